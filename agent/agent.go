@@ -1,0 +1,294 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/agent/logs"
+	"agentctl/agent/rpc"
+	"agentctl/handler"
+)
+
+// Hooks are called as events go their way; the dev command shows them. They
+// must not block. Any may be nil.
+type Hooks struct {
+	// Published is called before an event that an RPC client sent here goes
+	// to the cluster.
+	Published func(name string, payload []byte)
+	// Attempted is called after each attempt to post an event to a target;
+	// err is nil when the target has taken it.
+	Attempted func(target string, e handler.Event, err error, took time.Duration)
+}
+
+// Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
+// runs it to its end. Methods are safe for concurrent use.
+type Agent struct {
+	opts     Options
+	hub      *logs.Hub
+	logger   *slog.Logger
+	hooks    Hooks
+	registry *prometheus.Registry
+	metrics  *metrics
+
+	serf    *serf.Serf
+	intake  *Intake
+	journal handler.Journal
+
+	targets    []handler.Target
+	deliveries []*handler.Delivery
+	posters    []*handler.Poster // of targets that get queries
+	scripts    []script
+	runners    []*runner
+
+	rpc       *rpc.Server
+	rpcLn     net.Listener
+	ops       *http.Server // nil where -http-addr is off, as opsLn
+	opsLn     net.Listener
+	discovery *discovery // nil without -discover
+
+	tagsMu sync.Mutex
+	tags   map[string]string
+
+	publishMu sync.Mutex
+	joined    chan struct{} // closed when there is no join left to wait for
+	joinOnce  sync.Once
+
+	stopOnce sync.Once
+	stopped  chan struct{}
+	cause    error // why; set before stopped is closed
+}
+
+// New opens all that an agent needs: its journal, the gossip, RPC and
+// operations ports. It returns an error that says what could not be had, and
+// then leaves nothing open. [Agent.Run] has to be called, or [Agent.Close].
+func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
+	logger := hub.Logger()
+	warnings, err := o.Normalize()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		logger.Warn(w)
+	}
+	a := &Agent{
+		opts:     o,
+		hub:      hub,
+		logger:   logger,
+		hooks:    hooks,
+		registry: prometheus.NewRegistry(),
+		joined:   make(chan struct{}),
+		stopped:  make(chan struct{}),
+	}
+	a.metrics = newMetrics(a.registry)
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	if err := a.openHandlers(); err != nil {
+		return nil, err
+	}
+	if err := a.openSerf(); err != nil {
+		return nil, err
+	}
+	if a.rpcLn, err = listen(o.RPCAddr); err != nil {
+		return nil, listenError("RPC", "rpc-addr", err)
+	}
+	a.rpc = rpc.New(a, rpc.Config{AuthKey: o.RPCAuthKey, Logger: logger, Metrics: a.registry})
+	if o.HTTPAddr != Off {
+		if a.opsLn, err = listen(o.HTTPAddr); err != nil {
+			return nil, listenError("operations", "http-addr", err)
+		}
+		a.ops = a.newOps()
+	}
+	if o.Discover != "" {
+		node := a.serf.Memberlist().LocalNode()
+		if a.discovery, err = newDiscovery(&o, a, node.Addr, int(node.Port), logger, hub.StdLogger()); err != nil {
+			return nil, err
+		}
+	}
+	if len(o.StartJoin) == 0 && len(o.RetryJoin) == 0 {
+		a.markJoined()
+	}
+	a.warnOpenRPC()
+	return a, nil
+}
+
+// openHandlers makes the journal, a delivery for each target, and the runners.
+func (a *Agent) openHandlers() (err error) {
+	if a.targets, a.scripts, err = a.opts.handlers(); err != nil {
+		return err
+	}
+	a.journal = handler.NewMemory(handler.MemoryConfig{})
+	m := handler.NewMetrics(a.registry)
+	for _, t := range a.targets {
+		d, err := handler.NewDelivery(handler.DeliveryConfig{
+			Target:      t,
+			Journal:     a.journal,
+			Logger:      a.logger,
+			Metrics:     m,
+			OnDelivered: a.onDelivered(t.Name),
+			OnFailed:    a.onFailed(t.Name),
+		})
+		if err != nil {
+			return fmt.Errorf("target %s: %w", t.Name, err)
+		}
+		a.deliveries = append(a.deliveries, d)
+		if fs := queriesOnly(t.Filters); len(fs) > 0 {
+			p, err := handler.NewPoster(t)
+			if err != nil {
+				return fmt.Errorf("target %s: %w", t.Name, err)
+			}
+			a.posters = append(a.posters, p)
+			a.runners = append(a.runners, queryRunner(t.Name, fs, p, a.logger, a.metrics))
+		}
+	}
+	self := func() serf.Member { return a.serf.LocalMember() }
+	for _, s := range a.scripts {
+		a.runners = append(a.runners, scriptRunner(s, self, a.logger, a.metrics))
+	}
+	a.intake = newIntake(a.journal, a.runners, a.logger, a.metrics)
+	return nil
+}
+
+func (a *Agent) openSerf() error {
+	conf, err := a.opts.serfConfig(a.hub.StdLogger())
+	if err != nil {
+		return err
+	}
+	conf.EventCh = a.intake.ch
+	a.tags = maps.Clone(conf.Tags)
+	if a.serf, err = serf.Create(conf); err != nil {
+		return listenError("gossip", "bind", err)
+	}
+	return nil
+}
+
+// listen opens a TCP address or a unix socket, which only its owner may use.
+func listen(addr string) (net.Listener, error) {
+	path, ok := strings.CutPrefix(addr, "unix:")
+	if !ok {
+		return net.Listen("tcp", addr)
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
+		// A socket that nobody listens on is left from a crash.
+		if conn, err := net.Dial("unix", path); err == nil {
+			conn.Close()
+			return nil, fmt.Errorf("listen unix %s: address already in use", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return ln, nil
+}
+
+// listenError names the port that could not be had and what to do.
+func listenError(what, flag string, err error) error {
+	if strings.Contains(err.Error(), "address already in use") {
+		return fmt.Errorf("%s: %w; is an agent running already? Stop it, or choose another address with -%s", what, err, flag)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// warnOpenRPC says so where anyone on the network can command this agent.
+func (a *Agent) warnOpenRPC() {
+	tcp, ok := a.rpcLn.Addr().(*net.TCPAddr)
+	if ok && !tcp.IP.IsLoopback() && a.opts.RPCAuthKey == "" {
+		a.logger.Warn("RPC is open to the network without a key: whoever reaches it can publish events, run the handlers and remove members; set rpc_auth or listen on 127.0.0.1",
+			"addr", tcp.String())
+	}
+}
+
+// RPCAddr is the address that RPC clients connect to.
+func (a *Agent) RPCAddr() string {
+	if a.rpcLn.Addr().Network() == "unix" {
+		return "unix:" + a.rpcLn.Addr().String()
+	}
+	return a.rpcLn.Addr().String()
+}
+
+// HTTPAddr is the address of the operations endpoint, or "off".
+func (a *Agent) HTTPAddr() string {
+	if a.opsLn == nil {
+		return Off
+	}
+	return a.opsLn.Addr().String()
+}
+
+// GossipAddr is the address that other members know this one by.
+func (a *Agent) GossipAddr() string { return a.serf.Memberlist().LocalNode().Address() }
+
+// Joined is closed once a join has succeeded, or at once where none was asked for.
+func (a *Agent) Joined() <-chan struct{} { return a.joined }
+
+func (a *Agent) markJoined() { a.joinOnce.Do(func() { close(a.joined) }) }
+
+func (a *Agent) onDelivered(target string) func(handler.Event, time.Duration) {
+	if a.hooks.Attempted == nil {
+		return nil
+	}
+	return func(e handler.Event, took time.Duration) { a.hooks.Attempted(target, e, nil, took) }
+}
+
+func (a *Agent) onFailed(target string) func(handler.Event, *handler.PostError) {
+	if a.hooks.Attempted == nil {
+		return nil
+	}
+	return func(e handler.Event, err *handler.PostError) { a.hooks.Attempted(target, e, err, 0) }
+}
+
+// stop makes Run end for the given cause; only the first one counts.
+func (a *Agent) stop(cause error) {
+	a.stopOnce.Do(func() {
+		a.cause = cause
+		close(a.stopped)
+	})
+}
+
+// Close frees what New opened, for an agent that is not run. Run does the same
+// at its end.
+func (a *Agent) Close() error {
+	var errs []error
+	if a.discovery != nil {
+		a.discovery.server.Shutdown() //nolint:errcheck // closing twice is its only error
+	}
+	for _, ln := range []net.Listener{a.opsLn, a.rpcLn} {
+		if ln != nil {
+			ln.Close() // an error says no more than that it is closed
+		}
+	}
+	if a.serf != nil {
+		errs = append(errs, a.serf.Shutdown())
+	}
+	for _, p := range a.posters {
+		p.Close()
+	}
+	if a.journal != nil {
+		errs = append(errs, a.journal.Close())
+	}
+	return errors.Join(errs...)
+}

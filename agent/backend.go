@@ -1,0 +1,146 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/serf/coordinate"
+	"github.com/hashicorp/serf/serf"
+)
+
+// The methods in this file are what the RPC server calls, beside Publish. They
+// are safe for concurrent use.
+
+// Members are all members that are known, in no order.
+func (a *Agent) Members() []serf.Member { return a.serf.Members() }
+
+// Join contacts the addresses and returns how many could be reached; the error
+// is not nil only when none could. It may take serf's dial timeout for each.
+func (a *Agent) Join(addrs []string, replay bool) (int, error) {
+	n, err := a.serf.Join(addrs, !replay)
+	if n > 0 {
+		a.markJoined()
+	}
+	return n, err
+}
+
+// ForceLeave declares a failed node as left; with prune it is forgotten.
+func (a *Agent) ForceLeave(node string, prune bool) error {
+	a.logger.Info("forcing a node to leave", "node", node, "prune", prune)
+	if prune {
+		return a.serf.RemoveFailedNodePrune(node)
+	}
+	return a.serf.RemoveFailedNode(node)
+}
+
+// Leave leaves the cluster gracefully. The agent runs on: see Shutdown.
+func (a *Agent) Leave() error {
+	a.logger.Info("leaving the cluster")
+	return a.serf.Leave()
+}
+
+// Shutdown makes Run end as after a leave. It returns at once.
+func (a *Agent) Shutdown() { a.stop(errLeft) }
+
+// errLeft is the cause of an end that an RPC client asked for.
+var errLeft = errors.New("told to leave")
+
+// UpdateTags changes this node's tags and tells the cluster, and the tags file
+// if there is one.
+func (a *Agent) UpdateTags(set map[string]string, remove []string) error {
+	a.tagsMu.Lock()
+	defer a.tagsMu.Unlock()
+	tags := maps.Clone(a.tags)
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	for _, k := range remove {
+		delete(tags, k)
+	}
+	maps.Copy(tags, set)
+	// Serf first: it checks the size, and a refused change must not come back
+	// from the file at the next start.
+	if err := a.serf.SetTags(tags); err != nil {
+		return err
+	}
+	a.tags = tags
+	if a.opts.TagsFile != "" {
+		if err := writeTags(a.opts.TagsFile, tags); err != nil {
+			return fmt.Errorf("the tags are in effect but not kept: %w", err)
+		}
+	}
+	return nil
+}
+
+// Query sends a query to the cluster. Names that serf uses itself are refused,
+// but for the ping that tools send.
+func (a *Agent) Query(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error) {
+	if strings.HasPrefix(name, serf.InternalQueryPrefix) && (name != serf.InternalQueryPrefix+"ping" || payload != nil) {
+		return nil, fmt.Errorf("Queries cannot contain the '%s' prefix", serf.InternalQueryPrefix) //nolint:staticcheck // serf's text
+	}
+	return a.serf.Query(name, payload, params)
+}
+
+// InstallKey has all members take a key in addition.
+func (a *Agent) InstallKey(key string) (*serf.KeyResponse, error) {
+	a.logger.Info("installing a key on all members")
+	return a.serf.KeyManager().InstallKey(key)
+}
+
+// UseKey has all members encrypt with a key.
+func (a *Agent) UseKey(key string) (*serf.KeyResponse, error) {
+	a.logger.Info("changing the primary key on all members")
+	return a.serf.KeyManager().UseKey(key)
+}
+
+// RemoveKey has all members forget a key.
+func (a *Agent) RemoveKey(key string) (*serf.KeyResponse, error) {
+	a.logger.Info("removing a key on all members")
+	return a.serf.KeyManager().RemoveKey(key)
+}
+
+// ListKeys asks all members for their keys.
+func (a *Agent) ListKeys() (*serf.KeyResponse, error) {
+	return a.serf.KeyManager().ListKeys()
+}
+
+// Coordinate is the network coordinate of a node, where it is known.
+func (a *Agent) Coordinate(node string) (*coordinate.Coordinate, bool) {
+	return a.serf.GetCachedCoordinate(node)
+}
+
+// SubscribeEvents calls fn with each event as [Intake.Subscribe] does.
+func (a *Agent) SubscribeEvents(fn func(serf.Event)) (cancel func()) { return a.intake.Subscribe(fn) }
+
+// SubscribeLogs calls fn with each line of the log as [logs.Hub.Subscribe] does.
+func (a *Agent) SubscribeLogs(fn func(line string)) (cancel func()) { return a.hub.Subscribe(fn) }
+
+// Stats is what serf's info command shows.
+func (a *Agent) Stats() map[string]map[string]string {
+	local := a.serf.LocalMember()
+	handlers := map[string]string{}
+	for _, t := range a.targets {
+		handlers[t.Filters.String()] = t.Name
+	}
+	for _, s := range a.scripts {
+		handlers[s.filters.String()] = redact(s.command)
+	}
+	return map[string]map[string]string{
+		"agent": {"name": local.Name, "version": Version},
+		"runtime": {
+			"os":         runtime.GOOS,
+			"arch":       runtime.GOARCH,
+			"version":    runtime.Version(),
+			"max_procs":  strconv.Itoa(runtime.GOMAXPROCS(0)),
+			"goroutines": strconv.Itoa(runtime.NumGoroutine()),
+			"cpu_count":  strconv.Itoa(runtime.NumCPU()),
+		},
+		"serf":           a.serf.Stats(),
+		"tags":           local.Tags,
+		"event_handlers": handlers,
+	}
+}

@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	srvPrefix = "dns+srv://"
+	// firstRetry is the wait after the first failed join; it doubles up to
+	// -retry-interval.
+	firstRetry = time.Second
+)
+
+// joiner is what joining needs of an agent.
+type joiner interface {
+	Join(addrs []string, replay bool) (int, error)
+}
+
+// retryJoin tries the addresses until one could be joined. With a limit of
+// attempts it waits interval between them, as serf does; without one it begins
+// with shorter waits, so that nodes that start together find each other soon.
+// It returns nil after a success and when ctx ends, and an error when the
+// attempts are used up.
+func retryJoin(ctx context.Context, j joiner, r srvResolver, addrs []string, replay bool, interval time.Duration, maxAttempts int, logger *slog.Logger) error {
+	wait := min(firstRetry, interval)
+	if maxAttempts > 0 {
+		wait = interval
+	}
+	for attempt := 1; ; attempt++ {
+		n, err := joinOnce(ctx, j, r, addrs, replay)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if n > 0 {
+			logger.Info("joined the cluster", "contacted", n, "attempts", attempt)
+			return nil
+		}
+		if maxAttempts > 0 && attempt > maxAttempts {
+			return fmt.Errorf("retry-join: none of %s could be joined in %d attempts: %w", strings.Join(addrs, ", "), attempt, err)
+		}
+		pause := wait/2 + rand.N(wait/2+1)
+		if maxAttempts > 0 {
+			pause = wait
+		}
+		logger.Warn("joining failed, trying again", "attempt", attempt, "in", pause.Round(time.Millisecond), "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+		wait = min(2*wait, interval)
+	}
+}
+
+// joinOnce resolves the addresses anew and joins those that it can.
+func joinOnce(ctx context.Context, j joiner, r srvResolver, addrs []string, replay bool) (int, error) {
+	resolved, resolveErr := resolve(ctx, r, addrs)
+	if len(resolved) == 0 {
+		return 0, resolveErr
+	}
+	n, err := j.Join(resolved, replay)
+	if n > 0 {
+		return n, nil
+	}
+	return 0, errors.Join(resolveErr, err)
+}
+
+// srvResolver looks up SRV records; *[net.Resolver] is one.
+type srvResolver interface {
+	LookupSRV(ctx context.Context, service, proto, name string) (cname string, addrs []*net.SRV, err error)
+}
+
+// resolve replaces each dns+srv://name by the hosts and ports of its SRV
+// records. Other addresses stay: memberlist looks names up itself, each time.
+// What could not be looked up is in the error, beside the rest.
+func resolve(ctx context.Context, r srvResolver, addrs []string) (out []string, err error) {
+	var errs []error
+	for _, a := range addrs {
+		name, ok := strings.CutPrefix(a, srvPrefix)
+		if !ok {
+			out = append(out, a)
+			continue
+		}
+		_, records, err := r.LookupSRV(ctx, "", "", name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", a, err))
+			continue
+		}
+		for _, rec := range records {
+			out = append(out, net.JoinHostPort(strings.TrimSuffix(rec.Target, "."), strconv.Itoa(int(rec.Port))))
+		}
+	}
+	return out, errors.Join(errs...)
+}

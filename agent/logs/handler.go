@@ -1,0 +1,80 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+)
+
+// logHandler is the slog.Handler of [Hub.Logger]. It is enabled at every
+// level, since a subscriber may want more than the output gets.
+type logHandler struct {
+	hub   *Hub
+	out   slog.Handler
+	attrs []slog.Attr
+	group string
+}
+
+func (l *logHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *logHandler) Handle(ctx context.Context, rec slog.Record) error {
+	kept := rec.Clone()
+	e := entry{time: rec.Time, level: rec.Level, rec: &kept, attrs: l.attrs}
+	l.hub.keep(e)
+	if rec.Level < l.hub.level.Level() {
+		return nil
+	}
+	if l.hub.syslog != nil {
+		l.hub.toSyslog(rec.Level, e.message())
+	}
+	return l.out.Handle(ctx, rec)
+}
+
+func (l *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	c := *l
+	c.out = l.out.WithAttrs(attrs)
+	c.attrs = slices.Clone(l.attrs)
+	for _, a := range attrs {
+		c.attrs = append(c.attrs, slog.Attr{Key: l.group + a.Key, Value: a.Value})
+	}
+	return &c
+}
+
+func (l *logHandler) WithGroup(name string) slog.Handler {
+	c := *l
+	c.out = l.out.WithGroup(name)
+	c.group = l.group + name + "."
+	return &c
+}
+
+// format gives the line as serf's monitor shows it:
+// "2026/11/23 10:00:00 [INFO] serf: text".
+func (e *entry) format() string {
+	stamp := e.time.Format("2006/01/02 15:04:05 ")
+	if e.rec == nil {
+		return stamp + e.text
+	}
+	return stamp + "[" + levelName(e.level) + "] agent: " + e.message()
+}
+
+// message is the text of one of our records with its attributes, on one line.
+func (e *entry) message() string {
+	var b bytes.Buffer
+	text := slog.NewTextHandler(&b, &slog.HandlerOptions{
+		Level: LevelTrace,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}).WithAttrs(e.attrs)
+	text.Handle(context.Background(), *e.rec) //nolint:errcheck // a buffer does not fail
+	attrs := strings.TrimSpace(b.String())
+	if attrs == "" {
+		return e.rec.Message
+	}
+	return e.rec.Message + ": " + attrs
+}

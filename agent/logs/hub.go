@@ -1,0 +1,234 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// recent is how many lines a new subscriber is given first, as in serf.
+	recent = 512
+	// queued is how many lines may wait for a slow output.
+	queued = 8192
+)
+
+// Config says where a [Hub] writes and what.
+type Config struct {
+	Out    io.Writer  // required; written by one goroutine
+	Format string     // "text" (the default) or "json"
+	Level  slog.Level // the least level that Out gets; subscribers get all
+	Syslog io.Writer  // optional; gets what Out gets, as "[LEVEL] text"
+}
+
+// Hub collects log lines. Use [New]. Its methods are safe for concurrent use
+// and, except Close, never wait for an output.
+type Hub struct {
+	level  slog.LevelVar
+	out    slog.Handler // formats into pending
+	syslog io.Writer
+	queue  chan line
+	lost   atomic.Uint64
+	done   chan struct{}
+
+	mu      sync.Mutex
+	ring    [recent]entry
+	next    int // where the next entry goes; entries before it are newer
+	subs    map[int]func(string)
+	lastSub int
+	closed  bool
+}
+
+// line is one formatted line on its way to the output.
+type line struct {
+	out    []byte
+	syslog string
+}
+
+// entry is a line as it is kept for subscribers, formatted only when wanted.
+type entry struct {
+	time  time.Time
+	level slog.Level
+	text  string       // of a line from serf
+	rec   *slog.Record // of one of ours
+	attrs []slog.Attr  // of its logger
+}
+
+// New returns a Hub; Close it to have the last lines written.
+func New(cfg Config) *Hub {
+	h := &Hub{
+		syslog: cfg.Syslog,
+		queue:  make(chan line, queued),
+		done:   make(chan struct{}),
+		subs:   map[int]func(string){},
+	}
+	h.level.Set(cfg.Level)
+	opts := &slog.HandlerOptions{Level: LevelTrace, ReplaceAttr: replace}
+	if cfg.Format == "json" {
+		h.out = slog.NewJSONHandler(sink{h}, opts)
+	} else {
+		h.out = slog.NewTextHandler(sink{h}, opts)
+	}
+	go h.write(cfg.Out)
+	return h
+}
+
+// replace writes levels by serf's names and times to the millisecond.
+func replace(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) > 0 {
+		return a
+	}
+	switch a.Key {
+	case slog.LevelKey:
+		if l, ok := a.Value.Any().(slog.Level); ok {
+			return slog.String(slog.LevelKey, levelName(l))
+		}
+	case slog.TimeKey:
+		if a.Value.Kind() == slog.KindTime {
+			return slog.String(slog.TimeKey, a.Value.Time().Format("2006-01-02T15:04:05.000Z07:00"))
+		}
+	}
+	return a
+}
+
+// SetLevel changes the least level that the output gets.
+func (h *Hub) SetLevel(l slog.Level) { h.level.Set(l) }
+
+// Lost is how many lines the output did not take in time.
+func (h *Hub) Lost() uint64 { return h.lost.Load() }
+
+// Logger returns a logger that writes to the hub.
+func (h *Hub) Logger() *slog.Logger { return slog.New(&logHandler{hub: h, out: h.out}) }
+
+// StdLogger returns a logger for serf, memberlist and other packages that
+// write lines with a level in brackets.
+func (h *Hub) StdLogger() *log.Logger { return log.New(lineWriter{h}, "", 0) }
+
+// Subscribe calls fn with the recent lines and then with each new one, one at
+// a time and in order, as serf's monitor shows them, without a newline. fn
+// must not block and must not log. After cancel has returned fn is not called.
+func (h *Hub) Subscribe(fn func(line string)) (cancel func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range recent {
+		if e := &h.ring[(h.next+i)%recent]; !e.time.IsZero() {
+			fn(e.format())
+		}
+	}
+	h.lastSub++
+	id := h.lastSub
+	h.subs[id] = fn
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.subs, id)
+	}
+}
+
+// Close writes what is queued, waiting at most five seconds for the output.
+// Lines that come later are dropped.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	if !h.closed {
+		h.closed = true
+		close(h.queue) // senders hold mu and look at closed
+	}
+	h.mu.Unlock()
+	select {
+	case <-h.done:
+	case <-time.After(5 * time.Second):
+	}
+}
+
+// keep stores e for later subscribers and tells the present ones.
+func (h *Hub) keep(e entry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ring[h.next] = e
+	h.next = (h.next + 1) % recent
+	if len(h.subs) == 0 {
+		return
+	}
+	s := e.format()
+	for _, fn := range h.subs {
+		fn(s)
+	}
+}
+
+// send queues l for the output or counts it as lost.
+func (h *Hub) send(l line) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return
+	}
+	select {
+	case h.queue <- l:
+	default:
+		h.lost.Add(1)
+	}
+}
+
+// write is the goroutine that owns the output.
+func (h *Hub) write(out io.Writer) {
+	defer close(h.done)
+	var told uint64
+	for l := range h.queue {
+		if n := h.lost.Load(); n > told {
+			fmt.Fprintf(out, "agentctl: %d log lines lost: the log output did not take them in time\n", n-told)
+			told = n
+		}
+		if l.out != nil {
+			out.Write(l.out) //nolint:errcheck // there is nowhere left to report it
+		}
+		if l.syslog != "" {
+			io.WriteString(h.syslog, l.syslog) //nolint:errcheck
+		}
+	}
+}
+
+// sink is what the slog handlers format into.
+type sink struct{ h *Hub }
+
+func (s sink) Write(p []byte) (int, error) {
+	s.h.send(line{out: bytes.Clone(p)})
+	return len(p), nil
+}
+
+// lineWriter takes lines from a log.Logger.
+type lineWriter struct{ h *Hub }
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	text := strings.TrimRight(string(p), "\n")
+	level, component, msg := splitLine(text)
+	now := time.Now()
+	w.h.keep(entry{time: now, level: level, text: text})
+	if level < w.h.level.Level() {
+		return len(p), nil
+	}
+	rec := slog.NewRecord(now, level, msg, 0)
+	if component != "" {
+		rec.AddAttrs(slog.String("component", component))
+	}
+	w.h.out.Handle(context.Background(), rec) //nolint:errcheck // sink does not fail
+	w.h.toSyslog(level, text)
+	return len(p), nil
+}
+
+// toSyslog passes a line to syslog, where there is one.
+func (h *Hub) toSyslog(level slog.Level, text string) {
+	if h.syslog == nil {
+		return
+	}
+	if !strings.HasPrefix(text, "[") {
+		text = "[" + levelName(level) + "] " + text
+	}
+	h.send(line{syslog: text})
+}

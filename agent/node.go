@@ -1,0 +1,183 @@
+package agent
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"maps"
+	"net"
+	"os"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/serf/serf"
+)
+
+// encodedOverhead is what serf's encoding of a user event adds to its name
+// and payload at most. Serf's limit counts the encoded event; ours, like that
+// of serf up to 0.8, the name and payload.
+const encodedOverhead = 64
+
+// serfConfig makes serf's configuration of o. Nothing is opened yet, except
+// that the tags and keyring files are read.
+func (o *Options) serfConfig(logger *log.Logger) (*serf.Config, error) {
+	host, port, err := splitAddr(o.Bind)
+	if err != nil {
+		return nil, fmt.Errorf("bind: %w", err)
+	}
+	if o.Interface != "" {
+		if host, err = interfaceAddr(o.Interface, host); err != nil {
+			return nil, fmt.Errorf("iface: %w", err)
+		}
+	}
+	conf := serf.DefaultConfig()
+	switch o.Profile {
+	case "wan":
+		conf.MemberlistConfig = memberlist.DefaultWANConfig()
+	case "local":
+		conf.MemberlistConfig = memberlist.DefaultLocalConfig()
+	default:
+		conf.MemberlistConfig = memberlist.DefaultLANConfig()
+	}
+	ml := conf.MemberlistConfig
+	ml.BindAddr, ml.BindPort = host, port
+	if o.Advertise != "" {
+		if ml.AdvertiseAddr, ml.AdvertisePort, err = splitAddr(o.Advertise); err != nil {
+			return nil, fmt.Errorf("advertise: %w", err)
+		}
+	}
+	ml.EnableCompression = o.EnableCompression
+	ml.Logger, conf.Logger = logger, logger
+	ml.LogOutput, conf.LogOutput = nil, nil
+
+	conf.NodeName = o.NodeName
+	conf.ProtocolVersion = uint8(o.Protocol)
+	conf.SnapshotPath = o.SnapshotPath
+	conf.RejoinAfterLeave = o.RejoinAfterLeave
+	conf.BroadcastTimeout = o.BroadcastTimeout
+	conf.QuerySizeLimit = o.QuerySizeLimit
+	conf.QueryResponseSizeLimit = o.QueryResponseSizeLimit
+	conf.UserEventSizeLimit = min(o.UserEventSizeLimit+encodedOverhead, serf.UserEventSizeLimit)
+	conf.EnableNameConflictResolution = !o.DisableNameResolution
+	conf.DisableCoordinates = o.DisableCoordinates
+	conf.ValidateNodeNames = o.ValidateNodeNames
+	conf.MsgpackUseNewTimeFormat = o.NewTimeFormat
+	ml.MsgpackUseNewTimeFormat = o.NewTimeFormat
+	for _, d := range []struct {
+		to   *time.Duration
+		from time.Duration
+	}{
+		{&conf.ReconnectInterval, o.ReconnectInterval},
+		{&conf.ReconnectTimeout, o.ReconnectTimeout},
+		{&conf.TombstoneTimeout, o.TombstoneTimeout},
+	} {
+		if d.from != 0 {
+			*d.to = d.from
+		}
+	}
+	// Member events are gathered for up to three seconds, as in serf: a gateway
+	// that drops its cache at each would suffer from one event a member. User
+	// events are not gathered here, since that loses all but the last of a
+	// name; see coalescer for the scripts and streams that expect it.
+	conf.CoalescePeriod, conf.QuiescentPeriod = 3*time.Second, time.Second
+
+	conf.Tags = maps.Clone(o.Tags)
+	if o.TagsFile != "" {
+		if conf.Tags, err = readTags(o.TagsFile); err != nil {
+			return nil, fmt.Errorf("tags-file: %w", err)
+		}
+	}
+	if ml.SecretKey, err = base64.StdEncoding.DecodeString(o.EncryptKey); err != nil {
+		return nil, fmt.Errorf("encrypt: %w", err)
+	}
+	if o.KeyringFile != "" {
+		conf.KeyringFile = o.KeyringFile
+		if ml.Keyring, err = readKeyring(o.KeyringFile); err != nil {
+			return nil, fmt.Errorf("keyring-file: %w", err)
+		}
+	}
+	return conf, nil
+}
+
+// interfaceAddr picks the address of a network interface to bind to: host, if
+// the interface has it; any usable one where host is 0.0.0.0.
+func interfaceAddr(name, host string) (string, error) {
+	iface, err := net.InterfaceByName(name)
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", name, err)
+	}
+	addrs, err := iface.Addrs()
+	if err != nil {
+		return "", fmt.Errorf("%q: %w", name, err)
+	}
+	for _, a := range addrs {
+		ipnet, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		if host == "0.0.0.0" && !ipnet.IP.IsLinkLocalUnicast() {
+			return ipnet.IP.String(), nil
+		}
+		if ipnet.IP.String() == host {
+			return host, nil
+		}
+	}
+	if host == "0.0.0.0" {
+		return "", fmt.Errorf("%q has no usable address", name)
+	}
+	return "", fmt.Errorf("%q does not have the address %s of -bind", name, host)
+}
+
+// readTags reads a tags file; one that is not there yet has no tags.
+func readTags(path string) (map[string]string, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var tags map[string]string
+	if err := json.Unmarshal(data, &tags); err != nil {
+		return nil, fmt.Errorf("%s is not a JSON object of texts: %w", path, err)
+	}
+	return tags, nil
+}
+
+// writeTags replaces a tags file as a whole, readable by its owner only.
+func writeTags(path string, tags map[string]string) error {
+	data, err := json.MarshalIndent(tags, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := path + ".new"
+	if err := os.WriteFile(tmp, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// readKeyring reads a JSON list of base64 keys, the first of them primary.
+func readKeyring(path string) (*memberlist.Keyring, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var encoded []string
+	if err := json.Unmarshal(data, &encoded); err != nil {
+		return nil, fmt.Errorf("%s is not a JSON list of keys: %w", path, err)
+	}
+	if len(encoded) == 0 {
+		return nil, fmt.Errorf("%s holds no keys: put one from \"agentctl keygen\" in it", path)
+	}
+	keys := make([][]byte, len(encoded))
+	for i, s := range encoded {
+		if err := checkKey(s); err != nil {
+			return nil, fmt.Errorf("%s: key %d: %w", path, i+1, err)
+		}
+		keys[i], _ = base64.StdEncoding.DecodeString(s) // checkKey has seen to it
+	}
+	return memberlist.NewKeyring(keys, keys[0])
+}

@@ -1,0 +1,57 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/handler"
+)
+
+// poster posts one event to one target, once. *[handler.Poster] is it.
+type poster interface {
+	Post(ctx context.Context, e *handler.Event) (handler.Response, error)
+}
+
+// queryRunner posts queries to a target and answers them with the body that
+// comes back. A query lives for seconds, so it is tried once, within its
+// deadline, and is not put in the journal.
+func queryRunner(target string, filters handler.Filters, p poster, logger *slog.Logger, m *metrics) *runner {
+	logger = logger.With("target", target)
+	return newRunner(target, filters, logger, m, func(ctx context.Context, e serf.Event) {
+		q, ok := e.(*serf.Query)
+		if !ok {
+			return
+		}
+		ctx, cancel := context.WithDeadline(ctx, q.Deadline())
+		defer cancel()
+		event := handler.NewQuery(uint64(q.LTime), q.Name, q.Payload, time.Now())
+		res, err := p.Post(ctx, &event)
+		if err != nil {
+			logger.Warn("query was not answered: the target did not take it", "query", q.Name, "error", err)
+			return
+		}
+		if len(res.Body) == 0 {
+			return
+		}
+		if err := q.Respond(res.Body); err != nil {
+			logger.Warn("query was not answered", "query", q.Name, "error", err)
+		}
+	})
+}
+
+// queriesOnly keeps the filters that let queries pass.
+func queriesOnly(fs handler.Filters) handler.Filters {
+	var out handler.Filters
+	for _, f := range fs {
+		switch f.Type {
+		case "*":
+			out = append(out, handler.Filter{Type: handler.Query})
+		case handler.Query:
+			out = append(out, f)
+		}
+	}
+	return out
+}

@@ -1,0 +1,316 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+
+	"agentctl/rpcclient/wire"
+
+	"github.com/hashicorp/serf/coordinate"
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeAgent is an Agent in memory. A nil function answers with nothing.
+type fakeAgent struct {
+	publish    func(ctx context.Context, name string, payload []byte, coalesce bool) error
+	join       func(addrs []string, replay bool) (int, error)
+	query      func(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
+	key        func(verb, key string) (*serf.KeyResponse, error)
+	leave      func() error
+	shutdown   func()
+	forceLeave func(node string, prune bool) error
+	updateTags func(set map[string]string, remove []string) error
+	members    []serf.Member
+	coord      *coordinate.Coordinate
+	recentLogs []string
+	onLogs     func() // called while SubscribeLogs runs
+	onEvents   func() // called before a subscription of events ends
+
+	mu     sync.Mutex
+	events []*func(serf.Event)
+	logs   []*func(string)
+}
+
+func (a *fakeAgent) Publish(ctx context.Context, name string, payload []byte, coalesce bool) error {
+	if a.publish == nil {
+		return nil
+	}
+	return a.publish(ctx, name, payload, coalesce)
+}
+
+func (a *fakeAgent) ForceLeave(node string, prune bool) error { return a.forceLeave(node, prune) }
+func (a *fakeAgent) Members() []serf.Member                   { return a.members }
+func (a *fakeAgent) Leave() error                             { return a.leave() }
+func (a *fakeAgent) Shutdown()                                { a.shutdown() }
+
+func (a *fakeAgent) Join(addrs []string, replay bool) (int, error) { return a.join(addrs, replay) }
+
+func (a *fakeAgent) UpdateTags(set map[string]string, remove []string) error {
+	return a.updateTags(set, remove)
+}
+
+func (a *fakeAgent) Query(name string, payload []byte, p *serf.QueryParam) (*serf.QueryResponse, error) {
+	return a.query(name, payload, p)
+}
+func (a *fakeAgent) InstallKey(key string) (*serf.KeyResponse, error) { return a.key("install", key) }
+func (a *fakeAgent) UseKey(key string) (*serf.KeyResponse, error)     { return a.key("use", key) }
+func (a *fakeAgent) RemoveKey(key string) (*serf.KeyResponse, error)  { return a.key("remove", key) }
+func (a *fakeAgent) ListKeys() (*serf.KeyResponse, error)             { return a.key("list", "") }
+
+func (a *fakeAgent) Stats() map[string]map[string]string {
+	return map[string]map[string]string{"agent": {"name": "fake"}}
+}
+
+func (a *fakeAgent) Coordinate(node string) (*coordinate.Coordinate, bool) {
+	return a.coord, a.coord != nil && node == "fake"
+}
+
+func (a *fakeAgent) SubscribeEvents(fn func(serf.Event)) func() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := &fn
+	a.events = append(a.events, p)
+	return func() {
+		if a.onEvents != nil {
+			a.onEvents()
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.events = slices.DeleteFunc(a.events, func(q *func(serf.Event)) bool { return p == q })
+	}
+}
+
+func (a *fakeAgent) SubscribeLogs(fn func(string)) func() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, line := range a.recentLogs {
+		fn(line)
+	}
+	if a.onLogs != nil {
+		a.onLogs()
+	}
+	p := &fn
+	a.logs = append(a.logs, p)
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.logs = slices.DeleteFunc(a.logs, func(q *func(string)) bool { return p == q })
+	}
+}
+
+// emit gives an event to all subscribers, as an agent's one goroutine would.
+func (a *fakeAgent) emit(e serf.Event) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, fn := range a.events {
+		(*fn)(e)
+	}
+}
+
+func (a *fakeAgent) log(line string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, fn := range a.logs {
+		(*fn)(line)
+	}
+}
+
+// Write lets a slog handler write to the fake's log, so that what the server
+// logs reaches monitors as it does in an agent.
+func (a *fakeAgent) Write(p []byte) (int, error) {
+	a.log(string(p[:len(p)-1]))
+	return len(p), nil
+}
+
+func (a *fakeAgent) subscriptions() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.events) + len(a.logs)
+}
+
+// pipes is a listener of in-memory connections.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newPipes() *pipes {
+	return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// dial returns the client's end of a new connection.
+func (p *pipes) dial(t testing.TB) *client {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	select {
+	case p.conns <- theirs:
+	case <-p.closed:
+		t.Fatal("the listener is closed")
+	}
+	return newClient(t, ours)
+}
+
+// serve runs a server on ln until the test, or bubble, ends.
+func serve(t testing.TB, a Agent, cfg Config, ln net.Listener) (s *Server, stop func()) {
+	t.Helper()
+	s = New(a, cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, ln) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return s, stop
+}
+
+// servePipes is serve on a listener of in-memory connections.
+func servePipes(t testing.TB, a Agent, cfg Config) *pipes {
+	p := newPipes()
+	serve(t, a, cfg, p)
+	return p
+}
+
+// client speaks the protocol message by message.
+type client struct {
+	t    testing.TB
+	conn net.Conn
+	w    *wire.Writer
+	r    *wire.Reader
+	seq  uint64
+}
+
+func newClient(t testing.TB, conn net.Conn) *client {
+	t.Cleanup(func() { conn.Close() })
+	return &client{t: t, conn: conn, w: wire.NewWriter(conn), r: wire.NewReader(conn, wire.DefaultLimits)}
+}
+
+// send writes a request and returns its Seq.
+func (c *client) send(cmd wire.Command, body any) uint64 {
+	c.t.Helper()
+	c.seq++
+	if err := c.w.Write(wire.RequestHeader{Command: cmd, Seq: c.seq}, body); err != nil {
+		c.t.Fatalf("sending %s: %v", cmd, err)
+	}
+	return c.seq
+}
+
+func (c *client) read(v any) {
+	c.t.Helper()
+	if err := c.r.Read(v); err != nil {
+		c.t.Fatalf("reading %T: %v", v, err)
+	}
+}
+
+// answer reads an answer's header, checks its Seq, and returns its error.
+func (c *client) answer(seq uint64) string {
+	c.t.Helper()
+	var h wire.ResponseHeader
+	c.read(&h)
+	if h.Seq != seq {
+		c.t.Fatalf("the answer is to Seq %d, not %d", h.Seq, seq)
+	}
+	return h.Error
+}
+
+// call makes a request and returns the error of its answer.
+func (c *client) call(cmd wire.Command, req, resp any) string {
+	c.t.Helper()
+	text := c.answer(c.send(cmd, req))
+	if resp != nil {
+		c.read(resp)
+	}
+	return text
+}
+
+func (c *client) must(cmd wire.Command, req, resp any) {
+	c.t.Helper()
+	if text := c.call(cmd, req, resp); text != "" {
+		c.t.Fatalf("%s: %s", cmd, text)
+	}
+}
+
+func (c *client) handshake() *client {
+	c.t.Helper()
+	c.must(wire.Handshake, wire.HandshakeRequest{Version: 1}, nil)
+	return c
+}
+
+// gone fails the test unless the server ends the connection with nothing more
+// to read.
+func (c *client) gone() {
+	c.t.Helper()
+	var h wire.ResponseHeader
+	if err := c.r.Read(&h); err == nil {
+		c.t.Fatalf("the connection goes on, with %+v", h)
+	} else if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		c.t.Fatalf("the connection stays open: %v", err)
+	}
+}
+
+// counter returns the sum of a metric over all its labels.
+func counter(t testing.TB, reg *prometheus.Registry, name string, label ...string) (sum float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			has := func(want string) bool {
+				return slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetValue() == want })
+			}
+			if len(label) > 0 && !has(label[0]) {
+				continue
+			}
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return sum
+}
+
+// syncBuffer is a bytes.Buffer that is safe for concurrent use.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

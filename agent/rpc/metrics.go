@@ -1,0 +1,55 @@
+package rpc
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Values of the label reason.
+const (
+	rejectClients   = "too_many_clients"
+	rejectHandshake = "no_handshake"
+	rejectAuth      = "auth"
+	rejectCommand   = "unsupported_command"
+	rejectLimit     = "limit"
+	rejectMalformed = "malformed"
+	rejectTimeout   = "timeout"
+	rejectSlow      = "slow_reader"
+)
+
+// Values of the label kind.
+const (
+	kindEvent = "event"
+	kindLog   = "log"
+	kindQuery = "query"
+)
+
+type metrics struct {
+	clients  prometheus.Gauge
+	requests *prometheus.CounterVec
+	dropped  *prometheus.CounterVec
+	rejected *prometheus.CounterVec
+}
+
+// newMetrics registers with reg; a nil reg leaves them unregistered.
+func newMetrics(reg prometheus.Registerer) *metrics {
+	f := promauto.With(reg)
+	return &metrics{
+		clients: f.NewGauge(prometheus.GaugeOpts{
+			Name: "agentctl_rpc_clients",
+			Help: "RPC clients connected.",
+		}),
+		requests: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "agentctl_rpc_requests_total",
+			Help: "RPC requests, by command.",
+		}, []string{"command"}),
+		dropped: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "agentctl_rpc_stream_dropped_total",
+			Help: "Records dropped because an RPC client read its stream too slowly, by kind (event, log).",
+		}, []string{"kind"}),
+		rejected: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "agentctl_rpc_rejected_total",
+			Help: "RPC clients and requests refused, by reason.",
+		}, []string{"reason"}),
+	}
+}

@@ -1,0 +1,136 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/serf/coordinate"
+	"github.com/hashicorp/serf/serf"
+)
+
+// serfAgent is an Agent over a real serf node on loopback.
+type serfAgent struct {
+	*serf.Serf
+	name   string
+	fan    fakeAgent // its subscriptions, and no more of it
+	events chan serf.Event
+	down   chan struct{}
+	once   sync.Once
+
+	mu   sync.Mutex
+	tags map[string]string
+}
+
+// newSerfAgent starts a node. With key, its gossip is encrypted. It is ended
+// when the test is.
+func newSerfAgent(t testing.TB, name string, key []byte) *serfAgent {
+	t.Helper()
+	a := &serfAgent{
+		name:   name,
+		events: make(chan serf.Event, 1024),
+		down:   make(chan struct{}),
+		tags:   map[string]string{"role": "test"},
+	}
+	conf := serf.DefaultConfig()
+	conf.Init()
+	conf.NodeName = name
+	conf.Tags = maps.Clone(a.tags)
+	conf.EventCh = a.events
+	conf.LogOutput = a
+	conf.MemberlistConfig = memberlist.DefaultLocalConfig()
+	conf.MemberlistConfig.BindAddr = "127.0.0.1"
+	conf.MemberlistConfig.BindPort = 0
+	conf.MemberlistConfig.LogOutput = a
+	if key != nil {
+		ring, err := memberlist.NewKeyring(nil, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conf.MemberlistConfig.Keyring = ring
+	}
+	s, err := serf.Create(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Serf = s
+	var fanning sync.WaitGroup
+	fanning.Go(func() {
+		for {
+			select {
+			case e := <-a.events:
+				a.fan.emit(e)
+			case <-s.ShutdownCh():
+				return
+			}
+		}
+	})
+	t.Cleanup(func() {
+		s.Shutdown()
+		fanning.Wait()
+	})
+	return a
+}
+
+// Write takes serf's log.
+func (a *serfAgent) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		a.fan.log(string(bytes.TrimRight(line, "\n")))
+	}
+	return len(p), nil
+}
+
+func (a *serfAgent) addr() string {
+	m := a.LocalMember()
+	return (&net.TCPAddr{IP: m.Addr, Port: int(m.Port)}).String()
+}
+
+func (a *serfAgent) Publish(_ context.Context, name string, payload []byte, coalesce bool) error {
+	return a.UserEvent(name, payload, coalesce)
+}
+
+func (a *serfAgent) ForceLeave(node string, prune bool) error {
+	if prune {
+		return a.RemoveFailedNodePrune(node)
+	}
+	return a.RemoveFailedNode(node)
+}
+
+func (a *serfAgent) Join(addrs []string, replay bool) (int, error) {
+	return a.Serf.Join(addrs, !replay)
+}
+
+func (a *serfAgent) Shutdown() { a.once.Do(func() { close(a.down) }) }
+
+func (a *serfAgent) UpdateTags(set map[string]string, remove []string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.tags, func(k, _ string) bool { return slices.Contains(remove, k) })
+	maps.Copy(a.tags, set)
+	return a.SetTags(maps.Clone(a.tags))
+}
+
+func (a *serfAgent) InstallKey(k string) (*serf.KeyResponse, error) {
+	return a.KeyManager().InstallKey(k)
+}
+func (a *serfAgent) UseKey(k string) (*serf.KeyResponse, error) { return a.KeyManager().UseKey(k) }
+func (a *serfAgent) RemoveKey(k string) (*serf.KeyResponse, error) {
+	return a.KeyManager().RemoveKey(k)
+}
+func (a *serfAgent) ListKeys() (*serf.KeyResponse, error) { return a.KeyManager().ListKeys() }
+
+func (a *serfAgent) Stats() map[string]map[string]string {
+	return map[string]map[string]string{"agent": {"name": a.name}, "serf": a.Serf.Stats()}
+}
+
+func (a *serfAgent) Coordinate(node string) (*coordinate.Coordinate, bool) {
+	return a.GetCachedCoordinate(node)
+}
+
+func (a *serfAgent) SubscribeEvents(fn func(serf.Event)) func() { return a.fan.SubscribeEvents(fn) }
+func (a *serfAgent) SubscribeLogs(fn func(string)) func()       { return a.fan.SubscribeLogs(fn) }

@@ -1,0 +1,180 @@
+package rpc
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"agentctl/rpcclient/wire"
+
+	"github.com/hashicorp/serf/coordinate"
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Agent is what the server needs of a serf agent. All methods are safe for
+// concurrent use. The text of an error goes to the client as it is.
+type Agent interface {
+	Publish(ctx context.Context, name string, payload []byte, coalesce bool) error
+	ForceLeave(node string, prune bool) error
+	Join(addrs []string, replay bool) (int, error)
+	Members() []serf.Member
+	Leave() error
+	// Shutdown is called once the answer to a leave has been written, or could
+	// not be. It returns at once.
+	Shutdown()
+	UpdateTags(set map[string]string, remove []string) error
+	Query(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
+	InstallKey(key string) (*serf.KeyResponse, error)
+	UseKey(key string) (*serf.KeyResponse, error)
+	RemoveKey(key string) (*serf.KeyResponse, error)
+	ListKeys() (*serf.KeyResponse, error)
+	Stats() map[string]map[string]string
+	Coordinate(node string) (*coordinate.Coordinate, bool)
+	// SubscribeEvents calls fn with each event, in order and from one
+	// goroutine; fn does not block. After cancel has returned fn is not called
+	// again. A query is given to fn before anyone can respond to it: serf
+	// writes its deadline, unguarded, when it is responded to.
+	SubscribeEvents(fn func(serf.Event)) (cancel func())
+	// SubscribeLogs calls fn likewise with each line of the log, recent lines
+	// first. A line looks like "2026/11/23 10:00:00 [INFO] serf: text" and has
+	// no newline.
+	SubscribeLogs(fn func(line string)) (cancel func())
+}
+
+// Config is a server's configuration. A zero value of any field but AuthKey,
+// Logger and Metrics means its default.
+type Config struct {
+	AuthKey string                // clients have to send it; "" means that none is needed
+	Logger  *slog.Logger          // nil discards
+	Metrics prometheus.Registerer // nil counts nothing
+
+	MaxClients  int // connections at a time; 1024
+	MaxStreams  int // streams, monitors and running queries of one connection; 64
+	StreamQueue int // records that wait in one stream; 8192. A monitor has an eighth
+	QueueBytes  int // bytes that wait in all streams of one connection; 8 MiB
+
+	HandshakeTimeout time.Duration // from accept to a successful handshake and auth; 10 s
+	RequestTimeout   time.Duration // from a request's first byte to its last; 30 s
+	WriteTimeout     time.Duration // for a client to take the next 64 KiB; 10 s
+
+	PreAuth wire.Limits // of a message before handshake and auth; 4 KiB, 64 items, depth 2
+	Limits  wire.Limits // of a message after; 1 MiB, 65,536 items, depth 4
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.MaxClients = cmp.Or(max(c.MaxClients, 0), 1024)
+	c.MaxStreams = cmp.Or(max(c.MaxStreams, 0), 64)
+	c.StreamQueue = cmp.Or(max(c.StreamQueue, 0), 8192)
+	c.QueueBytes = cmp.Or(max(c.QueueBytes, 0), 8<<20)
+	c.HandshakeTimeout = cmp.Or(max(c.HandshakeTimeout, 0), 10*time.Second)
+	c.RequestTimeout = cmp.Or(max(c.RequestTimeout, 0), 30*time.Second)
+	c.WriteTimeout = cmp.Or(max(c.WriteTimeout, 0), 10*time.Second)
+	c.PreAuth = cmp.Or(c.PreAuth, wire.Limits{Bytes: 4 << 10, Depth: 2, Items: 64})
+	c.Limits = cmp.Or(c.Limits, wire.Limits{Bytes: 1 << 20, Depth: 4, Items: 1 << 16})
+	return c
+}
+
+// Server serves one agent to any number of listeners.
+type Server struct {
+	agent   Agent
+	cfg     Config
+	authKey [sha256.Size]byte
+	metrics *metrics
+	hub     hub
+	quiet   quiet
+	guesses chan struct{} // a slot for each auth that is being checked or has just failed
+	clients atomic.Int64
+	serial  atomic.Uint64 // names clients of unix sockets, which have no address
+}
+
+// New returns a server. It panics if cfg.Metrics already has a server's metrics.
+func New(a Agent, cfg Config) *Server {
+	cfg = cfg.withDefaults()
+	s := &Server{
+		agent:   a,
+		cfg:     cfg,
+		authKey: sha256.Sum256([]byte(cfg.AuthKey)),
+		metrics: newMetrics(cfg.Metrics),
+		guesses: make(chan struct{}, maxGuesses),
+	}
+	s.quiet.log = cfg.Logger
+	return s
+}
+
+// Serve accepts clients from ln until ctx ends. Then it closes ln and all its
+// connections, waits until the requests that are being handled have returned,
+// and returns nil. It returns an error only if ln was closed by someone else.
+// It is safe for concurrent use with different listeners.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	defer s.hub.attach(s.agent)()
+	var running sync.WaitGroup
+	defer running.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	running.Go(func() {
+		<-ctx.Done()
+		ln.Close() // an error says no more than that it is closed
+	})
+
+	const minPause, maxPause = 5 * time.Millisecond, time.Second
+	pause := minPause
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("rpc: listener %v was closed: %w", ln.Addr(), err)
+		case err != nil:
+			// Most likely the process is out of file descriptors: going on at
+			// once would only spin.
+			s.quiet.Log(slog.LevelError, "rpc: cannot accept clients, trying again", time.Minute, "error", err)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return nil
+			}
+			pause = min(2*pause, maxPause)
+			continue
+		}
+		pause = minPause
+		if s.clients.Add(1) > int64(s.cfg.MaxClients) {
+			s.clients.Add(-1)
+			conn.Close()
+			s.reject(rejectClients, s.nameOf(conn), fmt.Errorf("%d clients are connected already", s.cfg.MaxClients))
+			continue
+		}
+		running.Go(func() {
+			defer s.clients.Add(-1)
+			s.serveConn(ctx, conn)
+		})
+	}
+}
+
+// nameOf is what the log calls a client.
+func (s *Server) nameOf(conn net.Conn) string {
+	if a := conn.RemoteAddr(); a != nil && a.Network() != "unix" && a.String() != "" {
+		return a.String()
+	}
+	return fmt.Sprintf("unix#%d", s.serial.Add(1))
+}
+
+// reject counts and logs a connection that the server ended or refused.
+func (s *Server) reject(reason, client string, err error) {
+	s.metrics.rejected.WithLabelValues(reason).Inc()
+	s.quiet.Log(slog.LevelWarn, "rpc: client refused", time.Second, "reason", reason, "client", client, "error", err)
+}

@@ -1,0 +1,245 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"agentctl/rpcclient/wire"
+)
+
+// session is one connection. Its fields belong to the goroutine that reads
+// requests, unless they say otherwise.
+type session struct {
+	*Server
+	ctx     context.Context // ends with the connection
+	conn    net.Conn
+	name    string // for the log
+	in      *input
+	r       *wire.Reader
+	out     *outbox        // safe for concurrent use
+	queries sync.WaitGroup // goroutines that stream answers
+	pending pending        // safe for concurrent use
+
+	handshaken bool
+	authed     bool
+	strikes    int    // refused requests before auth, and wrong keys
+	monitor    *queue // the one that a client may have
+	then       func() // set by a command: what to do once its answer is queued
+}
+
+// errClosing ends a session whose client has been told why, or need not be.
+var errClosing = errors.New("closing")
+
+// serveConn serves one client until it goes away, breaks a rule, or ctx ends.
+func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
+	s.metrics.clients.Inc()
+	defer s.metrics.clients.Dec()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	defer conn.Close()
+
+	c := &session{
+		Server: s,
+		ctx:    ctx,
+		conn:   conn,
+		name:   s.nameOf(conn),
+		in:     &input{conn: conn, timeout: s.cfg.RequestTimeout},
+		out:    newOutbox(s.cfg.MaxStreams, s.cfg.QueueBytes),
+	}
+	c.r = wire.NewReader(c.in, s.cfg.PreAuth)
+	s.cfg.Logger.Debug("rpc: client accepted", "client", c.name)
+	conn.SetReadDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
+
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		if err := c.out.write(ctx, conn, s.cfg.WriteTimeout, c.reportDropped); err != nil {
+			cancel(err) // wakes the reader too, by closing conn
+		}
+	})
+	err := c.readRequests()
+	c.out.close() // streams and queries end with the requests
+	c.out.finish()
+	writer.Wait()
+	if context.Cause(ctx) == nil && errors.Is(err, errClosing) {
+		c.in.linger()
+	}
+	c.reportEnd(err, context.Cause(ctx))
+	cancel(nil)
+	c.queries.Wait()
+}
+
+// readRequests handles one request after the other, until one fails.
+func (c *session) readRequests() error {
+	for {
+		var h wire.RequestHeader
+		if err := c.r.Read(&h); err != nil {
+			return err
+		}
+		if err := c.handle(h); err != nil {
+			return err
+		}
+		if c.ready() {
+			c.in.rest()
+		}
+	}
+}
+
+// ready reports whether the client may give commands.
+func (c *session) ready() bool {
+	return c.handshaken && (c.authed || c.cfg.AuthKey == "")
+}
+
+// handle reads the rest of one request, handles it and answers it.
+func (c *session) handle(h wire.RequestHeader) error {
+	do, known := commands[h.Command]
+	label := "unknown"
+	if known {
+		label = string(h.Command)
+	}
+	c.metrics.requests.WithLabelValues(label).Inc()
+	switch {
+	case !c.handshaken && h.Command != wire.Handshake:
+		// Serf sends no body after this, whatever the command.
+		c.reject(rejectHandshake, c.name, errors.New("the first request is not a handshake"))
+		return c.sendAndClose(h, wire.ErrHandshakeRequired, nil)
+	case !c.ready() && h.Command != wire.Handshake && h.Command != wire.Auth:
+		c.reject(rejectAuth, c.name, errors.New("a request came before auth"))
+		if !known {
+			return c.sendAndClose(h, wire.ErrAuthRequired, nil)
+		}
+		if h.Command.HasRequest() {
+			if err := c.r.Read(nil); err != nil {
+				return err
+			}
+		}
+		return c.strike(c.send(h, wire.ErrAuthRequired, nil))
+	case !known:
+		c.reject(rejectCommand, c.name, fmt.Errorf("command %.40q is not known", h.Command))
+		return c.sendAndClose(h, wire.ErrUnsupportedCommand, nil)
+	}
+	return do(c, h)
+}
+
+// strike counts a refused request and, unless err is set already, ends the
+// session after too many.
+func (c *session) strike(err error) error {
+	if c.strikes++; err == nil && c.strikes >= maxStrikes {
+		return errClosing
+	}
+	return err
+}
+
+// send queues an answer. A nil body sends none.
+func (c *session) send(h wire.RequestHeader, text string, body any) error {
+	frame, err := encode(wire.ResponseHeader{Seq: h.Seq, Error: text}, body)
+	if err != nil {
+		return fmt.Errorf("encoding the answer to %s: %w", h.Command, err)
+	}
+	return c.out.reply(c.ctx, frame)
+}
+
+func (c *session) sendAndClose(h wire.RequestHeader, text string, body any) error {
+	if err := c.send(h, text, body); err != nil {
+		return err
+	}
+	return errClosing
+}
+
+// reportDropped logs that the client reads its streams too slowly. The writer
+// calls it between two batches: a subscription that drops must not log.
+func (c *session) reportDropped() {
+	const every = 10 * time.Second
+	if n := c.out.takeDropped(); n > 0 {
+		c.quiet.Log(slog.LevelWarn, "rpc: records of a stream dropped, the client reads too slowly", every,
+			"client", c.name, "dropped", n)
+	}
+}
+
+// reportEnd counts and logs why the session ended. Either error may be nil.
+func (c *session) reportEnd(read, cause error) {
+	err := read
+	if cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause // the writer failed first, and the reader because of it
+	}
+	var reason string
+	switch {
+	case errors.Is(cause, context.Canceled), errors.Is(err, errClosing):
+	case errors.Is(cause, os.ErrDeadlineExceeded):
+		reason, err = rejectSlow, fmt.Errorf("it took nothing for %v", c.cfg.WriteTimeout)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		reason, err = rejectTimeout, errors.New("its request did not come in time")
+		if !c.ready() {
+			err = fmt.Errorf("no handshake and auth within %v", c.cfg.HandshakeTimeout)
+		}
+	default:
+		reason = unreadableReason(err)
+	}
+	if reason != "" {
+		c.reject(reason, c.name, err)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, errClosing) || errors.Is(cause, context.Canceled) {
+		err = nil
+	}
+	c.cfg.Logger.Debug("rpc: client gone", "client", c.name, "error", err, "dropped", c.out.takeDropped())
+}
+
+// unreadableReason tells a message that breaks the rules from a connection that
+// broke; for the latter it returns "".
+func unreadableReason(err error) string {
+	if errors.Is(err, wire.ErrLimit) {
+		return rejectLimit
+	}
+	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, context.Canceled} {
+		if errors.Is(err, broken) {
+			return ""
+		}
+	}
+	if _, ok := errors.AsType[net.Error](err); ok { // also a reset, a deadline, a closed socket
+		return ""
+	}
+	return rejectMalformed
+}
+
+// input reads from the connection, and gives a request that has begun a time
+// to end: one that stops half way would hold its memory for ever.
+type input struct {
+	conn    net.Conn
+	timeout time.Duration
+	resting bool // nothing of a request has come yet, and there is no deadline
+}
+
+func (in *input) Read(p []byte) (int, error) {
+	n, err := in.conn.Read(p)
+	if in.resting && n > 0 {
+		in.resting = false
+		in.conn.SetReadDeadline(time.Now().Add(in.timeout))
+	}
+	return n, err
+}
+
+// rest waits without a deadline for what comes next.
+func (in *input) rest() {
+	if !in.resting {
+		in.resting = true
+		in.conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// linger lets the client read the last answer: closing a socket with unread
+// input resets the connection, and the answer may be lost on the way.
+func (in *input) linger() {
+	const limit, wait = 4 << 20, time.Second
+	half, ok := in.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	in.conn.SetReadDeadline(time.Now().Add(wait))
+	io.CopyN(io.Discard, in.conn, limit) // whatever ends it, the connection ends
+}

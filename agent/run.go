@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"agentctl/handler"
+)
+
+// ErrNoLeave, as the cause of a cancelled context, makes [Agent.Run] end
+// without leaving the cluster: the others see this node fail.
+var ErrNoLeave = errors.New("stopped without leaving")
+
+// part is a group of goroutines that are stopped together.
+type part struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	fail   func(error)
+}
+
+// newPart returns a part whose failures are given to fail. It does not end with
+// Run's context: the parts end one after another.
+func newPart(fail func(error)) *part {
+	p := &part{fail: fail}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+func (p *part) start(run func(context.Context) error) {
+	p.wg.Go(func() {
+		if err := run(p.ctx); err != nil {
+			p.fail(err)
+		}
+	})
+}
+
+// stop cancels the part and waits for it, at most until ctx ends.
+func (p *part) stop(ctx context.Context) error {
+	p.cancel()
+	done := make(chan struct{})
+	go func() {
+		p.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Run works until ctx ends, an RPC client tells the agent to leave, or
+// something that it cannot do without fails. Then it leaves the cluster,
+// delivers what waits, and stops its parts in reverse order: all of it within
+// the drain timeout, or a little more. It returns nil after an end that was
+// asked for.
+func (a *Agent) Run(ctx context.Context) error {
+	joining, serving, taking, delivering, ops :=
+		newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop)
+	drain := make(chan struct{})
+
+	for _, d := range a.deliveries {
+		delivering.start(d.Run)
+	}
+	for _, r := range a.runners {
+		delivering.start(func(ctx context.Context) error { return r.Run(ctx, drain) })
+	}
+	taking.start(a.intake.Run)
+	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.rpcLn) })
+	if a.ops != nil {
+		ops.start(a.serveOps)
+	}
+	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", Version, "gossip", a.GossipAddr(),
+		"rpc", a.RPCAddr(), "http", a.HTTPAddr(), "profile", a.opts.Profile, "encrypted", a.serf.EncryptionEnabled())
+	for _, t := range a.targets {
+		a.logger.Info("events are posted", "target", t.Name, "events", t.Filters.String())
+	}
+	for _, s := range a.scripts {
+		a.logger.Info("events are handled by a script", "script", redact(s.command), "events", s.filters.String())
+	}
+	joining.start(a.join)
+	if a.discovery != nil {
+		joining.start(a.discovery.Run)
+	}
+
+	var cause error
+	select {
+	case <-ctx.Done():
+		cause = context.Cause(ctx)
+	case <-a.stopped:
+		cause = a.cause
+	case <-a.serf.ShutdownCh():
+		cause = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node")
+	}
+	a.logger.Info("stopping", "cause", cause)
+
+	bound, cancel := context.WithTimeoutCause(context.Background(), max(a.opts.DrainTimeout, time.Second),
+		fmt.Errorf("not done within %v", a.opts.DrainTimeout))
+	defer cancel()
+	var errs []error
+	step := func(name string, err error) {
+		if err != nil {
+			errs = append(errs, err)
+			a.logger.Warn("stopping: "+name, "error", err)
+		}
+	}
+	joining.cancel() // a dial under way cannot be cancelled: it is waited for last
+	if !errors.Is(cause, ErrNoLeave) {
+		step("leaving the cluster", a.leave(bound))
+	}
+	step("ending RPC", serving.stop(bound))
+	step("ending gossip", a.serf.Shutdown())
+	step("taking in the last events", taking.stop(bound))
+	close(drain)
+	a.drain(bound)
+	// What follows ends at once, once told to.
+	short, cancelShort := context.WithTimeoutCause(context.Background(), 2*time.Second, errors.New("it does not end"))
+	defer cancelShort()
+	step("ending delivery", delivering.stop(short))
+	step("ending operations", ops.stop(short))
+	step("ending joins", joining.stop(short))
+	step("closing", a.Close())
+	a.logger.Info("stopped")
+
+	if errors.Is(cause, errLeft) || errors.Is(cause, context.Canceled) || ctx.Err() != nil {
+		return nil // as it was asked to; what did not go well is in the log
+	}
+	return cause
+}
+
+// leave leaves the cluster, at most until ctx ends; serf's own leave cannot be
+// cancelled, but ends by itself after its broadcast timeout.
+func (a *Agent) leave(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- a.serf.Leave() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// join does the joins that were asked for. It returns an error where the
+// program has to end for want of one.
+func (a *Agent) join(ctx context.Context) error {
+	if len(a.opts.StartJoin) > 0 {
+		n, err := joinOnce(ctx, a, net.DefaultResolver, a.opts.StartJoin, a.opts.ReplayOnJoin)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if n == 0 {
+			return fmt.Errorf("join: %w", err)
+		}
+		a.logger.Info("joined the cluster", "contacted", n)
+	}
+	if len(a.opts.RetryJoin) == 0 {
+		return nil
+	}
+	return retryJoin(ctx, a, net.DefaultResolver, a.opts.RetryJoin, a.opts.ReplayOnJoin,
+		a.opts.RetryInterval, a.opts.RetryMaxAttempts, a.logger)
+}
+
+// drain waits until every target and script has had its events, or ctx ends;
+// then it says what is left.
+func (a *Agent) drain(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, d := range a.deliveries {
+		wg.Go(func() {
+			if d.Idle(ctx) != nil {
+				s := d.Status()
+				a.logger.Warn("events were not delivered before the end", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
+			}
+		})
+	}
+	for _, r := range a.runners {
+		wg.Go(func() { r.idle(ctx) })
+	}
+	wg.Wait()
+}
+
+// serveOps serves the operations endpoint until ctx ends.
+func (a *Agent) serveOps(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { a.ops.Close() })
+	defer stop()
+	if err := a.ops.Serve(a.opsLn); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("operations endpoint: %w", err)
+	}
+	return nil
+}
+
+// Targets are the states of all targets.
+func (a *Agent) Targets() []handler.Status {
+	out := make([]handler.Status, len(a.deliveries))
+	for i, d := range a.deliveries {
+		out[i] = d.Status()
+	}
+	return out
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"agentctl/agent"
+	"agentctl/agent/logs"
+)
+
+type agentCommand struct{}
+
+func (*agentCommand) Synopsis() string { return "Runs an agent beside a gateway" }
+
+func (*agentCommand) Help() string {
+	var b strings.Builder
+	b.WriteString(`Usage: agentctl agent [options]
+
+  Joins the cluster and POSTs its events to the gateway beside it. Runs until
+  SIGTERM or an interrupt, then leaves the cluster and delivers what waits. A
+  second signal ends it at once.
+
+  With neither -event-handler nor -gateway, member events and user:kong go to
+  ` + agent.DefaultGateway + `.
+
+Options, each also a variable of the environment (-log-level is
+AGENTCTL_LOG_LEVEL); flags come before variables, variables before files:
+
+  -config-file=FILE
+      read settings from a JSON file; may be repeated
+  -config-dir=DIR
+      read every .json file of a folder, in alphabetical order; may be repeated
+`)
+	defaults := agent.DefaultOptions()
+	for _, s := range agent.Settings() {
+		if s.Flag == "" {
+			continue
+		}
+		fmt.Fprintf(&b, "  -%s", s.Flag)
+		if s.Arg != "" {
+			fmt.Fprintf(&b, "=%s", s.Arg)
+		}
+		b.WriteString("\n      " + s.Usage)
+		if s.Repeat {
+			b.WriteString("; may be repeated")
+		}
+		if d := s.Default(&defaults); d != "" {
+			fmt.Fprintf(&b, " (default %s)", d)
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString(`
+Event handlers:
+
+  -event-handler=FILTER=WHAT takes serf's filters: event types with commas
+  between them (member-join, member-leave, member-failed, member-update,
+  member-reap, user, user:NAME, query, query:NAME, or * for all; no filter
+  means all). WHAT is a URL to POST to (http://, https://, or unix:/socket:/path),
+  or a script, which is run as serf runs it.
+
+Examples:
+
+  agentctl agent -retry-join=10.0.0.5 -gateway=http://127.0.0.1:8001/cluster/events/
+  agentctl agent -event-handler='user:purge=http://127.0.0.1:6081/' -event-handler='member-failed=./alert.sh'`)
+	return b.String()
+}
+
+func (c *agentCommand) Run(args []string) int {
+	opts, err := agentOptions(args, os.LookupEnv)
+	if err == nil {
+		_, err = opts.Normalize()
+	}
+	if err == nil {
+		err = opts.Validate()
+	}
+	if err != nil {
+		printErrors("agentctl agent", err)
+		return 1
+	}
+	hub, err := newHub(opts)
+	if err != nil {
+		printErrors("agentctl agent", err)
+		return 1
+	}
+	defer hub.Close()
+	if err := runAgent(opts, hub); err != nil {
+		hub.Close() // its last lines come first
+		printErrors("agentctl agent", err)
+		return 1
+	}
+	return 0
+}
+
+// runAgent runs an agent until a signal or a failure ends it.
+func runAgent(opts agent.Options, hub *logs.Hub) error {
+	log.SetFlags(0)
+	log.SetOutput(hub.StdLogger().Writer())
+	stopTelemetry, err := startTelemetry(opts)
+	if err != nil {
+		return err
+	}
+	defer stopTelemetry()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	defer onSignals(opts, hub, cancel)()
+	a, err := agent.New(opts, hub, agent.Hooks{})
+	if err != nil {
+		return err
+	}
+	err = a.Run(ctx)
+	if errors.Is(context.Cause(ctx), agent.ErrNoLeave) {
+		return agent.ErrNoLeave
+	}
+	return err
+}
+
+// onSignals cancels at the first signal to end, and exits at the second.
+func onSignals(opts agent.Options, hub *logs.Hub, cancel context.CancelCauseFunc) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		ending := false
+		for {
+			var sig os.Signal
+			select {
+			case sig = <-signals:
+			case <-done:
+				return
+			}
+			switch {
+			case sig == syscall.SIGHUP:
+				hub.Logger().Warn("SIGHUP: the configuration is read at start only; restart the agent to change it")
+				continue
+			case ending:
+				hub.Logger().Error("a second signal: ending at once", "signal", sig.String())
+				hub.Close()
+				os.Exit(1)
+			}
+			ending = true
+			hub.Logger().Info("caught a signal", "signal", sig.String())
+			if sig == os.Interrupt && opts.SkipLeaveOnInt || sig == syscall.SIGTERM && !opts.LeaveOnTerm {
+				cancel(agent.ErrNoLeave)
+			} else {
+				cancel(nil)
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+// agentOptions reads the settings from all places: files, then the
+// environment, then flags. Its error names everything that is wrong.
+func agentOptions(args []string, lookup func(string) (string, bool)) (agent.Options, error) {
+	opts := agent.DefaultOptions()
+	var files []string
+	var given []func() error // flags, applied after the files that they name
+	fs := newFlags("agent")
+	for _, name := range []string{"config-file", "config-dir"} {
+		fs.Func(name, "", func(v string) error { files = append(files, v); return nil })
+		if v, ok := lookup("AGENTCTL_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); ok && v != "" {
+			files = append(files, v)
+		}
+	}
+	for _, s := range agent.Settings() {
+		if s.Flag != "" {
+			fs.Var(&settingFlag{s, func(v string) {
+				given = append(given, func() error { return settingError(s.Name(), s.Set(&opts, v)) })
+			}}, s.Flag, "")
+		}
+	}
+	if err := parseFlags(fs, args); err != nil {
+		return opts, err
+	}
+	var errs []error
+	if fs.NArg() > 0 {
+		errs = append(errs, fmt.Errorf("unexpected argument %q; \"agentctl agent -help\" lists the flags", fs.Arg(0)))
+	}
+	errs = append(errs, opts.ReadConfig(files...))
+	for _, s := range agent.Settings() {
+		if v, ok := lookup(s.Env()); ok && v != "" {
+			errs = append(errs, settingError(s.Env(), s.SetEnv(&opts, v)))
+		}
+	}
+	for _, apply := range given {
+		errs = append(errs, apply())
+	}
+	return opts, errors.Join(errs...)
+}
+
+func settingError(name string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return err
+}
+
+// settingFlag is a setting as a flag; its value is kept for later.
+type settingFlag struct {
+	s    agent.Setting
+	keep func(string)
+}
+
+func (f *settingFlag) Set(v string) error { f.keep(v); return nil }
+func (f *settingFlag) IsBoolFlag() bool   { return f.s.IsBool() }
+func (f *settingFlag) String() string     { return "" }
+
+var _ flag.Value = (*settingFlag)(nil)
+
+// printErrors prints an error, or each of several joined ones, as a line.
+func printErrors(who string, err error) {
+	for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", who, line)
+	}
+}

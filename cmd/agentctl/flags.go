@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"agentctl/rpcclient"
+)
+
+// newFlags returns a flag set whose errors say what is wrong in one line; see
+// parseFlags.
+func newFlags(name string) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	return fs
+}
+
+// parseFlags parses args; its error is one line that names the next step.
+func parseFlags(fs *flag.FlagSet, args []string) error {
+	err := fs.Parse(args)
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
+		text = "unknown flag " + name
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		text = "help wanted"
+	}
+	return fmt.Errorf("%s; \"agentctl %s -help\" lists the flags", text, fs.Name())
+}
+
+// rpcFlags adds serf's two flags for reaching an agent.
+func rpcFlags(fs *flag.FlagSet) (addr, auth *string) {
+	addr = fs.String("rpc-addr", firstEnv(rpcclient.DefaultAddr, "SERF_RPC_ADDR", "AGENTCTL_RPC_ADDR"), "")
+	auth = fs.String("rpc-auth", firstEnv("", "SERF_RPC_AUTH", "AGENTCTL_RPC_AUTH"), "")
+	return addr, auth
+}
+
+// firstEnv is the first of the variables that is set, or otherwise.
+func firstEnv(otherwise string, names ...string) string {
+	for _, name := range names {
+		if v := os.Getenv(name); v != "" {
+			return v
+		}
+	}
+	return otherwise
+}

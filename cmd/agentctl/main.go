@@ -1,0 +1,81 @@
+// Agentctl carries the events of a Serf cluster to the API gateway or cache
+// beside it. Run "agentctl -help".
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/mitchellh/cli"
+)
+
+func main() {
+	log.SetOutput(io.Discard) // libraries' chatter; the agent takes it into its own log
+	os.Exit(run(os.Args[1:]))
+}
+
+// run is the program with these arguments; it returns the exit status.
+func run(args []string) int {
+	c := &cli.CLI{
+		Name:       "agentctl",
+		Args:       args,
+		Commands:   commands(),
+		HelpFunc:   help,
+		HelpWriter: os.Stdout, ErrorWriter: os.Stderr,
+	}
+	if c.IsVersion() {
+		return (&versionCommand{}).Run(nil)
+	}
+	if name := c.Subcommand(); name != "" && c.Commands[name] == nil {
+		fmt.Fprintf(os.Stderr, "agentctl: unknown command %q; \"agentctl -help\" lists the commands\n", name)
+		return 127
+	}
+	code, err := c.Run()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "agentctl:", err)
+		return 1
+	}
+	return code
+}
+
+// own are the commands that serf does not have, or that do more than serf's.
+var own = []string{"agent", "dev", "event", "handler"}
+
+func commands() map[string]cli.CommandFactory {
+	cs := serfCommands()
+	cs["agent"] = func() (cli.Command, error) { return &agentCommand{}, nil }
+	cs["dev"] = func() (cli.Command, error) { return &devCommand{}, nil }
+	cs["event"] = func() (cli.Command, error) { return &eventCommand{}, nil }
+	cs["handler"] = func() (cli.Command, error) { return &handlerCommand{}, nil }
+	cs["version"] = func() (cli.Command, error) { return &versionCommand{}, nil }
+	return cs
+}
+
+// help is the text of "agentctl -help".
+func help(cs map[string]cli.CommandFactory) string {
+	var b strings.Builder
+	b.WriteString(`Usage: agentctl [-version] [-help] COMMAND [ARGS]
+
+  Carries the events of a Serf cluster to the API gateway or cache beside it.
+  "agentctl dev" shows it at work; "agentctl COMMAND -help" explains a command.
+
+Commands:
+
+`)
+	list := func(names []string) {
+		for _, name := range names {
+			if cmd, err := cs[name](); err == nil {
+				fmt.Fprintf(&b, "  %-14s %s\n", name, cmd.Synopsis())
+			}
+		}
+	}
+	list(own)
+	b.WriteString("\nCommands of serf, for this agent and for stock ones:\n\n")
+	list(slices.DeleteFunc(slices.Sorted(maps.Keys(cs)), func(name string) bool { return slices.Contains(own, name) }))
+	return strings.TrimRight(b.String(), "\n")
+}

@@ -1,0 +1,134 @@
+package handler
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Type is the type of an event, spelled as serf spells it.
+type Type string
+
+// The types of events that serf has.
+const (
+	MemberJoin   Type = "member-join"
+	MemberLeave  Type = "member-leave"
+	MemberFailed Type = "member-failed"
+	MemberUpdate Type = "member-update"
+	MemberReap   Type = "member-reap"
+	User         Type = "user"
+	Query        Type = "query"
+)
+
+var types = []Type{MemberJoin, MemberLeave, MemberFailed, MemberUpdate, MemberReap, User, Query}
+
+// IsMember tells whether t is one of the five member types.
+func (t Type) IsMember() bool {
+	switch t {
+	case MemberJoin, MemberLeave, MemberFailed, MemberUpdate, MemberReap:
+		return true
+	}
+	return false
+}
+
+// Event is one event of the cluster. Events are passed by value and never
+// changed; a Journal keeps a copy of the payload of its own.
+type Event struct {
+	// ID names the event. That of a user event or query is the same on every
+	// node and for every replay and retry; that of a member event is of its
+	// node's own making.
+	ID   string
+	Type Type
+	// Name is that of a user event or query, chosen by whoever sent it; it may
+	// hold any bytes. Member events have none.
+	Name string
+	// LTime is the Lamport time of a user event or query, 0 for member events.
+	LTime uint64
+	// Payload is that of a user event or query, byte for byte. Of a member
+	// event it is what serf writes to a script's stdin: a line for each
+	// member, see MemberLine.
+	Payload []byte
+	// Time is when this node first knew of the event, by its own clock.
+	Time time.Time
+}
+
+// NewUser makes a user event. Its ID is LTIME-HASH, where HASH is the first 8
+// bytes, in hex, of the SHA-256 over name, a zero byte and payload.
+func NewUser(ltime uint64, name string, payload []byte, t time.Time) Event {
+	return Event{
+		ID:      strconv.FormatUint(ltime, 10) + "-" + hash(name, payload),
+		Type:    User,
+		Name:    name,
+		LTime:   ltime,
+		Payload: payload,
+		Time:    t,
+	}
+}
+
+// NewQuery makes a query. Its ID is query-LTIME-HASH, with HASH as for user
+// events: queries have a Lamport clock of their own, so without the prefix a
+// query and a user event could have the same ID.
+func NewQuery(ltime uint64, name string, payload []byte, t time.Time) Event {
+	e := NewUser(ltime, name, payload, t)
+	e.ID, e.Type = "query-"+e.ID, Query
+	return e
+}
+
+// NewMember makes a member event of lines as MemberLine writes them.
+func NewMember(typ Type, id string, lines []byte, t time.Time) Event {
+	return Event{ID: id, Type: typ, Payload: lines, Time: t}
+}
+
+func hash(name string, payload []byte) string {
+	h := sha256.New()
+	h.Write([]byte(name))
+	h.Write([]byte{0})
+	h.Write(payload)
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+var cleaner = strings.NewReplacer("\t", `\t`, "\n", `\n`)
+
+// MemberLine writes the line that serf gives a script for one member:
+// name, address, role and tags with tabs between them, and a newline. Tabs
+// and newlines within name, role and tags become \t and \n. Tags are k=v with
+// commas between them, sorted by key (serf leaves their order to chance).
+func MemberLine(name, addr, role string, tags map[string]string) []byte {
+	var pairs strings.Builder
+	for i, k := range slices.Sorted(maps.Keys(tags)) {
+		if i > 0 {
+			pairs.WriteByte(',')
+		}
+		pairs.WriteString(k + "=" + tags[k])
+	}
+	return []byte(cleaner.Replace(name) + "\t" + addr + "\t" +
+		cleaner.Replace(role) + "\t" + cleaner.Replace(pairs.String()) + "\n")
+}
+
+// Body is what is posted for the event. For a user event or query it is the
+// payload itself (not a copy). For a member event it is
+// {"type":"member-join","entity":"LINES"}, with LINES the member lines without
+// the newlines at their end: what Kong's script sends, but escaped as JSON
+// wants it. Bytes that are not UTF-8 become U+FFFD there, as JSON has no way
+// to carry them.
+func (e *Event) Body() []byte {
+	if !e.Type.IsMember() {
+		return e.Payload
+	}
+	body := struct {
+		Type   Type   `json:"type"`
+		Entity string `json:"entity"`
+	}{e.Type, string(bytes.TrimRight(e.Payload, "\n"))}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	// A struct of two strings into memory: there is nothing that can fail.
+	_ = enc.Encode(body)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}

@@ -1,0 +1,121 @@
+package handler
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// anyType in a Filter matches every event.
+const anyType Type = "*"
+
+// Filter picks events by type, and user events and queries by name too.
+type Filter struct {
+	Type Type   // "*" matches every type
+	Name string // only with User and Query; "" matches every name
+}
+
+// Match tells whether an event of this type and name passes.
+func (f Filter) Match(typ Type, name string) bool {
+	if f.Type == anyType {
+		return true
+	}
+	if f.Type != typ {
+		return false
+	}
+	return f.Name == "" || f.Name == name || typ != User && typ != Query
+}
+
+// String is the filter in serf's grammar.
+func (f Filter) String() string {
+	if f.Name != "" && (f.Type == User || f.Type == Query) {
+		return string(f.Type) + ":" + f.Name
+	}
+	return string(f.Type)
+}
+
+// Filters lets an event pass when any of its filters does. With no filter in
+// it, it lets every event pass, as serf does with an empty filter.
+type Filters []Filter
+
+// ParseFilters reads serf's grammar: types with commas between them, where
+// "user:NAME" and "query:NAME" pick a name and "*" or nothing is every event.
+// As in serf, blanks have no special meaning and so are not allowed.
+func ParseFilters(s string) (Filters, error) {
+	if s == "" {
+		s = string(anyType)
+	}
+	var fs Filters
+	for part := range strings.SplitSeq(s, ",") {
+		f := Filter{Type: Type(part)}
+		if typ, name, ok := strings.Cut(part, ":"); ok && (typ == string(User) || typ == string(Query)) {
+			f = Filter{Type: Type(typ), Name: name}
+		}
+		if f.Type != anyType && !slices.Contains(types, f.Type) {
+			return nil, &FilterError{Filter: part}
+		}
+		fs = append(fs, f)
+	}
+	return fs, nil
+}
+
+// FilterError is a part of a filter that names no type of event.
+type FilterError struct {
+	Filter string // the part at fault
+}
+
+func (e *FilterError) Error() string {
+	valid := make([]string, len(types))
+	for i, t := range types {
+		valid[i] = string(t)
+	}
+	return fmt.Sprintf("unknown event type %q; use %s, user:NAME, query:NAME or *, with commas and no blanks between them",
+		e.Filter, strings.Join(valid, ", "))
+}
+
+// Match tells whether an event of this type and name passes.
+func (fs Filters) Match(typ Type, name string) bool {
+	for _, f := range fs {
+		if f.Match(typ, name) {
+			return true
+		}
+	}
+	return len(fs) == 0
+}
+
+// String is the filters in serf's grammar; ParseFilters reads it back.
+func (fs Filters) String() string {
+	if len(fs) == 0 {
+		return string(anyType)
+	}
+	parts := make([]string, len(fs))
+	for i, f := range fs {
+		parts[i] = f.String()
+	}
+	return strings.Join(parts, ",")
+}
+
+// SplitHandler takes an event handler apart, as given to serf's
+// -event-handler: "FILTER=WHAT", or WHAT alone. Serf splits at the first "=".
+// So does this, unless the whole is a URL ("http://host/?a=b"): no filter
+// begins like one.
+func SplitHandler(s string) (filter, what string) {
+	if IsTarget(s) {
+		return "", s
+	}
+	if f, w, ok := strings.Cut(s, "="); ok {
+		return f, w
+	}
+	return "", s
+}
+
+// IsTarget tells whether the WHAT of a handler is a URL to post to (http://,
+// https:// or unix:) and not a command to run.
+func IsTarget(what string) bool {
+	for _, prefix := range []string{"http://", "https://", "unix:"} {
+		if len(what) >= len(prefix) && strings.EqualFold(what[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	return false
+}

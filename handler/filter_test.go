@@ -1,0 +1,144 @@
+package handler
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseFilters(t *testing.T) {
+	for s, want := range map[string]Filters{
+		"":                             {{Type: "*"}},
+		"*":                            {{Type: "*"}},
+		"user":                         {{Type: User}},
+		"user:":                        {{Type: User}},
+		"member-join,user:kong,query:": {{Type: MemberJoin}, {Type: User, Name: "kong"}, {Type: Query}},
+		"user:a:b=c d":                 {{Type: User, Name: "a:b=c d"}},
+		"member-join,member-leave,member-failed,member-update,member-reap": {
+			{Type: MemberJoin}, {Type: MemberLeave}, {Type: MemberFailed}, {Type: MemberUpdate}, {Type: MemberReap}},
+	} {
+		got, err := ParseFilters(s)
+		if err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", s, diff)
+		}
+	}
+}
+
+func TestParseFiltersError(t *testing.T) {
+	for s, part := range map[string]string{
+		"member-joined":      "member-joined",
+		"user:kong, query":   " query",
+		"user,":              "",
+		"member-join:a":      "member-join:a",
+		"user:kong,,query:x": "",
+	} {
+		_, err := ParseFilters(s)
+		ferr, ok := errors.AsType[*FilterError](err)
+		if !ok || ferr.Filter != part {
+			t.Errorf("%q: %v, want a FilterError of %q", s, err, part)
+			continue
+		}
+		for _, typ := range types {
+			if !strings.Contains(err.Error(), string(typ)) {
+				t.Errorf("%q does not list %s", err, typ)
+			}
+		}
+	}
+}
+
+func TestFiltersMatch(t *testing.T) {
+	for _, c := range []struct {
+		filters string
+		typ     Type
+		name    string
+		want    bool
+	}{
+		{"*", MemberReap, "", true},
+		{"", Query, "x", true},
+		{"user:kong", User, "kong", true},
+		{"user:kong", User, "kong2", false},
+		{"user:kong", Query, "kong", false},
+		{"user", User, "any", true},
+		{"query:x", Query, "x", true},
+		{"query:x", Query, "y", false},
+		{"member-join,user:kong", MemberJoin, "", true},
+		{"member-join,user:kong", MemberLeave, "", false},
+		{"member-join,user:kong", User, "kong", true},
+	} {
+		fs, err := ParseFilters(c.filters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fs.Match(c.typ, c.name); got != c.want {
+			t.Errorf("%q matches %s %s: %v", c.filters, c.typ, c.name, got)
+		}
+	}
+	if !(Filters{}).Match(User, "x") || (Filters{}).String() != "*" {
+		t.Error("no filter is not every event")
+	}
+}
+
+func TestSplitHandler(t *testing.T) {
+	for s, want := range map[string][2]string{
+		"handle.sh":                       {"", "handle.sh"},
+		"user:kong=handle.sh -x=1":        {"user:kong", "handle.sh -x=1"},
+		"=handle.sh":                      {"", "handle.sh"},
+		"":                                {"", ""},
+		"http://h/?a=b":                   {"", "http://h/?a=b"},
+		"HTTPS://h/?a=b":                  {"", "HTTPS://h/?a=b"},
+		"unix:/run/a=b.sock:/x":           {"", "unix:/run/a=b.sock:/x"},
+		"user:kong=http://h/?a=b":         {"user:kong", "http://h/?a=b"},
+		"member-join,query:q=unix:/a:/?b": {"member-join,query:q", "unix:/a:/?b"},
+		"*=https://h":                     {"*", "https://h"},
+		"httpx=unix.sh":                   {"httpx", "unix.sh"},
+	} {
+		filter, what := SplitHandler(s)
+		if got := [2]string{filter, what}; got != want {
+			t.Errorf("%q: got %q, want %q", s, got, want)
+		}
+	}
+	for what, want := range map[string]bool{
+		"http://h": true, "https://h": true, "unix:/s": true, "Http://h": true,
+		"": false, "http:/h": false, "/bin/http://": false, "unix": false, "curl http://h": false,
+	} {
+		if IsTarget(what) != want {
+			t.Errorf("IsTarget(%q) = %v", what, !want)
+		}
+	}
+}
+
+func FuzzSplitHandler(f *testing.F) {
+	for _, s := range []string{"", "a=b=c", "user:kong=http://h/?a=b", "http://h/?a=b", "unix:/x=y", "member-join,query:q=x", "*=*", "user:,user"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		filter, what := SplitHandler(s)
+		switch s {
+		case what, filter + "=" + what:
+		default:
+			t.Fatalf("%q came apart as %q and %q", s, filter, what)
+		}
+		if strings.Contains(filter, "=") {
+			t.Fatalf("%q in the filter of %q", filter, s)
+		}
+		fs, err := ParseFilters(filter)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\n\r\x00") {
+				t.Fatalf("error of more than one line: %q", err)
+			}
+			return
+		}
+		if len(fs) != strings.Count(filter, ",")+1 {
+			t.Fatalf("%q has %d filters", filter, len(fs))
+		}
+		again, err := ParseFilters(fs.String())
+		if err != nil || !cmp.Equal(fs, again) {
+			t.Fatalf("%q reads back as %v, %v", fs, again, err)
+		}
+	})
+}

@@ -1,0 +1,370 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func user(ltime uint64, name string) Event {
+	return NewUser(ltime, name, fmt.Appendf(nil, "payload %d", ltime), time.Now())
+}
+
+func openCursor(t testing.TB, j Journal, target string, fs ...Filter) Cursor {
+	t.Helper()
+	c, err := j.Cursor(target, fs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// ready returns the Lamport times of what the cursor hands out without
+// waiting. It must be called in a synctest bubble: what was handed out before
+// waits too but does not come again, and there a nanosecond tells.
+func ready(t testing.TB, c Cursor) []uint64 {
+	t.Helper()
+	var got []uint64
+	for range c.Status().Waiting {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+		rec, err := c.Next(ctx)
+		cancel()
+		if err != nil {
+			return got
+		}
+		got = append(got, rec.Event.LTime)
+	}
+	return got
+}
+
+func ltimes(t testing.TB, records iter.Seq2[Record, error]) []uint64 {
+	t.Helper()
+	var got []uint64
+	for rec, err := range records {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, rec.Event.LTime)
+	}
+	return got
+}
+
+func mustAppend(t testing.TB, j Journal, events ...Event) {
+	t.Helper()
+	if err := j.Append(events...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func want[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: -want +got\n%s", what, diff)
+	}
+}
+
+func TestMemoryCursors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{})
+		mustAppend(t, m, user(1, "kong"))
+		all := openCursor(t, m, "all")
+		kong := openCursor(t, m, "kong", Filter{User, "kong"})
+		start := time.Now()
+		mustAppend(t, m, user(2, "kong"), user(3, "other"), Event{Type: MemberJoin, LTime: 4})
+		mustAppend(t, m)
+		time.Sleep(time.Second)
+		mustAppend(t, m, user(5, "kong"))
+
+		want(t, "head", m.Head(), 5)
+		want(t, "waiting for all", all.Status(), CursorStatus{Waiting: 4, Oldest: start})
+		want(t, "waiting for kong", kong.Status(), CursorStatus{Waiting: 2, Oldest: start})
+		want(t, "handed out to all", ready(t, all), []uint64{2, 3, 4, 5})
+		want(t, "handed out to kong", ready(t, kong), []uint64{2, 5})
+		if kong.Ack(2) != nil || kong.Ack(2) != nil {
+			t.Error("ack failed")
+		}
+		want(t, "after an ack", kong.Status(), CursorStatus{Waiting: 1, Oldest: start.Add(time.Second)})
+		if err := kong.Ack(99); err != nil {
+			t.Error(err)
+		}
+		want(t, "after all acks", kong.Status(), CursorStatus{})
+		mustAppend(t, m, user(6, "kong"))
+		want(t, "not handed out, so not acknowledged", ready(t, kong), []uint64{6})
+	})
+}
+
+func TestMemoryNextWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{})
+		c := openCursor(t, m, "a", Filter{User, "kong"})
+		got := make(chan Record)
+		go func() {
+			rec, _ := c.Next(t.Context())
+			got <- rec
+		}()
+		synctest.Wait()
+		mustAppend(t, m, user(1, "other"))
+		synctest.Wait()
+		select {
+		case rec := <-got:
+			t.Fatalf("got %+v", rec)
+		default:
+		}
+		mustAppend(t, m, user(2, "kong"))
+		want(t, "handed out", (<-got).Event.LTime, 2)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		mustAppend(t, m, user(3, "kong"))
+		if _, err := c.Next(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("ended context: %v", err)
+		}
+		want(t, "still there", ready(t, c), []uint64{3})
+
+		errs := make(chan error)
+		go func() {
+			_, err := c.Next(t.Context())
+			errs <- err
+		}()
+		synctest.Wait()
+		m.Close()
+		if err := <-errs; !errors.Is(err, ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	})
+}
+
+func TestMemoryKeepsItsOwnPayload(t *testing.T) {
+	m := NewMemory(MemoryConfig{})
+	c := openCursor(t, m, "a")
+	payload := []byte("abc")
+	mustAppend(t, m, NewUser(1, "kong", payload, time.Time{}))
+	payload[0] = 'X'
+	rec, err := c.Next(t.Context())
+	if err != nil || string(rec.Event.Payload) != "abc" {
+		t.Errorf("%q, %v", rec.Event.Payload, err)
+	}
+	if rec.Event.Time.IsZero() {
+		t.Error("an event of zero time got none")
+	}
+}
+
+func TestMemoryReopen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{MaxPending: 4})
+		c := openCursor(t, m, "a", Filter{User, "x"})
+		if _, err := m.Cursor("a", nil); !errors.Is(err, ErrCursorInUse) {
+			t.Errorf("opened twice: %v", err)
+		}
+		if err := m.Forget("a"); !errors.Is(err, ErrCursorInUse) {
+			t.Errorf("forgotten while open: %v", err)
+		}
+		mustAppend(t, m, user(1, "x"), user(2, "x"), user(3, "x"))
+		want(t, "handed out", ready(t, c), []uint64{1, 2, 3})
+		c.Ack(1)
+		c.Close()
+		c.Close()
+		if _, err := c.Next(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Errorf("closed: %v", err)
+		}
+		if c.Ack(3) != ErrClosed || c.Seek(1) != ErrClosed {
+			t.Error("a closed cursor moves")
+		}
+		mustAppend(t, m, user(4, "x"), user(5, "x"), user(6, "x"))
+
+		again := openCursor(t, m, "a", Filter{User, "y"})
+		select {
+		case <-again.Losses():
+		default:
+			t.Error("an earlier loss is not told")
+		}
+		mustAppend(t, m, user(7, "x"))
+		want(t, "handed out again", ready(t, again), []uint64{3, 4, 5, 6})
+		want(t, "lost", again.Status().Lost, 1)
+		want(t, "the old handle", c.Status().Waiting, 0)
+		again.Close()
+		if err := m.Forget("a"); err != nil {
+			t.Error(err)
+		}
+		want(t, "a forgotten target begins at the end", openCursor(t, m, "a").Status(), CursorStatus{})
+	})
+}
+
+func TestMemoryOverflow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{MaxPending: 3})
+		slow, fast := openCursor(t, m, "slow"), openCursor(t, m, "fast")
+		mustAppend(t, m, user(1, ""))
+		first, _ := slow.Next(t.Context())
+		for i := range uint64(3) {
+			mustAppend(t, m, user(2+i, ""))
+			fast.Next(t.Context())
+			fast.Ack(m.Head())
+		}
+		gap := time.Now()
+		time.Sleep(time.Minute)
+		mustAppend(t, m, user(5, ""))
+		// 1 is in someone's hands, so it was not lost; 2 and 3 were.
+		want(t, "status", slow.Status(), CursorStatus{Waiting: 3, Oldest: first.Event.Time, Lost: 2, GapSince: gap})
+		<-slow.Losses()
+		select {
+		case <-slow.Losses():
+			t.Error("a loss told twice")
+		default:
+		}
+		want(t, "left", ready(t, slow), []uint64{4, 5})
+		want(t, "lost by another target", fast.Status().Lost, 0)
+	})
+}
+
+func TestMemoryOverflowByBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{MaxPendingBytes: 10_000, MaxBytes: 10_000})
+		c := openCursor(t, m, "a")
+		for i := range uint64(4) {
+			mustAppend(t, m, NewUser(i, "", make([]byte, 4000), time.Now()))
+		}
+		want(t, "waiting", ready(t, c), []uint64{2, 3})
+		want(t, "lost", c.Status().Lost, 2)
+		want(t, "retained", ltimes(t, m.Events(0)), []uint64{2, 3})
+		c.Ack(4)
+		mustAppend(t, m, NewUser(4, "", make([]byte, 9000), time.Now()))
+		want(t, "fits again", c.Status(), CursorStatus{Waiting: 1, Oldest: time.Now(), Lost: 2, GapSince: time.Now()})
+		mustAppend(t, m, NewUser(5, "", make([]byte, 20_000), time.Now()))
+		want(t, "larger than the limit", c.Status().Lost, 4)
+		want(t, "retained", ltimes(t, m.Events(0)), nil)
+	})
+}
+
+func TestMemoryRetention(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{MaxEvents: 3, MaxAge: time.Hour})
+		c := openCursor(t, m, "a")
+		for i := range uint64(5) {
+			mustAppend(t, m, user(i, ""))
+			time.Sleep(time.Minute)
+		}
+		want(t, "retained by count", ltimes(t, m.Events(0)), []uint64{2, 3, 4})
+		want(t, "from a sequence number", ltimes(t, m.Events(5)), []uint64{4})
+		time.Sleep(58 * time.Minute)
+		want(t, "retained by age", ltimes(t, m.Events(0)), []uint64{3, 4})
+		time.Sleep(time.Hour)
+		want(t, "all aged", ltimes(t, m.Events(0)), nil)
+		want(t, "a target still gets them all", ready(t, c), []uint64{0, 1, 2, 3, 4})
+		want(t, "head", m.Head(), 5)
+	})
+}
+
+func TestMemoryByLTime(t *testing.T) {
+	m := NewMemory(MemoryConfig{})
+	now := time.Now()
+	mustAppend(t, m, user(9, "a"), user(3, "b"), NewQuery(4, "q", nil, now), user(5, "c"), user(3, "d"), user(6, "e"))
+	want(t, "user events", ltimes(t, m.ByLTime(User, 3, 5)), []uint64{3, 5, 3})
+	want(t, "queries", ltimes(t, m.ByLTime(Query, 0, 100)), []uint64{4})
+	for range m.ByLTime(User, 0, 100) {
+		break // must not go on
+	}
+	m.Close()
+	for _, err := range m.Events(0) {
+		if !errors.Is(err, ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	}
+	if err := m.Append(user(1, "a")); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if _, err := m.Cursor("a", nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestMemorySeek(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{MaxEvents: 3, MaxPending: 5})
+		c := openCursor(t, m, "a", Filter{User, "x"})
+		for i := uint64(1); i <= 5; i++ {
+			mustAppend(t, m, user(i, "x"))
+		}
+		rec, _ := c.Next(t.Context())
+		if err := c.Seek(0); err != nil {
+			t.Fatal(err)
+		}
+		c.Ack(rec.Seq) // of before the seek: not of what will be handed out again
+		want(t, "what the cursor holds and what is retained", ready(t, c), []uint64{1, 2, 3, 4, 5})
+		c.Ack(5)
+		if err := c.Seek(4); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "replayed", ready(t, c), []uint64{4, 5})
+		if err := c.Seek(m.Head() + 1); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "skipped", c.Status(), CursorStatus{})
+
+		c.Seek(3)
+		c.Close()
+		c = openCursor(t, m, "a", Filter{User, "y"})
+		mustAppend(t, m, user(6, "y"), user(7, "x"))
+		if err := c.Seek(4); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "what passed the earlier filter still waits", ready(t, c), []uint64{4, 5, 6})
+
+		small := NewMemory(MemoryConfig{MaxPending: 2})
+		c = openCursor(t, small, "a")
+		for i := range uint64(3) {
+			mustAppend(t, small, user(i, ""))
+			rec, _ := c.Next(t.Context())
+			c.Ack(rec.Seq)
+		}
+		if serr, ok := errors.AsType[*SeekError](c.Seek(1)); !ok || serr.Waiting != 3 {
+			t.Errorf("a seek beyond the limit: %v", serr)
+		}
+		want(t, "and nothing moved", c.Status(), CursorStatus{})
+	})
+}
+
+func TestMemoryConcurrently(t *testing.T) {
+	const writers, each = 4, 500
+	m := NewMemory(MemoryConfig{})
+	cursors := []Cursor{openCursor(t, m, "a"), openCursor(t, m, "b")}
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range uint64(each) {
+				m.Append(user(uint64(w)*each+i, ""))
+			}
+		})
+	}
+	seen := make([][]uint64, len(cursors))
+	for i, c := range cursors {
+		wg.Go(func() {
+			for range writers * each {
+				rec, err := c.Next(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				seen[i] = append(seen[i], rec.Event.LTime)
+				c.Ack(rec.Seq)
+				c.Status()
+			}
+		})
+	}
+	wg.Wait()
+	want(t, "the two orders", seen[0], seen[1])
+	for w := range uint64(writers) {
+		own := slices.DeleteFunc(slices.Clone(seen[0]), func(l uint64) bool { return l/each != w })
+		if len(own) != each || !slices.IsSorted(own) {
+			t.Errorf("writer %d: %d events, in order: %v", w, len(own), slices.IsSorted(own))
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Class says what to do with an event after an attempt that failed.
+type Class int
+
+const (
+	// Retry: the event may be taken later. No connection, no answer in time,
+	// an answer of 408, 425, 429 or 5xx.
+	Retry Class = iota
+	// Bury: the same event would be refused again. An answer of 1xx, 3xx, any
+	// other 4xx, or a status that HTTP does not know.
+	Bury
+)
+
+func (c Class) String() string {
+	if c == Bury {
+		return "bury"
+	}
+	return "retry"
+}
+
+// MaxRetryAfter is how long a Retry-After header can hold an event back;
+// longer ones are cut to it.
+const MaxRetryAfter = 5 * time.Minute
+
+// excerptSize bounds what is shown of an answer in an error or a log line.
+const excerptSize = 200
+
+// PostError is an attempt that failed.
+type PostError struct {
+	Class      Class
+	Status     int           // of the answer; 0 when there was none
+	RetryAfter time.Duration // what the answer asked for, at most MaxRetryAfter; else 0
+	Body       []byte        // the first 4 KiB of the answer
+	Err        error         // why there was no answer; nil when there was
+}
+
+// Error is one line; bytes of the answer are escaped, and few.
+func (e *PostError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	s := "answered " + strconv.Itoa(e.Status)
+	if text := http.StatusText(e.Status); text != "" {
+		s += " " + text
+	}
+	if len(e.Body) > 0 {
+		s += ": " + excerpt(string(e.Body), excerptSize)
+	}
+	return s
+}
+
+func (e *PostError) Unwrap() error { return e.Err }
+
+// timeoutError is an attempt that took longer than the target's Timeout.
+type timeoutError struct{ after time.Duration }
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("no answer within %v", e.after) }
+func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+func classify(status int) Class {
+	switch {
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly,
+		status == http.StatusTooManyRequests, status/100 == 5:
+		return Retry
+	}
+	return Bury
+}
+
+// retryAfter reads a Retry-After header: seconds or a date. What it cannot
+// read, and the past, is 0.
+func retryAfter(v string, now time.Time) time.Duration {
+	v = strings.TrimSpace(v)
+	if seconds, err := strconv.ParseUint(v, 10, 64); err == nil {
+		return time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second))) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return min(max(t.Sub(now), 0), MaxRetryAfter)
+	}
+	return 0
+}
+
+// excerpt is the first bytes of text that strangers wrote, fit for a log line
+// and a terminal: control and other unprintable characters are escaped.
+func excerpt(s string, limit int) string {
+	s = strings.TrimSpace(s)
+	cut := len(s) > limit
+	if cut {
+		s = s[:limit]
+		// Not within a character, where there is one.
+		for i := 1; i < utf8.UTFMax && i < len(s); i++ {
+			if c := s[len(s)-i]; utf8.RuneStart(c) {
+				if !utf8.FullRuneInString(s[len(s)-i:]) {
+					s = s[:len(s)-i]
+				}
+				break
+			}
+		}
+	}
+	s = strconv.Quote(s)
+	s = strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
+	if cut {
+		s += "..."
+	}
+	return s
+}

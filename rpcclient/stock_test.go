@@ -1,0 +1,234 @@
+package rpcclient
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"agentctl/rpcclient/wire"
+	"agentctl/scripts/stock"
+)
+
+var releases = []string{stock.V011, stock.V085}
+
+const (
+	gossipKey = "T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s="
+	otherKey  = "5K9OtfP7efFrNKe5WCQvXvnaXJ5cWP0SvXiwe0kkjM4="
+)
+
+// TestStockCommands sends every command to two agents of each release.
+func TestStockCommands(t *testing.T) {
+	for _, version := range releases {
+		t.Run(version, func(t *testing.T) {
+			a := startStock(t, version, "a", "-encrypt", gossipKey, "-tag", "role=web", "-tag", "old=1")
+			b := startStock(t, version, "b", "-encrypt", gossipKey)
+			ctx := t.Context()
+			c := dial(t, a.RPC, "")
+
+			if n, err := c.Join(ctx, []string{b.Gossip}, false); n != 1 || err != nil {
+				t.Fatal("join:", n, err)
+			}
+			n, err := c.Join(ctx, []string{"127.0.0.1:1"}, false)
+			wantKind(t, err, "remote")
+			if n != 0 {
+				t.Error("join of nobody:", n)
+			}
+			members, err := c.Members(ctx)
+			if err != nil || len(members) != 2 {
+				t.Fatal("members:", members, err)
+			}
+			members, err = c.MembersFiltered(ctx, wire.MembersFilteredRequest{
+				Tags: map[string]string{"role": "w.b"}, Status: "alive", Name: "a"})
+			if err != nil || len(members) != 1 || members[0].Name != "a" || members[0].Tags["old"] != "1" ||
+				fmt.Sprintf("%s:%d", members[0].Addr, members[0].Port) != a.Gossip {
+				t.Error("members-filtered:", members, err)
+			}
+			if err := c.UpdateTags(ctx, map[string]string{"new": "2"}, []string{"old"}); err != nil {
+				t.Error("tags:", err)
+			}
+			members, err = c.MembersFiltered(ctx, wire.MembersFilteredRequest{Name: "a"})
+			if want := map[string]string{"role": "web", "new": "2"}; err != nil || !maps.Equal(members[0].Tags, want) {
+				t.Error("tags after update:", members, err)
+			}
+
+			if r, err := c.InstallKey(ctx, otherKey); err != nil || r.NumNodes != 2 || r.NumResp != 2 || r.NumErr != 0 {
+				t.Error("install-key:", r, err)
+			}
+			if _, err := c.UseKey(ctx, otherKey); err != nil {
+				t.Error("use-key:", err)
+			}
+			if _, err := c.RemoveKey(ctx, gossipKey); err != nil {
+				t.Error("remove-key:", err)
+			}
+			if r, err := c.ListKeys(ctx); err != nil || !maps.Equal(r.Keys, map[string]int{otherKey: 2}) {
+				t.Error("list-keys:", r, err)
+			}
+			r, err := c.UseKey(ctx, gossipKey) // which is not installed any more
+			wantKind(t, err, "remote")
+			if r.NumErr != 2 || len(r.Messages) != 2 {
+				t.Error("use-key of an unknown key:", r)
+			}
+
+			stats, err := c.Stats(ctx)
+			if err != nil || stats["serf"]["members"] != "2" {
+				t.Error("stats:", stats, err)
+			}
+			coord, ok, err := c.Coordinate(ctx, "a")
+			if err != nil || !ok || len(coord.Vec) == 0 || coord.Height <= 0 {
+				t.Error("get-coordinate:", coord, ok, err)
+			}
+			if _, ok, err := c.Coordinate(ctx, "nobody"); ok || err != nil {
+				t.Error("get-coordinate of nobody:", ok, err)
+			}
+			if err := c.ForceLeave(ctx, "b", false); err != nil {
+				t.Error("force-leave:", err)
+			}
+			wantKind(t, c.Respond(ctx, 99, nil), "remote", ErrInvalidQueryID)
+
+			if err := c.Leave(ctx); err != nil {
+				t.Error("leave:", err)
+			}
+			<-c.Done() // the agent shuts down
+			wantKind(t, event(ctx, c), "not sent")
+		})
+	}
+}
+
+func TestStockStreamAndQuery(t *testing.T) {
+	for _, version := range releases {
+		t.Run(version, func(t *testing.T) {
+			a := startStock(t, version, "a")
+			ctx := t.Context()
+			c, other := dial(t, a.RPC, ""), dial(t, a.RPC, "")
+
+			for round := range 3 { // each leaves the connection usable for the next
+				records, err := c.Stream(ctx, "user:wanted,query")
+				if err != nil {
+					t.Fatal(err)
+				}
+				// A stock agent subscribes after it has answered: until it
+				// answers something else, it may not have done so.
+				if _, err := c.Stats(ctx); err != nil {
+					t.Fatal(err)
+				}
+				long := strings.Repeat("p", 300) // longer than a fixed-size string's 31 and a short one's 255
+				for _, name := range []string{"unwanted", "wanted"} {
+					if err := other.Event(ctx, name, fmt.Append(nil, round, long), false); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var answers iter.Seq2[wire.QueryRecord, error]
+				for rec, err := range records {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if rec.Event == "query" {
+						if rec.Name != "q" || string(rec.Payload) != "?" {
+							t.Errorf("%+v", rec)
+						}
+						if err := c.Respond(ctx, rec.ID, []byte("!")); err != nil {
+							t.Error(err)
+						}
+						break
+					}
+					if rec.Event != "user" || rec.Name != "wanted" || string(rec.Payload) != fmt.Sprint(round, long) || rec.LTime == 0 {
+						t.Fatalf("%+v", rec)
+					}
+					answers, err = other.Query(ctx, wire.QueryRequest{Name: "q", Payload: []byte("?"), RequestAck: true, Timeout: 500 * time.Millisecond})
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				got := map[string]string{}
+				for r, err := range answers {
+					if err != nil {
+						t.Fatal(err)
+					}
+					got[r.Type+" from "+r.From] = string(r.Payload)
+				}
+				if want := map[string]string{"ack from a": "", "response from a": "!"}; !maps.Equal(got, want) {
+					t.Errorf("query: %v", got)
+				}
+			}
+			_, err := c.Stream(ctx, "nonsense")
+			wantKind(t, err, "remote", ErrInvalidFilter)
+		})
+	}
+}
+
+func TestStockMonitor(t *testing.T) {
+	for _, version := range releases {
+		t.Run(version, func(t *testing.T) {
+			c := dial(t, startStock(t, version, "a").RPC, "")
+			_, err := c.Monitor(t.Context(), "loud")
+			wantKind(t, err, "remote")
+			for range 2 {
+				lines, err := c.Monitor(t.Context(), "debug")
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = c.Monitor(t.Context(), "debug")
+				wantKind(t, err, "remote", ErrMonitorExists)
+				for line, err := range lines {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if strings.Contains(line, "Accepted client") {
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestStockAuth(t *testing.T) {
+	for _, version := range releases {
+		t.Run(version, func(t *testing.T) {
+			config := t.TempDir() + "/rpc.json"
+			writeFile(t, config, `{"rpc_auth":"secret"}`)
+			// An agent with a key answers a handshake, so startStock sees it.
+			a := startStock(t, version, "a", "-config-file", config)
+			if err := event(t.Context(), dial(t, a.RPC, "secret")); err != nil {
+				t.Error(err)
+			}
+			_, err := Dial(t.Context(), Config{Addr: a.RPC, AuthKey: "guess"})
+			wantKind(t, err, "remote", ErrInvalidAuthToken)
+
+			// The agent answers these bodies as well, as if they were requests.
+			c := dial(t, a.RPC, "")
+			for range 3 {
+				wantKind(t, event(t.Context(), c), "remote", ErrAuthRequired)
+				_, err := c.Join(t.Context(), []string{"x"}, false)
+				wantKind(t, err, "remote", ErrAuthRequired)
+				_, err = c.Members(t.Context())
+				wantKind(t, err, "remote", ErrAuthRequired)
+				_, err = c.Stream(t.Context(), "*")
+				wantKind(t, err, "remote", ErrAuthRequired)
+			}
+			if c.Err() != nil {
+				t.Error(c.Err())
+			}
+		})
+	}
+}
+
+func TestStockErrors(t *testing.T) {
+	for _, version := range releases {
+		t.Run(version, func(t *testing.T) {
+			a := startStock(t, version, "a")
+			c := dial(t, a.RPC, "")
+			wantKind(t, c.Event(t.Context(), "big", make([]byte, 1<<20), false), "remote")
+			_, err := c.ListKeys(t.Context()) // an agent without encryption
+			wantKind(t, err, "remote")
+			_, err = c.MembersFiltered(t.Context(), wire.MembersFilteredRequest{Name: "a["})
+			wantKind(t, err, "lost")
+			if !strings.Contains(err.Error(), "check the filter") {
+				t.Error(err)
+			}
+		})
+	}
+}
