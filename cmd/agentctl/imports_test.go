@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// importRules say what a package, with all that it imports in turn, must not
+// contain. A name ending in / stands for all packages below it.
+var importRules = []struct {
+	pkg   string // and packages below it
+	never []string
+	why   string
+}{
+	{"agentctl/handler", []string{
+		"github.com/hashicorp/serf/", "github.com/hashicorp/memberlist", "github.com/mitchellh/cli",
+		"github.com/hashicorp/cli", "agentctl/agent", "agentctl/rpcclient", "agentctl/cmd/",
+	}, "an event's way into a gateway knows nothing of serf"},
+	{"agentctl/rpcclient", []string{
+		"github.com/hashicorp/serf/", "github.com/hashicorp/memberlist", "github.com/mitchellh/cli",
+		"github.com/hashicorp/cli", "agentctl/agent", "agentctl/handler", "agentctl/cmd/",
+	}, "a client of the RPC needs the protocol and nothing else"},
+	{"agentctl/agent", []string{
+		"github.com/mitchellh/cli", "agentctl/cmd/",
+	}, "the agent runs without a command line"},
+}
+
+// direct says what no package may import itself, but for those named.
+var direct = []struct {
+	imported string
+	only     string // this package and those below it
+}{
+	{"github.com/mitchellh/cli", "agentctl/cmd/agentctl"},
+	{"github.com/hashicorp/serf/cmd/serf/command", "agentctl/cmd/agentctl"},
+	{"agentctl/rpcclient", "agentctl/cmd/agentctl"},
+	{"agentctl/agent", "agentctl/cmd/agentctl"},
+}
+
+func TestImportsFollowTheData(t *testing.T) {
+	type pkg struct {
+		ImportPath    string
+		Imports, Deps []string
+	}
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "agentctl/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	below := func(path, root string) bool {
+		root = strings.TrimSuffix(root, "/")
+		return path == root || strings.HasPrefix(path, root+"/")
+	}
+	seen := map[string]bool{}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range importRules {
+			if !below(p.ImportPath, r.pkg) {
+				continue
+			}
+			seen[r.pkg] = true
+			for _, dep := range p.Deps {
+				for _, never := range r.never {
+					if below(dep, never) {
+						t.Errorf("%s imports %s, itself or through others: %s", p.ImportPath, dep, r.why)
+					}
+				}
+			}
+		}
+		for _, d := range direct {
+			for _, imp := range p.Imports {
+				if imp == d.imported && !below(p.ImportPath, d.only) {
+					t.Errorf("%s imports %s, which only %s may", p.ImportPath, imp, d.only)
+				}
+			}
+		}
+	}
+	for _, r := range importRules {
+		if !seen[r.pkg] {
+			t.Errorf("there is no package %s: the rule checks nothing", r.pkg)
+		}
+	}
+}
