@@ -34,9 +34,10 @@
 //
 // # Loss
 //
-// Events are lost in one place: where more wait for a target than the
-// journal's limits allow, that target's oldest waiting events are given up.
-// They are counted and logged, the target's state becomes stale, and the time
+// Events are lost where more wait for a target than the journal's limits
+// allow: that target's oldest waiting events are given up. Whoever loses events
+// before it can append them says so with Gap, and they count as lost for every
+// target. They are counted and logged, the target's state becomes stale, and the time
 // of the first loss is kept: a proven gap, which only a flush of the gateway
 // can mend. A Memory journal ends with its process, and what waits in it too.
 // The retention of history never takes an event away from a target that still

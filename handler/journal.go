@@ -20,6 +20,10 @@ type Journal interface {
 	// present one.
 	Append(events ...Event) error
 
+	// Gap says that n events were lost before they could be appended. For whom
+	// they were is not known, so every cursor counts them among its losses.
+	Gap(n uint64) error
+
 	// Cursor opens the cursor of a target. A cursor not known before stands at
 	// the end of the log; another goes on behind the last event acknowledged,
 	// with fs for the events appended from now on. A cursor is open once at a
@@ -88,7 +92,8 @@ type CursorStatus struct {
 	// Oldest is when the oldest of them was first known; zero when none waits.
 	Oldest time.Time
 	// Lost counts the events that the cursor had to give up because too many
-	// waited: a proven gap, which began at GapSince.
+	// waited, and those that never came into the journal: a proven gap, which
+	// began at GapSince.
 	Lost     uint64
 	GapSince time.Time
 }

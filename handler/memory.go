@@ -2,13 +2,12 @@ package handler
 
 import (
 	"bytes"
-	"fmt"
 	"iter"
 	"sync"
 	"time"
 )
 
-// MemoryConfig is the limits of a Memory. Zero values mean the defaults.
+// MemoryConfig is the limits of a Memory. Zero and less mean the default.
 type MemoryConfig struct {
 	// MaxEvents, MaxBytes and MaxAge bound the history that is retained.
 	// Defaults 100,000, 64 MiB, 24 h. Age goes by Event.Time.
@@ -43,12 +42,18 @@ var _ Journal = (*Memory)(nil)
 
 // NewMemory makes an empty journal.
 func NewMemory(cfg MemoryConfig) *Memory {
-	orDefault(&cfg.MaxEvents, 100_000)
-	orDefault(&cfg.MaxBytes, 64<<20)
-	orDefault(&cfg.MaxAge, 24*time.Hour)
-	orDefault(&cfg.MaxPending, 100_000)
-	orDefault(&cfg.MaxPendingBytes, 64<<20)
+	positiveOr(&cfg.MaxEvents, 100_000)
+	positiveOr(&cfg.MaxBytes, 64<<20)
+	positiveOr(&cfg.MaxAge, 24*time.Hour)
+	positiveOr(&cfg.MaxPending, 100_000)
+	positiveOr(&cfg.MaxPendingBytes, 64<<20)
 	return &Memory{cfg: cfg, cursors: make(map[string]*memoryCursor)}
+}
+
+func positiveOr[T int | time.Duration](v *T, def T) {
+	if *v <= 0 {
+		*v = def
+	}
 }
 
 // Append adds events. It fails only once the journal is closed.
@@ -82,6 +87,19 @@ func (m *Memory) Append(events ...Event) error {
 	return nil
 }
 
+// Gap counts events that were lost on the way to the journal.
+func (m *Memory) Gap(n uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	for _, c := range m.cursors {
+		c.lose(n)
+	}
+	return nil
+}
+
 // trim lets go of what is beyond the retention.
 func (m *Memory) trim(now time.Time) {
 	oldest := now.Add(-m.cfg.MaxAge)
@@ -111,7 +129,7 @@ func (m *Memory) Cursor(target string, fs Filters) (Cursor, error) {
 	}
 	if old := m.cursors[target]; old != nil {
 		if !old.closed {
-			return nil, fmt.Errorf("cursor %s: %w", target, ErrCursorInUse)
+			return nil, ErrCursorInUse
 		}
 		c.waiting, c.bytes = old.waiting, old.bytes
 		old.waiting, old.bytes = deque[*Record]{}, 0
@@ -129,7 +147,7 @@ func (m *Memory) Forget(target string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c := m.cursors[target]; c != nil && !c.closed {
-		return fmt.Errorf("forget cursor %s: %w", target, ErrCursorInUse)
+		return ErrCursorInUse
 	}
 	delete(m.cursors, target)
 	return nil

@@ -71,36 +71,6 @@ func want[T any](t testing.TB, what string, got, want T) {
 	}
 }
 
-func TestMemoryCursors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{})
-		mustAppend(t, m, user(1, "kong"))
-		all := openCursor(t, m, "all")
-		kong := openCursor(t, m, "kong", Filter{User, "kong"})
-		start := time.Now()
-		mustAppend(t, m, user(2, "kong"), user(3, "other"), Event{Type: MemberJoin, LTime: 4})
-		mustAppend(t, m)
-		time.Sleep(time.Second)
-		mustAppend(t, m, user(5, "kong"))
-
-		want(t, "head", m.Head(), 5)
-		want(t, "waiting for all", all.Status(), CursorStatus{Waiting: 4, Oldest: start})
-		want(t, "waiting for kong", kong.Status(), CursorStatus{Waiting: 2, Oldest: start})
-		want(t, "handed out to all", ready(t, all), []uint64{2, 3, 4, 5})
-		want(t, "handed out to kong", ready(t, kong), []uint64{2, 5})
-		if kong.Ack(2) != nil || kong.Ack(2) != nil {
-			t.Error("ack failed")
-		}
-		want(t, "after an ack", kong.Status(), CursorStatus{Waiting: 1, Oldest: start.Add(time.Second)})
-		if err := kong.Ack(99); err != nil {
-			t.Error(err)
-		}
-		want(t, "after all acks", kong.Status(), CursorStatus{})
-		mustAppend(t, m, user(6, "kong"))
-		want(t, "not handed out, so not acknowledged", ready(t, kong), []uint64{6})
-	})
-}
-
 func TestMemoryNextWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(MemoryConfig{})
@@ -157,93 +127,6 @@ func TestMemoryKeepsItsOwnPayload(t *testing.T) {
 	}
 }
 
-func TestMemoryReopen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{MaxPending: 4})
-		c := openCursor(t, m, "a", Filter{User, "x"})
-		if _, err := m.Cursor("a", nil); !errors.Is(err, ErrCursorInUse) {
-			t.Errorf("opened twice: %v", err)
-		}
-		if err := m.Forget("a"); !errors.Is(err, ErrCursorInUse) {
-			t.Errorf("forgotten while open: %v", err)
-		}
-		mustAppend(t, m, user(1, "x"), user(2, "x"), user(3, "x"))
-		want(t, "handed out", ready(t, c), []uint64{1, 2, 3})
-		c.Ack(1)
-		c.Close()
-		c.Close()
-		if _, err := c.Next(t.Context()); !errors.Is(err, ErrClosed) {
-			t.Errorf("closed: %v", err)
-		}
-		if c.Ack(3) != ErrClosed || c.Seek(1) != ErrClosed {
-			t.Error("a closed cursor moves")
-		}
-		mustAppend(t, m, user(4, "x"), user(5, "x"), user(6, "x"))
-
-		again := openCursor(t, m, "a", Filter{User, "y"})
-		select {
-		case <-again.Losses():
-		default:
-			t.Error("an earlier loss is not told")
-		}
-		mustAppend(t, m, user(7, "x"))
-		want(t, "handed out again", ready(t, again), []uint64{3, 4, 5, 6})
-		want(t, "lost", again.Status().Lost, 1)
-		want(t, "the old handle", c.Status().Waiting, 0)
-		again.Close()
-		if err := m.Forget("a"); err != nil {
-			t.Error(err)
-		}
-		want(t, "a forgotten target begins at the end", openCursor(t, m, "a").Status(), CursorStatus{})
-	})
-}
-
-func TestMemoryOverflow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{MaxPending: 3})
-		slow, fast := openCursor(t, m, "slow"), openCursor(t, m, "fast")
-		mustAppend(t, m, user(1, ""))
-		first, _ := slow.Next(t.Context())
-		for i := range uint64(3) {
-			mustAppend(t, m, user(2+i, ""))
-			fast.Next(t.Context())
-			fast.Ack(m.Head())
-		}
-		gap := time.Now()
-		time.Sleep(time.Minute)
-		mustAppend(t, m, user(5, ""))
-		// 1 is in someone's hands, so it was not lost; 2 and 3 were.
-		want(t, "status", slow.Status(), CursorStatus{Waiting: 3, Oldest: first.Event.Time, Lost: 2, GapSince: gap})
-		<-slow.Losses()
-		select {
-		case <-slow.Losses():
-			t.Error("a loss told twice")
-		default:
-		}
-		want(t, "left", ready(t, slow), []uint64{4, 5})
-		want(t, "lost by another target", fast.Status().Lost, 0)
-	})
-}
-
-func TestMemoryOverflowByBytes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{MaxPendingBytes: 10_000, MaxBytes: 10_000})
-		c := openCursor(t, m, "a")
-		for i := range uint64(4) {
-			mustAppend(t, m, NewUser(i, "", make([]byte, 4000), time.Now()))
-		}
-		want(t, "waiting", ready(t, c), []uint64{2, 3})
-		want(t, "lost", c.Status().Lost, 2)
-		want(t, "retained", ltimes(t, m.Events(0)), []uint64{2, 3})
-		c.Ack(4)
-		mustAppend(t, m, NewUser(4, "", make([]byte, 9000), time.Now()))
-		want(t, "fits again", c.Status(), CursorStatus{Waiting: 1, Oldest: time.Now(), Lost: 2, GapSince: time.Now()})
-		mustAppend(t, m, NewUser(5, "", make([]byte, 20_000), time.Now()))
-		want(t, "larger than the limit", c.Status().Lost, 4)
-		want(t, "retained", ltimes(t, m.Events(0)), nil)
-	})
-}
-
 func TestMemoryRetention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(MemoryConfig{MaxEvents: 3, MaxAge: time.Hour})
@@ -286,52 +169,6 @@ func TestMemoryByLTime(t *testing.T) {
 	}
 }
 
-func TestMemorySeek(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{MaxEvents: 3, MaxPending: 5})
-		c := openCursor(t, m, "a", Filter{User, "x"})
-		for i := uint64(1); i <= 5; i++ {
-			mustAppend(t, m, user(i, "x"))
-		}
-		rec, _ := c.Next(t.Context())
-		if err := c.Seek(0); err != nil {
-			t.Fatal(err)
-		}
-		c.Ack(rec.Seq) // of before the seek: not of what will be handed out again
-		want(t, "what the cursor holds and what is retained", ready(t, c), []uint64{1, 2, 3, 4, 5})
-		c.Ack(5)
-		if err := c.Seek(4); err != nil {
-			t.Fatal(err)
-		}
-		want(t, "replayed", ready(t, c), []uint64{4, 5})
-		if err := c.Seek(m.Head() + 1); err != nil {
-			t.Fatal(err)
-		}
-		want(t, "skipped", c.Status(), CursorStatus{})
-
-		c.Seek(3)
-		c.Close()
-		c = openCursor(t, m, "a", Filter{User, "y"})
-		mustAppend(t, m, user(6, "y"), user(7, "x"))
-		if err := c.Seek(4); err != nil {
-			t.Fatal(err)
-		}
-		want(t, "what passed the earlier filter still waits", ready(t, c), []uint64{4, 5, 6})
-
-		small := NewMemory(MemoryConfig{MaxPending: 2})
-		c = openCursor(t, small, "a")
-		for i := range uint64(3) {
-			mustAppend(t, small, user(i, ""))
-			rec, _ := c.Next(t.Context())
-			c.Ack(rec.Seq)
-		}
-		if serr, ok := errors.AsType[*SeekError](c.Seek(1)); !ok || serr.Waiting != 3 {
-			t.Errorf("a seek beyond the limit: %v", serr)
-		}
-		want(t, "and nothing moved", c.Status(), CursorStatus{})
-	})
-}
-
 func TestMemoryConcurrently(t *testing.T) {
 	const writers, each = 4, 500
 	m := NewMemory(MemoryConfig{})
@@ -366,5 +203,37 @@ func TestMemoryConcurrently(t *testing.T) {
 		if len(own) != each || !slices.IsSorted(own) {
 			t.Errorf("writer %d: %d events, in order: %v", w, len(own), slices.IsSorted(own))
 		}
+	}
+}
+
+// Events that were lost before they came are a gap for every target.
+func TestGap(t *testing.T) {
+	m := NewMemory(MemoryConfig{})
+	a, err := m.Cursor("a", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := m.Cursor("b", Filters{{Type: Query}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := m.Gap(3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]Cursor{"a": a, "b": b} {
+		if s := c.Status(); s.Lost != 6 || s.GapSince.IsZero() || s.Waiting != 0 {
+			t.Errorf("cursor %s: %+v, want 6 lost, since some time", name, s)
+		}
+		select {
+		case <-c.Losses():
+		default:
+			t.Errorf("cursor %s was not told of its losses", name)
+		}
+	}
+	m.Close()
+	if err := m.Gap(1); err != ErrClosed {
+		t.Errorf("after Close: %v, want %v", err, ErrClosed)
 	}
 }

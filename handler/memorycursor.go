@@ -26,19 +26,27 @@ type memoryCursor struct {
 
 // add queues a record and, past the limits, gives up the oldest that nobody
 // works on. What was handed out is kept: it is either delivered or lost, never
-// counted as both.
+// counted as both. All that was handed out is within the limits, so this ends.
 func (c *memoryCursor) add(rec *Record) {
 	c.waiting.pushBack(rec)
 	c.bytes += rec.size()
-	for c.waiting.len() > 0 && c.over(c.given.len()+c.waiting.len(), c.bytes) {
+	for c.over(c.given.len()+c.waiting.len(), c.bytes) {
 		c.bytes -= c.waiting.popFront().size()
-		if c.lost == 0 {
-			c.gapSince = time.Now()
-		}
-		c.lost++
-		signal(c.losses)
+		c.lose(1)
 	}
 	signal(c.wake)
+}
+
+// lose counts events that this cursor will never hand out.
+func (c *memoryCursor) lose(n uint64) {
+	if n == 0 {
+		return
+	}
+	if c.lost == 0 {
+		c.gapSince = time.Now()
+	}
+	c.lost += n
+	signal(c.losses)
 }
 
 func (c *memoryCursor) over(events, bytes int) bool {

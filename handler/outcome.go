@@ -111,7 +111,7 @@ func (d *Delivery) watchLosses(ctx context.Context) {
 		if s.Lost == reported {
 			return
 		}
-		d.log.Error("too many events waited for this target: the oldest were lost, and its gateway may be stale until it is flushed",
+		d.log.Error("events were lost to this target, as too many waited: its gateway may be stale until it is flushed",
 			"lost", s.Lost-reported, "lost_total", s.Lost, "since", s.GapSince, "waiting", s.Waiting)
 		reported = s.Lost
 	}

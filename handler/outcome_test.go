@@ -125,7 +125,12 @@ func TestDeliveryReportsLosses(t *testing.T) {
 		if more := len(r.log.with(t, "too many")) - before; more < 2 {
 			t.Errorf("%d lines after a quiet hour", more)
 		}
+		appendFor(time.Second) // within the pause that the last line began
+		told := len(r.log.with(t, "too many"))
 		r.stop()
+		if len(r.log.with(t, "too many")) != told+1 {
+			t.Error("the last losses are not told at the end")
+		}
 		total := 0.0
 		lines := r.log.with(t, "too many")
 		for _, line := range lines {

@@ -135,7 +135,6 @@ func (p *Poster) request(ctx context.Context, e *Event) *http.Request {
 		Header:        h,
 		ContentLength: int64(len(body)),
 		Body:          http.NoBody,
-		Proto:         "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	if len(body) > 0 {
 		req.Body = io.NopCloser(bytes.NewReader(body))
@@ -152,8 +151,9 @@ func (p *Poster) request(ctx context.Context, e *Event) *http.Request {
 // connection whose answer was read whole can be used again.
 func readAnswer(res *http.Response) []byte {
 	defer res.Body.Close()
-	// 101 hands over the connection: reading it would wait for ever.
-	if res.ContentLength == 0 || res.StatusCode == http.StatusSwitchingProtocols {
+	// So it is with 101 too, where reading would be from the bare connection,
+	// and without end.
+	if res.ContentLength == 0 {
 		return nil
 	}
 	kept, err := io.ReadAll(io.LimitReader(res.Body, keptAnswer))

@@ -26,7 +26,7 @@ func (e *ScriptError) Error() string {
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
-	return s + "; this command is for use as a serf event handler, as in: serf agent -event-handler 'user:NAME=agentctl handler URL'"
+	return s + "; this command is for use as a serf event handler, as in: serf agent -event-handler 'user:NAME=agentctl handler -gateway=URL'"
 }
 
 func (e *ScriptError) Unwrap() error { return e.Err }
@@ -49,7 +49,7 @@ func FromScript(environ []string, stdin io.Reader) (Event, error) {
 		return Event{}, &ScriptError{Problem: "SERF_EVENT is not set"}
 	}
 	if !slices.Contains(types, typ) {
-		return Event{}, &ScriptError{Problem: fmt.Sprintf("SERF_EVENT is %q, which is no event type of serf",
+		return Event{}, &ScriptError{Problem: fmt.Sprintf(`SERF_EVENT is "%s", which is no event type of serf`,
 			excerpt(string(typ), excerptSize))}
 	}
 	var ltime uint64
@@ -60,7 +60,7 @@ func FromScript(environ []string, stdin io.Reader) (Event, error) {
 		}
 		var err error
 		if ltime, err = strconv.ParseUint(env[name], 10, 64); err != nil {
-			return Event{}, &ScriptError{Problem: fmt.Sprintf("%s is %q, not a Lamport time",
+			return Event{}, &ScriptError{Problem: fmt.Sprintf(`%s is "%s", not a Lamport time`,
 				name, excerpt(env[name], excerptSize))}
 		}
 	}

@@ -66,13 +66,17 @@ func orDefault[T comparable](v *T, def T) {
 	}
 }
 
-// Validate returns all that is wrong with the target, joined, or nil. No text
-// in it repeats a password.
+// Validate returns all that is wrong with the target, joined, a line each, or
+// nil. No text in it repeats a password.
 func (t *Target) Validate() error {
 	d := t.WithDefaults()
+	what := "target"
+	if t.Name != "" && printable(t.Name) {
+		what += " " + t.Name
+	}
 	var errs []error
 	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf(format, args...))
+		errs = append(errs, fmt.Errorf("%s: %w", what, fmt.Errorf(format, args...)))
 	}
 	_, urlErr := parseURL(d.URL)
 	if urlErr != nil {
@@ -96,13 +100,7 @@ func (t *Target) Validate() error {
 	if strings.ContainsFunc(d.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
 		bad("user agent: %q has bytes that a header cannot carry; use printable ASCII", d.UserAgent)
 	}
-	if len(errs) == 0 {
-		return nil
-	}
-	if printable(t.Name) && t.Name != "" {
-		return fmt.Errorf("target %s: %w", t.Name, errors.Join(errs...))
-	}
-	return fmt.Errorf("target: %w", errors.Join(errs...))
+	return errors.Join(errs...)
 }
 
 func printable(s string) bool {

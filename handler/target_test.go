@@ -53,6 +53,7 @@ func TestTargetValidate(t *testing.T) {
 		{Target{URL: "unix:/run/x.sock:y"}, []string{"begin with a slash"}},
 		{Target{URL: "http://h", Name: "a\nb"}, []string{"name"}},
 		{Target{URL: "http://h", UserAgent: "a\r\nX: y"}, []string{"user agent"}},
+		{Target{Name: "50%d", URL: "http://h", Timeout: -1}, []string{"target 50%d: timeout: -1ns"}},
 		{Target{Name: "gw", URL: "http://", Timeout: -1, MinBackoff: time.Minute, Filters: Filters{{Type: "nope"}}},
 			[]string{"target gw", "names no host", "timeout", "backoff", `"nope"`, "member-join"}},
 	} {

@@ -1,0 +1,138 @@
+package handler
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// fakePoster answers attempts by a function, and notes when they were made.
+type fakePoster struct {
+	answer func(ctx context.Context, e *Event, attempt int) error
+
+	mu       sync.Mutex
+	ids      []string    // of each attempt
+	times    []time.Time // of each attempt
+	inFlight int
+	most     int // in flight at once
+	closed   bool
+}
+
+func (p *fakePoster) Post(ctx context.Context, e *Event) (Response, error) {
+	p.mu.Lock()
+	p.ids = append(p.ids, e.ID)
+	p.times = append(p.times, time.Now())
+	p.inFlight++
+	p.most = max(p.most, p.inFlight)
+	n := 0
+	for _, id := range p.ids {
+		if id == e.ID {
+			n++
+		}
+	}
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.inFlight--
+		p.mu.Unlock()
+	}()
+	if p.answer == nil {
+		return Response{Status: 200}, nil
+	}
+	if err := p.answer(ctx, e, n); err != nil {
+		return Response{}, err
+	}
+	return Response{Status: 200}, nil
+}
+
+func (p *fakePoster) Close() { p.closed = true }
+
+func (p *fakePoster) attempts() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.ids)
+}
+
+// logLines collects a log as JSON lines.
+type logLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logLines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logLines) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
+
+// with returns the lines whose message contains text.
+func (l *logLines) with(t testing.TB, text string) []map[string]any {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var got []map[string]any
+	for line := range bytes.Lines(l.buf.Bytes()) {
+		m := map[string]any{}
+		if err := json.Unmarshal(line, &m); err != nil {
+			t.Fatalf("%v in %q", err, line)
+		}
+		if strings.Contains(m["msg"].(string), text) {
+			got = append(got, m)
+		}
+	}
+	return got
+}
+
+// rig is a Delivery over a Memory, run in a synctest bubble.
+type rig struct {
+	*Delivery
+	journal *Memory
+	poster  *fakePoster
+	log     *logLines
+	stop    func() error // ends Run and returns what it did
+}
+
+func start(t *testing.T, cfg DeliveryConfig, limits MemoryConfig, answer func(ctx context.Context, e *Event, attempt int) error) *rig {
+	t.Helper()
+	r := &rig{journal: NewMemory(limits), poster: &fakePoster{answer: answer}, log: &logLines{}}
+	cfg.Journal = r.journal
+	cfg.Logger = r.log.logger()
+	if cfg.Target.URL == "" {
+		cfg.Target.URL = "http://127.0.0.1:8001/cluster/events/"
+	}
+	var err error
+	if r.Delivery, err = newDelivery(cfg, r.poster); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	r.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if !r.poster.closed {
+			t.Error("the poster is not closed")
+		}
+	})
+	return r
+}
+
+func (r *rig) idle(t *testing.T) {
+	t.Helper()
+	if err := r.Idle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var refused = &PostError{Class: Retry, Err: errors.New("connection refused")}
