@@ -115,7 +115,7 @@ func (k *call[Resp]) giveUp(cause error) error {
 }
 
 func (k *call[Resp]) receive(h wire.ResponseHeader, r *wire.Reader) (bool, error) {
-	if k.cmd.HasResponse() && h.Error != wire.ErrAuthRequired {
+	if h.BodyFollows(k.cmd) {
 		if err := r.Read(&k.resp); err != nil {
 			return false, err // fail will come
 		}

@@ -226,6 +226,36 @@ func TestCancelTakesQueuedRequestBack(t *testing.T) {
 		if err := c.Event(t.Context(), "third", nil, false); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait()
+		if n := waiting(c); n != 0 {
+			t.Errorf("%d calls are still kept", n)
+		}
+	})
+}
+
+func TestFullOutbox(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := play(t, Config{Timeout: time.Hour}, func(p *peer) {}) // reads nothing
+		n := 1 + cap(c.outbox)                                     // one with writeLoop, and a full outbox
+		queued := make(chan error, n)
+		for range n {
+			go func() { queued <- event(t.Context(), c) }()
+			synctest.Wait()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		wantKind(t, event(ctx, c), "not sent", context.DeadlineExceeded)
+		if got := waiting(c); got != n {
+			t.Errorf("%d calls are kept, want %d", got, n)
+		}
+		last := make(chan error, 1)
+		go func() { last <- event(t.Context(), c) }()
+		synctest.Wait()
+		c.Close()
+		wantKind(t, <-last, "not sent", ErrClosed)
+		for range n {
+			wantKind(t, <-queued, "not sent", ErrClosed)
+		}
 	})
 }
 

@@ -82,8 +82,9 @@ func TestPublisherSendsUnsentAgain(t *testing.T) {
 		if n%2 == 0 {
 			return
 		}
-		p.answer(p.want(wire.Event, nil), "", nil)
+		seq := p.want(wire.Event, nil)
 		got.Add(1)
+		p.answer(seq, "", nil)
 	})
 	p := publisher(t, addr, "")
 	var published int32
@@ -111,10 +112,23 @@ func TestPublisherWaitsForAgent(t *testing.T) {
 	ln.Close()
 	p := publisher(t, addr, "")
 
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	err = p.try(ctx, "x")
-	wantKind(t, err, "not sent", context.DeadlineExceeded)
+	attempts := func(n int) func() error {
+		return func() error {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.attempts < n {
+				return fmt.Errorf("%d attempts", p.attempts)
+			}
+			return nil
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() { failed <- p.try(ctx, "x") }()
+	eventually(t, attempts(2)) // so the first has failed
+	cancel()
+	err = <-failed
+	wantKind(t, err, "not sent", context.Canceled)
 	if de, ok := errors.AsType[*DialError](err); !ok || de.Addr != addr {
 		t.Errorf("%v does not tell why", err)
 	}
@@ -127,14 +141,7 @@ func TestPublisherWaitsForAgent(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, func() error { // several attempts have failed meanwhile
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if p.attempts < 5 {
-			return fmt.Errorf("%d attempts", p.attempts)
-		}
-		return nil
-	})
+	eventually(t, attempts(8))
 	ln, err = net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

@@ -164,8 +164,6 @@ func (s *subscription[T]) receive(h wire.ResponseHeader, r *wire.Reader) (over b
 	case h.Error != "": // no agent does this; without a body, as any such answer
 		s.close(remote(h))
 		return true, nil
-	case given:
-		return true, r.Read(nil)
 	}
 	var rec T
 	if err := r.Read(&rec); err != nil {

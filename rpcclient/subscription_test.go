@@ -177,29 +177,41 @@ func TestSlowConsumer(t *testing.T) {
 func TestStreamBytesAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, size = 10, 3 << 20 // 5 of them fit streamBytes
+		more := make(chan bool)
 		c := play(t, Config{}, func(p *peer) {
 			seq := p.want(wire.Stream, nil)
 			p.answer(seq, "", nil)
-			for range n {
-				p.answer(seq, "", wire.UserEventRecord{Event: "user", Payload: make([]byte, size)})
+			send := func() {
+				for range n {
+					p.answer(seq, "", wire.UserEventRecord{Event: "user", Payload: make([]byte, size)})
+				}
 			}
+			send()
+			<-more
+			send()
 			p.conn.Close()
 		})
 		records, err := c.Stream(t.Context(), "*")
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-c.Done()
-		var got, lost int
+		synctest.Wait()
+		var steps []string
 		for rec, err := range records {
-			if over, ok := errors.AsType[*OverflowError](err); ok {
-				lost += over.Lost
-			} else if err == nil {
-				got += len(rec.Payload) / size
+			switch over, ok := errors.AsType[*OverflowError](err); {
+			case ok:
+				steps = append(steps, fmt.Sprint(over.Lost, " lost"))
+				if len(steps) == 6 {
+					close(more)
+					<-c.Done() // the queue is empty and fills again
+				}
+			case err == nil:
+				steps = append(steps, fmt.Sprint(len(rec.Payload)/size))
 			}
 		}
-		if got != 5 || lost != n-5 {
-			t.Errorf("%d records, %d lost", got, lost)
+		half := []string{"1", "1", "1", "1", "1", "5 lost"}
+		if want := slices.Concat(half, half); !slices.Equal(steps, want) {
+			t.Errorf("%q, want %q", steps, want)
 		}
 	})
 }

@@ -62,8 +62,8 @@ func (c Command) Known() bool { _, ok := commands[c]; return ok }
 // HasRequest reports whether a body follows the request header of c.
 func (c Command) HasRequest() bool { return commands[c].request }
 
-// HasResponse reports whether a body follows the response header of c.
-// After [ErrAuthRequired] none does, whatever the command.
+// HasResponse reports whether the answer to c has a body; see
+// [ResponseHeader.BodyFollows] for the answers that are an exception.
 func (c Command) HasResponse() bool { return commands[c].response }
 
 // Error texts that clients compare with; they are serf's to the letter.

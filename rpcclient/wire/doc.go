@@ -30,12 +30,23 @@
 //
 // Which bodies follow a header is not on the wire: both sides know it from the
 // command ([Command.HasRequest], [Command.HasResponse]). A command that has a
-// response body carries it also when Error is set, with one exception: after
-// [ErrAuthRequired] no body follows.
+// response body carries it also when Error is set, with two exceptions: after
+// [ErrAuthRequired] and [ErrHandshakeRequired] no body follows
+// ([ResponseHeader.BodyFollows]).
 //
 // After an unknown command the server cannot know whether a body follows, so
 // it answers with [ErrUnsupportedCommand] and closes the connection. It does
 // the same with [ErrHandshakeRequired].
+//
+// # What else stock agents do
+//
+// They read the body of a request that lacks authentication as the header of
+// another, and answer it with [ErrAuthRequired] under the same Seq. They send
+// up to 512 records of a stream after they have answered its stop. They ignore
+// a stop of a query. On a bad regular expression in members-filtered, and on
+// any body that they cannot decode, they close the connection without an
+// answer. Recorded conversations are in testdata/rpc; package wiretest loads
+// them.
 //
 // # Limits
 //

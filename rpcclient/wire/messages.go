@@ -19,6 +19,12 @@ type ResponseHeader struct {
 	Error string
 }
 
+// BodyFollows reports whether h, as the first answer to a request of command
+// c, is followed by a body.
+func (h ResponseHeader) BodyFollows(c Command) bool {
+	return c.HasResponse() && h.Error != ErrAuthRequired && h.Error != ErrHandshakeRequired
+}
+
 // HandshakeRequest is the body of [Handshake].
 type HandshakeRequest struct {
 	Version int32
