@@ -24,7 +24,8 @@ const (
 	idleTimeout = 45 * time.Second
 )
 
-// Response is an answer of status 2xx.
+// Response is an answer that means the target has taken the event: of status
+// 2xx, or of the target's DoneCodes.
 type Response struct {
 	Status int
 	Body   []byte // its first 4 KiB
@@ -36,6 +37,7 @@ type Response struct {
 type Poster struct {
 	target    Target
 	url       *url.URL
+	host      string // of the Host header
 	transport *http.Transport
 	header    http.Header // what all requests share
 }
@@ -78,11 +80,19 @@ func NewPoster(t Target) (*Poster, error) {
 		req := http.Request{Header: p.header}
 		req.SetBasicAuth(u.Username(), password)
 	}
+	p.host = ep.url.Host
+	for name, values := range t.Header {
+		if name = http.CanonicalHeaderKey(name); name == "Host" && len(values) > 0 {
+			p.host = values[0]
+		} else {
+			p.header[name] = values
+		}
+	}
 	return p, nil
 }
 
 // Post makes one attempt and returns when it is over: answered, failed, out of
-// time, or ctx ended. An answer of status 2xx is success, even where its body
+// time, or ctx ended. An answer of status 2xx, or of DoneCodes, is success, even where its body
 // breaks off: the gateway has taken the event. Otherwise the error is a
 // *PostError, or ctx's error where ctx ended first; then the gateway may still
 // have got the event.
@@ -104,11 +114,12 @@ func (p *Poster) Post(ctx context.Context, e *Event) (Response, error) {
 		return Response{}, &PostError{Class: Retry, Err: err}
 	}
 	body := readAnswer(res)
-	if res.StatusCode/100 == 2 {
+	done, class := p.target.done(res.StatusCode)
+	if done {
 		return Response{Status: res.StatusCode, Body: body}, nil
 	}
-	perr := &PostError{Class: classify(res.StatusCode), Status: res.StatusCode, Body: body}
-	if perr.Class == Retry {
+	perr := &PostError{Class: class, Status: res.StatusCode, Body: body}
+	if class == Retry {
 		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	}
 	return Response{}, perr
@@ -129,9 +140,9 @@ func (p *Poster) request(ctx context.Context, e *Event) *http.Request {
 		h["X-Serf-Event-Ltime"] = []string{strconv.FormatUint(e.LTime, 10)}
 	}
 	req := &http.Request{
-		Method:        http.MethodPost,
+		Method:        p.target.Method,
 		URL:           p.url,
-		Host:          p.url.Host,
+		Host:          p.host,
 		Header:        h,
 		ContentLength: int64(len(body)),
 		Body:          http.NoBody,

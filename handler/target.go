@@ -4,8 +4,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +36,15 @@ type Target struct {
 	// URL is http://host:port/path, https://..., unix:/run/x.sock or
 	// unix:/run/x.sock:/path. User and password in it become basic auth.
 	URL string
+	// Method of the request. Default POST.
+	Method string
+	// Header is sent with each request. It may replace Content-Type and
+	// User-Agent, set Host, and hold credentials: it is never shown. It may not
+	// have what a request's own making sets (see ownHeaders).
+	Header http.Header
+	// DoneCodes, RetryCodes and BuryCodes are status codes that mean something
+	// else than they do by default; see [PostError] for that.
+	DoneCodes, RetryCodes, BuryCodes []int
 	// Timeout is for one whole attempt, from dialling to the end of the
 	// answer. Default 5 s.
 	Timeout time.Duration
@@ -47,6 +59,7 @@ type Target struct {
 
 // WithDefaults returns t with its unset fields filled in.
 func (t Target) WithDefaults() Target {
+	orDefault(&t.Method, http.MethodPost)
 	orDefault(&t.Timeout, DefaultTimeout)
 	orDefault(&t.MinBackoff, DefaultMinBackoff)
 	orDefault(&t.MaxBackoff, DefaultMaxBackoff)
@@ -97,11 +110,74 @@ func (t *Target) Validate() error {
 	if d.MinBackoff < 0 || d.MaxBackoff < d.MinBackoff {
 		bad("backoff: from %v to %v is no range; give two durations such as 100ms and 30s", d.MinBackoff, d.MaxBackoff)
 	}
-	if strings.ContainsFunc(d.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if strings.ContainsFunc(d.UserAgent, notInHeader) {
 		bad("user agent: %q has bytes that a header cannot carry; use printable ASCII", d.UserAgent)
 	}
+	if !isToken(d.Method) {
+		bad("method: %q is no HTTP method", d.Method)
+	}
+	d.validateHeader(bad)
+	d.validateCodes(bad)
 	return errors.Join(errs...)
 }
+
+// ownHeaders are set by Poster itself: for the event, or to frame the request.
+var ownHeaders = []string{"X-Serf-Event", "X-Serf-Event-Name", "X-Serf-Event-Ltime", "X-Serf-Event-Id",
+	"Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade"}
+
+func (t *Target) validateHeader(bad func(string, ...any)) {
+	for _, name := range slices.Sorted(maps.Keys(t.Header)) {
+		switch {
+		case !isToken(name):
+			bad("headers: %q is no name of a header", name)
+		case slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)):
+			bad("headers: %s cannot be set: agentctl sets it itself", name)
+		case slices.ContainsFunc(t.Header[name], func(v string) bool { return strings.ContainsFunc(v, notInHeader) }):
+			bad("headers: the value of %s has bytes that a header cannot carry; use printable ASCII", name) // it may be a secret
+		}
+	}
+}
+
+func (t *Target) validateCodes(bad func(string, ...any)) {
+	in := map[int]string{}
+	for _, list := range []struct {
+		name  string
+		codes []int
+	}{{"done_codes", t.DoneCodes}, {"retry_codes", t.RetryCodes}, {"bury_codes", t.BuryCodes}} {
+		for _, code := range list.codes {
+			switch before := in[code]; {
+			case code < 200 || code > 599:
+				bad("%s: %d is no status code from 200 to 599", list.name, code)
+			case before != "" && before != list.name:
+				bad("%s: %d is in %s already", list.name, code, before)
+			}
+			in[code] = list.name
+		}
+	}
+}
+
+// done tells whether an answer of this status means that the target has taken
+// the event, and otherwise what to do with it.
+func (t *Target) done(status int) (bool, Class) {
+	switch {
+	case slices.Contains(t.DoneCodes, status):
+		return true, 0
+	case slices.Contains(t.RetryCodes, status):
+		return false, Retry
+	case slices.Contains(t.BuryCodes, status):
+		return false, Bury
+	}
+	return status/100 == 2, classify(status)
+}
+
+// isToken tells whether s can be a method or a header's name.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
+	})
+}
+
+func notInHeader(r rune) bool { return r < ' ' || r > '~' }
 
 func printable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
