@@ -45,7 +45,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"command"}),
 		dropped: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_rpc_stream_dropped_total",
-			Help: "Records dropped because an RPC client read its stream too slowly, by kind (event, log).",
+			Help: "Records dropped because an RPC client read its stream too slowly, by kind.",
 		}, []string{"kind"}),
 		rejected: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_rpc_rejected_total",

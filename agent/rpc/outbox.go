@@ -55,11 +55,10 @@ func newOutbox(maxStreams, maxBytes int) *outbox {
 type queue struct {
 	out     *outbox
 	seq     uint64
-	kind    string
 	head    []byte                // the encoded header of each record
 	max     int                   // records
 	notice  func(lost int) []byte // the body of a record that tells of lost ones; may be nil
-	counter prometheus.Counter    // of dropped records; may be nil
+	counter prometheus.Counter    // of dropped records
 	stop    func()                // ends what puts records in; called once, without the mutex
 	room    chan struct{}         // a record has been taken
 

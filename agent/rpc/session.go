@@ -59,7 +59,7 @@ func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		if err := c.out.write(ctx, conn, s.cfg.WriteTimeout, c.reportDropped); err != nil {
+		if err := c.out.write(conn, s.cfg.WriteTimeout, c.reportDropped); err != nil {
 			cancel(err) // wakes the reader too, by closing conn
 		}
 	})

@@ -1,19 +1,15 @@
 package rpc
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"agentctl/rpcclient/wire"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 func userEvent(ltime uint64) serf.UserEvent {
@@ -102,6 +98,60 @@ func TestStreamRefusals(t *testing.T) {
 		c.must(wire.Stop, wire.StopRequest{Stop: 999}, nil) // serf does not mind
 		c.must(wire.Monitor, wire.MonitorRequest{LogLevel: "ERR"}, nil)
 	})
+}
+
+// A query has an ID of its own on each connection.
+func TestQueryIDs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &fakeAgent{}
+		p := servePipes(t, a, Config{})
+		one, two := p.dial(t).handshake(), p.dial(t).handshake()
+		one.must(wire.Stream, wire.StreamRequest{Type: "query:first,query:second"}, nil)
+		two.must(wire.Stream, wire.StreamRequest{Type: "query:second"}, nil)
+		a.emit(&serf.Query{Name: "first"})
+		a.emit(&serf.Query{Name: "second"})
+		if got := two.record(2).ID; got != 1 {
+			t.Errorf("ID %d", got)
+		}
+		for want := range uint64(2) {
+			if got := one.record(2).ID; got != want+1 {
+				t.Errorf("ID %d", got)
+			}
+		}
+	})
+}
+
+// Records are held back from when a command has begun to collect them until its
+// answer is queued.
+func TestHeldBack(t *testing.T) {
+	a := &fakeAgent{}
+	s := New(a, Config{})
+	defer s.hub.attach(a)()
+	for name, open := range map[string]func(*session) error{
+		"stream": func(c *session) error { _, err := c.stream(request[wire.StreamRequest]{}); return err },
+		"monitor": func(c *session) error {
+			_, err := c.startMonitor(request[wire.MonitorRequest]{body: wire.MonitorRequest{LogLevel: "INFO"}})
+			return err
+		},
+	} {
+		c := &session{Server: s, out: newOutbox(1, s.cfg.QueueBytes)}
+		if err := open(c); err != nil {
+			t.Fatal(err)
+		}
+		a.emit(userEvent(1))
+		a.log("x [INFO] line")
+		if got, _ := c.out.take(nil); len(got) > 0 {
+			t.Errorf("%s: written before the answer: %q", name, got)
+		}
+		c.then()
+		if got, _ := c.out.take(nil); len(got) == 0 {
+			t.Errorf("%s: lost", name)
+		}
+		c.out.close()
+	}
+	if len(s.hub.streams) != 0 || a.subscriptions() != 1 {
+		t.Error("subscriptions are left")
+	}
 }
 
 // What happens while a stream is being opened comes after its answer, and is
@@ -198,160 +248,6 @@ func TestStop(t *testing.T) {
 		a.emit(userEvent(100))
 		if got := c.record(two); got.LTime != 100 {
 			t.Errorf("record %+v", got)
-		}
-	})
-}
-
-// A client that does not read loses the newest events, counted and logged; what
-// it gets is in order. Another client loses nothing.
-func TestOverflow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		reg := prometheus.NewRegistry()
-		a := &fakeAgent{}
-		p := servePipes(t, a, Config{StreamQueue: 100, Metrics: reg, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		slow, fast := p.dial(t).handshake(), p.dial(t).handshake()
-		seq := slow.send(wire.Stream, wire.StreamRequest{})
-		slow.answer(seq)
-		fast.answer(fast.send(wire.Stream, wire.StreamRequest{}))
-		const n = 1000
-		for i := range uint64(n) {
-			a.emit(userEvent(i))
-			if got := fast.record(2); got.LTime != i {
-				t.Fatalf("the other client has %d, not %d", got.LTime, i)
-			}
-			synctest.Wait() // the first is being written when the others come
-		}
-		dropped := int(counter(t, reg, "agentctl_rpc_stream_dropped_total", kindEvent))
-		if dropped != n-101 {
-			t.Fatalf("%d of %d dropped with a queue of 100", dropped, n)
-		}
-		for i := range uint64(n - dropped) {
-			if got := slow.record(seq); got.LTime != i {
-				t.Fatalf("record %d has %d", i, got.LTime)
-			}
-		}
-		a.emit(userEvent(n))
-		if got := slow.record(seq); got.LTime != n {
-			t.Errorf("after the gap: %d", got.LTime)
-		}
-		synctest.Wait()
-		if want := fmt.Sprintf("dropped=%d", dropped); strings.Count(log.String(), want) != 1 {
-			t.Errorf("log has no %s:\n%s", want, &log)
-		}
-	})
-}
-
-// All streams of a connection together keep to a number of bytes.
-func TestOverflowInBytes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		reg := prometheus.NewRegistry()
-		a := &fakeAgent{}
-		c := servePipes(t, a, Config{QueueBytes: 100 << 10, Metrics: reg}).dial(t).handshake()
-		for range 4 {
-			c.must(wire.Stream, wire.StreamRequest{}, nil)
-		}
-		big := serf.UserEvent{Name: "big", Payload: make([]byte, 10<<10)}
-		for range 100 {
-			a.emit(big)
-		}
-		// Besides what waits, one batch is being written.
-		queued := 400 - counter(t, reg, "agentctl_rpc_stream_dropped_total")
-		if max := float64((100<<10 + 2*batchBytes) / (10 << 10)); queued > max || queued < 9 {
-			t.Errorf("%v records of 10 KiB are queued, the limit allows %v", queued, max)
-		}
-	})
-}
-
-// A monitor is told how many lines it lost, where it lost them, also when no
-// other line follows.
-func TestMonitorIsToldOfLoss(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		reg := prometheus.NewRegistry()
-		a := &fakeAgent{}
-		c := servePipes(t, a, Config{StreamQueue: 80, Metrics: reg}).dial(t).handshake()
-		seq := c.send(wire.Monitor, wire.MonitorRequest{LogLevel: "DEBUG"})
-		c.answer(seq)
-		const n = 100
-		for i := range n {
-			a.log(fmt.Sprintf("x [INFO] line %d", i))
-			synctest.Wait() // the first is being written when the others come
-		}
-		lost := int(counter(t, reg, "agentctl_rpc_stream_dropped_total", kindLog))
-		if lost != n-11 {
-			t.Fatalf("%d of %d lost with a queue of 10", lost, n)
-		}
-		for i := range n - lost {
-			if got, want := c.line(seq), fmt.Sprintf("x [INFO] line %d", i); got != want {
-				t.Fatalf("%q, want %q", got, want)
-			}
-		}
-		if got := c.line(seq); !strings.Contains(got, fmt.Sprintf("[WARN] agent.ipc: %d log lines are missing here", lost)) {
-			t.Errorf("%q", got)
-		}
-		a.log("x [INFO] after")
-		if got := c.line(seq); got != "x [INFO] after" {
-			t.Errorf("%q", got)
-		}
-	})
-}
-
-// A monitor that is too slow does not make the server log more, with the log at
-// its most verbose and going to the monitor itself.
-func TestMonitorDoesNotFeedItself(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &fakeAgent{}
-		var lines int
-		logger := slog.New(slog.NewTextHandler(countingWriter{a, &lines}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		c := servePipes(t, a, Config{StreamQueue: 8, Logger: logger, WriteTimeout: time.Hour}).dial(t).handshake()
-		c.answer(c.send(wire.Monitor, wire.MonitorRequest{LogLevel: "trace"}))
-		before := lines
-		for i := range 10 * 60 { // a line is read and ten more come, for ten minutes
-			for range 10 {
-				a.log("x [INFO] line")
-			}
-			if i > 0 {
-				c.line(2)
-			}
-			time.Sleep(time.Second)
-		}
-		if got := lines - before; got > 61 || got < 2 {
-			t.Errorf("the server logged %d lines in ten minutes", got)
-		}
-	})
-}
-
-type countingWriter struct {
-	*fakeAgent
-	n *int
-}
-
-func (w countingWriter) Write(p []byte) (int, error) {
-	*w.n++
-	return w.fakeAgent.Write(p)
-}
-
-// A client that reads nothing while events flow is cut after the write timeout.
-func TestSlowReaderIsCut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		reg := prometheus.NewRegistry()
-		a := &fakeAgent{}
-		c := servePipes(t, a, Config{Metrics: reg}).dial(t).handshake()
-		c.must(wire.Stream, wire.StreamRequest{}, nil)
-		time.Sleep(time.Hour) // with nothing to write there is no deadline
-		a.emit(userEvent(1))
-		time.Sleep(9 * time.Second)
-		synctest.Wait()
-		if counter(t, reg, "agentctl_rpc_clients") != 1 {
-			t.Fatal("cut too early")
-		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if counter(t, reg, "agentctl_rpc_clients") != 0 || counter(t, reg, "agentctl_rpc_rejected_total", rejectSlow) != 1 {
-			t.Error("still connected")
-		}
-		if n := a.subscriptions(); n != 1 { // the hub's own
-			t.Errorf("%d subscriptions are left", n)
 		}
 	})
 }

@@ -83,9 +83,9 @@ func (o *outbox) finish() {
 	poke(o.wake)
 }
 
-// write writes to conn what comes in, until finish, an error, or the end of
-// ctx. After each batch it calls wrote.
-func (o *outbox) write(ctx context.Context, conn net.Conn, timeout time.Duration, wrote func()) error {
+// write writes to conn what comes in, until finish or an error. After each
+// batch it calls wrote.
+func (o *outbox) write(conn net.Conn, timeout time.Duration, wrote func()) error {
 	var buf []byte
 	for {
 		var finished bool
@@ -94,12 +94,8 @@ func (o *outbox) write(ctx context.Context, conn net.Conn, timeout time.Duration
 			if finished {
 				return nil
 			}
-			select {
-			case <-o.wake:
-				continue
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+			<-o.wake
+			continue
 		}
 		for part := range slices.Chunk(buf, batchBytes) {
 			conn.SetWriteDeadline(time.Now().Add(timeout))
