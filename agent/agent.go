@@ -3,13 +3,10 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,10 +43,9 @@ type Agent struct {
 	intake  *Intake
 	journal handler.Journal
 
-	targets    []handler.Target
+	handlers   handlerSet
 	deliveries []*handler.Delivery
 	posters    []*handler.Poster // of targets that get queries
-	scripts    []script
 	runners    []*runner
 
 	rpc       *rpc.Server
@@ -64,6 +60,7 @@ type Agent struct {
 	publishMu sync.Mutex
 	joined    chan struct{} // closed when there is no join left to wait for
 	joinOnce  sync.Once
+	contacted int // nodes reached by the first join; set before joined is closed
 
 	stopOnce sync.Once
 	stopped  chan struct{}
@@ -123,7 +120,7 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 		}
 	}
 	if len(o.StartJoin) == 0 && len(o.RetryJoin) == 0 {
-		a.markJoined()
+		a.markJoined(0)
 	}
 	a.warnOpenRPC()
 	return a, nil
@@ -131,12 +128,12 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 
 // openHandlers makes the journal, a delivery for each target, and the runners.
 func (a *Agent) openHandlers() (err error) {
-	if a.targets, a.scripts, err = a.opts.handlers(); err != nil {
+	if a.handlers, err = a.opts.handlers(); err != nil {
 		return err
 	}
 	a.journal = handler.NewMemory(handler.MemoryConfig{})
 	m := handler.NewMetrics(a.registry)
-	for _, t := range a.targets {
+	for _, t := range a.handlers.targets {
 		d, err := handler.NewDelivery(handler.DeliveryConfig{
 			Target:      t,
 			Journal:     a.journal,
@@ -159,10 +156,10 @@ func (a *Agent) openHandlers() (err error) {
 		}
 	}
 	self := func() serf.Member { return a.serf.LocalMember() }
-	for _, s := range a.scripts {
+	for _, s := range a.handlers.scripts {
 		a.runners = append(a.runners, scriptRunner(s, self, a.logger, a.metrics))
 	}
-	a.intake = newIntake(a.journal, a.runners, a.logger, a.metrics)
+	a.intake = newIntake(a.journal, a.runners, a.stop, a.logger, a.metrics)
 	return nil
 }
 
@@ -173,45 +170,17 @@ func (a *Agent) openSerf() error {
 	}
 	conf.EventCh = a.intake.ch
 	a.tags = maps.Clone(conf.Tags)
-	if a.serf, err = serf.Create(conf); err != nil {
+	// The ports first: where serf cannot have them itself, it leaves goroutines
+	// and, with no address to advertise, the ports behind.
+	ports, err := openGossip(conf.MemberlistConfig)
+	if err != nil {
 		return listenError("gossip", "bind", err)
 	}
+	if a.serf, err = serf.Create(conf); err != nil {
+		closeGossip(ports)
+		return fmt.Errorf("gossip: %w", err)
+	}
 	return nil
-}
-
-// listen opens a TCP address or a unix socket, which only its owner may use.
-func listen(addr string) (net.Listener, error) {
-	path, ok := strings.CutPrefix(addr, "unix:")
-	if !ok {
-		return net.Listen("tcp", addr)
-	}
-	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSocket != 0 {
-		// A socket that nobody listens on is left from a crash.
-		if conn, err := net.Dial("unix", path); err == nil {
-			conn.Close()
-			return nil, fmt.Errorf("listen unix %s: address already in use", path)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
-	ln, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		ln.Close()
-		return nil, err
-	}
-	return ln, nil
-}
-
-// listenError names the port that could not be had and what to do.
-func listenError(what, flag string, err error) error {
-	if strings.Contains(err.Error(), "address already in use") {
-		return fmt.Errorf("%s: %w; is an agent running already? Stop it, or choose another address with -%s", what, err, flag)
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }
 
 // warnOpenRPC says so where anyone on the network can command this agent.
@@ -242,10 +211,25 @@ func (a *Agent) HTTPAddr() string {
 // GossipAddr is the address that other members know this one by.
 func (a *Agent) GossipAddr() string { return a.serf.Memberlist().LocalNode().Address() }
 
+// Encrypted tells whether gossip is encrypted.
+func (a *Agent) Encrypted() bool { return a.serf.EncryptionEnabled() }
+
 // Joined is closed once a join has succeeded, or at once where none was asked for.
 func (a *Agent) Joined() <-chan struct{} { return a.joined }
 
-func (a *Agent) markJoined() { a.joinOnce.Do(func() { close(a.joined) }) }
+// Contacted is how many nodes the first join reached; it is known once Joined
+// is closed.
+func (a *Agent) Contacted() int {
+	<-a.joined
+	return a.contacted
+}
+
+func (a *Agent) markJoined(contacted int) {
+	a.joinOnce.Do(func() {
+		a.contacted = contacted
+		close(a.joined)
+	})
+}
 
 func (a *Agent) onDelivered(target string) func(handler.Event, time.Duration) {
 	if a.hooks.Attempted == nil {
@@ -274,7 +258,7 @@ func (a *Agent) stop(cause error) {
 func (a *Agent) Close() error {
 	var errs []error
 	if a.discovery != nil {
-		a.discovery.server.Shutdown() //nolint:errcheck // closing twice is its only error
+		a.discovery.server.Shutdown() // closing twice is its only error
 	}
 	for _, ln := range []net.Listener{a.opsLn, a.rpcLn} {
 		if ln != nil {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"runtime"
 	"strconv"
-	"strings"
 
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
@@ -23,7 +22,7 @@ func (a *Agent) Members() []serf.Member { return a.serf.Members() }
 func (a *Agent) Join(addrs []string, replay bool) (int, error) {
 	n, err := a.serf.Join(addrs, !replay)
 	if n > 0 {
-		a.markJoined()
+		a.markJoined(n)
 	}
 	return n, err
 }
@@ -76,12 +75,9 @@ func (a *Agent) UpdateTags(set map[string]string, remove []string) error {
 	return nil
 }
 
-// Query sends a query to the cluster. Names that serf uses itself are refused,
-// but for the ping that tools send.
+// Query sends a query to the cluster. Names that serf uses itself are the
+// caller's to refuse.
 func (a *Agent) Query(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error) {
-	if strings.HasPrefix(name, serf.InternalQueryPrefix) && (name != serf.InternalQueryPrefix+"ping" || payload != nil) {
-		return nil, fmt.Errorf("Queries cannot contain the '%s' prefix", serf.InternalQueryPrefix) //nolint:staticcheck // serf's text
-	}
 	return a.serf.Query(name, payload, params)
 }
 
@@ -123,10 +119,10 @@ func (a *Agent) SubscribeLogs(fn func(line string)) (cancel func()) { return a.h
 func (a *Agent) Stats() map[string]map[string]string {
 	local := a.serf.LocalMember()
 	handlers := map[string]string{}
-	for _, t := range a.targets {
+	for _, t := range a.handlers.targets {
 		handlers[t.Filters.String()] = t.Name
 	}
-	for _, s := range a.scripts {
+	for _, s := range a.handlers.scripts {
 		handlers[s.filters.String()] = redact(s.command)
 	}
 	return map[string]map[string]string{

@@ -136,7 +136,8 @@ func (r *configReader) object(prefix string, o *Options) bool {
 			return false
 		}
 		key, at := prefix+tok.(string), r.dec.InputOffset()
-		if strings.EqualFold(key, "mdns") && r.peek() == '{' {
+		mdns := strings.EqualFold(key, "mdns")
+		if mdns && r.peek() == '{' {
 			if !r.object("mdns.", o) {
 				return false
 			}
@@ -147,9 +148,15 @@ func (r *configReader) object(prefix string, o *Options) bool {
 			r.syntax(err)
 			return false
 		}
+		if mdns {
+			if string(value) != "null" {
+				r.bad(at, "%s: want a JSON object", key)
+			}
+			continue
+		}
 		i := slices.IndexFunc(settings, func(s Setting) bool { return s.Key != "" && strings.EqualFold(s.Key, key) })
 		if i < 0 {
-			r.bad(at, "unknown key %q%s", key, nearestKey(key))
+			r.bad(at, "unknown key %q%s", shorten(key, 80), nearestKey(key))
 			continue
 		}
 		if err := settings[i].setJSON(o, value); err != nil {
@@ -178,7 +185,9 @@ func (s Setting) setJSON(o *Options, raw json.RawMessage) error {
 		if s.Secret {
 			return fmt.Errorf("want %s", want)
 		}
-		return fmt.Errorf("%s is not %s", shorten(string(raw), 40), want)
+		var line bytes.Buffer    // the value may stand on several
+		json.Compact(&line, raw) // it has been decoded once
+		return fmt.Errorf("%s is not %s", shorten(redact(line.String()), 60), want)
 	}
 	switch p := s.pointer(o).(type) {
 	case *string:

@@ -19,6 +19,9 @@ const (
 	intakeChan = 4096
 	// intakeQueue is how many events may wait between serf and the journal.
 	intakeQueue = 1 << 16
+	// intakeQuiet is how long serf's channel has to be silent at the end: what
+	// serf gathers of member events comes as it shuts down, a moment later.
+	intakeQuiet = 100 * time.Millisecond
 )
 
 // eventLog is what Intake needs of the journal.
@@ -33,14 +36,14 @@ type eventLog interface {
 // file it drops what the channel does not take. So one goroutine does nothing
 // but move events from the channel to a bounded queue, and touches no disk, no
 // network and no lock that is held across either. A second one works through
-// the queue. What the queue cannot take is counted, logged and reported to
-// lost.
+// the queue. What the queue cannot take is counted and logged.
 type Intake struct {
 	ch      chan serf.Event
 	journal eventLog
 	logger  *slog.Logger
 	metrics *metrics
-	nonce   string // tells this process's member events from an earlier one's
+	fail    func(error) // told at once when the journal fails
+	nonce   string      // tells this process's member events from an earlier one's
 
 	mu    sync.Mutex
 	queue []arrival
@@ -61,13 +64,14 @@ type arrival struct {
 	at    time.Time
 }
 
-func newIntake(journal eventLog, runners []*runner, logger *slog.Logger, m *metrics) *Intake {
+func newIntake(journal eventLog, runners []*runner, fail func(error), logger *slog.Logger, m *metrics) *Intake {
 	var nonce [4]byte
-	rand.Read(nonce[:]) //nolint:errcheck // never fails
+	rand.Read(nonce[:]) // never fails
 	return &Intake{
 		ch:      make(chan serf.Event, intakeChan),
 		journal: journal,
 		runners: runners,
+		fail:    fail,
 		logger:  logger,
 		metrics: m,
 		nonce:   hex.EncodeToString(nonce[:]),
@@ -92,32 +96,40 @@ func (in *Intake) Subscribe(fn func(serf.Event)) (cancel func()) {
 }
 
 // Run works until ctx ends and then passes on what has come so far. Serf must
-// have shut down by then, or have nobody left to wait for.
+// have shut down by then, or have nobody left to wait for. When the journal
+// fails, fail is told and Run goes on only to empty serf's channel: the agent
+// cannot end otherwise. What comes then is lost as when the queue is full.
 func (in *Intake) Run(ctx context.Context) error {
-	var drained sync.WaitGroup
 	stop := make(chan struct{})
-	drained.Go(func() { in.drain(ctx) })
 	done := make(chan error, 1)
-	go func() { done <- in.dispatch(stop) }()
-	drained.Wait()
+	go func() {
+		err := in.dispatch(stop)
+		if err != nil {
+			in.fail(err)
+		}
+		done <- err
+	}()
+	in.drain(ctx)
 	close(stop)
 	return <-done
 }
 
 // drain empties serf's channel, at once and always.
 func (in *Intake) drain(ctx context.Context) {
-	for {
+	for ended := ctx.Done(); ; {
 		select {
 		case e := <-in.ch:
 			in.enqueue(e)
 			continue
-		default:
+		case <-ended:
 		}
+		quiet := time.NewTimer(intakeQuiet)
 		select {
 		case e := <-in.ch:
+			quiet.Stop()
 			in.enqueue(e)
-		case <-ctx.Done():
-			return // the channel was empty just now
+		case <-quiet.C:
+			return
 		}
 	}
 }
@@ -134,7 +146,7 @@ func (in *Intake) enqueue(e serf.Event) {
 	count := in.full
 	in.mu.Unlock()
 	if full {
-		in.metrics.dropped("intake_full")
+		in.metrics.dropped("intake_full", 1)
 		if powerOfTwo(count) {
 			in.logger.Error("events are lost: the journal does not take them in time",
 				"lost", count, "event", e.String())
@@ -223,16 +235,20 @@ func (in *Intake) convert(a arrival) (handler.Event, bool) {
 	return handler.Event{}, false
 }
 
-// emit hands e to the subscribers, first, and the runners: a script that
-// responds to a query changes it.
+// emit hands e to the subscribers and the runners. A query's deadline is read
+// first: serf changes it, unguarded, when someone responds.
 func (in *Intake) emit(e serf.Event) {
+	t := task{event: e}
+	if q, ok := e.(*serf.Query); ok {
+		t.deadline = q.Deadline()
+	}
 	in.subsMu.Lock()
 	for _, fn := range in.subs {
 		fn(e)
 	}
 	in.subsMu.Unlock()
 	for _, r := range in.runners {
-		r.offer(e)
+		r.offer(t)
 	}
 }
 

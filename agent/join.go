@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func retryJoin(ctx context.Context, j joiner, r srvResolver, addrs []string, rep
 		wait = interval
 	}
 	for attempt := 1; ; attempt++ {
-		n, err := joinOnce(ctx, j, r, addrs, replay)
+		n, err := joinOnce(ctx, j, r, addrs, replay, logger)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -61,13 +62,16 @@ func retryJoin(ctx context.Context, j joiner, r srvResolver, addrs []string, rep
 }
 
 // joinOnce resolves the addresses anew and joins those that it can.
-func joinOnce(ctx context.Context, j joiner, r srvResolver, addrs []string, replay bool) (int, error) {
+func joinOnce(ctx context.Context, j joiner, r srvResolver, addrs []string, replay bool, logger *slog.Logger) (int, error) {
 	resolved, resolveErr := resolve(ctx, r, addrs)
 	if len(resolved) == 0 {
 		return 0, resolveErr
 	}
 	n, err := j.Join(resolved, replay)
 	if n > 0 {
+		if resolveErr != nil {
+			logger.Warn("joining: some addresses could not be looked up", "error", resolveErr)
+		}
 		return n, nil
 	}
 	return 0, errors.Join(resolveErr, err)
@@ -90,6 +94,11 @@ func resolve(ctx context.Context, r srvResolver, addrs []string) (out []string, 
 			continue
 		}
 		_, records, err := r.LookupSRV(ctx, "", "", name)
+		// A lone record without a target says that there is no such service.
+		records = slices.DeleteFunc(slices.Clone(records), func(rec *net.SRV) bool { return rec.Target == "." || rec.Target == "" })
+		if err == nil && len(records) == 0 {
+			err = errors.New("no SRV records")
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", a, err))
 			continue

@@ -67,7 +67,7 @@ func newDiscovery(o *Options, join joiner, ip net.IP, port int, logger *slog.Log
 
 // Run looks for peers now and every minute, until ctx ends.
 func (d *discovery) Run(ctx context.Context) error {
-	defer d.server.Shutdown() //nolint:errcheck // the process is ending
+	defer d.server.Shutdown() // the process is ending
 	found := make(chan *mdns.ServiceEntry, 32)
 	for {
 		looked := make(chan struct{})

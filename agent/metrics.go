@@ -33,9 +33,9 @@ func (m *metrics) received(typ string) {
 	}
 }
 
-func (m *metrics) dropped(reason string) {
+func (m *metrics) dropped(reason string, n int) {
 	if m != nil {
-		m.drops.WithLabelValues(reason).Inc()
+		m.drops.WithLabelValues(reason).Add(float64(n))
 	}
 }
 

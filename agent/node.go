@@ -179,5 +179,9 @@ func readKeyring(path string) (*memberlist.Keyring, error) {
 		}
 		keys[i], _ = base64.StdEncoding.DecodeString(s) // checkKey has seen to it
 	}
-	return memberlist.NewKeyring(keys, keys[0])
+	ring, err := memberlist.NewKeyring(keys, keys[0])
+	if err != nil { // an empty key
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return ring, nil
 }

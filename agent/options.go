@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/logs"
-	"agentctl/handler"
 )
 
 const (
@@ -97,11 +96,13 @@ type Options struct {
 
 	// What agentctl adds.
 
-	EventHandlers []string // FILTER=SCRIPT as in serf, or FILTER=URL
-	Gateway       string   // a URL that gets [GatewayEvents]
-	HTTPAddr      string   // host:port, or "off"
-	LogFormat     string   // text or json
-	DrainTimeout  time.Duration
+	AsSerf         bool     // there is no gateway unless one is given
+	EventHandlers  []string // FILTER=SCRIPT as in serf, or FILTER=URL
+	NativeHandlers bool     // post in place of a script that Kong wrote
+	Gateway        string   // a URL that gets [GatewayEvents]
+	HTTPAddr       string   // host:port, or "off"
+	LogFormat      string   // text or json
+	DrainTimeout   time.Duration
 }
 
 // DefaultOptions are serf's defaults and our own. With neither event handlers
@@ -122,10 +123,21 @@ func DefaultOptions() Options {
 		QueryResponseSizeLimit: 1024,
 		QuerySizeLimit:         1024,
 		UserEventSizeLimit:     512,
+		NativeHandlers:         true,
 		HTTPAddr:               DefaultHTTPAddr,
 		LogFormat:              "text",
 		DrainTimeout:           10 * time.Second,
 	}
+}
+
+// SerfOptions are the defaults of an agent that stands in for serf: no gateway
+// and no operations endpoint, and SIGTERM does not leave the cluster.
+func SerfOptions() Options {
+	o := DefaultOptions()
+	o.AsSerf = true
+	o.HTTPAddr = Off
+	o.LeaveOnTerm = false
+	return o
 }
 
 // Normalize fills in what depends on the machine or on other fields and
@@ -240,7 +252,7 @@ func (o *Options) Validate() error {
 	if o.RetryMaxAttempts < 0 {
 		bad("retry-max", "%d is negative", o.RetryMaxAttempts)
 	}
-	if _, _, err := o.handlers(); err != nil {
+	if _, err := o.handlers(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -259,65 +271,6 @@ func (o *Options) validateMDNS(bad func(name, format string, args ...any)) {
 	if o.MDNS.DisableIPv4 && o.MDNS.DisableIPv6 {
 		bad("mdns-disable-ipv4", "and mdns-disable-ipv6 leave no way to look for peers")
 	}
-}
-
-// script is an event handler that runs a command.
-type script struct {
-	filters handler.Filters
-	command string
-}
-
-// handlers takes the event handlers and the gateway apart into targets, whose
-// names are unique, and scripts.
-func (o *Options) handlers() (targets []handler.Target, scripts []script, err error) {
-	specs := slices.Clone(o.EventHandlers)
-	gateway := o.Gateway
-	if gateway == "" && len(specs) == 0 {
-		gateway = DefaultGateway
-	}
-	var errs []error
-	if gateway != "" {
-		if !handler.IsTarget(gateway) {
-			errs = append(errs, fmt.Errorf("gateway: %q is not a URL: want one like %s", gateway, DefaultGateway))
-		} else {
-			specs = append(specs, GatewayEvents+"="+GatewayURL(gateway))
-		}
-	}
-	names := map[string]int{}
-	for _, spec := range specs {
-		filter, what := handler.SplitHandler(spec)
-		filters, err := handler.ParseFilters(filter)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("event-handler %q: %w", redact(spec), err))
-			continue
-		}
-		if what == "" {
-			errs = append(errs, fmt.Errorf("event-handler %q: nothing to run or post to after the \"=\"", redact(spec)))
-			continue
-		}
-		if !handler.IsTarget(what) {
-			scripts = append(scripts, script{filters, what})
-			continue
-		}
-		t := handler.Target{URL: what, Filters: filters, UserAgent: "agentctl/" + Version}.WithDefaults()
-		if err := t.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("event-handler %q: %w", redact(spec), err))
-			continue
-		}
-		if names[t.Name]++; names[t.Name] > 1 {
-			t.Name = fmt.Sprintf("%s#%d", t.Name, names[t.Name])
-		}
-		targets = append(targets, t)
-	}
-	return targets, scripts, errors.Join(errs...)
-}
-
-// GatewayURL gives a gateway's URL without a path the path of Kong's endpoint.
-func GatewayURL(u string) string {
-	if _, rest, ok := strings.Cut(u, "://"); ok && !strings.ContainsAny(rest, "/?") {
-		return u + "/cluster/events/"
-	}
-	return u
 }
 
 // checkKey accepts an empty key and base64 of 16, 24 or 32 bytes.

@@ -20,12 +20,12 @@ type poster interface {
 // deadline, and is not put in the journal.
 func queryRunner(target string, filters handler.Filters, p poster, logger *slog.Logger, m *metrics) *runner {
 	logger = logger.With("target", target)
-	return newRunner(target, filters, logger, m, func(ctx context.Context, e serf.Event) {
-		q, ok := e.(*serf.Query)
+	return newRunner(target, filters, logger, m, func(ctx context.Context, t task) {
+		q, ok := t.event.(*serf.Query)
 		if !ok {
 			return
 		}
-		ctx, cancel := context.WithDeadline(ctx, q.Deadline())
+		ctx, cancel := context.WithDeadline(ctx, t.deadline)
 		defer cancel()
 		event := handler.NewQuery(uint64(q.LTime), q.Name, q.Payload, time.Now())
 		res, err := p.Post(ctx, &event)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,12 +10,17 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/handler"
 )
 
 // ErrNoLeave, as the cause of a cancelled context, makes [Agent.Run] end
 // without leaving the cluster: the others see this node fail.
 var ErrNoLeave = errors.New("stopped without leaving")
+
+// partWait bounds the wait for a part that was told to stop.
+const partWait = scriptWait + 2*time.Second
 
 // part is a group of goroutines that are stopped together.
 type part struct {
@@ -40,8 +46,10 @@ func (p *part) start(run func(context.Context) error) {
 	})
 }
 
-// stop cancels the part and waits for it, at most until ctx ends.
-func (p *part) stop(ctx context.Context) error {
+// stop cancels the part and waits for it. It ends at once, but for a request
+// that an RPC client has under way, a dial, and a killed script whose output
+// someone else holds open; the wait is long enough for most of them.
+func (p *part) stop() error {
 	p.cancel()
 	done := make(chan struct{})
 	go func() {
@@ -51,8 +59,8 @@ func (p *part) stop(ctx context.Context) error {
 	select {
 	case <-done:
 		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	case <-time.After(partWait):
+		return fmt.Errorf("not done within %v", partWait)
 	}
 }
 
@@ -78,11 +86,15 @@ func (a *Agent) Run(ctx context.Context) error {
 		ops.start(a.serveOps)
 	}
 	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", Version, "gossip", a.GossipAddr(),
-		"rpc", a.RPCAddr(), "http", a.HTTPAddr(), "profile", a.opts.Profile, "encrypted", a.serf.EncryptionEnabled())
-	for _, t := range a.targets {
-		a.logger.Info("events are posted", "target", t.Name, "events", t.Filters.String())
+		"rpc", a.RPCAddr(), "http", a.HTTPAddr(), "profile", a.opts.Profile, "encrypted", a.Encrypted())
+	for _, t := range a.handlers.targets {
+		args := []any{"target", t.Name, "events", t.Filters.String()}
+		if script := a.handlers.native[t.Name]; script != "" {
+			args = append(args, "in_place_of", script)
+		}
+		a.logger.Info("events are posted", args...)
 	}
-	for _, s := range a.scripts {
+	for _, s := range a.handlers.scripts {
 		a.logger.Info("events are handled by a script", "script", redact(s.command), "events", s.filters.String())
 	}
 	joining.start(a.join)
@@ -90,49 +102,43 @@ func (a *Agent) Run(ctx context.Context) error {
 		joining.start(a.discovery.Run)
 	}
 
-	var cause error
+	var cause, failure error
 	select {
 	case <-ctx.Done():
 		cause = context.Cause(ctx)
 	case <-a.stopped:
-		cause = a.cause
+		if cause = a.cause; cause != errLeft {
+			failure = cause
+		}
 	case <-a.serf.ShutdownCh():
-		cause = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node")
+		failure = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node")
 	}
-	a.logger.Info("stopping", "cause", cause)
+	a.logger.Info("stopping", "cause", cmp.Or(cause, failure))
 
 	bound, cancel := context.WithTimeoutCause(context.Background(), max(a.opts.DrainTimeout, time.Second),
 		fmt.Errorf("not done within %v", a.opts.DrainTimeout))
 	defer cancel()
-	var errs []error
 	step := func(name string, err error) {
 		if err != nil {
-			errs = append(errs, err)
 			a.logger.Warn("stopping: "+name, "error", err)
 		}
 	}
 	joining.cancel() // a dial under way cannot be cancelled: it is waited for last
-	if !errors.Is(cause, ErrNoLeave) {
+	if !errors.Is(cause, ErrNoLeave) && a.serf.State() != serf.SerfShutdown {
 		step("leaving the cluster", a.leave(bound))
 	}
-	step("ending RPC", serving.stop(bound))
+	step("ending RPC", serving.stop())
 	step("ending gossip", a.serf.Shutdown())
-	step("taking in the last events", taking.stop(bound))
+	step("taking in the last events", taking.stop())
 	close(drain)
 	a.drain(bound)
-	// What follows ends at once, once told to.
-	short, cancelShort := context.WithTimeoutCause(context.Background(), 2*time.Second, errors.New("it does not end"))
-	defer cancelShort()
-	step("ending delivery", delivering.stop(short))
-	step("ending operations", ops.stop(short))
-	step("ending joins", joining.stop(short))
+	step("ending delivery", delivering.stop())
+	step("ending operations", ops.stop())
+	step("ending joins", joining.stop())
 	step("closing", a.Close())
 	a.logger.Info("stopped")
 
-	if errors.Is(cause, errLeft) || errors.Is(cause, context.Canceled) || ctx.Err() != nil {
-		return nil // as it was asked to; what did not go well is in the log
-	}
-	return cause
+	return failure // what did not go well at an end that was asked for is in the log
 }
 
 // leave leaves the cluster, at most until ctx ends; serf's own leave cannot be
@@ -152,7 +158,7 @@ func (a *Agent) leave(ctx context.Context) error {
 // program has to end for want of one.
 func (a *Agent) join(ctx context.Context) error {
 	if len(a.opts.StartJoin) > 0 {
-		n, err := joinOnce(ctx, a, net.DefaultResolver, a.opts.StartJoin, a.opts.ReplayOnJoin)
+		n, err := joinOnce(ctx, a, net.DefaultResolver, a.opts.StartJoin, a.opts.ReplayOnJoin, a.logger)
 		if ctx.Err() != nil {
 			return nil
 		}

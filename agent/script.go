@@ -33,9 +33,10 @@ var notInEnv = regexp.MustCompile(`[^A-Z0-9_]`)
 // SERF_ variables, and the event on its standard input. What it prints to a
 // query is the response.
 func scriptRunner(s script, self func() serf.Member, logger *slog.Logger, m *metrics) *runner {
-	logger = logger.With("script", s.command)
-	return newRunner(s.command, s.filters, logger, m, func(ctx context.Context, e serf.Event) {
-		start := time.Now()
+	name := redact(s.command)
+	logger = logger.With("script", name)
+	return newRunner(name, s.filters, logger, m, func(ctx context.Context, t task) {
+		e, start := t.event, time.Now()
 		output, err := runScript(ctx, s.command, self(), e, logger)
 		m.scriptRan(err)
 		logger.Debug("event handler ran", "event", e.String(), "took", time.Since(start), "output", string(output))

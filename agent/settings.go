@@ -223,6 +223,8 @@ var settings = []Setting{
 		pointer: func(o *Options) any { return &o.EventHandlers }},
 	{Flag: "gateway", Key: "gateway", Arg: "URL", Usage: "endpoint that gets member events and user:kong; " + DefaultGateway + " where no -event-handler is given",
 		pointer: func(o *Options) any { return &o.Gateway }},
+	{Flag: "native-handlers", Key: "native_handlers", Usage: "post in place of an event handler script that Kong wrote (default true)",
+		pointer: func(o *Options) any { return &o.NativeHandlers }},
 	{Flag: "http-addr", Key: "http_addr", Arg: "ADDR", Usage: "address of the operations endpoint (health, metrics, status), or off",
 		pointer: func(o *Options) any { return &o.HTTPAddr }},
 	{Flag: "log-format", Key: "log_format", Arg: "text|json", Usage: "form of the log",

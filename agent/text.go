@@ -2,44 +2,53 @@ package agent
 
 import (
 	"fmt"
-	"net/url"
+	"regexp"
 	"strings"
 )
 
 // Version is agentctl's own version; a build may set it with -ldflags -X.
 var Version = "0.1.0-dev"
 
-// redact hides the password of a URL inside s, where there is one.
+// withPassword is a URL's scheme, user, and all up to the last @ of the word:
+// a password that is not escaped as it should be may hold any sign.
+var withPassword = regexp.MustCompile(`(://[^\s:/?#@]*:)(\S*)@`)
+
+// redact hides the passwords of the URLs in s, a command or a handler.
 func redact(s string) string {
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok {
-		return s
-	}
-	end := strings.IndexAny(rest, "/?#")
-	if end < 0 {
-		end = len(rest)
-	}
-	user, host, ok := strings.Cut(rest[:end], "@")
-	if !ok {
-		return s
-	}
-	name, _, hasPassword := strings.Cut(user, ":")
-	if hasPassword {
-		user = name + ":" + url.QueryEscape("xxxxx")
-	}
-	return scheme + "://" + user + "@" + host + rest[end:]
+	return withPassword.ReplaceAllStringFunc(s, func(m string) string {
+		sub := withPassword.FindStringSubmatch(m)
+		if port, _, ok := strings.Cut(sub[2], "/"); ok && isDigits(port) {
+			return m // host:port, with an @ in the path
+		}
+		return sub[1] + "xxxxx@"
+	})
 }
+
+// redactTarget is redact for one URL, also one that is not as it should be: its
+// password may hold blanks.
+func redactTarget(s string) string {
+	start, end := strings.Index(s, "://"), strings.LastIndex(s, "@")
+	if start < 0 || end < start {
+		return s
+	}
+	return s[:start] + "://xxxxx" + s[end:]
+}
+
+func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // shorten cuts s to at most n bytes and says so.
 func shorten(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	return s[:n] + "…"
+	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
 // nearestKey suggests the key that a misspelt one was meant to be.
 func nearestKey(key string) string {
+	if len(key) > 40 {
+		return ""
+	}
 	best, least := "", 1+len(key)/3
 	for _, s := range settings {
 		if d := distance(strings.ToLower(key), strings.ToLower(s.Key)); s.Key != "" && d <= least {

@@ -98,6 +98,7 @@ step "go mod tidy" go mod tidy -diff
 step "staticcheck" "$TMP/staticcheck" ./...
 step "go vet for other systems" crossbuild
 step "go test -race -shuffle=on" go test -race -shuffle=on -timeout=20m ./...
+step "Kong's start command, 50 times" env AGENTCTL_TEST_KONG_LIVES=50 go test -count=1 -run '^TestKongStartsIt$' ./cmd/agentctl
 step "fuzz targets, $FUZZTIME each" fuzz
 step "benchmarks, once each" benchmarks
 

@@ -19,9 +19,9 @@ type logHandler struct {
 
 func (l *logHandler) Enabled(context.Context, slog.Level) bool { return true }
 
-func (l *logHandler) Handle(ctx context.Context, rec slog.Record) error {
+func (l *logHandler) Handle(_ context.Context, rec slog.Record) error {
 	kept := rec.Clone()
-	e := entry{time: rec.Time, level: rec.Level, rec: &kept, attrs: l.attrs}
+	e := entry{time: rec.Time, level: rec.Level, rec: &kept, attrs: l.attrs, group: l.group}
 	l.hub.keep(e)
 	if rec.Level < l.hub.level.Level() {
 		return nil
@@ -29,7 +29,7 @@ func (l *logHandler) Handle(ctx context.Context, rec slog.Record) error {
 	if l.hub.syslog != nil {
 		l.hub.toSyslog(rec.Level, e.message())
 	}
-	return l.out.Handle(ctx, rec)
+	return l.hub.print(l.out, &e, rec)
 }
 
 func (l *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -43,6 +43,9 @@ func (l *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (l *logHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return l // as slog.Handler asks
+	}
 	c := *l
 	c.out = l.out.WithGroup(name)
 	c.group = l.group + name + "."
@@ -62,7 +65,7 @@ func (e *entry) format() string {
 // message is the text of one of our records with its attributes, on one line.
 func (e *entry) message() string {
 	var b bytes.Buffer
-	text := slog.NewTextHandler(&b, &slog.HandlerOptions{
+	var text slog.Handler = slog.NewTextHandler(&b, &slog.HandlerOptions{
 		Level: LevelTrace,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
@@ -71,10 +74,13 @@ func (e *entry) message() string {
 			return a
 		},
 	}).WithAttrs(e.attrs)
-	text.Handle(context.Background(), *e.rec) //nolint:errcheck // a buffer does not fail
-	attrs := strings.TrimSpace(b.String())
-	if attrs == "" {
-		return e.rec.Message
+	if e.group != "" {
+		text = text.WithGroup(strings.TrimSuffix(e.group, "."))
 	}
-	return e.rec.Message + ": " + attrs
+	text.Handle(context.Background(), *e.rec) // a buffer does not fail
+	msg, attrs := oneLine(e.rec.Message), strings.TrimSpace(b.String())
+	if attrs == "" {
+		return msg
+	}
+	return msg + ": " + attrs
 }

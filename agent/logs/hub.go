@@ -3,7 +3,6 @@ package logs
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -23,7 +22,7 @@ const (
 // Config says where a [Hub] writes and what.
 type Config struct {
 	Out    io.Writer  // required; written by one goroutine
-	Format string     // "text" (the default) or "json"
+	Format string     // "text" (the default), "json", or "serf" for the lines of a serf agent
 	Level  slog.Level // the least level that Out gets; subscribers get all
 	Syslog io.Writer  // optional; gets what Out gets, as "[LEVEL] text"
 }
@@ -33,6 +32,7 @@ type Config struct {
 type Hub struct {
 	level  slog.LevelVar
 	out    slog.Handler // formats into pending
+	serf   bool         // format as serf does, and not by out
 	syslog io.Writer
 	queue  chan line
 	lost   atomic.Uint64
@@ -59,6 +59,7 @@ type entry struct {
 	text  string       // of a line from serf
 	rec   *slog.Record // of one of ours
 	attrs []slog.Attr  // of its logger
+	group string       // of its logger, with a dot at the end, or ""
 }
 
 // New returns a Hub; Close it to have the last lines written.
@@ -70,14 +71,18 @@ func New(cfg Config) *Hub {
 		subs:   map[int]func(string){},
 	}
 	h.level.Set(cfg.Level)
-	opts := &slog.HandlerOptions{Level: LevelTrace, ReplaceAttr: replace}
-	if cfg.Format == "json" {
-		h.out = slog.NewJSONHandler(sink{h}, opts)
-	} else {
-		h.out = slog.NewTextHandler(sink{h}, opts)
-	}
-	go h.write(cfg.Out)
+	h.serf = cfg.Format == "serf"
+	h.out = newFormat(cfg.Format, sink{h})
+	go h.write(cfg.Out, newFormat(cfg.Format, cfg.Out))
 	return h
+}
+
+func newFormat(format string, w io.Writer) slog.Handler {
+	opts := &slog.HandlerOptions{Level: LevelTrace, ReplaceAttr: replace}
+	if format == "json" {
+		return slog.NewJSONHandler(w, opts)
+	}
+	return slog.NewTextHandler(w, opts)
 }
 
 // replace writes levels by serf's names and times to the millisecond.
@@ -176,20 +181,23 @@ func (h *Hub) send(l line) {
 	}
 }
 
-// write is the goroutine that owns the output.
-func (h *Hub) write(out io.Writer) {
+// write is the goroutine that owns the output; direct formats into it. Lines
+// are lost only while others wait, so a loss is always told ahead of those.
+func (h *Hub) write(out io.Writer, direct slog.Handler) {
 	defer close(h.done)
 	var told uint64
 	for l := range h.queue {
 		if n := h.lost.Load(); n > told {
-			fmt.Fprintf(out, "agentctl: %d log lines lost: the log output did not take them in time\n", n-told)
+			rec := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines lost: the log output did not take them in time", 0)
+			rec.AddAttrs(slog.Uint64("lines", n-told))
+			direct.Handle(context.Background(), rec) // there is nowhere left to report it
 			told = n
 		}
 		if l.out != nil {
-			out.Write(l.out) //nolint:errcheck // there is nowhere left to report it
+			out.Write(l.out) // there is nowhere left to report it
 		}
 		if l.syslog != "" {
-			io.WriteString(h.syslog, l.syslog) //nolint:errcheck
+			io.WriteString(h.syslog, l.syslog)
 		}
 	}
 }
@@ -206,21 +214,34 @@ func (s sink) Write(p []byte) (int, error) {
 type lineWriter struct{ h *Hub }
 
 func (w lineWriter) Write(p []byte) (int, error) {
-	text := strings.TrimRight(string(p), "\n")
+	text := oneLine(strings.TrimRight(string(p), "\n"))
 	level, component, msg := splitLine(text)
-	now := time.Now()
-	w.h.keep(entry{time: now, level: level, text: text})
+	e := entry{time: time.Now(), level: level, text: text}
+	w.h.keep(e)
 	if level < w.h.level.Level() {
 		return len(p), nil
 	}
-	rec := slog.NewRecord(now, level, msg, 0)
+	rec := slog.NewRecord(e.time, level, msg, 0)
 	if component != "" {
 		rec.AddAttrs(slog.String("component", component))
 	}
-	w.h.out.Handle(context.Background(), rec) //nolint:errcheck // sink does not fail
+	w.h.print(w.h.out, &e, rec) // sink does not fail
 	w.h.toSyslog(level, text)
 	return len(p), nil
 }
+
+// print writes a line in the form that was configured; out formats the record.
+func (h *Hub) print(out slog.Handler, e *entry, rec slog.Record) error {
+	if h.serf {
+		h.send(line{out: []byte("    " + e.format() + "\n")})
+		return nil
+	}
+	return out.Handle(context.Background(), rec)
+}
+
+// oneLine escapes line ends inside a line: it may hold an event's name, and
+// whoever sends events must not be able to write log lines of his own.
+var oneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace
 
 // toSyslog passes a line to syslog, where there is one.
 func (h *Hub) toSyslog(level slog.Level, text string) {

@@ -73,7 +73,7 @@ Examples:
 }
 
 func (c *agentCommand) Run(args []string) int {
-	opts, err := agentOptions(args, os.LookupEnv)
+	opts, err := agentOptions(newFlags("agent"), agent.DefaultOptions(), args, os.LookupEnv)
 	if err == nil {
 		_, err = opts.Normalize()
 	}
@@ -84,7 +84,7 @@ func (c *agentCommand) Run(args []string) int {
 		printErrors("agentctl agent", err)
 		return 1
 	}
-	hub, err := newHub(opts)
+	hub, err := newHub(opts, os.Stderr, opts.LogFormat)
 	if err != nil {
 		printErrors("agentctl agent", err)
 		return 1
@@ -107,65 +107,75 @@ func runAgent(opts agent.Options, hub *logs.Hub) error {
 		return err
 	}
 	defer stopTelemetry()
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	defer onSignals(opts, hub, cancel)()
+	ctx, stop := onSignals(opts, hub.Close, func(sig os.Signal, next string) {
+		hub.Logger().Warn("caught a signal: "+next, "signal", sig.String())
+	})
+	defer stop()
 	a, err := agent.New(opts, hub, agent.Hooks{})
 	if err != nil {
 		return err
 	}
-	err = a.Run(ctx)
-	if errors.Is(context.Cause(ctx), agent.ErrNoLeave) {
-		return agent.ErrNoLeave
+	return endOf(ctx, a.Run(ctx))
+}
+
+// endOf is how an agent's run ended: an end without a leave, which a signal may
+// ask for, is a failure, as with serf.
+func endOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err == nil && errors.Is(cause, agent.ErrNoLeave) {
+		return cause
 	}
 	return err
 }
 
-// onSignals cancels at the first signal to end, and exits at the second.
-func onSignals(opts agent.Options, hub *logs.Hub, cancel context.CancelCauseFunc) (stop func()) {
+// onSignals returns a context that ends at the first signal to end, with
+// [agent.ErrNoLeave] as its cause where the agent is not to leave the cluster.
+// At the second signal the program exits, after a call of last, which has the
+// log's last lines written. tell is called for each, with what follows.
+func onSignals(opts agent.Options, last func(), tell func(sig os.Signal, next string)) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	done := make(chan struct{})
 	go func() {
-		ending := false
-		for {
+		for ending := false; ; {
 			var sig os.Signal
 			select {
 			case sig = <-signals:
-			case <-done:
-				return
+			case <-ctx.Done():
+				if !ending {
+					return // stop was called
+				}
+				sig = <-signals
 			}
 			switch {
 			case sig == syscall.SIGHUP:
-				hub.Logger().Warn("SIGHUP: the configuration is read at start only; restart the agent to change it")
-				continue
+				tell(sig, "the configuration is read at start only, restart the agent to change it")
 			case ending:
-				hub.Logger().Error("a second signal: ending at once", "signal", sig.String())
-				hub.Close()
+				tell(sig, "it is the second, ending at once")
+				last()
 				os.Exit(1)
-			}
-			ending = true
-			hub.Logger().Info("caught a signal", "signal", sig.String())
-			if sig == os.Interrupt && opts.SkipLeaveOnInt || sig == syscall.SIGTERM && !opts.LeaveOnTerm {
+			case sig == os.Interrupt && opts.SkipLeaveOnInt, sig == syscall.SIGTERM && !opts.LeaveOnTerm:
+				ending = true
+				tell(sig, "ending without leaving the cluster")
 				cancel(agent.ErrNoLeave)
-			} else {
+			default:
+				ending = true
+				tell(sig, "leaving the cluster and delivering what waits")
 				cancel(nil)
 			}
 		}
 	}()
-	return func() {
+	return ctx, func() {
 		signal.Stop(signals)
-		close(done)
+		cancel(nil)
 	}
 }
 
 // agentOptions reads the settings from all places: files, then the
-// environment, then flags. Its error names everything that is wrong.
-func agentOptions(args []string, lookup func(string) (string, bool)) (agent.Options, error) {
-	opts := agent.DefaultOptions()
+// environment, then flags, over the defaults. Its error names everything that
+// is wrong.
+func agentOptions(fs *flag.FlagSet, opts agent.Options, args []string, lookup func(string) (string, bool)) (agent.Options, error) {
 	var files []string
 	var given []func() error // flags, applied after the files that they name
-	fs := newFlags("agent")
 	for _, name := range []string{"config-file", "config-dir"} {
 		fs.Func(name, "", func(v string) error { files = append(files, v); return nil })
 		if v, ok := lookup("AGENTCTL_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); ok && v != "" {

@@ -71,7 +71,7 @@ func newDevGateway(name string, workers int, applied func(string, devApplied)) (
 	mux.HandleFunc("POST /cluster/events/", g.events)
 	mux.HandleFunc("GET /{collection}/{id}", g.entity)
 	g.srv = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go g.srv.Serve(ln) //nolint:errcheck // it returns when closed
+	go g.srv.Serve(ln) // it returns when closed
 	return g, nil
 }
 

@@ -70,9 +70,9 @@ func (c *eventCommand) publish(ctx context.Context, args []string) (string, erro
 	}
 	switch {
 	case fs.NArg() < 1:
-		return "", errors.New("An event name must be specified; \"agentctl event -help\" shows how.") //nolint:staticcheck // serf's text
+		return "", errors.New("An event name must be specified; \"agentctl event -help\" shows how.") // serf's text
 	case fs.NArg() > 2:
-		return "", errors.New("Too many command line arguments. Only a name and payload must be specified.") //nolint:staticcheck // serf's text
+		return "", errors.New("Too many command line arguments. Only a name and payload must be specified.") // serf's text
 	case fs.NArg() == 2 && *file != "":
 		return "", errors.New("a payload and -payload-file are given: give one of them")
 	}
@@ -83,11 +83,11 @@ func (c *eventCommand) publish(ctx context.Context, args []string) (string, erro
 	}
 	client, err := rpcclient.Dial(ctx, rpcclient.Config{Addr: *addr, AuthKey: *auth})
 	if err != nil {
-		return "", fmt.Errorf("Error connecting to Serf agent: %w", err) //nolint:staticcheck // serf's text
+		return "", fmt.Errorf("Error connecting to Serf agent: %w", err) // serf's text
 	}
 	defer client.Close()
 	if err := client.Event(ctx, name, payload, *coalesce); err != nil {
-		return "", fmt.Errorf("Error sending event: %w", err) //nolint:staticcheck // serf's text
+		return "", fmt.Errorf("Error sending event: %w", err) // serf's text
 	}
 	return fmt.Sprintf("Event '%s' dispatched! Coalescing enabled: %v", name, *coalesce), nil
 }

@@ -20,6 +20,13 @@ func newFlags(name string) *flag.FlagSet {
 	return fs
 }
 
+// usageError is a command line that cannot be parsed.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func isUsage(err error) bool { _, ok := errors.AsType[*usageError](err); return ok }
+
 // parseFlags parses args; its error is one line that names the next step.
 func parseFlags(fs *flag.FlagSet, args []string) error {
 	err := fs.Parse(args)
@@ -33,7 +40,7 @@ func parseFlags(fs *flag.FlagSet, args []string) error {
 	if errors.Is(err, flag.ErrHelp) {
 		text = "help wanted"
 	}
-	return fmt.Errorf("%s; \"agentctl %s -help\" lists the flags", text, fs.Name())
+	return &usageError{fmt.Sprintf("%s; \"agentctl %s -help\" lists the flags", text, fs.Name())}
 }
 
 // rpcFlags adds serf's two flags for reaching an agent.

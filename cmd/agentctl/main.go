@@ -8,6 +8,7 @@ import (
 	"log"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,11 +17,21 @@ import (
 
 func main() {
 	log.SetOutput(io.Discard) // libraries' chatter; the agent takes it into its own log
-	os.Exit(run(os.Args[1:]))
+	os.Exit(run(filepath.Base(os.Args[0]), os.Args[1:]))
 }
 
-// run is the program with these arguments; it returns the exit status.
-func run(args []string) int {
+// run is the program, called by this name and with these arguments; it returns
+// the exit status. Called as serf, or as "agentctl serf", it stands in for
+// serf; called as serf_event.sh, it is "agentctl handler".
+func run(name string, args []string) int {
+	switch {
+	case name == "serf":
+		return runSerf(args)
+	case len(args) > 0 && args[0] == "serf":
+		return runSerf(args[1:])
+	case name == "serf_event.sh":
+		args = append([]string{"handler"}, args...)
+	}
 	c := &cli.CLI{
 		Name:       "agentctl",
 		Args:       args,
@@ -33,6 +44,9 @@ func run(args []string) int {
 	}
 	if name := c.Subcommand(); name != "" && c.Commands[name] == nil {
 		fmt.Fprintf(os.Stderr, "agentctl: unknown command %q; \"agentctl -help\" lists the commands\n", name)
+		return 127
+	} else if name == "" && len(args) > 0 && !c.IsHelp() {
+		fmt.Fprintf(os.Stderr, "agentctl: unknown flag %q; \"agentctl -help\" lists the commands\n", args[0])
 		return 127
 	}
 	code, err := c.Run()
@@ -47,7 +61,11 @@ func run(args []string) int {
 var own = []string{"agent", "dev", "event", "handler"}
 
 func commands() map[string]cli.CommandFactory {
-	cs := serfCommands()
+	ui := renamingUI{&cli.BasicUi{Reader: os.Stdin, Writer: os.Stdout}}
+	cs := map[string]cli.CommandFactory{}
+	for name, cmd := range serfVerbs(ui) {
+		cs[name] = func() (cli.Command, error) { return renamed{cmd()}, nil }
+	}
 	cs["agent"] = func() (cli.Command, error) { return &agentCommand{}, nil }
 	cs["dev"] = func() (cli.Command, error) { return &devCommand{}, nil }
 	cs["event"] = func() (cli.Command, error) { return &eventCommand{}, nil }

@@ -9,27 +9,23 @@ import (
 	"github.com/mitchellh/cli"
 )
 
-// serfCommands are the verbs of serf that are taken over as they are, from
+// serfVerbs are the commands of serf that are taken over as they are, from
 // serf's own package, so that what they print is serf's to the byte.
-func serfCommands() map[string]cli.CommandFactory {
-	ui := renamingUI{&cli.BasicUi{Reader: os.Stdin, Writer: os.Stdout}}
-	cs := map[string]cli.CommandFactory{}
-	add := func(name string, cmd func() cli.Command) {
-		cs[name] = func() (cli.Command, error) { return renamed{cmd()}, nil }
+func serfVerbs(ui cli.Ui) map[string]func() cli.Command {
+	return map[string]func() cli.Command{
+		"force-leave":  func() cli.Command { return &command.ForceLeaveCommand{Ui: ui} },
+		"info":         func() cli.Command { return &command.InfoCommand{Ui: ui} },
+		"join":         func() cli.Command { return &command.JoinCommand{Ui: ui} },
+		"keygen":       func() cli.Command { return &command.KeygenCommand{Ui: ui} },
+		"keys":         func() cli.Command { return &command.KeysCommand{Ui: ui} },
+		"leave":        func() cli.Command { return &command.LeaveCommand{Ui: ui} },
+		"members":      func() cli.Command { return &command.MembersCommand{Ui: ui} },
+		"monitor":      func() cli.Command { return &command.MonitorCommand{Ui: ui, ShutdownCh: interrupts()} },
+		"query":        func() cli.Command { return &command.QueryCommand{Ui: ui, ShutdownCh: interrupts()} },
+		"reachability": func() cli.Command { return &command.ReachabilityCommand{Ui: ui, ShutdownCh: interrupts()} },
+		"rtt":          func() cli.Command { return &command.RTTCommand{Ui: ui} },
+		"tags":         func() cli.Command { return &command.TagsCommand{Ui: ui} },
 	}
-	add("force-leave", func() cli.Command { return &command.ForceLeaveCommand{Ui: ui} })
-	add("info", func() cli.Command { return &command.InfoCommand{Ui: ui} })
-	add("join", func() cli.Command { return &command.JoinCommand{Ui: ui} })
-	add("keygen", func() cli.Command { return &command.KeygenCommand{Ui: ui} })
-	add("keys", func() cli.Command { return &command.KeysCommand{Ui: ui} })
-	add("leave", func() cli.Command { return &command.LeaveCommand{Ui: ui} })
-	add("members", func() cli.Command { return &command.MembersCommand{Ui: ui} })
-	add("monitor", func() cli.Command { return &command.MonitorCommand{Ui: ui, ShutdownCh: interrupts()} })
-	add("query", func() cli.Command { return &command.QueryCommand{Ui: ui, ShutdownCh: interrupts()} })
-	add("reachability", func() cli.Command { return &command.ReachabilityCommand{Ui: ui, ShutdownCh: interrupts()} })
-	add("rtt", func() cli.Command { return &command.RTTCommand{Ui: ui} })
-	add("tags", func() cli.Command { return &command.TagsCommand{Ui: ui} })
-	return cs
 }
 
 // interrupts sends for each interrupt of the user's.

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/hashicorp/go-metrics"
@@ -14,7 +13,7 @@ import (
 )
 
 // newHub makes the log of an agent with these options.
-func newHub(opts agent.Options) (*logs.Hub, error) {
+func newHub(opts agent.Options, out io.Writer, format string) (*logs.Hub, error) {
 	level, err := logs.ParseLevel(opts.LogLevel)
 	if err != nil {
 		return nil, err
@@ -25,7 +24,7 @@ func newHub(opts agent.Options) (*logs.Hub, error) {
 			return nil, fmt.Errorf("syslog: %w", err)
 		}
 	}
-	return logs.New(logs.Config{Out: os.Stderr, Format: opts.LogFormat, Level: level, Syslog: syslog}), nil
+	return logs.New(logs.Config{Out: out, Format: format, Level: level, Syslog: syslog}), nil
 }
 
 // startTelemetry sends serf's own metrics where serf would: to statsite and

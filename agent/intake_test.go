@@ -1,0 +1,306 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/handler"
+)
+
+// journal keeps what is appended; wait, where set, is called first.
+type journal struct {
+	mu     sync.Mutex
+	events []handler.Event
+	wait   func()
+	err    error
+}
+
+func (j *journal) Append(events ...handler.Event) error {
+	if j.wait != nil {
+		j.wait()
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err != nil {
+		return j.err
+	}
+	j.events = append(j.events, events...)
+	return nil
+}
+
+func (j *journal) len() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.events)
+}
+
+func noFailure(t *testing.T) func(error) {
+	return func(err error) { t.Errorf("the intake failed: %v", err) }
+}
+
+// runIntake runs in; end makes it end and returns its error.
+func runIntake(t *testing.T, in *Intake) (end func() error) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- in.Run(ctx) }()
+	return func() error {
+		cancel()
+		return <-done
+	}
+}
+
+func user(n int, coalesce bool) serf.UserEvent {
+	return serf.UserEvent{LTime: serf.LamportTime(n), Name: fmt.Sprintf("e%d", n), Payload: []byte{byte(n)}, Coalesce: coalesce}
+}
+
+func TestIntakeKeepsOrderEverywhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const events = 10_000
+		logger, _ := newLog()
+		j := new(journal)
+		var ran, seen []string
+		r := newRunner("r", handler.Filters{{Type: "*"}}, logger, nil, func(_ context.Context, t task) {
+			ran = append(ran, t.event.String())
+		})
+		drain := make(chan struct{})
+		go r.Run(t.Context(), drain)
+		in := newIntake(j, []*runner{r}, noFailure(t), logger, nil)
+		in.Subscribe(func(e serf.Event) {
+			if u, ok := e.(serf.UserEvent); ok && j.len() < int(u.LTime)-events/3 {
+				t.Errorf("%s comes before it is in the journal", u)
+			}
+			seen = append(seen, e.String())
+		})
+		end := runIntake(t, in)
+		var want, kept []string
+		for n := range events {
+			var e serf.Event = user(n, false)
+			switch n % 3 {
+			case 1:
+				e = serf.MemberEvent{Type: serf.EventMemberJoin, Members: []serf.Member{{Name: fmt.Sprint(n), Addr: net.IPv4(10, 0, 0, 1)}}}
+			case 2:
+				e = &serf.Query{Name: fmt.Sprint(n)}
+			}
+			want = append(want, e.String())
+			if n%3 < 2 {
+				kept = append(kept, fmt.Sprint(n))
+			}
+			in.ch <- e
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		close(drain)
+		<-r.done
+		if diff := cmp.Diff(want, seen); diff != "" {
+			t.Errorf("subscriber (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(want, ran); diff != "" {
+			t.Errorf("runner (-want +got):\n%s", diff)
+		}
+		var got []string
+		for _, e := range j.events {
+			if e.Type.IsMember() {
+				var n int
+				fmt.Sscanf(string(e.Payload), "%d\t10.0.0.1", &n)
+				got = append(got, fmt.Sprint(n))
+			} else {
+				got = append(got, fmt.Sprint(e.LTime))
+			}
+		}
+		if diff := cmp.Diff(kept, got); diff != "" {
+			t.Errorf("journal (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestIntakeMakesEventsOfTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(journal)
+		reg := prometheus.NewRegistry()
+		logger, _ := newLog()
+		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
+		end := runIntake(t, in)
+		began := time.Now()
+		members := []serf.Member{
+			{Name: "a\tb", Addr: net.IPv4(10, 0, 0, 1), Tags: map[string]string{"role": "web", "x": "1", "b": "2"}},
+			{Name: "c", Addr: net.ParseIP("::1")},
+		}
+		in.ch <- serf.UserEvent{LTime: 7, Name: "kong", Payload: []byte("p\x00\xff"), Coalesce: true}
+		in.ch <- serf.MemberEvent{Type: serf.EventMemberFailed, Members: members}
+		in.ch <- serf.MemberEvent{Type: serf.EventMemberFailed, Members: members}
+		in.ch <- &serf.Query{Name: "q"}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		lines := []byte("a\\tb\t10.0.0.1\tweb\tb=2,role=web,x=1\nc\t::1\t\t\n")
+		want := []handler.Event{
+			handler.NewUser(7, "kong", []byte("p\x00\xff"), began),
+			handler.NewMember(handler.MemberFailed, "m-"+in.nonce+"-1", lines, began),
+			handler.NewMember(handler.MemberFailed, "m-"+in.nonce+"-2", lines, began),
+		}
+		if diff := cmp.Diff(want, j.events); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		for typ, want := range map[string]float64{"user": 1, "member-failed": 2, "query": 1} {
+			if got := counter(t, reg, "agentctl_events_received_total", typ); got != want {
+				t.Errorf("counted %v of %s, want %v", got, typ, want)
+			}
+		}
+		if other := newIntake(j, nil, nil, logger, nil); other.nonce == in.nonce {
+			t.Error("two processes' member events have the same IDs")
+		}
+	})
+}
+
+// A journal that hangs costs events, which are counted and told; serf's channel
+// is emptied all the while.
+func TestIntakeNeverBlocksSerf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const events = 200_000
+		hang := make(chan struct{})
+		j := &journal{wait: func() { <-hang }}
+		reg := prometheus.NewRegistry()
+		logger, log := newLog()
+		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
+		end := runIntake(t, in)
+		for n := range events {
+			in.ch <- user(n, false) // would end the test in a deadlock
+		}
+		synctest.Wait()
+		if len(in.ch) > 0 {
+			t.Errorf("%d events are left in serf's channel", len(in.ch))
+		}
+		in.mu.Lock()
+		lost := int(in.full)
+		in.mu.Unlock()
+		if lost < events-2*intakeQueue || lost > events-intakeQueue {
+			t.Errorf("%d lost, want what is over %d", lost, intakeQueue)
+		}
+		if got := counter(t, reg, "agentctl_events_dropped_total", "intake_full"); int(got) != lost {
+			t.Errorf("counted %v, want %d", got, lost)
+		}
+		lines := log.count("level=ERROR", "events are lost")
+		if lines == 0 || lines > 18 {
+			t.Errorf("%d lines tell of %d lost events, want one for each power of two", lines, lost)
+		}
+		close(hang)
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		if j.len()+lost != events {
+			t.Errorf("%d in the journal and %d lost, want %d", j.len(), lost, events)
+		}
+		for i, e := range j.events {
+			if e.LTime != uint64(i) {
+				t.Fatalf("event %d has Lamport time %d: order is lost", i, e.LTime)
+			}
+		}
+	})
+}
+
+func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("disk full")
+		j := &journal{err: broken}
+		logger, _ := newLog()
+		reg := prometheus.NewRegistry()
+		var failure error
+		in := newIntake(j, nil, func(err error) { failure = err }, logger, newMetrics(reg))
+		end := runIntake(t, in)
+		in.ch <- user(1, false)
+		synctest.Wait()
+		if !errors.Is(failure, broken) {
+			t.Fatalf("told of %v while running, want %v", failure, broken)
+		}
+		for n := range intakeQueue + 2*intakeChan {
+			in.ch <- user(n, false)
+		}
+		synctest.Wait()
+		if got := counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 2*intakeChan {
+			t.Errorf("%v counted as lost, want %d", got, 2*intakeChan)
+		}
+		if err := end(); !errors.Is(err, broken) {
+			t.Errorf("Run: %v, want %v", err, broken)
+		}
+	})
+}
+
+func TestIntakePassesOnWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := newLog()
+		j := new(journal)
+		in := newIntake(j, nil, noFailure(t), logger, nil)
+		var seen []string
+		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
+		ctx, cancel := context.WithCancel(t.Context())
+		for n := range 100 {
+			in.ch <- user(n, n >= 98) // two are held for the coalescer
+		}
+		cancel()
+		done := make(chan error, 1)
+		go func() { done <- in.Run(ctx) }()
+		time.Sleep(intakeQuiet / 2)
+		in.ch <- user(100, true) // serf's last, as it shuts down
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if len(seen) != 101 || j.len() != 101 {
+			t.Errorf("%d events passed on, %d in the journal, want 101", len(seen), j.len())
+		}
+	})
+}
+
+func TestIntakeSubscriptionEndsForSure(t *testing.T) {
+	logger, _ := newLog()
+	j := new(journal)
+	in := newIntake(j, nil, noFailure(t), logger, nil)
+	end := runIntake(t, in)
+	feeding := make(chan struct{})
+	var fed sync.WaitGroup
+	fed.Go(func() {
+		for n := 0; ; n++ {
+			for j.len() < n-16 { // no faster than they go, so that rounds are short
+				runtime.Gosched()
+			}
+			select {
+			case in.ch <- user(n, false):
+			case <-feeding:
+				return
+			}
+		}
+	})
+	for range 200 {
+		var ended atomic.Bool
+		called := make(chan struct{}, 1)
+		cancel := in.Subscribe(func(serf.Event) {
+			if ended.Load() {
+				t.Error("called after cancel had returned")
+			}
+			select {
+			case called <- struct{}{}:
+			default:
+			}
+		})
+		<-called
+		cancel()
+		ended.Store(true)
+	}
+	close(feeding)
+	fed.Wait()
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"agentctl/handler"
+)
+
+// get reads a page of the operations endpoint.
+func (n *node) get(t *testing.T, path string) (status int, body []byte) {
+	t.Helper()
+	resp, err := http.Get("http://" + n.HTTPAddr() + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err = io.ReadAll(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	if typ := resp.Header.Get("Content-Type"); path != "/metrics" && resp.StatusCode != http.StatusNotFound && typ != "application/json" {
+		t.Errorf("%s is %q, want JSON", path, typ)
+	}
+	return resp.StatusCode, body
+}
+
+func TestOperationsEndpoint(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	secret := strings.Replace(gw.URL, "://", "://u:hidden@", 1)
+	other := start(t)
+	n := start(t, handlers("user:kong="+secret, "user=true"), func(o *Options) {
+		o.HTTPAddr, o.RetryJoin = "127.0.0.1:0", []string{freePort(t)}
+	})
+	if status, body := n.get(t, "/healthz"); status != http.StatusOK || !strings.Contains(string(body), `"ok"`) {
+		t.Errorf("healthz: %d %s", status, body)
+	}
+	if status, body := n.get(t, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(string(body), "no node could be joined yet") {
+		t.Errorf("readyz before a join: %d %s", status, body)
+	}
+	join(t, other, n)
+	if status, body := n.get(t, "/readyz"); status != http.StatusOK {
+		t.Errorf("readyz after a join: %d %s", status, body)
+	}
+	if status, _ := n.get(t, "/v1/nothing"); status != http.StatusNotFound {
+		t.Errorf("an unknown page: %d", status)
+	}
+	if err := n.Publish(t.Context(), "kong", []byte("x"), false); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the delivery", func() bool { return n.Targets()[0].Delivered == 1 })
+	waitFor(t, "the script", func() bool { return counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
+
+	_, body := n.get(t, "/v1/status")
+	var got statusReport
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&got); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	want := statusReport{
+		Node: n.opts.NodeName, Version: Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2},
+		Targets: []handler.Status{{Target: strings.Replace(secret, "hidden", "xxxxx", 1), State: handler.StateOK, Delivered: 1}},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(handler.Status{}, "Since", "LastDelivered")); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	_, metrics := n.get(t, "/metrics")
+	problems, err := promlint.New(bytes.NewReader(metrics)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("metric %s: %s", p.Metric, p.Text)
+	}
+	for _, line := range []string{
+		`agentctl_events_published_total{result="success"} 1`,
+		`agentctl_events_received_total{type="user"} 1`,
+		`agentctl_scripts_run_total{result="success"} 1`,
+	} {
+		if !strings.Contains(string(metrics), line+"\n") {
+			t.Errorf("no %s in the metrics:\n%s", line, metrics)
+		}
+	}
+	if all := string(body) + string(metrics); strings.Contains(all, "hidden") {
+		t.Error("a password is shown")
+	}
+	if err := n.Leave(); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := n.get(t, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(string(body), "the node is left") {
+		t.Errorf("readyz after a leave: %d %s", status, body)
+	}
+	if status, _ := n.get(t, "/healthz"); status != http.StatusOK {
+		t.Errorf("healthz after a leave: %d", status)
+	}
+}

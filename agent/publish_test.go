@@ -1,0 +1,119 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+func TestPublishUpToTheLimit(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	for _, tt := range []struct {
+		limit, most int // of bytes of name and payload
+	}{
+		{512, 512},
+		{1, 1},
+		{9000, 9000},
+		// Serf's own bound is on the encoded event, 30 bytes more here.
+		{9216, 9186},
+	} {
+		n := start(t, handlers("user:n="+gw.URL), func(o *Options) { o.UserEventSizeLimit = tt.limit })
+		if err := n.Publish(t.Context(), "n", make([]byte, tt.most-1), false); err != nil {
+			t.Errorf("limit %d, %d bytes: %v", tt.limit, tt.most, err)
+		}
+		if err := n.Publish(t.Context(), "n", make([]byte, tt.most), false); err == nil {
+			t.Errorf("limit %d: %d bytes are taken", tt.limit, tt.most+1)
+		}
+		err := n.Publish(t.Context(), "n", make([]byte, tt.limit), false)
+		se, ok := errors.AsType[*SizeError](err)
+		want := fmt.Sprintf("the event has %d bytes (name 1, payload %d), the limit is %d: send less, or raise user_event_size_limit on the agent (to at most 9216)", tt.limit+1, tt.limit, tt.limit)
+		if !ok || *se != (SizeError{1, tt.limit, tt.limit}) || err.Error() != want {
+			t.Errorf("limit %d: %v, want %s", tt.limit, err, want)
+		}
+		if got := counter(t, n.registry, "agentctl_events_published_total", "error"); got != 2 {
+			t.Errorf("counted %v refused events, want 2", got)
+		}
+	}
+	waitFor(t, "what was taken to be posted", func() bool { return len(gw.of("user")) == 4 })
+}
+
+// Serf would merge equal events that are published at once.
+func TestPublishOfEqualEventsAtOnce(t *testing.T) {
+	t.Parallel()
+	const events = 200
+	gw := newGateway(t)
+	n := start(t, handlers("user:kong="+gw.URL))
+	var wg sync.WaitGroup
+	for range events {
+		wg.Go(func() {
+			if err := n.Publish(t.Context(), "kong", []byte("same"), false); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	waitFor(t, "all events to be posted", func() bool { return len(gw.of("user")) >= events })
+	ids := map[string]bool{}
+	for _, p := range gw.of("user") {
+		ids[p.id] = true
+	}
+	if len(ids) != events {
+		t.Errorf("%d events of %d are distinct", len(ids), events)
+	}
+	if got := counter(t, n.registry, "agentctl_events_published_total", "success"); got != events {
+		t.Errorf("counted %v, want %d", got, events)
+	}
+}
+
+// An event published before a join would be too old for the cluster.
+func TestPublishWaitsForTheJoin(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	old := start(t, handlers("user:after="+gw.URL))
+	for n := range 600 { // more than serf's window of 512
+		if err := old.Publish(t.Context(), "before", fmt.Append(nil, n), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := start(t, func(o *Options) { o.RetryJoin = []string{freePort(t)} })
+	waitFor(t, "a join to fail", func() bool { return n.log.count("joining failed, trying again") > 0 })
+	done := make(chan error, 1)
+	go func() { done <- n.Publish(t.Context(), "after", []byte("x"), false) }()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.Publish(cancelled, "never", nil, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+	select {
+	case <-n.Joined():
+		t.Error("joined, although nobody is there")
+	default:
+	}
+	if _, err := n.Join([]string{old.GossipAddr()}, false); err != nil {
+		t.Fatal(err)
+	}
+	<-n.Joined()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the event at the older node", func() bool { return len(gw.of("user")) == 1 })
+	if n.log.count("publishing although no node could be joined") != 0 {
+		t.Error("it did not wait for the join")
+	}
+}
+
+func TestPublishDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.RetryJoin = []string{freePort(t)} })
+	if err := n.Publish(t.Context(), "kong", nil, false); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the event to be posted", func() bool { return len(gw.of("user")) == 1 })
+	waitFor(t, "the warning", func() bool {
+		return n.log.count("level=WARN", "publishing although no node could be joined yet", "event=kong") == 1
+	})
+}

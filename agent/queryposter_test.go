@@ -1,0 +1,83 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/handler"
+)
+
+// posterFunc is a poster.
+type posterFunc func(ctx context.Context, e *handler.Event) (handler.Response, error)
+
+func (f posterFunc) Post(ctx context.Context, e *handler.Event) (handler.Response, error) {
+	return f(ctx, e)
+}
+
+func TestQueryIsPostedOnceWithinItsDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := newLog()
+		posts := 0
+		var got handler.Event
+		p := posterFunc(func(ctx context.Context, e *handler.Event) (handler.Response, error) {
+			posts++
+			got = *e
+			<-ctx.Done()
+			return handler.Response{}, ctx.Err()
+		})
+		r := queryRunner("gw", every, p, logger, nil)
+		start := time.Now()
+		q := &serf.Query{LTime: 3, Name: "ask", Payload: []byte("p")}
+		r.run(t.Context(), task{q, start.Add(7 * time.Second)})
+		if took := time.Since(start); posts != 1 || took != 7*time.Second {
+			t.Errorf("%d posts in %v, want one in 7s", posts, took)
+		}
+		if want := handler.NewQuery(3, "ask", []byte("p"), start); got.ID != want.ID || string(got.Body()) != "p" || got.Type != handler.Query {
+			t.Errorf("posted %+v, want %+v", got, want)
+		}
+		if log.count("level=WARN", "query was not answered", "target=gw", "query=ask") != 1 {
+			t.Errorf("log: %s", log)
+		}
+	})
+}
+
+func TestQueryWithoutAnAnswerIsNotRespondedTo(t *testing.T) {
+	logger, log := newLog()
+	posts := 0
+	var err error
+	r := queryRunner("gw", every, posterFunc(func(context.Context, *handler.Event) (handler.Response, error) {
+		posts++
+		return handler.Response{Status: 204}, err
+	}), logger, nil)
+	// This query cannot be responded to: it would panic.
+	later := time.Now().Add(time.Hour)
+	r.run(t.Context(), task{&serf.Query{}, later})
+	err = errors.New("status 500")
+	r.run(t.Context(), task{&serf.Query{}, later})
+	r.run(t.Context(), task{event: user(1, false)}) // none of its business
+	if posts != 2 || log.count("level=WARN") != 1 || log.count("status 500") != 1 {
+		t.Errorf("%d posts, log: %s", posts, log)
+	}
+}
+
+func TestQueriesOnly(t *testing.T) {
+	for in, want := range map[string]string{
+		"*":                          "query",
+		"user:x,query:y,member-join": "query:y",
+		"query,query:z":              "query,query:z",
+		"user":                       "",
+	} {
+		fs, err := handler.ParseFilters(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := queriesOnly(fs); len(got) > 0 && got.String() != want || len(got) == 0 && want != "" {
+			t.Errorf("queriesOnly(%s) = %v, want %s", in, got, want)
+		}
+	}
+}

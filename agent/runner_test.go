@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/handler"
+)
+
+var every = handler.Filters{{Type: "*"}}
+
+func TestRunnerTakesWhatItsFiltersPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		filters, err := handler.ParseFilters("user:e1,query:q,member-leave")
+		if err != nil {
+			t.Fatal(err)
+		}
+		logger, _ := newLog()
+		var ran []string
+		r := newRunner("r", filters, logger, nil, func(_ context.Context, t task) { ran = append(ran, t.event.String()) })
+		for _, e := range []serf.Event{
+			user(1, false), user(2, false), &serf.Query{Name: "q"}, &serf.Query{Name: "e1"},
+			serf.MemberEvent{Type: serf.EventMemberJoin}, serf.MemberEvent{Type: serf.EventMemberLeave},
+		} {
+			r.offer(task{event: e})
+		}
+		drain := make(chan struct{})
+		close(drain)
+		if err := r.Run(t.Context(), drain); err != nil {
+			t.Fatal(err)
+		}
+		want := "[user-event: e1 query: q member-leave]"
+		if got := fmt.Sprint(ran); got != want {
+			t.Errorf("ran for %s, want %s", got, want)
+		}
+	})
+}
+
+// One runner that hangs makes neither the one who offers nor another runner
+// wait, and what it loses is counted and told.
+func TestRunnerThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const over = 5000
+		logger, log := newLog()
+		reg := prometheus.NewRegistry()
+		m := newMetrics(reg)
+		running := make(chan struct{}, 1)
+		stuck := newRunner("stuck", every, logger, m, func(ctx context.Context, _ task) {
+			running <- struct{}{}
+			<-ctx.Done()
+		})
+		ran := 0
+		other := newRunner("other", every, logger, m, func(context.Context, task) { ran++ })
+		ctx, cancel := context.WithCancel(t.Context())
+		drain := make(chan struct{})
+		go stuck.Run(ctx, drain)
+		go other.Run(ctx, drain)
+		const events = 1 + runnerQueue + over
+		for n := range events {
+			stuck.offer(task{event: user(n, false)})
+			other.offer(task{event: user(n, false)})
+			if n == 0 {
+				<-running
+			}
+			if n%1000 == 0 {
+				synctest.Wait()
+			}
+		}
+		synctest.Wait()
+		if got := counter(t, reg, "agentctl_events_dropped_total", "handler_full"); got != over {
+			t.Errorf("counted %v, want %d", got, over)
+		}
+		if n := log.count("level=ERROR", "handler=stuck", "events are lost to it"); n != 13 {
+			t.Errorf("%d lines tell of %d lost events, want 13", n, over)
+		}
+		if ran != events {
+			t.Errorf("the other one ran %d times, want %d", ran, events)
+		}
+		close(drain)
+		synctest.Wait()
+		select {
+		case <-stuck.done:
+			t.Error("ended although it runs")
+		default:
+		}
+		cancel()
+		stuck.idle(context.Background())
+		if got := counter(t, reg, "agentctl_events_dropped_total", "handler_stopped"); got != runnerQueue {
+			t.Errorf("counted %v left at the end, want %d", got, runnerQueue)
+		}
+		if n := log.count("were not handled before the end", fmt.Sprint("waiting=", runnerQueue)); n != 1 {
+			t.Errorf("%d lines tell what is left, want 1", n)
+		}
+	})
+}
+
+func TestRunnerDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := newLog()
+		step := make(chan struct{})
+		ran := 0
+		r := newRunner("r", every, logger, nil, func(context.Context, task) {
+			<-step
+			ran++
+		})
+		drain := make(chan struct{})
+		go r.Run(t.Context(), drain)
+		for n := range 3 {
+			r.offer(task{event: user(n, false)})
+		}
+		close(drain)
+		for want := range 3 {
+			synctest.Wait()
+			if ran != want {
+				t.Errorf("ran %d times, want %d", ran, want)
+			}
+			step <- struct{}{}
+		}
+		<-r.done
+		if ran != 3 || log.String() != "" {
+			t.Errorf("ran %d times, want 3; log %q", ran, log)
+		}
+		bound, cancel := context.WithCancel(t.Context())
+		cancel()
+		newRunner("never run", every, logger, nil, nil).idle(bound) // ends with its context
+	})
+}

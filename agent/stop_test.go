@@ -1,0 +1,174 @@
+package agent
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestGracefulEndIsSeenAsLeft(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	a, b := start(t), start(t, handlers("member-leave="+gw.URL))
+	join(t, a, b)
+	a.end(nil)
+	if err := a.stopped(t); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if s := b.sees(a); s != "left" {
+		t.Errorf("the other node sees %q, want left", s)
+	}
+	waitFor(t, "the leave at the gateway", func() bool {
+		posts := gw.of("member-leave")
+		return len(posts) == 1 && strings.Contains(posts[0].body, a.opts.NodeName)
+	})
+	for _, addr := range []string{a.GossipAddr(), a.RPCAddr()} {
+		ln, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Errorf("after the end: %v", err)
+			continue
+		}
+		ln.Close()
+	}
+}
+
+func TestEndWithoutLeavingIsSeenAsFailed(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	a, b := start(t), start(t, handlers("member-failed="+gw.URL))
+	join(t, a, b)
+	a.end(ErrNoLeave)
+	if err := a.stopped(t); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	waitFor(t, "the failure to be seen", func() bool { return b.sees(a) == "failed" })
+	waitFor(t, "the failure at the gateway", func() bool { return len(gw.of("member-failed")) == 1 })
+	if err := b.ForceLeave(a.opts.NodeName, false); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the node to be seen as left", func() bool { return b.sees(a) == "left" })
+	if err := b.ForceLeave(a.opts.NodeName, true); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the node to be forgotten", func() bool { return b.sees(a) == "" })
+}
+
+// Of two nodes with one name the cluster keeps the one it knew first.
+func TestNameConflictEndsRun(t *testing.T) {
+	t.Parallel()
+	a, b, c := start(t), start(t), start(t)
+	join(t, a, b, c)
+	double := start(t, func(o *Options) { o.NodeName = a.opts.NodeName })
+	double.Join([]string{b.GossipAddr()}, false) // whether it says so or not
+	err := double.stopped(t)
+	if err == nil || !strings.Contains(err.Error(), "same name") || !strings.Contains(err.Error(), "-node") {
+		t.Errorf("Run: %v", err)
+	}
+	if n := b.countMembers("alive"); n != 3 || a.serf.State().String() != "alive" {
+		t.Errorf("%d members, the first is %v", n, a.serf.State())
+	}
+}
+
+func TestJoinThatFailsEndsRun(t *testing.T) {
+	t.Parallel()
+	a := start(t, func(o *Options) { o.StartJoin = []string{freePort(t)} })
+	if err := a.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "join: ") || !strings.Contains(err.Error(), a.opts.StartJoin[0]) {
+		t.Errorf("Run: %v", err)
+	}
+	b := start(t, func(o *Options) {
+		o.RetryJoin, o.RetryMaxAttempts, o.RetryInterval = []string{freePort(t)}, 1, time.Second
+	})
+	if err := b.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "retry-join: none of "+b.opts.RetryJoin[0]+" could be joined in 2 attempts: ") {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestEndDeliversWhatWaits(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	gw.down.Store(true)
+	file := filepath.Join(t.TempDir(), "out")
+	n := start(t, handlers("user="+gw.URL, "user=cat >>"+file+"; echo >>"+file), func(o *Options) { o.DrainTimeout = patience })
+	var want []string
+	for i := range 20 {
+		want = append(want, fmt.Sprint(i))
+		if err := n.Publish(t.Context(), "e", []byte(want[i]), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	waitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	n.end(nil)
+	waitFor(t, "the node to have left", func() bool { return n.serf.State().String() == "shutdown" })
+	select {
+	case <-n.done:
+		t.Fatal("ended before the events were delivered")
+	default:
+	}
+	gw.down.Store(false)
+	if err := n.stopped(t); err != nil {
+		t.Error(err)
+	}
+	var got []string
+	for _, p := range gw.of("user") {
+		got = append(got, p.body)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("delivered %v, want %v", got, want)
+	}
+	if got := counter(t, n.registry, "agentctl_scripts_run_total", "success"); got != 20 {
+		t.Errorf("the script ran %v times, want 20", got)
+	}
+}
+
+func TestEndIsBoundedAndSaysWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "pid")
+	down := "http://" + freePort(t) + "/"
+	n := start(t, handlers("user="+down, "user=sleep 1000 & echo $! >"+file+"; wait"), func(o *Options) { o.DrainTimeout = time.Second })
+	for i := range 7 {
+		if err := n.Publish(t.Context(), "e", fmt.Append(nil, i), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	child := pidIn(t, file)
+	n.end(nil)
+	if err := n.stopped(t); err != nil {
+		t.Error(err)
+	}
+	n.hub.Close()
+	if n.log.count("level=WARN", "events were not delivered before the end", down, "waiting=7", "refused") != 1 {
+		t.Error("what was not delivered is not told")
+	}
+	if n.log.count("level=WARN", "events were not handled before the end", "waiting=6") != 1 {
+		t.Error("what was not handled is not told")
+	}
+	waitFor(t, "the script's child to end", func() bool { return gone(child) })
+}
+
+func TestAPartThatFailsEndsRun(t *testing.T) {
+	t.Parallel()
+	n := start(t, func(o *Options) { o.HTTPAddr = "127.0.0.1:0" })
+	waitFor(t, "the operations endpoint", func() bool {
+		resp, err := http.Get("http://" + n.HTTPAddr() + "/healthz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		return true
+	})
+	n.opsLn.Close()
+	if err := n.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "operations endpoint: ") {
+		t.Errorf("Run: %v", err)
+	}
+	other := start(t)
+	other.journal.Close()
+	other.Publish(t.Context(), "e", nil, false) // serf takes it, the journal does not
+	if err := other.stopped(t); err == nil || !strings.Contains(err.Error(), "journal") {
+		t.Errorf("Run: %v", err)
+	}
+}

@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// buildAs builds the program as Kong has it, with no race detector, and links
+// it to the given name in a folder that any user can read.
+func buildAs(tb testing.TB, name string) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "agentctl-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "agentctl"), ".").CombinedOutput(); err != nil {
+		tb.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.Symlink("agentctl", filepath.Join(dir, name)); err != nil {
+		tb.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
+// kongNode is a Kong's view of its serf.
+type kongNode struct {
+	serf, dir  string
+	gossip     int
+	rpc        string
+	log, pid   string
+	credential *syscall.Credential // of Kong's workers
+}
+
+// start runs the command that Kong 0.10 starts serf with, its flags in a random
+// order, and waits as Kong does.
+func (k *kongNode) start(script string) error {
+	flags := []string{
+		"-profile 'wan'",
+		fmt.Sprintf("-bind '0.0.0.0:%d'", k.gossip),
+		"-log-level 'err'",
+		fmt.Sprintf("-rpc-addr '%s'", k.rpc),
+		fmt.Sprintf("-event-handler 'member-join,member-leave,member-failed,member-update,member-reap,user:kong=%s'", script),
+		fmt.Sprintf("-node 'host_0.0.0.0:%d_%x'", k.gossip, rand.Uint64()),
+		"-advertise '127.0.0.1'",
+		"-encrypt 'T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s='",
+	}
+	flags[6] = fmt.Sprintf("-advertise '127.0.0.1:%d'", k.gossip)
+	rand.Shuffle(len(flags), func(i, j int) { flags[i], flags[j] = flags[j], flags[i] })
+	line := fmt.Sprintf("nohup %s agent %s > %s 2>&1 & echo $! > %s", k.serf, strings.Join(flags, " "), k.log, k.pid)
+	if out, err := exec.Command("/bin/sh", "-c", line).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	<-time.After(200 * time.Millisecond) // and no longer: Kong uses it now
+	return nil
+}
+
+// call runs a command of serf's through a shell, as one of Kong's workers.
+func (k *kongNode) call(args string) (string, error) {
+	cmd := exec.Command("/bin/sh", "-c", k.serf+" "+strings.ReplaceAll(args, "RPC", k.rpc))
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: k.credential}
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	err := cmd.Run()
+	if err != nil {
+		err = fmt.Errorf("serf %s: %w: %s", args, err, stdout.String())
+	}
+	return stdout.String(), err
+}
+
+// life starts the agent and makes the calls that Kong makes, to its end.
+func (k *kongNode) life(script string) error {
+	if err := k.start(script); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(k.pid)
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil {
+		return err
+	}
+	gone := func() bool { return syscall.Kill(pid, 0) != nil }
+	defer func() {
+		if !gone() {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}()
+	if gone() {
+		log, _ := os.ReadFile(k.log)
+		return fmt.Errorf("the agent is gone after 200 ms: %s", log)
+	}
+	out, err := k.call("members -rpc-addr=RPC -format 'json'")
+	if err != nil {
+		return err
+	}
+	var list struct {
+		Members []struct{ Name, Addr, Status string }
+	}
+	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Members) != 1 ||
+		list.Members[0].Addr != fmt.Sprintf("127.0.0.1:%d", k.gossip) || list.Members[0].Status != "alive" {
+		return fmt.Errorf("members: %v: %s", err, out)
+	}
+	payload := `{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"it'\''s"}}`
+	for args, want := range map[string]string{
+		"event -coalesce=false -rpc-addr=RPC kong '" + payload + "'":                  "Event 'kong' dispatched! Coalescing enabled: false\n",
+		"event -coalesce=false -rpc-addr=RPC kong '" + strings.Repeat(`"`, 508) + "'": "Event 'kong' dispatched! Coalescing enabled: false\n",
+		fmt.Sprintf("join -rpc-addr=RPC %s", list.Members[0].Addr):                    "Successfully joined cluster by contacting 1 nodes.\n",
+		"force-leave -rpc-addr=RPC nobody":                                            "",
+		"keys -rpc-addr=RPC -install T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s=":    "==> Installing key on all members...\n==> Successfully installed key!\n",
+	} {
+		if out, err := k.call(args); err != nil || out != want {
+			return fmt.Errorf("serf %s: %w: %q, want %q", args, err, out, want)
+		}
+	}
+	if out, err := k.call("leave -rpc-addr=RPC"); err != nil || out != "Graceful leave complete\n" {
+		return fmt.Errorf("leave: %w: %q", err, out)
+	}
+	if !poll(gone) {
+		return fmt.Errorf("the agent is still there after a leave")
+	}
+	return nil
+}
+
+// kongLivesEnv says how often TestKongStartsIt does it; scripts/check.sh has it
+// do it 50 times while nothing else runs, since Kong's 200 ms are real ones.
+const kongLivesEnv = "AGENTCTL_TEST_KONG_LIVES"
+
+// TestKongStartsIt runs Kong's own command line, literally, and the calls that
+// follow it 200 ms later as another user.
+func TestKongStartsIt(t *testing.T) {
+	times, atOnce := 3, 5
+	if v := os.Getenv(kongLivesEnv); v != "" {
+		var err error
+		if times, err = strconv.Atoi(v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var credential *syscall.Credential
+	if os.Getuid() == 0 {
+		nobody, err := user.Lookup("nobody")
+		if err != nil {
+			t.Fatal(err)
+		}
+		uid, err := strconv.ParseUint(nobody.Uid, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid), NoSetGroups: true}
+	} else {
+		t.Log("not root: the calls are made as the same user")
+	}
+	serf := buildAs(t, "serf")
+	gw, err := newGateway()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gw.close()
+	host, port, err := net.SplitHostPort(gw.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := writeKongScript(t, host, port)
+
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for i := range times {
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			dir := t.TempDir()
+			gossip, err := freePort()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			rpc, err := freePort()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			k := &kongNode{
+				serf: serf, dir: dir, gossip: gossip, rpc: fmt.Sprintf("127.0.0.1:%d", rpc),
+				log: filepath.Join(dir, "serf.log"), pid: filepath.Join(dir, "serf.pid"), credential: credential,
+			}
+			if err := k.life(script); err != nil {
+				log, _ := os.ReadFile(k.log)
+				t.Errorf("life %d: %v\nlog:\n%s", i, err, log)
+			}
+		})
+	}
+	wg.Wait()
+	// Each life published two events, and all were posted in process: nothing
+	// on this machine could have run the script's Lua.
+	eventually(t, "every event is posted", func() bool { return len(gw.takenUser()) >= 2*times })
+	if n := len(gw.takenUser()); n != 2*times {
+		t.Errorf("%d events were posted, want %d", n, 2*times)
+	}
+}
+
+// writeKongScript writes the event script of Kong 0.10 for a gateway.
+func writeKongScript(t *testing.T, host, port string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "serf_event.sh")
+	text := "#!/bin/sh\n\nPAYLOAD=`cat` # Read from stdin\n" + `if [ "$SERF_EVENT" != "user" ]; then
+  PAYLOAD="{\"type\":\"${SERF_EVENT}\",\"entity\": \"${PAYLOAD}\"}"
+fi
+
+CMD="\
+local http = require 'resty.http' \
+local client = http.new() \
+client:set_timeout(5000) \
+client:connect('` + host + `', ` + port + `) \
+client:request { \
+  method = 'POST', \
+  path = '/cluster/events/', \
+  body = [=[${PAYLOAD}]=], \
+  headers = { \
+    ['content-type'] = 'application/json' \
+  } \
+}"
+
+resty -e "$CMD"
+`
+	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"agentctl/rpcclient"
+	"agentctl/scripts/stock"
+)
+
+// process is a program that runs beside the test. What it prints goes to the
+// files NAME.out and NAME.err.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	out  string // paths of the two files
+	err  string
+	done chan struct{} // closed when it has ended
+}
+
+// startProcess starts a program with its output in dir. The caller has to see
+// to it that kill is called.
+func startProcess(dir, name string, env []string, program string, args ...string) (*process, error) {
+	p := &process{
+		name: name,
+		cmd:  exec.Command(program, args...),
+		out:  filepath.Join(dir, name+".out"),
+		err:  filepath.Join(dir, name+".err"),
+		done: make(chan struct{}),
+	}
+	stdout, err := os.Create(p.out)
+	if err != nil {
+		return nil, err
+	}
+	defer stdout.Close()
+	stderr, err := os.Create(p.err)
+	if err != nil {
+		return nil, err
+	}
+	defer stderr.Close()
+	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, stdout, stderr
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(p.done)
+		p.cmd.Wait() // ProcessState says how it ended
+	}()
+	return p, nil
+}
+
+// ended reports whether the process has ended.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// exit waits until the process ends by itself and returns its exit status, -1
+// for one that a signal ended.
+func (p *process) exit() (int, error) {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode(), nil
+	case <-time.After(pollLimit):
+		return 0, fmt.Errorf("%s has not ended after %v", p.name, pollLimit)
+	}
+}
+
+// kill ends the process with no warning, if it still runs.
+func (p *process) kill() {
+	p.cmd.Process.Kill() // it has ended already
+	<-p.done
+}
+
+// printed is all that the process has printed so far, errors last.
+func (p *process) printed() string {
+	out, _ := os.ReadFile(p.out)
+	err, _ := os.ReadFile(p.err)
+	return string(out) + string(err)
+}
+
+// bug returns what a process must never print, whatever else happens, or "".
+func (p *process) bug() string {
+	for _, sign := range []string{"DATA RACE", "panic: ", "fatal error: "} {
+		if strings.Contains(p.printed(), sign) {
+			return sign
+		}
+	}
+	return ""
+}
+
+// node is a serf agent, stock or ours, in a process of its own.
+type node struct {
+	*process
+	gossip, rpc, http string // addresses; http only of ours
+}
+
+// runningLine has the addresses of an agent of ours that is up.
+var runningLine = regexp.MustCompile(`msg="agent is running".* gossip=(\S+) rpc=(\S+) http=(\S+) `)
+
+// startAgent starts an agent of ours on free ports that it picks itself, and
+// returns once it answers RPC. Later flags win, so args may say otherwise.
+func startAgent(dir, name string, env []string, args ...string) (*node, error) {
+	args = append([]string{"agent", "-node=" + name, "-bind=127.0.0.1:0", "-rpc-addr=127.0.0.1:0",
+		"-http-addr=127.0.0.1:0", "-profile=local"}, args...)
+	p, err := startProcess(dir, name, env, "agentctl", args...)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{process: p}
+	if !poll(func() bool {
+		if m := runningLine.FindStringSubmatch(p.printed()); m != nil {
+			n.gossip, n.rpc, n.http = m[1], m[2], m[3]
+		}
+		return n.rpc != "" || p.ended()
+	}) || n.rpc == "" {
+		p.kill()
+		return nil, fmt.Errorf("agent %s did not come up:\n%s", name, p.printed())
+	}
+	return n, n.answers()
+}
+
+// startStock starts a stock serf agent on free ports and returns once it
+// answers RPC. A port that somebody else took meanwhile makes it try others.
+func startStock(dir, name, version string, env []string, args ...string) (*node, error) {
+	program, err := stock.Install(version)
+	if err != nil {
+		return nil, err
+	}
+	for try := 0; ; try++ {
+		n := &node{}
+		for _, addr := range []*string{&n.gossip, &n.rpc} {
+			port, err := freePort()
+			if err != nil {
+				return nil, err
+			}
+			*addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		}
+		n.process, err = startProcess(dir, name, env, program, append([]string{"agent", "-node=" + name,
+			"-bind=" + n.gossip, "-rpc-addr=" + n.rpc, "-profile=local", "-log-level=debug"}, args...)...)
+		if err != nil {
+			return nil, err
+		}
+		if err = n.answers(); err == nil {
+			return n, nil
+		}
+		n.kill()
+		if try == 3 || !strings.Contains(n.printed(), "address already in use") {
+			return nil, fmt.Errorf("%w:\n%s", err, n.printed())
+		}
+	}
+}
+
+// answers waits until the agent answers RPC.
+func (n *node) answers() error {
+	var last error
+	if poll(func() bool {
+		var c *rpcclient.Client
+		if c, last = rpcclient.Dial(context.Background(), rpcclient.Config{Addr: n.rpc}); last == nil {
+			c.Close()
+		}
+		// That a key is wanted is an answer, too.
+		return last == nil || errors.Is(last, rpcclient.ErrAuthRequired) || n.ended()
+	}) && !n.ended() {
+		return nil
+	}
+	return fmt.Errorf("agent %s does not answer RPC: %w", n.name, last)
+}
+
+// killAtEnd ties a process to a test: it is killed at the end, if it still runs, and
+// its output is shown where the test failed.
+func killAtEnd(t *testing.T, p *process) {
+	t.Cleanup(func() {
+		p.kill()
+		if bug := p.bug(); bug != "" {
+			t.Errorf("%s printed %q", p.name, bug)
+		}
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", p.name, tail(p.printed(), 8<<10))
+		}
+	})
+}
+
+// newAgent is startAgent for a test.
+func newAgent(t *testing.T, name string, args ...string) *node {
+	t.Helper()
+	n, err := startAgent(t.TempDir(), name, os.Environ(), args...)
+	if n != nil {
+		killAtEnd(t, n.process)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// newStock is startStock for a test.
+func newStock(t *testing.T, name, version string, args ...string) *node {
+	t.Helper()
+	n, err := startStock(t.TempDir(), name, version, os.Environ(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	killAtEnd(t, n.process)
+	return n
+}
+
+// output runs a program to its end and returns its standard output; it has to
+// exit with status 0.
+func output(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s %q: %v\n%s%s", filepath.Base(program), args, err, &stdout, &stderr)
+	}
+	return stdout.String()
+}
+
+// tail is the end of s, at most n bytes and from the beginning of a line.
+func tail(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	_, s, _ = strings.Cut(s[len(s)-n:], "\n")
+	return s
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func (s *script) gateway(ts *testscript.TestScript, args []string) error {
+	g, err := newGateway()
+	if err != nil {
+		return err
+	}
+	s.gateways[args[0]] = g
+	ts.Setenv(args[0], g.url())
+	return nil
+}
+
+// named finds a gateway that was started.
+func (s *script) named(name string) (*gateway, error) {
+	g := s.gateways[name]
+	if g == nil {
+		return nil, fmt.Errorf("there is no gateway %s", name)
+	}
+	return g, nil
+}
+
+func (s *script) answer(_ *testscript.TestScript, args []string) error {
+	g, err := s.named(args[0])
+	if err != nil {
+		return err
+	}
+	switch args[1] {
+	case "refuse":
+		g.refuse()
+		return nil
+	case "hang":
+		return g.hang()
+	}
+	status, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	var header []string
+	for _, kv := range args[2:] {
+		k, v, _ := strings.Cut(kv, ":")
+		header = append(header, k, v)
+	}
+	return g.answer(status, header...)
+}
+
+func (s *script) posted(_ *testscript.TestScript, args []string) error {
+	g, err := s.named(args[0])
+	if err != nil {
+		return err
+	}
+	want, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	poll(func() bool { return len(g.taken()) >= want })
+	dir := filepath.Join(s.dir, args[0])
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	taken := g.taken()
+	for i, p := range taken {
+		var head strings.Builder
+		fmt.Fprintln(&head, p.path)
+		for _, k := range slices.Sorted(maps.Keys(p.header)) {
+			fmt.Fprintf(&head, "%s: %s\n", k, strings.Join(p.header[k], ", "))
+		}
+		file := filepath.Join(dir, strconv.Itoa(i+1))
+		if err := os.WriteFile(file+".body", p.body, 0o600); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file+".head", []byte(head.String()), 0o600); err != nil {
+			return err
+		}
+	}
+	if len(taken) != want {
+		return fmt.Errorf("%s has taken %d events, want %d: %v", args[0], len(taken), want, taken)
+	}
+	return nil
+}
+
+func (s *script) tried(_ *testscript.TestScript, args []string) error {
+	g, err := s.named(args[0])
+	if err != nil {
+		return err
+	}
+	status, want := 0, 0
+	if _, err := fmt.Sscan(strings.Replace(args[1], "hang", "0", 1), &status); err != nil {
+		return err
+	}
+	if _, err := fmt.Sscan(args[2], &want); err != nil {
+		return err
+	}
+	if !poll(func() bool { return len(g.answered(status)) >= want }) {
+		return fmt.Errorf("%s has answered %d events with %s, want %d", args[0], len(g.answered(status)), args[1], want)
+	}
+	return nil
+}

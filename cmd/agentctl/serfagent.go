@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	serfagent "github.com/hashicorp/serf/cmd/serf/command/agent"
+	"github.com/mitchellh/cli"
+
+	"agentctl/agent"
+	"agentctl/agent/logs"
+)
+
+// serfAgentCommand runs an agent as "serf agent" does: its flags, with serf's
+// defaults, and its output, on standard output.
+type serfAgentCommand struct{ ui cli.Ui }
+
+func (*serfAgentCommand) Synopsis() string { return (&serfagent.Command{}).Synopsis() }
+func (*serfAgentCommand) Help() string     { return (&serfagent.Command{}).Help() }
+
+func (c *serfAgentCommand) Run(args []string) int {
+	ui := &cli.PrefixedUi{OutputPrefix: "==> ", InfoPrefix: "    ", ErrorPrefix: "==> ", Ui: c.ui}
+	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
+	fs.Usage = func() { ui.Output(c.Help()) }
+	opts, err := agentOptions(fs, agent.SerfOptions(), args, os.LookupEnv)
+	var warnings []string
+	if err == nil {
+		warnings, err = opts.Normalize()
+	}
+	if err == nil {
+		err = opts.Validate()
+	}
+	if err != nil {
+		if !isUsage(err) { // then the flag package has said it
+			ui.Error(err.Error())
+		}
+		return 1
+	}
+	for _, w := range warnings {
+		ui.Output("Warning: " + w)
+	}
+	gate := &gate{out: os.Stdout}
+	hub, err := newHub(opts, gate, "serf")
+	if err != nil {
+		ui.Error(err.Error())
+		return 1
+	}
+	defer hub.Close()
+	if err := runSerfAgent(opts, hub, ui, gate); err != nil {
+		hub.Close() // its last lines come first
+		if err != agent.ErrNoLeave {
+			ui.Error(err.Error())
+		}
+		return 1
+	}
+	return 0
+}
+
+// runSerfAgent runs an agent until a signal, a leave or a failure ends it.
+func runSerfAgent(opts agent.Options, hub *logs.Hub, ui cli.Ui, gate *gate) error {
+	log.SetFlags(0)
+	log.SetOutput(hub.StdLogger().Writer())
+	stopTelemetry, err := startTelemetry(opts)
+	if err != nil {
+		return err
+	}
+	defer stopTelemetry()
+	ui.Output("Starting Serf agent...")
+	a, err := agent.New(opts, hub, agent.Hooks{})
+	if err != nil {
+		return fmt.Errorf("Failed to start the Serf agent: %w", err) // serf's text
+	}
+	ctx, stop := onSignals(opts, hub.Close, func(sig os.Signal, next string) {
+		ui.Output(fmt.Sprintf("Caught signal: %v", sig))
+		switch {
+		case sig == syscall.SIGHUP:
+			ui.Output(next)
+		case strings.HasPrefix(next, "leaving"):
+			ui.Output("Gracefully shutting down agent...")
+		}
+	})
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	ui.Output("Starting Serf agent RPC...")
+	introduceSerf(ui, a, opts)
+	if len(opts.StartJoin) > 0 {
+		ui.Output(fmt.Sprintf("Joining cluster...(replay: %v)", opts.ReplayOnJoin))
+		select {
+		case <-a.Joined():
+			ui.Info(fmt.Sprintf("Join completed. Synced with %d initial agents", a.Contacted()))
+		case err := <-ended:
+			return endOf(ctx, err)
+		}
+	}
+	ui.Info("")
+	ui.Output("Log data will now stream in as it occurs:\n")
+	gate.open()
+	return endOf(ctx, <-ended)
+}
+
+// introduceSerf prints what serf prints of an agent that has started.
+func introduceSerf(ui cli.Ui, a *agent.Agent, opts agent.Options) {
+	ui.Output("Serf agent running!")
+	item := func(name, value string) { ui.Info(fmt.Sprintf("%27s: %s", name, value)) }
+	item("Node name", "'"+opts.NodeName+"'")
+	item("Bind addr", "'"+hostPort(opts.Bind)+"'")
+	if opts.Advertise != "" {
+		ui.Info(fmt.Sprintf("Advertise addr: '%s'", hostPort(opts.Advertise)))
+	}
+	item("RPC addr", "'"+opts.RPCAddr+"'")
+	item("Encrypted", fmt.Sprint(a.Encrypted()))
+	item("Snapshot", fmt.Sprint(opts.SnapshotPath != ""))
+	item("Profile", opts.Profile)
+	item("Message Compression Enabled", fmt.Sprint(opts.EnableCompression))
+	if opts.Discover != "" {
+		item("mDNS cluster", opts.Discover)
+	}
+}
+
+// hostPort gives an address without a port serf's.
+func hostPort(addr string) string {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return fmt.Sprintf("%s:%d", addr, agent.DefaultBindPort)
+	}
+	return addr
+}
+
+// gate holds back what is written until it is opened: serf shows its log only
+// after it has said that the agent runs. It keeps the last part of much.
+type gate struct {
+	mu     sync.Mutex
+	out    io.Writer
+	isOpen bool
+	held   bytes.Buffer
+}
+
+const gateSize = 1 << 20
+
+func (g *gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.isOpen {
+		return g.out.Write(p)
+	}
+	if g.held.Len() > gateSize {
+		g.held.Reset()
+	}
+	return g.held.Write(p)
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.isOpen = true
+	g.held.WriteTo(g.out)
+}
