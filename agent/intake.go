@@ -27,6 +27,8 @@ const (
 // eventLog is what Intake needs of the journal.
 type eventLog interface {
 	Append(events ...handler.Event) error
+	// Gap says that n events were lost before they could be appended.
+	Gap(n uint64) error
 }
 
 // Intake takes what serf hands out and passes it on: to the journal, for the
@@ -36,7 +38,8 @@ type eventLog interface {
 // file it drops what the channel does not take. So one goroutine does nothing
 // but move events from the channel to a bounded queue, and touches no disk, no
 // network and no lock that is held across either. A second one works through
-// the queue. What the queue cannot take is counted and logged.
+// the queue. What the queue cannot take is counted, logged, and a gap in the
+// journal.
 type Intake struct {
 	ch      chan serf.Event
 	journal eventLog
@@ -47,7 +50,8 @@ type Intake struct {
 
 	mu    sync.Mutex
 	queue []arrival
-	full  uint64 // events that the queue could not take
+	full  uint64 // events that the queue could not take, in all
+	gap   uint64 // those among them that the journal has not been told of
 	wake  chan struct{}
 
 	members uint64 // of dispatch only: numbers the member events
@@ -140,6 +144,7 @@ func (in *Intake) enqueue(e serf.Event) {
 	full := len(in.queue) >= intakeQueue
 	if full {
 		in.full++
+		in.gap++
 	} else {
 		in.queue = append(in.queue, a)
 	}
@@ -159,13 +164,13 @@ func (in *Intake) enqueue(e serf.Event) {
 	}
 }
 
-// take empties the queue.
-func (in *Intake) take(spare []arrival) []arrival {
+// take empties the queue and tells how many events were lost behind it.
+func (in *Intake) take(spare []arrival) (taken []arrival, gap uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	taken := in.queue
-	in.queue = spare[:0]
-	return taken
+	taken, gap = in.queue, in.gap
+	in.queue, in.gap = spare[:0], 0
+	return taken, gap
 }
 
 // dispatch passes events on in batches of whatever has gathered.
@@ -178,7 +183,7 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for stopping := false; ; {
-		batch := in.take(spare)
+		batch, gap := in.take(spare)
 		events = events[:0]
 		for _, a := range batch {
 			if e, ok := in.convert(a); ok {
@@ -187,6 +192,11 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 		}
 		if len(events) > 0 {
 			if err := in.journal.Append(events...); err != nil {
+				return fmt.Errorf("journal: %w", err)
+			}
+		}
+		if gap > 0 {
+			if err := in.journal.Gap(gap); err != nil {
 				return fmt.Errorf("journal: %w", err)
 			}
 		}

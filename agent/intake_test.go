@@ -23,6 +23,7 @@ import (
 type journal struct {
 	mu     sync.Mutex
 	events []handler.Event
+	gap    int
 	wait   func()
 	err    error
 }
@@ -38,6 +39,13 @@ func (j *journal) Append(events ...handler.Event) error {
 	}
 	j.events = append(j.events, events...)
 	return nil
+}
+
+func (j *journal) Gap(n uint64) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.gap += int(n)
+	return j.err
 }
 
 func (j *journal) len() int {
@@ -199,6 +207,9 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 		close(hang)
 		if err := end(); err != nil {
 			t.Fatal(err)
+		}
+		if j.gap != lost {
+			t.Errorf("the journal was told of a gap of %d, want %d", j.gap, lost)
 		}
 		if j.len()+lost != events {
 			t.Errorf("%d in the journal and %d lost, want %d", j.len(), lost, events)
