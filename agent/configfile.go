@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 )
 
 // maxConfigSize bounds a configuration file, in bytes.
@@ -90,7 +88,7 @@ type configReader struct {
 // decodeConfig applies one file's contents; file is for messages.
 func (o *Options) decodeConfig(file string, data []byte) []error {
 	r := &configReader{file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
-	if r.object("", o) {
+	if r.object("", o.fields()) {
 		if _, err := r.dec.Token(); !errors.Is(err, io.EOF) {
 			r.bad(r.dec.InputOffset(), "something follows the object")
 		}
@@ -117,9 +115,10 @@ func (r *configReader) syntax(err error) {
 	r.bad(offset, "%v", err)
 }
 
-// object applies the keys of one JSON object; prefix is that of keys inside
-// another. It reports whether the JSON could be read to the object's end.
-func (r *configReader) object(prefix string, o *Options) bool {
+// object applies the keys of one JSON object; prefix is that of its keys. A key
+// that begins with // is a comment. It reports whether the JSON could be read to
+// the object's end.
+func (r *configReader) object(prefix string, fields fieldSet) bool {
 	tok, err := r.dec.Token()
 	if err != nil {
 		r.syntax(err)
@@ -135,32 +134,31 @@ func (r *configReader) object(prefix string, o *Options) bool {
 			r.syntax(err)
 			return false
 		}
-		key, at := prefix+tok.(string), r.dec.InputOffset()
-		mdns := strings.EqualFold(key, "mdns")
-		if mdns && r.peek() == '{' {
-			if !r.object("mdns.", o) {
+		name, at := tok.(string), r.dec.InputOffset()
+		f, known := fields.find(name)
+		var ok bool
+		switch p := f.ptr.(type) {
+		case fieldSet:
+			ok = r.nested('{', "a JSON object", prefix+name, func() bool { return r.object(prefix+name+".", p) })
+		case *[]TargetOptions:
+			ok = r.nested('[', "a list of JSON objects", prefix+name, func() bool { return r.targets(prefix+name, p) })
+		default:
+			var value json.RawMessage
+			if err := r.dec.Decode(&value); err != nil {
+				r.syntax(err)
 				return false
 			}
-			continue
-		}
-		var value json.RawMessage
-		if err := r.dec.Decode(&value); err != nil {
-			r.syntax(err)
-			return false
-		}
-		if mdns {
-			if string(value) != "null" {
-				r.bad(at, "%s: want a JSON object", key)
+			ok = true
+			if !known && !strings.HasPrefix(name, "//") {
+				r.bad(at, "unknown key %q%s", shorten(prefix+name, 80), fields.nearest(name))
+			} else if known {
+				if err := f.setJSON(value); err != nil {
+					r.bad(at, "%s: %v", prefix+name, err)
+				}
 			}
-			continue
 		}
-		i := slices.IndexFunc(settings, func(s Setting) bool { return s.Key != "" && strings.EqualFold(s.Key, key) })
-		if i < 0 {
-			r.bad(at, "unknown key %q%s", shorten(key, 80), nearestKey(key))
-			continue
-		}
-		if err := settings[i].setJSON(o, value); err != nil {
-			r.bad(at, "%s: %v", key, err)
+		if !ok {
+			return false
 		}
 	}
 	_, err = r.dec.Token() // the closing brace
@@ -170,71 +168,45 @@ func (r *configReader) object(prefix string, o *Options) bool {
 	return err == nil
 }
 
+// nested reads a value that has to begin with a certain byte, or be null.
+func (r *configReader) nested(begin byte, want, key string, read func() bool) bool {
+	at := r.dec.InputOffset()
+	if r.peek() == begin {
+		return read()
+	}
+	var value json.RawMessage
+	if err := r.dec.Decode(&value); err != nil {
+		r.syntax(err)
+		return false
+	}
+	if string(value) != "null" {
+		r.bad(at, "%s: want %s", key, want)
+	}
+	return true
+}
+
+// targets reads a list of targets and adds them to out.
+func (r *configReader) targets(key string, out *[]TargetOptions) bool {
+	r.dec.Token() // the opening bracket, which nested has seen
+	for r.dec.More() {
+		*out = append(*out, TargetOptions{})
+		t := &(*out)[len(*out)-1]
+		if !r.object(fmt.Sprintf("%s[%d].", key, len(*out)-1), structFields(t)) {
+			return false
+		}
+	}
+	_, err := r.dec.Token() // the closing bracket
+	if err != nil {
+		r.syntax(err)
+	}
+	return err == nil
+}
+
 // peek returns the first byte of the value that comes next, or 0.
 func (r *configReader) peek() byte {
-	rest := bytes.TrimLeft(r.data[r.dec.InputOffset():], " \t\r\n:")
+	rest := bytes.TrimLeft(r.data[r.dec.InputOffset():], " \t\r\n:,")
 	if len(rest) == 0 {
 		return 0
 	}
 	return rest[0]
-}
-
-// setJSON applies a value from a file.
-func (s Setting) setJSON(o *Options, raw json.RawMessage) error {
-	wrong := func(want string) error {
-		if s.Secret {
-			return fmt.Errorf("want %s", want)
-		}
-		var line bytes.Buffer    // the value may stand on several
-		json.Compact(&line, raw) // it has been decoded once
-		return fmt.Errorf("%s is not %s", shorten(redact(line.String()), 60), want)
-	}
-	switch p := s.pointer(o).(type) {
-	case *string:
-		var v string
-		if json.Unmarshal(raw, &v) != nil {
-			return wrong("a text")
-		}
-		if v != "" {
-			*p = v
-		}
-	case *bool:
-		if json.Unmarshal(raw, p) != nil {
-			return wrong("true or false")
-		}
-	case *int:
-		var v int
-		if json.Unmarshal(raw, &v) != nil {
-			return wrong("a whole number")
-		}
-		if v != 0 {
-			*p = v
-		}
-	case *time.Duration:
-		var v string
-		if json.Unmarshal(raw, &v) != nil {
-			return wrong(`a duration such as "30s"`)
-		}
-		if v != "" {
-			return s.Set(o, v)
-		}
-	case *[]string:
-		var v []string
-		if json.Unmarshal(raw, &v) != nil {
-			return wrong("a list of texts")
-		}
-		*p = append(*p, v...)
-	case *map[string]string:
-		var v map[string]string
-		if json.Unmarshal(raw, &v) != nil {
-			return wrong("an object of texts")
-		}
-		if *p == nil {
-			*p = map[string]string{}
-		}
-		maps.Copy(*p, v)
-	default:
-		panic(fmt.Sprintf("setting %s has a field of type %T", s.Key, p))
-	}
-	return nil
 }

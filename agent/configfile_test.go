@@ -76,17 +76,17 @@ func TestConfigFileProblemsAllAtOnce(t *testing.T) {
 
 func TestUnknownKeySuggestions(t *testing.T) {
 	for key, want := range map[string]string{
-		"rpc_adr":                  `, did you mean "rpc_addr"?`,
-		"RPC-ADDR":                 `, did you mean "rpc_addr"?`,
-		"start_joins":              `, did you mean "start_join"?`,
-		"disable_ipv4":             `, did you mean "mdns.disable_ipv4"?`,
-		"something_else":           "",
-		"":                         "",
-		"disable-compr":            "",
-		strings.Repeat("a", 1<<16): "",
+		"rpc_adr":                  `f:1: unknown key "rpc_adr", did you mean "rpc_addr"?`,
+		"RPC-ADDR":                 `f:1: unknown key "RPC-ADDR", did you mean "rpc_addr"?`,
+		"start_joins":              `f:1: unknown key "start_joins", did you mean "start_join"?`,
+		"something_else":           `f:1: unknown key "something_else"`,
+		"":                         `f:1: unknown key ""`,
+		strings.Repeat("a", 1<<16): `f:1: unknown key "` + strings.Repeat("a", 80) + `…"`,
 	} {
-		if got := nearestKey(key); got != want {
-			t.Errorf("nearestKey(%.20q) = %q, want %q", key, got, want)
+		o := DefaultOptions()
+		errs := o.decodeConfig("f", fmt.Appendf(nil, "{%q: 1}", key))
+		if len(errs) != 1 || errs[0].Error() != want {
+			t.Errorf("%.20q: %.200v, want %s", key, errs, want)
 		}
 	}
 }

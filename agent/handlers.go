@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,7 +33,7 @@ type script struct {
 func (o *Options) handlers() (handlerSet, error) {
 	specs := slices.Clone(o.EventHandlers)
 	gateway := o.Gateway
-	if gateway == "" && len(specs) == 0 && !o.AsSerf {
+	if gateway == "" && len(specs) == 0 && len(o.Targets) == 0 && !o.AsSerf {
 		gateway = DefaultGateway
 	}
 	var errs []error
@@ -44,38 +45,112 @@ func (o *Options) handlers() (handlerSet, error) {
 		}
 	}
 	set := handlerSet{native: map[string]string{}}
-	names := map[string]int{}
-	for _, spec := range specs {
-		filter, what := handler.SplitHandler(spec)
-		filters, err := handler.ParseFilters(filter)
-		if err == nil && what == "" {
-			err = errors.New("nothing to run or post to after the \"=\"")
-		}
+	for i := range o.Targets {
+		t, err := o.Targets[i].target()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("event-handler %q: %w", redact(spec), err))
+			errs = append(errs, prefixed(fmt.Sprintf("targets[%d]", i), err))
 			continue
 		}
-		url, native := what, false
-		if !handler.IsTarget(what) {
-			if url, native = kongScript(what); !native || !o.NativeHandlers {
-				set.scripts = append(set.scripts, script{filters, what})
-				continue
+		if slices.ContainsFunc(set.targets, func(other handler.Target) bool { return other.Name == t.Name }) && o.Targets[i].Name != "" {
+			errs = append(errs, fmt.Errorf("targets[%d]: name: another target has the name %q", i, t.Name))
+			continue
+		}
+		set.add(t)
+	}
+	for _, spec := range specs {
+		if err := set.addSpec(spec, o.NativeHandlers); err != nil {
+			shown := redact(spec)
+			if _, what := handler.SplitHandler(spec); handler.IsTarget(what) {
+				shown = redactTarget(spec)
 			}
+			errs = append(errs, prefixed(fmt.Sprintf("event-handler %q", shown), err))
 		}
-		t := handler.Target{URL: url, Filters: filters, UserAgent: "agentctl/" + Version}.WithDefaults()
-		if err := t.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("event-handler %q: %w", redactTarget(spec), err))
-			continue
-		}
-		if names[t.Name]++; names[t.Name] > 1 {
-			t.Name = fmt.Sprintf("%s#%d", t.Name, names[t.Name])
-		}
-		if native {
-			set.native[t.Name] = what
-		}
-		set.targets = append(set.targets, t)
 	}
 	return set, errors.Join(errs...)
+}
+
+// Check validates the options and says, in a few lines, what an agent would run
+// with them. It opens nothing but the files that they name, for reading.
+func (o *Options) Check() ([]string, error) {
+	set, err := o.handlers() // the one part of Validate that is needed here, too
+	if err == nil {
+		err = o.Validate()
+	}
+	if err == nil {
+		_, err = o.serfConfig(log.New(io.Discard, "", 0)) // files that cannot be read
+	}
+	if err != nil {
+		return nil, err
+	}
+	lines := []string{
+		fmt.Sprintf("node      %s, profile %s, gossip on %s, encrypted: %v", o.NodeName, o.Profile, o.Bind, o.EncryptKey != "" || o.KeyringFile != ""),
+		fmt.Sprintf("rpc       %s", o.RPCAddr),
+		fmt.Sprintf("http      %s", o.HTTPAddr),
+	}
+	if joins := slices.Concat(o.StartJoin, o.RetryJoin); len(joins) > 0 {
+		lines = append(lines, "join      "+strings.Join(joins, ", "))
+	}
+	for _, t := range set.targets {
+		line := fmt.Sprintf("target    %s: %s %s for %s", t.Name, t.Method, redact(t.URL), t.Filters)
+		if script := set.native[t.Name]; script != "" {
+			line += ", in place of " + script
+		}
+		lines = append(lines, line)
+	}
+	for _, s := range set.scripts {
+		lines = append(lines, fmt.Sprintf("script    %s for %s", redact(s.command), s.filters))
+	}
+	return lines, nil
+}
+
+// prefixed puts a prefix before an error, or before each of several joined ones.
+func prefixed(prefix string, err error) error {
+	var errs []error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, prefixed(prefix, e))
+		}
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("%s: %w", prefix, err)
+}
+
+// add adds a target and returns its name, which is made unique.
+func (set *handlerSet) add(t handler.Target) string {
+	name := t.Name
+	for n := 2; slices.ContainsFunc(set.targets, func(other handler.Target) bool { return other.Name == t.Name }); n++ {
+		t.Name = fmt.Sprintf("%s#%d", name, n)
+	}
+	set.targets = append(set.targets, t)
+	return t.Name
+}
+
+// addSpec adds what an event handler, FILTER=WHAT, names.
+func (set *handlerSet) addSpec(spec string, native bool) error {
+	filter, what := handler.SplitHandler(spec)
+	filters, err := handler.ParseFilters(filter)
+	if err != nil {
+		return err
+	}
+	if what == "" {
+		return errors.New("nothing to run or post to after the \"=\"")
+	}
+	url, ofKong := what, false
+	if !handler.IsTarget(what) {
+		if url, ofKong = kongScript(what); !ofKong || !native {
+			set.scripts = append(set.scripts, script{filters, what})
+			return nil
+		}
+	}
+	t := handler.Target{URL: url, Filters: filters, UserAgent: "agentctl/" + Version}.WithDefaults()
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	name := set.add(t)
+	if ofKong {
+		set.native[name] = what
+	}
+	return nil
 }
 
 // kongScript reads the script that a command names and returns the URL that it

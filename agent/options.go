@@ -99,9 +99,10 @@ type Options struct {
 	AsSerf         bool     // there is no gateway unless one is given
 	EventHandlers  []string // FILTER=SCRIPT as in serf, or FILTER=URL
 	NativeHandlers bool     // post in place of a script that Kong wrote
-	Gateway        string   // a URL that gets [GatewayEvents]
-	HTTPAddr       string   // host:port, or "off"
-	LogFormat      string   // text or json
+	Targets        []TargetOptions
+	Gateway        string // a URL that gets [GatewayEvents]
+	HTTPAddr       string // host:port, or "off"
+	LogFormat      string // text or json
 	DrainTimeout   time.Duration
 }
 

@@ -43,18 +43,24 @@ func TestPublishUpToTheLimit(t *testing.T) {
 // Serf would merge equal events that are published at once.
 func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 	t.Parallel()
-	const events = 200
+	const rounds, atOnce = 10, 200
+	const events = rounds * atOnce
 	gw := newGateway(t)
-	n := start(t, handlers("user:kong="+gw.URL))
-	var wg sync.WaitGroup
-	for range events {
-		wg.Go(func() {
-			if err := n.Publish(t.Context(), "kong", []byte("same"), false); err != nil {
-				t.Error(err)
-			}
-		})
+	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.LogLevel = "err" })
+	for range rounds {
+		var wg sync.WaitGroup
+		begin := make(chan struct{})
+		for range atOnce {
+			wg.Go(func() {
+				<-begin
+				if err := n.Publish(t.Context(), "kong", []byte("same"), false); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		close(begin)
+		wg.Wait()
 	}
-	wg.Wait()
 	waitFor(t, "all events to be posted", func() bool { return len(gw.of("user")) >= events })
 	ids := map[string]bool{}
 	for _, p := range gw.of("user") {

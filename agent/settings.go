@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -91,6 +92,8 @@ func (s Setting) Set(o *Options, value string) error {
 			*p = map[string]string{}
 		}
 		(*p)[k] = v
+	case *[]TargetOptions:
+		return errors.New("targets can only be given in a configuration file")
 	default:
 		panic(fmt.Sprintf("setting %s has a field of type %T", s.Name(), p))
 	}
@@ -221,6 +224,8 @@ var settings = []Setting{
 
 	{Flag: "event-handler", Key: "event_handlers", Arg: "FILTER=WHAT", Usage: "script to run, or http://, https:// or unix: URL to POST to, for events that match", Repeat: true,
 		pointer: func(o *Options) any { return &o.EventHandlers }},
+	{Key: "targets", Usage: "targets to POST to, with more to say of each than a URL",
+		pointer: func(o *Options) any { return &o.Targets }},
 	{Flag: "gateway", Key: "gateway", Arg: "URL", Usage: "endpoint that gets member events and user:kong; " + DefaultGateway + " where no -event-handler is given",
 		pointer: func(o *Options) any { return &o.Gateway }},
 	{Flag: "native-handlers", Key: "native_handlers", Usage: "post in place of an event handler script that Kong wrote (default true)",

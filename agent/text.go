@@ -44,15 +44,16 @@ func shorten(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
-// nearestKey suggests the key that a misspelt one was meant to be.
-func nearestKey(key string) string {
-	if len(key) > 40 {
+// nearest suggests which of the names a misspelt one was meant to be, as the end
+// of a message; "" where none is near.
+func nearest(name string, names []string) string {
+	if len(name) > 40 {
 		return ""
 	}
-	best, least := "", 1+len(key)/3
-	for _, s := range settings {
-		if d := distance(strings.ToLower(key), strings.ToLower(s.Key)); s.Key != "" && d <= least {
-			best, least = s.Key, d-1
+	best, least := "", 1+len(name)/3
+	for _, n := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d <= least {
+			best, least = n, d-1
 		}
 	}
 	if best == "" {

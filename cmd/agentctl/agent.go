@@ -73,13 +73,7 @@ Examples:
 }
 
 func (c *agentCommand) Run(args []string) int {
-	opts, err := agentOptions(newFlags("agent"), agent.DefaultOptions(), args, os.LookupEnv)
-	if err == nil {
-		_, err = opts.Normalize()
-	}
-	if err == nil {
-		err = opts.Validate()
-	}
+	opts, _, err := loadOptions(newFlags("agent"), agent.DefaultOptions(), args) // New logs the warnings
 	if err != nil {
 		printErrors("agentctl agent", err)
 		return 1
@@ -168,6 +162,17 @@ func onSignals(opts agent.Options, last func(), tell func(sig os.Signal, next st
 		signal.Stop(signals)
 		cancel(nil)
 	}
+}
+
+// loadOptions reads the settings from all places and validates them. Its error
+// names everything that is wrong, wherever it comes from.
+func loadOptions(fs *flag.FlagSet, defaults agent.Options, args []string) (opts agent.Options, warnings []string, err error) {
+	opts, err = agentOptions(fs, defaults, args, os.LookupEnv)
+	if isUsage(err) {
+		return opts, nil, err
+	}
+	warnings, normErr := opts.Normalize()
+	return opts, warnings, errors.Join(err, normErr, opts.Validate())
 }
 
 // agentOptions reads the settings from all places: files, then the

@@ -58,7 +58,7 @@ func run(name string, args []string) int {
 }
 
 // own are the commands that serf does not have, or that do more than serf's.
-var own = []string{"agent", "dev", "event", "handler"}
+var own = []string{"agent", "check", "dev", "event", "handler"}
 
 func commands() map[string]cli.CommandFactory {
 	ui := renamingUI{&cli.BasicUi{Reader: os.Stdin, Writer: os.Stdout}}
@@ -67,6 +67,7 @@ func commands() map[string]cli.CommandFactory {
 		cs[name] = func() (cli.Command, error) { return renamed{cmd()}, nil }
 	}
 	cs["agent"] = func() (cli.Command, error) { return &agentCommand{}, nil }
+	cs["check"] = func() (cli.Command, error) { return &checkCommand{}, nil }
 	cs["dev"] = func() (cli.Command, error) { return &devCommand{}, nil }
 	cs["event"] = func() (cli.Command, error) { return &eventCommand{}, nil }
 	cs["handler"] = func() (cli.Command, error) { return &handlerCommand{}, nil }

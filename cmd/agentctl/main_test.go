@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"flag"
-	"fmt"
 	"net"
 	"os"
 	"strconv"
@@ -91,7 +91,7 @@ func freePort() (int, error) {
 			return port, nil
 		}
 	}
-	return 0, fmt.Errorf("no free port could be found")
+	return 0, errors.New("no free port could be found")
 }
 
 // portIsFree returns an error where a port of loopback is in use, for TCP or UDP.

@@ -30,14 +30,7 @@ func (c *serfAgentCommand) Run(args []string) int {
 	ui := &cli.PrefixedUi{OutputPrefix: "==> ", InfoPrefix: "    ", ErrorPrefix: "==> ", Ui: c.ui}
 	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
 	fs.Usage = func() { ui.Output(c.Help()) }
-	opts, err := agentOptions(fs, agent.SerfOptions(), args, os.LookupEnv)
-	var warnings []string
-	if err == nil {
-		warnings, err = opts.Normalize()
-	}
-	if err == nil {
-		err = opts.Validate()
-	}
+	opts, warnings, err := loadOptions(fs, agent.SerfOptions(), args)
 	if err != nil {
 		if !isUsage(err) { // then the flag package has said it
 			ui.Error(err.Error())
