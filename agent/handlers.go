@@ -7,6 +7,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -125,6 +126,9 @@ func (set *handlerSet) add(t handler.Target) string {
 	return t.Name
 }
 
+// otherScheme matches the beginning of a URL.
+var otherScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+
 // addSpec adds what an event handler, FILTER=WHAT, names.
 func (set *handlerSet) addSpec(spec string, native bool) error {
 	filter, what := handler.SplitHandler(spec)
@@ -136,6 +140,9 @@ func (set *handlerSet) addSpec(spec string, native bool) error {
 		return errors.New("nothing to run or post to after the \"=\"")
 	}
 	url, ofKong := what, false
+	if scheme := otherScheme.FindString(what); scheme != "" && !handler.IsTarget(what) {
+		return fmt.Errorf("%s is no scheme to post to: want http://, https:// or unix:, or a script", scheme)
+	}
 	if !handler.IsTarget(what) {
 		if url, ofKong = kongScript(what); !ofKong || !native {
 			set.scripts = append(set.scripts, script{filters, what})

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -68,9 +67,7 @@ func TestKongsOwnScriptBecomesATarget(t *testing.T) {
 	}
 	genuine := write("serf_event.sh", kongScriptText(addr))
 	pipe := filepath.Join(dir, "pipe")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	makePipe(t, pipe)
 	for what, isTarget := range map[string]bool{
 		genuine:         true,
 		genuine + " x":  false,

@@ -74,8 +74,24 @@ func joinOnce(ctx context.Context, j joiner, r srvResolver, addrs []string, repl
 		}
 		return n, nil
 	}
-	return 0, errors.Join(resolveErr, err)
+	return 0, flatError{errors.Join(resolveErr, err)}
 }
+
+// flatError gives an error's text on one line: memberlist writes several below
+// one another.
+type flatError struct{ error }
+
+func (e flatError) Error() string {
+	var parts []string
+	for line := range strings.Lines(e.error.Error()) {
+		if line = strings.TrimLeft(strings.TrimSpace(line), "* "); line != "" {
+			parts = append(parts, line)
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func (e flatError) Unwrap() error { return e.error }
 
 // srvResolver looks up SRV records; *[net.Resolver] is one.
 type srvResolver interface {

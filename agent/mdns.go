@@ -19,13 +19,12 @@ const (
 // discovery announces this node under a cluster name by mDNS and joins the
 // others that it finds there. Stock serf agents see it and are seen.
 type discovery struct {
-	join    joiner
-	replay  bool
-	service string
-	query   mdns.QueryParam
-	server  *mdns.Server
-	logger  *slog.Logger
-	seen    map[string]bool
+	join   joiner
+	replay bool
+	query  mdns.QueryParam
+	server *mdns.Server
+	logger *slog.Logger
+	seen   map[string]bool
 }
 
 // newDiscovery starts to announce; Run looks for others, and stops both.

@@ -72,14 +72,14 @@ func deliver(ctx context.Context, p poster, t Target, e *Event) error {
 		}
 		perr, ok := errors.AsType[*PostError](err)
 		if !ok {
-			return giveUp(attempt-1, err)
+			return giveUp(attempt-1, context.Cause(ctx))
 		}
 		last = perr
 		if perr.Class == Bury {
 			return giveUp(attempt, nil)
 		}
-		if err := sleep(ctx, max(wait.wait(attempt), perr.RetryAfter)); err != nil {
-			return giveUp(attempt, err)
+		if sleep(ctx, max(wait.wait(attempt), perr.RetryAfter)) != nil {
+			return giveUp(attempt, context.Cause(ctx))
 		}
 	}
 }

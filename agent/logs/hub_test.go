@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -91,7 +92,7 @@ func TestSyslogGetsWhatTheOutputGets(t *testing.T) {
 // message of its own.
 type lineEnds struct{ out *output }
 
-func (l *lineEnds) Write(p []byte) (int, error) { return l.out.Write(append(p, '\n')) }
+func (l *lineEnds) Write(p []byte) (int, error) { return l.out.Write(append(bytes.Clone(p), '\n')) }
 
 func TestSubscriberGetsRecentThenNewLines(t *testing.T) {
 	h := newHub(t, Config{Level: slog.LevelError})

@@ -43,10 +43,11 @@ func parseFlags(fs *flag.FlagSet, args []string) error {
 	return &usageError{fmt.Sprintf("%s; \"agentctl %s -help\" lists the flags", text, fs.Name())}
 }
 
-// rpcFlags adds serf's two flags for reaching an agent.
+// rpcFlags adds serf's two flags for reaching an agent; run has set the
+// variables from ours.
 func rpcFlags(fs *flag.FlagSet) (addr, auth *string) {
-	addr = fs.String("rpc-addr", firstEnv(rpcclient.DefaultAddr, "SERF_RPC_ADDR", "AGENTCTL_RPC_ADDR"), "")
-	auth = fs.String("rpc-auth", firstEnv("", "SERF_RPC_AUTH", "AGENTCTL_RPC_AUTH"), "")
+	addr = fs.String("rpc-addr", firstEnv(rpcclient.DefaultAddr, "SERF_RPC_ADDR"), "")
+	auth = fs.String("rpc-auth", firstEnv("", "SERF_RPC_AUTH"), "")
 	return addr, auth
 }
 

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -17,27 +19,6 @@ import (
 	"testing"
 	"time"
 )
-
-// buildAs builds the program as Kong has it, with no race detector, and links
-// it to the given name in a folder that any user can read.
-func buildAs(tb testing.TB, name string) string {
-	tb.Helper()
-	dir, err := os.MkdirTemp("", "agentctl-")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil {
-		tb.Fatal(err)
-	}
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "agentctl"), ".").CombinedOutput(); err != nil {
-		tb.Fatalf("%v\n%s", err, out)
-	}
-	if err := os.Symlink("agentctl", filepath.Join(dir, name)); err != nil {
-		tb.Fatal(err)
-	}
-	return filepath.Join(dir, name)
-}
 
 // kongNode is a Kong's view of its serf.
 type kongNode struct {

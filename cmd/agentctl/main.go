@@ -24,6 +24,12 @@ func main() {
 // the exit status. Called as serf, or as "agentctl serf", it stands in for
 // serf; called as serf_event.sh, it is "agentctl handler".
 func run(name string, args []string) int {
+	// Serf's own commands know only serf's names of these.
+	for _, v := range []string{"RPC_ADDR", "RPC_AUTH"} {
+		if ours := os.Getenv("AGENTCTL_" + v); ours != "" && os.Getenv("SERF_"+v) == "" {
+			os.Setenv("SERF_"+v, ours)
+		}
+	}
 	switch {
 	case name == "serf":
 		return runSerf(args)

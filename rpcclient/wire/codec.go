@@ -10,9 +10,12 @@ import (
 )
 
 // handle is the codec's configuration, on both sides the same as stock serf's.
-var handle = &codec.MsgpackHandle{
-	WriteExt:    true,
-	BasicHandle: codec.BasicHandle{TimeNotBuiltin: true},
+var handle = newHandle()
+
+func newHandle() *codec.MsgpackHandle {
+	h := &codec.MsgpackHandle{WriteExt: true}
+	h.TimeNotBuiltin = true
+	return h
 }
 
 // Writer encodes values to a stream. It is not safe for concurrent use.
