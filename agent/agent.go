@@ -39,14 +39,16 @@ type Agent struct {
 	registry *prometheus.Registry
 	metrics  *metrics
 
+	targetMetrics *handler.Metrics
+
 	serf    *serf.Serf
 	intake  *Intake
 	journal handler.Journal
 
+	outletsMu  sync.Mutex
 	handlers   handlerSet
-	deliveries []*handler.Delivery
-	posters    []*handler.Poster // of targets that get queries
-	runners    []*runner
+	outlets    []*outlet
+	delivering *part // that outlets run in; nil before Run, and when it is ending
 
 	rpc       *rpc.Server
 	rpcLn     net.Listener
@@ -126,40 +128,24 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 	return a, nil
 }
 
-// openHandlers makes the journal, a delivery for each target, and the runners.
+// openHandlers makes the journal and an outlet for each target and script.
 func (a *Agent) openHandlers() (err error) {
 	if a.handlers, err = a.opts.handlers(); err != nil {
 		return err
 	}
 	a.journal = handler.NewMemory(handler.MemoryConfig{})
-	m := handler.NewMetrics(a.registry)
+	a.targetMetrics = handler.NewMetrics(a.registry)
 	for _, t := range a.handlers.targets {
-		d, err := handler.NewDelivery(handler.DeliveryConfig{
-			Target:      t,
-			Journal:     a.journal,
-			Logger:      a.logger,
-			Metrics:     m,
-			OnDelivered: a.onDelivered(t.Name),
-			OnFailed:    a.onFailed(t.Name),
-		})
+		o, err := a.newTargetOutlet(t)
 		if err != nil {
-			return fmt.Errorf("target %s: %w", t.Name, err)
+			return err
 		}
-		a.deliveries = append(a.deliveries, d)
-		if fs := queriesOnly(t.Filters); len(fs) > 0 {
-			p, err := handler.NewPoster(t)
-			if err != nil {
-				return fmt.Errorf("target %s: %w", t.Name, err)
-			}
-			a.posters = append(a.posters, p)
-			a.runners = append(a.runners, queryRunner(t.Name, fs, p, a.logger, a.metrics))
-		}
+		a.outlets = append(a.outlets, o)
 	}
-	self := func() serf.Member { return a.serf.LocalMember() }
 	for _, s := range a.handlers.scripts {
-		a.runners = append(a.runners, scriptRunner(s, self, a.logger, a.metrics))
+		a.outlets = append(a.outlets, a.newScriptOutlet(s))
 	}
-	a.intake = newIntake(a.journal, a.runners, a.stop, a.logger, a.metrics)
+	a.intake = newIntake(a.journal, runnersOf(a.outlets), a.stop, a.logger, a.metrics)
 	return nil
 }
 
@@ -267,9 +253,6 @@ func (a *Agent) Close() error {
 	}
 	if a.serf != nil {
 		errs = append(errs, a.serf.Shutdown())
-	}
-	for _, p := range a.posters {
-		p.Close()
 	}
 	if a.journal != nil {
 		errs = append(errs, a.journal.Close())

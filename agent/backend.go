@@ -118,11 +118,14 @@ func (a *Agent) SubscribeLogs(fn func(line string)) (cancel func()) { return a.h
 // Stats is what serf's info command shows.
 func (a *Agent) Stats() map[string]map[string]string {
 	local := a.serf.LocalMember()
+	a.outletsMu.Lock()
+	set := a.handlers
+	a.outletsMu.Unlock()
 	handlers := map[string]string{}
-	for _, t := range a.handlers.targets {
+	for _, t := range set.targets {
 		handlers[t.Filters.String()] = t.Name
 	}
-	for _, s := range a.handlers.scripts {
+	for _, s := range set.scripts {
 		handlers[s.filters.String()] = redact(s.command)
 	}
 	return map[string]map[string]string{

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -55,7 +56,7 @@ type Intake struct {
 	wake  chan struct{}
 
 	members uint64 // of dispatch only: numbers the member events
-	runners []*runner
+	runners atomic.Pointer[[]*runner]
 
 	subsMu  sync.Mutex
 	subs    map[int]func(serf.Event)
@@ -71,10 +72,9 @@ type arrival struct {
 func newIntake(journal eventLog, runners []*runner, fail func(error), logger *slog.Logger, m *metrics) *Intake {
 	var nonce [4]byte
 	rand.Read(nonce[:]) // never fails
-	return &Intake{
+	in := &Intake{
 		ch:      make(chan serf.Event, intakeChan),
 		journal: journal,
-		runners: runners,
 		fail:    fail,
 		logger:  logger,
 		metrics: m,
@@ -82,7 +82,12 @@ func newIntake(journal eventLog, runners []*runner, fail func(error), logger *sl
 		wake:    make(chan struct{}, 1),
 		subs:    map[int]func(serf.Event){},
 	}
+	in.setRunners(runners)
+	return in
 }
+
+// setRunners changes who gets the events from now on.
+func (in *Intake) setRunners(runners []*runner) { in.runners.Store(&runners) }
 
 // Subscribe calls fn with each event, in order, from one goroutine. fn must
 // not block. After cancel has returned fn is not called again.
@@ -257,7 +262,7 @@ func (in *Intake) emit(e serf.Event) {
 		fn(e)
 	}
 	in.subsMu.Unlock()
-	for _, r := range in.runners {
+	for _, r := range *in.runners.Load() {
 		r.offer(t)
 	}
 }

@@ -72,14 +72,14 @@ func (p *part) stop() error {
 func (a *Agent) Run(ctx context.Context) error {
 	joining, serving, taking, delivering, ops :=
 		newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop)
-	drain := make(chan struct{})
 
-	for _, d := range a.deliveries {
-		delivering.start(d.Run)
+	a.outletsMu.Lock()
+	a.delivering = delivering
+	for _, o := range a.outlets {
+		o.start(delivering)
 	}
-	for _, r := range a.runners {
-		delivering.start(func(ctx context.Context) error { return r.Run(ctx, drain) })
-	}
+	handlers := a.handlers
+	a.outletsMu.Unlock()
 	taking.start(a.intake.Run)
 	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.rpcLn) })
 	if a.ops != nil {
@@ -87,15 +87,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", Version, "gossip", a.GossipAddr(),
 		"rpc", a.RPCAddr(), "http", a.HTTPAddr(), "profile", a.opts.Profile, "encrypted", a.Encrypted())
-	for _, t := range a.handlers.targets {
-		args := []any{"target", t.Name, "events", t.Filters.String()}
-		if script := a.handlers.native[t.Name]; script != "" {
-			args = append(args, "in_place_of", script)
-		}
-		a.logger.Info("events are posted", args...)
+	for _, t := range handlers.targets {
+		a.logTarget(t, handlers.native[t.Name])
 	}
-	for _, s := range a.handlers.scripts {
-		a.logger.Info("events are handled by a script", "script", redact(s.command), "events", s.filters.String())
+	for _, s := range handlers.scripts {
+		a.logScript(s)
 	}
 	joining.start(a.join)
 	if a.discovery != nil {
@@ -113,6 +109,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	case <-a.serf.ShutdownCh():
 		failure = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node")
 	}
+	a.outletsMu.Lock()
+	a.delivering = nil // no reload any more
+	a.outletsMu.Unlock()
 	a.logger.Info("stopping", "cause", cmp.Or(cause, failure))
 
 	bound, cancel := context.WithTimeoutCause(context.Background(), max(a.opts.DrainTimeout, time.Second),
@@ -130,7 +129,6 @@ func (a *Agent) Run(ctx context.Context) error {
 	step("ending RPC", serving.stop())
 	step("ending gossip", a.serf.Shutdown())
 	step("taking in the last events", taking.stop())
-	close(drain)
 	a.drain(bound)
 	step("ending delivery", delivering.stop())
 	step("ending operations", ops.stop())
@@ -178,18 +176,33 @@ func (a *Agent) join(ctx context.Context) error {
 // then it says what is left.
 func (a *Agent) drain(ctx context.Context) {
 	var wg sync.WaitGroup
-	for _, d := range a.deliveries {
-		wg.Go(func() {
-			if d.Idle(ctx) != nil {
-				s := d.Status()
-				a.logger.Warn("events were not delivered before the end", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
-			}
-		})
-	}
-	for _, r := range a.runners {
-		wg.Go(func() { r.idle(ctx) })
+	for _, o := range a.outlets { // nobody changes them any more
+		o.finish()
+		if o.runner != nil {
+			wg.Go(func() { o.runner.idle(ctx) })
+		}
+		if d := o.delivery; d != nil {
+			wg.Go(func() {
+				if d.Idle(ctx) != nil {
+					s := d.Status()
+					a.logger.Warn("events were not delivered before the end", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
+				}
+			})
+		}
 	}
 	wg.Wait()
+}
+
+func (a *Agent) logTarget(t handler.Target, inPlaceOf string) {
+	args := []any{"target", t.Name, "events", t.Filters.String()}
+	if inPlaceOf != "" {
+		args = append(args, "in_place_of", inPlaceOf)
+	}
+	a.logger.Info("events are posted", args...)
+}
+
+func (a *Agent) logScript(s script) {
+	a.logger.Info("events are handled by a script", "script", redact(s.command), "events", s.filters.String())
 }
 
 // serveOps serves the operations endpoint until ctx ends.
@@ -204,9 +217,13 @@ func (a *Agent) serveOps(ctx context.Context) error {
 
 // Targets are the states of all targets.
 func (a *Agent) Targets() []handler.Status {
-	out := make([]handler.Status, len(a.deliveries))
-	for i, d := range a.deliveries {
-		out[i] = d.Status()
+	a.outletsMu.Lock()
+	defer a.outletsMu.Unlock()
+	out := []handler.Status{}
+	for _, o := range a.outlets {
+		if o.delivery != nil {
+			out = append(out, o.delivery.Status())
+		}
 	}
 	return out
 }

@@ -38,6 +38,9 @@ type Delivery struct {
 	cursor  Cursor
 	backoff backoff
 
+	finished chan struct{} // closed by Finish
+	finish   sync.Once
+
 	mu    sync.Mutex
 	state progress
 	freed chan struct{} // closed when Waiting falls; nil when nobody asks
@@ -69,11 +72,18 @@ func newDelivery(cfg DeliveryConfig, p poster) (*Delivery, error) {
 		poster:  p,
 		cursor:  cursor,
 		backoff: backoff{cfg.Target.MinBackoff, cfg.Target.MaxBackoff},
+
+		finished: make(chan struct{}),
 	}
 	d.state.since = time.Now()
 	cfg.Metrics.attach(d)
 	return d, nil
 }
+
+// Finish makes Run return once the attempt under way is over. Without that, an
+// event that the target has taken already, but not answered yet, would come
+// again from the next Delivery. Finish does not wait.
+func (d *Delivery) Finish() { d.finish.Do(func() { close(d.finished) }) }
 
 // Run delivers until ctx ends, and then returns nil. An attempt under way is
 // cancelled; its event, and all that wait, stay in the journal for the next
@@ -85,14 +95,22 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 		d.poster.Close()
 		err = errors.Join(err, d.cursor.Close())
 	}()
-	watching, stop := context.WithCancel(ctx)
+	// going ends when no further attempt is to begin.
+	going, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { d.watchLosses(watching) })
+	wg.Go(func() { d.watchLosses(going) })
+	wg.Go(func() {
+		select {
+		case <-d.finished:
+			stop()
+		case <-going.Done():
+		}
+	})
 	defer wg.Wait()
 	defer stop()
 	for {
-		err := d.next(ctx)
-		if ctx.Err() != nil {
+		err := d.next(ctx, going)
+		if going.Err() != nil {
 			return nil
 		}
 		if err != nil {
@@ -101,9 +119,10 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 	}
 }
 
-// next takes one event to its end: delivered or buried.
-func (d *Delivery) next(ctx context.Context) error {
-	rec, err := d.cursor.Next(ctx)
+// next takes one event to its end: delivered or buried. The end of going keeps
+// further attempts from beginning, that of ctx cancels the one under way.
+func (d *Delivery) next(ctx, going context.Context) error {
+	rec, err := d.cursor.Next(going)
 	if err != nil {
 		return err
 	}
@@ -129,7 +148,7 @@ func (d *Delivery) next(ctx context.Context) error {
 		}
 		wait := max(d.backoff.wait(attempt), perr.RetryAfter)
 		d.failed(&rec, perr, attempt, wait, &lines)
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep(going, wait); err != nil {
 			return err
 		}
 		d.mu.Lock()

@@ -246,3 +246,32 @@ func TestNewDeliveryErrors(t *testing.T) {
 		t.Errorf("two of one name: %v", err)
 	}
 }
+
+// Finish lets the attempt under way end and begins no other, so that its event
+// does not come again from the next Delivery.
+func TestFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{})
+		p := &fakePoster{answer: func(ctx context.Context, e *Event, attempt int) error {
+			return sleep(ctx, time.Second)
+		}}
+		d, err := newDelivery(DeliveryConfig{Target: Target{Name: "t", URL: "http://h/"}, Journal: m}, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Append(NewUser(1, "a", nil, time.Now()), NewUser(2, "b", nil, time.Now())); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- d.Run(t.Context()) }()
+		time.Sleep(time.Second / 2)
+		d.Finish()
+		d.Finish()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if s := d.Status(); s.Delivered != 1 || s.Waiting != 1 {
+			t.Errorf("%d delivered and %d waiting, want 1 and 1", s.Delivered, s.Waiting)
+		}
+	})
+}

@@ -84,7 +84,7 @@ func (c *agentCommand) Run(args []string) int {
 		return 1
 	}
 	defer hub.Close()
-	if err := runAgent(opts, hub); err != nil {
+	if err := runAgent(opts, args, hub); err != nil {
 		hub.Close() // its last lines come first
 		printErrors("agentctl agent", err)
 		return 1
@@ -92,8 +92,9 @@ func (c *agentCommand) Run(args []string) int {
 	return 0
 }
 
-// runAgent runs an agent until a signal or a failure ends it.
-func runAgent(opts agent.Options, hub *logs.Hub) error {
+// runAgent runs an agent until a signal or a failure ends it. At SIGHUP, args
+// are read again, and the files that they name.
+func runAgent(opts agent.Options, args []string, hub *logs.Hub) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
 	stopTelemetry, err := startTelemetry(opts)
@@ -101,14 +102,26 @@ func runAgent(opts agent.Options, hub *logs.Hub) error {
 		return err
 	}
 	defer stopTelemetry()
-	ctx, stop := onSignals(opts, hub.Close, func(sig os.Signal, next string) {
-		hub.Logger().Warn("caught a signal: "+next, "signal", sig.String())
-	})
-	defer stop()
 	a, err := agent.New(opts, hub, agent.Hooks{})
 	if err != nil {
 		return err
 	}
+	ctx, stop := onSignals(opts, signalActions{
+		tell: func(sig os.Signal, next string) {
+			hub.Logger().Warn("caught a signal: "+next, "signal", sig.String())
+		},
+		reload: func() {
+			opts, _, err := loadOptions(newFlags("agent"), agent.DefaultOptions(), args)
+			if err == nil {
+				err = a.Reload(opts)
+			}
+			for _, line := range errorLines(err) {
+				hub.Logger().Error("configuration not reloaded, the old one stays: " + line)
+			}
+		},
+		last: hub.Close,
+	})
+	defer stop()
 	return endOf(ctx, a.Run(ctx))
 }
 
@@ -121,11 +134,17 @@ func endOf(ctx context.Context, err error) error {
 	return err
 }
 
+// signalActions are what signals do, beside ending an agent.
+type signalActions struct {
+	tell   func(sig os.Signal, next string) // called for each, with what follows
+	reload func()                           // called for SIGHUP
+	last   func()                           // called before the program exits at once: has the log written
+}
+
 // onSignals returns a context that ends at the first signal to end, with
 // [agent.ErrNoLeave] as its cause where the agent is not to leave the cluster.
-// At the second signal the program exits, after a call of last, which has the
-// log's last lines written. tell is called for each, with what follows.
-func onSignals(opts agent.Options, last func(), tell func(sig os.Signal, next string)) (_ context.Context, stop func()) {
+// At the second such signal the program exits.
+func onSignals(opts agent.Options, do signalActions) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -142,18 +161,19 @@ func onSignals(opts agent.Options, last func(), tell func(sig os.Signal, next st
 			}
 			switch {
 			case sig == syscall.SIGHUP:
-				tell(sig, "the configuration is read at start only, restart the agent to change it")
+				do.tell(sig, "reloading the configuration")
+				do.reload()
 			case ending:
-				tell(sig, "it is the second, ending at once")
-				last()
+				do.tell(sig, "it is the second, ending at once")
+				do.last()
 				os.Exit(1)
 			case sig == os.Interrupt && opts.SkipLeaveOnInt, sig == syscall.SIGTERM && !opts.LeaveOnTerm:
 				ending = true
-				tell(sig, "ending without leaving the cluster")
+				do.tell(sig, "ending without leaving the cluster")
 				cancel(agent.ErrNoLeave)
 			default:
 				ending = true
-				tell(sig, "leaving the cluster and delivering what waits")
+				do.tell(sig, "leaving the cluster and delivering what waits")
 				cancel(nil)
 			}
 		}
@@ -232,9 +252,17 @@ func (f *settingFlag) String() string     { return "" }
 
 var _ flag.Value = (*settingFlag)(nil)
 
+// errorLines are the lines of an error, one for each of several joined ones.
+func errorLines(err error) []string {
+	if err == nil {
+		return nil
+	}
+	return strings.Split(strings.TrimRight(err.Error(), "\n"), "\n")
+}
+
 // printErrors prints an error, or each of several joined ones, as a line.
 func printErrors(who string, err error) {
-	for line := range strings.SplitSeq(strings.TrimRight(err.Error(), "\n"), "\n") {
+	for _, line := range errorLines(err) {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", who, line)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 
 	serfagent "github.com/hashicorp/serf/cmd/serf/command/agent"
 	"github.com/mitchellh/cli"
@@ -28,9 +27,7 @@ func (*serfAgentCommand) Help() string     { return (&serfagent.Command{}).Help(
 
 func (c *serfAgentCommand) Run(args []string) int {
 	ui := &cli.PrefixedUi{OutputPrefix: "==> ", InfoPrefix: "    ", ErrorPrefix: "==> ", Ui: c.ui}
-	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
-	fs.Usage = func() { ui.Output(c.Help()) }
-	opts, warnings, err := loadOptions(fs, agent.SerfOptions(), args)
+	opts, warnings, err := loadOptions(serfAgentFlags(ui), agent.SerfOptions(), args)
 	if err != nil {
 		if !isUsage(err) { // then the flag package has said it
 			ui.Error(err.Error())
@@ -47,7 +44,7 @@ func (c *serfAgentCommand) Run(args []string) int {
 		return 1
 	}
 	defer hub.Close()
-	if err := runSerfAgent(opts, hub, ui, gate); err != nil {
+	if err := runSerfAgent(opts, args, hub, ui, gate); err != nil {
 		hub.Close() // its last lines come first
 		if err != agent.ErrNoLeave {
 			ui.Error(err.Error())
@@ -57,8 +54,15 @@ func (c *serfAgentCommand) Run(args []string) int {
 	return 0
 }
 
+// serfAgentFlags report what is wrong with a command line as serf does.
+func serfAgentFlags(ui cli.Ui) *flag.FlagSet {
+	fs := flag.NewFlagSet("agent", flag.ContinueOnError)
+	fs.Usage = func() { ui.Output((&serfAgentCommand{}).Help()) }
+	return fs
+}
+
 // runSerfAgent runs an agent until a signal, a leave or a failure ends it.
-func runSerfAgent(opts agent.Options, hub *logs.Hub, ui cli.Ui, gate *gate) error {
+func runSerfAgent(opts agent.Options, args []string, hub *logs.Hub, ui cli.Ui, gate *gate) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
 	stopTelemetry, err := startTelemetry(opts)
@@ -71,14 +75,25 @@ func runSerfAgent(opts agent.Options, hub *logs.Hub, ui cli.Ui, gate *gate) erro
 	if err != nil {
 		return fmt.Errorf("Failed to start the Serf agent: %w", err) // serf's text
 	}
-	ctx, stop := onSignals(opts, hub.Close, func(sig os.Signal, next string) {
-		ui.Output(fmt.Sprintf("Caught signal: %v", sig))
-		switch {
-		case sig == syscall.SIGHUP:
-			ui.Output(next)
-		case strings.HasPrefix(next, "leaving"):
-			ui.Output("Gracefully shutting down agent...")
-		}
+	ctx, stop := onSignals(opts, signalActions{
+		tell: func(sig os.Signal, next string) {
+			ui.Output(fmt.Sprintf("Caught signal: %v", sig))
+			if strings.HasPrefix(next, "leaving") {
+				ui.Output("Gracefully shutting down agent...")
+			}
+		},
+		reload: func() {
+			ui.Output("Reloading configuration...")
+			opts, _, err := loadOptions(serfAgentFlags(ui), agent.SerfOptions(), args)
+			if err == nil {
+				err = a.Reload(opts)
+			}
+			if err != nil {
+				ui.Error(err.Error())
+				ui.Error("Failed to reload configs")
+			}
+		},
+		last: hub.Close,
 	})
 	defer stop()
 	ended := make(chan error, 1)

@@ -1,0 +1,134 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/handler"
+)
+
+// outlet is one place that events go to: a target, with its delivery and, where
+// it takes queries, a runner for those; or a script, with its runner.
+type outlet struct {
+	name   string
+	target *handler.Target // nil for a script
+	script script
+
+	delivery *handler.Delivery // of a target
+	poster   *handler.Poster   // of a target that gets queries
+	runner   *runner           // of a script, or of a target that gets queries
+
+	cancel context.CancelFunc // set by start
+	done   chan struct{}      // closed when nothing of it runs any more
+	drain  chan struct{}      // closed by finish
+	once   sync.Once
+}
+
+func (a *Agent) newTargetOutlet(t handler.Target) (*outlet, error) {
+	d, err := handler.NewDelivery(handler.DeliveryConfig{
+		Target:      t,
+		Journal:     a.journal,
+		Logger:      a.logger,
+		Metrics:     a.targetMetrics,
+		OnDelivered: a.onDelivered(t.Name),
+		OnFailed:    a.onFailed(t.Name),
+	})
+	if err != nil {
+		return nil, err
+	}
+	o := &outlet{name: t.Name, target: &t, delivery: d, done: make(chan struct{}), drain: make(chan struct{})}
+	if fs := queriesOnly(t.Filters); len(fs) > 0 {
+		if o.poster, err = handler.NewPoster(t); err != nil {
+			return nil, fmt.Errorf("target %s: %w", t.Name, err)
+		}
+		o.runner = queryRunner(t.Name, fs, o.poster, a.logger, a.metrics)
+	}
+	return o, nil
+}
+
+func (a *Agent) newScriptOutlet(s script) *outlet {
+	self := func() serf.Member { return a.serf.LocalMember() }
+	return &outlet{
+		name:   redact(s.command),
+		script: s,
+		runner: scriptRunner(s, self, a.logger, a.metrics),
+		done:   make(chan struct{}),
+		drain:  make(chan struct{}),
+	}
+}
+
+// serves tells whether o is what a target or script of the given form would be
+// served by, so that it can go on at a reload. One with credentials or
+// certificates is made anew, since those may have changed in their files.
+func (o *outlet) serves(t *handler.Target, s script) bool {
+	if (t == nil) != (o.target == nil) {
+		return false
+	}
+	if t == nil {
+		return o.script.command == s.command && reflect.DeepEqual(o.script.filters, s.filters)
+	}
+	return t.TLS == nil && o.target.TLS == nil && reflect.DeepEqual(*t, *o.target)
+}
+
+// start works on the outlet until stop, or the end of the part's context.
+func (o *outlet) start(p *part) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	o.cancel = cancel
+	var wg sync.WaitGroup
+	run := func(f func(context.Context) error) {
+		wg.Add(1)
+		p.start(func(context.Context) error {
+			defer wg.Done()
+			return f(ctx)
+		})
+	}
+	if o.delivery != nil {
+		run(o.delivery.Run)
+	}
+	if o.runner != nil {
+		run(func(ctx context.Context) error { return o.runner.Run(ctx, o.drain) })
+	}
+	p.start(func(context.Context) error {
+		wg.Wait()
+		cancel()
+		if o.poster != nil {
+			o.poster.Close()
+		}
+		close(o.done)
+		return nil
+	})
+}
+
+// stopGrace is how long an attempt to post may go on when its target changes.
+const stopGrace = time.Second
+
+// stop ends a target's outlet and waits. An attempt under way may come to its
+// end, so that its event does not come twice; one that hangs is cancelled.
+func (o *outlet) stop() {
+	o.delivery.Finish()
+	o.finish()
+	select {
+	case <-o.done:
+	case <-time.After(stopGrace):
+	}
+	o.cancel()
+	<-o.done
+}
+
+// finish lets the runner end once it has handled what waits.
+func (o *outlet) finish() { o.once.Do(func() { close(o.drain) }) }
+
+// runnersOf are the runners among the outlets.
+func runnersOf(outlets []*outlet) (out []*runner) {
+	for _, o := range outlets {
+		if o.runner != nil {
+			out = append(out, o.runner)
+		}
+	}
+	return out
+}

@@ -1,0 +1,233 @@
+package agent
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// recorder is a gateway that keeps what is posted, and refuses while it is told to.
+type recorder struct {
+	*httptest.Server
+	mu     sync.Mutex
+	bodies []string
+	auth   []string
+	fail   bool
+}
+
+func newRecorder(t *testing.T) *recorder {
+	r := &recorder{}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.fail {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		r.bodies = append(r.bodies, string(body))
+		r.auth = append(r.auth, req.Header.Get("Authorization"))
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *recorder) got() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.bodies)
+}
+
+func (r *recorder) setFail(fail bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail = fail
+}
+
+// startRunning is start, once the agent takes reloads.
+func startRunning(t *testing.T, change ...func(*Options)) *node {
+	t.Helper()
+	n := start(t, change...)
+	waitFor(t, "the agent to run", func() bool {
+		n.outletsMu.Lock()
+		defer n.outletsMu.Unlock()
+		return n.delivering != nil
+	})
+	return n
+}
+
+func publishAll(t *testing.T, a *Agent, payloads ...string) {
+	t.Helper()
+	for _, p := range payloads {
+		if err := a.Publish(t.Context(), "e", []byte(p), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Events that wait for a target survive its change; a target that stays is not
+// disturbed, one that goes gets no more.
+func TestReloadKeepsWhatWaits(t *testing.T) {
+	t.Parallel()
+	down, up, late := newRecorder(t), newRecorder(t), newRecorder(t)
+	down.setFail(true)
+	token := writeFile(t, "one")
+	target := func(name, url string, change func(*TargetOptions)) TargetOptions {
+		o := TargetOptions{Name: name, URL: url, Events: "user:e"}
+		if change != nil {
+			change(&o)
+		}
+		return o
+	}
+	n := startRunning(t, func(o *Options) {
+		o.Targets = []TargetOptions{target("down", down.URL, nil), target("up", up.URL, nil),
+			target("token", late.URL, func(o *TargetOptions) { o.BearerTokenFile = token })}
+	})
+	publishAll(t, n.Agent, "1", "2")
+	waitFor(t, "the healthy targets to have both", func() bool { return len(up.got()) == 2 && len(late.got()) == 2 })
+
+	upDelivery := n.outlets[1].delivery
+	o := n.opts
+	writeTo(t, token, "two")
+	o.Targets = []TargetOptions{
+		target("up", up.URL, nil),
+		target("down", down.URL, func(o *TargetOptions) { o.Method = "PUT" }),
+		target("token", late.URL, func(o *TargetOptions) { o.BearerTokenFile = token }),
+	}
+	o.EventHandlers = []string{"user:e=true"}
+	o.Tags = map[string]string{"zone": "b"}
+	if err := n.Reload(o); err != nil {
+		t.Fatal(err)
+	}
+	if n.outlets[0].delivery != upDelivery {
+		t.Error("a target that did not change is served anew")
+	}
+	if tags := n.serf.LocalMember().Tags; tags["zone"] != "b" {
+		t.Errorf("tags are %v", tags)
+	}
+	publishAll(t, n.Agent, "3")
+	down.setFail(false)
+	want := []string{"1", "2", "3"}
+	for name, r := range map[string]*recorder{"down": down, "up": up, "token": late} {
+		waitFor(t, name+" to have all", func() bool { return len(r.got()) >= 3 })
+		if got := r.got(); !slices.Equal(got, want) {
+			t.Errorf("%s got %v, want %v", name, got, want)
+		}
+	}
+	if got := late.auth; !slices.Equal(got, []string{"Bearer one", "Bearer one", "Bearer two"}) {
+		t.Errorf("the token's file was not read again: %v", got)
+	}
+
+	// Two targets go; what waits for one is counted as dropped.
+	down.setFail(true)
+	publishAll(t, n.Agent, "4")
+	waitFor(t, "it to wait", func() bool { s := n.Targets(); return s[1].Waiting == 1 && s[2].Waiting == 0 })
+	o.Targets = o.Targets[:1]
+	if err := n.Reload(o); err != nil {
+		t.Fatal(err)
+	}
+	if got := counter(t, n.registry, "agentctl_events_dropped_total", "target_removed"); got != 1 {
+		t.Errorf("%v counted as dropped, want 1", got)
+	}
+	publishAll(t, n.Agent, "5")
+	waitFor(t, "the one that stays to have it", func() bool { return len(up.got()) == 5 })
+	if len(n.Targets()) != 1 || len(late.got()) != 4 {
+		t.Errorf("%d targets, and the removed one got %v", len(n.Targets()), late.got())
+	}
+}
+
+func TestReloadOfBadOptionsChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRecorder(t)
+	n := startRunning(t, func(o *Options) {
+		o.Targets = []TargetOptions{{URL: r.URL, Events: "user:e"}}
+		o.Tags = map[string]string{"zone": "a"}
+	})
+	before := n.outlets[0]
+	for name, change := range map[string]func(*Options){
+		"target": func(o *Options) { o.Targets = []TargetOptions{{URL: "nonsense"}} },
+		"level":  func(o *Options) { o.LogLevel = "loud" },
+		"tags":   func(o *Options) { o.Tags = map[string]string{"big": strings.Repeat("x", 600)} },
+	} {
+		o := n.opts
+		o.Tags = map[string]string{"zone": "b"}
+		change(&o)
+		if err := n.Reload(o); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if n.outlets[0] != before || n.serf.LocalMember().Tags["zone"] != "a" {
+			t.Errorf("%s: something changed", name)
+		}
+	}
+	publishAll(t, n.Agent, "1")
+	waitFor(t, "the target to go on", func() bool { return len(r.got()) == 1 })
+}
+
+// Reloads while events flow: nothing is lost, doubled or out of order, at a
+// target that stays.
+func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
+	stays, flips := newRecorder(t), newRecorder(t)
+	with := func(n int) []TargetOptions {
+		return []TargetOptions{
+			{Name: "stays", URL: stays.URL, Events: "user:e"},
+			{Name: "flips", URL: flips.URL, Events: "user:e", Headers: map[string]string{"X-N": fmt.Sprint(n)}},
+		}
+	}
+	n := startRunning(t, func(o *Options) { o.Targets = with(0) })
+	const events = 400
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range events {
+			if err := n.Publish(t.Context(), "e", fmt.Append(nil, i), false); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for i := 1; ; i++ {
+		o := n.opts
+		o.Targets = with(i)
+		if err := n.Reload(o); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-done:
+		default:
+			continue
+		}
+		break
+	}
+	inOrder := func(got []string) (distinct int, ordered bool) {
+		last := -1
+		ordered = true
+		for _, s := range got {
+			var i int
+			fmt.Sscan(s, &i)
+			if i > last {
+				distinct++
+				last = i
+			} else if i < last {
+				ordered = false
+			}
+		}
+		return distinct, ordered
+	}
+	for name, r := range map[string]*recorder{"stays": stays, "flips": flips} {
+		waitFor(t, name+" to have all", func() bool { n, _ := inOrder(r.got()); return n == events })
+		if _, ordered := inOrder(r.got()); !ordered {
+			t.Errorf("%s: out of order", name)
+		}
+	}
+	for name, r := range map[string]*recorder{"stays": stays, "flips": flips} {
+		if got := len(r.got()); got != events {
+			t.Errorf("%s got %d posts of %d events", name, got, events)
+		}
+	}
+}
