@@ -174,7 +174,7 @@ func onSignals(opts agent.Options, do signalActions) (_ context.Context, stop fu
 			default:
 				ending = true
 				do.tell(sig, "leaving the cluster and delivering what waits")
-				cancel(nil)
+				cancel(fmt.Errorf("signal %v", sig))
 			}
 		}
 	}()

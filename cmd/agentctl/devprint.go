@@ -88,7 +88,7 @@ func (p *devPrinter) onApplied(node string, a devApplied) {
 	var did string
 	switch {
 	case a.dropped == 0:
-		did = "nothing cached to drop"
+		did = "nothing to drop"
 	case a.key == "":
 		did = fmt.Sprintf("%d workers dropped their whole cache", a.workers)
 	default:
