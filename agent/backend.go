@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/handler"
 )
 
 // The methods in this file are what the RPC server calls, beside Publish. They
@@ -122,11 +124,21 @@ func (a *Agent) Stats() map[string]map[string]string {
 	set := a.handlers
 	a.outletsMu.Unlock()
 	handlers := map[string]string{}
+	add := func(fs handler.Filters, what string) {
+		for _, f := range fs {
+			key := fmt.Sprintf("%s:%s", f.Type, f.Name) // as serf has it
+			if other := handlers[key]; other != "" {
+				handlers[key] = other + ", " + what
+			} else {
+				handlers[key] = what
+			}
+		}
+	}
 	for _, t := range set.targets {
-		handlers[t.Filters.String()] = t.Name
+		add(t.Filters, t.Name)
 	}
 	for _, s := range set.scripts {
-		handlers[s.filters.String()] = redact(s.command)
+		add(s.filters, redact(s.command))
 	}
 	return map[string]map[string]string{
 		"agent": {"name": local.Name, "version": Version},
