@@ -84,7 +84,9 @@ func listen(addr string) (net.Listener, error) {
 			return nil, err
 		}
 	}
+	restore := privateUmask() // before the chmod below nobody else gets in either
 	ln, err := net.Listen("unix", path)
+	restore()
 	if err != nil {
 		return nil, err
 	}

@@ -100,6 +100,7 @@ type Options struct {
 	EventHandlers  []string // FILTER=SCRIPT as in serf, or FILTER=URL
 	NativeHandlers bool     // post in place of a script that Kong wrote
 	Targets        []TargetOptions
+	DataDir        string // known but not done yet: Validate refuses it
 	Gateway        string // a URL that gets [GatewayEvents]
 	HTTPAddr       string // host:port, or "off"
 	LogFormat      string // text or json
@@ -252,6 +253,9 @@ func (o *Options) Validate() error {
 	}
 	if o.RetryMaxAttempts < 0 {
 		bad("retry-max", "%d is negative", o.RetryMaxAttempts)
+	}
+	if o.DataDir != "" {
+		bad("data_dir", "%s", notYet)
 	}
 	if _, err := o.handlers(); err != nil {
 		errs = append(errs, err)

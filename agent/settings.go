@@ -224,6 +224,8 @@ var settings = []Setting{
 
 	{Flag: "event-handler", Key: "event_handlers", Arg: "FILTER=WHAT", Usage: "script to run, or http://, https:// or unix: URL to POST to, for events that match", Repeat: true,
 		pointer: func(o *Options) any { return &o.EventHandlers }},
+	{Key: "data_dir", Usage: "folder of the journal; not there yet",
+		pointer: func(o *Options) any { return &o.DataDir }},
 	{Key: "targets", Usage: "targets to POST to, with more to say of each than a URL",
 		pointer: func(o *Options) any { return &o.Targets }},
 	{Flag: "gateway", Key: "gateway", Arg: "URL", Usage: "endpoint that gets member events and user:kong; " + DefaultGateway + " where no -event-handler is given",

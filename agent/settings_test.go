@@ -64,6 +64,7 @@ var known = []struct {
 	{"", "STATSITE_ADDR", "statsite_addr", "StatsiteAddr", "a:1", `"a:1"`, "a:1"},
 	{"", "STATSD_ADDR", "statsd_addr", "StatsdAddr", "a:2", `"a:2"`, "a:2"},
 	{"", "MSGPACKUSENEWTIMEFORMAT", "MsgpackUseNewTimeFormat", "NewTimeFormat", "true", `true`, true},
+	{"", "DATA_DIR", "data_dir", "DataDir", "/d", `"/d"`, "/d"},
 	{"event-handler", "EVENT_HANDLER", "event_handlers", "EventHandlers", "user,query=a, b", `["user,query=a, b"]`, []string{"user,query=a, b"}},
 	{"gateway", "GATEWAY", "gateway", "Gateway", "http://h", `"http://h"`, "http://h"},
 	{"native-handlers", "NATIVE_HANDLERS", "native_handlers", "NativeHandlers", "false", `false`, false},

@@ -64,6 +64,9 @@ type FlushOptions struct {
 	Body    string            `config:"body"`
 }
 
+// notYet is said of a key that is known and has no effect yet.
+const notYet = "this version of agentctl does not have it yet: leave it out"
+
 // target makes a handler's target, with the secrets and certificates as they
 // are in their files now. The error names all that is wrong, without the values
 // of secrets.
@@ -88,7 +91,7 @@ func (t *TargetOptions) target() (handler.Target, error) {
 		"collapse": t.Collapse, "max_age": t.MaxAge != 0, "flush": t.Flush.given(),
 	} {
 		if given {
-			bad(key, "this version of agentctl does not have it yet: leave it out")
+			bad(key, "%s", notYet)
 		}
 	}
 	if t.Concurrency < 0 {

@@ -1,0 +1,4 @@
+package agent
+
+// privateUmask does nothing: there is no umask.
+func privateUmask() (restore func()) { return func() {} }
