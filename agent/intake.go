@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -56,7 +55,9 @@ type Intake struct {
 	wake  chan struct{}
 
 	members uint64 // of dispatch only: numbers the member events
-	runners atomic.Pointer[[]*runner]
+
+	runnersMu sync.Mutex // held while an event is offered
+	runners   []*runner
 
 	subsMu  sync.Mutex
 	subs    map[int]func(serf.Event)
@@ -86,8 +87,13 @@ func newIntake(journal eventLog, runners []*runner, fail func(error), logger *sl
 	return in
 }
 
-// setRunners changes who gets the events from now on.
-func (in *Intake) setRunners(runners []*runner) { in.runners.Store(&runners) }
+// setRunners changes who gets the events from now on: when it has returned, one
+// that is not among the runners is offered no more.
+func (in *Intake) setRunners(runners []*runner) {
+	in.runnersMu.Lock()
+	defer in.runnersMu.Unlock()
+	in.runners = runners
+}
 
 // Subscribe calls fn with each event, in order, from one goroutine. fn must
 // not block. After cancel has returned fn is not called again.
@@ -262,7 +268,9 @@ func (in *Intake) emit(e serf.Event) {
 		fn(e)
 	}
 	in.subsMu.Unlock()
-	for _, r := range *in.runners.Load() {
+	in.runnersMu.Lock()
+	defer in.runnersMu.Unlock()
+	for _, r := range in.runners {
 		r.offer(t)
 	}
 }

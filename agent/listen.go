@@ -31,7 +31,7 @@ func openGossip(conf *memberlist.Config) (*memberlist.NetTransport, error) {
 			MetricLabels: conf.MetricLabels,
 		})
 		if err != nil {
-			if try < tries && strings.Contains(err.Error(), "address already in use") {
+			if try < tries && inUse(err) {
 				continue
 			}
 			return nil, err
@@ -43,6 +43,12 @@ func openGossip(conf *memberlist.Config) (*memberlist.NetTransport, error) {
 		conf.Transport = t
 		return t, nil
 	}
+}
+
+// inUse tells whether a port could not be had because someone else has it;
+// memberlist keeps only the text of the error. The second text is Windows'.
+func inUse(err error) bool {
+	return strings.Contains(err.Error(), "address already in use") || strings.Contains(err.Error(), "Only one usage of each socket address")
 }
 
 // closeGossip closes ports that memberlist did not take over. Whatever has come
@@ -99,7 +105,7 @@ func listen(addr string) (net.Listener, error) {
 
 // listenError names the port that could not be had and what to do.
 func listenError(what, flag string, err error) error {
-	if strings.Contains(err.Error(), "address already in use") {
+	if inUse(err) {
 		return fmt.Errorf("%s: %w; is an agent running already? Stop it, or choose another address with -%s", what, err, flag)
 	}
 	return fmt.Errorf("%s: %w", what, err)

@@ -25,11 +25,11 @@ const encodedOverhead = 64
 func (o *Options) serfConfig(logger *log.Logger) (*serf.Config, error) {
 	host, port, err := splitAddr(o.Bind)
 	if err != nil {
-		return nil, fmt.Errorf("bind: %w", err)
+		return nil, fmt.Errorf("%s: %w", o.label("bind"), err)
 	}
 	if o.Interface != "" {
 		if host, err = interfaceAddr(o.Interface, host); err != nil {
-			return nil, fmt.Errorf("iface: %w", err)
+			return nil, fmt.Errorf("%s: %w", o.label("iface"), err)
 		}
 	}
 	conf := serf.DefaultConfig()
@@ -45,7 +45,7 @@ func (o *Options) serfConfig(logger *log.Logger) (*serf.Config, error) {
 	ml.BindAddr, ml.BindPort = host, port
 	if o.Advertise != "" {
 		if ml.AdvertiseAddr, ml.AdvertisePort, err = splitAddr(o.Advertise); err != nil {
-			return nil, fmt.Errorf("advertise: %w", err)
+			return nil, fmt.Errorf("%s: %w", o.label("advertise"), err)
 		}
 	}
 	ml.EnableCompression = o.EnableCompression
@@ -86,16 +86,16 @@ func (o *Options) serfConfig(logger *log.Logger) (*serf.Config, error) {
 	conf.Tags = maps.Clone(o.Tags)
 	if o.TagsFile != "" {
 		if conf.Tags, err = readTags(o.TagsFile); err != nil {
-			return nil, fmt.Errorf("tags-file: %w", err)
+			return nil, fmt.Errorf("%s: %w", o.label("tags-file"), err)
 		}
 	}
 	if ml.SecretKey, err = base64.StdEncoding.DecodeString(o.EncryptKey); err != nil {
-		return nil, fmt.Errorf("encrypt: %w", err)
+		return nil, fmt.Errorf("%s: %w", o.label("encrypt"), err)
 	}
 	if o.KeyringFile != "" {
 		conf.KeyringFile = o.KeyringFile
 		if ml.Keyring, err = readKeyring(o.KeyringFile); err != nil {
-			return nil, fmt.Errorf("keyring-file: %w", err)
+			return nil, fmt.Errorf("%s: %w", o.label("keyring-file"), err)
 		}
 	}
 	return conf, nil

@@ -68,7 +68,7 @@ func TestOperationsEndpoint(t *testing.T) {
 	}
 	want := statusReport{
 		Node: n.opts.NodeName, Version: Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2},
-		Targets: []handler.Status{{Target: strings.Replace(secret, "hidden", "xxxxx", 1), State: handler.StateOK, Delivered: 1}},
+		Targets: []handler.Status{{Target: strings.Replace(secret, "u:hidden@", "", 1), State: handler.StateOK, Delivered: 1}},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(handler.Status{}, "Since", "LastDelivered")); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)

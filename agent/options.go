@@ -96,6 +96,8 @@ type Options struct {
 
 	// What agentctl adds.
 
+	Sources Sources // where settings were given, for messages; may be nil
+
 	AsSerf         bool     // there is no gateway unless one is given
 	EventHandlers  []string // FILTER=SCRIPT as in serf, or FILTER=URL
 	NativeHandlers bool     // post in place of a script that Kong wrote
@@ -177,7 +179,7 @@ func (o *Options) Normalize() (warnings []string, err error) {
 func (o *Options) Validate() error {
 	var errs []error
 	bad := func(name, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %w", name, fmt.Errorf(format, args...)))
+		errs = append(errs, fmt.Errorf("%s: %w", o.label(name), fmt.Errorf(format, args...)))
 	}
 	if o.NodeName == "" {
 		bad("node", "is empty")

@@ -29,26 +29,34 @@ type outlet struct {
 	once   sync.Once
 }
 
+// newTargetOutlet makes all of a target's outlet but its delivery.
 func (a *Agent) newTargetOutlet(t handler.Target) (*outlet, error) {
-	d, err := handler.NewDelivery(handler.DeliveryConfig{
-		Target:      t,
-		Journal:     a.journal,
-		Logger:      a.logger,
-		Metrics:     a.targetMetrics,
-		OnDelivered: a.onDelivered(t.Name),
-		OnFailed:    a.onFailed(t.Name),
-	})
-	if err != nil {
-		return nil, err
-	}
-	o := &outlet{name: t.Name, target: &t, delivery: d, done: make(chan struct{}), drain: make(chan struct{})}
+	o := &outlet{name: t.Name, target: &t, done: make(chan struct{}), drain: make(chan struct{})}
 	if fs := queriesOnly(t.Filters); len(fs) > 0 {
+		var err error
 		if o.poster, err = handler.NewPoster(t); err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
 		o.runner = queryRunner(t.Name, fs, o.poster, a.logger, a.metrics)
 	}
 	return o, nil
+}
+
+// openDelivery makes the delivery of a target's outlet, once no other has the
+// target's place in the journal open.
+func (a *Agent) openDelivery(o *outlet) (err error) {
+	if o.target == nil {
+		return nil
+	}
+	o.delivery, err = handler.NewDelivery(handler.DeliveryConfig{
+		Target:      *o.target,
+		Journal:     a.journal,
+		Logger:      a.logger,
+		Metrics:     a.targetMetrics,
+		OnDelivered: a.onDelivered(o.name),
+		OnFailed:    a.onFailed(o.name),
+	})
+	return err
 }
 
 func (a *Agent) newScriptOutlet(s script) *outlet {
@@ -110,6 +118,9 @@ const stopGrace = time.Second
 // stop ends a target's outlet and waits. An attempt under way may come to its
 // end, so that its event does not come twice; one that hangs is cancelled.
 func (o *outlet) stop() {
+	if o.delivery == nil {
+		return // it never started
+	}
 	o.delivery.Finish()
 	o.finish()
 	select {

@@ -26,11 +26,13 @@ func TestPublishUpToTheLimit(t *testing.T) {
 		}
 		if err := n.Publish(t.Context(), "n", make([]byte, tt.most), false); err == nil {
 			t.Errorf("limit %d: %d bytes are taken", tt.limit, tt.most+1)
+		} else if se, ok := errors.AsType[*SizeError](err); !ok || se.Encoded != (tt.most < tt.limit) {
+			t.Errorf("limit %d: %v", tt.limit, err)
 		}
 		err := n.Publish(t.Context(), "n", make([]byte, tt.limit), false)
 		se, ok := errors.AsType[*SizeError](err)
 		want := fmt.Sprintf("the event has %d bytes (name 1, payload %d), the limit is %d: send less, or raise user_event_size_limit on the agent (to at most 9216)", tt.limit+1, tt.limit, tt.limit)
-		if !ok || *se != (SizeError{1, tt.limit, tt.limit}) || err.Error() != want {
+		if !ok || *se != (SizeError{Name: 1, Payload: tt.limit, Limit: tt.limit}) || err.Error() != want {
 			t.Errorf("limit %d: %v, want %s", tt.limit, err, want)
 		}
 		if got := counter(t, n.registry, "agentctl_events_published_total", "error"); got != 2 {
@@ -119,7 +121,15 @@ func TestPublishDoesNotWaitForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	waitFor(t, "the event to be posted", func() bool { return len(gw.of("user")) == 1 })
+	// Once given up, no publish waits again.
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for range 100 { // with a wait each, they would take 500 s
+		if err := n.Publish(ctx, "kong", nil, false); err != nil {
+			t.Fatal(err)
+		}
+	}
 	waitFor(t, "the warning", func() bool {
-		return n.log.count("level=WARN", "publishing although no node could be joined yet", "event=kong") == 1
+		return n.log.count("level=WARN", "publishing although no node could be joined yet") == 1
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 
 	"agentctl/agent/logs"
 	"agentctl/handler"
@@ -38,8 +39,8 @@ func (a *Agent) Reload(o Options) error {
 	if err != nil {
 		return err
 	}
-	a.outletsMu.Lock()
-	defer a.outletsMu.Unlock()
+	a.reloadMu.Lock()
+	defer a.reloadMu.Unlock()
 	if a.delivering == nil {
 		return errors.New("the agent is not running, or ending")
 	}
@@ -65,69 +66,69 @@ func (a *Agent) Reload(o Options) error {
 func (a *Agent) replaceTags(tags map[string]string) error {
 	a.tagsMu.Lock()
 	defer a.tagsMu.Unlock()
-	if maps.Equal(a.tags, tags) {
+	if maps.Equal(a.serf.LocalMember().Tags, tags) {
 		return nil
 	}
-	if err := a.serf.SetTags(maps.Clone(tags)); err != nil {
-		return err
-	}
-	a.tags = maps.Clone(tags)
-	return nil
+	return a.serf.SetTags(maps.Clone(tags))
 }
 
-// replaceOutlets serves the targets and scripts of set from now on. a.outletsMu
+// replaceOutlets serves the targets and scripts of set from now on. a.reloadMu
 // is held.
 func (a *Agent) replaceOutlets(set handlerSet) error {
 	old := slices.Clone(a.outlets)
-	keep := func(t *handler.Target, s script) *outlet {
-		i := slices.IndexFunc(old, func(o *outlet) bool { return o != nil && o.serves(t, s) })
-		if i < 0 {
-			return nil
+	var fresh []*outlet
+	keepOr := func(t *handler.Target, s script, make func() (*outlet, error)) (*outlet, error) {
+		if i := slices.IndexFunc(old, func(o *outlet) bool { return o.serves(t, s) }); i >= 0 {
+			o := old[i]
+			old = slices.Delete(old, i, i+1)
+			return o, nil
 		}
-		o := old[i]
-		old[i] = nil
-		return o
+		o, err := make()
+		fresh = append(fresh, o)
+		return o, err
 	}
-	targets, scripts := make([]*outlet, len(set.targets)), make([]*outlet, len(set.scripts))
-	for i := range set.targets {
-		targets[i] = keep(&set.targets[i], script{})
+	var outlets []*outlet
+	for _, t := range set.targets {
+		o, err := keepOr(&t, script{}, func() (*outlet, error) { return a.newTargetOutlet(t) })
+		if err != nil {
+			return err
+		}
+		outlets = append(outlets, o)
 	}
-	for i, s := range set.scripts {
-		scripts[i] = keep(nil, s)
+	for _, s := range set.scripts {
+		o, _ := keepOr(nil, s, func() (*outlet, error) { return a.newScriptOutlet(s), nil })
+		outlets = append(outlets, o)
 	}
-	old = slices.DeleteFunc(old, func(o *outlet) bool { return o == nil })
-
-	// A target's cursor is open once at a time: the old delivery ends first.
-	// Scripts that are gone handle what waits for them, and then end.
+	// The new runners first, so that no event falls between an old one and a
+	// new one; they queue until they are started.
+	a.intake.setRunners(runnersOf(outlets))
+	// A target's cursor is open once at a time: the old delivery ends before
+	// the new one begins. Scripts that are gone handle what waits for them.
+	var stopping sync.WaitGroup
 	for _, o := range old {
-		if o.target != nil {
-			o.stop()
-		} else {
+		if o.target == nil {
 			o.finish()
+		} else {
+			stopping.Go(o.stop)
 		}
 	}
+	stopping.Wait()
 	var errs []error
-	for i, t := range set.targets {
-		if targets[i] == nil {
-			var err error
-			if targets[i], err = a.newTargetOutlet(t); err != nil {
-				errs = append(errs, err) // it was validated: the journal is closed
-				continue
-			}
-			targets[i].start(a.delivering)
-			a.logTarget(t, set.native[t.Name])
+	for _, o := range fresh {
+		if err := a.openDelivery(o); err != nil {
+			errs = append(errs, err) // it was validated: the journal is closed
+			continue
+		}
+		o.start(a.delivering)
+		if o.target != nil {
+			a.logTarget(*o.target, set.native[o.name])
+		} else {
+			a.logScript(o.script)
 		}
 	}
-	for i, s := range set.scripts {
-		if scripts[i] == nil {
-			scripts[i] = a.newScriptOutlet(s)
-			scripts[i].start(a.delivering)
-			a.logScript(s)
-		}
-	}
-	a.outlets = slices.DeleteFunc(slices.Concat(targets, scripts), func(o *outlet) bool { return o == nil })
-	a.intake.setRunners(runnersOf(a.outlets))
-	a.handlers = set
+	a.outletsMu.Lock()
+	a.outlets, a.handlers = outlets, set
+	a.outletsMu.Unlock()
 	for _, o := range old {
 		if o.target != nil && !slices.ContainsFunc(set.targets, func(t handler.Target) bool { return t.Name == o.name }) {
 			errs = append(errs, a.forget(o))

@@ -54,8 +54,8 @@ func startRunning(t *testing.T, change ...func(*Options)) *node {
 	t.Helper()
 	n := start(t, change...)
 	waitFor(t, "the agent to run", func() bool {
-		n.outletsMu.Lock()
-		defer n.outletsMu.Unlock()
+		n.reloadMu.Lock()
+		defer n.reloadMu.Unlock()
 		return n.delivering != nil
 	})
 	return n

@@ -19,8 +19,13 @@ import (
 // without leaving the cluster: the others see this node fail.
 var ErrNoLeave = errors.New("stopped without leaving")
 
-// partWait bounds the wait for a part that was told to stop.
-const partWait = scriptWait + 2*time.Second
+// Bounds of the waits for parts that were told to stop. They end at once, but
+// for what cannot be cancelled.
+const (
+	joinWait    = 200 * time.Millisecond // a dial under way: serf's own time limit ends it
+	requestWait = time.Second            // an RPC client's request, such as a join
+	partWait    = scriptWait + 2*time.Second
+)
 
 // part is a group of goroutines that are stopped together.
 type part struct {
@@ -46,10 +51,8 @@ func (p *part) start(run func(context.Context) error) {
 	})
 }
 
-// stop cancels the part and waits for it. It ends at once, but for a request
-// that an RPC client has under way, a dial, and a killed script whose output
-// someone else holds open; the wait is long enough for most of them.
-func (p *part) stop() error {
+// stop cancels the part and waits for it, at most as long as given.
+func (p *part) stop(most time.Duration) error {
 	p.cancel()
 	done := make(chan struct{})
 	go func() {
@@ -59,27 +62,28 @@ func (p *part) stop() error {
 	select {
 	case <-done:
 		return nil
-	case <-time.After(partWait):
-		return fmt.Errorf("not done within %v", partWait)
+	case <-time.After(most):
+		return fmt.Errorf("not done within %v", most)
 	}
 }
 
 // Run works until ctx ends, an RPC client tells the agent to leave, or
-// something that it cannot do without fails. Then it leaves the cluster,
-// delivers what waits, and stops its parts in reverse order: all of it within
-// the drain timeout, or a little more. It returns nil after an end that was
-// asked for.
+// something that it cannot do without fails. Then it leaves the cluster, for
+// which it takes half the drain timeout at most, delivers what waits, and stops
+// its parts in reverse order: all of it within the drain timeout, or a little
+// more. It returns nil after an end that was asked for, and [ErrNoLeave] after
+// one without a leave.
 func (a *Agent) Run(ctx context.Context) error {
 	joining, serving, taking, delivering, ops :=
 		newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop)
 
-	a.outletsMu.Lock()
+	a.reloadMu.Lock()
 	a.delivering = delivering
 	for _, o := range a.outlets {
 		o.start(delivering)
 	}
 	handlers := a.handlers
-	a.outletsMu.Unlock()
+	a.reloadMu.Unlock()
 	taking.start(a.intake.Run)
 	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.rpcLn) })
 	if a.ops != nil {
@@ -109,9 +113,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	case <-a.serf.ShutdownCh():
 		failure = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node")
 	}
-	a.outletsMu.Lock()
-	a.delivering = nil // no reload any more
-	a.outletsMu.Unlock()
+	a.reloadMu.Lock() // no reload any more
+	a.delivering = nil
+	a.reloadMu.Unlock()
 	a.logger.Info("stopping", "cause", cmp.Or(cause, failure))
 
 	bound, cancel := context.WithTimeoutCause(context.Background(), max(a.opts.DrainTimeout, time.Second),
@@ -124,18 +128,23 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	joining.cancel() // a dial under way cannot be cancelled: it is waited for last
 	if !errors.Is(cause, ErrNoLeave) && a.serf.State() != serf.SerfShutdown {
-		step("leaving the cluster", a.leave(bound))
+		half, cancelHalf := context.WithTimeoutCause(bound, max(a.opts.DrainTimeout, time.Second)/2, errors.New("the others took too long to confirm"))
+		step("leaving the cluster", a.leave(half))
+		cancelHalf()
 	}
-	step("ending RPC", serving.stop())
+	step("ending RPC", serving.stop(requestWait))
 	step("ending gossip", a.serf.Shutdown())
-	step("taking in the last events", taking.stop())
+	step("taking in the last events", taking.stop(partWait))
 	a.drain(bound)
-	step("ending delivery", delivering.stop())
-	step("ending operations", ops.stop())
-	step("ending joins", joining.stop())
+	step("ending delivery", delivering.stop(partWait))
+	step("ending operations", ops.stop(partWait))
+	joining.stop(joinWait) // what is left of it ends by itself
 	step("closing", a.Close())
 	a.logger.Info("stopped")
 
+	if errors.Is(cause, ErrNoLeave) {
+		return ErrNoLeave
+	}
 	return failure // what did not go well at an end that was asked for is in the log
 }
 

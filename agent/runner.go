@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,9 @@ type runner struct {
 	logger  *slog.Logger
 	metrics *metrics
 
-	queue chan task
+	mu    sync.Mutex
+	queue []task
+	wake  chan struct{} // holds a value when queue got one
 	lost  atomic.Uint64
 	done  chan struct{} // closed when Run returns
 }
@@ -43,7 +46,7 @@ func newRunner(name string, filters handler.Filters, logger *slog.Logger, m *met
 		run:     run,
 		logger:  logger,
 		metrics: m,
-		queue:   make(chan task, runnerQueue),
+		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
 }
@@ -53,15 +56,45 @@ func (r *runner) offer(t task) {
 	if !r.filters.Match(handler.Type(t.event.EventType().String()), nameOf(t.event)) {
 		return
 	}
-	select {
-	case r.queue <- t:
-	default:
+	r.mu.Lock()
+	full := len(r.queue) >= runnerQueue
+	if !full {
+		r.queue = append(r.queue, t)
+	}
+	r.mu.Unlock()
+	if full {
 		r.metrics.dropped("handler_full", 1)
 		if n := r.lost.Add(1); powerOfTwo(n) {
 			r.logger.Error("an event handler is stuck or too slow, events are lost to it",
 				"handler", r.name, "lost", n, "waiting", runnerQueue)
 		}
+		return
 	}
+	select {
+	case r.wake <- struct{}{}:
+	default: // Run has been told already
+	}
+}
+
+// take takes the oldest event that waits.
+func (r *runner) take() (t task, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		return task{}, false
+	}
+	t = r.queue[0]
+	r.queue[0] = task{} // what it points to can be freed
+	if r.queue = r.queue[1:]; len(r.queue) == 0 {
+		r.queue = nil
+	}
+	return t, true
+}
+
+func (r *runner) waiting() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queue)
 }
 
 // Run works until ctx ends; the run under way is cancelled then. Once drain is
@@ -69,23 +102,20 @@ func (r *runner) offer(t task) {
 func (r *runner) Run(ctx context.Context, drain <-chan struct{}) error {
 	defer close(r.done)
 	for ctx.Err() == nil {
-		select {
-		case t := <-r.queue:
+		if t, ok := r.take(); ok {
 			r.run(ctx, t)
 			continue
-		default:
 		}
 		select {
-		case t := <-r.queue:
-			r.run(ctx, t)
+		case <-r.wake:
 		case <-ctx.Done():
 		case <-drain:
-			if len(r.queue) == 0 {
+			if r.waiting() == 0 {
 				return nil
 			}
 		}
 	}
-	if n := len(r.queue); n > 0 {
+	if n := r.waiting(); n > 0 {
 		r.metrics.dropped("handler_stopped", n)
 		r.logger.Warn("events were not handled before the end", "handler", r.name, "waiting", n)
 	}

@@ -45,8 +45,8 @@ func TestEndWithoutLeavingIsSeenAsFailed(t *testing.T) {
 	a, b := start(t), start(t, handlers("member-failed="+gw.URL))
 	join(t, a, b)
 	a.end(ErrNoLeave)
-	if err := a.stopped(t); err != nil {
-		t.Errorf("Run: %v", err)
+	if err := a.stopped(t); err != ErrNoLeave {
+		t.Errorf("Run: %v, want %v", err, ErrNoLeave)
 	}
 	waitFor(t, "the failure to be seen", func() bool { return b.sees(a) == "failed" })
 	waitFor(t, "the failure at the gateway", func() bool { return len(gw.of("member-failed")) == 1 })

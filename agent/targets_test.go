@@ -146,7 +146,7 @@ c.json:6: want a JSON object`
 		t.Errorf("a secret is told: %v", err)
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if !strings.HasPrefix(line, "targets[") {
+		if !strings.Contains(line, "c.json:") || !strings.Contains(line, ": targets[") {
 			t.Errorf("a line does not say where: %q", line)
 		}
 	}

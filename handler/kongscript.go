@@ -4,6 +4,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // scriptLine is a line that a script written by Kong may have.
@@ -40,40 +41,43 @@ var scriptHead = []string{
 	`?echo \$PAYLOAD > /tmp/payload`,
 }
 
-// kongScripts are the forms that Kong's generations gave to the rest.
-var kongScripts = [][]scriptLine{
-	// 0.9 and 0.10: a Lua text in a variable, run by OpenResty.
-	scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
-		`CMD="`,
-		`local http = require 'resty.http'`,
-		`local client = http.new\(\)`,
-		`?client:set_timeout\([0-9]+\)`,
-		`client:connect\('`+scriptAddr+`', `+scriptPort+`\)`,
-		`client:request \{`,
-		`method = 'POST',`,
-		`path = '`+scriptPath+`',`,
-		`body = \[=\[\$\{PAYLOAD\}\]=\],`,
-		`headers = \{`,
-		`\['content-type'\] = 'application/json'`,
-		`\}`,
-		`\}"`,
-		scriptProgram+`resty -e "\$CMD"`,
-		`?exit 0`,
-	)...),
-	// Early 0.9: one line for OpenResty, with Kong's own HTTP client.
-	scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
-		scriptProgram+`resty -e "require\('kong\.tools\.http_client'\)\.post\('http://`+scriptAddr+`:`+scriptPort+scriptPath+
-			`', \[=\['\$\{PAYLOAD\}'\]=\], \{\['content-type'\] = 'application/json'\}\)"`,
-		`?exit 0`,
-	)...),
-	// 0.6 to 0.8: the same, piped into LuaJIT.
-	scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
-		`COMMAND='require\("kong\.tools\.http_client"\)\.post\("http://`+scriptAddr+`:`+scriptPort+scriptPath+
-			`", \[=\['\$\{PAYLOAD\}'\]=\], \{\["content-type"\] = "application/json"\}\)'`,
-		`echo \$COMMAND \| `+scriptProgram+`luajit[0-9A-Za-z_.+-]*`,
-		`?exit 0`,
-	)...),
-}
+// kongScripts are the forms that Kong's generations gave to the rest. They are
+// made when first needed: most commands never do.
+var kongScripts = sync.OnceValue(func() [][]scriptLine {
+	return [][]scriptLine{
+		// 0.9 and 0.10: a Lua text in a variable, run by OpenResty.
+		scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
+			`CMD="`,
+			`local http = require 'resty.http'`,
+			`local client = http.new\(\)`,
+			`?client:set_timeout\([0-9]+\)`,
+			`client:connect\('`+scriptAddr+`', `+scriptPort+`\)`,
+			`client:request \{`,
+			`method = 'POST',`,
+			`path = '`+scriptPath+`',`,
+			`body = \[=\[\$\{PAYLOAD\}\]=\],`,
+			`headers = \{`,
+			`\['content-type'\] = 'application/json'`,
+			`\}`,
+			`\}"`,
+			scriptProgram+`resty -e "\$CMD"`,
+			`?exit 0`,
+		)...),
+		// Early 0.9: one line for OpenResty, with Kong's own HTTP client.
+		scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
+			scriptProgram+`resty -e "require\('kong\.tools\.http_client'\)\.post\('http://`+scriptAddr+`:`+scriptPort+scriptPath+
+				`', \[=\['\$\{PAYLOAD\}'\]=\], \{\['content-type'\] = 'application/json'\}\)"`,
+			`?exit 0`,
+		)...),
+		// 0.6 to 0.8: the same, piped into LuaJIT.
+		scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
+			`COMMAND='require\("kong\.tools\.http_client"\)\.post\("http://`+scriptAddr+`:`+scriptPort+scriptPath+
+				`", \[=\['\$\{PAYLOAD\}'\]=\], \{\["content-type"\] = "application/json"\}\)'`,
+			`echo \$COMMAND \| `+scriptProgram+`luajit[0-9A-Za-z_.+-]*`,
+			`?exit 0`,
+		)...),
+	}
+})
 
 // KongScript tells whether text is, line by line, the event script that a Kong
 // of 0.6 to 0.10 writes when it starts, and if so the URL that the script posts
@@ -92,7 +96,7 @@ func KongScript(text string) (url string, ok bool) {
 			lines = append(lines, line)
 		}
 	}
-	for _, form := range kongScripts {
+	for _, form := range kongScripts() {
 		if found, ok := matchScript(lines, form); ok {
 			host := strings.Trim(found["host"], "[]")
 			if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {

@@ -29,7 +29,7 @@ const (
 // zero value of each field but URL means its default.
 type Target struct {
 	// Name is unique among the targets of a process. It is shown in logs,
-	// status and metrics. Default: the URL, a password in it replaced.
+	// status and metrics. Default: the URL without user, password and query.
 	Name string
 	// Filters picks the events; none means every event.
 	Filters Filters
@@ -55,6 +55,15 @@ type Target struct {
 	UserAgent string
 	// TLS is for https. nil: the system's certificates.
 	TLS *tls.Config
+}
+
+// Endpoint is the target's URL without what may be a secret in it.
+func (t *Target) Endpoint() string {
+	ep, err := parseURL(t.URL)
+	if err != nil {
+		return "(not valid)"
+	}
+	return ep.String()
 }
 
 // WithDefaults returns t with its unset fields filled in.
@@ -190,12 +199,14 @@ type endpoint struct {
 	socket string // path of a unix socket, or ""
 }
 
-// String is the URL with any password replaced.
+// String is the URL without what may be a secret: user, password and query.
 func (ep endpoint) String() string {
+	u := *ep.url
+	u.User, u.RawQuery, u.ForceQuery, u.Fragment = nil, "", false, ""
 	if ep.socket != "" {
-		return "unix:" + ep.socket + ":" + ep.url.RequestURI()
+		return "unix:" + ep.socket + ":" + u.EscapedPath()
 	}
-	return ep.url.Redacted()
+	return u.String()
 }
 
 func parseURL(raw string) (endpoint, error) {

@@ -12,9 +12,10 @@ func TestTargetDefaults(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	for raw, want := range map[string]string{
-		"http://admin:s3cret@127.0.0.1:8001/x": "http://admin:xxxxx@127.0.0.1:8001/x",
+		"http://admin:s3cret@127.0.0.1:8001/x": "http://127.0.0.1:8001/x",
+		"http://token@h/x?key=secret#f":        "http://h/x",
 		"unix:/run/g.sock":                     "unix:/run/g.sock:/cluster/events/",
-		"unix:/run/g.sock:/purge?x=1":          "unix:/run/g.sock:/purge?x=1",
+		"unix:/run/g.sock:/purge?x=1":          "unix:/run/g.sock:/purge",
 		"https://gw/":                          "https://gw/",
 	} {
 		if got := (Target{URL: raw}).WithDefaults().Name; got != want {

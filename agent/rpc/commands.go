@@ -66,12 +66,13 @@ func adapt[Req, Resp any](do func(*session, request[Req]) (Resp, error)) command
 			}
 		}
 		resp, err := do(c, req)
-		if err := c.answer(h, resp, err); err != nil {
-			return err
-		}
+		answered := c.answer(h, resp, err)
 		if then := c.then; then != nil {
 			c.then = nil
-			then()
+			then() // also where the client is gone: an agent that has left is to end
+		}
+		if answered != nil {
+			return answered
 		}
 		if !c.ready() && err != nil || errors.Is(err, errWrongKey) {
 			return c.strike(nil)

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"agentctl/agent"
 	"agentctl/agent/logs"
@@ -56,6 +58,12 @@ AGENTCTL_LOG_LEVEL); flags come before variables, variables before files:
 		}
 		b.WriteString("\n")
 	}
+	b.WriteString("\nIn files, and as AGENTCTL_ with the name in capitals in the environment, only:\n\n")
+	for _, s := range agent.Settings() {
+		if s.Flag == "" {
+			fmt.Fprintf(&b, "  %s\n      %s\n", s.Key, s.Usage)
+		}
+	}
 	b.WriteString(`
 Event handlers:
 
@@ -73,7 +81,7 @@ Examples:
 }
 
 func (c *agentCommand) Run(args []string) int {
-	opts, _, err := loadOptions(newFlags("agent"), agent.DefaultOptions(), args) // New logs the warnings
+	opts, warnings, err := loadOptions(newFlags("agent"), agent.DefaultOptions(), args)
 	if err != nil {
 		printErrors("agentctl agent", err)
 		return 1
@@ -84,6 +92,9 @@ func (c *agentCommand) Run(args []string) int {
 		return 1
 	}
 	defer hub.Close()
+	for _, w := range warnings {
+		hub.Logger().Warn(w)
+	}
 	if err := runAgent(opts, args, hub); err != nil {
 		hub.Close() // its last lines come first
 		printErrors("agentctl agent", err)
@@ -122,17 +133,11 @@ func runAgent(opts agent.Options, args []string, hub *logs.Hub) error {
 		last: hub.Close,
 	})
 	defer stop()
-	return endOf(ctx, a.Run(ctx))
+	return a.Run(ctx)
 }
 
-// endOf is how an agent's run ended: an end without a leave, which a signal may
-// ask for, is a failure, as with serf.
-func endOf(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err == nil && errors.Is(cause, agent.ErrNoLeave) {
-		return cause
-	}
-	return err
-}
+// lastWords is how long the log may take at an end at once.
+const lastWords = 200 * time.Millisecond
 
 // signalActions are what signals do, beside ending an agent.
 type signalActions struct {
@@ -145,7 +150,10 @@ type signalActions struct {
 // [agent.ErrNoLeave] as its cause where the agent is not to leave the cluster.
 // At the second such signal the program exits.
 func onSignals(opts agent.Options, do signalActions) (_ context.Context, stop func()) {
+	// A log reader that goes away is no reason to end.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
+	var reloading sync.Mutex
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
@@ -162,10 +170,19 @@ func onSignals(opts agent.Options, do signalActions) (_ context.Context, stop fu
 			switch {
 			case sig == syscall.SIGHUP:
 				do.tell(sig, "reloading the configuration")
-				do.reload()
+				go func() { // another signal may come meanwhile
+					reloading.Lock()
+					defer reloading.Unlock()
+					do.reload()
+				}()
 			case ending:
 				do.tell(sig, "it is the second, ending at once")
-				do.last()
+				written := make(chan struct{})
+				go func() { do.last(); close(written) }()
+				select {
+				case <-written:
+				case <-time.After(lastWords):
+				}
 				os.Exit(1)
 			case sig == os.Interrupt && opts.SkipLeaveOnInt, sig == syscall.SIGTERM && !opts.LeaveOnTerm:
 				ending = true
@@ -210,7 +227,10 @@ func agentOptions(fs *flag.FlagSet, opts agent.Options, args []string, lookup fu
 	for _, s := range agent.Settings() {
 		if s.Flag != "" {
 			fs.Var(&settingFlag{s, func(v string) {
-				given = append(given, func() error { return settingError(s.Name(), s.Set(&opts, v)) })
+				given = append(given, func() error {
+					opts.Note(s.Key, s.Name())
+					return settingError(s.Name(), s.Set(&opts, v))
+				})
 			}}, s.Flag, "")
 		}
 	}
@@ -225,6 +245,7 @@ func agentOptions(fs *flag.FlagSet, opts agent.Options, args []string, lookup fu
 	for _, s := range agent.Settings() {
 		if v, ok := lookup(s.Env()); ok && v != "" {
 			errs = append(errs, settingError(s.Env(), s.SetEnv(&opts, v)))
+			opts.Note(s.Key, s.Env())
 		}
 	}
 	for _, apply := range given {

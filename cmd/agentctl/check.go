@@ -48,9 +48,6 @@ func (c *checkCommand) Run(args []string) int {
 	}
 	if err != nil {
 		printErrors("agentctl check", err)
-		if isUsage(err) {
-			return 1
-		}
 		return exitConfig
 	}
 	for _, w := range warnings {

@@ -205,7 +205,8 @@ func newDevNode(name, rpcAddr, join string, hub *logs.Hub, p *devPrinter) (*devN
 	opts.RPCAddr = rpcAddr
 	opts.HTTPAddr = agent.Off
 	opts.Gateway = agent.GatewayURL(gateway.URL())
-	opts.DrainTimeout = 5 * time.Second
+	opts.BroadcastTimeout = time.Second // all leave at once: nobody is left to confirm
+	opts.DrainTimeout = 4 * time.Second
 	if join != "" {
 		opts.StartJoin = []string{join}
 	}

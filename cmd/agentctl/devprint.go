@@ -63,6 +63,9 @@ func (p *devPrinter) onPublished(node, name string, payload []byte) {
 	}
 	p.published[publishKey(name, payload)] = &devPublish{at: time.Now(), seen: map[string]bool{}}
 	p.line(node, "published  %s %s", name, printable(payload, 100))
+	if name != "kong" {
+		p.line("", "           no gateway is told: these take member events and events named kong")
+	}
 }
 
 // onAttempt is called after each attempt of a node's agent to post an event.

@@ -17,7 +17,8 @@ import (
 
 func main() {
 	log.SetOutput(io.Discard) // libraries' chatter; the agent takes it into its own log
-	os.Exit(run(filepath.Base(os.Args[0]), os.Args[1:]))
+	name := strings.TrimSuffix(strings.ToLower(filepath.Base(os.Args[0])), ".exe")
+	os.Exit(run(name, os.Args[1:]))
 }
 
 // run is the program, called by this name and with these arguments; it returns
@@ -53,7 +54,7 @@ func run(name string, args []string) int {
 		return 127
 	} else if name == "" && len(args) > 0 && !c.IsHelp() {
 		fmt.Fprintf(os.Stderr, "agentctl: unknown flag %q; \"agentctl -help\" lists the commands\n", args[0])
-		return 127
+		return 1
 	}
 	code, err := c.Run()
 	if err != nil {

@@ -106,13 +106,13 @@ func runSerfAgent(opts agent.Options, args []string, hub *logs.Hub, ui cli.Ui, g
 		case <-a.Joined():
 			ui.Info(fmt.Sprintf("Join completed. Synced with %d initial agents", a.Contacted()))
 		case err := <-ended:
-			return endOf(ctx, err)
+			return err
 		}
 	}
 	ui.Info("")
 	ui.Output("Log data will now stream in as it occurs:\n")
 	gate.open()
-	return endOf(ctx, <-ended)
+	return <-ended
 }
 
 // introduceSerf prints what serf prints of an agent that has started.
