@@ -18,6 +18,7 @@ type Setting struct {
 	Usage   string
 	Repeat  bool // given again it adds a value
 	Secret  bool // never shown
+	Later   bool // known, but refused by this version
 	sep     string
 	pointer func(*Options) any
 }
@@ -224,7 +225,7 @@ var settings = []Setting{
 
 	{Flag: "event-handler", Key: "event_handlers", Arg: "FILTER=WHAT", Usage: "script to run, or http://, https:// or unix: URL to POST to, for events that match", Repeat: true,
 		pointer: func(o *Options) any { return &o.EventHandlers }},
-	{Key: "data_dir", Usage: "folder of the journal; not there yet",
+	{Key: "data_dir", Usage: "folder of the journal", Later: true,
 		pointer: func(o *Options) any { return &o.DataDir }},
 	{Key: "targets", Usage: "targets to POST to, with more to say of each than a URL",
 		pointer: func(o *Options) any { return &o.Targets }},

@@ -60,7 +60,7 @@ AGENTCTL_LOG_LEVEL); flags come before variables, variables before files:
 	}
 	b.WriteString("\nIn files, and as AGENTCTL_ with the name in capitals in the environment, only:\n\n")
 	for _, s := range agent.Settings() {
-		if s.Flag == "" {
+		if s.Flag == "" && !s.Later {
 			fmt.Fprintf(&b, "  %s\n      %s\n", s.Key, s.Usage)
 		}
 	}
