@@ -37,6 +37,10 @@ func (o *Options) handlers() (handlerSet, error) {
 		gateway = DefaultGateway
 	}
 	var errs []error
+	if gateway != "" && !handler.IsTarget(gateway) {
+		errs = append(errs, fmt.Errorf("%s: %q is not a URL: want one like %s", o.label("gateway"), redactTarget(gateway), DefaultGateway))
+		gateway = ""
+	}
 	set := handlerSet{native: map[string]string{}}
 	for i := range o.Targets {
 		t, err := o.Targets[i].target()
@@ -50,17 +54,6 @@ func (o *Options) handlers() (handlerSet, error) {
 		}
 		set.add(t)
 	}
-	if gateway != "" {
-		var err error
-		if !handler.IsTarget(gateway) {
-			err = fmt.Errorf("%q is not a URL: want one like %s", redactTarget(gateway), DefaultGateway)
-		} else {
-			err = set.addSpec(GatewayEvents+"="+GatewayURL(gateway), false)
-		}
-		if err != nil {
-			errs = append(errs, prefixed(o.label("gateway"), err))
-		}
-	}
 	for _, spec := range o.EventHandlers {
 		if err := set.addSpec(spec, o.NativeHandlers); err != nil {
 			shown := redact(spec)
@@ -68,6 +61,11 @@ func (o *Options) handlers() (handlerSet, error) {
 				shown = redactTarget(spec)
 			}
 			errs = append(errs, prefixed(o.at(fmt.Sprintf("event-handler %q", shown), "event_handlers="+spec), err))
+		}
+	}
+	if gateway != "" {
+		if err := set.addSpec(GatewayEvents+"="+GatewayURL(gateway), false); err != nil {
+			errs = append(errs, prefixed(o.label("gateway"), err))
 		}
 	}
 	return set, errors.Join(errs...)

@@ -58,9 +58,24 @@ func (c *Client) UpdateTags(ctx context.Context, set map[string]string, remove [
 // timeout or the end of ctx. The records must be looped over once, or ctx be
 // cancelled; with an error, the loop's last step carries it.
 func (c *Client) Query(ctx context.Context, query wire.QueryRequest) (iter.Seq2[wire.QueryRecord, error], error) {
-	return subscribe(ctx, c, wire.Query, query, func(r wire.QueryRecord) bool {
+	records, err := subscribe(ctx, c, wire.Query, query, func(r wire.QueryRecord) bool {
 		return r.Type == wire.QueryDone
 	})
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(wire.QueryRecord, error) bool) {
+		for r, err := range records {
+			// At the deadline a stock agent reads channels that it has closed,
+			// and sends records from nobody.
+			if err == nil && r.From == "" {
+				continue
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}, nil
 }
 
 // Respond answers a query that came on a [Client.Stream] of this client.
