@@ -62,10 +62,10 @@ var talkers = map[string]func(t *testing.T, addr, key string) (talker, error){
 	},
 }
 
-// noAnswer is the error of a request whose connection ended.
-var noAnswer = errors.New("the connection ended with no answer")
+// errNoAnswer is the error of a request whose connection ended.
+var errNoAnswer = errors.New("the connection ended with no answer")
 
-// plain is an error as the agent gave it, or noAnswer.
+// plain is an error as the agent gave it, or errNoAnswer.
 func plain(err error) error {
 	if err == nil {
 		return nil
@@ -74,7 +74,7 @@ func plain(err error) error {
 		return errors.New(remote.Text)
 	}
 	if errors.Is(err, rpcclient.ErrLostReply) || err.Error() == "client closed" { // the latter is the stock client's
-		return noAnswer
+		return errNoAnswer
 	}
 	return err
 }
