@@ -217,13 +217,13 @@ func (d *Disk) Close() error {
 		close(d.quit)
 		select {
 		case d.err = <-d.done:
-		case <-time.After(closeTimeout):
+			_ = d.memory.Close() // it cannot fail
+		case <-time.After(closeTimeout): // a commit may still come, of what memory holds
 			d.err = fmt.Errorf("journal %s: the disk does not answer: %d events are not written", d.cfg.Dir, d.Status().Unwritten)
 		}
 		if d.cfg.Metrics != nil {
 			d.cfg.Metrics.Unregister(diskCollector{d})
 		}
-		_ = d.memory.Close() // it cannot fail
 	})
 	return d.err
 }
