@@ -3,7 +3,6 @@ package handler
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -202,13 +201,28 @@ func TestDiskFailsAtTheEnd(t *testing.T) {
 	}
 }
 
-// A panic of the store is a failure like any other.
-func TestGuard(t *testing.T) {
-	boom := func() (err error) {
-		defer guard(&err)()
-		panic(fmt.Sprint("page ", 7))
+// A panic within bbolt fails the commit, and all later ones at once: bbolt may
+// hold its locks.
+func TestDiskPanics(t *testing.T) {
+	var s *boltStore
+	d, err := OpenDisk(DiskConfig{Dir: t.TempDir(), wrap: func(st store) store { s = st.(*boltStore); return st }})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := boom(); err == nil || !strings.Contains(err.Error(), "page 7") {
+	mustSync(t, d)
+	if err := s.commit(&batch{entries: []*entry{nil}}); err == nil || !strings.Contains(err.Error(), "nil pointer") {
 		t.Errorf("%v", err)
+	}
+	c := openCursor(t, d, "a")
+	mustAppend(t, d, user(1, ""))
+	waitFor(t, "degradation", func() bool { return d.Status().Degraded })
+	if _, err := c.Next(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := d.Close(); err == nil || !strings.Contains(err.Error(), "started anew") {
+		t.Errorf("%v", err)
+	}
+	if err := s.db.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -44,7 +44,10 @@ type store interface {
 	close() error
 }
 
-type boltStore struct{ db *bbolt.DB }
+type boltStore struct {
+	db   *bbolt.DB
+	dead error // a panic: bbolt may hold its locks for ever
+}
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
@@ -122,7 +125,14 @@ func openStore(path string, noSync bool) (s *boltStore, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &boltStore{db}, nil
+	return &boltStore{db: db}, nil
+}
+
+// panicError is a panic of bbolt's that was caught.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("the file cannot be used any more, until the agent is started anew: %v", e.value)
 }
 
 // guard turns a panic of bbolt's, or a fault in its mapped file (the disk
@@ -132,12 +142,20 @@ func guard(err *error) func() {
 	return func() {
 		debug.SetPanicOnFault(old)
 		if p := recover(); p != nil {
-			*err = fmt.Errorf("the file cannot be used any more: %v", p)
+			*err = &panicError{p}
 		}
 	}
 }
 
 func (s *boltStore) commit(b *batch) (err error) {
+	if s.dead != nil {
+		return s.dead
+	}
+	defer func() {
+		if p, ok := errors.AsType[*panicError](err); ok {
+			s.dead = p
+		}
+	}()
 	defer guard(&err)()
 	// Cursors may stand behind the last event, so they come with the last
 	// part; before it the header says no more than the events that are there.
@@ -219,6 +237,9 @@ func (c *cursorChange) put(targets *bbolt.Bucket) error {
 }
 
 func (s *boltStore) close() (err error) {
+	if s.dead != nil {
+		return nil // the error was told with the commits; the lock ends with the process
+	}
 	defer guard(&err)()
 	return s.db.Close()
 }
