@@ -112,6 +112,9 @@ func TestDiskFailsAndMends(t *testing.T) {
 		want(t, "lines of recovery", len(lines.with(t, "written again")), 1)
 		before := slow.Status()
 		closeDisk(t, d)
+		if r, err := CheckDir(cfg.Dir); err != nil || r.Events != 3000 {
+			t.Errorf("%+v, %v: what was let go of meanwhile is to be deleted", r, err)
+		}
 
 		cfg.wrap = nil
 		d = openDir(t, cfg)

@@ -171,6 +171,28 @@ func TestDiskPagesAstray(t *testing.T) {
 	}
 }
 
+// Two elements of a leaf that changed places, with good checksums both.
+func TestDiskKeysOutOfOrder(t *testing.T) {
+	file, events := someJournal(t, 150)
+	swapped := 0
+	for at := 2 * 4096; at+4096 <= len(file); at += 4096 {
+		page := file[at:]
+		if native.Uint16(page[8:]) != boltLeaf || native.Uint16(page[10:]) < 2 {
+			continue
+		}
+		a, b := page[boltPageHeader:][:boltElement], page[boltPageHeader+boltElement:][:boltElement]
+		first := bytes.Clone(a)
+		copy(a, b)
+		copy(b, first)
+		native.PutUint32(a[4:], native.Uint32(a[4:])+boltElement) // they point from where they are
+		native.PutUint32(b[4:], native.Uint32(b[4:])-boltElement)
+		swapped++
+	}
+	if swapped == 0 || opens(t, file, events) {
+		t.Errorf("opens with %d leaves out of order", swapped)
+	}
+}
+
 func TestDiskForeignFile(t *testing.T) {
 	text := strings.Repeat("This is no journal. ", 1000)
 	other := filepath.Join(t.TempDir(), "other")
