@@ -28,6 +28,7 @@ func BenchmarkAppend(b *testing.B) {
 				openCursor(b, m, fmt.Sprint("o", i), Filter{MemberJoin, ""}, Filter{User, "gnok"})
 			}
 			e := NewUser(1, "kong", payload300, time.Now())
+			e.ID = "" // else it is the same again
 			b.ReportAllocs()
 			for b.Loop() {
 				m.Append(e)
@@ -48,16 +49,23 @@ func BenchmarkDelivery(b *testing.B) {
 	}))
 	defer s.Close()
 	const round = 2000
-	var bare, ours time.Duration
+	var bare, ours, disk time.Duration
 	for b.Loop() {
 		// In turns, so that a change of the machine's load meets both alike.
 		bare += bareLoop(b, s.URL, round)
-		ours += deliveryLoop(b, s.URL, round)
+		m := NewMemory(MemoryConfig{})
+		ours += deliveryLoop(b, m, s.URL, round)
+		m.Close()
+		d := openDir(b, DiskConfig{Dir: b.TempDir()})
+		disk += deliveryLoop(b, d, s.URL, round)
+		closeDisk(b, d)
 	}
 	n := float64(b.N * round)
 	b.ReportMetric(n/bare.Seconds(), "bare-posts/s")
 	b.ReportMetric(n/ours.Seconds(), "delivered/s")
 	b.ReportMetric(bare.Seconds()/ours.Seconds(), "vs-bare")
+	b.ReportMetric(n/disk.Seconds(), "disk-delivered/s")
+	b.ReportMetric(bare.Seconds()/disk.Seconds(), "disk-vs-bare")
 }
 
 func bareLoop(b *testing.B, url string, n int) time.Duration {
@@ -75,9 +83,7 @@ func bareLoop(b *testing.B, url string, n int) time.Duration {
 	return time.Since(start)
 }
 
-func deliveryLoop(b *testing.B, url string, n int) time.Duration {
-	m := NewMemory(MemoryConfig{})
-	defer m.Close()
+func deliveryLoop(b *testing.B, m Journal, url string, n int) time.Duration {
 	d, err := NewDelivery(DeliveryConfig{Target: Target{URL: url}, Journal: m})
 	if err != nil {
 		b.Fatal(err)

@@ -110,7 +110,8 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 	defer stop()
 	for {
 		err := d.next(ctx, going)
-		if going.Err() != nil {
+		// A context's end reaches those made of it a moment later.
+		if ctx.Err() != nil || going.Err() != nil {
 			return nil
 		}
 		if err != nil {

@@ -26,22 +26,29 @@
 // where that is longer. Any other answer is final: the event is buried, that
 // is logged, counted and kept in a short list, and the next has its turn.
 //
+// An event whose ID the journal still holds is left out by Append, so what a
+// restarted serf is sent again is not delivered again. Member events have IDs
+// of their process, and so never match those of an earlier life.
+//
 // # Blocking
 //
-// Append waits for no target, no network and no log: it takes a lock that is
-// held for memory operations only. A slow or dead target costs other targets
-// nothing. Delivery.Run stops within the time that cancelling a request takes.
+// Append waits for no target, no network, no disk and no log: it takes a lock
+// that is held for memory operations only. A slow or dead target costs other
+// targets nothing. Delivery.Run stops within the time that cancelling a request
+// takes.
 //
 // # Loss
 //
 // Events are lost where more wait for a target than the journal's limits
 // allow: that target's oldest waiting events are given up. Whoever loses events
 // before it can append them says so with Gap, and they count as lost for every
-// target. They are counted and logged, the target's state becomes stale, and the time
-// of the first loss is kept: a proven gap, which only a flush of the gateway
-// can mend. A Memory journal ends with its process, and what waits in it too.
-// The retention of history never takes an event away from a target that still
-// waits for it.
+// target. They are counted and logged, the target's state becomes stale, and
+// the time of the first loss is kept: a proven gap, which only a flush of the
+// gateway can mend. A Memory journal ends with its process, and what waits in
+// it too; a Disk goes on in the next process from its last commit, some
+// milliseconds before the end: DESIGN.md tells what a crash at each point leads
+// to. The retention of history never takes an event away from a target that
+// still waits for it.
 //
 // # What is posted
 //

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// MemoryConfig is the limits of a Memory. Zero and less mean the default.
+// MemoryConfig is the limits of a journal. Zero and less mean the default.
 type MemoryConfig struct {
 	// MaxEvents, MaxBytes and MaxAge bound the history that is retained.
 	// Defaults 100,000, 64 MiB, 24 h. Age goes by Event.Time.
@@ -18,36 +18,59 @@ type MemoryConfig struct {
 	// 100,000 and 64 MiB. Beyond them its oldest waiting events are lost.
 	MaxPending      int
 	MaxPendingBytes int
+	// MaxBuried bounds what is kept of one target's buried events, for MaxAge
+	// each. Default 1,000; beyond it the oldest burial is forgotten.
+	MaxBuried int
+}
+
+func (cfg MemoryConfig) withDefaults() MemoryConfig {
+	positiveOr(&cfg.MaxEvents, 100_000)
+	positiveOr(&cfg.MaxBytes, 64<<20)
+	positiveOr(&cfg.MaxAge, 24*time.Hour)
+	positiveOr(&cfg.MaxPending, 100_000)
+	positiveOr(&cfg.MaxPendingBytes, 64<<20)
+	positiveOr(&cfg.MaxBuried, 1000)
+	return cfg
 }
 
 // recordSize is about what a Record costs beside its payload.
 const recordSize = 200
 
+// entry is an event in a journal. Its Record never changes; the rest is
+// guarded by the journal's lock.
+type entry struct {
+	Record
+	refs    int  // the log and the cursors that hold it
+	written bool // of a Disk: it is in the file
+}
+
 // Memory is a Journal in memory: it ends with the process. The log and the
-// cursors hold pointers to the same records, so an event is stored once
+// cursors hold pointers to the same entries, so an event is stored once
 // however many targets wait for it, is free once the last of them is through,
 // and an event that a target's filter refuses costs that target nothing more.
 type Memory struct {
 	cfg MemoryConfig
 
-	mu      sync.Mutex
-	log     deque[*Record] // what is retained
-	bytes   int            // size of it
-	head    uint64
-	cursors map[string]*memoryCursor
-	closed  bool
+	mu         sync.Mutex
+	log        deque[*entry] // what is retained
+	bytes      int           // size of it
+	head       uint64
+	byID       map[string]*entry // all that is held
+	duplicates uint64            // events left out, as they were held already
+	cursors    map[string]*memoryCursor
+	closed     bool
+	changes    *changes // what a Disk has to write; nil without one
 }
 
 var _ Journal = (*Memory)(nil)
 
 // NewMemory makes an empty journal.
 func NewMemory(cfg MemoryConfig) *Memory {
-	positiveOr(&cfg.MaxEvents, 100_000)
-	positiveOr(&cfg.MaxBytes, 64<<20)
-	positiveOr(&cfg.MaxAge, 24*time.Hour)
-	positiveOr(&cfg.MaxPending, 100_000)
-	positiveOr(&cfg.MaxPendingBytes, 64<<20)
-	return &Memory{cfg: cfg, cursors: make(map[string]*memoryCursor)}
+	return &Memory{
+		cfg:     cfg.withDefaults(),
+		byID:    make(map[string]*entry),
+		cursors: make(map[string]*memoryCursor),
+	}
 }
 
 func positiveOr[T int | time.Duration](v *T, def T) {
@@ -59,32 +82,67 @@ func positiveOr[T int | time.Duration](v *T, def T) {
 // Append adds events. It fails only once the journal is closed.
 func (m *Memory) Append(events ...Event) error {
 	now := time.Now()
-	recs := make([]*Record, len(events))
+	entries := make([]*entry, len(events))
 	for i, e := range events {
 		e.Payload = bytes.Clone(e.Payload)
 		if e.Time.IsZero() {
 			e.Time = now
 		}
-		recs[i] = &Record{Event: e}
+		entries[i] = &entry{Record: Record{Event: e}}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
 		return ErrClosed
 	}
-	for _, rec := range recs {
+	for _, e := range entries {
+		if m.byID[e.Event.ID] != nil {
+			m.duplicates++
+			continue
+		}
 		m.head++
-		rec.Seq = m.head
-		m.log.pushBack(rec)
-		m.bytes += rec.size()
+		e.Seq = m.head
+		m.retain(e)
+		m.changes.appended(e)
 		for _, c := range m.cursors {
-			if c.filters.Match(rec.Event.Type, rec.Event.Name) {
-				c.add(rec)
+			if c.filters.Match(e.Event.Type, e.Event.Name) {
+				c.add(e)
 			}
 		}
 	}
 	m.trim(now)
+	m.changes.wakeWriter()
 	return nil
+}
+
+// retain puts an entry at the end of the log.
+func (m *Memory) retain(e *entry) {
+	e.refs++
+	m.log.pushBack(e)
+	m.bytes += e.size()
+	m.index(e)
+}
+
+func (m *Memory) index(e *entry) {
+	if e.Event.ID != "" {
+		m.byID[e.Event.ID] = e
+	}
+}
+
+// release is called when the log or a cursor lets go of an entry.
+func (m *Memory) release(e *entry) {
+	if e.refs--; e.refs > 0 {
+		return
+	}
+	delete(m.byID, e.Event.ID)
+	m.changes.freed(e)
+}
+
+// Seen tells whether the journal holds an event.
+func (m *Memory) Seen(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.byID[id] != nil
 }
 
 // Gap counts events that were lost on the way to the journal.
@@ -97,6 +155,7 @@ func (m *Memory) Gap(n uint64) error {
 	for _, c := range m.cursors {
 		c.lose(n)
 	}
+	m.changes.wakeWriter()
 	return nil
 }
 
@@ -106,10 +165,14 @@ func (m *Memory) trim(now time.Time) {
 	for m.log.len() > 0 {
 		first := m.log.at(0)
 		if m.log.len() <= m.cfg.MaxEvents && m.bytes <= m.cfg.MaxBytes && !first.Event.Time.Before(oldest) {
-			return
+			break
 		}
 		m.bytes -= first.size()
 		m.log.popFront()
+		m.release(first)
+	}
+	for _, c := range m.cursors {
+		c.trimBuried(oldest)
 	}
 }
 
@@ -120,25 +183,25 @@ func (m *Memory) Cursor(target string, fs Filters) (Cursor, error) {
 	if m.closed {
 		return nil, ErrClosed
 	}
-	c := &memoryCursor{
-		m:       m,
-		filters: fs,
-		wake:    make(chan struct{}, 1),
-		losses:  make(chan struct{}, 1),
-		done:    make(chan struct{}),
+	old := m.cursors[target]
+	if old != nil && !old.closed {
+		return nil, ErrCursorInUse
 	}
-	if old := m.cursors[target]; old != nil {
-		if !old.closed {
-			return nil, ErrCursorInUse
+	c := newMemoryCursor(m)
+	if old == nil {
+		c.queue = queue{filters: fs, since: m.head + 1, dirty: true, moved: true}
+	} else {
+		c.queue, old.queue = old.queue, queue{}
+		if c.filters.String() != fs.String() {
+			c.filters = fs
+			c.rebase()
 		}
-		c.waiting, c.bytes = old.waiting, old.bytes
-		old.waiting, old.bytes = deque[*Record]{}, 0
-		c.lost, c.gapSince = old.lost, old.gapSince
 		if c.lost > 0 {
-			c.losses <- struct{}{}
+			signal(c.losses)
 		}
 	}
 	m.cursors[target] = c
+	m.changes.wakeWriter()
 	return c, nil
 }
 
@@ -146,10 +209,17 @@ func (m *Memory) Cursor(target string, fs Filters) (Cursor, error) {
 func (m *Memory) Forget(target string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c := m.cursors[target]; c != nil && !c.closed {
+	c := m.cursors[target]
+	if c == nil {
+		return nil
+	}
+	if !c.closed {
 		return ErrCursorInUse
 	}
 	delete(m.cursors, target)
+	c.releaseAll()
+	m.changes.forget(target)
+	m.changes.wakeWriter()
 	return nil
 }
 
@@ -184,13 +254,13 @@ func (m *Memory) scan(want func(*Record) bool) iter.Seq2[Record, error] {
 			return
 		}
 		m.trim(time.Now())
-		recs := make([]*Record, m.log.len())
-		for i := range recs {
-			recs[i] = m.log.at(i)
+		entries := make([]*entry, m.log.len())
+		for i := range entries {
+			entries[i] = m.log.at(i)
 		}
 		m.mu.Unlock()
-		for _, rec := range recs {
-			if want(rec) && !yield(*rec, nil) {
+		for _, e := range entries {
+			if want(&e.Record) && !yield(e.Record, nil) {
 				return
 			}
 		}
@@ -199,17 +269,26 @@ func (m *Memory) scan(want func(*Record) bool) iter.Seq2[Record, error] {
 
 // Close ends the journal; readers that wait get ErrClosed.
 func (m *Memory) Close() error {
+	m.end()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.log, m.bytes, m.byID = deque[*entry]{}, 0, nil
+	return nil
+}
+
+// end refuses all further calls, and tells whether it was the first to. What
+// the journal holds stays, for a Disk to write.
+func (m *Memory) end() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return nil
+		return false
 	}
 	m.closed = true
-	m.log, m.bytes = deque[*Record]{}, 0
 	for _, c := range m.cursors {
 		c.close()
 	}
-	return nil
+	return true
 }
 
 func (r *Record) size() int { return len(r.Event.Payload) + len(r.Event.Name) + recordSize }

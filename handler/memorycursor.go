@@ -2,51 +2,49 @@ package handler
 
 import (
 	"context"
-	"time"
+	"slices"
 )
 
-// memoryCursor is a target's queue in a Memory. All but the channels is
-// guarded by the journal's lock; a closed one still gathers events until
-// another cursor of the target takes them over.
+// memoryCursor is the handle of a target's queue in a Memory. All but the
+// channels is guarded by the journal's lock; a closed one still gathers events
+// until another cursor of the target takes its queue over.
 type memoryCursor struct {
-	m       *Memory
-	filters Filters
-
-	given    deque[*Record] // handed out, not acknowledged
-	waiting  deque[*Record] // not handed out
-	bytes    int            // size of both
-	lost     uint64
-	gapSince time.Time
-	closed   bool
+	m *Memory
+	queue
+	closed bool
 
 	wake   chan struct{} // holds a value when waiting got one
 	losses chan struct{} // holds a value when lost grew
 	done   chan struct{} // closed by close
 }
 
-// add queues a record and, past the limits, gives up the oldest that nobody
+var _ Cursor = (*memoryCursor)(nil)
+
+func newMemoryCursor(m *Memory) *memoryCursor {
+	return &memoryCursor{
+		m:      m,
+		wake:   make(chan struct{}, 1),
+		losses: make(chan struct{}, 1),
+		done:   make(chan struct{}),
+	}
+}
+
+// add queues an entry and, past the limits, gives up the oldest that nobody
 // works on. What was handed out is kept: it is either delivered or lost, never
 // counted as both. All that was handed out is within the limits, so this ends.
-func (c *memoryCursor) add(rec *Record) {
-	c.waiting.pushBack(rec)
-	c.bytes += rec.size()
-	for c.over(c.given.len()+c.waiting.len(), c.bytes) {
-		c.bytes -= c.waiting.popFront().size()
+func (c *memoryCursor) add(e *entry) {
+	e.refs++
+	c.waiting.pushBack(e)
+	c.bytes += e.size()
+	c.dirty = true
+	for c.over(len(c.given)+c.waiting.len(), c.bytes) {
+		lost := c.waiting.popFront()
+		c.bytes -= lost.size()
+		c.punchAt(lost.Seq)
+		c.m.release(lost)
 		c.lose(1)
 	}
 	signal(c.wake)
-}
-
-// lose counts events that this cursor will never hand out.
-func (c *memoryCursor) lose(n uint64) {
-	if n == 0 {
-		return
-	}
-	if c.lost == 0 {
-		c.gapSince = time.Now()
-	}
-	c.lost += n
-	signal(c.losses)
 }
 
 func (c *memoryCursor) over(events, bytes int) bool {
@@ -65,9 +63,12 @@ func (c *memoryCursor) Next(ctx context.Context) (Record, error) {
 		if err := ctx.Err(); err != nil {
 			return Record{}, err
 		}
-		rec, err := c.take()
-		if rec != nil || err != nil {
-			return deref(rec), err
+		e, err := c.take()
+		if err != nil {
+			return Record{}, err
+		}
+		if e != nil {
+			return e.Record, nil
 		}
 		select {
 		case <-c.wake:
@@ -77,7 +78,7 @@ func (c *memoryCursor) Next(ctx context.Context) (Record, error) {
 	}
 }
 
-func (c *memoryCursor) take() (*Record, error) {
+func (c *memoryCursor) take() (*entry, error) {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
 	if c.closed {
@@ -86,16 +87,13 @@ func (c *memoryCursor) take() (*Record, error) {
 	if c.waiting.len() == 0 {
 		return nil, nil
 	}
-	rec := c.waiting.popFront()
-	c.given.pushBack(rec)
-	return rec, nil
-}
-
-func deref(rec *Record) Record {
-	if rec == nil {
-		return Record{}
+	e := c.waiting.popFront()
+	if n := len(c.given); n == 0 || c.given[n-1].Seq < e.Seq {
+		c.given = append(c.given, e)
+	} else { // e was buried until now
+		c.given = slices.Insert(c.given, c.givenAt(e.Seq), e)
 	}
-	return *rec
+	return e, nil
 }
 
 func (c *memoryCursor) Ack(seq uint64) error {
@@ -104,10 +102,29 @@ func (c *memoryCursor) Ack(seq uint64) error {
 	if c.closed {
 		return ErrClosed
 	}
-	for c.given.len() > 0 && c.given.at(0).Seq <= seq {
-		c.bytes -= c.given.popFront().size()
+	if e := c.through(seq); e != nil {
+		c.m.release(e)
+		c.m.changes.wakeWriter()
 	}
 	return nil
+}
+
+// through takes an entry from those handed out; nil when it is not there.
+func (c *memoryCursor) through(seq uint64) *entry {
+	i := c.givenAt(seq)
+	if i == len(c.given) || c.given[i].Seq != seq {
+		return nil
+	}
+	e := c.given[i]
+	if i == 0 { // the usual case, in constant time
+		c.given[0] = nil
+		c.given = c.given[1:]
+	} else {
+		c.given = slices.Delete(c.given, i, i+1)
+	}
+	c.bytes -= e.size()
+	c.punchAt(seq)
+	return e
 }
 
 func (c *memoryCursor) Seek(seq uint64) error {
@@ -116,52 +133,19 @@ func (c *memoryCursor) Seek(seq uint64) error {
 	if c.closed {
 		return ErrClosed
 	}
-	var next deque[*Record]
-	size := 0
-	keep := func(rec *Record) {
-		next.pushBack(rec)
-		size += rec.size()
-	}
 	// The cursor may hold events that the log does not retain, or that passed
-	// an earlier filter. Both are in the order of sequence numbers.
-	held := c.held(seq)
-	log := &c.m.log
-	for i := range log.len() {
-		rec := log.at(i)
-		if rec.Seq < seq || !c.filters.Match(rec.Event.Type, rec.Event.Name) {
-			continue
-		}
-		for len(held) > 0 && held[0].Seq <= rec.Seq {
-			if held[0] != rec {
-				keep(held[0])
-			}
-			held = held[1:]
-		}
-		keep(rec)
+	// an earlier filter.
+	next := c.pending()
+	for _, b := range c.buried {
+		next = append(next, b.entry)
 	}
-	for _, rec := range held {
-		keep(rec)
-	}
-	if c.over(next.len(), size) {
-		return &SeekError{Seq: seq, Waiting: next.len(), WaitingSize: size,
-			MaxPending: c.m.cfg.MaxPending, MaxBytes: c.m.cfg.MaxPendingBytes}
-	}
-	c.given, c.waiting, c.bytes = deque[*Record]{}, next, size
-	signal(c.wake)
-	return nil
-}
-
-// held is what waits from a sequence number on, handed out or not.
-func (c *memoryCursor) held(seq uint64) []*Record {
-	var recs []*Record
-	for _, queue := range []*deque[*Record]{&c.given, &c.waiting} {
-		for i := range queue.len() {
-			if rec := queue.at(i); rec.Seq >= seq {
-				recs = append(recs, rec)
-			}
+	for i := range c.m.log.len() {
+		if e := c.m.log.at(i); c.filters.Match(e.Event.Type, e.Event.Name) {
+			next = append(next, e)
 		}
 	}
-	return recs
+	next = slices.DeleteFunc(next, func(e *entry) bool { return e.Seq < seq })
+	return c.requeue(seq, nil, next)
 }
 
 func (c *memoryCursor) Losses() <-chan struct{} { return c.losses }
@@ -170,14 +154,13 @@ func (c *memoryCursor) Status() CursorStatus {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
 	s := CursorStatus{
-		Waiting:  c.given.len() + c.waiting.len(),
+		Waiting:  len(c.given) + c.waiting.len(),
 		Lost:     c.lost,
 		GapSince: c.gapSince,
+		Buried:   len(c.buried),
 	}
-	if c.given.len() > 0 {
-		s.Oldest = c.given.at(0).Event.Time
-	} else if c.waiting.len() > 0 {
-		s.Oldest = c.waiting.at(0).Event.Time
+	if first := c.first(); first != nil {
+		s.Oldest = first.Event.Time
 	}
 	return s
 }
@@ -195,7 +178,6 @@ func (c *memoryCursor) close() {
 	}
 	c.closed = true
 	close(c.done)
-	for c.given.len() > 0 {
-		c.waiting.pushFront(c.given.popBack())
-	}
+	c.setWaiting(c.pending())
+	c.given = nil
 }

@@ -2,27 +2,20 @@ package handler
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"time"
 )
 
-// maxBuried is how many buried events are kept for Buried, the newest.
-const maxBuried = 100
+// Buried returns the events that the target refused for good, as far as the
+// journal keeps them, in the order of burial.
+func (d *Delivery) Buried() []Buried { return d.cursor.Buried() }
 
-// Buried is an event that the target refused for good.
-type Buried struct {
-	Seq    uint64 // in the journal, for Replay
-	Event  Event
-	Time   time.Time
-	Status int    // of the answer
-	Reason string // one line, answer included
-}
-
-// Buried returns the events buried last, at most 100, oldest first.
-func (d *Delivery) Buried() []Buried {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.state.buriedLast)
+// Unbury makes buried events, by sequence number, wait for another try.
+func (d *Delivery) Unbury(seqs ...uint64) error {
+	if err := d.cursor.Unbury(seqs...); err != nil {
+		return fmt.Errorf("target %s: %w", d.cfg.Target.Name, err)
+	}
+	return nil
 }
 
 func (d *Delivery) delivered(rec *Record, took time.Duration) error {
@@ -45,19 +38,14 @@ func (d *Delivery) buried(rec *Record, perr *PostError) error {
 	now := time.Now()
 	d.mu.Lock()
 	d.state.buried++
-	if len(d.state.buriedLast) == maxBuried {
-		d.state.buriedLast = slices.Delete(d.state.buriedLast, 0, 1)
-	}
-	d.state.buriedLast = append(d.state.buriedLast, Buried{
-		Seq: rec.Seq, Event: rec.Event, Time: now, Status: perr.Status, Reason: perr.Error(),
-	})
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
 	// It did answer: it is well again, as far as trying goes.
 	failure := d.state.answered(now)
 	d.mu.Unlock()
 	d.log.Error("target refused an event for good: buried, not tried again", append(d.attrs(&rec.Event),
 		"status", perr.Status, "answer", excerpt(string(perr.Body), excerptSize))...)
-	err := d.ack(rec.Seq)
+	err := d.cursor.Bury(rec.Seq, BuriedInfo{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
+	d.wakeIdle()
 	d.logRecovery(failure, now)
 	return err
 }

@@ -10,8 +10,9 @@ import (
 )
 
 func TestDeliveryBuries(t *testing.T) {
+	const maxBuried = 100
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, DeliveryConfig{Target: Target{Name: "gw"}}, MemoryConfig{}, func(_ context.Context, e *Event, _ int) error {
+		r := start(t, DeliveryConfig{Target: Target{Name: "gw"}}, MemoryConfig{MaxBuried: maxBuried}, func(_ context.Context, e *Event, _ int) error {
 			if e.LTime == 0 {
 				return nil
 			}
@@ -33,7 +34,8 @@ func TestDeliveryBuries(t *testing.T) {
 		}
 		buried := r.Buried()
 		if len(buried) != 1 || buried[0].Event.ID != e.ID || buried[0].Seq != 1 || buried[0].Status != 400 ||
-			!strings.HasPrefix(buried[0].Reason, `answered 400 Bad Request: no\x1b`) || buried[0].Time.IsZero() {
+			!strings.HasPrefix(buried[0].Reason, `answered 400 Bad Request: no\x1b`) || buried[0].Time.IsZero() ||
+			!strings.HasPrefix(string(buried[0].Answer), "no\x1b[2J") {
 			t.Errorf("%+v", buried)
 		}
 		s := r.Status()

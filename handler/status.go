@@ -50,7 +50,6 @@ type progress struct {
 	lastDelivered time.Time
 
 	delivered, retried, buried uint64
-	buriedLast                 []Buried
 }
 
 // failure is a run of attempts that failed; zero when the last one did not.

@@ -3,13 +3,12 @@ package handler
 import (
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
-func TestMemoryCursors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{})
+func TestJournalCursors(t *testing.T) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+		m := newJournal(MemoryConfig{})
 		mustAppend(t, m, user(1, "kong"))
 		all := openCursor(t, m, "all")
 		kong := openCursor(t, m, "kong", Filter{User, "kong"})
@@ -30,8 +29,10 @@ func TestMemoryCursors(t *testing.T) {
 			}
 		}
 		want(t, "after an ack", kong.Status(), CursorStatus{Waiting: 1, Oldest: start.Add(time.Second)})
-		if err := kong.Ack(99); err != nil {
-			t.Error(err)
+		for _, seq := range []uint64{99, 5} {
+			if err := kong.Ack(seq); err != nil {
+				t.Error(err)
+			}
 		}
 		want(t, "after all acks", kong.Status(), CursorStatus{})
 		mustAppend(t, m, user(6, "kong"))
@@ -39,9 +40,9 @@ func TestMemoryCursors(t *testing.T) {
 	})
 }
 
-func TestMemoryReopen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{MaxPending: 4})
+func TestJournalReopen(t *testing.T) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+		m := newJournal(MemoryConfig{MaxPending: 4})
 		c := openCursor(t, m, "a", Filter{User, "x"})
 		if _, err := m.Cursor("a", nil); !errors.Is(err, ErrCursorInUse) {
 			t.Errorf("opened twice: %v", err)
@@ -80,16 +81,16 @@ func TestMemoryReopen(t *testing.T) {
 	})
 }
 
-func TestMemoryOverflow(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{MaxPending: 3})
+func TestJournalOverflow(t *testing.T) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+		m := newJournal(MemoryConfig{MaxPending: 3})
 		slow, fast := openCursor(t, m, "slow"), openCursor(t, m, "fast")
 		mustAppend(t, m, user(1, ""))
 		first, _ := slow.Next(t.Context())
 		for i := range uint64(3) {
 			mustAppend(t, m, user(2+i, ""))
-			fast.Next(t.Context())
-			fast.Ack(m.Head())
+			rec, _ := fast.Next(t.Context())
+			ack(t, fast, rec.Seq)
 		}
 		gap := time.Now()
 		time.Sleep(time.Minute)
@@ -107,9 +108,9 @@ func TestMemoryOverflow(t *testing.T) {
 	})
 }
 
-func TestMemoryOverflowByBytes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{MaxPendingBytes: 10_000, MaxBytes: 10_000})
+func TestJournalOverflowByBytes(t *testing.T) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+		m := newJournal(MemoryConfig{MaxPendingBytes: 10_000, MaxBytes: 10_000})
 		c := openCursor(t, m, "a")
 		for i := range uint64(4) {
 			mustAppend(t, m, NewUser(i, "", make([]byte, 4000), time.Now()))
@@ -117,7 +118,7 @@ func TestMemoryOverflowByBytes(t *testing.T) {
 		want(t, "waiting", ready(t, c), []uint64{2, 3})
 		want(t, "lost", c.Status().Lost, 2)
 		want(t, "retained", ltimes(t, m.Events(0)), []uint64{2, 3})
-		c.Ack(4)
+		ack(t, c, 3, 4)
 		mustAppend(t, m, NewUser(4, "", make([]byte, 9000), time.Now()))
 		want(t, "fits again", c.Status(), CursorStatus{Waiting: 1, Oldest: time.Now(), Lost: 2, GapSince: time.Now()})
 		mustAppend(t, m, NewUser(5, "", make([]byte, 20_000), time.Now()))
@@ -126,9 +127,9 @@ func TestMemoryOverflowByBytes(t *testing.T) {
 	})
 }
 
-func TestMemorySeek(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{MaxEvents: 3, MaxPending: 5})
+func TestJournalSeek(t *testing.T) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+		m := newJournal(MemoryConfig{MaxEvents: 3, MaxPending: 5})
 		c := openCursor(t, m, "a", Filter{User, "x"})
 		for i := uint64(1); i <= 5; i++ {
 			mustAppend(t, m, user(i, "x"))
@@ -139,7 +140,7 @@ func TestMemorySeek(t *testing.T) {
 		}
 		c.Ack(rec.Seq) // of before the seek: not of what will be handed out again
 		want(t, "what the cursor holds and what is retained", ready(t, c), []uint64{1, 2, 3, 4, 5})
-		c.Ack(5)
+		ack(t, c, 5, 3, 1, 2, 4)
 		if err := c.Seek(4); err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +159,7 @@ func TestMemorySeek(t *testing.T) {
 		}
 		want(t, "what passed the earlier filter still waits", ready(t, c), []uint64{4, 5, 6})
 
-		small := NewMemory(MemoryConfig{MaxPending: 2})
+		small := newJournal(MemoryConfig{MaxPending: 2})
 		c = openCursor(t, small, "a")
 		for i := range uint64(3) {
 			mustAppend(t, small, user(i, ""))

@@ -1,0 +1,110 @@
+package handler
+
+import (
+	"bytes"
+	"slices"
+	"time"
+)
+
+func (c *memoryCursor) Bury(seq uint64, why BuriedInfo) error {
+	if why.Time.IsZero() {
+		why.Time = time.Now()
+	}
+	why.Answer = bytes.Clone(why.Answer)
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	e := c.through(seq)
+	if e == nil {
+		return nil
+	}
+	c.buried = append(c.buried, &burial{e, why}) // with the reference that was given's
+	c.touchBuried(seq)
+	if len(c.buried) > c.m.cfg.MaxBuried {
+		c.dropBuried()
+	}
+	c.m.changes.wakeWriter()
+	return nil
+}
+
+func (c *memoryCursor) Buried() []Buried {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	c.trimBuried(time.Now().Add(-c.m.cfg.MaxAge))
+	out := make([]Buried, len(c.buried))
+	for i, b := range c.buried {
+		out[i] = Buried{b.entry.Seq, b.entry.Event, b.why}
+	}
+	return out
+}
+
+func (c *memoryCursor) Unbury(seqs ...uint64) error {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	if len(seqs) == 0 {
+		return nil
+	}
+	next := make([]*entry, 0, c.waiting.len()+len(seqs))
+	for i := range c.waiting.len() {
+		next = append(next, c.waiting.at(i))
+	}
+	for _, seq := range seqs {
+		i := slices.IndexFunc(c.buried, func(b *burial) bool { return b.entry.Seq == seq })
+		if i < 0 {
+			return &NotBuriedError{seq}
+		}
+		next = append(next, c.buried[i].entry)
+	}
+	// What is in someone's hands stays there: it must not come twice.
+	return c.requeue(slices.Min(seqs), c.given, next)
+}
+
+// exhume takes entries off the list of the buried, those that are on it.
+func (c *memoryCursor) exhume(entries []*entry) {
+	if len(c.buried) == 0 {
+		return
+	}
+	up := make(map[*entry]bool, len(entries))
+	for _, e := range entries {
+		up[e] = true
+	}
+	c.buried = slices.DeleteFunc(c.buried, func(b *burial) bool {
+		if !up[b.entry] {
+			return false
+		}
+		c.touchBuried(b.entry.Seq)
+		c.m.release(b.entry)
+		return true
+	})
+}
+
+// trimBuried forgets burials from before a time.
+func (c *memoryCursor) trimBuried(oldest time.Time) {
+	for len(c.buried) > 0 && c.buried[0].why.Time.Before(oldest) {
+		c.dropBuried()
+	}
+}
+
+// dropBuried forgets the oldest burial.
+func (c *memoryCursor) dropBuried() {
+	b := c.buried[0]
+	c.buried = slices.Delete(c.buried, 0, 1)
+	c.touchBuried(b.entry.Seq)
+	c.m.release(b.entry)
+}
+
+func (c *memoryCursor) touchBuried(seq uint64) {
+	if c.m.changes == nil {
+		return
+	}
+	if c.buriedDirty == nil {
+		c.buriedDirty = make(map[uint64]struct{})
+	}
+	c.buriedDirty[seq] = struct{}{}
+	c.dirty = true
+}

@@ -1,0 +1,203 @@
+package handler
+
+import "slices"
+
+// changes is what a journal's file lacks of what its memory holds. It is
+// guarded by the journal's lock. A nil *changes is that of a journal without a
+// file, and notes nothing.
+//
+// It cannot outgrow the journal's limits, however long the disk is stuck: an
+// entry that nobody holds any more need not be written, and a cursor is one
+// state, however often it changed.
+type changes struct {
+	unwritten deque[*entry] // appended and not written; dead ones among them
+	live      int           // those that someone holds
+	liveBytes int
+	maxLTime  uint64   // of the user events that were appended
+	gone      []uint64 // written, and let go of by all
+	forgotten []string // targets
+
+	gen  uint64        // grows with each change
+	wake chan struct{} // holds a value when there is something to write
+
+	maxLive, maxLiveBytes int
+	behind                chan struct{} // holds a value when more than those wait
+}
+
+func (ch *changes) appended(e *entry) {
+	if ch == nil {
+		return
+	}
+	ch.unwritten.pushBack(e)
+	ch.live++
+	ch.liveBytes += e.size()
+	if e.Event.Type == User {
+		ch.maxLTime = max(ch.maxLTime, e.Event.LTime)
+	}
+	if ch.over() {
+		signal(ch.behind)
+	}
+}
+
+func (ch *changes) over() bool { return ch.live > ch.maxLive || ch.liveBytes > ch.maxLiveBytes }
+
+// freed is told of an entry that nobody holds any more.
+func (ch *changes) freed(e *entry) {
+	if ch == nil {
+		return
+	}
+	if e.written {
+		ch.gone = append(ch.gone, e.Seq)
+		return
+	}
+	ch.live--
+	ch.liveBytes -= e.size()
+	if n := ch.unwritten.len(); n > spareRing && n > 2*ch.live {
+		for range n {
+			if e := ch.unwritten.popFront(); e.refs > 0 {
+				ch.unwritten.pushBack(e)
+			}
+		}
+	}
+}
+
+func (ch *changes) forget(target string) {
+	if ch != nil {
+		ch.forgotten = append(ch.forgotten, target)
+	}
+}
+
+// wakeWriter ends each call that changed something.
+func (ch *changes) wakeWriter() {
+	if ch == nil {
+		return
+	}
+	ch.gen++
+	signal(ch.wake)
+}
+
+// batch is what goes into one commit.
+type batch struct {
+	gen       uint64
+	header    header
+	entries   []*entry
+	gone      []uint64
+	forgotten []string
+	cursors   []cursorChange
+}
+
+// empty tells that there is nothing to write. The header alone does not count:
+// what it says changes with events that come or go.
+func (b *batch) empty() bool {
+	return len(b.entries) == 0 && len(b.gone) == 0 && len(b.forgotten) == 0 && len(b.cursors) == 0
+}
+
+// cursorChange is a cursor's state at the time of a batch.
+type cursorChange struct {
+	name   string
+	state  cursorState
+	moved  bool // extras are to be written
+	extras []uint64
+	buried []burialChange
+}
+
+type burialChange struct {
+	seq uint64
+	why *BuriedInfo // nil: it is not buried any more
+}
+
+// gather takes what has changed since the last batch.
+func (m *Memory) gather() *batch {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ch := m.changes
+	b := &batch{gen: ch.gen, header: header{head: m.head, first: m.head + 1, ltime: ch.maxLTime}}
+	if m.log.len() > 0 {
+		b.header.first = m.log.at(0).Seq
+	}
+	for i := range ch.unwritten.len() {
+		if e := ch.unwritten.at(i); e.refs > 0 {
+			b.entries = append(b.entries, e)
+		}
+	}
+	b.gone, ch.gone = ch.gone, nil
+	b.forgotten, ch.forgotten = ch.forgotten, nil
+	for name, c := range m.cursors {
+		if c.dirty {
+			b.cursors = append(b.cursors, c.gather(name))
+		}
+	}
+	return b
+}
+
+// gather takes the state of a dirty cursor.
+func (c *memoryCursor) gather(name string) cursorChange {
+	c.prune()
+	change := cursorChange{
+		name: name,
+		state: cursorState{
+			place:    c.place(),
+			since:    c.since,
+			filters:  c.filters,
+			lost:     c.lost,
+			gapSince: c.gapSince,
+			holes:    slices.Clone(c.holes[:min(len(c.holes), maxHoles)]),
+		},
+		moved: c.moved,
+	}
+	if c.moved {
+		change.extras = c.extras // replaced, never changed in place
+	}
+	for seq := range c.buriedDirty {
+		bc := burialChange{seq: seq}
+		for _, b := range c.buried {
+			if b.entry.Seq == seq {
+				bc.why = &b.why
+			}
+		}
+		change.buried = append(change.buried, bc)
+	}
+	c.dirty, c.moved, c.buriedDirty = false, false, nil
+	return change
+}
+
+// written is told that a batch is in the file.
+func (m *Memory) written(b *batch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ch := m.changes
+	for _, e := range b.entries {
+		e.written = true
+		if e.refs > 0 {
+			ch.live--
+			ch.liveBytes -= e.size()
+		} else {
+			ch.gone = append(ch.gone, e.Seq)
+			signal(ch.wake)
+		}
+	}
+	for ch.unwritten.len() > 0 && ch.unwritten.at(0).Seq <= b.header.head {
+		ch.unwritten.popFront()
+	}
+}
+
+// notWritten is told that a batch may not be in the file, nor in part: its
+// changes are for the next one.
+func (m *Memory) notWritten(b *batch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ch := m.changes
+	ch.gone = append(b.gone, ch.gone...)
+	ch.forgotten = append(b.forgotten, ch.forgotten...)
+	for _, change := range b.cursors {
+		c := m.cursors[change.name]
+		if c == nil {
+			continue // forgotten meanwhile
+		}
+		c.dirty = true
+		c.moved = c.moved || change.moved
+		for _, bc := range change.buried {
+			c.touchBuried(bc.seq)
+		}
+	}
+}

@@ -1,0 +1,287 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// journalFile is the journal within its directory.
+const journalFile = "journal.db"
+
+// DiskConfig is what a Disk is made of.
+type DiskConfig struct {
+	Dir     string // made with mode 0700 if it is not there
+	Limits  MemoryConfig
+	Logger  *slog.Logger          // nil: nothing is logged
+	Metrics prometheus.Registerer // nil: nothing is counted
+
+	// When more events, or bytes of them, than MaxUnwritten and
+	// MaxUnwrittenBytes wait for the disk, the journal is degraded. Defaults
+	// 10,000 and 16 MiB.
+	MaxUnwritten      int
+	MaxUnwrittenBytes int
+
+	// SlowCommit is after how long a commit that does not end makes the
+	// journal degraded. Default 10 s.
+	SlowCommit time.Duration
+
+	noSync bool              // for tests: the file is not forced to the disk
+	wrap   func(store) store // for tests
+}
+
+// Disk is a Journal that is held in memory and kept in a file, from which the
+// next process goes on. Its goroutine writes what has gathered, some
+// milliseconds after it came, and nothing else ever waits for the disk: see
+// the package's DESIGN.md for what a crash leaves.
+type Disk struct {
+	*memory // all but what follows is this
+
+	cfg   DiskConfig
+	log   *slog.Logger
+	lock  *os.File
+	store store
+
+	quit   chan struct{}
+	hurry  chan struct{} // holds a value when a Sync waits
+	done   chan error    // gets what the last commit came to
+	ending sync.Once
+	err    error // of Close
+
+	mu    sync.Mutex // taken after that of memory
+	state diskState
+}
+
+// memory keeps Disk's embedded field to the package.
+type memory = Memory
+
+var _ Journal = (*Disk)(nil)
+
+// CorruptError is a journal that cannot be read, or not in full. Nothing of it
+// was changed.
+type CorruptError struct {
+	Path     string
+	Problems []string // one line each, at least one
+}
+
+func (e *CorruptError) Error() string {
+	more := ""
+	if n := len(e.Problems) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more problems)", n)
+	}
+	return fmt.Sprintf("journal %s is damaged: %s%s. It was left as it is: see what is lost with \"agentctl check -data-dir=%s\", then restore it, or move it away to begin a new one",
+		e.Path, e.Problems[0], more, filepath.Dir(e.Path))
+}
+
+// OpenDisk opens the journal in a directory, or begins one, and starts to
+// write; Close ends that. An *InUseError says that another process has the
+// directory, a *CorruptError that the file is damaged.
+//
+// The whole file is read and checked: 100,000 events take some tenths of a
+// second.
+func OpenDisk(cfg DiskConfig) (*Disk, error) {
+	positiveOr(&cfg.MaxUnwritten, 10_000)
+	positiveOr(&cfg.MaxUnwrittenBytes, 16<<20)
+	positiveOr(&cfg.SlowCommit, 10*time.Second)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openDisk(cfg, lock)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	go d.run()
+	return d, nil
+}
+
+func openDisk(cfg DiskConfig, lock *os.File) (*Disk, error) {
+	path := filepath.Join(cfg.Dir, journalFile)
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		if err := createBolt(path, cfg.noSync); err != nil {
+			return nil, fmt.Errorf("new journal %s: %w", path, err)
+		}
+	}
+	c, _, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if c.version != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, c.version)
+	}
+	if len(c.problems) > 0 {
+		return nil, &CorruptError{path, c.problems}
+	}
+	if c.torn {
+		cfg.Logger.Warn("the journal's last commit was not finished or is damaged: going on from the one before", "path", path)
+	}
+	d := &Disk{
+		memory: NewMemory(cfg.Limits),
+		cfg:    cfg,
+		log:    cfg.Logger.With("journal", path),
+		lock:   lock,
+		quit:   make(chan struct{}),
+		hurry:  make(chan struct{}, 1),
+		done:   make(chan error, 1),
+	}
+	d.changes = &changes{
+		wake: make(chan struct{}, 1), behind: make(chan struct{}, 1),
+		maxLive: cfg.MaxUnwritten, maxLiveBytes: cfg.MaxUnwrittenBytes,
+	}
+	d.restore(c)
+	d.state = diskState{header: c.header, progress: make(chan struct{})}
+	if d.store, err = openStore(path, cfg.noSync); err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	if cfg.wrap != nil {
+		d.store = cfg.wrap(d.store)
+	}
+	if cfg.Metrics != nil {
+		if err := cfg.Metrics.Register(diskCollector{d}); err != nil {
+			return nil, errors.Join(fmt.Errorf("journal metrics: %w", err), d.store.close())
+		}
+	}
+	return d, nil
+}
+
+func readFile(path string) (*contents, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("journal: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, fmt.Errorf("journal: %w", err)
+	}
+	return readContents(f, info.Size()), info.Size(), nil
+}
+
+// CheckDir reads the journal in a directory that no agent works on, and
+// changes nothing. The error is an *InUseError, a *CorruptError (with a Report
+// of what can still be read), or that of reading the file at all.
+func CheckDir(dir string) (Report, error) {
+	path := filepath.Join(dir, journalFile)
+	if _, err := os.Stat(path); err != nil {
+		return Report{Path: path}, fmt.Errorf("no journal: %w", err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return Report{Path: path}, err
+	}
+	defer lock.Close()
+	c, size, err := readFile(path)
+	if err != nil {
+		return Report{Path: path}, err
+	}
+	r := c.report(path, size)
+	if c.version != nil {
+		return r, fmt.Errorf("journal %s: %w", path, c.version)
+	}
+	if len(c.problems) > 0 {
+		return r, &CorruptError{path, c.problems}
+	}
+	return r, nil
+}
+
+// Cursor opens the cursor of a target, whose name has at most 1,024 bytes.
+func (d *Disk) Cursor(target string, fs Filters) (Cursor, error) {
+	if len(target) > maxTarget {
+		return nil, fmt.Errorf("the name of a target has %d bytes, and the limit is %d: give it a shorter one", len(target), maxTarget)
+	}
+	return d.memory.Cursor(target, fs)
+}
+
+// closeTimeout is how long Close waits for a disk that hangs.
+const closeTimeout = 10 * time.Second
+
+// Close writes what is left and gives the directory free. Readers that wait
+// get ErrClosed. When the disk does not take the rest the error says how many
+// events are not in the file. A disk that hangs is waited for 10 s.
+func (d *Disk) Close() error {
+	d.ending.Do(func() {
+		d.end()
+		close(d.quit)
+		select {
+		case d.err = <-d.done:
+			_ = d.memory.Close() // it cannot fail
+		case <-time.After(closeTimeout): // a commit may still come, of what memory holds
+			d.err = fmt.Errorf("journal %s: the disk does not answer: %d events are not written", d.cfg.Dir, d.Status().Unwritten)
+		}
+		if d.cfg.Metrics != nil {
+			d.cfg.Metrics.Unregister(diskCollector{d})
+		}
+	})
+	return d.err
+}
+
+// Sync waits until all that the journal was told before is in the file: events,
+// acknowledgements, burials, places. While the disk fails it waits on.
+func (d *Disk) Sync(ctx context.Context) error {
+	d.memory.mu.Lock()
+	gen, closed := d.changes.gen, d.closed
+	d.memory.mu.Unlock()
+	for {
+		d.mu.Lock()
+		written, progress, cause := d.state.gen, d.state.progress, d.state.err
+		d.mu.Unlock()
+		if written >= gen {
+			return nil
+		}
+		if closed {
+			return ErrClosed
+		}
+		signal(d.hurry)
+		select {
+		case <-progress:
+		case <-d.quit:
+			closed = true
+			if err := d.Close(); err != nil { // waits for the last commit
+				return err
+			}
+		case <-ctx.Done():
+			if cause != nil {
+				return fmt.Errorf("%w; the journal: %w", ctx.Err(), cause)
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// Durable tells what is surely in the file: seq is the newest event of those
+// written, and ltime the Lamport time up to which it holds every user event
+// that was appended (or has held, until the retention let go of it). An event
+// appended and not yet written lowers ltime to just below its own.
+//
+// Of events that were not appended yet it says nothing, and events may come
+// with Lamport times below those of earlier ones. Whoever sets serf's clock
+// back after a crash goes from ltime back by as far as the cluster's events
+// may come out of order (serf keeps 512 Lamport times): what is held already
+// and comes again is left out by Append.
+func (d *Disk) Durable() (seq, ltime uint64) {
+	d.memory.mu.Lock()
+	defer d.memory.mu.Unlock()
+	d.mu.Lock()
+	seq, ltime = d.state.header.head, d.state.header.ltime
+	d.mu.Unlock()
+	ch := d.changes
+	for i := range ch.unwritten.len() {
+		if e := ch.unwritten.at(i); e.refs > 0 && e.Event.Type == User && e.Event.LTime <= ltime {
+			ltime = max(e.Event.LTime, 1) - 1
+		}
+	}
+	return seq, ltime
+}

@@ -1,0 +1,207 @@
+package handler
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// commitPause is from the beginning of a commit to that of the next, so
+	// that a busy journal does some hundred commits a second and not as many
+	// as the disk can take.
+	commitPause = 10 * time.Millisecond
+	// After a failed commit the writer waits from retryMin, doubling, to
+	// retryMax.
+	retryMin = 100 * time.Millisecond
+	retryMax = 5 * time.Second
+)
+
+// diskState is how the file stands.
+type diskState struct {
+	gen      uint64 // of the changes that are in it
+	header   header
+	progress chan struct{} // closed when gen grows
+
+	since    time.Time // when it became degraded; zero when it is not
+	err      error     // why
+	commits  uint64
+	failures uint64 // commits that failed
+	degrades uint64 // how often it became degraded
+}
+
+// DiskStatus is how a Disk stands.
+type DiskStatus struct {
+	// Degraded says that the disk fails or does not keep up, and why: events
+	// are taken and delivered all the same, and lost if the process ends.
+	Degraded bool      `json:"degraded"`
+	Since    time.Time `json:"since,omitzero"`
+	Error    string    `json:"error,omitempty"`
+
+	// Unwritten events, of UnwrittenBytes, are not in the file yet.
+	Unwritten      int `json:"unwritten"`
+	UnwrittenBytes int `json:"unwritten_bytes"`
+
+	Head       uint64 `json:"head"`       // the newest event
+	Durable    uint64 `json:"durable"`    // the newest in the file
+	Retained   int    `json:"retained"`   // events of the history
+	Duplicates uint64 `json:"duplicates"` // events left out, as they were held already
+	Commits    uint64 `json:"commits"`
+	Failures   uint64 `json:"failures"` // commits that failed
+	Degrades   uint64 `json:"degrades"` // how often the disk began to fail or lag
+}
+
+// Status tells how the journal stands.
+func (d *Disk) Status() DiskStatus {
+	d.memory.mu.Lock()
+	defer d.memory.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := DiskStatus{
+		Degraded:       !d.state.since.IsZero(),
+		Since:          d.state.since,
+		Unwritten:      d.changes.live,
+		UnwrittenBytes: d.changes.liveBytes,
+		Head:           d.head,
+		Durable:        d.state.header.head,
+		Retained:       d.memory.log.len(),
+		Duplicates:     d.duplicates,
+		Commits:        d.state.commits,
+		Failures:       d.state.failures,
+		Degrades:       d.state.degrades,
+	}
+	if d.state.err != nil {
+		s.Error = d.state.err.Error()
+	}
+	return s
+}
+
+// run writes until Close, and then once more.
+func (d *Disk) run() {
+	watched := make(chan struct{})
+	stop := make(chan struct{})
+	go func() {
+		defer close(watched)
+		d.watch(stop)
+	}()
+	retry := retryMin
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for going := true; going; {
+		select {
+		case <-d.changes.wake:
+		case <-d.quit:
+			going = false
+			continue
+		}
+		begun := time.Now()
+		failed := d.commit() != nil
+		wait := commitPause - time.Since(begun)
+		if failed {
+			wait, retry = retry, min(2*retry, retryMax)
+			signal(d.changes.wake)
+		} else {
+			retry = retryMin
+		}
+		pause.Reset(wait)
+		hurry := d.hurry
+		if failed {
+			hurry = nil
+		}
+		select {
+		case <-pause.C:
+		case <-hurry:
+		case <-d.quit:
+			going = false
+		}
+	}
+	err := d.commit()
+	if err != nil {
+		err = fmt.Errorf("journal %s: %d events are not written: %w", d.cfg.Dir, d.Status().Unwritten, err)
+	}
+	close(stop)
+	<-watched
+	if cerr := d.store.close(); err == nil && cerr != nil {
+		err = fmt.Errorf("journal %s: %w", d.cfg.Dir, cerr)
+	}
+	d.lock.Close() // nothing was written to it that matters
+	d.done <- err
+}
+
+// commit writes what has changed.
+func (d *Disk) commit() error {
+	b := d.gather()
+	slow := time.AfterFunc(d.cfg.SlowCommit, func() {
+		d.degrade(fmt.Errorf("the disk has not answered for %v", d.cfg.SlowCommit))
+	})
+	err := error(nil)
+	if !b.empty() {
+		err = d.store.commit(b)
+	}
+	slow.Stop()
+	if err != nil {
+		d.notWritten(b)
+		d.mu.Lock()
+		d.state.failures++
+		d.mu.Unlock()
+		d.degrade(err)
+		return err
+	}
+	d.written(b)
+	d.mu.Lock()
+	d.state.commits++
+	d.state.gen, d.state.header = b.gen, b.header
+	close(d.state.progress)
+	d.state.progress = make(chan struct{})
+	d.mu.Unlock()
+	d.recovered(len(b.entries))
+	return nil
+}
+
+// watch makes the journal degraded when too much waits for the disk.
+func (d *Disk) watch(stop <-chan struct{}) {
+	for {
+		select {
+		case <-d.changes.behind:
+		case <-stop:
+			return
+		}
+		d.memory.mu.Lock()
+		live, bytes, over := d.changes.live, d.changes.liveBytes, d.changes.over()
+		d.memory.mu.Unlock()
+		if over {
+			d.degrade(fmt.Errorf("%d events (%d bytes) wait for the disk", live, bytes))
+		}
+	}
+}
+
+// degrade notes and logs, once, that the disk fails or lags.
+func (d *Disk) degrade(err error) {
+	d.mu.Lock()
+	first := d.state.since.IsZero()
+	if first {
+		d.state.since = time.Now()
+		d.state.degrades++
+	}
+	d.state.err = err
+	d.mu.Unlock()
+	if first {
+		d.log.Error("the journal cannot be written: events are delivered from memory, and those that wait are lost if the agent ends; make room or mend the disk",
+			"err", err)
+	}
+}
+
+// recovered ends that, unless there is still too much.
+func (d *Disk) recovered(written int) {
+	d.memory.mu.Lock()
+	over := d.changes.over()
+	d.memory.mu.Unlock()
+	d.mu.Lock()
+	since := d.state.since
+	if over || since.IsZero() {
+		d.mu.Unlock()
+		return
+	}
+	d.state.since, d.state.err = time.Time{}, nil
+	d.mu.Unlock()
+	d.log.Info("the journal is written again", "degraded_for", round(time.Since(since)), "events", written)
+}

@@ -1,0 +1,50 @@
+package handler
+
+import (
+	"testing"
+	"testing/synctest"
+)
+
+// eachJournal runs a test once with each kind of journal, in a bubble.
+func eachJournal(t *testing.T, test func(t *testing.T, newJournal func(MemoryConfig) Journal)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			test(t, func(cfg MemoryConfig) Journal { return NewMemory(cfg) })
+		})
+	})
+	t.Run("disk", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			test(t, func(cfg MemoryConfig) Journal {
+				return openDir(t, DiskConfig{Dir: t.TempDir(), Limits: cfg, noSync: true})
+			})
+		})
+	})
+}
+
+// openDir opens a journal that is closed at the end of the test.
+func openDir(t testing.TB, cfg DiskConfig) *Disk {
+	t.Helper()
+	d, err := OpenDisk(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeDisk(t, d) })
+	return d
+}
+
+func closeDisk(t testing.TB, d *Disk) {
+	t.Helper()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func ack(t testing.TB, c Cursor, seqs ...uint64) {
+	t.Helper()
+	for _, seq := range seqs {
+		if err := c.Ack(seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,245 @@
+package handler
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// The buckets of a journal's file. The header is under headerKey in the first;
+// events are under their sequence numbers; a target's keys are its name's
+// length and name, a kind, and for a burial its sequence number.
+var (
+	journalBucket = []byte("journal")
+	eventsBucket  = []byte("events")
+	targetsBucket = []byte("targets")
+	headerKey     = []byte("header")
+)
+
+const (
+	kindCursor = 'c'
+	kindExtras = 'x'
+	kindBurial = 'b'
+)
+
+// maxTarget is the longest name of a target, in bytes.
+const maxTarget = 1024
+
+// commitEvents is how many events one transaction takes. After an outage of
+// the disk there may be a hundred thousand.
+const commitEvents = 5000
+
+// store is where batches go: a bbolt file, or in tests a broken one.
+type store interface {
+	// commit writes a batch. What the file holds after an error is the state
+	// before the batch, or one with some of its events.
+	commit(*batch) error
+	close() error
+}
+
+type boltStore struct {
+	db   *bbolt.DB
+	dead error // a panic: bbolt may hold its locks for ever
+}
+
+func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
+
+func targetPrefix(name string) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(name))), name...)
+}
+
+func targetKey(name string, kind byte) []byte { return append(targetPrefix(name), kind) }
+
+func burialKey(name string, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(targetKey(name, kindBurial), seq)
+}
+
+// splitTargetKey undoes targetKey and burialKey.
+func splitTargetKey(key []byte) (name string, kind byte, seq uint64, ok bool) {
+	if len(key) < 3 {
+		return "", 0, 0, false
+	}
+	n := int(binary.BigEndian.Uint16(key))
+	rest := key[2:]
+	if len(rest) < n+1 {
+		return "", 0, 0, false
+	}
+	name, kind, rest = string(rest[:n]), rest[n], rest[n+1:]
+	switch {
+	case kind == kindBurial && len(rest) == 8:
+		return name, kind, binary.BigEndian.Uint64(rest), true
+	case (kind == kindCursor || kind == kindExtras) && len(rest) == 0:
+		return name, kind, 0, true
+	}
+	return "", 0, 0, false
+}
+
+func boltOptions(noSync bool) *bbolt.Options {
+	o := *bbolt.DefaultOptions
+	o.Timeout = time.Second // the folder is locked already: somebody else's program has it
+	o.NoFreelistSync = true // it is made anew from the tree; one thing less to go wrong
+	o.FreelistType = bbolt.FreelistMapType
+	o.NoSync = noSync
+	return &o
+}
+
+// createBolt makes an empty journal under another name first, so that a file
+// without a header is never one that was just begun.
+func createBolt(path string, noSync bool) (err error) {
+	draft := path + ".new"
+	if err := os.Remove(draft); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	db, err := bbolt.Open(draft, 0o600, boltOptions(noSync))
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{journalBucket, eventsBucket, targetsBucket} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(journalBucket).Put(headerKey, encodeHeader(headerKey, header{first: 1}))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(draft, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// openStore opens a file that has been checked.
+func openStore(path string, noSync bool) (s *boltStore, err error) {
+	defer guard(&err)()
+	db, err := bbolt.Open(path, 0o600, boltOptions(noSync))
+	if err != nil {
+		return nil, err
+	}
+	return &boltStore{db: db}, nil
+}
+
+// panicError is a panic of bbolt's that was caught.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("the file cannot be used any more, until the agent is started anew: %v", e.value)
+}
+
+// guard turns a panic of bbolt's, or a fault in its mapped file (the disk
+// cannot be read), into an error.
+func guard(err *error) func() {
+	old := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(old)
+		if p := recover(); p != nil {
+			*err = &panicError{p}
+		}
+	}
+}
+
+func (s *boltStore) commit(b *batch) (err error) {
+	if s.dead != nil {
+		return s.dead
+	}
+	defer func() {
+		if p, ok := errors.AsType[*panicError](err); ok {
+			s.dead = p
+		}
+	}()
+	defer guard(&err)()
+	// Cursors may stand behind the last event, so they come with the last
+	// part; before it the header says no more than the events that are there.
+	for rest := b.entries; len(rest) > commitEvents; rest = b.entries {
+		part := &batch{header: b.header, entries: rest[:commitEvents]}
+		part.header.head = rest[commitEvents-1].Seq
+		part.header.first = min(part.header.first, part.header.head+1)
+		if err := s.db.Update(func(tx *bbolt.Tx) error { return put(tx, part) }); err != nil {
+			return err
+		}
+		rest = rest[commitEvents:]
+		b = &batch{header: b.header, entries: rest, gone: b.gone, forgotten: b.forgotten, cursors: b.cursors}
+	}
+	return s.db.Update(func(tx *bbolt.Tx) error { return put(tx, b) })
+}
+
+func put(tx *bbolt.Tx, b *batch) error {
+	journal, events, targets := tx.Bucket(journalBucket), tx.Bucket(eventsBucket), tx.Bucket(targetsBucket)
+	events.FillPercent = 1 // they come in order
+	old, err := decodeHeader(headerKey, journal.Get(headerKey))
+	if err != nil {
+		return fmt.Errorf("header: %w", err)
+	}
+	h := b.header
+	h.count = old.count
+	for _, seq := range b.gone {
+		key := seqKey(seq)
+		if events.Get(key) == nil {
+			continue // went with a commit that was taken for failed
+		}
+		if err := events.Delete(key); err != nil {
+			return err
+		}
+		h.count--
+	}
+	for _, e := range b.entries {
+		key := seqKey(e.Seq)
+		// Beyond the old head there is nothing to look for.
+		if e.Seq > old.head || events.Get(key) == nil {
+			h.count++
+		}
+		if err := events.Put(key, encodeEvent(key, &e.Event)); err != nil {
+			return err
+		}
+	}
+	for _, name := range b.forgotten {
+		prefix := targetPrefix(name)
+		c := targets.Cursor()
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
+			if err := c.Delete(); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range b.cursors {
+		if err := b.cursors[i].put(targets); err != nil {
+			return err
+		}
+	}
+	return journal.Put(headerKey, encodeHeader(headerKey, h))
+}
+
+func (c *cursorChange) put(targets *bbolt.Bucket) error {
+	key := targetKey(c.name, kindCursor)
+	errs := []error{targets.Put(key, encodeCursor(key, &c.state))}
+	if key := targetKey(c.name, kindExtras); c.moved && len(c.extras) > 0 {
+		errs = append(errs, targets.Put(key, encodeSeqs(key, c.extras)))
+	} else if c.moved {
+		errs = append(errs, targets.Delete(key))
+	}
+	for _, bc := range c.buried {
+		if key := burialKey(c.name, bc.seq); bc.why != nil {
+			errs = append(errs, targets.Put(key, encodeBurial(key, bc.why)))
+		} else {
+			errs = append(errs, targets.Delete(key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *boltStore) close() (err error) {
+	if s.dead != nil {
+		return nil // the error was told with the commits; the lock ends with the process
+	}
+	defer guard(&err)()
+	return s.db.Close()
+}
