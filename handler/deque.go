@@ -22,26 +22,13 @@ func (d *deque[T]) pushBack(v T) {
 	d.n++
 }
 
-func (d *deque[T]) pushFront(v T) {
-	d.grow()
-	d.head = (d.head - 1) & (len(d.ring) - 1)
-	d.ring[d.head] = v
-	d.n++
-}
-
-func (d *deque[T]) popFront() T { return d.pop(0) }
-func (d *deque[T]) popBack() T  { return d.pop(d.n - 1) }
-
-// pop takes the first or last element off and clears its place, so that what
-// it points to can be freed.
-func (d *deque[T]) pop(i int) T {
+// popFront takes the first element off and clears its place, so that what it
+// points to can be freed.
+func (d *deque[T]) popFront() T {
 	var zero T
-	at := (d.head + i) & (len(d.ring) - 1)
-	v := d.ring[at]
-	d.ring[at] = zero
-	if i == 0 {
-		d.head = (d.head + 1) & (len(d.ring) - 1)
-	}
+	v := d.ring[d.head]
+	d.ring[d.head] = zero
+	d.head = (d.head + 1) & (len(d.ring) - 1)
 	d.n--
 	if d.n == 0 {
 		d.head = 0
