@@ -185,7 +185,7 @@ func TestCancelledCallLeavesConnectionUsable(t *testing.T) {
 		}
 		_, err = c.Members(ctx)
 		wantKind(t, err, "not sent", context.Canceled)
-		synctest.Wait()
+		synctest.Wait() // a call is forgotten a moment after its answer is handed over
 		if n := waiting(c); n != 0 {
 			t.Errorf("%d calls are still kept", n)
 		}
@@ -226,7 +226,7 @@ func TestCancelTakesQueuedRequestBack(t *testing.T) {
 		if err := c.Event(t.Context(), "third", nil, false); err != nil {
 			t.Error(err)
 		}
-		synctest.Wait()
+		synctest.Wait() // a call is forgotten a moment after its answer is handed over
 		if n := waiting(c); n != 0 {
 			t.Errorf("%d calls are still kept", n)
 		}
