@@ -16,6 +16,7 @@ type call[Resp any] struct {
 	cmd  wire.Command
 	seq  uint64
 	resp Resp       // the caller's once done has delivered
+	warn string     // likewise
 	done chan error // gets one value, and never makes its sender wait
 }
 
@@ -120,6 +121,7 @@ func (k *call[Resp]) receive(h wire.ResponseHeader, r *wire.Reader) (bool, error
 			return false, err // fail will come
 		}
 	}
+	k.warn = h.Warning
 	k.done <- remote(h)
 	return true, nil
 }

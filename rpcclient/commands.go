@@ -12,7 +12,22 @@ import (
 // receives several events of this name at about the same time passes on just
 // the last.
 func (c *Client) Event(ctx context.Context, name string, payload []byte, coalesce bool) error {
-	return simple(ctx, c, wire.Event, wire.EventRequest{Name: name, Payload: payload, Coalesce: coalesce})
+	_, err := c.EventWarn(ctx, name, payload, coalesce)
+	return err
+}
+
+// EventWarn is Event, and returns what an agentctl agent warns of although it
+// has taken the event: the members that are known not to get it, being too
+// large for serf. That may take two seconds. Stock agents warn of nothing.
+func (c *Client) EventWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error) {
+	k := newCall[nothing](c, wire.Event)
+	if err := c.send(ctx, k, wire.EventRequest{Name: name, Payload: payload, Coalesce: coalesce}); err != nil {
+		return "", err
+	}
+	if _, err := k.wait(ctx); err != nil {
+		return "", err
+	}
+	return k.warn, nil
 }
 
 // ForceLeave turns a failed member into one that has left; with prune it is

@@ -115,6 +115,9 @@ func (r *Reader) Read(v any) error {
 	return nil
 }
 
+// Buffered tells how many bytes of what follows are there already.
+func (r *Reader) Buffered() int { return r.br.Buffered() }
+
 // Value returns the bytes of the value that Read took last. They are valid
 // until the next Read.
 func (r *Reader) Value() []byte { return r.buf }
@@ -229,6 +232,12 @@ func (r *Reader) take(n int) ([]byte, error) {
 	}
 	const step = 16 << 10
 	start := len(r.buf)
+	if n <= r.br.Buffered() { // as nearly always: a value of few bytes after the other
+		b, _ := r.br.Peek(n)
+		r.buf = append(r.buf, b...)
+		r.br.Discard(n)
+		return r.buf[start:], nil
+	}
 	for n > 0 {
 		at, m := len(r.buf), min(n, step)
 		r.buf = append(r.buf, make([]byte, m)...)

@@ -13,10 +13,13 @@ type RequestHeader struct {
 }
 
 // ResponseHeader goes before each answer and each record of a stream.
-// Error is empty on success.
+// Error is empty on success. Warning is agentctl's own, and not on the wire
+// where it is empty: what the client should know of a request that was done.
+// Serf's clients pass over it.
 type ResponseHeader struct {
-	Seq   uint64
-	Error string
+	Seq     uint64
+	Error   string
+	Warning string `codec:",omitempty"`
 }
 
 // BodyFollows reports whether h, as the first answer to a request of command

@@ -105,7 +105,7 @@ func TestFieldsOfStreamRecord(t *testing.T) {
 func TestUnknownFieldsAreSkipped(t *testing.T) {
 	in := encode(t, map[string]any{"Seq": 5, "Error": "e", "Hint": map[string]any{"x": []int{1, 2}}})
 	var h ResponseHeader
-	if err := NewReader(bytes.NewReader(in), DefaultLimits).Read(&h); err != nil || h != (ResponseHeader{5, "e"}) {
+	if err := NewReader(bytes.NewReader(in), DefaultLimits).Read(&h); err != nil || h != (ResponseHeader{Seq: 5, Error: "e"}) {
 		t.Error(h, err)
 	}
 }
