@@ -6,10 +6,12 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 )
 
 const (
@@ -239,9 +241,25 @@ func (h *Hub) print(out slog.Handler, e *entry, rec slog.Record) error {
 	return out.Handle(context.Background(), rec)
 }
 
-// oneLine escapes line ends inside a line: it may hold an event's name, and
-// whoever sends events must not be able to write log lines of his own.
-var oneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace
+// oneLine escapes the control characters inside a line, but for tabs: it may
+// hold an event's name, and whoever sends events must not be able to write log
+// lines of his own, or to command the terminal of who reads them.
+func oneLine(s string) string {
+	strange := func(r rune) bool { return unicode.IsControl(r) && r != '\t' }
+	if strings.IndexFunc(s, strange) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if strange(r) {
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
 
 // toSyslog passes a line to syslog, where there is one.
 func (h *Hub) toSyslog(level slog.Level, text string) {

@@ -130,15 +130,15 @@ func TestALineStaysOneLine(t *testing.T) {
 	h := New(Config{Out: &out, Syslog: &lineEnds{&syslog}})
 	var got []string
 	h.Subscribe(func(line string) { got = append(got, line) })
-	h.StdLogger().Print("[INFO] serf: event: x\n2026/01/01 00:00:00 [ERR] agent: forged\r\n")
-	h.Logger().Info("a\nb", "name", "c\nd")
+	h.StdLogger().Print("[INFO] serf: event: x\n2026/01/01 00:00:00 [ERR] agent: forged\r\x1b[31m\u009b0m\n")
+	h.Logger().Info("a\nb\x1b[0m", "name", "c\nd\a")
 	h.Close()
 	for _, lines := range [][]string{got, out.lines(), syslog.lines()} {
 		if len(lines) != 2 {
 			t.Errorf("2 entries became %d lines: %q", len(lines), lines)
 		}
-		if all := strings.Join(lines, ""); strings.ContainsAny(all, "\n\r") || !strings.Contains(all, "forged") {
-			t.Errorf("want escaped line ends and all of the text, got %q", all)
+		if all := strings.Join(lines, ""); strings.ContainsAny(all, "\n\r\x1b\a\u009b") || !strings.Contains(all, "forged") {
+			t.Errorf("want escaped control characters and all of the text, got %q", all)
 		}
 	}
 }
