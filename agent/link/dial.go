@@ -1,0 +1,174 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+)
+
+// connect returns the link to the peer, and opens it where there is none. One
+// caller at a time opens it, the others wait for that or for ctx.
+func (p *peer) connect(ctx context.Context) (*link, error) {
+	select {
+	case p.dialing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-p.dialing }()
+
+	p.mu.Lock()
+	lk, addr, until := p.link, p.addr, p.notPeerUntil
+	p.mu.Unlock()
+	if lk.alive() {
+		return lk, nil
+	}
+	if time.Now().Before(until) {
+		return nil, &NotPeerError{p.name, addr}
+	}
+	if err := p.links.makeRoom(p); err != nil {
+		return nil, err
+	}
+	lk, err := p.dial(ctx, addr)
+	p.links.metrics.dials.WithLabelValues(dialResult(err)).Inc()
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	stale := p.addr != addr || p.ctx.Err() != nil
+	if !stale {
+		p.link = lk
+	}
+	p.mu.Unlock()
+	if stale {
+		lk.close()
+		return nil, errors.New("link: the peer moved or was forgotten while a link to it was opened")
+	}
+	p.links.cfg.Logger.Debug("link: opened", "peer", p.name, "addr", addr, "version", lk.peer.Version)
+	return lk, nil
+}
+
+// dial opens a link with one of the keys. A peer in the middle of a rotation
+// may not have the primary one yet, or no longer.
+func (p *peer) dial(ctx context.Context, addr string) (*link, error) {
+	keys := p.links.keyring()
+	for i, key := range keys {
+		lk, err := p.dialWith(ctx, addr, key)
+		if r, ok := errors.AsType[*refusal](err); ok {
+			if r.verdict == verdictWrongKey && i < len(keys)-1 {
+				continue
+			}
+			return nil, &RefusedError{p.name, addr, r.Error()}
+		}
+		if errors.Is(err, errNotPeer) {
+			return nil, &NotPeerError{p.name, addr}
+		}
+		return lk, err
+	}
+	return nil, errNoKeys // otherwise the last one's result was returned
+}
+
+func (p *peer) dialWith(ctx context.Context, addr string, key psk) (*link, error) {
+	l := p.links
+	// By the wrapped transport, as memberlist itself reaches its members. It
+	// knows no contexts, and so holds up the end of Run until its timeout.
+	conn, err := l.cfg.Transport.DialAddressTimeout(memberlist.Address{Addr: addr, Name: p.name}, l.cfg.HandshakeTimeout)
+	if err != nil {
+		return nil, err
+	}
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	g, err := l.party.open(conn, key)
+	if err == nil && g.remote.name != p.name {
+		err = &WrongNodeError{p.name, addr, g.remote.name}
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	lk := newLink(g, true, l.cfg.streamTimeout)
+	// Nothing here takes streams that the accepting side opens: refuse them
+	// before they take memory.
+	if err := lk.session.GoAway(); err != nil {
+		lk.close()
+		return nil, err
+	}
+	return lk, nil
+}
+
+// keyring returns the keys of the moment, primary first.
+func (l *Links) keyring() []psk {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keys
+}
+
+// makeRoom closes links that were not used for longest, if with a link to p
+// there would be too many. Links with something under way are not closed. Who
+// is opening a link counts as having it, so that of several who come here at
+// once the last sees all others.
+func (l *Links) makeRoom(p *peer) error {
+	l.mu.Lock()
+	n := 1 // p
+	var idle []*link
+	for _, other := range l.peers {
+		lk, busy := other.state()
+		if other == p || !busy && lk == nil {
+			continue
+		}
+		n++
+		if !busy {
+			idle = append(idle, lk)
+		}
+	}
+	l.mu.Unlock()
+	extra := n - l.cfg.MaxLinks
+	if extra > len(idle) {
+		return errTooManyLinks
+	}
+	slices.SortFunc(idle, leastUsed)
+	for _, lk := range idle[:max(extra, 0)] {
+		lk.close()
+	}
+	return nil
+}
+
+// state returns the link, if it is alive, and whether the peer is busy: a link
+// is being opened, or has something under way.
+func (p *peer) state() (lk *link, busy bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link.alive() {
+		lk = p.link
+	}
+	return lk, len(p.dialing) > 0 || lk != nil && (len(p.queue) > 0 || p.users > 0)
+}
+
+// leastUsed orders links by when they were last used.
+func leastUsed(a, b *link) int { return cmp.Compare(a.used.Load(), b.used.Load()) }
+
+func dialResult(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	if _, ok := errors.AsType[*NotPeerError](err); ok {
+		return "not_a_peer"
+	}
+	if _, ok := errors.AsType[*RefusedError](err); ok {
+		return "refused"
+	}
+	return "failed"
+}
+
+// logFailure says once a second at most that a link could not be opened, or
+// broke.
+func (p *peer) logFailure(err error) {
+	level := slog.LevelWarn
+	if _, ok := errors.AsType[*NotPeerError](err); ok {
+		level = slog.LevelInfo
+	}
+	p.links.quiet.Log(level, "link: cannot send to a peer", time.Second, "peer", p.name, "error", err)
+}

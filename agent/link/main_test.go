@@ -1,0 +1,83 @@
+package link
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test without a bubble waits for what has to come.
+const patience = 30 * time.Second
+
+// bubble runs a test on its own clock. Yamux keeps timers in a pool, and one
+// that comes from another bubble, or from none, panics when it is used.
+func bubble(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	emptyPools()
+	defer emptyPools()
+	synctest.Test(t, test)
+}
+
+// emptyPools takes two collections: what the first finds in a pool, it keeps.
+func emptyPools() {
+	runtime.GC()
+	runtime.GC()
+}
+
+// waitFor polls until cond holds.
+func waitFor(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	limit := time.After(patience)
+	for !cond() {
+		select {
+		case <-poll.C:
+		case <-limit:
+			t.Fatalf("gave up waiting: %s", what)
+		}
+	}
+}
+
+// wantMessages fails unless exactly these came, in this order.
+func wantMessages(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("received %d messages, %.200q; want %d, %.200q", len(got), got, len(want), want)
+	}
+}
+
+// numbered returns n messages that differ.
+func numbered(n int) []string {
+	msgs := make([]string, n)
+	for i := range msgs {
+		msgs[i] = fmt.Sprint("message ", i)
+	}
+	return msgs
+}
+
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

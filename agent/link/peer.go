@@ -1,0 +1,214 @@
+package link
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// batchBytes is how much is written to a link at once, at most, but for one
+// message that is longer.
+const batchBytes = 60 << 10
+
+// missing is the record of a message that the peer does not take: a number
+// with nothing to deliver.
+var missing = []byte{0}
+
+// peer is what is known of another agent to which something was sent: a queue
+// of records that it has not acknowledged, and the link to it, if any. Its
+// goroutine is run; it lives until it has been idle for long, is forgotten, or
+// Run ends.
+type peer struct {
+	links   *Links
+	name    string
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	wake    chan struct{} // something may be sent
+	dialing chan struct{} // held by who opens a link
+	asking  chan struct{} // a slot for each request
+
+	mu      sync.Mutex // taken after that of Links
+	addr    string
+	link    *link // nil or dead where there is none
+	queue   [][]byte
+	bytes   int    // of queue
+	first   uint64 // sequence number of queue[0]
+	sent    int    // how many of queue were written to the current stream
+	dropped uint64 // since Behind was last told
+	users   int    // requests that use this entry
+	// notPeerUntil is when a node that is no peer is asked again; what is sent
+	// to it before is dropped.
+	notPeerUntil time.Time
+}
+
+// newPeer needs the lock of l.
+func newPeer(l *Links, to Peer, first uint64) *peer {
+	p := &peer{
+		links:   l,
+		name:    to.Name,
+		wake:    make(chan struct{}, 1),
+		dialing: make(chan struct{}, 1),
+		asking:  make(chan struct{}, linkRequests),
+		addr:    to.Addr,
+		first:   first,
+	}
+	p.ctx, p.cancel = context.WithCancelCause(l.ctx)
+	return p
+}
+
+func (p *peer) asPeer() Peer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Peer{Name: p.name, Addr: p.addr}
+}
+
+func (p *peer) current() *link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link
+}
+
+// moveTo notes a new address, and returns the link to the old one.
+func (p *peer) moveTo(addr string) (stale *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.addr == addr {
+		return nil
+	}
+	p.addr = addr
+	p.notPeerUntil = time.Time{}
+	return p.link
+}
+
+// push queues a record, or drops it.
+func (p *peer) push(record []byte) {
+	l := p.links
+	p.mu.Lock()
+	reason := ""
+	switch {
+	case time.Now().Before(p.notPeerUntil):
+		reason = dropNotPeer
+	case len(p.queue) >= l.cfg.QueueMessages || p.bytes+len(record) > l.cfg.QueueBytes:
+		reason = dropFull
+	}
+	if reason != "" {
+		p.mu.Unlock()
+		p.drop(1, reason)
+		return
+	}
+	p.queue = append(p.queue, record)
+	p.bytes += len(record)
+	p.mu.Unlock()
+	l.metrics.queued.Inc()
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// drop counts messages that were dropped, and has Behind told.
+func (p *peer) drop(n int, reason string) {
+	p.links.metrics.dropped.WithLabelValues(reason).Add(float64(n))
+	p.mu.Lock()
+	p.dropped += uint64(n)
+	p.mu.Unlock()
+	p.links.report()
+}
+
+// takeDropped counts what was dropped since the last call, and tells whether
+// the node is taken for no peer.
+func (p *peer) takeDropped() (n uint64, notPeer bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n = p.dropped
+	p.dropped = 0
+	return n, time.Now().Before(p.notPeerUntil)
+}
+
+// clear empties the queue, and returns how many there were. Their numbers are
+// not used again.
+func (p *peer) clear() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.queue)
+	p.popLocked(n)
+	return n
+}
+
+func (p *peer) popLocked(n int) {
+	for i, record := range p.queue[:n] {
+		p.bytes -= len(record)
+		p.queue[i] = nil // to be freed before the rest is
+	}
+	p.queue = p.queue[n:]
+	if len(p.queue) == 0 {
+		p.queue = nil // one burst does not hold memory for ever
+	}
+	p.first += uint64(n)
+	p.sent = max(0, p.sent-n)
+}
+
+// end is the first sequence number that was not used.
+func (p *peer) end() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.first + uint64(len(p.queue))
+}
+
+// acknowledged is the first sequence number that the peer has not acknowledged.
+func (p *peer) acknowledged() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.first
+}
+
+func (p *peer) pending() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue) > 0
+}
+
+// restart begins again with what was not acknowledged, on a new stream.
+func (p *peer) restart() (first uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sent = 0
+	return p.first
+}
+
+// next appends records that are to be sent to buf, and reports how many of
+// them the peer does not take, being longer than limit.
+func (p *peer) next(buf []byte, limit int) (_ []byte, tooLong int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for ; p.sent < len(p.queue); p.sent++ {
+		record := p.queue[p.sent]
+		if d := (&decoder{b: record}); d.uvarint() > uint64(limit) {
+			tooLong++
+			p.bytes += len(missing) - len(record)
+			record = missing
+			p.queue[p.sent] = record
+		}
+		if len(buf) > 0 && len(buf)+len(record) > batchBytes {
+			break
+		}
+		buf = append(buf, record...)
+	}
+	return buf, tooLong
+}
+
+// acknowledge takes what the peer has, up to and with last, off the queue. It
+// reports whether all of it had been sent.
+func (p *peer) acknowledge(last uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last >= p.first+uint64(p.sent) {
+		return false
+	}
+	if last >= p.first {
+		n := int(last - p.first + 1)
+		p.popLocked(n)
+		p.links.metrics.acknowledged.Add(float64(n))
+	}
+	return true
+}

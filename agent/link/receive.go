@@ -1,0 +1,114 @@
+package link
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+)
+
+// receiveBuffer bounds what is read of a stream ahead, and so the messages that
+// are delivered at once, but for one that is longer.
+const receiveBuffer = 32 << 10
+
+// maxNumber is the highest number that a stream of events may begin with. No
+// process gets near it, and what follows cannot overflow.
+const maxNumber = 1 << 62
+
+// maxBatch is how many messages are delivered at once, at most.
+const maxBatch = 1024
+
+// receive delivers the messages of a stream of events, and acknowledges them,
+// until the stream ends.
+func (l *Links) receive(ctx context.Context, lk *link, st *stream) error {
+	src := l.sources.open(lk.peer.Process)
+	defer l.sources.close(src)
+	return l.receiveFrom(ctx, src, st.r, st, func() { st.SetReadDeadline(time.Time{}) }, func(msgs [][]byte) {
+		lk.touch()
+		l.cfg.Deliver(lk.peer, msgs)
+	})
+}
+
+// receiveFrom is receive for any reader, writer and way to deliver. It calls
+// begun once the first sequence number is known.
+func (l *Links) receiveFrom(ctx context.Context, src *source, r *bufio.Reader, w io.Writer, begun func(), deliver func([][]byte)) error {
+	next, err := readNumber(r)
+	if err != nil {
+		return err
+	}
+	if next == 0 || next > maxNumber {
+		return fmt.Errorf("%w: the first message has the number %d", errProtocol, next)
+	}
+	begun()
+	if _, err := w.Write(appendBytes([]byte{statusOK}, "")); err != nil {
+		return err
+	}
+	var ack []byte
+	for {
+		msgs, err := readBatch(r, l.cfg.MaxMessage)
+		if len(msgs) > 0 {
+			select {
+			case src.turn <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			fresh, duplicates := src.fresh(next, msgs)
+			if len(fresh) > 0 {
+				deliver(fresh)
+			}
+			next += uint64(len(msgs))
+			src.had = max(src.had, next-1)
+			<-src.turn
+			l.metrics.delivered.Add(float64(len(fresh)))
+			l.metrics.duplicates.Add(float64(duplicates))
+			ack = binary.AppendUvarint(ack[:0], next-1)
+			if _, err := w.Write(ack); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readBatch waits for one message, and takes those with it that are there
+// already. With an error come the messages before it.
+func readBatch(r *bufio.Reader, limit int) (msgs [][]byte, err error) {
+	for {
+		msg, err := readBytes(r, limit)
+		if err != nil {
+			return msgs, err
+		}
+		msgs = append(msgs, msg)
+		if len(msgs) == maxBatch || !buffered(r) {
+			return msgs, nil
+		}
+	}
+}
+
+// buffered reports whether a whole message can be read without waiting.
+func buffered(r *bufio.Reader) bool {
+	head, _ := r.Peek(min(r.Buffered(), binary.MaxVarintLen64)) // no more than there is
+	n, size := binary.Uvarint(head)
+	return size > 0 && n <= uint64(r.Buffered()-size)
+}
+
+// fresh returns the messages that were not delivered yet, without placeholders,
+// when the first has the number next. It belongs to who has the turn.
+func (src *source) fresh(next uint64, msgs [][]byte) (fresh [][]byte, duplicates int) {
+	if src.had >= next {
+		duplicates = int(min(src.had-next+1, uint64(len(msgs))))
+	}
+	for _, msg := range msgs[duplicates:] {
+		if len(msg) > 0 {
+			fresh = append(fresh, msg)
+		}
+	}
+	return fresh, duplicates
+}

@@ -1,0 +1,107 @@
+package link
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// behindInterval is the least time between two rounds of calls of Behind.
+const behindInterval = 100 * time.Millisecond
+
+// Send queues msg for a peer. See Broadcast.
+func (l *Links) Send(to Peer, msg []byte) error { return l.Broadcast([]Peer{to}, msg) }
+
+// Broadcast queues msg for each of the peers, and never waits. It copies msg,
+// once for all. An error means that no peer gets it: ErrNotRunning, or
+// ErrTooLong for a message over MaxMessage or an empty one. What does not fit
+// in a peer's queue is counted and reported to Behind.
+func (l *Links) Broadcast(to []Peer, msg []byte) error {
+	if len(msg) == 0 || len(msg) > l.cfg.MaxMessage {
+		return fmt.Errorf("%w: a message of %d bytes, where 1 to %d are allowed", ErrTooLong, len(msg), l.cfg.MaxMessage)
+	}
+	record := make([]byte, 0, binary.MaxVarintLen32+len(msg))
+	record = appendBytes(record, msg)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.running {
+		l.metrics.dropped.WithLabelValues(dropNotRunning).Add(float64(len(to)))
+		return ErrNotRunning
+	}
+	for _, t := range to {
+		l.peerLocked(t).push(record)
+	}
+	return nil
+}
+
+// Forget drops what waits for a peer and closes the link to it, as when it has
+// left the cluster, or has come back and may speak another protocol. What comes
+// from it is not affected.
+func (l *Links) Forget(name string) {
+	l.mu.Lock()
+	p := l.peers[name]
+	if p != nil {
+		l.removeLocked(p)
+	}
+	l.mu.Unlock()
+	if p != nil {
+		l.metrics.dropped.WithLabelValues(dropForgotten).Add(float64(p.clear()))
+	}
+}
+
+// peerLocked finds or makes the entry of a peer.
+func (l *Links) peerLocked(to Peer) *peer {
+	p := l.peers[to.Name]
+	if p == nil {
+		p = newPeer(l, to, l.base)
+		l.peers[to.Name] = p
+		l.wg.Go(p.run)
+	}
+	if stale := p.moveTo(to.Addr); stale != nil {
+		l.wg.Go(stale.close)
+	}
+	return p
+}
+
+// removeLocked takes a peer off, and ends it.
+func (l *Links) removeLocked(p *peer) {
+	delete(l.peers, p.name)
+	l.base = max(l.base, p.end())
+	p.cancel(ErrForgotten)
+}
+
+// report makes sure that Behind is told of a peer's drops.
+func (l *Links) report() {
+	select {
+	case l.behind <- struct{}{}:
+	default:
+	}
+}
+
+// reportBehind calls Behind for the peers whose messages were dropped.
+func (l *Links) reportBehind(ctx context.Context) {
+	for {
+		select {
+		case <-l.behind:
+		case <-ctx.Done():
+			return
+		}
+		l.mu.Lock()
+		peers := make([]*peer, 0, len(l.peers))
+		for _, p := range l.peers {
+			peers = append(peers, p)
+		}
+		l.mu.Unlock()
+		for _, p := range peers {
+			if n, notPeer := p.takeDropped(); n > 0 {
+				l.quiet.Log(slog.LevelWarn, "link: messages to a peer dropped", time.Second, "peer", p.name, "dropped", n)
+				if l.cfg.Behind != nil {
+					l.cfg.Behind(p.asPeer(), n, notPeer)
+				}
+			}
+		}
+		sleep(ctx, behindInterval)
+	}
+}

@@ -1,0 +1,71 @@
+package link
+
+import (
+	"sync"
+	"time"
+)
+
+// sourcesLimit is how many sending processes are remembered. Those with an open
+// stream are never forgotten; their number is bounded by that of the links.
+const sourcesLimit = 1024
+
+// sources remembers how far each sending process has come, so that what is sent
+// again after a link broke is not delivered again.
+type sources struct {
+	limit int
+	mu    sync.Mutex
+	known map[ProcessID]*source
+}
+
+// source is one sending process.
+type source struct {
+	// turn is held while messages are delivered: a stream that broke may still
+	// have some when the next one begins. A channel, so that waiting for a slow
+	// Deliver is visible to tests' clocks.
+	turn chan struct{}
+	had  uint64 // the last sequence number delivered; belongs to who has the turn
+
+	streams int       // open ones; guarded by sources.mu
+	left    time.Time // when the last one ended; likewise
+}
+
+// open finds or makes the source of a stream, to be given back to close.
+func (s *sources) open(id ProcessID) *source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	src := s.known[id]
+	if src == nil {
+		if s.known == nil {
+			s.known = make(map[ProcessID]*source)
+		}
+		s.forgetOldest()
+		src = &source{turn: make(chan struct{}, 1)}
+		s.known[id] = src
+	}
+	src.streams++
+	return src
+}
+
+func (s *sources) close(src *source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	src.streams--
+	src.left = time.Now()
+}
+
+// forgetOldest makes room for one more, where it can.
+func (s *sources) forgetOldest() {
+	if len(s.known) < s.limit {
+		return
+	}
+	var oldest *source
+	var id ProcessID
+	for i, src := range s.known {
+		if src.streams == 0 && (oldest == nil || src.left.Before(oldest.left)) {
+			oldest, id = src, i
+		}
+	}
+	if oldest != nil {
+		delete(s.known, id)
+	}
+}
