@@ -1,18 +1,25 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/large"
+	"agentctl/agent/link"
 	"agentctl/agent/logs"
+	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
 	"agentctl/handler"
 )
@@ -26,6 +33,9 @@ type Hooks struct {
 	// Attempted is called after each attempt to post an event to a target;
 	// err is nil when the target has taken it.
 	Attempted func(target string, e handler.Event, err error, took time.Duration)
+	// Stopping is called once the agent is about to leave the cluster and end,
+	// whatever the cause.
+	Stopping func()
 }
 
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
@@ -40,9 +50,37 @@ type Agent struct {
 
 	targetMetrics *handler.Metrics
 
-	serf    *serf.Serf
-	intake  *Intake
-	journal handler.Journal
+	serf     *serf.Serf
+	delegate memberlist.Delegate // serf's: takes messages as if they had come by gossip
+	intake   *Intake
+
+	gossipAddr string // what the others know this node by
+
+	peers     *peers
+	links     *link.Links // nil where there are none
+	spread    *spread
+	spreadCtx context.Context // ends when nothing is to be sent on any more
+	endSpread context.CancelFunc
+	repair    *repair.Repair // nil where there are no links
+	askFrom   atomic.Int64   // Unix time in ns from which on repair looks for peers; 0 while it does not run
+	askNext   atomic.Int64   // from when on it does so again, likewise
+	newcomers *newcomers     // nil where there are no links
+	nodes     *nodeAsker     // likewise
+	views     *views         // likewise
+	rejoin    *rejoiner
+	large     *large.Bodies
+	quiet     logs.Quiet
+	journal   handler.Journal
+	store     repair.Store  // the journal too
+	disk      *handler.Disk // the journal, where there is a data directory; else nil
+	// returning says that the journal is of an earlier process: this node was
+	// away, and takes in what it missed. lastLTime is the last Lamport time of
+	// a user event in there.
+	returning bool
+	lastLTime uint64
+	// bereft says that a node that was away has no journal of its earlier
+	// process: all targets may lack events.
+	bereft bool
 
 	reloadMu   sync.Mutex // one reload at a time, and none before or after Run's work
 	delivering *part      // that outlets run in; nil where there is no reload
@@ -55,14 +93,18 @@ type Agent struct {
 	rpcLn     net.Listener
 	ops       *http.Server // nil where -http-addr is off, as opsLn
 	opsLn     net.Listener
+	probes    probes
 	discovery *discovery // nil without -discover
 
 	tagsMu sync.Mutex // one change at a time
 
 	publishMu sync.Mutex
+	burst     burst
+	ready     bool // the event clock was set for a publish without others
 	holdOnce  sync.Once
 	held      chan struct{} // closed when publishes have waited long enough for a join
 	joined    chan struct{} // closed when there is no join left to wait for
+	tried     chan struct{} // closed when the joins that were asked for are over
 	joinOnce  sync.Once
 	contacted int // nodes reached by the first join; set before joined is closed
 
@@ -71,10 +113,23 @@ type Agent struct {
 	cause    error // why; set before stopped is closed
 }
 
+// Ports are what an agent is given in place of ports of this machine: a network
+// in memory, for a simulation. What is nil is opened as the options say.
+type Ports struct {
+	Gossip memberlist.NodeAwareTransport
+	RPC    net.Listener
+}
+
 // New opens all that an agent needs: its journal, the gossip, RPC and
 // operations ports. It returns an error that says what could not be had, and
 // then leaves nothing open. [Agent.Run] has to be called, or [Agent.Close].
-func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
+func New(o Options, hub *logs.Hub, hooks Hooks) (*Agent, error) {
+	return NewOn(Ports{}, o, hub, hooks)
+}
+
+// NewOn is New on other ports. They are the agent's from then on; after an error
+// the caller closes them, which may have been done.
+func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 	logger := hub.Logger()
 	warnings, err := o.Normalize()
 	if err != nil {
@@ -93,14 +148,18 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 		hooks:    hooks,
 		registry: prometheus.NewRegistry(),
 		joined:   make(chan struct{}),
+		tried:    make(chan struct{}),
 		held:     make(chan struct{}),
 		stopped:  make(chan struct{}),
+		quiet:    logs.Quiet{Logger: logger},
 	}
+	a.spreadCtx, a.endSpread = context.WithCancel(context.Background())
 	a.metrics = newMetrics(a.registry)
 	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "agentctl_log_lines_lost_total",
 		Help: "Log lines that the log output did not take in time.",
 	}, func() float64 { return float64(hub.Lost()) }))
+	a.registerCollectors()
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -110,8 +169,10 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 		return nil, err
 	}
 	// Serf last: it dials members that it knows from a snapshot at once.
-	if a.rpcLn, err = listen(o.RPCAddr); err != nil {
-		return nil, listenError("RPC", "rpc-addr", err)
+	if a.rpcLn = ports.RPC; a.rpcLn == nil {
+		if a.rpcLn, err = listen(o.RPCAddr); err != nil {
+			return nil, listenError("RPC", "rpc-addr", err)
+		}
 	}
 	a.rpc = rpc.New(a, rpc.Config{AuthKey: o.RPCAuthKey, Logger: logger, Metrics: a.registry})
 	if o.HTTPAddr != Off {
@@ -120,7 +181,7 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 		}
 		a.ops = a.newOps()
 	}
-	if err := a.openSerf(); err != nil {
+	if err := a.openSerf(ports.Gossip); err != nil {
 		return nil, err
 	}
 	if o.Discover != "" {
@@ -132,7 +193,7 @@ func New(o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 	if len(o.StartJoin) == 0 && len(o.RetryJoin) == 0 {
 		a.markJoined(0)
 	}
-	a.warnOpenRPC()
+	a.warnOpen()
 	return a, nil
 }
 
@@ -141,7 +202,9 @@ func (a *Agent) openHandlers() (err error) {
 	if a.handlers, err = a.opts.handlers(); err != nil {
 		return err
 	}
-	a.journal = handler.NewMemory(handler.MemoryConfig{})
+	if err := a.openJournal(); err != nil {
+		return err
+	}
 	a.targetMetrics = handler.NewMetrics(a.registry)
 	for _, t := range a.handlers.targets {
 		o, err := a.newTargetOutlet(t)
@@ -153,65 +216,136 @@ func (a *Agent) openHandlers() (err error) {
 		}
 		a.outlets = append(a.outlets, o)
 	}
+	if a.bereft {
+		if err := a.journal.Gap(0, noJournal); err != nil {
+			return err
+		}
+	}
 	for _, s := range a.handlers.scripts {
 		a.outlets = append(a.outlets, a.newScriptOutlet(s))
 	}
+	if err := a.openLarge(); err != nil {
+		return err
+	}
 	a.intake = newIntake(a.journal, runnersOf(a.outlets), a.stop, a.logger, a.metrics)
+	a.intake.large = a.large
+	a.peers = newPeers(a.opts.NodeName, a.Query, a.opts.PeerLinks, a.logger)
+	a.intake.queries = a.peers.take
 	return nil
 }
 
-func (a *Agent) openSerf() error {
+// openSerf makes the serf node, on the given transport or, where it is nil, on
+// ports of this machine.
+func (a *Agent) openSerf(ports memberlist.NodeAwareTransport) error {
 	conf, err := a.opts.serfConfig(a.hub.StdLogger())
 	if err != nil {
 		return err
 	}
 	conf.EventCh = a.intake.ch
+	if err := a.keepKeyring(conf.MemberlistConfig.Keyring, conf.KeyringFile); err != nil {
+		return fmt.Errorf("keyring: %w", err)
+	}
+	if a.returning {
+		a.resetSnapshot(conf)
+	}
 	// The ports first: where serf cannot have them itself, it leaves goroutines
 	// and, with no address to advertise, the ports behind.
-	ports, err := openGossip(conf.MemberlistConfig)
-	if err != nil {
-		return listenError("gossip", "bind", err)
+	if ports == nil {
+		if ports, err = openGossip(conf.MemberlistConfig); err != nil {
+			return listenError("gossip", "bind", err)
+		}
+	}
+	conf.MemberlistConfig.Transport = ports
+	if a.opts.PeerLinks {
+		if err := a.openRepair(a.spreadCtx); err != nil {
+			closeGossip(ports)
+			return err
+		}
+		if err := a.openLinks(conf.MemberlistConfig, ports); err != nil {
+			closeGossip(ports)
+			return err
+		}
 	}
 	if a.serf, err = serf.Create(conf); err != nil {
-		closeGossip(ports)
+		closeGossip(conf.MemberlistConfig.Transport)
 		return fmt.Errorf("gossip: %w", err)
+	}
+	a.delegate = conf.MemberlistConfig.Delegate
+	// Once and for all: memberlist writes the node anew when its tags change.
+	a.gossipAddr = a.serf.Memberlist().LocalNode().Address()
+	a.spread = &spread{
+		members: a.serf.Members, self: a.opts.NodeName, links: a.links, peers: a.peers, logger: a.logger, seed: maphash.MakeSeed(),
+	}
+	if a.repair != nil {
+		a.newcomers = &newcomers{peers: a.peers, alive: func() []string { return aliveNames(a.serf.Members()) }}
+		a.spread.met = a.met
+		a.spread.missed = func(name string) { a.repair.Meet(name, "messages to a peer were dropped") }
+		a.peers.found = func(name string) { a.repair.Meet(name, "a peer was found") }
+	}
+	if a.opts.DirectSend {
+		a.spread.direct = newDirect(a.serf.Memberlist(), conf.MemberlistConfig.UDPBufferSize, a.metrics)
+	}
+	a.intake.Subscribe(a.spread.watch) // for good
+	a.openRejoin(conf)
+	if a.returning {
+		return a.witness(a.lastLTime)
 	}
 	return nil
 }
 
-// warnOpenRPC says so where anyone on the network can command this agent.
-func (a *Agent) warnOpenRPC() {
-	tcp, ok := a.rpcLn.Addr().(*net.TCPAddr)
-	if ok && !tcp.IP.IsLoopback() && a.opts.RPCAuthKey == "" {
-		a.logger.Warn("RPC is open to the network without a key: whoever reaches it can publish events, run the handlers and remove members; set rpc_auth or listen on 127.0.0.1",
-			"addr", tcp.String())
+// openLinks puts the links between memberlist and its ports.
+func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTransport) (err error) {
+	cfg := link.Config{
+		Name:      a.opts.NodeName,
+		Transport: ports,
+		Deliver:   a.takeLinked,
+		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.spread.behind(to.Name, notPeer) },
+		Handlers: map[link.Kind]link.Handler{
+			link.KindRepair: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
+				return a.repair.Handle(ctx, from.Name, req)
+			},
+			link.KindBody: func(_ context.Context, from link.Peer, req []byte) ([]byte, error) {
+				return a.large.Handle(from.Name, req)
+			},
+			link.KindQuestion: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
+				return a.nodes.answer(ctx, from, req)
+			},
+			link.KindMembers: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
+				return a.views.answer(ctx, from, req)
+			},
+		},
+		MaxMessage: large.MaxFrame,
+		Logger:     a.logger,
+		Metrics:    a.registry,
 	}
-}
-
-// RPCAddr is the address that RPC clients connect to.
-func (a *Agent) RPCAddr() string {
-	if a.rpcLn.Addr().Network() == "unix" {
-		return "unix:" + a.rpcLn.Addr().String()
+	if conf.Keyring != nil {
+		cfg.Keys = conf.Keyring.GetKeys
 	}
-	return a.rpcLn.Addr().String()
-}
-
-// HTTPAddr is the address of the operations endpoint, or "off".
-func (a *Agent) HTTPAddr() string {
-	if a.opsLn == nil {
-		return Off
+	a.links, err = link.New(cfg)
+	if err != nil {
+		return fmt.Errorf("peer links: %w", err)
 	}
-	return a.opsLn.Addr().String()
+	conf.Transport = a.links.Transport()
+	known := func() []string { names, _ := a.knownPeers(); return names }
+	a.nodes = a.newNodeAsker()
+	a.views = newViews(a.Members, known, a.askPeer(link.KindMembers), a.logger, a.registry)
+	return nil
 }
-
-// GossipAddr is the address that other members know this one by.
-func (a *Agent) GossipAddr() string { return a.serf.Memberlist().LocalNode().Address() }
-
-// Encrypted tells whether gossip is encrypted.
-func (a *Agent) Encrypted() bool { return a.serf.EncryptionEnabled() }
 
 // Joined is closed once a join has succeeded, or at once where none was asked for.
 func (a *Agent) Joined() <-chan struct{} { return a.joined }
+
+func (a *Agent) isJoined() bool {
+	select {
+	case <-a.joined:
+		return true
+	default:
+		return false
+	}
+}
+
+// Metrics is where the agent's metrics are, and where others can be added.
+func (a *Agent) Metrics() *prometheus.Registry { return a.registry }
 
 // Contacted is how many nodes the first join reached; it is known once Joined
 // is closed.
@@ -253,6 +387,7 @@ func (a *Agent) stop(cause error) {
 // at its end.
 func (a *Agent) Close() error {
 	var errs []error
+	a.endSpread()
 	if a.discovery != nil {
 		a.discovery.server.Shutdown() // closing twice is its only error
 	}

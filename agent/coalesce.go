@@ -9,6 +9,7 @@ import (
 const (
 	coalescePeriod = 3 * time.Second // the longest that an event is held
 	quiescePeriod  = time.Second     // with no further one, it goes earlier
+	coalesceBytes  = 16 << 20        // with more bytes held, all go at once
 )
 
 // coalescer does for scripts and streams what serf does for its event channel:
@@ -22,6 +23,7 @@ type coalescer struct {
 	order   []string // names in the order of their first event
 	quantum time.Time
 	quiet   time.Time
+	bytes   int // of what came to be held, also of what has been replaced
 }
 
 // add takes an event in and reports whether it is held; one that is not goes
@@ -36,6 +38,7 @@ func (c *coalescer) add(e serf.Event, now time.Time) (held bool) {
 		c.quantum = now.Add(coalescePeriod)
 	}
 	c.quiet = now.Add(quiescePeriod)
+	c.bytes += sizeOf(u)
 	latest, known := c.held[u.Name]
 	switch {
 	case !known:
@@ -54,6 +57,9 @@ func (c *coalescer) due() (t time.Time, ok bool) {
 	if len(c.order) == 0 {
 		return time.Time{}, false
 	}
+	if c.bytes > coalesceBytes {
+		return time.Time{}, true
+	}
 	if c.quiet.Before(c.quantum) {
 		return c.quiet, true
 	}
@@ -68,6 +74,6 @@ func (c *coalescer) flush() []serf.Event {
 			out = append(out, u)
 		}
 	}
-	c.held, c.order = nil, nil
+	c.held, c.order, c.bytes = nil, nil, 0
 	return out
 }

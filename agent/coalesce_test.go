@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"log"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-msgpack/v2/codec"
-	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 )
 
@@ -28,24 +25,18 @@ func stockCoalescing(t *testing.T) (feed func(serf.UserEvent), out <-chan serf.E
 	conf.CoalescePeriod, conf.QuiescentPeriod = coalescePeriod, quiescePeriod
 	conf.UserCoalescePeriod, conf.UserQuiescentPeriod = coalescePeriod, quiescePeriod
 	conf.MemberlistConfig.Logger = conf.Logger
-	conf.MemberlistConfig.Transport = new(memberlist.MockNetwork).NewTransport("stock")
+	conf.MemberlistConfig.Transport = newMemNet("stock")["stock"]
 	s, err := serf.Create(conf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	feed = func(u serf.UserEvent) {
-		const userEvent = 3 // serf's type of message
-		buf := bytes.NewBuffer([]byte{userEvent})
-		msg := struct {
-			LTime   uint64
-			Name    string
-			Payload []byte
-			CC      bool
-		}{uint64(u.LTime), u.Name, u.Payload, u.Coalesce}
-		if err := codec.NewEncoder(buf, new(codec.MsgpackHandle)).Encode(msg); err != nil {
+		m := userMessage{u.LTime, u.Name, u.Payload, u.Coalesce}
+		raw, err := m.encode()
+		if err != nil {
 			t.Error(err)
 		}
-		conf.MemberlistConfig.Delegate.NotifyMsg(buf.Bytes())
+		conf.MemberlistConfig.Delegate.NotifyMsg(raw)
 	}
 	return feed, ch, func() {
 		if err := s.Shutdown(); err != nil {

@@ -30,8 +30,11 @@ func (fs fieldSet) find(name string) (configField, bool) {
 	return fs[i], true
 }
 
-// nearest suggests the key that a misspelt one was meant to be.
-func (fs fieldSet) nearest(name string) string { return nearest(name, fs.names()) }
+// nearest suggests the key that a misspelt one was meant to be, as the end of a
+// message; "" where none is near.
+func (fs fieldSet) nearest(name string) string {
+	return DidYouMean(name, fs.names())
+}
 
 func (fs fieldSet) names() (names []string) {
 	for _, f := range fs {
@@ -108,6 +111,12 @@ func (f configField) setJSON(raw json.RawMessage) error {
 		if json.Unmarshal(raw, p) != nil {
 			return wrong("true or false")
 		}
+	case **bool: // where not given is not false
+		var v bool
+		if json.Unmarshal(raw, &v) != nil {
+			return wrong("true or false")
+		}
+		*p = &v
 	case *int:
 		var v int
 		if json.Unmarshal(raw, &v) != nil {

@@ -2,16 +2,20 @@
 // it joins the gossip, takes in events, and hands them to a journal from which
 // each target is served, to scripts, and to the streams of RPC clients.
 //
-//	gossip ─► intake ─► journal ─► delivery (one per target) ─► POST
-//	             │
+//	gossip ─┐
+//	links ──┼► intake ─► journal ─► delivery (one per target) ─► POST
+//	local ──┤    │          ▲
+//	fetch ──┤    │          └─ what a peer asks for
+//	repair ─┘    │
 //	             ├─► runners (one per script): live, in order, bounded
 //	             └─► subscribers (RPC streams): live, best effort
 //
 // # Order
 //
-// Every target, script and stream sees events in the order in which serf
-// handed them to this node, except that user events which may coalesce are
-// held for scripts and streams as serf holds them; targets get each at once.
+// Every target, script and stream sees events in the order in which their first
+// copies came to this node, whatever the way, except that user events which may coalesce are
+// held for scripts and streams as serf holds them; targets get each at once. A
+// large event comes when its payload does: a reference to it is no copy.
 //
 // # Blocking
 //
@@ -20,8 +24,17 @@
 //
 // # Loss
 //
-// An event that serf handed out reaches each target at least once (see package
+// An event that came to this node reaches each target at least once (see package
 // handler), and is lost to a script or stream only where its queue is full,
-// which is counted and logged. What gossip itself loses on the way to this node
-// is not known here.
+// which is counted and logged. What no way brought here is found and fetched by
+// package repair, or each target is flushed; a large event of which only the
+// reference came by package large, or those targets are that want it. DESIGN.md has the ways and their
+// limits.
+//
+// # Operations
+//
+// The operations endpoint has health, metrics, and the API that api.go
+// describes. It reads the journal in small steps and keeps nothing for a client
+// but a place in it, so that no client, however slow, holds anything up. Beside
+// a replay that a client asks for it changes nothing.
 package agent

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hashicorp/serf/serf"
 
 	"agentctl/handler"
 )
@@ -52,7 +55,9 @@ func (o *Options) handlers() (handlerSet, error) {
 			errs = append(errs, o.targetError(i, fmt.Errorf("name: another target has the name %q", t.Name)))
 			continue
 		}
-		set.add(t)
+		if _, err := set.add(t); err != nil {
+			errs = append(errs, o.targetError(i, err))
+		}
 	}
 	for _, spec := range o.EventHandlers {
 		if err := set.addSpec(spec, o.NativeHandlers); err != nil {
@@ -64,7 +69,11 @@ func (o *Options) handlers() (handlerSet, error) {
 		}
 	}
 	if gateway != "" {
-		if err := set.addSpec(GatewayEvents+"="+GatewayURL(gateway), false); err != nil {
+		t, err := (&TargetOptions{Preset: "kong", URL: gateway}).target()
+		if err == nil {
+			_, err = set.add(t)
+		}
+		if err != nil {
 			errs = append(errs, prefixed(o.label("gateway"), err))
 		}
 	}
@@ -78,16 +87,18 @@ func (o *Options) Check() ([]string, error) {
 	if err == nil {
 		err = o.Validate()
 	}
+	var conf *serf.Config
 	if err == nil {
-		_, err = o.serfConfig(log.New(io.Discard, "", 0)) // files that cannot be read
+		conf, err = o.serfConfig(log.New(io.Discard, "", 0)) // files that cannot be read
 	}
 	if err != nil {
 		return nil, err
 	}
 	lines := []string{
-		fmt.Sprintf("node      %s, profile %s, gossip on %s, encrypted: %v", o.NodeName, o.Profile, o.Bind, o.EncryptKey != "" || o.KeyringFile != ""),
+		fmt.Sprintf("node      %s, profile %s, gossip on %s, encrypted: %v", o.NodeName, o.Profile, o.Bind, conf.MemberlistConfig.Keyring != nil),
 		fmt.Sprintf("rpc       %s", o.RPCAddr),
 		fmt.Sprintf("http      %s", o.HTTPAddr),
+		fmt.Sprintf("journal   %s", o.journalLine()),
 	}
 	if joins := slices.Concat(o.StartJoin, o.RetryJoin); len(joins) > 0 {
 		lines = append(lines, "join      "+strings.Join(joins, ", "))
@@ -97,6 +108,7 @@ func (o *Options) Check() ([]string, error) {
 		if script := set.native[t.Name]; script != "" {
 			line += ", in place of " + script
 		}
+		line += "; flush: " + t.FlushLine()
 		lines = append(lines, line)
 	}
 	for _, s := range set.scripts {
@@ -115,16 +127,6 @@ func prefixed(prefix string, err error) error {
 		return errors.Join(errs...)
 	}
 	return fmt.Errorf("%s: %w", prefix, err)
-}
-
-// add adds a target and returns its name, which is made unique.
-func (set *handlerSet) add(t handler.Target) string {
-	name := t.Name
-	for n := 2; slices.ContainsFunc(set.targets, func(other handler.Target) bool { return other.Name == t.Name }); n++ {
-		t.Name = fmt.Sprintf("%s#%d", name, n)
-	}
-	set.targets = append(set.targets, t)
-	return t.Name
 }
 
 // otherScheme matches the beginning of a URL.
@@ -150,15 +152,19 @@ func (set *handlerSet) addSpec(spec string, native bool) error {
 			return nil
 		}
 	}
-	t := handler.Target{URL: url, Filters: filters, UserAgent: "agentctl/" + Version}.WithDefaults()
-	if err := t.Validate(); err != nil {
+	opts := TargetOptions{URL: url, Events: filter}
+	if ofKong {
+		opts.Preset, opts.Events = "kong", cmp.Or(filter, "*") // not the preset's
+	}
+	t, err := opts.target()
+	if err != nil {
 		return err
 	}
-	name := set.add(t)
-	if ofKong {
+	name, err := set.add(t)
+	if err == nil && ofKong {
 		set.native[name] = what
 	}
-	return nil
+	return err
 }
 
 // kongScript reads the script that a command names and returns the URL that it
@@ -187,8 +193,6 @@ func kongScript(command string) (url string, ok bool) {
 
 // GatewayURL gives a gateway's URL without a path the path of Kong's endpoint.
 func GatewayURL(u string) string {
-	if _, rest, ok := strings.Cut(u, "://"); ok && !strings.ContainsAny(rest, "/?") {
-		return u + "/cluster/events/"
-	}
-	return u
+	kong, _ := handler.FindPreset("kong")
+	return kong.At(u).URL
 }

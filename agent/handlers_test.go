@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -23,8 +24,8 @@ func TestHandlersBecomeTargetsAndScripts(t *testing.T) {
 		got = append(got, s.command+" "+s.filters.String())
 	}
 	want := []string{
-		"http://h/1 user:x http://h/1",
-		"http://h/1#2 * http://h/1",
+		"http://h/1#user:x user:x http://h/1",
+		"http://h/1 * http://h/1",
 		"http://g:1/cluster/events/ " + GatewayEvents + " http://g:1/cluster/events/",
 		"a.sh b *",
 		"c.sh query",
@@ -90,6 +91,9 @@ func TestKongsOwnScriptBecomesATarget(t *testing.T) {
 		}
 	}
 	n := start(t, handlers("user:kong="+genuine))
+	if s := n.handlers.targets[0]; !s.Collapse || s.Flush == nil || !s.Flush.SelfJoin || s.Filters.String() != "user:kong" {
+		t.Errorf("not as Kong wants it: %+v", s)
+	}
 	if err := n.Publish(t.Context(), "kong", []byte("]=]"), false); err != nil {
 		t.Fatal(err)
 	}
@@ -98,4 +102,54 @@ func TestKongsOwnScriptBecomesATarget(t *testing.T) {
 		t.Errorf("posted %+v", p)
 	}
 	waitFor(t, "the log to tell of it", func() bool { return n.log.count("events are posted", genuine) == 1 })
+}
+
+// A target's name is the key to what waits for it: none may change it but the
+// target itself.
+func TestNoTargetNamesAnother(t *testing.T) {
+	t.Parallel()
+	const u = "http://h/1"
+	specs := []string{"user:a=" + u, "user:b=" + u, u, "query,user=" + u, "user:" + strings.Repeat("x", 200) + "=" + u,
+		"user:\x01=" + u, "user:\xff=" + u}
+	names := func(specs ...string) (out []string) {
+		t.Helper()
+		o := options(handlers(specs...))
+		set, err := o.handlers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range set.targets {
+			out = append(out, x.Name)
+		}
+		return out
+	}
+	all := names(specs...)
+	if want := []string{u + "#user:a", u + "#user:b", u, u + "#query,user"}; !slices.Equal(all[:4], want) {
+		t.Errorf("names %q, want %q first", all, want)
+	}
+	for i, spec := range specs {
+		if alone := names(spec); alone[0] != all[i] {
+			t.Errorf("%q has the name %q with others, and %q alone", spec, all[i], alone[0])
+		}
+	}
+	// Two of the same are one request each; of others that could not be told
+	// apart one would come by what waits for the other.
+	if got, want := names("user:a="+u, "user:a="+u), []string{u + "#user:a", u + "#user:a#2"}; !slices.Equal(got, want) {
+		t.Errorf("twins are %q, want %q", got, want)
+	}
+	for name, change := range map[string]func(*Options){
+		"queries":   handlers("user:a=http://h/1?k=1", "user:a=http://h/1?k=2"),
+		"passwords": handlers("user:a=http://u:1@h/1", "user:a=http://u:2@h/1"),
+		"targets": func(o *Options) {
+			o.Targets = []TargetOptions{{URL: u}, {URL: u, Method: "PUT"}}
+		},
+		"a gateway": func(o *Options) {
+			o.EventHandlers, o.Gateway = []string{"http://g/cluster/events/"}, "http://g/cluster/events/"
+		},
+	} {
+		o := options(change)
+		if _, err := o.handlers(); err == nil || !strings.Contains(err.Error(), errTwin.Error()) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
 }

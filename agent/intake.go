@@ -19,6 +19,9 @@ const (
 	intakeChan = 4096
 	// intakeQueue is how many events may wait between serf and the journal.
 	intakeQueue = 1 << 16
+	// intakeBytes is how many bytes they have together, but for a single one
+	// that has more.
+	intakeBytes = 64 << 20
 	// intakeQuiet is how long serf's channel has to be silent at the end: what
 	// serf gathers of member events comes as it shuts down, a moment later.
 	intakeQuiet = 100 * time.Millisecond
@@ -27,8 +30,10 @@ const (
 // eventLog is what Intake needs of the journal.
 type eventLog interface {
 	Append(events ...handler.Event) error
-	// Gap says that n events were lost before they could be appended.
-	Gap(n uint64) error
+	// Find tells whether an event is known, and gives it.
+	Find(id string) (handler.Record, bool)
+	// Gap says that n events were lost before they could be appended, and why.
+	Gap(n uint64, reason string) error
 }
 
 // Intake takes what serf hands out and passes it on: to the journal, for the
@@ -47,12 +52,19 @@ type Intake struct {
 	metrics *metrics
 	fail    func(error) // told at once when the journal fails
 	nonce   string      // tells this process's member events from an earlier one's
+	began   time.Time
+	queries func(*serf.Query) bool // takes agentctl's own; set before Run
+	large   largeEvents            // likewise
 
 	mu    sync.Mutex
 	queue []arrival
+	bytes int    // of queue
 	full  uint64 // events that the queue could not take, in all
 	gap   uint64 // those among them that the journal has not been told of
 	wake  chan struct{}
+	pings chan struct{} // taken by drain, to show that it works
+	ended chan struct{} // closed when Run returns
+	room  chan struct{} // closed when the queue was taken; nil where nobody waits
 
 	members uint64 // of dispatch only: numbers the member events
 
@@ -64,11 +76,27 @@ type Intake struct {
 	lastSub int
 }
 
-// arrival is an event and when it came.
+// arrival is an event, when it came, and how.
 type arrival struct {
-	event serf.Event
+	event serf.Event // nil: nothing came, but settled is to be closed
 	at    time.Time
+	way   way
+
+	settled chan struct{}
 }
+
+// way is how a copy of an event came to this node.
+type way int
+
+const (
+	byGossip way = iota // or straight from a member: serf does not tell
+	byLink
+	local // it was published here
+	byRepair
+	byFetch // once its reference had come by gossip
+)
+
+func (w way) String() string { return [...]string{"gossip", "link", "local", "repair", "fetch"}[w] }
 
 func newIntake(journal eventLog, runners []*runner, fail func(error), logger *slog.Logger, m *metrics) *Intake {
 	var nonce [4]byte
@@ -80,7 +108,10 @@ func newIntake(journal eventLog, runners []*runner, fail func(error), logger *sl
 		logger:  logger,
 		metrics: m,
 		nonce:   hex.EncodeToString(nonce[:]),
+		began:   time.Now(),
 		wake:    make(chan struct{}, 1),
+		pings:   make(chan struct{}),
+		ended:   make(chan struct{}),
 		subs:    map[int]func(serf.Event){},
 	}
 	in.setRunners(runners)
@@ -115,6 +146,7 @@ func (in *Intake) Subscribe(fn func(serf.Event)) (cancel func()) {
 // fails, fail is told and Run goes on only to empty serf's channel: the agent
 // cannot end otherwise. What comes then is lost as when the queue is full.
 func (in *Intake) Run(ctx context.Context) error {
+	defer close(in.ended)
 	stop := make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
@@ -136,6 +168,8 @@ func (in *Intake) drain(ctx context.Context) {
 		case e := <-in.ch:
 			in.enqueue(e)
 			continue
+		case <-in.pings:
+			continue
 		case <-ended:
 		}
 		quiet := time.NewTimer(intakeQuiet)
@@ -149,26 +183,78 @@ func (in *Intake) drain(ctx context.Context) {
 	}
 }
 
-func (in *Intake) enqueue(e serf.Event) {
-	a := arrival{e, time.Now()}
+// Take passes a user event on that did not come from serf. It waits for room in
+// the queue, at most until ctx ends, and returns its error then.
+func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
+	for {
+		in.mu.Lock()
+		if in.push(arrival{event: e, at: time.Now(), way: w}) {
+			in.mu.Unlock()
+			in.wakeDispatch()
+			return nil
+		}
+		if in.room == nil {
+			in.room = make(chan struct{})
+		}
+		room := in.room
+		in.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Settle waits until what was taken before is in the journal, at most until ctx
+// ends, and returns its error then.
+func (in *Intake) Settle(ctx context.Context) error {
+	settled := make(chan struct{})
 	in.mu.Lock()
-	full := len(in.queue) >= intakeQueue
+	in.queue = append(in.queue, arrival{settled: settled}) // one more than the queue has room for, at worst
+	in.mu.Unlock()
+	in.wakeDispatch()
+	select {
+	case <-settled:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (in *Intake) enqueue(e serf.Event) {
+	a := arrival{event: e, at: time.Now(), way: byGossip}
+	in.mu.Lock()
+	full := !in.push(a)
 	if full {
 		in.full++
 		in.gap++
-	} else {
-		in.queue = append(in.queue, a)
 	}
 	count := in.full
 	in.mu.Unlock()
 	if full {
-		in.metrics.dropped("intake_full", 1)
+		in.metrics.dropped(dropIntakeFull, 1)
 		if powerOfTwo(count) {
 			in.logger.Error("events are lost: the journal does not take them in time",
 				"lost", count, "event", e.String())
 		}
 		return
 	}
+	in.wakeDispatch()
+}
+
+// push queues what has come, where there is room. in.mu is held.
+func (in *Intake) push(a arrival) bool {
+	size := sizeOf(a.event)
+	if len(in.queue) >= intakeQueue || in.bytes > 0 && in.bytes+size > intakeBytes {
+		return false
+	}
+	in.queue = append(in.queue, a)
+	in.bytes += size
+	return true
+}
+
+func (in *Intake) wakeDispatch() {
 	select {
 	case in.wake <- struct{}{}:
 	default: // dispatch has been told already
@@ -180,7 +266,11 @@ func (in *Intake) take(spare []arrival) (taken []arrival, gap uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	taken, gap = in.queue, in.gap
-	in.queue, in.gap = spare[:0], 0
+	in.queue, in.bytes, in.gap = spare[:0], 0, 0
+	if in.room != nil {
+		close(in.room)
+		in.room = nil
+	}
 	return taken, gap
 }
 
@@ -190,16 +280,37 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 		spare  []arrival
 		events []handler.Event
 		held   coalescer
+		seen   = map[string]bool{} // IDs in a batch
+
+		settled []chan struct{} // to be closed once it is appended
 	)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for stopping := false; ; {
 		batch, gap := in.take(spare)
 		events = events[:0]
+		taken := batch[:0]
+		clear(seen)
+		settled = settled[:0]
 		for _, a := range batch {
-			if e, ok := in.convert(a); ok {
-				events = append(events, e)
+			if a.settled != nil {
+				settled = append(settled, a.settled)
+				continue
 			}
+			if in.refers(a, seen) {
+				continue
+			}
+			e, ok := in.convert(a)
+			if !ok { // not for the journal
+				taken = append(taken, a)
+				continue
+			}
+			if in.copied(e.ID, seen, a.way) {
+				continue
+			}
+			seen[e.ID] = true
+			events = append(events, e)
+			taken = append(taken, a)
 		}
 		if len(events) > 0 {
 			if err := in.journal.Append(events...); err != nil {
@@ -207,12 +318,15 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 			}
 		}
 		if gap > 0 {
-			if err := in.journal.Gap(gap); err != nil {
+			if err := in.journal.Gap(gap, "the journal did not take events in time"); err != nil {
 				return fmt.Errorf("journal: %w", err)
 			}
 		}
-		for _, a := range batch {
-			in.metrics.received(a.event.EventType().String())
+		for _, c := range settled {
+			close(c)
+		}
+		for _, a := range taken {
+			in.metrics.received(a.event.EventType().String(), a.way)
 			if !held.add(a.event, a.at) {
 				in.emit(a.event)
 			}
@@ -242,25 +356,14 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 	}
 }
 
-// convert makes the journal's event of a user or member event. Queries are not
-// for the journal: they are answered now or never.
-func (in *Intake) convert(a arrival) (handler.Event, bool) {
-	switch e := a.event.(type) {
-	case serf.UserEvent:
-		return handler.NewUser(uint64(e.LTime), e.Name, e.Payload, a.at), true
-	case serf.MemberEvent:
-		in.members++
-		id := fmt.Sprintf("m-%s-%d", in.nonce, in.members)
-		return handler.NewMember(handler.Type(e.Type.String()), id, memberLines(e.Members), a.at), true
-	}
-	return handler.Event{}, false
-}
-
 // emit hands e to the subscribers and the runners. A query's deadline is read
 // first: serf changes it, unguarded, when someone responds.
 func (in *Intake) emit(e serf.Event) {
 	t := task{event: e}
 	if q, ok := e.(*serf.Query); ok {
+		if in.queries != nil && in.queries(q) {
+			return
+		}
 		t.deadline = q.Deadline()
 	}
 	in.subsMu.Lock()
@@ -273,26 +376,6 @@ func (in *Intake) emit(e serf.Event) {
 	for _, r := range in.runners {
 		r.offer(t)
 	}
-}
-
-// memberLines is what serf writes to a script's stdin for these members.
-func memberLines(members []serf.Member) []byte {
-	var lines []byte
-	for _, m := range members {
-		lines = append(lines, handler.MemberLine(m.Name, m.Addr.String(), m.Tags["role"], m.Tags)...)
-	}
-	return lines
-}
-
-// nameOf is the name that filters look at.
-func nameOf(e serf.Event) string {
-	switch e := e.(type) {
-	case serf.UserEvent:
-		return e.Name
-	case *serf.Query:
-		return e.Name
-	}
-	return ""
 }
 
 // powerOfTwo thins out a log line that would come with each of a great many

@@ -41,7 +41,9 @@ func (j *journal) Append(events ...handler.Event) error {
 	return nil
 }
 
-func (j *journal) Gap(n uint64) error {
+func (j *journal) Find(id string) (handler.Record, bool) { return handler.Record{}, false }
+
+func (j *journal) Gap(n uint64, _ string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.gap += int(n)

@@ -16,7 +16,7 @@ import (
 // TCP may be taken for UDP.
 const bindTries = 10
 
-// openGossip opens the gossip ports as memberlist would, and puts them in conf.
+// openGossip opens the gossip ports as memberlist would.
 // They belong to memberlist once it has been made; until then see closeGossip.
 func openGossip(conf *memberlist.Config) (*memberlist.NetTransport, error) {
 	tries := 1
@@ -40,7 +40,6 @@ func openGossip(conf *memberlist.Config) (*memberlist.NetTransport, error) {
 			conf.BindPort = t.GetAutoBindPort()
 			conf.AdvertisePort = conf.BindPort
 		}
-		conf.Transport = t
 		return t, nil
 	}
 }
@@ -53,7 +52,7 @@ func inUse(err error) bool {
 
 // closeGossip closes ports that memberlist did not take over. Whatever has come
 // in by then has to be taken from the transport, which waits for that.
-func closeGossip(t *memberlist.NetTransport) {
+func closeGossip(t memberlist.Transport) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

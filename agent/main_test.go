@@ -98,8 +98,9 @@ func newLog() (*slog.Logger, *logBuffer) {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})), b
 }
 
-// counter reads a counter with one label from a registry; 0 if it is not there.
-func counter(t *testing.T, reg prometheus.Gatherer, name, label string) float64 {
+// counter reads a counter from a registry: the sum of those whose first label has
+// a value; 0 if there are none.
+func counter(t *testing.T, reg prometheus.Gatherer, name, label string) (sum float64) {
 	t.Helper()
 	families, err := reg.Gather()
 	if err != nil {
@@ -111,11 +112,11 @@ func counter(t *testing.T, reg prometheus.Gatherer, name, label string) float64 
 		}
 		for _, m := range f.GetMetric() {
 			if m.GetLabel()[0].GetValue() == label {
-				return m.GetCounter().GetValue()
+				sum += m.GetCounter().GetValue()
 			}
 		}
 	}
-	return 0
+	return sum
 }
 
 // post is one event that a gateway was sent.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log"
 	"maps"
-	"net"
 	"os"
 	"time"
 
@@ -19,6 +18,11 @@ import (
 // and payload at most. Serf's limit counts the encoded event; ours, like that
 // of serf up to 0.8, the name and payload.
 const encodedOverhead = 64
+
+// reclaimTime is how long after a member was found to have failed another
+// address may have its name: a machine or container that died and was made anew.
+// By itself memberlist first has to forget it, which takes up to a minute.
+const reclaimTime = 5 * time.Second
 
 // serfConfig makes serf's configuration of o. Nothing is opened yet, except
 // that the tags and keyring files are read.
@@ -47,7 +51,12 @@ func (o *Options) serfConfig(logger *log.Logger) (*serf.Config, error) {
 		if ml.AdvertiseAddr, ml.AdvertisePort, err = splitAddr(o.Advertise); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.label("advertise"), err)
 		}
+	} else if addr, err := advertised(host); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.label("bind"), err)
+	} else if addr.IsValid() {
+		ml.AdvertiseAddr, ml.AdvertisePort = addr.String(), port
 	}
+	ml.DeadNodeReclaimTime = reclaimTime
 	ml.EnableCompression = o.EnableCompression
 	ml.Logger, conf.Logger = logger, logger
 	ml.LogOutput, conf.LogOutput = nil, nil
@@ -89,14 +98,8 @@ func (o *Options) serfConfig(logger *log.Logger) (*serf.Config, error) {
 			return nil, fmt.Errorf("%s: %w", o.label("tags-file"), err)
 		}
 	}
-	if ml.SecretKey, err = base64.StdEncoding.DecodeString(o.EncryptKey); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.label("encrypt"), err)
-	}
-	if o.KeyringFile != "" {
-		conf.KeyringFile = o.KeyringFile
-		if ml.Keyring, err = readKeyring(o.KeyringFile); err != nil {
-			return nil, fmt.Errorf("%s: %w", o.label("keyring-file"), err)
-		}
+	if ml.Keyring, conf.KeyringFile, err = o.keyring(); err != nil {
+		return nil, err
 	}
 	return conf, nil
 }
@@ -104,23 +107,15 @@ func (o *Options) serfConfig(logger *log.Logger) (*serf.Config, error) {
 // interfaceAddr picks the address of a network interface to bind to: host, if
 // the interface has it; any usable one where host is 0.0.0.0.
 func interfaceAddr(name, host string) (string, error) {
-	iface, err := net.InterfaceByName(name)
+	addrs, err := interfaceAddrs(name)
 	if err != nil {
-		return "", fmt.Errorf("%q: %w", name, err)
+		return "", err
 	}
-	addrs, err := iface.Addrs()
-	if err != nil {
-		return "", fmt.Errorf("%q: %w", name, err)
-	}
-	for _, a := range addrs {
-		ipnet, ok := a.(*net.IPNet)
-		if !ok {
-			continue
+	for _, addr := range addrs {
+		if host == "0.0.0.0" && !addr.IsLinkLocalUnicast() {
+			return addr.String(), nil
 		}
-		if host == "0.0.0.0" && !ipnet.IP.IsLinkLocalUnicast() {
-			return ipnet.IP.String(), nil
-		}
-		if ipnet.IP.String() == host {
+		if addr.String() == host {
 			return host, nil
 		}
 	}
@@ -152,11 +147,7 @@ func writeTags(path string, tags map[string]string) error {
 	if err != nil {
 		return err
 	}
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	return replaceFile(path, data)
 }
 
 // readKeyring reads a JSON list of base64 keys, the first of them primary.

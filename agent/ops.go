@@ -2,8 +2,11 @@ package agent
 
 import (
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -11,81 +14,114 @@ import (
 	"agentctl/handler"
 )
 
-// statusReport is the answer of /v1/status.
-type statusReport struct {
-	Node    string           `json:"node"`
-	Version string           `json:"version"`
-	State   string           `json:"state"` // serf's: alive, leaving, left or shutdown
-	Joined  bool             `json:"joined"`
-	Members map[string]int   `json:"members"` // by status
-	Targets []handler.Status `json:"targets"`
-}
-
-// newOps is the operations endpoint: /healthz, /readyz, /metrics, /v1/status.
+// newOps is the operations endpoint: health, metrics, and the API.
 func (a *Agent) newOps() *http.Server {
+	api := newAPI(a.journal, a.servedOutlets)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	methods := map[string][]string{} // by path
+	handle := func(method, path string, h http.HandlerFunc) {
+		mux.HandleFunc(method+" "+path, h)
+		methods[path] = append(methods[path], method)
+	}
+	// What the network's probes ask for, by whatever name they know this host.
+	handle("GET", "/healthz", answer(a.healthz))
+	handle("GET", "/readyz", answer(a.readyz))
+	handle("GET", "/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}).ServeHTTP)
+
+	own := func(h http.HandlerFunc) http.HandlerFunc { return ownHost(a.opts.HTTPAddr, ownOrigin(h)) }
+	handle("GET", "/v1/status", own(answer(func(*http.Request) (int, any, error) {
+		return http.StatusOK, a.status(), nil
+	})))
+	handle("GET", "/v1/events", own(api.list))
+	handle("GET", "/v1/events/{id}", own(answer(api.show)))
+	handle("GET", "/v1/events/{id}/nodes", own(answer(func(r *http.Request) (int, any, error) { return a.nodes.serve(r) })))
+	// What changes something.
+	change := func(f func(*http.Request) (int, any, error)) http.HandlerFunc {
+		return own(withToken(a.opts.HTTPTokenFile, answer(f)))
+	}
+	handle("POST", "/v1/events", change(a.postEvent))
+	handle("POST", "/v1/replay", change(api.startReplay))
+	handle("GET", "/v1/replay/{id}", own(answer(api.showReplay)))
+	for path, allowed := range methods {
+		mux.HandleFunc(path, methodNotAllowed(strings.Join(allowed, ", ")))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, apiErrorf(http.StatusNotFound, "there is no %s here", r.URL.Path))
 	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		reasons := a.notReady()
-		if len(reasons) > 0 {
-			writeJSON(w, http.StatusServiceUnavailable, map[string]any{"status": "not ready", "reasons": reasons})
-			return
-		}
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
-	})
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, http.StatusOK, a.status())
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
 	return &http.Server{
-		Handler:           mux,
+		Handler:           noSniff(mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       30 * time.Second, // an idle client takes the place of another
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
 	}
 }
 
-// notReady says what keeps the agent from doing its work.
-func (a *Agent) notReady() (reasons []string) {
-	select {
-	case <-a.joined:
-	default:
-		reasons = append(reasons, "no node could be joined yet")
+// diskStatus tells how the journal's disk stands; false where it has none.
+func (a *Agent) diskStatus() (handler.DiskStatus, bool) {
+	disk, ok := a.journal.(interface{ Status() handler.DiskStatus })
+	if !ok {
+		return handler.DiskStatus{}, false
 	}
-	if state := a.serf.State().String(); state != "alive" {
-		reasons = append(reasons, "the node is "+state)
-	}
-	return reasons
+	return disk.Status(), true
 }
 
-func (a *Agent) status() statusReport {
-	report := statusReport{
+func (a *Agent) status() StatusReport {
+	report := StatusReport{
 		Node:    a.opts.NodeName,
 		Version: Version,
 		State:   a.serf.State().String(),
+		Joined:  a.isJoined(),
 		Members: map[string]int{},
-		Targets: a.Targets(),
-	}
-	select {
-	case <-a.joined:
-		report.Joined = true
-	default:
+		Journal: a.journalReport(),
+		Targets: []TargetReport{},
 	}
 	for _, m := range a.serf.Members() {
 		report.Members[m.Status.String()]++
 	}
+	for _, t := range a.Targets() {
+		cursor, _ := a.journal.CursorStatus(t.Target)
+		report.Targets = append(report.Targets, TargetReport{t, cursor.Buried})
+	}
 	return report
+}
+
+func (a *Agent) journalReport() JournalReport {
+	r := JournalReport{Head: a.journal.Head()}
+	for rec, err := range a.journal.Events(0) {
+		if err != nil {
+			break // it is closed
+		}
+		r.Oldest = rec.Event.Time
+		r.Retained = max(r.Head, rec.Seq) - rec.Seq + 1 // the numbers have no holes
+		break
+	}
+	if disk, ok := a.diskStatus(); ok {
+		r.DataDir, r.Disk = a.opts.DataDir, &disk
+	}
+	return r
+}
+
+// servedOutlets are the targets and scripts that are served now.
+func (a *Agent) servedOutlets() []*outlet {
+	a.outletsMu.Lock()
+	defer a.outletsMu.Unlock()
+	return slices.Clone(a.outlets)
 }
 
 func writeJSON(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	enc := json.NewEncoder(w)
+	enc := newEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.Encode(v) // the client has gone
+}
+
+// newEncoder leaves <, > and & as they are: these are no pages.
+func newEncoder(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc
 }

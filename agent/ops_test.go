@@ -3,10 +3,13 @@ package agent
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -60,18 +63,23 @@ func TestOperationsEndpoint(t *testing.T) {
 	waitFor(t, "the script", func() bool { return counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
 
 	_, body := n.get(t, "/v1/status")
-	var got statusReport
+	var got StatusReport
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&got); err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}
-	want := statusReport{
+	want := StatusReport{
 		Node: n.opts.NodeName, Version: Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2},
-		Targets: []handler.Status{{Target: strings.Replace(secret, "u:hidden@", "", 1), State: handler.StateOK, Delivered: 1}},
+		Targets: []TargetReport{{Status: handler.Status{Target: strings.Replace(secret, "u:hidden@", "", 1) + "#user:kong", State: handler.StateOK, Delivered: 1}}},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(handler.Status{}, "Since", "LastDelivered")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(handler.Status{}, "Since", "LastDelivered", "Latency", "AttemptLatency"),
+		cmpopts.IgnoreFields(StatusReport{}, "Journal")); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	// Member events come when serf has gathered them.
+	if j := got.Journal; j.Head < 1 || j.Retained != j.Head || time.Since(j.Oldest) > patience || j.Disk != nil {
+		t.Errorf("the journal: %+v", j)
 	}
 	_, metrics := n.get(t, "/metrics")
 	problems, err := promlint.New(bytes.NewReader(metrics)).Lint()
@@ -83,7 +91,7 @@ func TestOperationsEndpoint(t *testing.T) {
 	}
 	for _, line := range []string{
 		`agentctl_events_published_total{result="success"} 1`,
-		`agentctl_events_received_total{type="user"} 1`,
+		`agentctl_events_received_total{type="user",way="local"} 1`,
 		`agentctl_scripts_run_total{result="success"} 1`,
 	} {
 		if !strings.Contains(string(metrics), line+"\n") {
@@ -101,5 +109,37 @@ func TestOperationsEndpoint(t *testing.T) {
 	}
 	if status, _ := n.get(t, "/healthz"); status != http.StatusOK {
 		t.Errorf("healthz after a leave: %d", status)
+	}
+}
+
+// fakeDisk is a journal whose disk stands as it is told to.
+type fakeDisk struct {
+	*handler.Memory
+	status handler.DiskStatus
+}
+
+func (d *fakeDisk) Status() handler.DiskStatus { return d.status }
+
+func TestNotReadyWithoutTheDisk(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	disk := &fakeDisk{Memory: handler.NewMemory(handler.MemoryConfig{})}
+	defer disk.Close()
+	a := &Agent{opts: n.opts, logger: n.logger, registry: n.registry, serf: n.serf, joined: n.joined, journal: disk, rpcLn: n.rpcLn}
+	ready := func() string {
+		w := httptest.NewRecorder()
+		a.newOps().Handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		return fmt.Sprintln(w.Code, w.Body)
+	}
+	if got := ready(); !strings.HasPrefix(got, "200 ") {
+		t.Errorf("a disk that is well: %s", got)
+	}
+	disk.status = handler.DiskStatus{Degraded: true, Error: "no space left on device"}
+	got := ready()
+	if !strings.HasPrefix(got, "503 ") || !strings.Contains(got, "the journal's disk fails or lags, what comes is in memory only: no space left on device") {
+		t.Errorf("a disk that is full: %s", got)
+	}
+	if r := a.journalReport(); r.Disk == nil || !r.Disk.Degraded {
+		t.Errorf("the report: %+v", r)
 	}
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/large"
 	"agentctl/agent/logs"
 )
 
@@ -102,11 +104,21 @@ type Options struct {
 	EventHandlers  []string // FILTER=SCRIPT as in serf, or FILTER=URL
 	NativeHandlers bool     // post in place of a script that Kong wrote
 	Targets        []TargetOptions
-	DataDir        string // known but not done yet: Validate refuses it
 	Gateway        string // a URL that gets [GatewayEvents]
 	HTTPAddr       string // host:port, or "off"
+	HTTPTokenFile  string // of the token that requests have to bear that change something; "": none
 	LogFormat      string // text or json
+	PeerLinks      bool   // send events to agents of ours over links
+	DirectSend     bool   // and straight to other members
+	MaxEventSize   int    // bytes of name and payload together of what agents of ours get, at most 1 MiB
 	DrainTimeout   time.Duration
+
+	// DataDir holds the journal, serf's snapshot and the keyring; "" keeps the
+	// journal in memory.
+	DataDir          string
+	JournalMaxEvents int           // of the history
+	JournalMaxAge    time.Duration // likewise
+	QueueMaxEvents   int           // that may wait for one target
 }
 
 // DefaultOptions are serf's defaults and our own. With neither event handlers
@@ -121,7 +133,6 @@ func DefaultOptions() Options {
 		RetryInterval:          30 * time.Second,
 		LeaveOnTerm:            true,
 		BroadcastTimeout:       5 * time.Second,
-		EnableCompression:      true,
 		LogLevel:               "info",
 		SyslogFacility:         "LOCAL0",
 		QueryResponseSizeLimit: 1024,
@@ -130,17 +141,26 @@ func DefaultOptions() Options {
 		NativeHandlers:         true,
 		HTTPAddr:               DefaultHTTPAddr,
 		LogFormat:              "text",
+		PeerLinks:              true,
+		DirectSend:             true,
+		MaxEventSize:           64 << 10,
 		DrainTimeout:           10 * time.Second,
+		JournalMaxEvents:       100_000,
+		JournalMaxAge:          24 * time.Hour,
+		QueueMaxEvents:         100_000,
 	}
 }
 
 // SerfOptions are the defaults of an agent that stands in for serf: no gateway
-// and no operations endpoint, and SIGTERM does not leave the cluster.
+// and no operations endpoint, SIGTERM does not leave the cluster, and an event
+// over serf's limit is refused.
 func SerfOptions() Options {
 	o := DefaultOptions()
 	o.AsSerf = true
+	o.MaxEventSize = 0
 	o.HTTPAddr = Off
 	o.LeaveOnTerm = false
+	o.EnableCompression = true
 	return o
 }
 
@@ -159,6 +179,9 @@ func (o *Options) Normalize() (warnings []string, err error) {
 		}
 		o.Tags["role"] = o.Role
 	}
+	if o.DataDir != "" && o.SnapshotPath == "" {
+		o.SnapshotPath = filepath.Join(o.DataDir, snapshotFile)
+	}
 	for _, d := range []struct {
 		name string
 		v    *time.Duration
@@ -169,7 +192,7 @@ func (o *Options) Normalize() (warnings []string, err error) {
 		}
 	}
 	if o.RejoinAfterLeave && o.SnapshotPath == "" {
-		warnings = append(warnings, "rejoin has no effect without -snapshot")
+		warnings = append(warnings, "rejoin has no effect without -snapshot or -data-dir")
 	}
 	return warnings, nil
 }
@@ -220,6 +243,11 @@ func (o *Options) Validate() error {
 			bad("http-addr", "%w (or %q for none)", err, Off)
 		}
 	}
+	if o.HTTPTokenFile != "" {
+		if _, err := ReadSecret(o.HTTPTokenFile); err != nil {
+			bad("http-token-file", "%w", err)
+		}
+	}
 	if _, err := logs.ParseLevel(o.LogLevel); err != nil {
 		bad("log-level", "%w", err)
 	}
@@ -240,6 +268,17 @@ func (o *Options) Validate() error {
 			bad(l.name, "%d is not between 1 and %d bytes", l.v, l.most)
 		}
 	}
+	if o.MaxEventSize < 0 || o.MaxEventSize > large.MaxEvent {
+		bad("max-event-size", "%d is not between 0 and %d bytes", o.MaxEventSize, large.MaxEvent)
+	}
+	for _, l := range []struct {
+		name string
+		v    int
+	}{{"journal-max-events", o.JournalMaxEvents}, {"queue-max-events", o.QueueMaxEvents}} {
+		if l.v < 1 {
+			bad(l.name, "%d is not a number of events: give 1 or more", l.v)
+		}
+	}
 	for _, d := range []struct {
 		name string
 		v    time.Duration
@@ -256,13 +295,27 @@ func (o *Options) Validate() error {
 	if o.RetryMaxAttempts < 0 {
 		bad("retry-max", "%d is negative", o.RetryMaxAttempts)
 	}
-	if o.DataDir != "" {
-		bad("data_dir", "%s", notYet)
+	if o.JournalMaxAge < time.Second {
+		bad("journal-max-age", "%v is less than a second", o.JournalMaxAge)
 	}
 	if _, err := o.handlers(); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// maxEvent is the most that name and payload of an event that is published here
+// may have together, in bytes.
+func (o *Options) maxEvent() int {
+	if !o.PeerLinks {
+		return o.UserEventSizeLimit
+	}
+	return max(o.UserEventSizeLimit, o.MaxEventSize)
+}
+
+// mayRefer tells whether an event may be published by reference.
+func (o *Options) mayRefer(name string, payload []byte) bool {
+	return o.PeerLinks && len(name)+len(payload) <= o.MaxEventSize && len(name) <= large.MaxName
 }
 
 func (o *Options) validateMDNS(bad func(name, format string, args ...any)) {

@@ -48,7 +48,13 @@ func (a *Agent) openDelivery(o *outlet) (err error) {
 	if o.target == nil {
 		return nil
 	}
+	var revise func(context.Context, handler.Event) (handler.Event, bool)
+	if a.returning {
+		revise = a.stillTrue
+	}
 	o.delivery, err = handler.NewDelivery(handler.DeliveryConfig{
+		Revise:      revise,
+		Self:        func() []byte { return memberLines([]serf.Member{a.serf.LocalMember()}) },
 		Target:      *o.target,
 		Journal:     a.journal,
 		Logger:      a.logger,

@@ -2,16 +2,29 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
+	"log/slog"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/large"
+	"agentctl/agent/link"
 )
 
 // publishHold is how long publishes wait for a join that was asked for, from
 // the first of them on.
 const publishHold = 5 * time.Second
+
+// largeWarnEvery is how often it is logged that large events do not reach all.
+const largeWarnEvery = time.Minute
+
+// errStopping is what is said to who publishes when nothing is sent any more.
+var errStopping = errors.New("this agent is stopping: publish at another one, or once it is back")
+
+// errReserved is what is said to who publishes under a name of agentctl's own.
+var errReserved = fmt.Errorf("the event name %s is agentctl's own: publish under another", large.EventName)
 
 // SizeError is an event that is over the limit. All sizes are in bytes.
 type SizeError struct {
@@ -21,12 +34,17 @@ type SizeError struct {
 }
 
 func (e *SizeError) Error() string {
-	if e.Encoded {
-		return fmt.Sprintf("the event has %d bytes (name %d, payload %d) and, with the some 30 to 40 that serf's encoding adds, is over serf's own limit of %d: send less",
-			e.Name+e.Payload, e.Name, e.Payload, serf.UserEventSizeLimit)
+	n := e.Name + e.Payload
+	what := fmt.Sprintf("the event has %d bytes (name %d, payload %d)", n, e.Name, e.Payload)
+	switch {
+	case e.Encoded:
+		return fmt.Sprintf("%s and, with the some 30 to 40 that serf's encoding adds, is over serf's own limit of %d: send less", what, serf.UserEventSizeLimit)
+	case n <= e.Limit:
+		return fmt.Sprintf("%s, and one so large may have a name of %d: send it under a shorter one", what, large.MaxName)
+	case n <= serf.UserEventSizeLimit:
+		return fmt.Sprintf("%s, the limit is %d: send less, or raise user_event_size_limit on the agent (to at most %d)", what, e.Limit, serf.UserEventSizeLimit)
 	}
-	return fmt.Sprintf("the event has %d bytes (name %d, payload %d), the limit is %d: send less, or raise user_event_size_limit on the agent (to at most %d)",
-		e.Name+e.Payload, e.Name, e.Payload, e.Limit, serf.UserEventSizeLimit)
+	return fmt.Sprintf("%s, the limit is %d: send less, or raise max_event_size on the agent (to at most %d), which needs peer_links and reaches agentctl agents alone", what, e.Limit, large.MaxEvent)
 }
 
 // Publish sends a user event to the cluster, this node included. It returns
@@ -36,11 +54,49 @@ func (e *SizeError) Error() string {
 // after the first publish: an event published before joining an older cluster
 // carries a Lamport time that is too old there. Publishes are serialised, since serf reads and
 // advances its clock in two steps and merges equal events that come at once.
-func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coalesce bool) (err error) {
+func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coalesce bool) error {
+	_, err := a.publish(ctx, name, payload, coalesce)
+	return err
+}
+
+// PublishWarn is Publish, and says what the publisher should know although the
+// event was taken: who is known not to get it. For that it may wait some two
+// seconds, if members have not said yet what they are.
+func (a *Agent) PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error) {
+	_, names, err := a.publishReport(ctx, name, payload, coalesce)
+	return a.warnUnreached(names), err
+}
+
+// publishReport is publish, and names the members that do not get the event.
+func (a *Agent) publishReport(ctx context.Context, name string, payload []byte, coalesce bool) (e published, unreached []string, err error) {
+	e, err = a.publish(ctx, name, payload, coalesce)
+	if err != nil || !e.byReference {
+		return e, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*peerSilence)
+	defer cancel()
+	unreached = a.unreached(ctx)
+	if warning := a.warnUnreached(unreached); warning != "" {
+		a.quiet.Log(slog.LevelWarn, "a large event does not reach all members", largeWarnEvery,
+			"event", name, "bytes", len(payload), "reason", warning)
+	}
+	return e, unreached, nil
+}
+
+// published is an event as it was sent.
+type published struct {
+	serf.UserEvent
+	byReference bool // serf has only a reference to it
+}
+
+// publish is Publish; it returns the event as it was sent.
+func (a *Agent) publish(ctx context.Context, name string, payload []byte, coalesce bool) (e published, err error) {
 	defer func() { a.metrics.publish(err) }()
-	limit := a.opts.UserEventSizeLimit
-	if len(name)+len(payload) > limit {
-		return &SizeError{Name: len(name), Payload: len(payload), Limit: limit}
+	if name == large.EventName {
+		return e, errReserved
+	}
+	if len(name)+len(payload) > a.opts.UserEventSizeLimit && !a.opts.mayRefer(name, payload) {
+		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: a.opts.maxEvent()}
 	}
 	select {
 	case <-a.joined:
@@ -59,7 +115,7 @@ func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coales
 		case <-a.joined:
 		case <-a.held:
 		case <-ctx.Done():
-			return ctx.Err()
+			return e, ctx.Err()
 		}
 	}
 	a.logger.Debug("publishing", "event", name, "bytes", len(payload), "coalesce", coalesce)
@@ -68,9 +124,84 @@ func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coales
 	}
 	a.publishMu.Lock()
 	defer a.publishMu.Unlock()
-	err = a.serf.UserEvent(name, payload, coalesce)
-	if err != nil && strings.Contains(err.Error(), "encoded user event exceeds") {
-		err = &SizeError{Name: len(name), Payload: len(payload), Limit: limit, Encoded: true}
+	if a.spreadCtx.Err() != nil {
+		return e, errStopping
 	}
-	return err
+	if err := a.publishAlone(); err != nil {
+		return e, err
+	}
+	return a.send(ctx, name, payload, coalesce)
+}
+
+// send gives an event its Lamport time and sends it on: to this node's own
+// intake, to serf for the gossip, and straight to the others. a.publishMu is
+// held, so the order of calls is that in which this node and its peers get the
+// events.
+func (a *Agent) send(ctx context.Context, name string, payload []byte, coalesce bool) (e published, err error) {
+	e = published{serf.UserEvent{Name: name, Payload: payload, Coalesce: coalesce}, len(name)+len(payload) > a.opts.UserEventSizeLimit}
+	raw, err := a.message(&e)
+	if err == nil && len(raw) > serf.UserEventSizeLimit && a.opts.mayRefer(name, payload) {
+		e.byReference = true
+		raw, err = a.message(&e)
+	}
+	if err != nil {
+		return e, err
+	}
+	if len(raw) > serf.UserEventSizeLimit {
+		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: a.opts.UserEventSizeLimit, Encoded: true}
+	}
+	if err := a.intake.Take(ctx, e.UserEvent, local); err != nil {
+		return e, err
+	}
+	// As if it had come from a member: serf passes it on to others.
+	a.delegate.NotifyMsg(raw)
+	forLinks := raw
+	if e.byReference {
+		forLinks = large.Pack(raw, payload)
+		a.large.Published()
+	}
+	a.spread.send(a.spreadCtx, forLinks, raw)
+	return e, nil
+}
+
+// message is serf's message for an event, which it gives a Lamport time.
+func (a *Agent) message(e *published) ([]byte, error) {
+	m := userMessage{Name: e.Name, Payload: e.Payload, CC: e.Coalesce}
+	if e.byReference {
+		ref := large.Refer(e.Name, e.Payload, a.opts.NodeName)
+		m.Name, m.Payload = large.EventName, ref.Encode()
+	}
+	m.LTime = a.burst.next(serf.LamportTime(a.eventClock()), m.Name, m.Payload, time.Now())
+	e.LTime = m.LTime
+	return m.encode()
+}
+
+// takeLinked takes in what a peer sent over a link. Serf gets it too, so that
+// its clock and the members that have no link to the publisher get on; what it
+// would refuse as too old has been taken in by then.
+func (a *Agent) takeLinked(from link.Peer, msgs [][]byte) {
+	for _, msg := range msgs {
+		e, raw, err := a.unlink(msg)
+		if err != nil {
+			a.logger.Warn("a peer sent what is no event", "peer", from.Name, "error", err)
+			continue
+		}
+		if a.intake.Take(a.spreadCtx, e, byLink) != nil {
+			return // the agent ends
+		}
+		a.delegate.NotifyMsg(raw)
+	}
+}
+
+// unlink reads an event as it goes over links, and the serf message for it.
+func (a *Agent) unlink(msg []byte) (e serf.UserEvent, raw []byte, err error) {
+	if large.Packed(msg) {
+		if e, raw, err = unpack(msg); err != nil {
+			a.large.Refuse(err)
+		}
+		return e, raw, err
+	}
+	var m userMessage
+	err = m.decode(msg)
+	return m.event(), msg, err
 }

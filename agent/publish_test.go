@@ -20,7 +20,7 @@ func TestPublishUpToTheLimit(t *testing.T) {
 		// Serf's own bound is on the encoded event, 30 bytes more here.
 		{9216, 9186},
 	} {
-		n := start(t, handlers("user:n="+gw.URL), func(o *Options) { o.UserEventSizeLimit = tt.limit })
+		n := start(t, handlers("user:n="+gw.URL), func(o *Options) { o.UserEventSizeLimit, o.MaxEventSize = tt.limit, 0 })
 		if err := n.Publish(t.Context(), "n", make([]byte, tt.most-1), false); err != nil {
 			t.Errorf("limit %d, %d bytes: %v", tt.limit, tt.most, err)
 		}
@@ -31,7 +31,11 @@ func TestPublishUpToTheLimit(t *testing.T) {
 		}
 		err := n.Publish(t.Context(), "n", make([]byte, tt.limit), false)
 		se, ok := errors.AsType[*SizeError](err)
-		want := fmt.Sprintf("the event has %d bytes (name 1, payload %d), the limit is %d: send less, or raise user_event_size_limit on the agent (to at most 9216)", tt.limit+1, tt.limit, tt.limit)
+		hint := "user_event_size_limit on the agent (to at most 9216)"
+		if tt.limit == 9216 {
+			hint = "max_event_size on the agent (to at most 1048576), which needs peer_links and reaches agentctl agents alone"
+		}
+		want := fmt.Sprintf("the event has %d bytes (name 1, payload %d), the limit is %d: send less, or raise %s", tt.limit+1, tt.limit, tt.limit, hint)
 		if !ok || *se != (SizeError{Name: 1, Payload: tt.limit, Limit: tt.limit}) || err.Error() != want {
 			t.Errorf("limit %d: %v, want %s", tt.limit, err, want)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/logs"
 	"agentctl/handler"
 )
 
@@ -19,7 +20,7 @@ type poster interface {
 // comes back. A query lives for seconds, so it is tried once, within its
 // deadline, and is not put in the journal.
 func queryRunner(target string, filters handler.Filters, p poster, logger *slog.Logger, m *metrics) *runner {
-	logger = logger.With("target", target)
+	quiet := &logs.Quiet{Logger: logger.With("target", target)}
 	return newRunner(target, filters, logger, m, func(ctx context.Context, t task) {
 		q, ok := t.event.(*serf.Query)
 		if !ok {
@@ -30,14 +31,14 @@ func queryRunner(target string, filters handler.Filters, p poster, logger *slog.
 		event := handler.NewQuery(uint64(q.LTime), q.Name, q.Payload, time.Now())
 		res, err := p.Post(ctx, &event)
 		if err != nil {
-			logger.Warn("query was not answered: the target did not take it", "query", q.Name, "error", err)
+			quiet.Log(slog.LevelWarn, "query was not answered: the target did not take it", time.Second, "query", q.Name, "error", err)
 			return
 		}
 		if len(res.Body) == 0 {
 			return
 		}
 		if err := q.Respond(res.Body); err != nil {
-			logger.Warn("query was not answered", "query", q.Name, "error", err)
+			quiet.Log(slog.LevelWarn, "query was not answered", time.Second, "query", q.Name, "error", err)
 		}
 	})
 }

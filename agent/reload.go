@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"reflect"
 	"slices"
@@ -19,10 +18,12 @@ var reloadable = []string{"event_handlers", "targets", "gateway", "native_handle
 // Reload takes over the event handlers, targets, tags and log level of o, and
 // reads secrets and certificates from their files again. What has not changed
 // goes on undisturbed; the events that wait for a target that is kept, even if
-// changed, stay waiting for it; those for a target that is gone are dropped and
-// counted in the log. Other settings need a restart: it logs those that differ.
+// changed, stay waiting for it; those for a target that is gone are kept for the
+// journal's age. Other settings need a restart: it logs those that differ.
 //
-// An error means that nothing has changed. Safe for concurrent use.
+// An error means that nothing has changed. Should a target that was found valid
+// fail to be served all the same, that is logged, and the others are served.
+// Safe for concurrent use.
 func (a *Agent) Reload(o Options) error {
 	warnings, err := o.Normalize()
 	if err != nil {
@@ -44,7 +45,12 @@ func (a *Agent) Reload(o Options) error {
 	if a.delivering == nil {
 		return errors.New("the agent is not running, or ending")
 	}
-	// Stored tags, which clients may have changed since, rule over those given.
+	outlets, err := a.prepareOutlets(set)
+	if err != nil {
+		return err
+	}
+	// The last that can fail. Stored tags, which clients may have changed since,
+	// rule over those given.
 	if o.TagsFile == "" {
 		if err := a.replaceTags(o.Tags); err != nil {
 			return fmt.Errorf("tags: %w", err)
@@ -53,9 +59,7 @@ func (a *Agent) Reload(o Options) error {
 	for _, w := range warnings {
 		a.logger.Warn(w)
 	}
-	if err := a.replaceOutlets(set); err != nil {
-		return err
-	}
+	a.replaceOutlets(set, outlets)
 	a.hub.SetLevel(level)
 	a.warnOfRestart(&o)
 	a.logger.Info("configuration reloaded", "targets", len(set.targets), "scripts", len(set.scripts))
@@ -72,81 +76,118 @@ func (a *Agent) replaceTags(tags map[string]string) error {
 	return a.serf.SetTags(maps.Clone(tags))
 }
 
-// replaceOutlets serves the targets and scripts of set from now on. a.reloadMu
-// is held.
-func (a *Agent) replaceOutlets(set handlerSet) error {
-	old := slices.Clone(a.outlets)
-	var fresh []*outlet
-	keepOr := func(t *handler.Target, s script, make func() (*outlet, error)) (*outlet, error) {
-		if i := slices.IndexFunc(old, func(o *outlet) bool { return o.serves(t, s) }); i >= 0 {
-			o := old[i]
-			old = slices.Delete(old, i, i+1)
-			return o, nil
-		}
-		o, err := make()
-		fresh = append(fresh, o)
-		return o, err
-	}
-	var outlets []*outlet
-	for _, t := range set.targets {
-		o, err := keepOr(&t, script{}, func() (*outlet, error) { return a.newTargetOutlet(t) })
-		if err != nil {
-			return err
-		}
-		outlets = append(outlets, o)
-	}
-	for _, s := range set.scripts {
-		o, _ := keepOr(nil, s, func() (*outlet, error) { return a.newScriptOutlet(s), nil })
-		outlets = append(outlets, o)
-	}
-	// The new runners first, so that no event falls between an old one and a
-	// new one; they queue until they are started.
-	a.intake.setRunners(runnersOf(outlets))
-	// A target's cursor is open once at a time: the old delivery ends before
-	// the new one begins. Scripts that are gone handle what waits for them.
-	var stopping sync.WaitGroup
-	for _, o := range old {
-		if o.target == nil {
-			o.finish()
-		} else {
-			stopping.Go(o.stop)
-		}
-	}
-	stopping.Wait()
-	var errs []error
-	for _, o := range fresh {
-		if err := a.openDelivery(o); err != nil {
-			errs = append(errs, err) // it was validated: the journal is closed
-			continue
-		}
-		o.start(a.delivering)
-		if o.target != nil {
-			a.logTarget(*o.target, set.native[o.name])
-		} else {
-			a.logScript(o.script)
-		}
-	}
-	a.outletsMu.Lock()
-	a.outlets, a.handlers = outlets, set
-	a.outletsMu.Unlock()
-	for _, o := range old {
-		if o.target != nil && !slices.ContainsFunc(set.targets, func(t handler.Target) bool { return t.Name == o.name }) {
-			errs = append(errs, a.forget(o))
-		}
-	}
-	return errors.Join(errs...)
+// newOutlets are the outlets that a reload comes to.
+type newOutlets struct {
+	all   []*outlet // those of the configuration, in its order
+	fresh []*outlet // of these, those that are not served yet
+	gone  []*outlet // served until now, and not by all
 }
 
-// forget drops the place in the journal of a target that is not served any more.
-func (a *Agent) forget(o *outlet) error {
-	level := slog.LevelInfo
-	waiting := o.delivery.Status().Waiting
-	if waiting > 0 {
-		level = slog.LevelWarn
-		a.metrics.dropped("target_removed", waiting)
+// prepareOutlets makes the outlets for the targets and scripts of set, and takes
+// over those that stay the same. It changes nothing. a.reloadMu is held.
+func (a *Agent) prepareOutlets(set handlerSet) (*newOutlets, error) {
+	n := &newOutlets{gone: slices.Clone(a.outlets)}
+	keep := func(t *handler.Target, s script) bool {
+		i := slices.IndexFunc(n.gone, func(o *outlet) bool { return o.serves(t, s) })
+		if i < 0 {
+			return false
+		}
+		n.all = append(n.all, n.gone[i])
+		n.gone = slices.Delete(n.gone, i, i+1)
+		return true
 	}
-	a.logger.Log(a.delivering.ctx, level, "a target is not served any more", "target", o.name, "dropped", waiting)
-	return a.journal.Forget(o.name)
+	add := func(o *outlet) { n.all, n.fresh = append(n.all, o), append(n.fresh, o) }
+	for _, t := range set.targets {
+		if keep(&t, script{}) {
+			continue
+		}
+		o, err := a.newTargetOutlet(t)
+		if err != nil {
+			return nil, err
+		}
+		add(o)
+	}
+	for _, s := range set.scripts {
+		if !keep(nil, s) {
+			add(a.newScriptOutlet(s))
+		}
+	}
+	return n, nil
+}
+
+// replaceOutlets serves the targets and scripts of set, by the outlets that were
+// prepared for it, from now on. a.reloadMu is held.
+func (a *Agent) replaceOutlets(set handlerSet, n *newOutlets) {
+	// The new runners first, so that no event falls between an old one and a
+	// new one; they queue until they are started.
+	a.intake.setRunners(runnersOf(n.all))
+	// Each target is on its own: one that takes long to stop keeps no other
+	// from being served.
+	var work sync.WaitGroup
+	gone := n.gone
+	for _, o := range n.fresh {
+		var was *outlet
+		if i := slices.IndexFunc(gone, func(old *outlet) bool { return o.target != nil && old.target != nil && old.name == o.name }); i >= 0 {
+			was = gone[i]
+			gone = slices.Concat(gone[:i], gone[i+1:])
+		}
+		work.Go(func() { a.takeOver(o, was, set.native[o.name]) })
+	}
+	for _, o := range gone {
+		a.listOutlet(o, nil)
+		if o.target == nil {
+			o.finish() // a script handles what waits for it
+		} else {
+			work.Go(o.stop)
+		}
+	}
+	work.Wait()
+	served := slices.DeleteFunc(slices.Clone(n.all), func(o *outlet) bool { return o.target != nil && o.delivery == nil })
+	if len(served) < len(n.all) {
+		a.intake.setRunners(runnersOf(served))
+	}
+	a.outletsMu.Lock()
+	a.outlets, a.handlers = served, set
+	a.outletsMu.Unlock()
+	a.forgetTargets(true)
+}
+
+// takeOver serves o from now on, in place of was, if that is not nil: a target's
+// cursor is open once at a time, so the old delivery ends before the new begins.
+func (a *Agent) takeOver(o, was *outlet, inPlaceOf string) {
+	if was != nil {
+		was.stop()
+	}
+	if err := a.openDelivery(o); err != nil { // it was validated: the journal is closed
+		a.logger.Error("a target cannot be served: reload once more, or start the agent anew", "target", o.name, "error", err)
+		a.listOutlet(was, nil)
+		return
+	}
+	o.start(a.delivering)
+	a.listOutlet(was, o)
+	if o.target != nil {
+		a.logTarget(*o.target, inPlaceOf)
+	} else {
+		a.logScript(o.script)
+	}
+}
+
+// listOutlet takes was off the list of outlets, and puts o there in its place;
+// either may be nil. The list itself is made anew, as others may be reading it.
+func (a *Agent) listOutlet(was, o *outlet) {
+	a.outletsMu.Lock()
+	defer a.outletsMu.Unlock()
+	list := slices.Clone(a.outlets)
+	i := slices.Index(list, was)
+	if i >= 0 {
+		list = slices.Delete(list, i, i+1)
+	} else {
+		i = len(list)
+	}
+	if o != nil {
+		list = slices.Insert(list, i, o)
+	}
+	a.outlets = list
 }
 
 // warnOfRestart names the settings whose new values need a restart.

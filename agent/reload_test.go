@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"agentctl/handler"
 )
 
 // recorder is a gateway that keeps what is posted, and refuses while it is told to.
@@ -123,7 +126,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 		t.Errorf("the token's file was not read again: %v", got)
 	}
 
-	// Two targets go; what waits for one is counted as dropped.
+	// Two targets go; what waits for one is kept.
 	down.setFail(true)
 	publishAll(t, n.Agent, "4")
 	waitFor(t, "it to wait", func() bool { s := n.Targets(); return s[1].Waiting == 1 && s[2].Waiting == 0 })
@@ -131,8 +134,8 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	if err := n.Reload(o); err != nil {
 		t.Fatal(err)
 	}
-	if got := counter(t, n.registry, "agentctl_events_dropped_total", "target_removed"); got != 1 {
-		t.Errorf("%v counted as dropped, want 1", got)
+	if got := n.journal.Targets(); !slices.Equal(got, []string{"down", "up"}) {
+		t.Errorf("places are kept for %v, want those of the target that stays and of the one that lacks an event", got)
 	}
 	publishAll(t, n.Agent, "5")
 	waitFor(t, "the one that stays to have it", func() bool { return len(up.got()) == 5 })
@@ -152,7 +155,13 @@ func TestReloadOfBadOptionsChangesNothing(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"target": func(o *Options) { o.Targets = []TargetOptions{{URL: "nonsense"}} },
 		"level":  func(o *Options) { o.LogLevel = "loud" },
-		"tags":   func(o *Options) { o.Tags = map[string]string{"big": strings.Repeat("x", 600)} },
+		"name": func(o *Options) {
+			o.Targets = []TargetOptions{{URL: r.URL + "/other", Events: "user:e"}, {Name: strings.Repeat("n", 1025), URL: r.URL}}
+		},
+		"tags": func(o *Options) {
+			o.Tags = map[string]string{"big": strings.Repeat("x", 600)}
+			o.Targets = []TargetOptions{{URL: r.URL + "/other", Events: "user:e"}}
+		},
 	} {
 		o := n.opts
 		o.Tags = map[string]string{"zone": "b"}
@@ -166,6 +175,107 @@ func TestReloadOfBadOptionsChangesNothing(t *testing.T) {
 	}
 	publishAll(t, n.Agent, "1")
 	waitFor(t, "the target to go on", func() bool { return len(r.got()) == 1 })
+}
+
+// A target that takes long to stop keeps no other from being served.
+func TestReloadOfASlowTarget(t *testing.T) {
+	t.Parallel()
+	slow, fast := newRecorder(t), newRecorder(t)
+	slow.setFail(true)
+	with := func(n string) []TargetOptions {
+		headers := map[string]string{"X-N": n}
+		return []TargetOptions{
+			{Name: "slow", URL: slow.URL, Events: "user:e", Headers: headers},
+			{Name: "fast", URL: fast.URL, Events: "user:e", Headers: headers},
+			{Name: "gone", URL: fast.URL, Events: "user:other", Method: "PUT"},
+		}
+	}
+	held, release := make(chan struct{}, 1), make(chan struct{})
+	hub, log := newHub(t)
+	a, err := New(options(func(o *Options) { o.Targets = with("1") }), hub, Hooks{
+		Attempted: func(_ string, _ handler.Event, err error, _ time.Duration) {
+			if err != nil {
+				select {
+				case held <- struct{}{}:
+				default:
+				}
+				<-release
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := run(t, a, log)
+	end := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(end) // before that of run
+	waitFor(t, "the agent to run", func() bool { return n.log.count("events are posted", "target=fast") == 1 })
+	publishAll(t, n.Agent, "1")
+	<-held
+	o, reloaded := n.opts, make(chan error, 1)
+	o.Targets = with("2")[:2]
+	go func() { reloaded <- n.Reload(o) }()
+	waitFor(t, "the other to be served anew", func() bool { return n.log.count("events are posted", "target=fast") == 2 })
+	publishAll(t, n.Agent, "2")
+	waitFor(t, "it to have both", func() bool { return len(fast.got()) == 2 })
+	names := func() (out []string) {
+		for _, s := range n.Targets() {
+			out = append(out, s.Target)
+		}
+		return out
+	}
+	if got := names(); !slices.Equal(got, []string{"slow", "fast"}) {
+		t.Errorf("meanwhile the targets are %v", got)
+	}
+	end()
+	if err := <-reloaded; err != nil {
+		t.Fatal(err)
+	}
+	slow.setFail(false)
+	waitFor(t, "the slow one to have both", func() bool { return slices.Equal(slow.got(), []string{"1", "2"}) })
+	if got := names(); !slices.Equal(got, []string{"slow", "fast"}) {
+		t.Errorf("then the targets are %v", got)
+	}
+}
+
+// closedTo is a journal that gives one target no cursor.
+type closedTo struct {
+	handler.Journal
+	target string
+}
+
+func (j closedTo) Cursor(target string, cfg handler.CursorConfig) (handler.Cursor, error) {
+	if target == j.target {
+		return nil, handler.ErrClosed
+	}
+	return j.Journal.Cursor(target, cfg)
+}
+
+// A target that cannot be served is not listed, and nobody waits for it.
+func TestReloadWithoutATarget(t *testing.T) {
+	t.Parallel()
+	r := newRecorder(t)
+	n := startRunning(t, func(o *Options) {
+		o.Targets = []TargetOptions{{Name: "a", URL: r.URL, Events: "user:e"}, {Name: "b", URL: r.URL, Events: "user:none"}}
+	})
+	n.reloadMu.Lock()
+	n.journal = closedTo{n.journal, "b"}
+	n.reloadMu.Unlock()
+	o := n.opts
+	o.Targets = []TargetOptions{{Name: "b", URL: r.URL, Events: "user:none,query"}, {Name: "a", URL: r.URL, Events: "user:e", Method: "PUT"}}
+	if err := n.Reload(o); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.Targets(); len(got) != 1 || got[0].Target != "a" {
+		t.Errorf("targets %v", got)
+	}
+	waitFor(t, "the log to tell", func() bool { return n.log.count("level=ERR", "cannot be served", "target=b") == 1 })
+	publishAll(t, n.Agent, "1")
+	waitFor(t, "the other to be served", func() bool { return len(r.got()) == 1 })
+	n.end(nil)
+	if err := n.stopped(t); err != nil {
+		t.Error(err)
+	}
 }
 
 // Reloads while events flow: nothing is lost, doubled or out of order, at a

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+	"golang.org/x/net/netutil"
 
 	"agentctl/handler"
 )
@@ -74,8 +75,8 @@ func (p *part) stop(most time.Duration) error {
 // more. It returns nil after an end that was asked for, and [ErrNoLeave] after
 // one without a leave.
 func (a *Agent) Run(ctx context.Context) error {
-	joining, serving, taking, delivering, ops :=
-		newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop)
+	joining, serving, spreading, taking, delivering, ops :=
+		newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop)
 
 	a.reloadMu.Lock()
 	a.delivering = delivering
@@ -83,8 +84,21 @@ func (a *Agent) Run(ctx context.Context) error {
 		o.start(delivering)
 	}
 	handlers := a.handlers
+	a.forgetTargets(true) // here and not in New: a start that fails changes nothing
 	a.reloadMu.Unlock()
 	taking.start(a.intake.Run)
+	taking.start(a.forgetAged)
+	ops.start(func(ctx context.Context) error { return runOrphans(ctx, a.logger) })
+	spreading.start(a.peers.Run)
+	spreading.start(a.large.Run)
+	if a.links != nil {
+		spreading.start(a.links.Run)
+		spreading.start(a.runRepair)
+		spreading.start(a.views.Run)
+	}
+	if d := a.spread.direct; d != nil {
+		spreading.start(d.Run)
+	}
 	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.rpcLn) })
 	if a.ops != nil {
 		ops.start(a.serveOps)
@@ -98,6 +112,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.logScript(s)
 	}
 	joining.start(a.join)
+	joining.start(a.rejoin.Run)
 	if a.discovery != nil {
 		joining.start(a.discovery.Run)
 	}
@@ -111,12 +126,15 @@ func (a *Agent) Run(ctx context.Context) error {
 			failure = cause
 		}
 	case <-a.serf.ShutdownCh():
-		failure = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node")
+		failure = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node; where that is an earlier process of this node, at another address, start this one again once the others have found that to have failed")
 	}
 	a.reloadMu.Lock() // no reload any more
 	a.delivering = nil
 	a.reloadMu.Unlock()
 	a.logger.Info("stopping", "cause", cmp.Or(cause, failure))
+	if a.hooks.Stopping != nil {
+		a.hooks.Stopping()
+	}
 
 	bound, cancel := context.WithTimeoutCause(context.Background(), max(a.opts.DrainTimeout, time.Second),
 		fmt.Errorf("not done within %v", a.opts.DrainTimeout))
@@ -133,6 +151,8 @@ func (a *Agent) Run(ctx context.Context) error {
 		cancelHalf()
 	}
 	step("ending RPC", serving.stop(requestWait))
+	a.endSpread()
+	step("ending links", spreading.stop(partWait))
 	step("ending gossip", a.serf.Shutdown())
 	step("taking in the last events", taking.stop(partWait))
 	a.drain(bound)
@@ -162,8 +182,9 @@ func (a *Agent) leave(ctx context.Context) error {
 }
 
 // join does the joins that were asked for. It returns an error where the
-// program has to end for want of one.
+// program has to end for want of one. What gets lost later is a.rejoin's.
 func (a *Agent) join(ctx context.Context) error {
+	defer close(a.tried)
 	if len(a.opts.StartJoin) > 0 {
 		n, err := joinOnce(ctx, a, net.DefaultResolver, a.opts.StartJoin, a.opts.ReplayOnJoin, a.logger)
 		if ctx.Err() != nil {
@@ -181,8 +202,12 @@ func (a *Agent) join(ctx context.Context) error {
 		a.opts.RetryInterval, a.opts.RetryMaxAttempts, a.logger)
 }
 
+// drainLook is how often drain looks whether a target still takes events.
+const drainLook = 50 * time.Millisecond
+
 // drain waits until every target and script has had its events, or ctx ends;
-// then it says what is left.
+// then it says what is left. What the journal keeps for the next start is not
+// waited for where its target fails.
 func (a *Agent) drain(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, o := range a.outlets { // nobody changes them any more
@@ -191,15 +216,31 @@ func (a *Agent) drain(ctx context.Context) {
 			wg.Go(func() { o.runner.idle(ctx) })
 		}
 		if d := o.delivery; d != nil {
-			wg.Go(func() {
-				if d.Idle(ctx) != nil {
-					s := d.Status()
-					a.logger.Warn("events were not delivered before the end", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
-				}
-			})
+			wg.Go(func() { a.drainTarget(ctx, d) })
 		}
 	}
 	wg.Wait()
+}
+
+func (a *Agent) drainTarget(ctx context.Context, d *handler.Delivery) {
+	for {
+		look, cancel := context.WithTimeout(ctx, drainLook)
+		err := d.Idle(look)
+		cancel()
+		if err == nil {
+			return
+		}
+		s := d.Status()
+		kept := a.disk != nil && !a.disk.Status().Degraded
+		switch {
+		case kept && (ctx.Err() != nil || s.Attempts > 0):
+			a.logger.Info("events wait in the journal for the next start", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
+			return
+		case ctx.Err() != nil:
+			a.logger.Warn("events were not delivered before the end", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
+			return
+		}
+	}
 }
 
 func (a *Agent) logTarget(t handler.Target, inPlaceOf string) {
@@ -218,7 +259,7 @@ func (a *Agent) logScript(s script) {
 func (a *Agent) serveOps(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { a.ops.Close() })
 	defer stop()
-	if err := a.ops.Serve(a.opsLn); !errors.Is(err, http.ErrServerClosed) {
+	if err := a.ops.Serve(netutil.LimitListener(a.opsLn, MaxConns)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("operations endpoint: %w", err)
 	}
 	return nil

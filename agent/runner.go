@@ -12,8 +12,12 @@ import (
 	"agentctl/handler"
 )
 
-// runnerQueue is how many events may wait for a script that is running.
-const runnerQueue = 1 << 15
+// runnerQueue is how many events may wait for a script that is running, and
+// runnerBytes how many bytes of them, but for a single one that has more.
+const (
+	runnerQueue = 1 << 15
+	runnerBytes = 64 << 20
+)
 
 // task is an event for a runner.
 type task struct {
@@ -34,6 +38,7 @@ type runner struct {
 
 	mu    sync.Mutex
 	queue []task
+	bytes int           // of queue
 	wake  chan struct{} // holds a value when queue got one
 	lost  atomic.Uint64
 	done  chan struct{} // closed when Run returns
@@ -56,17 +61,19 @@ func (r *runner) offer(t task) {
 	if !r.filters.Match(handler.Type(t.event.EventType().String()), nameOf(t.event)) {
 		return
 	}
+	size := sizeOf(t.event)
 	r.mu.Lock()
-	full := len(r.queue) >= runnerQueue
+	full := len(r.queue) >= runnerQueue || r.bytes > 0 && r.bytes+size > runnerBytes
 	if !full {
 		r.queue = append(r.queue, t)
+		r.bytes += size
 	}
 	r.mu.Unlock()
 	if full {
-		r.metrics.dropped("handler_full", 1)
+		r.metrics.dropped(dropHandlerFull, 1)
 		if n := r.lost.Add(1); powerOfTwo(n) {
 			r.logger.Error("an event handler is stuck or too slow, events are lost to it",
-				"handler", r.name, "lost", n, "waiting", runnerQueue)
+				"handler", r.name, "lost", n, "waiting", r.waiting())
 		}
 		return
 	}
@@ -84,6 +91,7 @@ func (r *runner) take() (t task, ok bool) {
 		return task{}, false
 	}
 	t = r.queue[0]
+	r.bytes -= sizeOf(t.event)
 	r.queue[0] = task{} // what it points to can be freed
 	if r.queue = r.queue[1:]; len(r.queue) == 0 {
 		r.queue = nil
@@ -116,7 +124,7 @@ func (r *runner) Run(ctx context.Context, drain <-chan struct{}) error {
 		}
 	}
 	if n := r.waiting(); n > 0 {
-		r.metrics.dropped("handler_stopped", n)
+		r.metrics.dropped(dropHandlerStopped, n)
 		r.logger.Warn("events were not handled before the end", "handler", r.name, "waiting", n)
 	}
 	return nil

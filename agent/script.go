@@ -14,11 +14,15 @@ import (
 
 	"github.com/armon/circbuf"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/logs"
 )
 
 const (
 	// scriptOutput is how much of a script's output is kept: its end.
 	scriptOutput = 8 << 10
+	// loggedOutput is how much of it a debug line has.
+	loggedOutput = 256
 	// scriptSlow is when a script that still runs is named in the log.
 	scriptSlow = time.Second
 	// scriptWait is how long a script's output is still read once the script
@@ -35,18 +39,19 @@ var notInEnv = regexp.MustCompile(`[^A-Z0-9_]`)
 func scriptRunner(s script, self func() serf.Member, logger *slog.Logger, m *metrics) *runner {
 	name := redact(s.command)
 	logger = logger.With("script", name)
+	quiet := &logs.Quiet{Logger: logger}
 	return newRunner(name, s.filters, logger, m, func(ctx context.Context, t task) {
 		e, start := t.event, time.Now()
 		output, err := runScript(ctx, s.command, self(), e, logger)
 		m.scriptRan(err)
-		logger.Debug("event handler ran", "event", e.String(), "took", time.Since(start), "output", string(output))
+		logger.Debug("event handler ran", "event", e.String(), "took", time.Since(start), "output", shorten(string(output), loggedOutput))
 		if err != nil {
-			logger.Error("event handler failed", "event", e.String(), "error", err)
+			quiet.Log(slog.LevelError, "event handler failed", time.Second, "event", e.String(), "error", err)
 			return
 		}
 		if q, ok := e.(*serf.Query); ok && len(output) > 0 {
 			if err := q.Respond(output); err != nil {
-				logger.Warn("query was not answered", "query", q.Name, "error", err)
+				quiet.Log(slog.LevelWarn, "query was not answered", time.Second, "query", q.Name, "error", err)
 			}
 		}
 	})
@@ -73,7 +78,7 @@ func runScript(ctx context.Context, command string, self serf.Member, e serf.Eve
 		logger.Warn("event handler is slow", "event", e.String(), "running", scriptSlow)
 	})
 	defer slow.Stop()
-	err = cmd.Run()
+	err = children.run(cmd)
 	if errors.Is(err, exec.ErrWaitDelay) {
 		logger.Warn("event handler left a child behind that holds its output open", "event", e.String())
 		err = nil

@@ -18,7 +18,6 @@ type Setting struct {
 	Usage   string
 	Repeat  bool // given again it adds a value
 	Secret  bool // never shown
-	Later   bool // known, but refused by this version
 	sep     string
 	pointer func(*Options) any
 }
@@ -109,8 +108,18 @@ func (s Setting) Default(o *Options) string {
 		return *p
 	case *int:
 		return strconv.Itoa(*p)
+	case *bool:
+		if *p {
+			return "true"
+		}
+	case *inverted:
+		if !*p {
+			return "true"
+		}
 	case *time.Duration:
-		return p.String()
+		if *p != 0 { // else serf's
+			return strings.NewReplacer("m0s", "m", "h0m0s", "h").Replace(p.String())
+		}
 	}
 	return ""
 }
@@ -138,7 +147,7 @@ var settings = []Setting{
 		pointer: func(o *Options) any { return &o.Bind }},
 	{Flag: "iface", Key: "interface", Arg: "NAME", Usage: "network interface to bind to, and to look for peers on with -discover",
 		pointer: func(o *Options) any { return &o.Interface }},
-	{Flag: "advertise", Key: "advertise", Arg: "ADDR", Usage: "address that other members reach this one at",
+	{Flag: "advertise", Key: "advertise", Arg: "ADDR", Usage: "address that other members reach this one at; without it that of -bind, or of the default route's interface where -bind is all addresses",
 		pointer: func(o *Options) any { return &o.Advertise }},
 	{Flag: "node", Key: "node_name", Arg: "NAME", Usage: "name of this node, unique in the cluster; the host's name by default",
 		pointer: func(o *Options) any { return &o.NodeName }},
@@ -154,7 +163,7 @@ var settings = []Setting{
 		pointer: func(o *Options) any { return &o.Protocol }},
 	{Flag: "join", Key: "start_join", Arg: "ADDR", Usage: "agent to join at start; a failure ends the program", Repeat: true, sep: ",",
 		pointer: func(o *Options) any { return &o.StartJoin }},
-	{Flag: "retry-join", Key: "retry_join", Arg: "ADDR", Usage: "agent to join, tried again until it works: host, host:port or dns+srv://name", Repeat: true, sep: ",",
+	{Flag: "retry-join", Key: "retry_join", Arg: "ADDR", Usage: "agent to join, tried again until it works, and later whenever it is no member: host, host:port or dns+srv://name", Repeat: true, sep: ",",
 		pointer: func(o *Options) any { return &o.RetryJoin }},
 	{Flag: "retry-interval", Key: "retry_interval", Arg: "TIME", Usage: "longest wait between tries of -retry-join",
 		pointer: func(o *Options) any { return &o.RetryInterval }},
@@ -184,11 +193,11 @@ var settings = []Setting{
 		pointer: func(o *Options) any { return &o.RPCAuthKey }},
 	{Flag: "broadcast-timeout", Key: "broadcast_timeout", Arg: "TIME", Usage: "longest wait for a leave or a removal to go out",
 		pointer: func(o *Options) any { return &o.BroadcastTimeout }},
-	{Flag: "disable-compression", Usage: "send gossip uncompressed",
+	{Flag: "disable-compression", Usage: "send gossip uncompressed; the default but for serf, and false compresses it",
 		pointer: func(o *Options) any { return (*inverted)(&o.EnableCompression) }},
-	{Key: "enable_compression", Usage: "the opposite of -disable-compression",
+	{Key: "enable_compression", Usage: "compress gossip: the opposite of -disable-compression",
 		pointer: func(o *Options) any { return &o.EnableCompression }},
-	{Flag: "log-level", Key: "log_level", Arg: "LEVEL", Usage: "least level that is logged: trace, debug, info, warn or err",
+	{Flag: "log-level", Key: "log_level", Arg: "trace|debug|info|warn|err", Usage: "least level that is logged, in small or capital letters",
 		pointer: func(o *Options) any { return &o.LogLevel }},
 	{Flag: "syslog", Key: "enable_syslog", Usage: "log to syslog as well",
 		pointer: func(o *Options) any { return &o.EnableSyslog }},
@@ -225,18 +234,32 @@ var settings = []Setting{
 
 	{Flag: "event-handler", Key: "event_handlers", Arg: "FILTER=WHAT", Usage: "script to run, or http://, https:// or unix: URL to POST to, for events that match", Repeat: true,
 		pointer: func(o *Options) any { return &o.EventHandlers }},
-	{Key: "data_dir", Usage: "folder of the journal", Later: true,
+	{Flag: "data-dir", Key: "data_dir", Arg: "DIR", Usage: "folder that keeps the journal, and serf's snapshot and keyring, across restarts; without it they are in memory",
 		pointer: func(o *Options) any { return &o.DataDir }},
+	{Flag: "journal-max-events", Key: "journal_max_events", Arg: "N", Usage: "most events that are remembered once every target has had them; 64 MiB of them at most",
+		pointer: func(o *Options) any { return &o.JournalMaxEvents }},
+	{Flag: "journal-max-age", Key: "journal_max_age", Arg: "TIME", Usage: "how long they are remembered",
+		pointer: func(o *Options) any { return &o.JournalMaxAge }},
+	{Flag: "queue-max-events", Key: "queue_max_events", Arg: "N", Usage: "most events that wait for one target; beyond it the oldest are given up, and the target is stale",
+		pointer: func(o *Options) any { return &o.QueueMaxEvents }},
 	{Key: "targets", Usage: "targets to POST to, with more to say of each than a URL",
 		pointer: func(o *Options) any { return &o.Targets }},
 	{Flag: "gateway", Key: "gateway", Arg: "URL", Usage: "endpoint that gets member events and user:kong; " + DefaultGateway + " where no -event-handler is given",
 		pointer: func(o *Options) any { return &o.Gateway }},
-	{Flag: "native-handlers", Key: "native_handlers", Usage: "post in place of an event handler script that Kong wrote (default true)",
+	{Flag: "native-handlers", Key: "native_handlers", Usage: "post in place of an event handler script that Kong wrote",
 		pointer: func(o *Options) any { return &o.NativeHandlers }},
-	{Flag: "http-addr", Key: "http_addr", Arg: "ADDR", Usage: "address of the operations endpoint (health, metrics, status), or off",
+	{Flag: "http-addr", Key: "http_addr", Arg: "ADDR", Usage: "address of the operations endpoint (health, metrics, status, events): host:port, unix:/path or off",
 		pointer: func(o *Options) any { return &o.HTTPAddr }},
+	{Flag: "http-token-file", Key: "http_token_file", Arg: "FILE", Usage: "file with a token that is then needed there to publish and to replay",
+		pointer: func(o *Options) any { return &o.HTTPTokenFile }},
 	{Flag: "log-format", Key: "log_format", Arg: "text|json", Usage: "form of the log",
 		pointer: func(o *Options) any { return &o.LogFormat }},
+	{Flag: "peer-links", Key: "peer_links", Usage: "exchange events with other agentctl agents over links of their own, on the gossip port, beside gossip",
+		pointer: func(o *Options) any { return &o.PeerLinks }},
+	{Flag: "direct-send", Key: "direct_send", Usage: "send events straight to stock members, beside gossip",
+		pointer: func(o *Options) any { return &o.DirectSend }},
+	{Flag: "max-event-size", Key: "max_event_size", Arg: "N", Usage: "most bytes of an event's name and payload together, up to 1048576; what is over user_event_size_limit reaches agentctl agents alone",
+		pointer: func(o *Options) any { return &o.MaxEventSize }},
 	{Flag: "drain-timeout", Key: "drain_timeout", Arg: "TIME", Usage: "longest wait for waiting events to be delivered at the end",
 		pointer: func(o *Options) any { return &o.DrainTimeout }},
 }

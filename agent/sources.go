@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"agentctl/handler"
 )
 
 // Sources tells where settings were given, for messages: "file:line" of a key in
@@ -61,6 +63,10 @@ func (o *Options) targetError(i int, err error) error {
 		return errors.Join(errs...)
 	}
 	label := fmt.Sprintf("targets[%d]", i)
-	key, _, _ := strings.Cut(err.Error(), ": ")
-	return fmt.Errorf("%s: %w", o.at(label, label+"."+key, label), err)
+	if terr, ok := errors.AsType[*handler.TargetError](err); ok {
+		err = terr.Err // the label says which it is
+	}
+	key, rest, _ := strings.Cut(strings.ReplaceAll(err.Error(), " ", "_"), ":_")
+	inner, _, _ := strings.Cut(rest, ":_")
+	return fmt.Errorf("%s: %w", o.at(label, label+"."+key+"."+inner, label+"."+key, label), err)
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +25,7 @@ type TargetOptions struct {
 	URL             string            `config:"url,secret"`
 	Method          string            `config:"method"`
 	Headers         map[string]string `config:"headers,secret"`
+	Body            string            `config:"body"`
 	Timeout         time.Duration     `config:"timeout"`
 	DoneCodes       []int             `config:"done_codes"`
 	RetryCodes      []int             `config:"retry_codes"`
@@ -30,15 +33,11 @@ type TargetOptions struct {
 	TLS             TLSOptions        `config:"tls"`
 	BasicAuth       BasicAuthOptions  `config:"basic_auth"`
 	BearerTokenFile string            `config:"bearer_token_file"`
-
-	// What is known but not done yet: Validate refuses it.
-
-	Body        string        `config:"body"`
-	Concurrency int           `config:"concurrency"`
-	OrderKey    string        `config:"order_key"`
-	Collapse    bool          `config:"collapse"`
-	MaxAge      time.Duration `config:"max_age"`
-	Flush       FlushOptions  `config:"flush"`
+	Concurrency     int               `config:"concurrency"`
+	OrderKey        string            `config:"order_key"`
+	Collapse        *bool             `config:"collapse"` // nil: as the preset has it
+	MaxAge          time.Duration     `config:"max_age"`
+	Flush           FlushOptions      `config:"flush"` // the preset's, or none
 }
 
 // TLSOptions say how an https target is trusted, and what it is shown.
@@ -56,16 +55,20 @@ type BasicAuthOptions struct {
 	PasswordFile string `config:"password_file"`
 }
 
-// FlushOptions are the request that empties a target's whole cache.
+// FlushOptions are the request that empties a target's whole cache, see
+// [handler.FlushRequest].
 type FlushOptions struct {
 	Method  string            `config:"method"`
 	URL     string            `config:"url,secret"`
 	Headers map[string]string `config:"headers,secret"`
 	Body    string            `config:"body"`
+	// LastEvent is that of [handler.FlushRequest], in place of the rest.
+	LastEvent bool `config:"last_event"`
 }
 
-// notYet is said of a key that is known and has no effect yet.
-const notYet = "this version of agentctl does not have it yet: leave it out"
+// TargetKeys are the keys of a target in a configuration file; those of an object
+// in it are like "tls.ca_file".
+func TargetKeys() []string { return structFields(new(TargetOptions)).names() }
 
 // target makes a handler's target, with the secrets and certificates as they
 // are in their files now. The error names all that is wrong, without the values
@@ -75,52 +78,57 @@ func (t *TargetOptions) target() (handler.Target, error) {
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...)))
 	}
-	events, url := t.Events, t.URL
-	switch t.Preset {
-	case "", "http":
-	case "kong":
-		if events == "" {
-			events = GatewayEvents
-		}
-		url = GatewayURL(url)
-	default:
-		bad("preset", "unknown preset %q: want kong or http", t.Preset)
+	preset, ok := handler.FindPreset(t.Preset)
+	if !ok {
+		bad("preset", "unknown preset %q%s: want one of %s; \"agentctl check -presets\" tells what each sends",
+			t.Preset, DidYouMean(t.Preset, handler.PresetNames()), strings.Join(handler.PresetNames(), ", "))
 	}
-	for key, given := range map[string]bool{
-		"body": t.Body != "", "concurrency": t.Concurrency > 1, "order_key": t.OrderKey != "",
-		"collapse": t.Collapse, "max_age": t.MaxAge != 0, "flush": t.Flush.given(),
-	} {
-		if given {
-			bad(key, "%s", notYet)
-		}
-	}
-	if t.Concurrency < 0 {
-		bad("concurrency", "%d is negative", t.Concurrency)
-	}
-	filters, err := handler.ParseFilters(events)
+	out, usual := preset.At(t.URL), preset.Filters.String()
+	filters, err := handler.ParseFilters(cmp.Or(t.Events, usual))
 	if err != nil {
 		bad("events", "%w", err)
 	}
-	header := http.Header{}
-	for name, value := range t.Headers {
-		header.Set(name, value)
+	if strings.Contains(preset.URL, "{{") && !strings.Contains(out.URL, "{{") && t.URL != "" {
+		bad("url", "all events would ask for one path, where preset %s has %s: leave the path out, or give one with placeholders", preset.Name, preset.URL)
 	}
-	if err := t.authorize(header); err != nil {
+	out.Name, out.Filters = t.Name, filters
+	out.Header = headerOf(t.Headers, out.Header)
+	if err := t.authorize(out.Header); err != nil {
 		errs = append(errs, err)
 	}
-	conf, err := t.TLS.config()
-	if err != nil {
+	if out.TLS, err = t.TLS.config(); err != nil {
 		errs = append(errs, err)
 	}
-	out := handler.Target{
-		Name: t.Name, Filters: filters, URL: url, Method: t.Method, Header: header, Timeout: t.Timeout,
-		DoneCodes: t.DoneCodes, RetryCodes: t.RetryCodes, BuryCodes: t.BuryCodes,
-		UserAgent: "agentctl/" + Version, TLS: conf,
-	}.WithDefaults()
+	out.Method, out.Body = cmp.Or(t.Method, out.Method), cmp.Or(t.Body, out.Body)
+	out.DoneCodes, out.RetryCodes, out.BuryCodes = t.codes(&out)
+	out.Timeout, out.MaxAge = t.Timeout, t.MaxAge
+	out.Concurrency, out.OrderKey = t.Concurrency, t.OrderKey
+	if t.Collapse != nil {
+		out.Collapse = *t.Collapse
+	}
+	if flush := t.Flush.request(); flush != nil {
+		out.Flush = flush
+	}
+	out.UserAgent = "agentctl/" + Version
+	out = out.WithDefaults()
+	if t.Name == "" {
+		out.Name = defaultName(&out, usual)
+	}
 	if err := out.Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	return out, errors.Join(errs...)
+}
+
+// codes are the status codes of a preset's target, less those of which the
+// options say something else, and theirs.
+func (t *TargetOptions) codes(preset *handler.Target) (done, retry, bury []int) {
+	said := slices.Concat(t.DoneCodes, t.RetryCodes, t.BuryCodes)
+	both := func(preset, own []int) []int {
+		kept := slices.DeleteFunc(slices.Clone(preset), func(code int) bool { return slices.Contains(said, code) })
+		return append(kept, own...)
+	}
+	return both(preset.DoneCodes, t.DoneCodes), both(preset.RetryCodes, t.RetryCodes), both(preset.BuryCodes, t.BuryCodes)
 }
 
 // authorize sets the Authorization header from the files that are named.
@@ -136,7 +144,7 @@ func (t *TargetOptions) authorize(header http.Header) error {
 	}
 	switch {
 	case t.BearerTokenFile != "":
-		token, err := readSecret(t.BearerTokenFile)
+		token, err := ReadSecret(t.BearerTokenFile)
 		if err != nil {
 			return fmt.Errorf("bearer_token_file: %w", err)
 		}
@@ -145,7 +153,7 @@ func (t *TargetOptions) authorize(header http.Header) error {
 		password := ""
 		if t.BasicAuth.PasswordFile != "" {
 			var err error
-			if password, err = readSecret(t.BasicAuth.PasswordFile); err != nil {
+			if password, err = ReadSecret(t.BasicAuth.PasswordFile); err != nil {
 				return fmt.Errorf("basic_auth.password_file: %w", err)
 			}
 		}
@@ -156,8 +164,8 @@ func (t *TargetOptions) authorize(header http.Header) error {
 	return nil
 }
 
-// readSecret reads a file that holds one secret, which a newline may follow.
-func readSecret(path string) (string, error) {
+// ReadSecret reads a file that holds one secret, which a newline may follow.
+func ReadSecret(path string) (string, error) {
 	const most = 64 << 10
 	info, err := os.Stat(path)
 	if err != nil {
@@ -206,6 +214,25 @@ func (t *TLSOptions) config() (*tls.Config, error) {
 	return conf, nil
 }
 
-func (f *FlushOptions) given() bool {
-	return f.Method != "" || f.URL != "" || len(f.Headers) > 0 || f.Body != ""
+// headerOf makes headers of values and, where these do not name them, of a
+// preset's.
+func headerOf(values map[string]string, preset http.Header) http.Header {
+	header := preset.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	for name, value := range values {
+		header.Set(name, value)
+	}
+	return header
+}
+
+// request is nil where nothing is given.
+func (f *FlushOptions) request() *handler.FlushRequest {
+	if f.Method == "" && f.URL == "" && len(f.Headers) == 0 && f.Body == "" && !f.LastEvent {
+		return nil
+	}
+	return &handler.FlushRequest{
+		URL: f.URL, Method: f.Method, Header: headerOf(f.Headers, nil), Body: f.Body, LastEvent: f.LastEvent,
+	}
 }

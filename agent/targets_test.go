@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"agentctl/handler"
 )
@@ -50,9 +51,11 @@ func TestTargetsInAFile(t *testing.T) {
 				"name": "cache", "events": "user:purge,user:ban", "url": "http://127.0.0.1:6081/", "method": "PURGE",
 				"headers": {"X-Key": "k"}, "timeout": "2s", "done_codes": [404], "retry_codes": [409], "bury_codes": [503],
 				"basic_auth": {"username": "u", "password_file": "`+writeFile(t, "s3cret\n")+`"},
-				"preset": "http", "concurrency": 1, "flush": null
+				"preset": "http", "concurrency": 4, "order_key": "collection+entity.id", "collapse": true, "max_age": "1h",
+				"flush": {"method": "BAN", "url": "http://127.0.0.1:6082/", "headers": {"x-all": "1"}, "body": "all"}
 			},
-			{"preset": "kong", "url": "http://127.0.0.1:8001"}
+			{"preset": "kong", "url": "http://127.0.0.1:8001", "flush": null},
+			{"preset": "kong", "url": "http://127.0.0.1:8002", "collapse": false, "flush": {"url": "http://127.0.0.1:8002/cache", "method": "DELETE"}}
 		]
 	}`)
 	if err != nil {
@@ -68,11 +71,18 @@ func TestTargetsInAFile(t *testing.T) {
 			Filters:   handler.Filters{{Type: handler.User, Name: "purge"}, {Type: handler.User, Name: "ban"}},
 			Header:    http.Header{"X-Key": {"k"}, "Authorization": {"Basic dTpzM2NyZXQ="}},
 			DoneCodes: []int{404}, RetryCodes: []int{409}, BuryCodes: []int{503},
+			Concurrency: 4, OrderKey: "collection+entity.id", Collapse: true, MaxAge: time.Hour,
+			Flush:     &handler.FlushRequest{Method: "BAN", URL: "http://127.0.0.1:6082/", Header: http.Header{"X-All": {"1"}}, Body: "all"},
 			UserAgent: "agentctl/" + Version,
 		}.WithDefaults(),
 		handler.Target{
 			URL: "http://127.0.0.1:8001/cluster/events/", Header: http.Header{}, UserAgent: "agentctl/" + Version,
+			Filters: mustFilters(t, GatewayEvents), Collapse: true, Flush: &handler.FlushRequest{SelfJoin: true},
+		}.WithDefaults(),
+		handler.Target{
+			URL: "http://127.0.0.1:8002/cluster/events/", Header: http.Header{}, UserAgent: "agentctl/" + Version,
 			Filters: mustFilters(t, GatewayEvents),
+			Flush:   &handler.FlushRequest{Method: "DELETE", URL: "http://127.0.0.1:8002/cache", Header: http.Header{}},
 		}.WithDefaults(),
 	}
 	if diff := cmp.Diff(want, set.targets); diff != "" {
@@ -111,8 +121,9 @@ c.json:6: want a JSON object`
 
 	missing := filepath.Join(t.TempDir(), "missing")
 	o, err := readTargets(t, `{"targets": [
-		{"preset": "varnish", "url": "http://u:hunter2@127.0.0.1:99999/", "events": "nonsense", "body": "{{.}}", "concurrency": 8,
-		 "order_key": "payload", "collapse": true, "max_age": "1h", "flush": {"url": "http://x/"}},
+		{"preset": "varnish", "url": "http://u:hunter2@127.0.0.1:99999/", "events": "nonsense", 
+		 "body": "{\"a\": {{.b}} {{.c}}}", "concurrency": 1000,
+		 "order_key": "a..b", "collapse": true, "max_age": "-1h", "flush": {"url": "http://u:hunter2@127.0.0.1:99999/", "method": "a b"}},
 		{"url": "http://127.0.0.1/", "bearer_token_file": "`+missing+`"},
 		{"url": "http://127.0.0.1/", "bearer_token_file": "x", "basic_auth": {"username": "u"}},
 		{"url": "https://127.0.0.1/", "tls": {"ca_file": "`+writeFile(t, "no pem")+`"}},
@@ -128,9 +139,10 @@ c.json:6: want a JSON object`
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		`targets[0]: preset: unknown preset "varnish": want kong or http`,
-		"targets[0]: body: this version of agentctl does not have it yet",
-		"targets[0]: concurrency: ", "targets[0]: order_key: ", "targets[0]: collapse: ", "targets[0]: max_age: ", "targets[0]: flush: ",
+		`c.json:2: targets[0]: preset: unknown preset "varnish": want one of kong, kong-cache, `,
+		`c.json:3: targets[0]: body: {{.c}}: no value can stand here in JSON`,
+		`c.json:4: targets[0]: order key: `, `c.json:4: targets[0]: flush: method: "a b"`,
+		"flush: url: ", `flush: method: "a b"`, "concurrency: 1000 is not within 1 to 256", "order key: ", "max age: -1h0m0s is negative",
 		`targets[0]: events: unknown event type "nonsense"`,
 		"port 99999",
 		"targets[1]: bearer_token_file: stat " + missing + ": no such file",
@@ -201,5 +213,44 @@ func writeTo(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What a target says takes the place of what its preset says, key by key.
+func TestTargetOverItsPreset(t *testing.T) {
+	no := false
+	for name, tt := range map[string]struct {
+		opts TargetOptions
+		want handler.Target
+	}{
+		"as it is": {TargetOptions{Preset: "squid", URL: "http://h/"}, handler.Target{
+			Name: "http://h{{path}}", URL: "http://h{{path}}", Method: "PURGE", Header: http.Header{"Host": {"{{host}}"}},
+			Filters: mustFilters(t, "user:purge"), DoneCodes: []int{404}, Collapse: true,
+		}},
+		"all of it": {TargetOptions{
+			Preset: "nginx-purge", URL: "http://h/clear{{path}}", Method: "GET", Headers: map[string]string{"host": "www.test", "X-A": "b"},
+			Body: "{}", DoneCodes: []int{410}, RetryCodes: []int{404}, Collapse: &no, Events: "user:x",
+			Flush: FlushOptions{URL: "http://h/all"},
+		}, handler.Target{
+			Name: "http://h/clear{{path}}#user:x", URL: "http://h/clear{{path}}", Method: "GET", Header: http.Header{"Host": {"www.test"}, "X-A": {"b"}},
+			Body: "{}", Filters: mustFilters(t, "user:x"), DoneCodes: []int{412, 410}, RetryCodes: []int{404},
+			Flush: &handler.FlushRequest{URL: "http://h/all", Header: http.Header{}},
+		}},
+		"the last event": {TargetOptions{URL: "http://h/", Flush: FlushOptions{LastEvent: true}}, handler.Target{
+			URL: "http://h/", Header: http.Header{}, Filters: mustFilters(t, "*"), Flush: &handler.FlushRequest{LastEvent: true, Header: http.Header{}},
+		}},
+	} {
+		got, err := tt.opts.target()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		tt.want.UserAgent = "agentctl/" + Version
+		if diff := cmp.Diff(tt.want.WithDefaults(), got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	_, err := (&TargetOptions{Preset: "squid", URL: "http://h/all"}).target()
+	if err == nil || !strings.Contains(err.Error(), "url: all events would ask for one path, where preset squid has {{path}}") {
+		t.Errorf("a path without a placeholder: %v", err)
 	}
 }

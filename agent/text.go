@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// Version is agentctl's own version; a build may set it with -ldflags -X.
-var Version = "0.1.0-dev"
-
 // withPassword is a URL's scheme, user, and all up to the last @ of the word:
 // a password that is not escaped as it should be may hold any sign.
 var withPassword = regexp.MustCompile(`(://[^\s:/?#@]*:)(\S*)@`)
@@ -44,9 +41,9 @@ func shorten(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
-// nearest suggests which of the names a misspelt one was meant to be, as the end
+// DidYouMean asks which of the names a misspelt one was meant to be, as the end
 // of a message; "" where none is near.
-func nearest(name string, names []string) string {
+func DidYouMean(name string, names []string) string {
 	if len(name) > 40 {
 		return ""
 	}

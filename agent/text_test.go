@@ -39,7 +39,7 @@ func TestGatewayURL(t *testing.T) {
 		"http://h/":    "http://h/",
 		"http://h/x":   "http://h/x",
 		"http://h?a":   "http://h?a",
-		"unix:/s":      "unix:/s",
+		"unix:/s":      "unix:/s:/cluster/events/",
 		"http://u:p@h": "http://u:p@h/cluster/events/",
 	} {
 		if got := GatewayURL(in); got != want {

@@ -87,11 +87,12 @@ func (f *boltFile) readMeta(at int64) bool {
 	return true
 }
 
-// walk hands out the keys and values of all buckets at the top level. They are
-// valid during the call only.
-func (f *boltFile) walk(value func(bucket string, key, value []byte)) {
+// walk names each bucket at the top level, and then hands out its keys and
+// values, which are valid during the call only.
+func (f *boltFile) walk(begin func(bucket string), value func(bucket string, key, value []byte)) {
 	f.tree(f.root, func(name, v []byte, flags uint32) {
 		bucket := string(name)
+		begin(bucket)
 		each := func(key, v []byte, flags uint32) {
 			if flags != 0 {
 				f.problem(fmt.Errorf("bucket %q: an element has the flags %x", bucket, flags))
@@ -115,7 +116,7 @@ type treeWalk struct {
 	each  func(key, value []byte, flags uint32)
 	last  []byte // the key before
 	began bool
-	least []byte // of the branches above: keys are not below it
+	first []byte // the key that the branch above has for the page that comes; nil where there is none
 }
 
 func (f *boltFile) tree(root uint64, each func(key, value []byte, flags uint32)) {
@@ -186,16 +187,23 @@ func (f *boltFile) page(id uint64, page []byte, depth int, w *treeWalk) {
 			return
 		}
 		key := page[from : from+ksize]
-		if w.began && bytes.Compare(key, w.last) <= 0 || bytes.Compare(key, w.least) < 0 {
+		if w.began && bytes.Compare(key, w.last) <= 0 {
 			fail("its keys are out of order")
 			return
 		}
+		// By this bbolt finds a page in its branch when it writes it anew: with
+		// another key there the old page would stay beside the new one.
+		if len(key) == 0 || w.first != nil && !bytes.Equal(key, w.first) {
+			fail("its keys are not those of the page above")
+			return
+		}
+		w.first = nil
 		if leaf {
 			w.last, w.began = key, true
 			w.each(key, page[from+ksize:from+ksize+vsize], native.Uint32(el))
 			continue
 		}
-		w.least = key
+		w.first = key
 		f.load(native.Uint64(el[8:]), depth+1, w)
 	}
 }

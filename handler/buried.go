@@ -20,6 +20,7 @@ func (c *memoryCursor) Bury(seq uint64, why BuriedInfo) error {
 	if e == nil {
 		return nil
 	}
+	c.settle(e, verdictBuried, why.Time, why.Status)
 	c.buried = append(c.buried, &burial{e, why}) // with the reference that was given's
 	c.touchBuried(seq)
 	if len(c.buried) > c.m.cfg.MaxBuried {
@@ -38,30 +39,6 @@ func (c *memoryCursor) Buried() []Buried {
 		out[i] = Buried{b.entry.Seq, b.entry.Event, b.why}
 	}
 	return out
-}
-
-func (c *memoryCursor) Unbury(seqs ...uint64) error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	if c.closed {
-		return ErrClosed
-	}
-	if len(seqs) == 0 {
-		return nil
-	}
-	next := make([]*entry, 0, c.waiting.len()+len(seqs))
-	for i := range c.waiting.len() {
-		next = append(next, c.waiting.at(i))
-	}
-	for _, seq := range seqs {
-		i := slices.IndexFunc(c.buried, func(b *burial) bool { return b.entry.Seq == seq })
-		if i < 0 {
-			return &NotBuriedError{seq}
-		}
-		next = append(next, c.buried[i].entry)
-	}
-	// What is in someone's hands stays there: it must not come twice.
-	return c.requeue(slices.Min(seqs), c.given, next)
 }
 
 // exhume takes entries off the list of the buried, those that are on it.

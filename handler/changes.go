@@ -1,6 +1,9 @@
 package handler
 
-import "slices"
+import (
+	"iter"
+	"slices"
+)
 
 // changes is what a journal's file lacks of what its memory holds. It is
 // guarded by the journal's lock. A nil *changes is that of a journal without a
@@ -13,7 +16,6 @@ type changes struct {
 	unwritten deque[*entry] // appended and not written; dead ones among them
 	live      int           // those that someone holds
 	liveBytes int
-	maxLTime  uint64   // of the user events that were appended
 	gone      []uint64 // written, and let go of by all
 	forgotten []string // targets
 
@@ -31,9 +33,6 @@ func (ch *changes) appended(e *entry) {
 	ch.unwritten.pushBack(e)
 	ch.live++
 	ch.liveBytes += e.size()
-	if e.Event.Type == User {
-		ch.maxLTime = max(ch.maxLTime, e.Event.LTime)
-	}
 	if ch.over() {
 		signal(ch.behind)
 	}
@@ -92,6 +91,35 @@ func (b *batch) empty() bool {
 	return len(b.entries) == 0 && len(b.gone) == 0 && len(b.forgotten) == 0 && len(b.cursors) == 0
 }
 
+// commitEvents is how many events one transaction takes. After an outage of
+// the disk there may be a hundred thousand.
+const commitEvents = 5000
+
+// parts cuts a batch into what one transaction takes. Cursors may stand behind
+// the last event, so they come with the last part; before it the header says
+// no more than the events that are there.
+func (b *batch) parts() iter.Seq[*batch] {
+	return func(yield func(*batch) bool) {
+		last := *b
+		for len(last.entries) > commitEvents {
+			part := &batch{header: b.header, entries: last.entries[:commitEvents]}
+			part.header.head = part.entries[commitEvents-1].Seq
+			part.header.first = min(part.header.first, part.header.head+1)
+			part.header.ltime = 0 // put keeps the file's, if that is higher
+			for _, e := range part.entries {
+				if e.Event.Type == User {
+					part.header.ltime = max(part.header.ltime, e.Event.LTime)
+				}
+			}
+			if !yield(part) {
+				return
+			}
+			last.entries = last.entries[commitEvents:]
+		}
+		yield(&last)
+	}
+}
+
 // cursorChange is a cursor's state at the time of a batch.
 type cursorChange struct {
 	name   string
@@ -111,10 +139,7 @@ func (m *Memory) gather() *batch {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ch := m.changes
-	b := &batch{gen: ch.gen, header: header{head: m.head, first: m.head + 1, ltime: ch.maxLTime}}
-	if m.log.len() > 0 {
-		b.header.first = m.log.at(0).Seq
-	}
+	b := &batch{gen: ch.gen, header: header{head: m.head, first: m.firstRetained(), ltime: m.maxLTime}}
 	for i := range ch.unwritten.len() {
 		if e := ch.unwritten.at(i); e.refs > 0 {
 			b.entries = append(b.entries, e)
@@ -138,10 +163,15 @@ func (c *memoryCursor) gather(name string) cursorChange {
 		state: cursorState{
 			place:    c.place(),
 			since:    c.since,
-			filters:  c.filters,
+			eras:     slices.Clone(c.eras),
+			collapse: c.below,
 			lost:     c.lost,
-			gapSince: c.gapSince,
+			expired:  c.expired,
+			gap:      c.gap,
 			holes:    slices.Clone(c.holes[:min(len(c.holes), maxHoles)]),
+			lostIn:   slices.Clone(c.lostIn),
+			refused:  slices.Clone(c.refused),
+			last:     c.last.seq(),
 		},
 		moved: c.moved,
 	}

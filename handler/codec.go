@@ -12,8 +12,9 @@ import (
 // Every value in a journal's file is sealed: a version byte, the fields, and
 // a CRC-32C over key, version and fields, so that a value in another's place
 // is as wrong as one with a bit flipped. Numbers are varints; a string is its
-// length and its bytes.
-const codecVersion = 1
+// length and its bytes. Version 1 had no reason of a gap, 2 no last event of a
+// target, and 3 did not count the values of targets; all are read as well.
+const codecVersion = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -26,7 +27,7 @@ var (
 type versionError struct{ version byte }
 
 func (e *versionError) Error() string {
-	return fmt.Sprintf("it has version %d, and this program reads version %d; use the newer program that wrote it", e.version, codecVersion)
+	return fmt.Sprintf("it has version %d, and this program reads versions up to %d; use the newer program that wrote it", e.version, codecVersion)
 }
 
 // encoder appends fields to a value.
@@ -63,8 +64,9 @@ func checksum(key, value []byte) uint32 {
 // decoder takes the fields of a value off again. The first that is not there
 // makes it bad, and all further ones zero.
 type decoder struct {
-	b   []byte
-	bad bool
+	b       []byte
+	version byte
+	bad     bool
 }
 
 // unseal checks a value; what the decoder hands out points into it.
@@ -76,10 +78,10 @@ func unseal(key, value []byte) (*decoder, error) {
 	if checksum(key, value[:n]) != binary.BigEndian.Uint32(value[n:]) {
 		return nil, errChecksum
 	}
-	if value[0] != codecVersion {
+	if value[0] == 0 || value[0] > codecVersion {
 		return nil, &versionError{value[0]}
 	}
-	return &decoder{b: value[1:n]}, nil
+	return &decoder{b: value[1:n], version: value[0]}, nil
 }
 
 func (d *decoder) take(n int) {

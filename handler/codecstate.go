@@ -1,8 +1,8 @@
 package handler
 
 import (
+	"math"
 	"slices"
-	"time"
 )
 
 // header is the journal's own state.
@@ -11,11 +11,14 @@ type header struct {
 	first uint64 // of the retained events; head+1 when there is none
 	ltime uint64 // the highest Lamport time of a user event
 	count uint64 // events in the file: a check against whole pages gone astray
+	state uint64 // values of targets in the file, likewise; stateUnknown where version 3 or one before wrote it
 }
+
+const stateUnknown = math.MaxUint64
 
 func encodeHeader(key []byte, h header) []byte {
 	b := newEncoder(48)
-	for _, v := range []uint64{h.head, h.first, h.ltime, h.count} {
+	for _, v := range []uint64{h.head, h.first, h.ltime, h.count, h.state} {
 		b.uint(v)
 	}
 	return b.seal(key)
@@ -26,7 +29,10 @@ func decodeHeader(key, value []byte) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	h := header{d.uint(), d.uint(), d.uint(), d.uint()}
+	h := header{head: d.uint(), first: d.uint(), ltime: d.uint(), count: d.uint(), state: stateUnknown}
+	if d.version > 3 {
+		h.state = d.uint()
+	}
 	if h.first == 0 || h.first > h.head+1 {
 		return header{}, errEncoding
 	}
@@ -37,11 +43,18 @@ func decodeHeader(key, value []byte) (header, error) {
 type cursorState struct {
 	place    uint64
 	since    uint64
-	filters  Filters
+	eras     []era
+	collapse uint64 // the below of its collapse
 	lost     uint64
-	gapSince time.Time
-	holes    []span
+	expired  uint64
+	gap      Gap // its Mark is of the process
+	holes    spans
+	lostIn   spans
+	refused  spans
+	last     uint64 // the event that it keeps, or 0
 }
+
+func (s *cursorState) filters() Filters { return s.eras[len(s.eras)-1].filters }
 
 // pending tells whether an event waits for the cursor. The extras are those
 // written beside the state.
@@ -50,37 +63,45 @@ func (s *cursorState) pending(e *entry, extras []uint64) bool {
 		return false
 	}
 	if _, extra := slices.BinarySearch(extras, e.Seq); !extra &&
-		(e.Seq < s.since || !s.filters.Match(e.Event.Type, e.Event.Name)) {
+		(e.Seq < s.since || !s.filters().Match(e.Event.Type, e.Event.Name)) {
 		return false
 	}
-	i, _ := slices.BinarySearchFunc(s.holes, e.Seq, func(h span, seq uint64) int {
-		if h.to < seq {
-			return -1
-		}
-		return 1
-	})
-	return i == len(s.holes) || e.Seq < s.holes[i].from
+	return !s.holes.has(e.Seq)
 }
 
 func encodeCursor(key []byte, s *cursorState) []byte {
-	b := newEncoder(64 + 8*len(s.holes))
+	b := newEncoder(64 + 8*(len(s.holes)+len(s.lostIn)+len(s.refused)))
 	b.uint(s.place)
 	b.uint(s.since)
-	b.uint(uint64(len(s.filters)))
-	for _, f := range s.filters {
-		b.string(string(f.Type))
-		b.string(f.Name)
+	b.uint(uint64(len(s.eras)))
+	for _, era := range s.eras {
+		b.uint(era.from)
+		b.uint(uint64(len(era.filters)))
+		for _, f := range era.filters {
+			b.string(string(f.Type))
+			b.string(f.Name)
+		}
 	}
+	b.uint(s.collapse)
 	b.uint(s.lost)
-	b.time(s.gapSince)
-	b.uint(uint64(len(s.holes)))
-	at := uint64(0)
-	for _, h := range s.holes {
-		b.uint(h.from - at)
-		b.uint(h.to - h.from)
-		at = h.to
-	}
+	b.uint(s.expired)
+	b.time(s.gap.Since)
+	b.spans(s.holes)
+	b.spans(s.lostIn)
+	b.spans(s.refused)
+	b.string(s.gap.Reason)
+	b.uint(s.last)
 	return b.seal(key)
+}
+
+func (b *encoder) spans(spans spans) {
+	b.uint(uint64(len(spans)))
+	at := uint64(0)
+	for _, s := range spans {
+		b.uint(s.from - at)
+		b.uint(s.to - s.from)
+		at = s.to
+	}
 }
 
 func decodeCursor(key, value []byte) (cursorState, error) {
@@ -89,21 +110,41 @@ func decodeCursor(key, value []byte) (cursorState, error) {
 		return cursorState{}, err
 	}
 	s := cursorState{place: d.uint(), since: d.uint()}
-	for range d.count() {
-		s.filters = append(s.filters, Filter{Type: Type(d.string()), Name: d.string()})
+	for i := range d.count() {
+		era := era{from: d.uint()}
+		for range d.count() {
+			era.filters = append(era.filters, Filter{Type: Type(d.string()), Name: d.string()})
+		}
+		d.bad = d.bad || i > 0 && era.from < s.eras[i-1].from
+		s.eras = append(s.eras, era)
 	}
-	s.lost, s.gapSince = d.uint(), d.time()
+	s.collapse, s.lost, s.expired, s.gap.Since = d.uint(), d.uint(), d.uint(), d.time()
+	s.holes, s.lostIn, s.refused = d.spans(), d.spans(), d.spans()
+	if d.version > 1 {
+		s.gap.Reason = d.string()
+	} else if s.gap.Open() {
+		s.gap.Reason = unknownReason
+	}
+	if d.version > 2 {
+		s.last = d.uint()
+	}
+	d.bad = d.bad || len(s.eras) == 0
+	if err := d.end(); err != nil {
+		return cursorState{}, err
+	}
+	return s, nil
+}
+
+func (d *decoder) spans() (out spans) {
 	at := uint64(0)
 	for range d.count() {
-		h := span{from: at + d.uint()}
-		h.to = h.from + d.uint()
-		if h.from < at || h.to < h.from {
-			return cursorState{}, errEncoding
-		}
-		s.holes = append(s.holes, h)
-		at = h.to
+		s := span{from: at + d.uint()}
+		s.to = s.from + d.uint()
+		d.bad = d.bad || s.from < at || s.to < s.from
+		out = append(out, s)
+		at = s.to
 	}
-	return s, d.end()
+	return out
 }
 
 func encodeSeqs(key []byte, seqs []uint64) []byte {

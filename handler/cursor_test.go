@@ -24,13 +24,13 @@ func TestJournalCursors(t *testing.T) {
 		want(t, "handed out to all", ready(t, all), []uint64{2, 3, 4, 5})
 		want(t, "handed out to kong", ready(t, kong), []uint64{2, 5})
 		for range 2 {
-			if err := kong.Ack(2); err != nil {
+			if err := kong.Ack(2, 200); err != nil {
 				t.Error(err)
 			}
 		}
 		want(t, "after an ack", kong.Status(), CursorStatus{Waiting: 1, Oldest: start.Add(time.Second)})
 		for _, seq := range []uint64{99, 5} {
-			if err := kong.Ack(seq); err != nil {
+			if err := kong.Ack(seq, 200); err != nil {
 				t.Error(err)
 			}
 		}
@@ -44,7 +44,7 @@ func TestJournalReopen(t *testing.T) {
 	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
 		m := newJournal(MemoryConfig{MaxPending: 4})
 		c := openCursor(t, m, "a", Filter{User, "x"})
-		if _, err := m.Cursor("a", nil); !errors.Is(err, ErrCursorInUse) {
+		if _, err := m.Cursor("a", CursorConfig{}); !errors.Is(err, ErrCursorInUse) {
 			t.Errorf("opened twice: %v", err)
 		}
 		if err := m.Forget("a"); !errors.Is(err, ErrCursorInUse) {
@@ -52,13 +52,13 @@ func TestJournalReopen(t *testing.T) {
 		}
 		mustAppend(t, m, user(1, "x"), user(2, "x"), user(3, "x"))
 		want(t, "handed out", ready(t, c), []uint64{1, 2, 3})
-		c.Ack(1)
+		c.Ack(1, 200)
 		c.Close()
 		c.Close()
 		if _, err := c.Next(t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("closed: %v", err)
 		}
-		if c.Ack(3) != ErrClosed || c.Seek(1) != ErrClosed {
+		if c.Ack(3, 200) != ErrClosed || c.Requeue(1) != ErrClosed {
 			t.Error("a closed cursor moves")
 		}
 		mustAppend(t, m, user(4, "x"), user(5, "x"), user(6, "x"))
@@ -96,7 +96,7 @@ func TestJournalOverflow(t *testing.T) {
 		time.Sleep(time.Minute)
 		mustAppend(t, m, user(5, ""))
 		// 1 is in someone's hands, so it was not lost; 2 and 3 were.
-		want(t, "status", slow.Status(), CursorStatus{Waiting: 3, Oldest: first.Event.Time, Lost: 2, GapSince: gap})
+		want(t, "status", slow.Status(), CursorStatus{Waiting: 3, Oldest: first.Event.Time, Lost: 2, Gap: Gap{gap, tooManyWaited, 2}})
 		<-slow.Losses()
 		select {
 		case <-slow.Losses():
@@ -120,55 +120,9 @@ func TestJournalOverflowByBytes(t *testing.T) {
 		want(t, "retained", ltimes(t, m.Events(0)), []uint64{2, 3})
 		ack(t, c, 3, 4)
 		mustAppend(t, m, NewUser(4, "", make([]byte, 9000), time.Now()))
-		want(t, "fits again", c.Status(), CursorStatus{Waiting: 1, Oldest: time.Now(), Lost: 2, GapSince: time.Now()})
+		want(t, "fits again", c.Status(), CursorStatus{Waiting: 1, Oldest: time.Now(), Lost: 2, Gap: Gap{time.Now(), tooManyWaited, 2}})
 		mustAppend(t, m, NewUser(5, "", make([]byte, 20_000), time.Now()))
 		want(t, "larger than the limit", c.Status().Lost, 4)
 		want(t, "retained", ltimes(t, m.Events(0)), nil)
-	})
-}
-
-func TestJournalSeek(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
-		m := newJournal(MemoryConfig{MaxEvents: 3, MaxPending: 5})
-		c := openCursor(t, m, "a", Filter{User, "x"})
-		for i := uint64(1); i <= 5; i++ {
-			mustAppend(t, m, user(i, "x"))
-		}
-		rec, _ := c.Next(t.Context())
-		if err := c.Seek(0); err != nil {
-			t.Fatal(err)
-		}
-		c.Ack(rec.Seq) // of before the seek: not of what will be handed out again
-		want(t, "what the cursor holds and what is retained", ready(t, c), []uint64{1, 2, 3, 4, 5})
-		ack(t, c, 5, 3, 1, 2, 4)
-		if err := c.Seek(4); err != nil {
-			t.Fatal(err)
-		}
-		want(t, "replayed", ready(t, c), []uint64{4, 5})
-		if err := c.Seek(m.Head() + 1); err != nil {
-			t.Fatal(err)
-		}
-		want(t, "skipped", c.Status(), CursorStatus{})
-
-		c.Seek(3)
-		c.Close()
-		c = openCursor(t, m, "a", Filter{User, "y"})
-		mustAppend(t, m, user(6, "y"), user(7, "x"))
-		if err := c.Seek(4); err != nil {
-			t.Fatal(err)
-		}
-		want(t, "what passed the earlier filter still waits", ready(t, c), []uint64{4, 5, 6})
-
-		small := newJournal(MemoryConfig{MaxPending: 2})
-		c = openCursor(t, small, "a")
-		for i := range uint64(3) {
-			mustAppend(t, small, user(i, ""))
-			rec, _ := c.Next(t.Context())
-			c.Ack(rec.Seq)
-		}
-		if serr, ok := errors.AsType[*SeekError](c.Seek(1)); !ok || serr.Waiting != 3 {
-			t.Errorf("a seek beyond the limit: %v", serr)
-		}
-		want(t, "and nothing moved", c.Status(), CursorStatus{})
 	})
 }

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // DeliveryConfig is what a Delivery is made of.
@@ -18,32 +21,61 @@ type DeliveryConfig struct {
 
 	// OnDelivered, where set, is called after the target took an event; took
 	// is how long that attempt was. OnFailed is called after each attempt that
-	// failed. Both hold up the delivery while they run.
+	// failed. Both hold up the delivery of that event while they run, and with
+	// a Concurrency above 1 are called from several goroutines at once. Of a
+	// flush neither is.
 	OnDelivered func(e Event, took time.Duration)
 	OnFailed    func(e Event, err *PostError)
+
+	// Revise, where set, is called for each member event before its first
+	// attempt, since it may have waited while its members changed, even for
+	// the length of an outage; but not for those of RequeueAsIs. False means
+	// that it is not true any more: it is not posted and counts as outdated. Otherwise the payload of the event
+	// that is returned takes the place of its own; all else of it stays. It
+	// may block until ctx ends, and what it returns after that counts for
+	// nothing: the event waits for the next Delivery. It holds up all events
+	// behind this one while it runs.
+	Revise func(ctx context.Context, e Event) (Event, bool)
+
+	// Self gives this node's line as MemberLine writes it, for the target's
+	// Flush with SelfJoin; it must not block.
+	Self func() []byte
 }
 
 // poster makes one attempt, as Poster does.
 type poster interface {
 	Post(ctx context.Context, e *Event) (Response, error)
+	Flush(ctx context.Context, self *Event) (Response, error)
 	Close()
 }
 
-// Delivery brings the events of a Journal to one target, in order, one at a
-// time. Its methods are safe for concurrent use.
+// Delivery brings the events of a Journal to one target: in order, one at a
+// time, or as many at once as the target's Concurrency allows. Its methods are
+// safe for concurrent use.
 type Delivery struct {
 	cfg     DeliveryConfig
 	log     *slog.Logger
 	poster  poster
 	cursor  Cursor
+	key     orderKey
 	backoff backoff
 
 	finished chan struct{} // closed by Finish
 	finish   sync.Once
 
+	inFlight atomic.Int64 // events that a worker is at
+
+	idle  monitor       // of what Idle looks at
+	gate  gate          // of attempts and flushes
+	lost  chan struct{} // holds a value when a flush may be due
+	hurry chan struct{} // holds a value when an operator wants no pause before it
+
 	mu    sync.Mutex
 	state progress
-	freed chan struct{} // closed when Waiting falls; nil when nobody asks
+	asIs  map[uint64]struct{} // events to be posted without Revise
+
+	toldMu sync.Mutex
+	told   CursorStatus // when the log was last told of what is lacking
 }
 
 // NewDelivery opens the target's cursor in the journal, so events appended
@@ -62,7 +94,17 @@ func newDelivery(cfg DeliveryConfig, p poster) (*Delivery, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	cursor, err := cfg.Journal.Cursor(cfg.Target.Name, cfg.Target.Filters)
+	key, err := newOrderKey(cfg.Target.OrderKey)
+	if err != nil {
+		return nil, fmt.Errorf("target %s: order key: %w", cfg.Target.Name, err)
+	}
+	if f := cfg.Target.Flush; f != nil && f.SelfJoin && cfg.Self == nil {
+		return nil, fmt.Errorf("target %s: flush: a member-join of this node needs DeliveryConfig.Self", cfg.Target.Name)
+	}
+	cursor, err := cfg.Journal.Cursor(cfg.Target.Name, CursorConfig{
+		Filters: cfg.Target.Filters, Collapse: cfg.Target.Collapse, MaxAge: cfg.Target.MaxAge,
+		KeepLast: cfg.Target.Flush != nil && cfg.Target.Flush.LastEvent,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("target %s: %w", cfg.Target.Name, err)
 	}
@@ -71,22 +113,28 @@ func newDelivery(cfg DeliveryConfig, p poster) (*Delivery, error) {
 		log:     cfg.Logger.With("target", cfg.Target.Name),
 		poster:  p,
 		cursor:  cursor,
+		key:     key,
 		backoff: backoff{cfg.Target.MinBackoff, cfg.Target.MaxBackoff},
 
 		finished: make(chan struct{}),
+		lost:     make(chan struct{}, 1),
+		hurry:    make(chan struct{}, 1),
 	}
 	d.state.since = time.Now()
+	if s := cursor.Status(); !s.Gap.Open() {
+		d.told = s // an earlier gap, which was mended
+	}
 	cfg.Metrics.attach(d)
 	return d, nil
 }
 
-// Finish makes Run return once the attempt under way is over. Without that, an
-// event that the target has taken already, but not answered yet, would come
+// Finish makes Run return once the attempts under way are over. Without that,
+// an event that the target has taken already, but not answered yet, would come
 // again from the next Delivery. Finish does not wait.
 func (d *Delivery) Finish() { d.finish.Do(func() { close(d.finished) }) }
 
-// Run delivers until ctx ends, and then returns nil. An attempt under way is
-// cancelled; its event, and all that wait, stay in the journal for the next
+// Run delivers until ctx ends, and then returns nil. Attempts under way are
+// cancelled; their events, and all that wait, stay in the journal for the next
 // Delivery to a target of this name. An error means that the journal failed.
 // Run may be called once.
 func (d *Delivery) Run(ctx context.Context) (err error) {
@@ -95,8 +143,11 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 		d.poster.Close()
 		err = errors.Join(err, d.cursor.Close())
 	}()
+	// The first worker to fail ends ctx for the others.
+	workers, ctx := errgroup.WithContext(ctx)
 	// going ends when no further attempt is to begin.
 	going, stop := context.WithCancel(ctx)
+	next, wake := d.source()
 	var wg sync.WaitGroup
 	wg.Go(func() { d.watchLosses(going) })
 	wg.Go(func() {
@@ -105,103 +156,66 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 			stop()
 		case <-going.Done():
 		}
+		wake()
 	})
 	defer wg.Wait()
 	defer stop()
+	for range d.cfg.Target.Concurrency {
+		workers.Go(func() error { return d.work(ctx, going, next) })
+	}
+	if d.cfg.Target.Flush != nil {
+		workers.Go(func() error { return d.flushGaps(ctx, going) })
+	}
+	if err := workers.Wait(); err != nil {
+		return fmt.Errorf("target %s: %w", d.cfg.Target.Name, err)
+	}
+	return nil
+}
+
+// source is where the workers get their events from, and what makes them look
+// at their contexts. A single worker gets them straight from the cursor.
+func (d *Delivery) source() (next source, wake func()) {
+	if d.cfg.Target.Concurrency > 1 {
+		l := newLanes(d.cursor.Next, d.key, maxTaken)
+		return l.next, l.wake
+	}
+	return func(ctx context.Context, _ *job) (*job, error) {
+		rec, err := d.cursor.Next(ctx)
+		return &job{Record: rec}, err
+	}, func() {}
+}
+
+// work takes one event after another to its end, until going ends or the
+// journal fails. A context's end reaches those made of it a moment later, so
+// both are asked.
+func (d *Delivery) work(ctx, going context.Context, next source) error {
+	var j *job
 	for {
-		err := d.next(ctx, going)
-		// A context's end reaches those made of it a moment later.
+		var err error
+		if j, err = next(going, j); err == nil {
+			err = d.deliver(ctx, going, &j.Record)
+		}
 		if ctx.Err() != nil || going.Err() != nil {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("target %s: %w", d.cfg.Target.Name, err)
-		}
-	}
-}
-
-// next takes one event to its end: delivered or buried. The end of going keeps
-// further attempts from beginning, that of ctx cancels the one under way.
-func (d *Delivery) next(ctx, going context.Context) error {
-	rec, err := d.cursor.Next(going)
-	if err != nil {
-		return err
-	}
-	var lines every
-	for attempt := 1; ; attempt++ {
-		start := time.Now()
-		_, err := d.poster.Post(ctx, &rec.Event)
-		if err == nil {
-			return d.delivered(&rec, time.Since(start))
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		perr, ok := errors.AsType[*PostError](err)
-		if !ok {
-			perr = &PostError{Err: err}
-		}
-		if d.cfg.OnFailed != nil {
-			d.cfg.OnFailed(rec.Event, perr)
-		}
-		if perr.Class == Bury {
-			return d.buried(&rec, perr)
-		}
-		wait := max(d.backoff.wait(attempt), perr.RetryAfter)
-		d.failed(&rec, perr, attempt, wait, &lines)
-		if err := sleep(going, wait); err != nil {
 			return err
 		}
-		d.mu.Lock()
-		d.state.retried++
-		d.mu.Unlock()
 	}
 }
 
-// Replay makes the target get the events from a sequence number on, as far as
-// the journal retains them, once more. An event that is being tried goes to
-// its end first.
-func (d *Delivery) Replay(seq uint64) error {
-	if err := d.cursor.Seek(seq); err != nil {
-		return fmt.Errorf("target %s: %w", d.cfg.Target.Name, err)
-	}
-	d.wakeIdle()
-	return nil
-}
-
-// Idle waits until no event waits and none is in flight, and returns nil; or
-// until ctx ends, and returns its error. Events that are appended meanwhile
-// make it wait on.
+// Idle waits until no event waits, none is in flight and no flush is due, and
+// returns nil; or until ctx ends, and returns its error. Events that are
+// appended meanwhile make it wait on.
 func (d *Delivery) Idle(ctx context.Context) error {
-	for {
-		d.mu.Lock()
-		if d.freed == nil {
-			d.freed = make(chan struct{})
-		}
-		freed := d.freed
-		d.mu.Unlock()
-		if d.cursor.Status().Waiting == 0 {
-			return nil
-		}
-		select {
-		case <-freed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+	return d.idle.when(ctx, func() bool {
+		s := d.cursor.Status()
+		return s.Waiting == 0 && !d.wantsFlush(s.Gap)
+	})
 }
 
-func (d *Delivery) ack(seq uint64) error {
-	err := d.cursor.Ack(seq)
-	d.wakeIdle()
+func (d *Delivery) ack(seq uint64, status int) error {
+	err := d.cursor.Ack(seq, status)
+	d.idle.change(nil)
 	return err
-}
-
-func (d *Delivery) wakeIdle() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.freed != nil {
-		close(d.freed)
-		d.freed = nil
-	}
 }

@@ -196,13 +196,13 @@ func TestDeliveryIdle(t *testing.T) {
 	})
 }
 
-func TestDeliveryReplay(t *testing.T) {
+func TestDeliveryRequeue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, DeliveryConfig{}, MemoryConfig{}, nil)
 		events := []Event{user(1, ""), user(2, ""), user(3, "")}
 		mustAppend(t, r.journal, events...)
 		r.idle(t)
-		if err := r.Replay(2); err != nil {
+		if err := r.Requeue(3, 2); err != nil {
 			t.Fatal(err)
 		}
 		r.idle(t)

@@ -16,6 +16,9 @@ func (d *deque[T]) len() int { return d.n }
 // at returns element i from the front.
 func (d *deque[T]) at(i int) T { return d.ring[(d.head+i)&(len(d.ring)-1)] }
 
+// set replaces element i.
+func (d *deque[T]) set(i int, v T) { d.ring[(d.head+i)&(len(d.ring)-1)] = v }
+
 func (d *deque[T]) pushBack(v T) {
 	d.grow()
 	d.ring[(d.head+d.n)&(len(d.ring)-1)] = v

@@ -47,6 +47,7 @@ type Disk struct {
 	cfg   DiskConfig
 	log   *slog.Logger
 	lock  *os.File
+	begun bool
 	store store
 
 	quit   chan struct{}
@@ -76,7 +77,7 @@ func (e *CorruptError) Error() string {
 	if n := len(e.Problems) - 1; n > 0 {
 		more = fmt.Sprintf(" (and %d more problems)", n)
 	}
-	return fmt.Sprintf("journal %s is damaged: %s%s. It was left as it is: see what is lost with \"agentctl check -data-dir=%s\", then restore it, or move it away to begin a new one",
+	return fmt.Sprintf("journal %s is damaged: %s%s. It was left as it is: see what is lost with \"agentctl check -data-dir=%s\", then restore it, or move it (nothing else) away to begin a new one: what waited in it is lost then, and an agent flushes each target once",
 		e.Path, e.Problems[0], more, filepath.Dir(e.Path))
 }
 
@@ -102,7 +103,7 @@ func OpenDisk(cfg DiskConfig) (*Disk, error) {
 	}
 	d, err := openDisk(cfg, lock)
 	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, unlockDir(lock))
 	}
 	go d.run()
 	return d, nil
@@ -110,7 +111,9 @@ func OpenDisk(cfg DiskConfig) (*Disk, error) {
 
 func openDisk(cfg DiskConfig, lock *os.File) (*Disk, error) {
 	path := filepath.Join(cfg.Dir, journalFile)
-	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+	_, err := os.Lstat(path)
+	begun := errors.Is(err, os.ErrNotExist)
+	if begun {
 		if err := createBolt(path, cfg.noSync); err != nil {
 			return nil, fmt.Errorf("new journal %s: %w", path, err)
 		}
@@ -133,6 +136,7 @@ func openDisk(cfg DiskConfig, lock *os.File) (*Disk, error) {
 		cfg:    cfg,
 		log:    cfg.Logger.With("journal", path),
 		lock:   lock,
+		begun:  begun,
 		quit:   make(chan struct{}),
 		hurry:  make(chan struct{}, 1),
 		done:   make(chan error, 1),
@@ -178,11 +182,13 @@ func CheckDir(dir string) (Report, error) {
 	if _, err := os.Stat(path); err != nil {
 		return Report{Path: path}, fmt.Errorf("no journal: %w", err)
 	}
-	lock, err := lockDir(dir)
+	lock, err := peekLock(dir)
 	if err != nil {
 		return Report{Path: path}, err
 	}
-	defer lock.Close()
+	if lock != nil {
+		defer unlockDir(lock)
+	}
 	c, size, err := readFile(path)
 	if err != nil {
 		return Report{Path: path}, err
@@ -197,12 +203,15 @@ func CheckDir(dir string) (Report, error) {
 	return r, nil
 }
 
+// Begun tells whether this OpenDisk made the journal: there was none.
+func (d *Disk) Begun() bool { return d.begun }
+
 // Cursor opens the cursor of a target, whose name has at most 1,024 bytes.
-func (d *Disk) Cursor(target string, fs Filters) (Cursor, error) {
+func (d *Disk) Cursor(target string, cfg CursorConfig) (Cursor, error) {
 	if len(target) > maxTarget {
 		return nil, fmt.Errorf("the name of a target has %d bytes, and the limit is %d: give it a shorter one", len(target), maxTarget)
 	}
-	return d.memory.Cursor(target, fs)
+	return d.memory.Cursor(target, cfg)
 }
 
 // closeTimeout is how long Close waits for a disk that hangs.

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -46,7 +47,7 @@ func TestDiskGoesOnWhereItWas(t *testing.T) {
 		if err := c.Bury(4, why); err != nil {
 			t.Fatal(err)
 		}
-		d.Gap(3)
+		d.Gap(3, "the reason")
 		gap := time.Now()
 		closeDisk(t, d)
 
@@ -70,7 +71,7 @@ func TestDiskGoesOnWhereItWas(t *testing.T) {
 		default:
 			t.Error("the loss is not told")
 		}
-		if s := c.Status(); s.Waiting != 3 || s.Lost != 3 || !s.GapSince.Equal(gap) || s.Buried != 1 || !s.Oldest.Equal(events[0].Time) {
+		if s := c.Status(); s.Waiting != 3 || s.Lost != 3 || !s.Gap.Since.Equal(gap) || s.Gap.Reason != "the reason" || s.Gap.Mark == 0 || s.Buried != 1 || !s.Oldest.Equal(events[0].Time) {
 			t.Errorf("%+v", s)
 		}
 		if diff := cmp.Diff([]Buried{{4, events[3], why}}, c.Buried(), instants); diff != "" {
@@ -105,7 +106,8 @@ func TestDiskForget(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	d = openDir(t, cfg)
-	if err := d.Forget("ab"); err != nil {
+	want(t, "targets", d.Targets(), []string{"ab"})
+	if err := d.Forget("ab"); err != nil { // that nobody has opened
 		t.Fatal(err)
 	}
 	closeDisk(t, d)
@@ -143,8 +145,57 @@ func TestDiskDurable(t *testing.T) {
 	dir := d.cfg.Dir
 	closeDisk(t, d)
 	mustSync(t, d) // it is
-	d = openDir(t, DiskConfig{Dir: dir})
+	d = openDir(t, DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 1}})
 	durable(4, 20)
+	mustAppend(t, d, user(30, ""))
+	mustSync(t, d) // the history has let go of 20
+	mustAppend(t, d, user(25, "late"))
+	closeDisk(t, d)
+	d = openDir(t, DiskConfig{Dir: dir})
+	durable(6, 30)
+}
+
+// A crash between the parts of a commit leaves a file whose header tells of no
+// Lamport time that is not there.
+func TestDiskCommitsInParts(t *testing.T) {
+	dir := t.TempDir()
+	d := openDir(t, DiskConfig{Dir: dir})
+	mustAppend(t, d, user(7, "")) // the highest of the first part comes from before
+	closeDisk(t, d)
+	s, err := openStore(filepath.Join(dir, journalFile), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const events = 2*commitEvents + 1
+	b := &batch{header: header{head: events + 1, first: 1, ltime: 99}, cursors: []cursorChange{{name: "a", state: cursorState{
+		place: events + 1, eras: []era{{from: 1}},
+	}}}}
+	for i := range uint64(events) {
+		e := NewQuery(1000, "", nil, time.Now())
+		if i >= commitEvents {
+			e = user(9, "")
+		}
+		e.ID = "" // else all are one
+		b.entries = append(b.entries, &entry{Record: Record{Seq: i + 2, Event: e}})
+	}
+	var ltimes []uint64
+	for part := range b.parts() {
+		if err := s.commit(part); err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := readFile(filepath.Join(dir, journalFile))
+		if err != nil || len(c.problems) > 0 {
+			t.Fatal(c.problems, err)
+		}
+		ltimes = append(ltimes, c.header.ltime)
+		want(t, "the cursor is there", len(c.targets) == 1, len(ltimes) == 3)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "Lamport times", ltimes, []uint64{7, 9, 99})
+	s2, ltime := openDir(t, DiskConfig{Dir: dir}).Durable()
+	want(t, "durable", []uint64{s2, ltime}, []uint64{events + 1, 99})
 }
 
 func TestDiskInUse(t *testing.T) {
@@ -152,13 +203,21 @@ func TestDiskInUse(t *testing.T) {
 	d := openDir(t, DiskConfig{Dir: dir})
 	_, err := OpenDisk(DiskConfig{Dir: dir})
 	used, ok := errors.AsType[*InUseError](err)
-	if !ok || used.PID != os.Getpid() || !strings.Contains(err.Error(), dir) {
+	if !ok || used.PID != os.Getpid() || used.Host != "" || !strings.Contains(err.Error(), dir) {
+		t.Errorf("%v", err)
+	}
+	// In two containers both may be the first process.
+	lock := filepath.Join(dir, lockFile)
+	if err := os.WriteFile(lock, []byte("1\nweb-2\x1b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenDisk(DiskConfig{Dir: dir}); err == nil || !strings.Contains(err.Error(), `in use by process 1 on host web-2\x1b: stop`) {
 		t.Errorf("%v", err)
 	}
 	if _, err := CheckDir(dir); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("%v", err)
 	}
-	if _, err := d.Cursor(strings.Repeat("x", maxTarget+1), nil); err == nil {
+	if _, err := d.Cursor(strings.Repeat("x", maxTarget+1), CursorConfig{}); err == nil {
 		t.Error("a name of any length will do")
 	}
 	closeDisk(t, d)
@@ -168,6 +227,53 @@ func TestDiskInUse(t *testing.T) {
 	closeDisk(t, openDir(t, DiskConfig{Dir: dir}))
 	if _, err := CheckDir(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A check leaves a directory as it is, to the byte, and needs no right to write.
+func TestCheckChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	d := openDir(t, DiskConfig{Dir: dir})
+	closeDisk(t, d)
+	lock := filepath.Join(dir, lockFile)
+	state := func() (out []string) {
+		t.Helper()
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, f.Name()+" "+string(data))
+		}
+		return out
+	}
+	check := func() {
+		t.Helper()
+		before := state()
+		if _, err := CheckDir(dir); err != nil {
+			t.Errorf("%v", err)
+		}
+		want(t, "the directory", state(), before)
+	}
+	if err := os.WriteFile(lock, []byte("12345\n"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	if err := os.Remove(lock); err != nil {
+		t.Fatal(err)
+	}
+	check()
+}
+
+// The journal's own figures are written beside those of its disk.
+func TestDiskStatusRepeatsNothing(t *testing.T) {
+	text, err := json.Marshal(DiskStatus{Head: 4711, Retained: 4711, Durable: 12})
+	if err != nil || strings.Contains(string(text), "4711") || !strings.Contains(string(text), `"durable":12`) {
+		t.Errorf("%s, %v", text, err)
 	}
 }
 
@@ -199,7 +305,6 @@ func TestDiskMetrics(t *testing.T) {
 		"agentctl_journal_degraded":         1,
 		"agentctl_journal_degraded_total":   1,
 		"agentctl_journal_unwritten_events": 1,
-		"agentctl_journal_retained_events":  2,
 		"agentctl_journal_duplicates_total": 1,
 	})
 	broken.mend()

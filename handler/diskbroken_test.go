@@ -182,6 +182,25 @@ func TestDiskTooMuchUnwritten(t *testing.T) {
 	}
 }
 
+// That much waits is told only where no cause of it is known.
+func TestDiskFailsAndLags(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := &brokenStore{}
+		d := openDir(t, DiskConfig{Dir: t.TempDir(), MaxUnwritten: 10, wrap: broken.wrap})
+		mustSync(t, d)
+		broken.fail(errFull)
+		mustAppend(t, d, user(1, ""))
+		time.Sleep(2 * commitPause) // the commit has failed, and is tried again after a while
+		for i := range uint64(20) {
+			mustAppend(t, d, user(2+i, ""))
+		}
+		synctest.Wait()
+		want(t, "why it is degraded", d.Status().Error, errFull.Error())
+		broken.mend()
+		mustSync(t, d)
+	})
+}
+
 // The last chance to write is at the end; what does not get there is counted.
 func TestDiskFailsAtTheEnd(t *testing.T) {
 	broken := &brokenStore{}

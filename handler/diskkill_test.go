@@ -2,12 +2,15 @@ package handler
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"agentctl/scripts/smallfs"
 )
 
 const killedDir = "AGENTCTL_TEST_KILLED_DIR"
@@ -106,16 +109,17 @@ func TestDiskKilled(t *testing.T) {
 	}
 }
 
+// errFull is what a store says that stands in for a full disk.
+var errFull = errors.New("no space left on device")
+
 // ENOSPC of a real file system where one may be mounted, else of a store that
 // says so; then there is room again.
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	broken := &brokenStore{}
-	room := smallFS(t, dir)
-	full := func() {}
-	if room == nil {
-		t.Log("no file system can be mounted here: a store that fails stands in")
-		full, room = func() { broken.fail(errFull) }, broken.mend
+	full, room := func() { broken.fail(errFull) }, broken.mend
+	if fs := smallfs.Mount(t, dir); fs != nil {
+		full, room = func() {}, fs.Grow // the journal itself fills it
 	}
 	lines := &logLines{}
 	cfg := DiskConfig{Dir: dir + "/data", Logger: lines.logger(), wrap: broken.wrap}

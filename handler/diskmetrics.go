@@ -13,7 +13,6 @@ var (
 	diskDegradedDesc   = diskDesc("degraded", "1 while the journal's disk fails or does not keep up.")
 	diskDegradesDesc   = diskDesc("degraded_total", "How often the journal's disk began to fail or lag.")
 	diskUnwrittenDesc  = diskDesc("unwritten_events", "Events that are not in the journal's file yet.")
-	diskRetainedDesc   = diskDesc("retained_events", "Events in the journal's history.")
 	diskDuplicatesDesc = diskDesc("duplicates_total", "Events left out because the journal held them already.")
 	diskCommitsDesc    = diskDesc("commits_total", "Commits of the journal's file.")
 	diskFailuresDesc   = diskDesc("commit_failures_total", "Commits of the journal's file that failed.")
@@ -21,7 +20,7 @@ var (
 
 func (c diskCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{diskDegradedDesc, diskDegradesDesc, diskUnwrittenDesc,
-		diskRetainedDesc, diskDuplicatesDesc, diskCommitsDesc, diskFailuresDesc} {
+		diskDuplicatesDesc, diskCommitsDesc, diskFailuresDesc} {
 		ch <- desc
 	}
 }
@@ -38,7 +37,6 @@ func (c diskCollector) Collect(ch chan<- prometheus.Metric) {
 	send(diskDegradedDesc, prometheus.GaugeValue, degraded)
 	send(diskDegradesDesc, prometheus.CounterValue, float64(s.Degrades))
 	send(diskUnwrittenDesc, prometheus.GaugeValue, float64(s.Unwritten))
-	send(diskRetainedDesc, prometheus.GaugeValue, float64(s.Retained))
 	send(diskDuplicatesDesc, prometheus.CounterValue, float64(s.Duplicates))
 	send(diskCommitsDesc, prometheus.CounterValue, float64(s.Commits))
 	send(diskFailuresDesc, prometheus.CounterValue, float64(s.Failures))

@@ -41,9 +41,9 @@ type DiskStatus struct {
 	Unwritten      int `json:"unwritten"`
 	UnwrittenBytes int `json:"unwritten_bytes"`
 
-	Head       uint64 `json:"head"`       // the newest event
+	Head       uint64 `json:"-"`          // the newest event
 	Durable    uint64 `json:"durable"`    // the newest in the file
-	Retained   int    `json:"retained"`   // events of the history
+	Retained   int    `json:"-"`          // events of the history
 	Duplicates uint64 `json:"duplicates"` // events left out, as they were held already
 	Commits    uint64 `json:"commits"`
 	Failures   uint64 `json:"failures"` // commits that failed
@@ -123,7 +123,7 @@ func (d *Disk) run() {
 	if cerr := d.store.close(); err == nil && cerr != nil {
 		err = fmt.Errorf("journal %s: %w", d.cfg.Dir, cerr)
 	}
-	d.lock.Close() // nothing was written to it that matters
+	unlockDir(d.lock) // nothing was written to it that matters
 	d.done <- err
 }
 
@@ -131,7 +131,7 @@ func (d *Disk) run() {
 func (d *Disk) commit() error {
 	b := d.gather()
 	slow := time.AfterFunc(d.cfg.SlowCommit, func() {
-		d.degrade(fmt.Errorf("the disk has not answered for %v", d.cfg.SlowCommit))
+		d.degrade(fmt.Errorf("the disk has not answered for %v", d.cfg.SlowCommit), true)
 	})
 	err := error(nil)
 	if !b.empty() {
@@ -143,7 +143,7 @@ func (d *Disk) commit() error {
 		d.mu.Lock()
 		d.state.failures++
 		d.mu.Unlock()
-		d.degrade(err)
+		d.degrade(err, true)
 		return err
 	}
 	d.written(b)
@@ -169,20 +169,23 @@ func (d *Disk) watch(stop <-chan struct{}) {
 		live, bytes, over := d.changes.live, d.changes.liveBytes, d.changes.over()
 		d.memory.mu.Unlock()
 		if over {
-			d.degrade(fmt.Errorf("%d events (%d bytes) wait for the disk", live, bytes))
+			d.degrade(fmt.Errorf("%d events (%d bytes) wait for the disk", live, bytes), false)
 		}
 	}
 }
 
-// degrade notes and logs, once, that the disk fails or lags.
-func (d *Disk) degrade(err error) {
+// degrade notes and logs, once, that the disk fails or lags. A cause takes the
+// place of an earlier one; that much waits is but the effect of one.
+func (d *Disk) degrade(err error, cause bool) {
 	d.mu.Lock()
 	first := d.state.since.IsZero()
 	if first {
 		d.state.since = time.Now()
 		d.state.degrades++
 	}
-	d.state.err = err
+	if first || cause {
+		d.state.err = err
+	}
 	d.mu.Unlock()
 	if first {
 		d.log.Error("the journal cannot be written: events are delivered from memory, and those that wait are lost if the agent ends; make room or mend the disk",

@@ -62,7 +62,7 @@ type Event struct {
 // bytes, in hex, of the SHA-256 over name, a zero byte and payload.
 func NewUser(ltime uint64, name string, payload []byte, t time.Time) Event {
 	return Event{
-		ID:      strconv.FormatUint(ltime, 10) + "-" + hash(name, payload),
+		ID:      UserID(ltime, Sum(name, payload)),
 		Type:    User,
 		Name:    name,
 		LTime:   ltime,
@@ -85,13 +85,24 @@ func NewMember(typ Type, id string, lines []byte, t time.Time) Event {
 	return Event{ID: id, Type: typ, Payload: lines, Time: t}
 }
 
-func hash(name string, payload []byte) string {
+// Sum is the SHA-256 over the name of a user event, a zero byte, and its payload.
+func Sum(name string, payload []byte) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	h.Write([]byte(name))
 	h.Write([]byte{0})
 	h.Write(payload)
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	h.Sum(sum[:0])
+	return sum
 }
+
+// UserID is the ID of a user event by its Lamport time and Sum.
+func UserID(ltime uint64, sum [sha256.Size]byte) string {
+	return strconv.FormatUint(ltime, 10) + "-" + shortSum(sum)
+}
+
+func shortSum(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:8]) }
+
+func hash(name string, payload []byte) string { return shortSum(Sum(name, payload)) }
 
 var cleaner = strings.NewReplacer("\t", `\t`, "\n", `\n`)
 

@@ -3,8 +3,11 @@ package handler
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -62,5 +65,47 @@ func TestDeliveryOverHTTP(t *testing.T) {
 	want(t, "attempts", uint64(attempts), status.Delivered+status.Retried)
 	if status.Retried == 0 || status.Buried > 0 {
 		t.Errorf("%+v", status)
+	}
+}
+
+// countingServer counts the connections that are made to it.
+func countingServer(t *testing.T, h http.HandlerFunc) (*httptest.Server, *atomic.Int64) {
+	t.Helper()
+	s, made := httptest.NewUnstartedServer(h), new(atomic.Int64)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			made.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s, made
+}
+
+// As many connections as events in flight are kept, and used again.
+func TestConnectionsSeveral(t *testing.T) {
+	const n, rounds = 20, 4
+	var arrived sync.WaitGroup
+	s, made := countingServer(t, func(http.ResponseWriter, *http.Request) {
+		arrived.Done()
+		arrived.Wait()
+	})
+	p := newPoster(t, Target{URL: s.URL, Concurrency: n, Timeout: time.Minute})
+	for range rounds {
+		arrived.Add(n)
+		var wg sync.WaitGroup
+		for i := range uint64(n) {
+			wg.Go(func() {
+				e := user(i, "kong")
+				if _, err := p.Post(t.Context(), &e); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	// On a busy machine net/http gives one up now and then.
+	if got := made.Load(); got < n || got >= 2*n {
+		t.Errorf("%d connections for %d posts at once", got, n)
 	}
 }

@@ -2,8 +2,6 @@ package handler
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 	"time"
 )
@@ -20,20 +18,40 @@ type Journal interface {
 	// the present one. An event that the journal has seen is left out.
 	Append(events ...Event) error
 
-	// Seen tells whether the journal holds an event of this ID: because it is
-	// retained, or a target still needs it. Nothing has the empty ID.
-	Seen(id string) bool
+	// Find gives the event of this ID, where the journal holds it: because it
+	// is retained, or a target still needs it. Nothing has the empty ID.
+	Find(id string) (Record, bool)
 
-	// Gap says that n events were lost before they could be appended. For whom
-	// they were is not known, so every cursor counts them among its losses.
-	Gap(n uint64) error
+	// At gives the event of this sequence number, where the journal holds it.
+	At(seq uint64) (Record, bool)
+
+	// Gap says that n events were lost before they could be appended, or with 0
+	// that it cannot be shown that none was. For whom they were is not known:
+	// every cursor counts them among its losses, and has a gap from now on. The
+	// reason is shown; it is cut to some 200 bytes.
+	Gap(n uint64, reason string) error
+
+	// Lose is Gap for one event of which type and name are known: it was lost
+	// to the cursors whose filters pick it, and to no other.
+	Lose(typ Type, name, reason string) error
 
 	// Cursor opens the cursor of a target. A cursor not known before stands at
 	// the end of the log; another goes on behind the last event acknowledged,
-	// with fs for the events appended from now on. A cursor is open once at a
+	// with cfg for the events appended from now on. A cursor is open once at a
 	// time: else the error is ErrCursorInUse. A closed cursor still keeps its
 	// place and gathers events; Forget ends that.
-	Cursor(target string, fs Filters) (Cursor, error)
+	Cursor(target string, cfg CursorConfig) (Cursor, error)
+
+	// Targets names the targets of all cursors, open or closed, in order.
+	Targets() []string
+
+	// CursorStatus tells how the cursor of a target stands, open or closed;
+	// false where the journal has none.
+	CursorStatus(target string) (CursorStatus, bool)
+
+	// Outcome tells what became of an event for a target. It knows of those
+	// that are retained, and of those that wait or are buried.
+	Outcome(target string, seq uint64) Outcome
 
 	// Forget drops the closed cursor of a target that is gone for good, and
 	// what it buried.
@@ -45,6 +63,11 @@ type Journal interface {
 	// Events yields what the log retains from a sequence number on, oldest
 	// first. Events appended meanwhile may be missing.
 	Events(from uint64) iter.Seq2[Record, error]
+
+	// Held is Events with, before those, what the log has let go of and still
+	// waits for a target or is buried, oldest first. What is let go of
+	// meanwhile may be missing.
+	Held(from uint64) iter.Seq2[Record, error]
 
 	// ByLTime yields the retained user events or queries whose Lamport time is
 	// within from and to, both included, in the order of the log: that is not
@@ -63,34 +86,49 @@ type Cursor interface {
 	// yet, and waits for one where there is none.
 	Next(ctx context.Context) (Record, error)
 
-	// Ack says that this one event, which was handed out, needs nothing more.
-	// Acks may come in any order. Of an event not handed out it says nothing.
-	Ack(seq uint64) error
+	// Ack says that the target has taken this one event, which was handed out,
+	// and answered with an HTTP status. Acks may come in any order. Of an event
+	// not handed out it says nothing.
+	Ack(seq uint64, status int) error
+
+	// Outdate is Ack for an event that was not posted, as it is not true any
+	// more.
+	Outdate(seq uint64) error
 
 	// Bury is Ack for an event that the target refused for good: it is kept
 	// with the reason until it has been buried for as long as the retention's
-	// age, too many others were buried after it, or it waits again by Unbury
-	// or Seek.
+	// age, too many others were buried after it, or it waits again by
+	// Requeue.
 	Bury(seq uint64, why BuriedInfo) error
 
 	// Buried lists what is buried, in the order of burial.
 	Buried() []Buried
 
-	// Unbury makes buried events wait again, in their old places. All or none:
-	// a sequence number that is not buried is a *NotBuriedError, and more than
-	// the cursor can hold a *SeekError.
-	Unbury(seqs ...uint64) error
+	// Requeue makes events that the journal still holds wait once more, in
+	// their old places by sequence number, whether the filters pick them or
+	// not. Those that wait already, or are in someone's hands, stay as they
+	// are. All or none: a number that is not held is a *NotHeldError, more
+	// events than the cursor can hold are a *TooManyError.
+	Requeue(seqs ...uint64) error
 
-	// Seek moves the cursor: next is the first event that matches from this
-	// sequence number on that the cursor or the log still holds. Events handed
-	// out and not acknowledged are handed out again if they are in there, and
-	// so are buried ones. It is refused where more would wait than the cursor
-	// can hold.
-	Seek(seq uint64) error
+	// RequeueLast makes the newest event wait once more that the target took or
+	// that was given up, unless a newer one waits: it comes behind what is older,
+	// and before all that is to come. Those that were refused or outdated do not
+	// count. It is for a CursorConfig with KeepLast, and fails with ErrNoLast
+	// where no such event is known, and none waits.
+	RequeueLast() error
 
 	// Losses receives after events were lost, one value for any number, and
-	// at once when a cursor is opened that has lost some before.
+	// at once when a cursor is opened that has a gap.
 	Losses() <-chan struct{}
+
+	// Gap is that of the Journal for this cursor alone.
+	Gap(n uint64, reason string) error
+
+	// Mend says that the losses up to a mark, that of a CursorStatus read at the
+	// given time, harm the target no more. Without newer ones the gap is closed;
+	// else it goes on, and began then.
+	Mend(mark uint64, at time.Time) error
 
 	// Status tells how the cursor stands.
 	Status() CursorStatus
@@ -104,62 +142,4 @@ type Cursor interface {
 type Record struct {
 	Seq   uint64
 	Event Event
-}
-
-// CursorStatus is how a cursor stands.
-type CursorStatus struct {
-	// Waiting counts the events not acknowledged, handed out or not.
-	Waiting int
-	// Oldest is when the oldest of them was first known; zero when none waits.
-	Oldest time.Time
-	// Lost counts the events that the cursor had to give up because too many
-	// waited, and those that never came into the journal: a proven gap, which
-	// began at GapSince.
-	Lost     uint64
-	GapSince time.Time
-	// Buried counts the events that are buried.
-	Buried int
-}
-
-// BuriedInfo is why an event was buried.
-type BuriedInfo struct {
-	Time   time.Time // of the burial; zero means now
-	Status int       // of the answer
-	Reason string    // one line
-	Answer []byte    // its first bytes
-}
-
-// Buried is an event that a target refused for good.
-type Buried struct {
-	Seq   uint64
-	Event Event
-	BuriedInfo
-}
-
-var (
-	// ErrClosed means that the journal, or this cursor, was closed.
-	ErrClosed = errors.New("journal closed")
-	// ErrCursorInUse means that a target of that name is being served already.
-	ErrCursorInUse = errors.New("another target of that name is being served")
-)
-
-// SeekError is a Seek that was refused, as more events would wait than fit.
-type SeekError struct {
-	Seq         uint64
-	Waiting     int // events that would wait
-	WaitingSize int // bytes of them
-	MaxPending  int
-	MaxBytes    int
-}
-
-func (e *SeekError) Error() string {
-	return fmt.Sprintf("replay from event %d: %d events (%d bytes) would wait, and the limit is %d (%d bytes); replay from a later place",
-		e.Seq, e.Waiting, e.WaitingSize, e.MaxPending, e.MaxBytes)
-}
-
-// NotBuriedError is an Unbury of an event that is not buried.
-type NotBuriedError struct{ Seq uint64 }
-
-func (e *NotBuriedError) Error() string {
-	return fmt.Sprintf("event %d is not buried (any more); list the buried events and choose again", e.Seq)
 }

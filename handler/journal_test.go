@@ -20,7 +20,7 @@ func user(ltime uint64, name string) Event {
 
 func openCursor(t testing.TB, j Journal, target string, fs ...Filter) Cursor {
 	t.Helper()
-	c, err := j.Cursor(target, fs)
+	c, err := j.Cursor(target, CursorConfig{Filters: fs})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestJournalRetention(t *testing.T) {
 		m := newJournal(MemoryConfig{MaxEvents: 3, MaxAge: time.Hour})
 		c := openCursor(t, m, "a")
 		for i := range uint64(5) {
-			mustAppend(t, m, user(i, ""))
+			mustAppend(t, m, NewQuery(i, "", nil, time.Now()))
 			time.Sleep(time.Minute)
 		}
 		want(t, "retained by count", ltimes(t, m.Events(0)), []uint64{2, 3, 4})
@@ -145,6 +145,23 @@ func TestJournalRetention(t *testing.T) {
 		want(t, "all aged", ltimes(t, m.Events(0)), nil)
 		want(t, "a target still gets them all", ready(t, c), []uint64{0, 1, 2, 3, 4})
 		want(t, "head", m.Head(), 5)
+	})
+}
+
+// Age lets go of nothing that serf may send again.
+func TestJournalRetainsWhatSerfSendsAgain(t *testing.T) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+		m := newJournal(MemoryConfig{MaxEvents: 4, MaxAge: time.Hour})
+		aged := func() []uint64 {
+			time.Sleep(2 * time.Hour)
+			return ltimes(t, m.Events(0))
+		}
+		mustAppend(t, m, NewQuery(9000, "", nil, time.Now()), user(488, ""), NewQuery(1, "", nil, time.Now()), user(999, ""))
+		want(t, "the newest 512 and what is among them", aged(), []uint64{488, 1, 999})
+		mustAppend(t, m, user(1000, ""))
+		want(t, "one that serf has forgotten", aged(), []uint64{999, 1000})
+		mustAppend(t, m, user(1001, ""), user(1002, ""), user(1003, ""))
+		want(t, "by count", aged(), []uint64{1000, 1001, 1002, 1003})
 	})
 }
 
@@ -167,7 +184,7 @@ func TestJournalByLTime(t *testing.T) {
 		if err := m.Append(user(1, "a")); !errors.Is(err, ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
-		if _, err := m.Cursor("a", nil); !errors.Is(err, ErrClosed) {
+		if _, err := m.Cursor("a", CursorConfig{}); !errors.Is(err, ErrClosed) {
 			t.Errorf("after Close: %v", err)
 		}
 	})
@@ -196,7 +213,7 @@ func TestJournalConcurrently(t *testing.T) {
 						return
 					}
 					seen[i] = append(seen[i], rec.Event.LTime)
-					c.Ack(rec.Seq)
+					c.Ack(rec.Seq, 200)
 					c.Status()
 				}
 			})
@@ -216,21 +233,21 @@ func TestJournalConcurrently(t *testing.T) {
 func TestGap(t *testing.T) {
 	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
 		m := newJournal(MemoryConfig{})
-		a, err := m.Cursor("a", nil)
+		a, err := m.Cursor("a", CursorConfig{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := m.Cursor("b", Filters{{Type: Query}})
+		b, err := m.Cursor("b", CursorConfig{Filters: Filters{{Type: Query}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if err := m.Gap(3); err != nil {
+			if err := m.Gap(3, "the reason"); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for name, c := range map[string]Cursor{"a": a, "b": b} {
-			if s := c.Status(); s.Lost != 6 || s.GapSince.IsZero() || s.Waiting != 0 {
+			if s := c.Status(); s.Lost != 6 || !s.Gap.Open() || s.Gap.Reason != "the reason" || s.Waiting != 0 {
 				t.Errorf("cursor %s: %+v, want 6 lost, since some time", name, s)
 			}
 			select {
@@ -239,9 +256,25 @@ func TestGap(t *testing.T) {
 				t.Errorf("cursor %s was not told of its losses", name)
 			}
 		}
+		if err := m.Lose(Query, "q", "one query"); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Lose(User, "e", "one event"); err != nil {
+			t.Fatal(err)
+		}
+		for c, want := range map[Cursor]Gap{
+			a: {Reason: "one event", Mark: 4}, // no filters: all
+			b: {Reason: "one query", Mark: 3},
+		} {
+			if s := c.Status(); s.Gap.Reason != want.Reason || s.Gap.Mark != want.Mark || s.Lost != want.Mark+4 {
+				t.Errorf("%+v, want %+v", s, want)
+			}
+		}
 		m.Close()
-		if err := m.Gap(1); err != ErrClosed {
-			t.Errorf("after Close: %v, want %v", err, ErrClosed)
+		for _, err := range []error{m.Gap(1, ""), m.Lose(User, "e", "")} {
+			if err != ErrClosed {
+				t.Errorf("after Close: %v, want %v", err, ErrClosed)
+			}
 		}
 	})
 }

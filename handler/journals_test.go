@@ -43,7 +43,7 @@ func closeDisk(t testing.TB, d *Disk) {
 func ack(t testing.TB, c Cursor, seqs ...uint64) {
 	t.Helper()
 	for _, seq := range seqs {
-		if err := c.Ack(seq); err != nil {
+		if err := c.Ack(seq, 200); err != nil {
 			t.Fatal(err)
 		}
 	}

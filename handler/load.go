@@ -16,30 +16,31 @@ const maxProblems = 100
 
 // Report is what CheckDir found.
 type Report struct {
-	Path  string // of the file
-	Bytes int64  // its size
+	Path  string `json:"path"`  // of the file
+	Bytes int64  `json:"bytes"` // its size
 
-	Events      int    // that can be read
-	First, Last uint64 // their sequence numbers
-	Head        uint64 // the newest sequence number that was given
-	LTime       uint64 // the highest Lamport time of a user event
-	Targets     []TargetReport
+	Events  int            `json:"events"` // that can be read
+	First   uint64         `json:"first"`  // their sequence numbers
+	Last    uint64         `json:"last"`
+	Head    uint64         `json:"head"`  // the newest sequence number that was given
+	LTime   uint64         `json:"ltime"` // the highest Lamport time of a user event
+	Targets []TargetReport `json:"targets"`
 
 	// Torn says that the commit before the last shutdown was not finished:
 	// the journal is that of the commit before.
-	Torn bool
+	Torn bool `json:"torn"`
 	// Problems is what is damaged, one line each, at most 100.
-	Problems []string
+	Problems []string `json:"problems,omitempty"`
 }
 
 // TargetReport is how a target's cursor stands.
 type TargetReport struct {
-	Name     string
-	Filters  string
-	Waiting  int
-	Buried   int
-	Lost     uint64
-	GapSince time.Time
+	Name     string    `json:"name"`
+	Filters  string    `json:"filters"`
+	Waiting  int       `json:"waiting"`
+	Buried   int       `json:"buried"`
+	Lost     uint64    `json:"lost"`
+	GapSince time.Time `json:"gap_since,omitzero"` // zero: there is no gap
 }
 
 // contents is what a journal's file holds.
@@ -49,6 +50,8 @@ type contents struct {
 	version  *versionError // of the first value that is too new
 	entries  []*entry      // in order
 	targets  map[string]*targetContents
+	state    uint64          // values of targets
+	buckets  map[string]bool // that are there
 	problems []string
 	torn     bool
 }
@@ -61,14 +64,14 @@ type targetContents struct {
 
 // readContents reads a whole file, and checks all of it that counts.
 func readContents(r io.ReaderAt, size int64) *contents {
-	c := &contents{targets: map[string]*targetContents{}}
+	c := &contents{targets: map[string]*targetContents{}, buckets: map[string]bool{}}
 	f, err := openBolt(r, size, c.problem)
 	if err != nil {
 		c.problem(err)
 		return c
 	}
 	c.torn = f.torn
-	f.walk(c.value)
+	f.walk(func(bucket string) { c.buckets[bucket] = true }, c.value)
 	if !c.hasHead && len(c.problems) == 0 {
 		c.problem(errors.New("it is a bbolt file of another program"))
 	}
@@ -104,6 +107,7 @@ func (c *contents) value(bucket string, key, value []byte) {
 			c.entries = append(c.entries, e)
 		}
 	case bucket == string(targetsBucket):
+		c.state++
 		what, err = c.target(key, value)
 	default:
 		err = fmt.Errorf("it is under %q in %q", excerpt(string(key), 40), excerpt(bucket, 40))
@@ -126,8 +130,9 @@ func (c *contents) target(key, value []byte) (what string, err error) {
 	switch kind {
 	case kindCursor:
 		var s cursorState
-		s, err = decodeCursor(key, value)
-		t.cursor = &s
+		if s, err = decodeCursor(key, value); err == nil {
+			t.cursor = &s
+		}
 	case kindExtras:
 		t.extras, err = decodeSeqs(key, value)
 	case kindBurial:
@@ -138,16 +143,33 @@ func (c *contents) target(key, value []byte) (what string, err error) {
 
 // check compares the parts with each other.
 func (c *contents) check() {
+	for _, name := range [][]byte{journalBucket, eventsBucket, targetsBucket} {
+		if !c.buckets[string(name)] {
+			c.problem(fmt.Errorf("its part %q is not there", name))
+		}
+	}
 	if n := uint64(len(c.entries)); n != c.header.count {
 		c.problem(fmt.Errorf("%d events are there, and %d should be", n, c.header.count))
 	}
 	if n := len(c.entries); n > 0 && c.entries[n-1].Seq > c.header.head {
 		c.problem(fmt.Errorf("event %d is beyond the head, %d", c.entries[n-1].Seq, c.header.head))
 	}
+	retained := uint64(0)
+	for _, e := range c.entries {
+		if e.Seq >= c.header.first {
+			retained++
+		}
+	}
+	if want := c.header.head + 1 - c.header.first; retained != want && len(c.problems) == 0 {
+		c.problem(fmt.Errorf("%d events of the history are there, and %d should be", retained, want))
+	}
 	for name, t := range c.targets {
 		if t.cursor == nil {
 			c.problem(fmt.Errorf("target %q has no place", excerpt(name, 80)))
 		}
+	}
+	if c.state != c.header.state && c.header.state != stateUnknown {
+		c.problem(fmt.Errorf("%d values of targets are there, and %d should be", c.state, c.header.state))
 	}
 }
 
@@ -173,7 +195,7 @@ func (c *contents) report(path string, size int64) Report {
 	for name, t := range c.targets {
 		tr := TargetReport{Name: name, Buried: len(t.buried)}
 		if s := t.cursor; s != nil {
-			tr.Filters, tr.Lost, tr.GapSince = s.filters.String(), s.lost, s.gapSince
+			tr.Filters, tr.Lost, tr.GapSince = s.filters().String(), s.lost, s.gap.Since
 			tr.Waiting = len(c.waiting(t))
 		}
 		r.Targets = append(r.Targets, tr)
@@ -185,7 +207,10 @@ func (c *contents) report(path string, size int64) Report {
 // restore makes the memory of contents without a problem.
 func (m *Memory) restore(c *contents) {
 	m.head = c.header.head
-	m.changes.maxLTime = c.header.ltime
+	m.maxLTime = c.header.ltime
+	if c.header.first > 1 { // of which type that was, and when, is not known
+		m.ltimes.trimmed, m.trimTime = c.header.first-1, time.Now()
+	}
 	bySeq := make(map[uint64]*entry, len(c.entries))
 	for _, e := range c.entries {
 		bySeq[e.Seq] = e
@@ -201,8 +226,16 @@ func (m *Memory) restore(c *contents) {
 		close(cur.done)
 		s := t.cursor
 		cur.queue = queue{
-			filters: s.filters, lost: s.lost, gapSince: s.gapSince,
+			eras: s.eras, lost: s.lost, expired: s.expired, collapse: collapse{below: s.collapse}, gap: s.gap,
 			since: s.since, extras: t.extras, holes: s.holes,
+			lostIn: s.lostIn, refused: s.refused,
+		}
+		if cur.gap.Open() {
+			cur.gap.Mark = 1 // it is one to Mend
+		}
+		if e := bySeq[s.last]; e != nil {
+			cur.keep = true
+			cur.remember(e)
 		}
 		m.cursors[name] = cur
 		for seq, why := range t.buried {
@@ -222,6 +255,7 @@ func (m *Memory) restore(c *contents) {
 				cur.add(e)
 			}
 		}
+		cur.collapsed = 0 // they were counted when they came first
 		cur.dirty = cur.lost != s.lost || len(cur.buriedDirty) > 0
 	}
 	for _, e := range c.entries {

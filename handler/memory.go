@@ -2,7 +2,6 @@ package handler
 
 import (
 	"bytes"
-	"iter"
 	"sync"
 	"time"
 )
@@ -10,7 +9,10 @@ import (
 // MemoryConfig is the limits of a journal. Zero and less mean the default.
 type MemoryConfig struct {
 	// MaxEvents, MaxBytes and MaxAge bound the history that is retained.
-	// Defaults 100,000, 64 MiB, 24 h. Age goes by Event.Time.
+	// Defaults 100,000, 64 MiB, 24 h. Age goes by Event.Time, and lets go of
+	// no user event within the newest 512 Lamport times, nor of what came
+	// after it: serf sends those again after a restart, and they must still be
+	// known then.
 	MaxEvents int
 	MaxBytes  int
 	MaxAge    time.Duration
@@ -47,7 +49,8 @@ type entry struct {
 // Memory is a Journal in memory: it ends with the process. The log and the
 // cursors hold pointers to the same entries, so an event is stored once
 // however many targets wait for it, is free once the last of them is through,
-// and an event that a target's filter refuses costs that target nothing more.
+// and an event that a target's filters refuse costs that target an empty
+// outcome record at most.
 type Memory struct {
 	cfg MemoryConfig
 
@@ -55,7 +58,10 @@ type Memory struct {
 	log        deque[*entry] // what is retained
 	bytes      int           // size of it
 	head       uint64
+	maxLTime   uint64            // of the user events that were appended
 	byID       map[string]*entry // all that is held
+	ltimes     ltimeIndex        // the user events of the log
+	trimTime   time.Time         // the latest of what the log let go of
 	duplicates uint64            // events left out, as they were held already
 	cursors    map[string]*memoryCursor
 	closed     bool
@@ -102,10 +108,13 @@ func (m *Memory) Append(events ...Event) error {
 		}
 		m.head++
 		e.Seq = m.head
+		if e.Event.Type == User {
+			m.maxLTime = max(m.maxLTime, e.Event.LTime)
+		}
 		m.retain(e)
 		m.changes.appended(e)
 		for _, c := range m.cursors {
-			if c.filters.Match(e.Event.Type, e.Event.Name) {
+			if c.filters().Match(e.Event.Type, e.Event.Name) {
 				c.add(e)
 			}
 		}
@@ -121,6 +130,7 @@ func (m *Memory) retain(e *entry) {
 	m.log.pushBack(e)
 	m.bytes += e.size()
 	m.index(e)
+	m.indexLTime(e)
 }
 
 func (m *Memory) index(e *entry) {
@@ -138,133 +148,34 @@ func (m *Memory) release(e *entry) {
 	m.changes.freed(e)
 }
 
-// Seen tells whether the journal holds an event.
-func (m *Memory) Seen(id string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.byID[id] != nil
-}
-
-// Gap counts events that were lost on the way to the journal.
-func (m *Memory) Gap(n uint64) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return ErrClosed
-	}
-	for _, c := range m.cursors {
-		c.lose(n)
-	}
-	m.changes.wakeWriter()
-	return nil
-}
-
 // trim lets go of what is beyond the retention.
 func (m *Memory) trim(now time.Time) {
 	oldest := now.Add(-m.cfg.MaxAge)
 	for m.log.len() > 0 {
 		first := m.log.at(0)
-		if m.log.len() <= m.cfg.MaxEvents && m.bytes <= m.cfg.MaxBytes && !first.Event.Time.Before(oldest) {
+		aged := first.Event.Time.Before(oldest) && !m.replayable(&first.Event)
+		if m.log.len() <= m.cfg.MaxEvents && m.bytes <= m.cfg.MaxBytes && !aged {
 			break
 		}
 		m.bytes -= first.size()
 		m.log.popFront()
+		m.unindexLTime(first)
 		m.release(first)
 	}
+	first := m.firstRetained()
 	for _, c := range m.cursors {
+		c.trimOutcomes(first)
 		c.trimBuried(oldest)
 	}
 }
 
-// Cursor opens the cursor of a target.
-func (m *Memory) Cursor(target string, fs Filters) (Cursor, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return nil, ErrClosed
-	}
-	old := m.cursors[target]
-	if old != nil && !old.closed {
-		return nil, ErrCursorInUse
-	}
-	c := newMemoryCursor(m)
-	if old == nil {
-		c.queue = queue{filters: fs, since: m.head + 1, dirty: true, moved: true}
-	} else {
-		c.queue, old.queue = old.queue, queue{}
-		if c.filters.String() != fs.String() {
-			c.filters = fs
-			c.rebase()
-		}
-		if c.lost > 0 {
-			signal(c.losses)
-		}
-	}
-	m.cursors[target] = c
-	m.changes.wakeWriter()
-	return c, nil
-}
+// SerfWindow is how many Lamport times serf keeps user events of: within it a
+// peer sends them again to a node that comes back, and beyond it never.
+const SerfWindow = 512
 
-// Forget drops a closed cursor.
-func (m *Memory) Forget(target string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := m.cursors[target]
-	if c == nil {
-		return nil
-	}
-	if !c.closed {
-		return ErrCursorInUse
-	}
-	delete(m.cursors, target)
-	c.releaseAll()
-	m.changes.forget(target)
-	m.changes.wakeWriter()
-	return nil
-}
-
-// Head is the newest sequence number.
-func (m *Memory) Head() uint64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.head
-}
-
-// Events yields what is retained from a sequence number on.
-func (m *Memory) Events(from uint64) iter.Seq2[Record, error] {
-	return m.scan(func(rec *Record) bool { return rec.Seq >= from })
-}
-
-// ByLTime yields what is retained of a range of Lamport times.
-func (m *Memory) ByLTime(typ Type, from, to uint64) iter.Seq2[Record, error] {
-	return m.scan(func(rec *Record) bool {
-		e := &rec.Event
-		return e.Type == typ && from <= e.LTime && e.LTime <= to
-	})
-}
-
-// scan walks a copy of the log's pointers, so that a slow caller holds no lock
-// against Append. 100,000 of them are 800 KB and some 50 µs.
-func (m *Memory) scan(want func(*Record) bool) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		m.mu.Lock()
-		if m.closed {
-			m.mu.Unlock()
-			yield(Record{}, ErrClosed)
-			return
-		}
-		m.trim(time.Now())
-		entries := make([]*entry, m.log.len())
-		for i := range entries {
-			entries[i] = m.log.at(i)
-		}
-		m.mu.Unlock()
-		for _, e := range entries {
-			if want(&e.Record) && !yield(e.Record, nil) {
-				return
-			}
-		}
-	}
+// replayable tells whether serf may send an event again.
+func (m *Memory) replayable(e *Event) bool {
+	return e.Type == User && m.maxLTime-e.LTime < SerfWindow
 }
 
 // Close ends the journal; readers that wait get ErrClosed.
@@ -272,7 +183,7 @@ func (m *Memory) Close() error {
 	m.end()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.log, m.bytes, m.byID = deque[*entry]{}, 0, nil
+	m.log, m.bytes, m.byID, m.ltimes = deque[*entry]{}, 0, nil, ltimeIndex{}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // memoryCursor is the handle of a target's queue in a Memory. All but the
@@ -11,10 +12,11 @@ import (
 type memoryCursor struct {
 	m *Memory
 	queue
+	maxAge time.Duration
 	closed bool
 
 	wake   chan struct{} // holds a value when waiting got one
-	losses chan struct{} // holds a value when lost grew
+	losses chan struct{} // holds a value when there was a loss
 	done   chan struct{} // closed by close
 }
 
@@ -33,18 +35,27 @@ func newMemoryCursor(m *Memory) *memoryCursor {
 // works on. What was handed out is kept: it is either delivered or lost, never
 // counted as both. All that was handed out is within the limits, so this ends.
 func (c *memoryCursor) add(e *entry) {
+	if !c.enqueue(e) {
+		c.collapsed++
+		return
+	}
+	c.dirty = true
+	for c.over(len(c.given)+c.waiting.len(), c.bytes) {
+		c.giveUp(c.waiting.popFront(), tooManyWaited)
+	}
+	signal(c.wake)
+}
+
+// enqueue makes an entry wait behind all others, unless it is joined to one.
+func (c *memoryCursor) enqueue(e *entry) bool {
+	if c.join(e) {
+		delete(c.asked, e.Seq) // from here on it is as old as its leader
+		return false
+	}
 	e.refs++
 	c.waiting.pushBack(e)
 	c.bytes += e.size()
-	c.dirty = true
-	for c.over(len(c.given)+c.waiting.len(), c.bytes) {
-		lost := c.waiting.popFront()
-		c.bytes -= lost.size()
-		c.punchAt(lost.Seq)
-		c.m.release(lost)
-		c.lose(1)
-	}
-	signal(c.wake)
+	return true
 }
 
 func (c *memoryCursor) over(events, bytes int) bool {
@@ -84,25 +95,58 @@ func (c *memoryCursor) take() (*entry, error) {
 	if c.closed {
 		return nil, ErrClosed
 	}
+	c.expire()
 	if c.waiting.len() == 0 {
 		return nil, nil
 	}
 	e := c.waiting.popFront()
+	c.unlead(e)
 	if n := len(c.given); n == 0 || c.given[n-1].Seq < e.Seq {
 		c.given = append(c.given, e)
-	} else { // e was buried until now
+	} else { // e was requeued
 		c.given = slices.Insert(c.given, c.givenAt(e.Seq), e)
 	}
 	return e, nil
 }
 
-func (c *memoryCursor) Ack(seq uint64) error {
+// expire gives up what has waited for too long.
+func (c *memoryCursor) expire() {
+	if c.maxAge <= 0 || c.waiting.len() == 0 {
+		return
+	}
+	before, oldest := c.lost, time.Now().Add(-c.maxAge)
+	for c.waiting.len() > 0 && c.waitsSince(c.waiting.at(0)).Before(oldest) {
+		c.giveUp(c.waiting.popFront(), waitedTooLong)
+	}
+	if c.lost > before {
+		c.expired += c.lost - before
+		c.m.changes.wakeWriter()
+	}
+}
+
+// waitsSince is from when on an entry has waited.
+func (c *memoryCursor) waitsSince(e *entry) time.Time {
+	if asked, ok := c.asked[e.Seq]; ok {
+		return asked
+	}
+	return e.Event.Time
+}
+
+func (c *memoryCursor) Ack(seq uint64, status int) error {
+	return c.conclude(seq, verdictDelivered, status)
+}
+
+func (c *memoryCursor) Outdate(seq uint64) error { return c.conclude(seq, verdictOutdated, 0) }
+
+func (c *memoryCursor) conclude(seq uint64, v verdict, status int) error {
+	now := time.Now()
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
 	if c.closed {
 		return ErrClosed
 	}
 	if e := c.through(seq); e != nil {
+		c.settle(e, v, now, status)
 		c.m.release(e)
 		c.m.changes.wakeWriter()
 	}
@@ -127,37 +171,20 @@ func (c *memoryCursor) through(seq uint64) *entry {
 	return e
 }
 
-func (c *memoryCursor) Seek(seq uint64) error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	if c.closed {
-		return ErrClosed
-	}
-	// The cursor may hold events that the log does not retain, or that passed
-	// an earlier filter.
-	next := c.pending()
-	for _, b := range c.buried {
-		next = append(next, b.entry)
-	}
-	for i := range c.m.log.len() {
-		if e := c.m.log.at(i); c.filters.Match(e.Event.Type, e.Event.Name) {
-			next = append(next, e)
-		}
-	}
-	next = slices.DeleteFunc(next, func(e *entry) bool { return e.Seq < seq })
-	return c.requeue(seq, nil, next)
-}
-
-func (c *memoryCursor) Losses() <-chan struct{} { return c.losses }
-
 func (c *memoryCursor) Status() CursorStatus {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
+	return c.status()
+}
+
+func (c *memoryCursor) status() CursorStatus {
 	s := CursorStatus{
-		Waiting:  len(c.given) + c.waiting.len(),
-		Lost:     c.lost,
-		GapSince: c.gapSince,
-		Buried:   len(c.buried),
+		Waiting:   len(c.given) + c.waiting.len() + c.joined,
+		Collapsed: c.collapsed,
+		Lost:      c.lost,
+		Expired:   c.expired,
+		Gap:       c.gap,
+		Buried:    len(c.buried),
 	}
 	if first := c.first(); first != nil {
 		s.Oldest = first.Event.Time
@@ -180,4 +207,5 @@ func (c *memoryCursor) close() {
 	close(c.done)
 	c.setWaiting(c.pending())
 	c.given = nil
+	c.arrange()
 }

@@ -7,7 +7,36 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
+
+// gathered is what a target named gw counts, by metric and, where it has one,
+// result; of a histogram the number of samples.
+func gathered(t *testing.T, reg prometheus.Gatherer) map[string]float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("promlint: %v %v", problems, err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			name, labels := f.GetName(), m.GetLabel()
+			if len(labels) == 2 && (labels[0].GetName() == "result" || labels[0].GetName() == "state") {
+				name, labels = name+" "+labels[0].GetValue(), labels[1:]
+			}
+			if len(labels) != 1 || labels[0].GetName() != "target" || labels[0].GetValue() != "gw" {
+				t.Errorf("%s has the labels %v", f.GetName(), m.GetLabel())
+			}
+			got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return got
+}
 
 func TestDeliveryMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -29,23 +58,6 @@ func TestDeliveryMetrics(t *testing.T) {
 				}
 				return nil
 			})
-		gather := func() map[string]float64 {
-			t.Helper()
-			families, err := reg.Gather()
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := map[string]float64{}
-			for _, f := range families {
-				for _, m := range f.GetMetric() {
-					if len(m.GetLabel()) != 1 || m.GetLabel()[0].GetName() != "target" || m.GetLabel()[0].GetValue() != "gw" {
-						t.Errorf("%s has the labels %v", f.GetName(), m.GetLabel())
-					}
-					got[f.GetName()] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-				}
-			}
-			return got
-		}
 		for i := uint64(1); i <= 4; i++ {
 			mustAppend(t, r.journal, user(i, ""))
 		}
@@ -53,20 +65,39 @@ func TestDeliveryMetrics(t *testing.T) {
 		for i := uint64(5); i <= 12; i++ {
 			mustAppend(t, r.journal, user(i, ""))
 		}
-		want(t, "metrics", gather(), map[string]float64{
+		want(t, "metrics", gathered(t, reg), map[string]float64{
 			"agentctl_target_events_delivered_total":    2,
 			"agentctl_target_events_retried_total":      3,
 			"agentctl_target_events_buried_total":       1,
 			"agentctl_target_events_lost_total":         3,
+			"agentctl_target_events_outdated_total":     0,
+			"agentctl_target_events_collapsed_total":    0,
+			"agentctl_target_events_expired_total":      0,
+			"agentctl_target_stale":                     1,
+			"agentctl_target_flushes_total success":     0,
+			"agentctl_target_flushes_total retried":     0,
+			"agentctl_target_flushes_total refused":     0,
 			"agentctl_target_events_waiting":            6,
+			"agentctl_target_events_in_flight":          1,
+			"agentctl_target_oldest_waiting_seconds":    3600,
 			"agentctl_target_delivery_duration_seconds": 2,
+			"agentctl_target_buried_events":             1,
+			"agentctl_target_state ok":                  0,
+			"agentctl_target_state retrying":            0,
+			"agentctl_target_state flushing":            0,
+			"agentctl_target_state stale":               1,
+
+			"agentctl_target_attempt_duration_seconds success": 2,
+			"agentctl_target_attempt_duration_seconds retried": 3,
+			"agentctl_target_attempt_duration_seconds buried":  1,
 		})
 		close(hold)
 		r.idle(t)
-		if got := gather()["agentctl_target_events_waiting"]; got != 0 {
-			t.Errorf("waiting %v", got)
+		idle := gathered(t, reg)
+		for _, name := range []string{"events_waiting", "events_in_flight", "oldest_waiting_seconds"} {
+			want(t, name+" when idle", idle["agentctl_target_"+name], 0)
 		}
 		r.stop()
-		want(t, "after the end", gather(), map[string]float64{})
+		want(t, "after the end", gathered(t, reg), map[string]float64{})
 	})
 }

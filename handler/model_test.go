@@ -13,52 +13,27 @@ import (
 const (
 	modelEvents = 8 // limits of the journals that are compared with the model
 	modelBuried = 3
+	modelAge    = time.Hour // the MaxAge of targets that have one
 )
 
-// targetModel is what a cursor must look like.
-type targetModel struct {
-	filters Filters
-	pending []uint64 // sequence numbers, in order
-	given   []uint64 // those among them that someone has in hand
-	buried  []uint64 // in the order of burial
-	lost    uint64
-}
-
-func (m *targetModel) add(seq uint64, limit int) {
-	m.pending = append(m.pending, seq)
-	if len(m.pending) > limit && len(m.given) < len(m.pending) {
-		i := slices.IndexFunc(m.pending, func(s uint64) bool { return !slices.Contains(m.given, s) })
-		m.pending = slices.Delete(m.pending, i, i+1)
-		m.lost++
-	}
-}
-
-func without(seqs []uint64, seq uint64) []uint64 {
-	return slices.DeleteFunc(slices.Clone(seqs), func(s uint64) bool { return s == seq })
-}
-
-// next is what is to be handed out; 0 is nothing.
-func (m *targetModel) next() uint64 {
-	for _, seq := range m.pending {
-		if !slices.Contains(m.given, seq) {
-			return seq
-		}
-	}
-	return 0
+// modelEntry is an event: those of a name are equal, and an old one is older
+// than modelAge.
+type modelEntry struct {
+	name string
+	old  bool
 }
 
 // journalModel is what a journal must look like.
 type journalModel struct {
-	log     []string // names, by sequence number less 1
+	log     []modelEntry // by sequence number less 1
 	targets map[string]*targetModel
 }
 
+// clone is what the next process must find.
 func (m *journalModel) clone() *journalModel {
 	c := &journalModel{log: slices.Clone(m.log), targets: map[string]*targetModel{}}
 	for name, t := range m.targets {
-		c.targets[name] = &targetModel{
-			t.filters, slices.Clone(t.pending), nil, slices.Clone(t.buried), t.lost,
-		}
+		c.targets[name] = t.clone(m)
 	}
 	return c
 }
@@ -85,8 +60,8 @@ func (m *journalModel) difference(j Journal, cursors map[string]Cursor) string {
 	for name, t := range m.targets {
 		c := cursors[name]
 		s := c.Status()
-		if s.Waiting != len(t.pending) || s.Lost != t.lost || s.Oldest.IsZero() != (s.Waiting == 0) || s.GapSince.IsZero() != (s.Lost == 0) {
-			return fmt.Sprintf("target %s: %+v, want %d waiting and %d lost", name, s, len(t.pending), t.lost)
+		if s.Waiting != len(t.pending)+len(t.joined) || s.Lost != t.lost || s.Expired != t.expired || s.Collapsed != t.collapsed || s.Oldest.IsZero() != (s.Waiting == 0) || s.Gap.Open() != t.gap {
+			return fmt.Sprintf("target %s: %+v, want %+v", name, s, t)
 		}
 		var buried []uint64
 		for _, b := range c.Buried() {
@@ -98,10 +73,18 @@ func (m *journalModel) difference(j Journal, cursors map[string]Cursor) string {
 		if !slices.Equal(buried, t.buried) {
 			return fmt.Sprintf("target %s: buried %v, want %v", name, buried, t.buried)
 		}
+		for seq := uint64(0); seq <= uint64(len(m.log))+1; seq++ {
+			if o, want := j.Outcome(name, seq), t.outcome(m, seq); o.State != want.State || o.Into != want.Into {
+				return fmt.Sprintf("target %s: event %d %+v, want %+v", name, seq, o, want)
+			}
+		}
+	}
+	if !slices.Equal(j.Targets(), m.names()) {
+		return fmt.Sprintf("targets %v, want %v", j.Targets(), m.names())
 	}
 	next := m.first()
 	for rec, err := range j.Events(0) {
-		if err != nil || rec.Seq != next || rec.Event.LTime != next || rec.Event.Name != m.log[next-1] {
+		if err != nil || rec.Seq != next || rec.Event.LTime != next || rec.Event.Name != m.name(next) {
 			return fmt.Sprintf("retained %+v, %v, want %d", rec, err, next)
 		}
 		next++
@@ -110,21 +93,34 @@ func (m *journalModel) difference(j Journal, cursors map[string]Cursor) string {
 		return fmt.Sprintf("the events retained end before %d", next)
 	}
 	for seq := uint64(1); seq <= uint64(len(m.log))+1; seq++ {
-		if id := modelEvent(seq, m.name(seq)).ID; j.Seen(id) != m.holds(seq) {
+		if id := modelEvent(seq, m.entry(seq)).ID; held(j, id) != m.holds(seq) {
 			return fmt.Sprintf("event %d seen: %v", seq, !m.holds(seq))
 		}
 	}
 	return ""
 }
 
-func (m *journalModel) name(seq uint64) string {
+func held(j Journal, id string) bool {
+	_, ok := j.Find(id)
+	return ok
+}
+
+func (m *journalModel) entry(seq uint64) modelEntry {
 	if seq > uint64(len(m.log)) {
-		return "none"
+		return modelEntry{name: "none"}
 	}
 	return m.log[seq-1]
 }
 
-func modelEvent(seq uint64, name string) Event { return NewUser(seq, name, nil, time.Now()) }
+func (m *journalModel) name(seq uint64) string { return m.entry(seq).name }
+
+func modelEvent(seq uint64, e modelEntry) Event {
+	t := time.Now()
+	if e.old {
+		t = t.Add(-2 * modelAge)
+	}
+	return NewUser(seq, e.name, nil, t)
+}
 
 var modelFilters = []Filters{nil, {{User, "a"}}, {{User, "b"}, {User, "c"}}, {{Type: Query}}}
 
@@ -145,9 +141,9 @@ func (r *modelRun) draw(t *rapid.T) (string, *targetModel, Cursor) {
 	return name, r.model.targets[name], r.cursors[name]
 }
 
-func (r *modelRun) open(t *rapid.T, name string, fs Filters) {
+func (r *modelRun) open(t *rapid.T, name string, cfg CursorConfig) {
 	var err error
-	if r.cursors[name], err = r.j.Cursor(name, fs); err != nil {
+	if r.cursors[name], err = r.j.Cursor(name, cfg); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,9 +1,12 @@
 package handler
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -12,16 +15,17 @@ import (
 // journal and model after each.
 func (r *modelRun) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
-		"append": r.append,
-		"repeat": r.repeat,
-		"open":   r.openNew,
-		"reopen": r.reopen,
-		"forget": r.forget,
-		"next":   r.next,
-		"ack":    r.ack,
-		"bury":   r.bury,
-		"unbury": r.unbury,
-		"seek":   r.seek,
+		"append":  r.append,
+		"repeat":  r.repeat,
+		"open":    r.openNew,
+		"reopen":  r.reopen,
+		"forget":  r.forget,
+		"next":    r.next,
+		"ack":     r.ack,
+		"bury":    r.bury,
+		"requeue": r.requeue,
+		"gap":     r.gap,
+		"mend":    r.mend,
 		"": func(t *rapid.T) {
 			if diff := r.model.difference(r.j, r.cursors); diff != "" {
 				t.Fatal(diff)
@@ -34,17 +38,20 @@ func (r *modelRun) actions() map[string]func(*rapid.T) {
 }
 
 func (r *modelRun) append(t *rapid.T) {
-	batch := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 0, 6).Draw(t, "batch")
+	batch := rapid.SliceOfN(rapid.SampledFrom(modelEntries), 0, 6).Draw(t, "batch")
 	events := make([]Event, len(batch))
-	for i, name := range batch {
-		r.model.log = append(r.model.log, name)
+	for i, e := range batch {
+		r.model.log = append(r.model.log, e)
 		seq := uint64(len(r.model.log))
-		events[i] = modelEvent(seq, name)
+		events[i] = modelEvent(seq, e)
 		for _, m := range r.model.targets {
-			if m.filters.Match(User, name) {
-				m.add(seq, r.maxPending)
+			if m.cfg.Filters.Match(User, e.name) {
+				m.add(r.model, seq, r.maxPending)
 			}
 		}
+	}
+	for _, m := range r.model.targets {
+		m.trim(r.model)
 	}
 	if err := r.j.Append(events...); err != nil {
 		t.Fatal(err)
@@ -57,8 +64,18 @@ func (r *modelRun) repeat(t *rapid.T) {
 	if seq == 0 || !r.model.holds(seq) {
 		t.Skip("not held")
 	}
-	if err := r.j.Append(modelEvent(seq, r.model.name(seq))); err != nil {
+	if err := r.j.Append(modelEvent(seq, r.model.entry(seq))); err != nil {
 		t.Fatal(err)
+	}
+}
+
+var modelEntries = []modelEntry{{"a", false}, {"b", false}, {"c", false}, {"a", true}}
+
+func modelConfig(t *rapid.T) CursorConfig {
+	return CursorConfig{
+		Filters:  rapid.SampledFrom(modelFilters).Draw(t, "filters"),
+		Collapse: rapid.Bool().Draw(t, "collapse"),
+		MaxAge:   rapid.SampledFrom([]time.Duration{0, modelAge}).Draw(t, "max age"),
 	}
 }
 
@@ -67,9 +84,9 @@ func (r *modelRun) openNew(t *rapid.T) {
 	if r.model.targets[name] != nil {
 		t.Skip("open already")
 	}
-	filters := rapid.SampledFrom(modelFilters).Draw(t, "filters")
-	r.open(t, name, filters)
-	r.model.targets[name] = &targetModel{filters: filters}
+	cfg := modelConfig(t)
+	r.open(t, name, cfg)
+	r.model.targets[name] = newTargetModel(cfg)
 }
 
 func (r *modelRun) reopen(t *rapid.T) {
@@ -77,9 +94,9 @@ func (r *modelRun) reopen(t *rapid.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	m.filters = rapid.SampledFrom(modelFilters).Draw(t, "filters")
-	m.given = nil
-	r.open(t, name, m.filters)
+	cfg := modelConfig(t)
+	m.open(r.model, cfg)
+	r.open(t, name, cfg)
 }
 
 func (r *modelRun) forget(t *rapid.T) {
@@ -92,9 +109,22 @@ func (r *modelRun) forget(t *rapid.T) {
 
 func (r *modelRun) next(t *rapid.T) {
 	_, m, c := r.draw(t)
+	if m.next() == 0 {
+		t.Skip("nothing to read")
+	}
+	m.expire(r.model)
 	next := m.next()
 	if next == 0 {
-		t.Skip("nothing to read")
+		// On a busy machine the time may be over before Next has looked.
+		for wait := time.Millisecond; wait < 10*time.Second && c.Status().Expired != m.expired; wait *= 4 {
+			ctx, cancel := context.WithTimeout(t.Context(), wait)
+			rec, err := c.Next(ctx)
+			cancel()
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("handed out %+v, %v, which is too old", rec, err)
+			}
+		}
+		return
 	}
 	rec, err := c.Next(t.Context())
 	if err != nil {
@@ -104,32 +134,33 @@ func (r *modelRun) next(t *rapid.T) {
 		t.Fatalf("handed out %+v, want %d", rec, next)
 	}
 	m.given = append(m.given, next)
+	m.unlead(r.model, next)
 }
 
 // through draws an event and takes it from the model if it was handed out.
-func (r *modelRun) through(t *rapid.T, m *targetModel) (seq uint64, was bool) {
+func (r *modelRun) through(t *rapid.T, m *targetModel, state OutcomeState) (seq uint64, was bool) {
 	seq = rapid.Uint64Range(0, uint64(len(r.model.log)+1)).Draw(t, "seq")
 	if len(m.given) > 0 && rapid.Bool().Draw(t, "handed out") {
 		seq = rapid.SampledFrom(m.given).Draw(t, "of those")
 	}
 	was = slices.Contains(m.given, seq)
 	if was {
-		m.given, m.pending = without(m.given, seq), without(m.pending, seq)
+		m.settle(seq, state)
 	}
 	return seq, was
 }
 
 func (r *modelRun) ack(t *rapid.T) {
 	_, m, c := r.draw(t)
-	seq, _ := r.through(t, m)
-	if err := c.Ack(seq); err != nil {
+	seq, _ := r.through(t, m, OutcomeDelivered)
+	if err := c.Ack(seq, 200); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (r *modelRun) bury(t *rapid.T) {
 	_, m, c := r.draw(t)
-	seq, was := r.through(t, m)
+	seq, was := r.through(t, m, OutcomeBuried)
 	if err := c.Bury(seq, BuriedInfo{Status: int(seq)}); err != nil {
 		t.Fatal(err)
 	}
@@ -139,40 +170,68 @@ func (r *modelRun) bury(t *rapid.T) {
 	}
 }
 
-func (r *modelRun) unbury(t *rapid.T) {
+// gap is for one target, or all.
+func (r *modelRun) gap(t *rapid.T) {
 	_, m, c := r.draw(t)
-	if len(m.buried) == 0 {
-		if _, ok := errors.AsType[*NotBuriedError](c.Unbury(1)); !ok {
-			t.Fatal("unburied what is not buried")
-		}
-		return
+	n := rapid.Uint64Range(0, 2).Draw(t, "lost")
+	gap, targets := c.Gap, []*targetModel{m}
+	if rapid.Bool().Draw(t, "of all") {
+		gap, targets = r.j.Gap, slices.Collect(maps.Values(r.model.targets))
 	}
-	seq := rapid.SampledFrom(m.buried).Draw(t, "seq")
-	if err := c.Unbury(seq); (err != nil) != (len(m.pending) >= r.maxPending) {
-		t.Fatalf("unbury %d, %d wait: %v", seq, len(m.pending), err)
-	} else if err == nil {
-		m.buried = without(m.buried, seq)
-		m.pending = append(m.pending, seq)
-		slices.Sort(m.pending)
+	if err := gap(n, "some reason"); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range targets {
+		m.lose(n)
 	}
 }
 
-func (r *modelRun) seek(t *rapid.T) {
+// mend is of all losses, or all but the newest.
+func (r *modelRun) mend(t *rapid.T) {
 	_, m, c := r.draw(t)
-	seq := rapid.Uint64Range(0, uint64(len(r.model.log)+1)).Draw(t, "seq")
-	pending := slices.Concat(m.pending, m.buried)
-	for s := r.model.first(); s <= uint64(len(r.model.log)); s++ {
-		if m.filters.Match(User, r.model.name(s)) {
-			pending = append(pending, s)
+	before, at := c.Status().Gap, time.Now()
+	mark := before.Mark
+	if m.gap && rapid.Bool().Draw(t, "not the newest") {
+		mark--
+	} else {
+		m.gap = false
+	}
+	if err := c.Mend(mark, at); err != nil {
+		t.Fatal(err)
+	}
+	if after := c.Status().Gap; m.gap && (!after.Since.Equal(at) || after.Reason != before.Reason) {
+		t.Fatalf("mended in part: %+v, before %+v", after, before)
+	}
+}
+
+func (r *modelRun) requeue(t *rapid.T) {
+	_, m, c := r.draw(t)
+	held := slices.Concat(m.pending, m.buried)
+	for seq := r.model.first(); seq <= uint64(len(r.model.log)); seq++ {
+		held = append(held, seq)
+	}
+	seqs := rapid.SliceOfN(rapid.SampledFrom(append(held, uint64(len(r.model.log))+1)), 0, 4).Draw(t, "seqs")
+	more := map[uint64]bool{}
+	for _, seq := range seqs {
+		if !slices.Contains(held, seq) {
+			if nerr, ok := errors.AsType[*NotHeldError](c.Requeue(seqs...)); !ok || nerr.Seq != seq {
+				t.Fatalf("requeued %v: %v", seqs, nerr)
+			}
+			return
+		}
+		if !slices.Contains(m.pending, seq) && m.joined[seq] == 0 {
+			more[seq] = true
 		}
 	}
-	pending = slices.DeleteFunc(pending, func(s uint64) bool { return s < seq })
-	slices.Sort(pending)
-	pending = slices.Compact(pending)
-	if err := c.Seek(seq); (err != nil) != (len(pending) > r.maxPending) {
-		t.Fatalf("seek to %d, %d would wait: %v", seq, len(pending), err)
-	} else if err == nil {
-		m.pending, m.given = pending, nil
-		m.buried = slices.DeleteFunc(m.buried, func(s uint64) bool { return s >= seq })
+	err := c.Requeue(seqs...)
+	if n := len(m.pending) + len(more); len(more) > 0 && n > r.maxPending {
+		if terr, ok := errors.AsType[*TooManyError](err); !ok || terr.Waiting != n || terr.Free != r.maxPending-len(m.pending) {
+			t.Fatalf("requeued %v: %v", seqs, err)
+		}
+		return
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.requeue(r.model, seqs)
 }

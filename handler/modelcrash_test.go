@@ -53,7 +53,8 @@ func (r *modelRun) disk(t *rapid.T, dir string) *Disk {
 
 func (r *modelRun) openAll(t *rapid.T) {
 	for name, m := range r.model.targets {
-		r.open(t, name, m.filters)
+		m.open(r.model, m.cfg)
+		r.open(t, name, m.cfg)
 	}
 }
 
@@ -114,7 +115,7 @@ func TestDiskAgainstModel(t *testing.T) {
 					t.Fatal(err)
 				}
 				dir = newDir()
-				file := rapid.SampledFrom(copies).Draw(t, "copy")
+				file := copies[rapid.IntRange(0, len(copies)-1).Draw(t, "copy")]
 				if err := os.WriteFile(filepath.Join(dir, journalFile), file, 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -157,8 +158,8 @@ func (r *modelRun) reopened(t *rapid.T) string {
 		for _, e := range d.cursors[name].pending() {
 			pending = append(pending, e.Seq)
 		}
-		if fmt.Sprint(pending) != fmt.Sprint(m.pending) || d.cursors[name].filters.String() != m.filters.String() {
-			return fmt.Sprintf("target %s: %v of %v, want %v of %v", name, pending, d.cursors[name].filters, m.pending, m.filters)
+		if fmt.Sprint(pending) != fmt.Sprint(m.pending) || d.cursors[name].filters().String() != m.cfg.Filters.String() {
+			return fmt.Sprintf("target %s: %v of %v, want %v of %v", name, pending, d.cursors[name].filters(), m.pending, m.cfg.Filters)
 		}
 	}
 	if diff := r.model.difference(r.j, closed); diff != "" {

@@ -3,6 +3,8 @@ package handler
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"maps"
 	"time"
 )
 
@@ -10,23 +12,69 @@ import (
 // journal keeps them, in the order of burial.
 func (d *Delivery) Buried() []Buried { return d.cursor.Buried() }
 
-// Unbury makes buried events, by sequence number, wait for another try.
-func (d *Delivery) Unbury(seqs ...uint64) error {
-	if err := d.cursor.Unbury(seqs...); err != nil {
-		return fmt.Errorf("target %s: %w", d.cfg.Target.Name, err)
-	}
-	return nil
+// Requeue makes the target get events, by sequence number, once more: those
+// that were delivered or lost, as far as the journal holds them, and the
+// buried. All or none; see [Cursor].
+func (d *Delivery) Requeue(seqs ...uint64) error {
+	return d.named(d.cursor.Requeue(seqs...))
 }
 
-func (d *Delivery) delivered(rec *Record, took time.Duration) error {
+// RequeueAsIs is Requeue for events that someone has named one by one: member
+// events among them are posted even if they are not true any more. Of one that
+// still waits when the Delivery ends the next asks Revise again.
+func (d *Delivery) RequeueAsIs(seqs ...uint64) error {
+	d.mu.Lock()
+	// Those that were given up, not posted, go with the next call.
+	maps.DeleteFunc(d.asIs, func(seq uint64, _ struct{}) bool {
+		return d.cfg.Journal.Outcome(d.cfg.Target.Name, seq).State != OutcomeWaiting
+	})
+	before := maps.Clone(d.asIs)
+	if d.asIs == nil {
+		d.asIs = map[uint64]struct{}{}
+	}
+	for _, seq := range seqs { // before a worker can have them
+		d.asIs[seq] = struct{}{}
+	}
+	err := d.cursor.Requeue(seqs...)
+	if err != nil {
+		d.asIs = before
+	}
+	d.mu.Unlock()
+	return d.named(err)
+}
+
+// takeAsIs tells whether an event was requeued as it is.
+func (d *Delivery) takeAsIs(seq uint64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, as := d.asIs[seq]
+	delete(d.asIs, seq)
+	return as
+}
+
+// named says which target an error is of.
+func (d *Delivery) named(err error) error {
+	if err != nil {
+		err = fmt.Errorf("target %s: %w", d.cfg.Target.Name, err)
+	}
+	return err
+}
+
+func (d *Delivery) delivered(rec *Record, status, attempt int, took time.Duration) error {
 	now := time.Now()
 	d.mu.Lock()
 	d.state.delivered++
 	d.state.lastDelivered = now
-	failure := d.state.answered(now)
+	d.state.latency.add(now.Sub(rec.Event.Time))
+	d.state.attempts.add(took)
+	failure := d.state.answered(attempt, now)
 	d.mu.Unlock()
 	d.cfg.Metrics.observe(d, now.Sub(rec.Event.Time))
-	err := d.ack(rec.Seq)
+	err := d.ack(rec.Seq, status)
+	if d.log.Enabled(context.Background(), slog.LevelDebug) {
+		d.log.Debug("target took an event", append(d.attrs(&rec.Event), "attempt", attempt, "status", status, "took", took,
+			"size", len(rec.Event.Payload), "payload", newExcerpt(rec.Event.Payload))...)
+	}
 	d.logRecovery(failure, now)
 	if d.cfg.OnDelivered != nil {
 		d.cfg.OnDelivered(rec.Event, took)
@@ -34,42 +82,65 @@ func (d *Delivery) delivered(rec *Record, took time.Duration) error {
 	return err
 }
 
-func (d *Delivery) buried(rec *Record, perr *PostError) error {
+func (d *Delivery) outdated(rec *Record) error {
+	d.mu.Lock()
+	d.state.outdated++
+	d.mu.Unlock()
+	err := d.cursor.Outdate(rec.Seq)
+	d.idle.change(nil)
+	return err
+}
+
+func (d *Delivery) buried(rec *Record, attempt int, perr *PostError) error {
 	now := time.Now()
 	d.mu.Lock()
 	d.state.buried++
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
 	// It did answer: it is well again, as far as trying goes.
-	failure := d.state.answered(now)
+	failure := d.state.answered(attempt, now)
+	all := d.state.buried
+	pass := d.state.burials.pass(int(all), now)
 	d.mu.Unlock()
-	d.log.Error("target refused an event for good: buried, not tried again", append(d.attrs(&rec.Event),
-		"status", perr.Status, "answer", excerpt(string(perr.Body), excerptSize))...)
+	if pass {
+		msg := "target refused an event for good: buried, not tried again"
+		why := []any{"attempt", attempt, "status", perr.Status, "answer", excerpt(string(perr.Body), excerptSize)}
+		if perr.Err != nil { // it never came to the target
+			msg, why = "event cannot be sent to this target: buried", []any{"err", excerpt(perr.Error(), 2*excerptSize)}
+		}
+		d.log.Error(msg, append(append(d.attrs(&rec.Event), why...), "buried_so_far", all)...)
+	}
 	err := d.cursor.Bury(rec.Seq, BuriedInfo{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
-	d.wakeIdle()
+	d.idle.change(nil)
 	d.logRecovery(failure, now)
 	return err
 }
 
-func (d *Delivery) failed(rec *Record, perr *PostError, attempt int, wait time.Duration, lines *every) {
+func (d *Delivery) failed(rec *Record, perr *PostError, attempt int, wait time.Duration) {
 	now := time.Now()
 	d.mu.Lock()
-	if attempt == 1 {
-		d.state.failing = failure{since: now}
+	f := &d.state.failing
+	first := f.attempts == 0
+	if first {
+		f.since = now
 	}
-	d.state.failing.attempts = attempt
+	if attempt == 1 {
+		f.events++
+	}
+	f.attempts = max(f.attempts, attempt)
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
-	since := d.state.failing.since
+	pass := f.lines.pass(f.attempts, now)
+	told := *f
 	d.mu.Unlock()
-	if !lines.pass(attempt, now) {
+	if !pass {
 		return
 	}
 	msg := "target fails: events wait, and are tried again until it takes them"
-	if attempt > 1 {
+	if !first {
 		msg = "target still fails: events wait, and are tried again until it takes them"
 	}
 	d.log.Warn(msg, append(d.attrs(&rec.Event),
-		"err", excerpt(perr.Error(), 2*excerptSize), "attempts", attempt, "failing_for", round(now.Sub(since)),
-		"next_in", round(wait), "waiting", d.cursor.Status().Waiting)...)
+		"err", excerpt(perr.Error(), 2*excerptSize), "attempts", told.attempts, "failing_for", round(now.Sub(told.since)),
+		"failing", told.events, "next_in", round(wait), "waiting", d.cursor.Status().Waiting)...)
 }
 
 func (d *Delivery) logRecovery(f failure, now time.Time) {
@@ -86,40 +157,3 @@ func (d *Delivery) attrs(e *Event) []any {
 }
 
 func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-
-// watchLosses logs what the cursor had to give up: at once the first time,
-// then after pauses that grow from a second to a minute, and what is left at
-// the end.
-func (d *Delivery) watchLosses(ctx context.Context) {
-	const shortest, longest = time.Second, time.Minute
-	pause := shortest
-	var reported uint64
-	report := func() {
-		s := d.cursor.Status()
-		if s.Lost == reported {
-			return
-		}
-		d.log.Error("events were lost to this target, as too many waited: its gateway may be stale until it is flushed",
-			"lost", s.Lost-reported, "lost_total", s.Lost, "since", s.GapSince, "waiting", s.Waiting)
-		reported = s.Lost
-	}
-	defer report()
-	for {
-		quiet := time.NewTimer(10 * longest)
-		select {
-		case <-d.cursor.Losses():
-			quiet.Stop()
-		case <-quiet.C:
-			pause = shortest
-			continue
-		case <-ctx.Done():
-			quiet.Stop()
-			return
-		}
-		report()
-		if sleep(ctx, pause) != nil {
-			return
-		}
-		pause = min(2*pause, longest)
-	}
-}

@@ -49,6 +49,13 @@ func TestDeliveryBuries(t *testing.T) {
 		r.idle(t)
 		buried = r.Buried()
 		want(t, "kept", []uint64{uint64(len(buried)), buried[0].Event.LTime, buried[maxBuried-1].Event.LTime}, []uint64{maxBuried, 15, 114})
+
+		// A flood of them is told at doubling numbers.
+		var told []float64
+		for _, line := range r.log.with(t, "buried, not tried again") {
+			told = append(told, line["buried_so_far"].(float64))
+		}
+		want(t, "told", told, []float64{1, 2, 4, 8, 16, 32, 64})
 	})
 }
 
@@ -118,23 +125,23 @@ func TestDeliveryReportsLosses(t *testing.T) {
 		if s.State != StateStale || s.Lost != n-10 || s.Waiting != 10 || !s.Since.Equal(began.Add(100*time.Millisecond)) || !s.GapSince.Equal(s.Since) {
 			t.Errorf("%+v", s)
 		}
-		if lines := r.log.with(t, "too many"); len(lines) < 10 || len(lines) > 20 {
+		if lines := r.log.with(t, "lacks events"); len(lines) < 10 || len(lines) > 20 {
 			t.Errorf("%d lines in 10 minutes", len(lines))
 		}
 		time.Sleep(time.Hour)
-		before := len(r.log.with(t, "too many"))
+		before := len(r.log.with(t, "lacks events"))
 		appendFor(3 * time.Second)
-		if more := len(r.log.with(t, "too many")) - before; more < 2 {
+		if more := len(r.log.with(t, "lacks events")) - before; more < 2 {
 			t.Errorf("%d lines after a quiet hour", more)
 		}
 		appendFor(time.Second) // within the pause that the last line began
-		told := len(r.log.with(t, "too many"))
+		told := len(r.log.with(t, "lacks events"))
 		r.stop()
-		if len(r.log.with(t, "too many")) != told+1 {
+		if len(r.log.with(t, "lacks events")) != told+1 {
 			t.Error("the last losses are not told at the end")
 		}
 		total := 0.0
-		lines := r.log.with(t, "too many")
+		lines := r.log.with(t, "lacks events")
 		for _, line := range lines {
 			total += line["lost"].(float64)
 		}

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 )
@@ -18,7 +16,7 @@ const (
 	keptAnswer    = 4 << 10  // bytes of an answer that are kept
 	drainedAnswer = 64 << 10 // bytes read at most, so that the connection can be used again
 	maxHeader     = 64 << 10 // bytes of an answer's header
-	idleConns     = 8
+	idleConns     = 8        // kept at least
 	// Gateways commonly close idle connections after 60 or 75 s. Closing ours
 	// first spares us attempts that fail only because the two cross.
 	idleTimeout = 45 * time.Second
@@ -31,15 +29,14 @@ type Response struct {
 	Body   []byte // its first 4 KiB
 }
 
-// Poster posts events to one target, an attempt for each call, on connections
-// that are kept. It follows no redirect and uses no HTTP proxy: the gateway is
-// on this node. It is safe for concurrent use.
+// Poster posts events to one target, and its flush requests, an attempt for
+// each call, on connections that are kept. It follows no redirect and uses no
+// HTTP proxy: the gateway is on this node. It is safe for concurrent use.
 type Poster struct {
 	target    Target
-	url       *url.URL
-	host      string // of the Host header
+	form      *requestForm
 	transport *http.Transport
-	header    http.Header // what all requests share
+	flush     *Poster // of the flush requests; nil: there are none
 }
 
 // NewPoster makes a Poster. It fails only when the target is not valid, and
@@ -53,6 +50,10 @@ func NewPoster(t Target) (*Poster, error) {
 	if err != nil {
 		return nil, err
 	}
+	form, err := newRequestForm(&t)
+	if err != nil {
+		return nil, err
+	}
 	dial := (&net.Dialer{}).DialContext
 	if ep.socket != "" {
 		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -61,47 +62,44 @@ func NewPoster(t Target) (*Poster, error) {
 	}
 	p := &Poster{
 		target: t,
-		url:    ep.url,
+		form:   form,
 		transport: &http.Transport{
 			DialContext:            dial,
 			TLSClientConfig:        t.TLS.Clone(),
 			DisableCompression:     true, // the answer is shown, not used
-			MaxIdleConnsPerHost:    idleConns,
+			MaxIdleConnsPerHost:    max(idleConns, t.Concurrency),
 			IdleConnTimeout:        idleTimeout,
 			MaxResponseHeaderBytes: maxHeader,
 		},
-		header: http.Header{
-			"Content-Type": {"application/json"},
-			"User-Agent":   {t.UserAgent},
-		},
 	}
-	if u := ep.url.User; u != nil {
-		password, _ := u.Password()
-		req := http.Request{Header: p.header}
-		req.SetBasicAuth(u.Username(), password)
+	if t.Flush != nil && !t.Flush.LastEvent {
+		p.flush, err = NewPoster(t.flushTarget())
 	}
-	p.host = ep.url.Host
-	for name, values := range t.Header {
-		if name = http.CanonicalHeaderKey(name); name == "Host" && len(values) > 0 {
-			p.host = values[0]
-		} else {
-			p.header[name] = values
-		}
-	}
-	return p, nil
+	return p, err
 }
 
 // Post makes one attempt and returns when it is over: answered, failed, out of
 // time, or ctx ended. An answer of status 2xx, or of DoneCodes, is success, even where its body
 // breaks off: the gateway has taken the event. Otherwise the error is a
 // *PostError, or ctx's error where ctx ended first; then the gateway may still
-// have got the event.
+// have got the event. An event that lacks what the target's templates need is
+// refused, and nothing is sent.
 func (p *Poster) Post(ctx context.Context, e *Event) (Response, error) {
+	return p.send(ctx, e, true)
+}
+
+// send makes the request for an event; whether it is told to be one is for the
+// caller to say.
+func (p *Poster) send(ctx context.Context, e *Event, told bool) (Response, error) {
+	form, err := p.form.fill(e)
+	if err != nil {
+		return Response{}, &PostError{Class: Bury, Err: fmt.Errorf("the event was not sent, as it does not fit this target: %w", err)}
+	}
 	attempt, cancel := context.WithTimeout(ctx, p.target.Timeout)
 	defer cancel()
 	// The Transport is used without a Client: that would follow redirects, and
 	// name the URL in its errors.
-	res, err := p.transport.RoundTrip(p.request(attempt, e))
+	res, err := p.transport.RoundTrip(p.request(attempt, form, e, told))
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
@@ -113,12 +111,12 @@ func (p *Poster) Post(ctx context.Context, e *Event) (Response, error) {
 		}
 		return Response{}, &PostError{Class: Retry, Err: err}
 	}
-	body := readAnswer(res)
+	answer := readAnswer(res)
 	done, class := p.target.done(res.StatusCode)
 	if done {
-		return Response{Status: res.StatusCode, Body: body}, nil
+		return Response{Status: res.StatusCode, Body: answer}, nil
 	}
-	perr := &PostError{Class: class, Status: res.StatusCode, Body: body}
+	perr := &PostError{Class: class, Status: res.StatusCode, Body: answer}
 	if class == Retry {
 		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	}
@@ -126,23 +124,28 @@ func (p *Poster) Post(ctx context.Context, e *Event) (Response, error) {
 }
 
 // Close closes idle connections. Posts under way go on to their end.
-func (p *Poster) Close() { p.transport.CloseIdleConnections() }
+func (p *Poster) Close() {
+	p.transport.CloseIdleConnections()
+	if p.flush != nil {
+		p.flush.Close()
+	}
+}
 
-func (p *Poster) request(ctx context.Context, e *Event) *http.Request {
-	body := e.Body()
-	h := make(http.Header, len(p.header)+4)
-	maps.Copy(h, p.header)
+func (p *Poster) request(ctx context.Context, form filledForm, e *Event, told bool) *http.Request {
+	h, body := form.header, form.body
 	// Types, names and IDs come from the network, or from a journal.
-	h["X-Serf-Event"] = []string{headerValue(string(e.Type))}
-	h["X-Serf-Event-Id"] = []string{headerValue(e.ID)}
-	if e.Type == User || e.Type == Query {
-		h["X-Serf-Event-Name"] = []string{headerValue(e.Name)}
-		h["X-Serf-Event-Ltime"] = []string{strconv.FormatUint(e.LTime, 10)}
+	if told {
+		h["X-Serf-Event"] = []string{headerValue(string(e.Type))}
+		h["X-Serf-Event-Id"] = []string{headerValue(e.ID)}
+		if e.Type == User || e.Type == Query {
+			h["X-Serf-Event-Name"] = []string{headerValue(e.Name)}
+			h["X-Serf-Event-Ltime"] = []string{strconv.FormatUint(e.LTime, 10)}
+		}
 	}
 	req := &http.Request{
-		Method:        p.target.Method,
-		URL:           p.url,
-		Host:          p.host,
+		Method:        form.method,
+		URL:           form.url,
+		Host:          form.host,
 		Header:        h,
 		ContentLength: int64(len(body)),
 		Body:          http.NoBody,

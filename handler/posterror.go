@@ -2,7 +2,9 @@ package handler
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -62,6 +64,13 @@ func (e *PostError) Error() string {
 
 func (e *PostError) Unwrap() error { return e.Err }
 
+func asPostError(err error) *PostError {
+	if perr, ok := errors.AsType[*PostError](err); ok {
+		return perr
+	}
+	return &PostError{Err: err}
+}
+
 // timeoutError is an attempt that took longer than the target's Timeout.
 type timeoutError struct{ after time.Duration }
 
@@ -113,4 +122,18 @@ func excerpt(s string, limit int) string {
 		s += "..."
 	}
 	return s
+}
+
+// payloadExcerpt is how a payload begins. It is written out only where a log
+// line with it is: most debug lines are never read.
+type payloadExcerpt string
+
+func newExcerpt(payload []byte) payloadExcerpt {
+	// One more than is shown, so that the cut shows.
+	return payloadExcerpt(payload[:min(len(payload), excerptSize+1)])
+}
+
+// LogValue is for slog.
+func (p payloadExcerpt) LogValue() slog.Value {
+	return slog.StringValue(excerpt(string(p), excerptSize))
 }

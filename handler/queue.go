@@ -12,31 +12,43 @@ import (
 // was acknowledged come again.
 const maxHoles = 1000
 
+// maxFailedSpans bounds what a cursor remembers, for the next process, of the
+// events that were lost, and of those that were refused. Beyond it spans with
+// the least between them become one: of what was delivered between them the
+// next process says that it was not, and never the other way round.
+const maxFailedSpans = 1000
+
 // queue is what a target waits for, whoever holds its cursor. Its pending
 // events are those in extras, and those from since on that pass the filters,
 // less what is below the first pending event or in a hole. That rule, and not
 // each event's state, is what a Disk writes.
 type queue struct {
-	filters Filters
+	eras []era // of filters, in order, at least one
 
-	given    []*entry      // handed out and not acknowledged, by sequence number
-	waiting  deque[*entry] // not handed out, likewise
-	bytes    int           // size of both
-	lost     uint64
-	gapSince time.Time
-	buried   []*burial // in the order of burial
+	given   []*entry      // handed out and not acknowledged, by sequence number
+	waiting deque[*entry] // not handed out, likewise
+	bytes   int           // size of both
+	lost    uint64
+	expired uint64 // of those
+	gap     Gap
+	buried  []*burial            // in the order of burial
+	asked   map[uint64]time.Time // when events that wait once more were asked for; of this process
 
 	since  uint64
 	extras []uint64 // in order
-	holes  []span   // in order, no two overlap
+	holes  spans
+
+	collapse
+	last
+
+	outcomes outcomes // in this process
+	lostIn   spans    // what was lost, and what refused, for the next process
+	refused  spans
 
 	dirty       bool                // any of it changed since it was gathered for the disk
 	moved       bool                // extras did
 	buriedDirty map[uint64]struct{} // and these burials, by sequence number
 }
-
-// span is a range of sequence numbers, both ends included.
-type span struct{ from, to uint64 }
 
 // burial is a buried event.
 type burial struct {
@@ -44,17 +56,14 @@ type burial struct {
 	why   BuriedInfo
 }
 
-// lose counts events that this cursor will never hand out.
-func (c *memoryCursor) lose(n uint64) {
-	if n == 0 {
-		return
-	}
-	if c.lost == 0 {
-		c.gapSince = time.Now()
-	}
-	c.lost += n
-	c.dirty = true
-	signal(c.losses)
+// giveUp loses an entry that was taken off those that wait.
+func (c *memoryCursor) giveUp(e *entry, reason string) {
+	c.bytes -= e.size()
+	c.unlead(e)
+	c.punchAt(e.Seq)
+	n := c.settle(e, verdictLost, time.Now(), 0)
+	c.m.release(e)
+	c.lose(n, reason)
 }
 
 // pending is what is handed out or waits, in order.
@@ -88,6 +97,11 @@ func (q *queue) givenAt(seq uint64) int {
 	return sort.Search(len(q.given), func(i int) bool { return q.given[i].Seq >= seq })
 }
 
+// waitingAt is the same among those that wait.
+func (q *queue) waitingAt(seq uint64) int {
+	return sort.Search(q.waiting.len(), func(i int) bool { return q.waiting.at(i).Seq >= seq })
+}
+
 // first is the first pending entry, or nil.
 func (q *queue) first() *entry {
 	var first *entry
@@ -108,12 +122,25 @@ func (c *memoryCursor) place() uint64 {
 	return c.m.head + 1
 }
 
+// punch notes that an event which was joined does not wait any more. Where
+// there are more holes than will be written it may wait again after a crash.
+func (c *memoryCursor) punch(seq uint64) {
+	c.dirty = true
+	if c.m.changes != nil && c.place() <= seq && len(c.holes) < maxHoles {
+		c.holes.add(span{seq, seq})
+	}
+}
+
 // punchAt notes that an event is not pending any more, and nothing is from the
 // pending event before it to the one behind it. Without one before it, the
 // place tells as much. Holes in there are part of the new one.
 func (c *memoryCursor) punchAt(seq uint64) {
 	c.dirty = true
-	if c.place() > seq {
+	if c.m.changes == nil || c.place() > seq {
+		return // without a file nobody asks
+	}
+	if c.joined > 0 { // and wait somewhere in between
+		c.holes.add(span{seq, seq})
 		return
 	}
 	before, behind := uint64(0), c.m.head+1
@@ -128,25 +155,21 @@ func (c *memoryCursor) punchAt(seq uint64) {
 	}
 	look(len(c.given), func(i int) uint64 { return c.given[i].Seq })
 	look(c.waiting.len(), func(i int) uint64 { return c.waiting.at(i).Seq })
-	hole := span{before + 1, behind - 1}
-	i := sort.Search(len(c.holes), func(i int) bool { return c.holes[i].from >= hole.from })
-	j := i
-	for j < len(c.holes) && c.holes[j].to <= hole.to {
-		j++
-	}
-	c.holes = slices.Replace(c.holes, i, j, hole)
+	c.holes.add(span{before + 1, behind - 1})
 }
 
-// prune forgets the holes and extras that have fallen behind the place.
+// prune forgets what has fallen behind the place, or the log.
 func (c *memoryCursor) prune() {
 	place := c.place()
-	i := 0
-	for i < len(c.holes) && c.holes[i].to < place {
-		i++
-	}
-	c.holes = slices.Delete(c.holes, 0, i)
+	c.holes.trim(place)
 	if len(c.extras) > 0 && c.extras[len(c.extras)-1] < place {
 		c.extras, c.moved = nil, true
+	}
+	first := c.m.firstRetained()
+	c.lostIn.trim(first)
+	c.refused.trim(first)
+	for len(c.eras) > 1 && c.eras[1].from <= first {
+		c.eras = slices.Delete(c.eras, 0, 1)
 	}
 }
 
@@ -157,41 +180,12 @@ func (c *memoryCursor) rebase() {
 	for _, e := range c.pending() {
 		c.extras = append(c.extras, e.Seq)
 	}
+	if c.joined > 0 {
+		c.extras = append(c.extras, c.joinedSeqs()...)
+		slices.Sort(c.extras)
+	}
 	c.since, c.holes = c.m.head+1, nil
 	c.dirty, c.moved = true, true
-}
-
-// requeue makes next wait, in any order, beside what stays in someone's hands,
-// and lets go of all else that was pending. What was buried among it is not
-// any more. It is refused where that is more than the cursor can hold.
-func (c *memoryCursor) requeue(seq uint64, given, next []*entry) error {
-	next = sortEntries(next)
-	size := 0
-	for _, entries := range [][]*entry{given, next} {
-		for _, e := range entries {
-			size += e.size()
-		}
-	}
-	if n := len(given) + len(next); c.over(n, size) {
-		return &SeekError{Seq: seq, Waiting: n, WaitingSize: size,
-			MaxPending: c.m.cfg.MaxPending, MaxBytes: c.m.cfg.MaxPendingBytes}
-	}
-	old := c.pending()
-	for _, entries := range [][]*entry{given, next} {
-		for _, e := range entries {
-			e.refs++ // before the old ones go: most are the same
-		}
-	}
-	for _, e := range old {
-		c.m.release(e)
-	}
-	c.given, c.bytes = given, size
-	c.setWaiting(next)
-	c.exhume(next)
-	c.rebase()
-	c.m.changes.wakeWriter()
-	signal(c.wake)
-	return nil
 }
 
 // releaseAll lets go of everything.
@@ -202,5 +196,6 @@ func (c *memoryCursor) releaseAll() {
 	for _, b := range c.buried {
 		c.m.release(b.entry)
 	}
+	c.remember(nil)
 	c.queue = queue{}
 }

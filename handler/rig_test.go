@@ -52,6 +52,13 @@ func (p *fakePoster) Post(ctx context.Context, e *Event) (Response, error) {
 	return Response{Status: 200}, nil
 }
 
+// Flush is an attempt, too, of an event that has the ID of flushes.
+func (p *fakePoster) Flush(ctx context.Context, self *Event) (Response, error) {
+	return p.Post(ctx, &Event{ID: flushID, Payload: self.Body()})
+}
+
+const flushID = "flush"
+
 func (p *fakePoster) Close() { p.closed = true }
 
 func (p *fakePoster) attempts() []string {
@@ -98,7 +105,8 @@ type rig struct {
 	journal *Memory
 	poster  *fakePoster
 	log     *logLines
-	stop    func() error // ends Run and returns what it did
+	wait    func() error // for Run's end; returns what it did
+	stop    func() error // ends Run, and waits
 }
 
 func start(t *testing.T, cfg DeliveryConfig, limits MemoryConfig, answer func(ctx context.Context, e *Event, attempt int) error) *rig {
@@ -116,7 +124,8 @@ func start(t *testing.T, cfg DeliveryConfig, limits MemoryConfig, answer func(ct
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	r.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	r.wait = sync.OnceValue(func() error { return <-done })
+	r.stop = func() error { cancel(); return r.wait() }
 	t.Cleanup(func() {
 		if err := r.stop(); err != nil {
 			t.Errorf("Run: %v", err)

@@ -32,10 +32,6 @@ const (
 // maxTarget is the longest name of a target, in bytes.
 const maxTarget = 1024
 
-// commitEvents is how many events one transaction takes. After an outage of
-// the disk there may be a hundred thousand.
-const commitEvents = 5000
-
 // store is where batches go: a bbolt file, or in tests a broken one.
 type store interface {
 	// commit writes a batch. What the file holds after an error is the state
@@ -115,7 +111,7 @@ func createBolt(path string, noSync bool) (err error) {
 	if err := os.Rename(draft, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
 // openStore opens a file that has been checked.
@@ -157,19 +153,12 @@ func (s *boltStore) commit(b *batch) (err error) {
 		}
 	}()
 	defer guard(&err)()
-	// Cursors may stand behind the last event, so they come with the last
-	// part; before it the header says no more than the events that are there.
-	for rest := b.entries; len(rest) > commitEvents; rest = b.entries {
-		part := &batch{header: b.header, entries: rest[:commitEvents]}
-		part.header.head = rest[commitEvents-1].Seq
-		part.header.first = min(part.header.first, part.header.head+1)
+	for part := range b.parts() {
 		if err := s.db.Update(func(tx *bbolt.Tx) error { return put(tx, part) }); err != nil {
 			return err
 		}
-		rest = rest[commitEvents:]
-		b = &batch{header: b.header, entries: rest, gone: b.gone, forgotten: b.forgotten, cursors: b.cursors}
 	}
-	return s.db.Update(func(tx *bbolt.Tx) error { return put(tx, b) })
+	return nil
 }
 
 func put(tx *bbolt.Tx, b *batch) error {
@@ -180,7 +169,12 @@ func put(tx *bbolt.Tx, b *batch) error {
 		return fmt.Errorf("header: %w", err)
 	}
 	h := b.header
-	h.count = old.count
+	h.count, h.state = old.count, old.state
+	if h.state == stateUnknown {
+		h.state = uint64(targets.Stats().KeyN)
+	}
+	state := counted{targets, &h.state}
+	h.ltime = max(h.ltime, old.ltime)
 	for _, seq := range b.gone {
 		key := seqKey(seq)
 		if events.Get(key) == nil {
@@ -205,32 +199,53 @@ func put(tx *bbolt.Tx, b *batch) error {
 		prefix := targetPrefix(name)
 		c := targets.Cursor()
 		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
-			if err := c.Delete(); err != nil {
+			if err := state.delete(bytes.Clone(k)); err != nil {
 				return err
 			}
 		}
 	}
 	for i := range b.cursors {
-		if err := b.cursors[i].put(targets); err != nil {
+		if err := b.cursors[i].put(state); err != nil {
 			return err
 		}
 	}
 	return journal.Put(headerKey, encodeHeader(headerKey, h))
 }
 
-func (c *cursorChange) put(targets *bbolt.Bucket) error {
+// counted is a bucket whose values are counted.
+type counted struct {
+	*bbolt.Bucket
+	n *uint64
+}
+
+func (c counted) put(key, value []byte) error {
+	if c.Get(key) == nil {
+		*c.n++
+	}
+	return c.Put(key, value)
+}
+
+func (c counted) delete(key []byte) error {
+	if c.Get(key) == nil {
+		return nil
+	}
+	*c.n--
+	return c.Delete(key)
+}
+
+func (c *cursorChange) put(state counted) error {
 	key := targetKey(c.name, kindCursor)
-	errs := []error{targets.Put(key, encodeCursor(key, &c.state))}
+	errs := []error{state.put(key, encodeCursor(key, &c.state))}
 	if key := targetKey(c.name, kindExtras); c.moved && len(c.extras) > 0 {
-		errs = append(errs, targets.Put(key, encodeSeqs(key, c.extras)))
+		errs = append(errs, state.put(key, encodeSeqs(key, c.extras)))
 	} else if c.moved {
-		errs = append(errs, targets.Delete(key))
+		errs = append(errs, state.delete(key))
 	}
 	for _, bc := range c.buried {
 		if key := burialKey(c.name, bc.seq); bc.why != nil {
-			errs = append(errs, targets.Put(key, encodeBurial(key, bc.why)))
+			errs = append(errs, state.put(key, encodeBurial(key, bc.why)))
 		} else {
-			errs = append(errs, targets.Delete(key))
+			errs = append(errs, state.delete(key))
 		}
 	}
 	return errors.Join(errs...)

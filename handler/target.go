@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -25,16 +22,25 @@ const (
 	DefaultUnixPath   = "/cluster/events/" // Kong's
 )
 
+// MaxConcurrency is the highest Concurrency of a Target.
+const MaxConcurrency = 256
+
 // Target is where events are posted: the local endpoint of a gateway. The
 // zero value of each field but URL means its default.
 type Target struct {
 	// Name is unique among the targets of a process. It is shown in logs,
-	// status and metrics. Default: the URL without user, password and query.
+	// status and metrics, and has at most 1,024 bytes. Default: the URL without
+	// user, password and query.
 	Name string
 	// Filters picks the events; none means every event.
 	Filters Filters
 	// URL is http://host:port/path, https://..., unix:/run/x.sock or
 	// unix:/run/x.sock:/path. User and password in it become basic auth.
+	//
+	// Path and query, as well as Method, the values of Header, and Body, may be
+	// templates, with values of the event's JSON in them: see textTemplate, and
+	// README.md for a reference. An event of which a template makes nothing
+	// that can be sent is refused, as if with an answer that buries it.
 	URL string
 	// Method of the request. Default POST.
 	Method string
@@ -42,6 +48,11 @@ type Target struct {
 	// User-Agent, set Host, and hold credentials: it is never shown. It may not
 	// have what a request's own making sets (see ownHeaders).
 	Header http.Header
+	// Body of the request. Default: that of the event, see [Event.Body], where
+	// Method is POST, PUT or PATCH, and none with other methods.
+	Body string
+	// NoBody leaves out the event's body, where Body is empty.
+	NoBody bool
 	// DoneCodes, RetryCodes and BuryCodes are status codes that mean something
 	// else than they do by default; see [PostError] for that.
 	DoneCodes, RetryCodes, BuryCodes []int
@@ -51,6 +62,23 @@ type Target struct {
 	// MinBackoff and MaxBackoff bound the ceiling of the random wait before
 	// another attempt, which doubles with each. Default 100 ms and 30 s.
 	MinBackoff, MaxBackoff time.Duration
+	// Concurrency is how many events may be in flight to the target at once,
+	// each until the target takes or refuses it. Default 1, at most 256.
+	Concurrency int
+	// OrderKey says which events keep their order where Concurrency is above
+	// 1: "payload", the default, those whose payloads are equal; else those in
+	// whose JSON payloads one or more values are equal, named by paths with
+	// "+" between them, such as collection+entity.id. A path has dots between
+	// the names of fields or, in an array, numbers from 0. The values may be
+	// texts, numbers and booleans. An event in which one of them is missing,
+	// and every member event, keeps its order with all events.
+	OrderKey string
+	// Collapse and MaxAge are for the target's cursor, see [CursorConfig].
+	Collapse bool
+	MaxAge   time.Duration
+	// Flush is made when events for the target were lost. nil: there is none,
+	// and the target's state is stale then.
+	Flush *FlushRequest
 	// UserAgent is that header's value; the caller puts its version there.
 	UserAgent string
 	// TLS is for https. nil: the system's certificates.
@@ -73,6 +101,8 @@ func (t Target) WithDefaults() Target {
 	orDefault(&t.MinBackoff, DefaultMinBackoff)
 	orDefault(&t.MaxBackoff, DefaultMaxBackoff)
 	orDefault(&t.UserAgent, DefaultUserAgent)
+	orDefault(&t.Concurrency, 1)
+	orDefault(&t.OrderKey, wholePayload)
 	if t.Name == "" {
 		if ep, err := parseURL(t.URL); err == nil {
 			t.Name = ep.String()
@@ -88,17 +118,26 @@ func orDefault[T comparable](v *T, def T) {
 	}
 }
 
-// Validate returns all that is wrong with the target, joined, a line each, or
-// nil. No text in it repeats a password.
+// TargetError is one thing that is wrong with a target.
+type TargetError struct {
+	Target string // "target", and its name where it has a good one
+	Err    error  // begins with what of it is wrong, as in "flush: url: ..."
+}
+
+func (e *TargetError) Error() string { return e.Target + ": " + e.Err.Error() }
+func (e *TargetError) Unwrap() error { return e.Err }
+
+// Validate returns all that is wrong with the target, joined, a line and a
+// *TargetError each, or nil. No text in it repeats a password.
 func (t *Target) Validate() error {
 	d := t.WithDefaults()
 	what := "target"
-	if t.Name != "" && printable(t.Name) {
+	if t.Name != "" && len(t.Name) <= maxTarget && printable(t.Name) {
 		what += " " + t.Name
 	}
 	var errs []error
 	bad := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %w", what, fmt.Errorf(format, args...)))
+		errs = append(errs, &TargetError{what, fmt.Errorf(format, args...)})
 	}
 	_, urlErr := parseURL(d.URL)
 	if urlErr != nil {
@@ -106,6 +145,9 @@ func (t *Target) Validate() error {
 	}
 	if d.Name == "" && urlErr == nil || !printable(d.Name) {
 		bad("name: %q must be printable UTF-8, as it is shown in logs and metrics", d.Name)
+	}
+	if len(t.Name) > maxTarget {
+		bad("name: it has %d bytes, and the limit is %d: give it a shorter one", len(t.Name), maxTarget)
 	}
 	for _, f := range d.Filters {
 		// Read back what is written: one place knows the valid types.
@@ -119,14 +161,23 @@ func (t *Target) Validate() error {
 	if d.MinBackoff < 0 || d.MaxBackoff < d.MinBackoff {
 		bad("backoff: from %v to %v is no range; give two durations such as 100ms and 30s", d.MinBackoff, d.MaxBackoff)
 	}
+	if d.Concurrency < 1 || d.Concurrency > MaxConcurrency {
+		bad("concurrency: %d is not within 1 to %d", d.Concurrency, MaxConcurrency)
+	}
+	if _, err := newOrderKey(d.OrderKey); err != nil {
+		bad("order key: %w", err)
+	}
+	if d.MaxAge < 0 {
+		bad("max age: %v is negative; give a duration such as 1h, or 0 for no limit", d.MaxAge)
+	}
 	if strings.ContainsFunc(d.UserAgent, notInHeader) {
 		bad("user agent: %q has bytes that a header cannot carry; use printable ASCII", d.UserAgent)
 	}
-	if !isToken(d.Method) {
-		bad("method: %q is no HTTP method", d.Method)
-	}
-	d.validateHeader(bad)
+	d.validateRequest(bad)
 	d.validateCodes(bad)
+	if d.Flush != nil {
+		d.validateFlush(bad)
+	}
 	return errors.Join(errs...)
 }
 
@@ -134,7 +185,18 @@ func (t *Target) Validate() error {
 var ownHeaders = []string{"X-Serf-Event", "X-Serf-Event-Name", "X-Serf-Event-Ltime", "X-Serf-Event-Id",
 	"Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade"}
 
-func (t *Target) validateHeader(bad func(string, ...any)) {
+// validateRequest looks at what a flush has of its own, too.
+func (t *Target) validateRequest(bad func(string, ...any)) {
+	if _, err := compile(t.Method, inMethod); err != nil {
+		bad("method: %w", err)
+	} else if !hasPlaceholder(t.Method) && !isToken(t.Method) {
+		bad("method: %q is no HTTP method", t.Method)
+	}
+	if _, err := compile(t.Body, inJSON); err != nil {
+		bad("body: %w", err)
+	} else if hasPlaceholder(t.Body) && !t.jsonBody() {
+		bad("body: with placeholders it is JSON, and its Content-Type says otherwise")
+	}
 	for _, name := range slices.Sorted(maps.Keys(t.Header)) {
 		switch {
 		case !isToken(name):
@@ -143,6 +205,12 @@ func (t *Target) validateHeader(bad func(string, ...any)) {
 			bad("headers: %s cannot be set: agentctl sets it itself", name)
 		case slices.ContainsFunc(t.Header[name], func(v string) bool { return strings.ContainsFunc(v, notInHeader) }):
 			bad("headers: the value of %s has bytes that a header cannot carry; use printable ASCII", name) // it may be a secret
+		default:
+			for _, v := range t.Header[name] {
+				if _, err := compile(v, inHeader); err != nil {
+					bad("headers: the template of %s: %w", name, err)
+				}
+			}
 		}
 	}
 }
@@ -190,70 +258,4 @@ func notInHeader(r rune) bool { return r < ' ' || r > '~' }
 
 func printable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
-}
-
-// endpoint is a target's URL taken apart. With a socket, url holds only what
-// goes into the request.
-type endpoint struct {
-	url    *url.URL
-	socket string // path of a unix socket, or ""
-}
-
-// String is the URL without what may be a secret: user, password and query.
-func (ep endpoint) String() string {
-	u := *ep.url
-	u.User, u.RawQuery, u.ForceQuery, u.Fragment = nil, "", false, ""
-	if ep.socket != "" {
-		return "unix:" + ep.socket + ":" + u.EscapedPath()
-	}
-	return u.String()
-}
-
-func parseURL(raw string) (endpoint, error) {
-	if raw == "" {
-		return endpoint{}, errors.New("is missing; give http://HOST:PORT/PATH, https://... or unix:/SOCKET:/PATH")
-	}
-	var ep endpoint
-	if rest, ok := strings.CutPrefix(raw, "unix:"); ok {
-		// As in nginx: the first colon ends the socket's path.
-		socket, path, ok := strings.Cut(rest, ":")
-		if !filepath.IsAbs(socket) || strings.IndexFunc(socket, unicode.IsControl) >= 0 {
-			return ep, fmt.Errorf("%q: the socket's path must be absolute, as in unix:/run/gateway.sock", "unix:"+socket)
-		}
-		if !ok {
-			path = DefaultUnixPath
-		}
-		if !strings.HasPrefix(path, "/") {
-			return ep, fmt.Errorf("%q: the path after the socket must begin with a slash", "unix:"+rest)
-		}
-		ep.socket, raw = filepath.Clean(socket), "http://localhost"+path
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ep, unparsable(raw, err)
-	}
-	ep.url = u
-	switch port, err := strconv.Atoi(u.Port()); {
-	case u.User == nil && strings.Contains(raw, "@") && u.Opaque != "":
-		return ep, unparsable(raw, nil) // "user:password@host"
-	case u.Scheme != "http" && u.Scheme != "https":
-		return ep, fmt.Errorf("%q: the scheme must be http://, https:// or unix:", u.Redacted())
-	case u.Hostname() == "":
-		return ep, fmt.Errorf("%q names no host, as in http://127.0.0.1:8001/", u.Redacted())
-	case u.Port() != "" && (err != nil || port < 1 || port > 65535):
-		return ep, fmt.Errorf("%q: port %s is not within 1 to 65535", u.Redacted(), u.Port())
-	}
-	return ep, nil
-}
-
-// unparsable makes an error of one of url.Parse, whose texts repeat the URL or
-// parts of it. Where there is an "@" a part may be the password.
-func unparsable(raw string, err error) error {
-	if strings.Contains(raw, "@") {
-		return errors.New("cannot be read (not shown here, as it may hold a password); percent-encode special characters in user and password")
-	}
-	if uerr, ok := errors.AsType[*url.Error](err); ok {
-		err = uerr.Err
-	}
-	return fmt.Errorf("%q cannot be read: %w", raw, err)
 }

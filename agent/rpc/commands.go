@@ -113,7 +113,9 @@ func (c *session) unreadable(h wire.RequestHeader, resp any, err error) error {
 }
 
 func (c *session) event(r request[wire.EventRequest]) (none, error) {
-	return none{}, c.agent.Publish(c.ctx, r.body.Name, r.body.Payload, r.body.Coalesce)
+	warning, err := c.agent.PublishWarn(c.ctx, r.body.Name, r.body.Payload, r.body.Coalesce)
+	c.warning = warning
+	return none{}, err
 }
 
 func (c *session) forceLeave(r request[wire.ForceLeaveRequest]) (none, error) {

@@ -23,6 +23,7 @@ type fakeAgent struct {
 	join       func(addrs []string, replay bool) (int, error)
 	query      func(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
 	key        func(verb, key string) (*serf.KeyResponse, error)
+	warning    string // of each publish
 	leave      func() error
 	shutdown   func()
 	forceLeave func(node string, prune bool) error
@@ -38,11 +39,11 @@ type fakeAgent struct {
 	logs   []*func(string)
 }
 
-func (a *fakeAgent) Publish(ctx context.Context, name string, payload []byte, coalesce bool) error {
+func (a *fakeAgent) PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (string, error) {
 	if a.publish == nil {
-		return nil
+		return a.warning, nil
 	}
-	return a.publish(ctx, name, payload, coalesce)
+	return a.warning, a.publish(ctx, name, payload, coalesce)
 }
 
 func (a *fakeAgent) ForceLeave(node string, prune bool) error { return a.forceLeave(node, prune) }

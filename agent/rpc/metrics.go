@@ -34,7 +34,7 @@ type metrics struct {
 // newMetrics registers with reg; a nil reg leaves them unregistered.
 func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
-	return &metrics{
+	m := &metrics{
 		clients: f.NewGauge(prometheus.GaugeOpts{
 			Name: "agentctl_rpc_clients",
 			Help: "RPC clients connected.",
@@ -52,4 +52,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "RPC clients and requests refused, by reason.",
 		}, []string{"reason"}),
 	}
+	// There from the beginning, so that an increase from 0 is one.
+	for _, kind := range []string{kindEvent, kindLog, kindQuery} {
+		m.dropped.WithLabelValues(kind)
+	}
+	for _, reason := range []string{rejectClients, rejectHandshake, rejectAuth, rejectCommand, rejectLimit, rejectMalformed, rejectTimeout, rejectSlow} {
+		m.rejected.WithLabelValues(reason)
+	}
+	return m
 }

@@ -32,6 +32,7 @@ type outbox struct {
 	replies    [][]byte
 	replyBytes int
 	writing    bool              // answers have been taken and are not written yet
+	busy       bool              // anything has
 	finished   bool              // no answer will be added: write those there are and end
 	closed     bool              // nothing is taken in any more
 	open       map[uint64]*queue // by Seq; also those that are held back

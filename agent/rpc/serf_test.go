@@ -59,6 +59,7 @@ func newSerfAgent(t testing.TB, name string, key []byte) *serfAgent {
 		t.Fatal(err)
 	}
 	a.Serf = s
+	<-a.events // its own join, which whoever subscribes later has nothing to do with
 	var fanning sync.WaitGroup
 	fanning.Go(func() {
 		for {
@@ -90,8 +91,8 @@ func (a *serfAgent) addr() string {
 	return (&net.TCPAddr{IP: m.Addr, Port: int(m.Port)}).String()
 }
 
-func (a *serfAgent) Publish(_ context.Context, name string, payload []byte, coalesce bool) error {
-	return a.UserEvent(name, payload, coalesce)
+func (a *serfAgent) PublishWarn(_ context.Context, name string, payload []byte, coalesce bool) (string, error) {
+	return "", a.UserEvent(name, payload, coalesce)
 }
 
 func (a *serfAgent) ForceLeave(node string, prune bool) error {

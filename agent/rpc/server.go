@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"agentctl/agent/logs"
 	"agentctl/rpcclient/wire"
 
 	"github.com/hashicorp/serf/coordinate"
@@ -22,7 +23,9 @@ import (
 // Agent is what the server needs of a serf agent. All methods are safe for
 // concurrent use. The text of an error goes to the client as it is.
 type Agent interface {
-	Publish(ctx context.Context, name string, payload []byte, coalesce bool) error
+	// PublishWarn publishes an event; a warning is for the client to know
+	// although the event was taken.
+	PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error)
 	ForceLeave(node string, prune bool) error
 	Join(addrs []string, replay bool) (int, error)
 	Members() []serf.Member
@@ -66,7 +69,7 @@ type Config struct {
 	WriteTimeout     time.Duration // for a client to take the next 64 KiB; 10 s
 
 	PreAuth wire.Limits // of a message before handshake and auth; 4 KiB, 64 items, depth 2
-	Limits  wire.Limits // of a message after; 1 MiB, 65,536 items, depth 4
+	Limits  wire.Limits // of a message after; 1 MiB and 64 KiB, 65,536 items, depth 4
 }
 
 func (c Config) withDefaults() Config {
@@ -81,7 +84,7 @@ func (c Config) withDefaults() Config {
 	c.RequestTimeout = cmp.Or(max(c.RequestTimeout, 0), 30*time.Second)
 	c.WriteTimeout = cmp.Or(max(c.WriteTimeout, 0), 10*time.Second)
 	c.PreAuth = cmp.Or(c.PreAuth, wire.Limits{Bytes: 4 << 10, Depth: 2, Items: 64})
-	c.Limits = cmp.Or(c.Limits, wire.Limits{Bytes: 1 << 20, Depth: 4, Items: 1 << 16})
+	c.Limits = cmp.Or(c.Limits, wire.Limits{Bytes: 1<<20 + 64<<10, Depth: 4, Items: 1 << 16})
 	return c
 }
 
@@ -92,7 +95,7 @@ type Server struct {
 	authKey [sha256.Size]byte
 	metrics *metrics
 	hub     hub
-	quiet   quiet
+	quiet   logs.Quiet
 	guesses chan struct{} // a slot for each auth that is being checked or has just failed
 	clients atomic.Int64
 	serial  atomic.Uint64 // names clients of unix sockets, which have no address
@@ -108,7 +111,7 @@ func New(a Agent, cfg Config) *Server {
 		metrics: newMetrics(cfg.Metrics),
 		guesses: make(chan struct{}, maxGuesses),
 	}
-	s.quiet.log = cfg.Logger
+	s.quiet.Logger = cfg.Logger
 	return s
 }
 

@@ -19,6 +19,7 @@ import (
 type session struct {
 	*Server
 	ctx     context.Context // ends with the connection
+	fail    func(error)     // ends it, and says why
 	conn    net.Conn
 	name    string // for the log
 	in      *input
@@ -32,6 +33,7 @@ type session struct {
 	strikes    int    // refused requests before auth, and wrong keys
 	monitor    *queue // the one that a client may have
 	then       func() // set by a command: what to do once its answer is queued
+	warning    string // set by a command: goes with its answer
 }
 
 // errClosing ends a session whose client has been told why, or need not be.
@@ -48,6 +50,7 @@ func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 	c := &session{
 		Server: s,
 		ctx:    ctx,
+		fail:   cancel,
 		conn:   conn,
 		name:   s.nameOf(conn),
 		in:     &input{conn: conn, timeout: s.cfg.RequestTimeout},
@@ -138,9 +141,21 @@ func (c *session) strike(err error) error {
 
 // send queues an answer. A nil body sends none.
 func (c *session) send(h wire.RequestHeader, text string, body any) error {
-	frame, err := encode(wire.ResponseHeader{Seq: h.Seq, Error: text}, body)
+	frame, err := encode(wire.ResponseHeader{Seq: h.Seq, Error: text, Warning: c.warning}, body)
+	c.warning = ""
 	if err != nil {
 		return fmt.Errorf("encoding the answer to %s: %w", h.Command, err)
+	}
+	if c.r.Buffered() > 0 { // more requests are there: the answers go together
+		return c.out.reply(c.ctx, frame)
+	}
+	done, err := c.out.replyAtOnce(c.conn, c.cfg.WriteTimeout, frame)
+	if err != nil {
+		c.fail(err)
+		return err
+	}
+	if done {
+		return nil
 	}
 	return c.out.reply(c.ctx, frame)
 }

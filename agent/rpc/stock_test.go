@@ -134,6 +134,35 @@ func TestStockClient(t *testing.T) {
 	waitFor(t, "b to be forgotten", func() bool { m, err := ca.Members(); return err == nil && len(m) == 1 })
 }
 
+// A warning goes with the answer: our client hears it, and stock's passes over
+// it.
+func TestWarningOfAPublish(t *testing.T) {
+	a := &fakeAgent{warning: "some get none"}
+	theirs := stockClient(t, a, "")
+	for range 2 { // the second answer is found behind the first
+		if err := theirs.UserEvent("e", nil, false); err != nil {
+			t.Errorf("the stock client: %v", err)
+		}
+	}
+	_, dial := loopback(t, a, Config{})
+	c := newClient(t, dial()).handshake()
+	for _, test := range []struct {
+		cmd  wire.Command
+		req  any
+		want string
+	}{
+		{wire.Event, wire.EventRequest{Name: "e"}, "some get none"},
+		{wire.Stop, wire.StopRequest{Stop: 1}, ""}, // what comes behind it has nothing of it
+	} {
+		seq := c.send(test.cmd, test.req)
+		var h wire.ResponseHeader
+		c.read(&h)
+		if h != (wire.ResponseHeader{Seq: seq, Warning: test.want}) {
+			t.Errorf("%s is answered %+v, want the warning %q", test.cmd, h, test.want)
+		}
+	}
+}
+
 // testStockQuery asks from one client and responds from the other.
 func testStockQuery(t *testing.T, ask, respond *stock.RPCClient, records <-chan map[string]any) {
 	t.Helper()

@@ -58,6 +58,22 @@ func (o *outbox) reply(ctx context.Context, frame []byte) error {
 	}
 }
 
+// replyAtOnce writes an answer where nothing else is being written or may come to
+// be: to a client that waits for each answer, the way by the writer's goroutine
+// is longer than what it asks for. Only the connection's reader calls it.
+func (o *outbox) replyAtOnce(conn net.Conn, timeout time.Duration, frame []byte) (done bool, err error) {
+	o.mu.Lock()
+	free := len(o.replies) == 0 && !o.busy && len(o.open) == 0
+	o.mu.Unlock()
+	if !free || len(frame) > batchBytes {
+		return false, nil
+	}
+	// Only the reader adds answers and streams: nothing comes in between.
+	conn.SetWriteDeadline(time.Now().Add(timeout))
+	_, err = conn.Write(frame)
+	return err == nil, err
+}
+
 // flush waits until all answers are written. Only the reader calls it.
 func (o *outbox) flush(ctx context.Context) error {
 	for {
@@ -104,7 +120,7 @@ func (o *outbox) write(conn net.Conn, timeout time.Duration, wrote func()) error
 			}
 		}
 		o.mu.Lock()
-		o.writing = false
+		o.writing, o.busy = false, false
 		o.mu.Unlock()
 		poke(o.written)
 		wrote()
@@ -117,9 +133,10 @@ func (o *outbox) write(conn net.Conn, timeout time.Duration, wrote func()) error
 // take appends the next batch to buf: all answers, and then as many records as
 // fit, each stream in its turn. With nothing to take it tells whether that is
 // the end.
-func (o *outbox) take(buf []byte) ([]byte, bool) {
+func (o *outbox) take(buf []byte) (_ []byte, ended bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	defer func() { o.busy = len(buf) > 0 }()
 	for _, frame := range o.replies {
 		buf = append(buf, frame...)
 	}

@@ -60,7 +60,7 @@ AGENTCTL_LOG_LEVEL); flags come before variables, variables before files:
 	}
 	b.WriteString("\nIn files, and as AGENTCTL_ with the name in capitals in the environment, only:\n\n")
 	for _, s := range agent.Settings() {
-		if s.Flag == "" && !s.Later {
+		if s.Flag == "" {
 			fmt.Fprintf(&b, "  %s\n      %s\n", s.Key, s.Usage)
 		}
 	}
@@ -108,20 +108,22 @@ func (c *agentCommand) Run(args []string) int {
 func runAgent(opts agent.Options, args []string, hub *logs.Hub) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
-	stopTelemetry, err := startTelemetry(opts)
+	manager := &serviceManager{logger: hub.Logger()}
+	a, err := agent.New(opts, hub, agent.Hooks{Stopping: manager.stopping})
 	if err != nil {
 		return err
+	}
+	stopTelemetry, err := startTelemetry(opts, a.Metrics())
+	if err != nil {
+		return errors.Join(err, a.Close())
 	}
 	defer stopTelemetry()
-	a, err := agent.New(opts, hub, agent.Hooks{})
-	if err != nil {
-		return err
-	}
+	defer manager.follow(a)()
 	ctx, stop := onSignals(opts, signalActions{
 		tell: func(sig os.Signal, next string) {
 			hub.Logger().Warn("caught a signal: "+next, "signal", sig.String())
 		},
-		reload: func() {
+		reload: manager.reloading(func() {
 			opts, _, err := loadOptions(newFlags("agent"), agent.DefaultOptions(), args)
 			if err == nil {
 				err = a.Reload(opts)
@@ -129,7 +131,7 @@ func runAgent(opts agent.Options, args []string, hub *logs.Hub) error {
 			for _, line := range errorLines(err) {
 				hub.Logger().Error("configuration not reloaded, the old one stays: " + line)
 			}
-		},
+		}),
 		last: hub.Close,
 	})
 	defer stop()

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"flag"
 	"fmt"
+	"os"
 
 	"agentctl/agent"
 )
@@ -12,7 +14,9 @@ const exitConfig = 78
 
 type checkCommand struct{}
 
-func (*checkCommand) Synopsis() string { return "Checks a configuration without starting anything" }
+func (*checkCommand) Synopsis() string {
+	return "Checks a configuration or a journal, and starts nothing"
+}
 
 func (*checkCommand) Help() string {
 	return `Usage: agentctl check [options]
@@ -22,41 +26,140 @@ func (*checkCommand) Help() string {
   starting it. The exit status is 0 if all is well, and 78 otherwise, with a
   line for each problem.
 
+  With -data-dir it reads the journal in a directory that no agent works on, and
+  changes nothing: 78 means that the journal is damaged, 1 that it cannot be
+  read. Given alone, -data-dir checks only the journal; with other options of
+  an agent, both.
+
 Options:
 
-  -example   Print an example of a configuration file, with comments: a key that
-             begins with // is one.
+  -data-dir=DIR  Check the journal in this directory.
+  -example       Print an example of a configuration file, with comments: a key
+                 that begins with // is one.
+  -presets       List the presets of targets, with what each sends.
+  -format=text|json
+                 Form of the output, text by default; json is one object, with
+                 "configuration" and "journal", or with "presets".
   All options of "agentctl agent".
 
 Examples:
 
   agentctl check -config-file=/etc/agentctl/agent.json
-  agentctl check -example > agent.json`
+  agentctl check -data-dir=/var/lib/agentctl
+  agentctl check -example > agent.json
+  agentctl check -presets`
+}
+
+// checkResult is what was checked.
+type checkResult struct {
+	Configuration *configCheck  `json:"configuration,omitempty"`
+	Journal       *journalCheck `json:"journal,omitempty"`
+}
+
+// configCheck is what was found of a configuration.
+type configCheck struct {
+	OK       bool     `json:"ok"`
+	Problems []string `json:"problems,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+	Summary  []string `json:"summary,omitempty"` // what an agent would run
 }
 
 func (c *checkCommand) Run(args []string) int {
 	fs := newFlags("check")
 	example := fs.Bool("example", false, "")
+	presets := fs.Bool("presets", false, "")
+	format := fs.String("format", "text", "")
 	opts, warnings, err := loadOptions(fs, agent.DefaultOptions(), args)
-	if *example && !isUsage(err) {
-		fmt.Print(exampleConfig)
-		return 0
+	if !isUsage(err) {
+		if *example {
+			fmt.Print(exampleConfig)
+			return 0
+		}
+		if formatErr := checkFormat(*format); formatErr != nil {
+			err = formatErr
+		} else if *presets {
+			return printed(printPresets(os.Stdout, *format))
+		}
 	}
-	var summary []string
-	if err == nil {
-		summary, err = opts.Check()
-	}
-	if err != nil {
+	if isUsage(err) {
 		printErrors("agentctl check", err)
 		return exitConfig
 	}
-	for _, w := range warnings {
-		fmt.Println("warning:", w)
+	var result checkResult
+	dir, others := given(fs)
+	if !dir || others {
+		result.Configuration = checkConfig(&opts, warnings, err)
 	}
-	for _, line := range summary {
-		fmt.Println(line)
+	// A directory that only a file names is most likely an agent's that runs.
+	if dir {
+		result.Journal = checkJournal(opts.DataDir)
+	}
+	if *format == "json" {
+		err = writeLine(os.Stdout, &result)
+	} else {
+		err = result.print()
+	}
+	return max(printed(err), result.exit())
+}
+
+// printed is the exit status of what was to be printed.
+func printed(err error) int {
+	if err != nil {
+		printErrors("agentctl check", err)
+		return 1
 	}
 	return 0
+}
+
+// given tells whether -data-dir was, and other flags of an agent.
+func given(fs *flag.FlagSet) (dir, others bool) {
+	fs.Visit(func(f *flag.Flag) {
+		dir = dir || f.Name == "data-dir"
+		others = others || f.Name != "data-dir" && f.Name != "format"
+	})
+	return dir, others
+}
+
+func checkConfig(opts *agent.Options, warnings []string, err error) *configCheck {
+	c := &configCheck{Warnings: warnings}
+	if err == nil {
+		c.Summary, err = opts.Check()
+	}
+	c.OK, c.Problems = err == nil, errorLines(err)
+	return c
+}
+
+// exit is the worst exit status of those of the parts.
+func (r *checkResult) exit() (code int) {
+	if r.Configuration != nil && !r.Configuration.OK {
+		code = exitConfig
+	}
+	if r.Journal != nil {
+		code = max(code, r.Journal.exit())
+	}
+	return code
+}
+
+func (r *checkResult) print() error {
+	if c := r.Configuration; c != nil && !c.OK {
+		for _, line := range c.Problems {
+			fmt.Fprintf(os.Stderr, "agentctl check: %s\n", line)
+		}
+	} else if c != nil {
+		for _, w := range c.Warnings {
+			fmt.Println("warning:", w)
+		}
+		for _, line := range c.Summary {
+			fmt.Println(line)
+		}
+		if r.Journal != nil {
+			fmt.Println()
+		}
+	}
+	if r.Journal != nil {
+		return r.Journal.print(os.Stdout, os.Stderr)
+	}
+	return nil
 }
 
 // exampleConfig is a configuration file that can be used as it is.
@@ -97,14 +200,22 @@ const exampleConfig = `{
       "url": "http://127.0.0.1:8001"
     },
     {
+      "// preset": "agentctl check -presets lists them, with what each sends.",
       "name": "cache",
-      "events": "user:purge",
-      "url": "http://127.0.0.1:6081/",
-      "method": "POST",
-      "headers": {"X-Purge": "1"},
+      "preset": "varnish-purge",
+      "url": "http://127.0.0.1:6081"
+    },
+    {
+      "name": "search",
+      "events": "user:product",
+      "// templates": "Values of the event's JSON in URL, headers and body, each escaped for its place.",
+      "url": "http://127.0.0.1:9200/products/{{.sku}}?refresh=true",
+      "method": "PUT",
+      "headers": {"X-Reason": "\"{{.reason}}\""},
+      "body": "{\"name\": {{.name}}, \"event\": \"{{event.id}}\"}",
       "timeout": "2s",
       "// done_codes": "Codes that mean something else than usual; so do retry_codes and bury_codes.",
-      "done_codes": [404]
+      "done_codes": [409]
     }
   ]
 }

@@ -44,6 +44,8 @@ Options:
   -nodes=3                  How many agents, at most 50.
   -rpc-addr=127.0.0.1:7373  RPC address of the first agent. The others take free
                             ports.
+  -http-addr=127.0.0.1:7374 Address of the first agent's operations HTTP, likewise;
+                            "off" is for none.
   -gateway-fails=NODE[=20s] Make one gateway answer 500 for a while, from when the
                             cluster stands, and watch its agent try again. NODE is
                             a name such as node2.
@@ -59,6 +61,7 @@ Examples:
 type devOptions struct {
 	nodes    int
 	rpcAddr  string
+	httpAddr string
 	logLevel string
 	failNode string
 	failFor  time.Duration
@@ -84,6 +87,7 @@ func (c *devCommand) options(args []string) (devOptions, error) {
 	fs := newFlags("dev")
 	fs.IntVar(&o.nodes, "nodes", 3, "")
 	fs.StringVar(&o.rpcAddr, "rpc-addr", agent.DefaultRPCAddr, "")
+	fs.StringVar(&o.httpAddr, "http-addr", agent.DefaultHTTPAddr, "")
 	fs.StringVar(&o.logLevel, "log-level", "err", "")
 	fails := fs.String("gateway-fails", "", "")
 	if err := parseFlags(fs, args); err != nil {
@@ -98,6 +102,9 @@ func (c *devCommand) options(args []string) (devOptions, error) {
 	}
 	if _, _, err := net.SplitHostPort(o.rpcAddr); err != nil {
 		errs = append(errs, fmt.Errorf("-rpc-addr: %w", err))
+	}
+	if _, _, err := net.SplitHostPort(o.httpAddr); err != nil && o.httpAddr != agent.Off {
+		errs = append(errs, fmt.Errorf("-http-addr: %w", err))
 	}
 	if _, err := logs.ParseLevel(o.logLevel); err != nil {
 		errs = append(errs, fmt.Errorf("-log-level: %w", err))
@@ -153,11 +160,11 @@ func runDev(ctx context.Context, o devOptions, out io.Writer) error {
 	}()
 	start := time.Now()
 	for i := range o.nodes {
-		join := ""
+		opts := devAgentOptions(o, i)
 		if i > 0 {
-			join = nodes[0].agent.GossipAddr()
+			opts.StartJoin = []string{nodes[0].agent.GossipAddr()}
 		}
-		n, err := newDevNode(devName(i), devRPCAddr(o, i), join, hub, p)
+		n, err := newDevNode(opts, hub, p)
 		if err != nil {
 			return fmt.Errorf("%s: %w", devName(i), err)
 		}
@@ -186,30 +193,29 @@ func runDev(ctx context.Context, o devOptions, out io.Writer) error {
 	return nil
 }
 
-func devRPCAddr(o devOptions, i int) string {
-	if i == 0 {
-		return o.rpcAddr
+// devAgentOptions are those of agent i.
+func devAgentOptions(o devOptions, i int) agent.Options {
+	opts := agent.DefaultOptions()
+	opts.NodeName = devName(i)
+	opts.Bind = "127.0.0.1:0"
+	opts.Profile = "local"
+	opts.RPCAddr, opts.HTTPAddr = o.rpcAddr, o.httpAddr
+	if i > 0 {
+		opts.RPCAddr, opts.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0"
 	}
-	return "127.0.0.1:0"
+	opts.BroadcastTimeout = time.Second // all leave at once: nobody is left to confirm
+	opts.DrainTimeout = 4 * time.Second
+	return opts
 }
 
-func newDevNode(name, rpcAddr, join string, hub *logs.Hub, p *devPrinter) (*devNode, error) {
-	gateway, err := newDevGateway(name, devWorkers, p.onApplied)
+// newDevNode starts an agent and its gateway.
+func newDevNode(opts agent.Options, hub *logs.Hub, p *devPrinter) (*devNode, error) {
+	name := opts.NodeName
+	gateway, err := newDevGateway(name, "127.0.0.1:0", devWorkers, p.onApplied)
 	if err != nil {
 		return nil, err
 	}
-	opts := agent.DefaultOptions()
-	opts.NodeName = name
-	opts.Bind = "127.0.0.1:0"
-	opts.Profile = "local"
-	opts.RPCAddr = rpcAddr
-	opts.HTTPAddr = agent.Off
 	opts.Gateway = agent.GatewayURL(gateway.URL())
-	opts.BroadcastTimeout = time.Second // all leave at once: nobody is left to confirm
-	opts.DrainTimeout = 4 * time.Second
-	if join != "" {
-		opts.StartJoin = []string{join}
-	}
 	a, err := agent.New(opts, hub, agent.Hooks{
 		Published: func(event string, payload []byte) { p.onPublished(name, event, payload) },
 		Attempted: func(_ string, e handler.Event, err error, _ time.Duration) { p.onAttempt(name, e, err) },
@@ -249,24 +255,33 @@ func introduce(out io.Writer, o devOptions, nodes []*devNode, since time.Duratio
 	fmt.Fprintf(out, "%d agents on loopback, each beside a small gateway of %d workers, joined after %v:\n\n",
 		len(nodes), devWorkers, since.Round(time.Millisecond))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "  NODE\tGOSSIP\tRPC\tGATEWAY")
+	fmt.Fprintln(w, "  NODE\tGOSSIP\tRPC\tHTTP\tGATEWAY")
 	for _, n := range nodes {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", n.name, n.agent.GossipAddr(), n.agent.RPCAddr(), agent.GatewayURL(n.gateway.URL()))
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", n.name, n.agent.GossipAddr(), n.agent.RPCAddr(),
+			n.agent.HTTPAddr(), agent.GatewayURL(n.gateway.URL()))
 	}
 	w.Flush()
-	rpc := ""
+	first := nodes[0].agent
+	rpc, http := "", ""
 	if o.rpcAddr != agent.DefaultRPCAddr {
-		rpc = "-rpc-addr=" + nodes[0].agent.RPCAddr() + " "
+		rpc = "-rpc-addr=" + first.RPCAddr() + " "
+	}
+	if o.httpAddr != agent.DefaultHTTPAddr {
+		http = " -http-addr=" + first.HTTPAddr()
 	}
 	fmt.Fprintf(out, `
 Publish an event from a second terminal:
 
   go run ./cmd/agentctl event %skong '{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"1"}}'
 
-See what a gateway's workers have cached: curl %s/apis/1
+`, rpc)
+	if o.httpAddr != agent.Off {
+		fmt.Fprintf(out, "See what an agent made of it: go run ./cmd/agentctl status%s\n", http)
+	}
+	fmt.Fprintf(out, `See what a gateway's workers have cached: curl %s/apis/1
 Ctrl-C ends it.
 
-`, rpc, nodes[len(nodes)-1].gateway.URL())
+`, nodes[len(nodes)-1].gateway.URL())
 }
 
 // failGateway makes one node's gateway fail for a while.

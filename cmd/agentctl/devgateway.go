@@ -54,9 +54,9 @@ type devWorker struct {
 	cache map[string]int64 // key to the version it was read at
 }
 
-// newDevGateway listens on a free port of loopback and serves until Close.
-func newDevGateway(name string, workers int, applied func(string, devApplied)) (*devGateway, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+// newDevGateway listens on addr and serves until Close.
+func newDevGateway(name, addr string, workers int, applied func(string, devApplied)) (*devGateway, error) {
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("gateway %s: %w", name, err)
 	}

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"agentctl/handler"
 )
@@ -88,15 +86,7 @@ func (p *devPrinter) onAttempt(node string, e handler.Event, err error) {
 func (p *devPrinter) onApplied(node string, a devApplied) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var did string
-	switch {
-	case a.dropped == 0:
-		did = "nothing to drop"
-	case a.key == "":
-		did = fmt.Sprintf("%d workers dropped their whole cache", a.workers)
-	default:
-		did = fmt.Sprintf("%d of %d workers dropped %s", a.dropped, a.workers, a.key)
-	}
+	did := a.did()
 	pub := p.published[publishKey(a.eventName, a.body)]
 	if pub == nil || a.eventName == "" {
 		p.line(node, "gateway    %s: %s", a.kind, did)
@@ -109,19 +99,18 @@ func (p *devPrinter) onApplied(node string, a devApplied) {
 	}
 }
 
+// did says what an event made a gateway do.
+func (a devApplied) did() string {
+	switch {
+	case a.dropped == 0:
+		return "nothing to drop"
+	case a.key == "":
+		return fmt.Sprintf("%d workers dropped their whole cache", a.workers)
+	}
+	return fmt.Sprintf("%d of %d workers dropped %s", a.dropped, a.workers, a.key)
+}
+
 // took is the time since at, to a tenth of a millisecond.
 func took(at time.Time) string {
 	return strconv.FormatFloat(float64(time.Since(at).Microseconds())/1000, 'f', 1, 64) + " ms"
-}
-
-// printable shortens a payload and shows its control characters as escapes.
-func printable(payload []byte, most int) string {
-	s := string(payload)
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	if strings.IndexFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }) >= 0 {
-		return strconv.Quote(s)
-	}
-	return s
 }

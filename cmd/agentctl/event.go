@@ -3,16 +3,19 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"time"
 
+	"agentctl/agent"
 	"agentctl/rpcclient"
 )
 
-// maxPayload bounds what event reads from a file or standard input. It is far
-// above what an agent takes, whose answer names its own limit.
+// maxPayload bounds what event reads from a file or standard input: no agent
+// takes more. Its answer names its own limit.
 const maxPayload = 1 << 20
 
 type eventCommand struct{}
@@ -25,7 +28,13 @@ func (*eventCommand) Help() string {
   Publishes a user event to the whole cluster through an agent, stock or ours.
   The payload goes out byte for byte; "-" reads it from standard input. The
   exit status is 0 once the agent has taken the event. Otherwise it is 1 and
-  standard output has the reason.
+  standard output has the reason. Standard error names the members that get
+  none, where the event is too large for serf: see -max-event-size of agent.
+
+  With -wait it is 0 once every node's targets have taken the event, and 2 where
+  one has not in time, has refused it, or cannot be asked: standard output names
+  the nodes then, and says why. The event is published all the same, and tried
+  again where it waits.
 
 Options:
 
@@ -39,11 +48,19 @@ Options:
                             SERF_RPC_ADDR or AGENTCTL_RPC_ADDR.
   -rpc-auth=""              RPC key of the agent; also as SERF_RPC_AUTH or
                             AGENTCTL_RPC_AUTH.
+  -wait=DURATION            Wait for so long, such as 10s, until every node's
+                            targets have answered that they took the event. It
+                            goes over -http-addr then, and not over -rpc-addr.
 
+With -wait:
+
+` + opsHelp + `
 Examples:
 
   agentctl event -coalesce=false kong '{"type":"ENTITY_UPDATED","collection":"apis","entity":{"id":"1"}}'
-  jq -c . change.json | agentctl event kong -`
+  jq -c . change.json | agentctl event kong -
+  agentctl event purge https://www.example.org/products/17
+  agentctl event -wait=10s kong '{"type":"ENTITY_UPDATED","collection":"apis","entity":{"id":"1"}}'`
 }
 
 // Run prints errors to standard output, as serf does: Kong reports the first
@@ -51,45 +68,109 @@ Examples:
 func (c *eventCommand) Run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	line, err := c.publish(ctx, args)
+	code, err := c.run(ctx, args, os.Stdout)
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
-	fmt.Println(line)
-	return 0
+	return code
 }
 
-func (c *eventCommand) publish(ctx context.Context, args []string) (string, error) {
+// notApplied is the exit status of an event that was published, and is not known
+// to be applied everywhere.
+const notApplied = 2
+
+func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (code int, err error) {
 	fs := newFlags("event")
 	coalesce := fs.Bool("coalesce", true, "")
 	file := fs.String("payload-file", "", "")
+	wait := fs.Duration("wait", 0, "")
 	addr, auth := rpcFlags(fs)
+	ops := addOpsFlags(fs)
 	if err := parseFlags(fs, args); err != nil {
-		return "", err
+		return 0, err
 	}
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	switch {
 	case fs.NArg() < 1:
-		return "", errors.New("An event name must be specified; \"agentctl event -help\" shows how.") // serf's text
+		return 0, errors.New("An event name must be specified; \"agentctl event -help\" shows how.") // serf's text
 	case fs.NArg() > 2:
-		return "", errors.New("Too many command line arguments. Only a name and payload must be specified.") // serf's text
+		return 0, errors.New("Too many command line arguments. Only a name and payload must be specified.") // serf's text
 	case fs.NArg() == 2 && *file != "":
-		return "", errors.New("a payload and -payload-file are given: give one of them")
+		return 0, errors.New("a payload and -payload-file are given: give one of them")
+	case given["wait"] && *wait <= 0:
+		return 0, fmt.Errorf("-wait: %v is no time to wait: give one such as 10s", *wait)
+	case given["wait"] && (given["rpc-addr"] || given["rpc-auth"]):
+		return 0, errors.New("-wait asks the agent's operations endpoint, where it publishes the event too: give -http-addr in place of -rpc-addr and -rpc-auth")
+	case !given["wait"] && (given["http-addr"] || given["http-token-file"] || given["format"]):
+		return 0, errors.New("-http-addr, -http-token-file and -format are for -wait: give it too, or -rpc-addr in their place")
 	}
-	name := fs.Arg(0)
-	payload, err := readPayload(fs.Arg(1), *file)
-	if err != nil {
-		return "", err
+	event := agent.PublishRequest{Name: fs.Arg(0), Coalesce: *coalesce}
+	if event.PayloadBase64, err = readPayload(fs.Arg(1), *file); err != nil {
+		return 0, err
 	}
-	client, err := rpcclient.Dial(ctx, rpcclient.Config{Addr: *addr, AuthKey: *auth})
+	if given["wait"] {
+		return publishAndWait(ctx, ops, event, *wait, out)
+	}
+	return 0, publish(ctx, rpcclient.Config{Addr: *addr, AuthKey: *auth}, event, out)
+}
+
+// publish sends an event to an agent of any kind.
+func publish(ctx context.Context, to rpcclient.Config, event agent.PublishRequest, out io.Writer) error {
+	client, err := rpcclient.Dial(ctx, to)
 	if err != nil {
-		return "", fmt.Errorf("Error connecting to Serf agent: %w", err) // serf's text
+		return fmt.Errorf("Error connecting to Serf agent: %w", err) // serf's text
 	}
 	defer client.Close()
-	if err := client.Event(ctx, name, payload, *coalesce); err != nil {
-		return "", fmt.Errorf("Error sending event: %w", err) // serf's text
+	warning, err := client.EventWarn(ctx, event.Name, event.PayloadBase64, event.Coalesce)
+	if err != nil {
+		return fmt.Errorf("Error sending event: %w", err) // serf's text
 	}
-	return fmt.Sprintf("Event '%s' dispatched! Coalescing enabled: %v", name, *coalesce), nil
+	warn(warning)
+	dispatched(out, &event)
+	return nil
+}
+
+func warn(warning string) {
+	if warning != "" {
+		fmt.Fprintln(os.Stderr, "Warning:", warning)
+	}
+}
+
+func dispatched(out io.Writer, event *agent.PublishRequest) {
+	fmt.Fprintf(out, "Event '%s' dispatched! Coalescing enabled: %v\n", event.Name, event.Coalesce) // serf's text
+}
+
+// publishAndWait sends an event to an agent of ours, and waits until all nodes
+// have applied it.
+func publishAndWait(ctx context.Context, ops opsFlags, event agent.PublishRequest, wait time.Duration, out io.Writer) (code int, err error) {
+	client, err := ops.client()
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	var sent agent.PublishReport
+	if err := client.post(ctx, "/v1/events", event, &sent); err != nil {
+		return 0, fmt.Errorf("Error sending event: %w", err)
+	}
+	warn(sent.Warning)
+	if !ops.json() {
+		dispatched(out, &event)
+	}
+	report, err := nodesOf(ctx, client, sent.ID, wait)
+	if err != nil { // not 1: who tries again then would publish it again
+		fmt.Fprintf(os.Stderr, "The event %s is published, and what became of it is not known: %v\n", sent.ID, err)
+		return notApplied, nil
+	}
+	if !report.Applied {
+		code = notApplied
+	}
+	if ops.json() {
+		return code, writeLine(out, report)
+	}
+	_, err = fmt.Fprintln(out, published(&report, time.Since(began)))
+	return code, err
 }
 
 func readPayload(arg, file string) ([]byte, error) {

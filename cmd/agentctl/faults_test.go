@@ -155,7 +155,7 @@ func TestBury(t *testing.T) {
 		s := target(t, n)
 		return s.State == handler.StateOK && s.Buried == 1 && s.Retried == 0 && int(s.Delivered) == len(want)
 	})
-	if lines := strings.Count(n.printed(), "buried"); lines != 1 {
+	if lines := strings.Count(n.printed(), "refused an event for good"); lines != 1 {
 		t.Errorf("%d lines about it in the log, want 1", lines)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"agentctl/agent"
 	"agentctl/rpcclient"
 )
 
@@ -33,14 +35,17 @@ func parseFlags(fs *flag.FlagSet, args []string) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
+	text, near := err.Error(), ""
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
+		var known []string
+		fs.VisitAll(func(f *flag.Flag) { known = append(known, "-"+f.Name) })
+		near = agent.DidYouMean("-"+strings.TrimLeft(name, "-"), known)
 		text = "unknown flag " + name
 	}
 	if errors.Is(err, flag.ErrHelp) {
 		text = "help wanted"
 	}
-	return &usageError{fmt.Sprintf("%s; \"agentctl %s -help\" lists the flags", text, fs.Name())}
+	return &usageError{fmt.Sprintf("%s%s \"agentctl %s -help\" lists the flags", text, cmp.Or(near, ";"), fs.Name())}
 }
 
 // rpcFlags adds serf's two flags for reaching an agent; run has set the

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +16,9 @@ type post struct {
 	path   string
 	header http.Header
 	body   []byte
-	status int // of the answer; 0 where there was none
+	status int  // of the answer; 0 where there was none
+	lost   bool // the answer, as the gateway died before it
+	at     time.Time
 }
 
 func (p post) String() string {
@@ -30,7 +33,8 @@ type gateway struct {
 	mu       sync.Mutex
 	listener net.Listener // nil while it refuses connections
 	server   *http.Server
-	status   int // to answer with; 0: not at all
+	status   int  // to answer with; 0: not at all
+	mortal   bool // it does its work and dies before it answers
 	header   http.Header
 	judge    func(body []byte) int // a status for some bodies, 0 for the rest; may be nil
 	posts    []post
@@ -38,23 +42,40 @@ type gateway struct {
 }
 
 // newGateway starts a gateway on a free port of loopback; close ends it.
-func newGateway() (*gateway, error) {
-	g := &gateway{addr: "127.0.0.1:0", status: http.StatusOK, turned: make(chan struct{})}
+func newGateway() (*gateway, error) { return newGatewayAt("127.0.0.1:0") }
+
+// newGatewayAt is newGateway at an address of one's own, host:port or the path
+// of a unix socket. While the gateway refuses, nobody else may take it.
+func newGatewayAt(addr string) (*gateway, error) {
+	g := &gateway{addr: addr, status: http.StatusOK, turned: make(chan struct{})}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g, g.listen()
+	if err := g.listen(); err != nil {
+		return nil, err
+	}
+	g.addr = g.listener.Addr().String()
+	return g, nil
 }
 
 // url is where events are to be posted.
-func (g *gateway) url() string { return "http://" + g.addr + "/cluster/events/" }
+func (g *gateway) url() string {
+	if filepath.IsAbs(g.addr) {
+		return "unix:" + g.addr + ":/cluster/events/"
+	}
+	return "http://" + g.addr + "/cluster/events/"
+}
 
 // listen opens the gateway's port. g.mu is held.
 func (g *gateway) listen() error {
-	ln, err := net.Listen("tcp", g.addr)
+	network := "tcp"
+	if filepath.IsAbs(g.addr) {
+		network = "unix"
+	}
+	ln, err := net.Listen(network, g.addr)
 	if err != nil {
 		return err
 	}
-	g.addr, g.listener = ln.Addr().String(), ln
+	g.listener = ln
 	g.server = &http.Server{Handler: http.HandlerFunc(g.serve), ReadHeaderTimeout: time.Minute}
 	go g.server.Serve(ln) // it returns when closed
 	return nil
@@ -65,7 +86,7 @@ func (g *gateway) close() { g.refuse() }
 // turn changes what is answered, and is called with g.mu held. Requests that
 // wait for an answer lose their connection.
 func (g *gateway) turn(status int, header http.Header) {
-	g.status, g.header = status, header
+	g.status, g.header, g.mortal = status, header, false
 	close(g.turned)
 	g.turned = make(chan struct{})
 }
@@ -88,6 +109,18 @@ func (g *gateway) answer(status int, header ...string) error {
 // hang makes the gateway take requests and not answer them.
 func (g *gateway) hang() error { return g.answer(0) }
 
+// perish makes the gateway take events and die before it answers, each time.
+func (g *gateway) perish() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.turn(http.StatusOK, nil)
+	g.mortal = true
+	if g.listener == nil {
+		return g.listen()
+	}
+	return nil
+}
+
 // refuse makes the gateway refuse connections, and ends those that it has.
 func (g *gateway) refuse() {
 	g.mu.Lock()
@@ -107,7 +140,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.mu.Lock()
-	status, turned := g.status, g.turned
+	status, turned, lost := g.status, g.turned, g.mortal
 	for k, v := range g.header {
 		w.Header()[k] = v
 	}
@@ -116,8 +149,11 @@ func (g *gateway) serve(w http.ResponseWriter, r *http.Request) {
 			status = s
 		}
 	}
-	g.posts = append(g.posts, post{r.Method + " " + r.URL.Path, r.Header.Clone(), body, status})
+	g.posts = append(g.posts, post{r.Method + " " + r.URL.Path, r.Header.Clone(), body, status, lost, time.Now()})
 	g.mu.Unlock()
+	if lost {
+		panic(http.ErrAbortHandler) // the connection ends with no answer
+	}
 	if status == 0 {
 		select {
 		case <-turned:
@@ -140,6 +176,13 @@ func (g *gateway) answered(status int) []post {
 		}
 	}
 	return out
+}
+
+// count is the number of requests so far.
+func (g *gateway) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.posts)
 }
 
 // taken are the events that the gateway took.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"agentctl/agent"
+	"agentctl/agent/large"
 	"agentctl/handler"
 )
 
@@ -73,6 +75,9 @@ func (c *handlerCommand) deliver(ctx context.Context, args []string) error {
 	event, err := handler.FromScript(os.Environ(), os.Stdin)
 	if err != nil {
 		return err
+	}
+	if event.Type == handler.User && event.Name == large.EventName {
+		return errors.New("a reference to an event that is too large for serf: only agentctl agents get the event itself; nothing was posted")
 	}
 	poster, err := handler.NewPoster(target)
 	if err != nil {

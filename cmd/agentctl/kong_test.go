@@ -23,7 +23,7 @@ import (
 // kongNode is a Kong's view of its serf.
 type kongNode struct {
 	serf, dir  string
-	gossip     int
+	gossip     string
 	rpc        string
 	log, pid   string
 	credential *syscall.Credential // of Kong's workers
@@ -34,15 +34,15 @@ type kongNode struct {
 func (k *kongNode) start(script string) error {
 	flags := []string{
 		"-profile 'wan'",
-		fmt.Sprintf("-bind '0.0.0.0:%d'", k.gossip),
+		fmt.Sprintf("-bind '0.0.0.0:%s'", k.gossip),
 		"-log-level 'err'",
 		fmt.Sprintf("-rpc-addr '%s'", k.rpc),
 		fmt.Sprintf("-event-handler 'member-join,member-leave,member-failed,member-update,member-reap,user:kong=%s'", script),
-		fmt.Sprintf("-node 'host_0.0.0.0:%d_%x'", k.gossip, rand.Uint64()),
+		fmt.Sprintf("-node 'host_0.0.0.0:%s_%x'", k.gossip, rand.Uint64()),
 		"-advertise '127.0.0.1'",
 		"-encrypt 'T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s='",
 	}
-	flags[6] = fmt.Sprintf("-advertise '127.0.0.1:%d'", k.gossip)
+	flags[6] = fmt.Sprintf("-advertise '127.0.0.1:%s'", k.gossip)
 	rand.Shuffle(len(flags), func(i, j int) { flags[i], flags[j] = flags[j], flags[i] })
 	line := fmt.Sprintf("nohup %s agent %s > %s 2>&1 & echo $! > %s", k.serf, strings.Join(flags, " "), k.log, k.pid)
 	if out, err := exec.Command("/bin/sh", "-c", line).CombinedOutput(); err != nil {
@@ -97,7 +97,7 @@ func (k *kongNode) life(script string) error {
 		Members []struct{ Name, Addr, Status string }
 	}
 	if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Members) != 1 ||
-		list.Members[0].Addr != fmt.Sprintf("127.0.0.1:%d", k.gossip) || list.Members[0].Status != "alive" {
+		list.Members[0].Addr != "127.0.0.1:"+k.gossip || list.Members[0].Status != "alive" {
 		return fmt.Errorf("members: %v: %s", err, out)
 	}
 	payload := `{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"it'\''s"}}`
@@ -128,13 +128,7 @@ const kongLivesEnv = "AGENTCTL_TEST_KONG_LIVES"
 // TestKongStartsIt runs Kong's own command line, literally, and the calls that
 // follow it 200 ms later as another user.
 func TestKongStartsIt(t *testing.T) {
-	times, atOnce := 3, 5
-	if v := os.Getenv(kongLivesEnv); v != "" {
-		var err error
-		if times, err = strconv.Atoi(v); err != nil {
-			t.Fatal(err)
-		}
-	}
+	times, atOnce := setting(t, kongLivesEnv, 3), 5
 	var credential *syscall.Credential
 	if os.Getuid() == 0 {
 		nobody, err := user.Lookup("nobody")
@@ -168,18 +162,8 @@ func TestKongStartsIt(t *testing.T) {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			dir := t.TempDir()
-			gossip, err := freePort()
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			rpc, err := freePort()
-			if err != nil {
-				t.Error(err)
-				return
-			}
 			k := &kongNode{
-				serf: serf, dir: dir, gossip: gossip, rpc: fmt.Sprintf("127.0.0.1:%d", rpc),
+				serf: serf, dir: dir, gossip: freePort(), rpc: freeAddr(),
 				log: filepath.Join(dir, "serf.log"), pid: filepath.Join(dir, "serf.pid"), credential: credential,
 			}
 			if err := k.life(script); err != nil {

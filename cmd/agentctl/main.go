@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log"
@@ -13,6 +14,9 @@ import (
 	"strings"
 
 	"github.com/mitchellh/cli"
+
+	"agentctl/agent"
+	_ "agentctl/cmd/agentctl/quick" // publishes an event before main begins
 )
 
 func main() {
@@ -38,6 +42,8 @@ func run(name string, args []string) int {
 		return runSerf(args[1:])
 	case name == "serf_event.sh":
 		args = append([]string{"handler"}, args...)
+	case len(args) > 0 && args[0] == "help":
+		args = append(args[1:], "-help")
 	}
 	c := &cli.CLI{
 		Name:       "agentctl",
@@ -50,7 +56,7 @@ func run(name string, args []string) int {
 		return (&versionCommand{}).Run(nil)
 	}
 	if name := c.Subcommand(); name != "" && c.Commands[name] == nil {
-		fmt.Fprintf(os.Stderr, "agentctl: unknown command %q; \"agentctl -help\" lists the commands\n", name)
+		fmt.Fprintf(os.Stderr, "agentctl: unknown command %q%s \"agentctl -help\" lists the commands\n", name, suggest(name, c.Commands))
 		return 127
 	} else if name == "" && len(args) > 0 && !c.IsHelp() {
 		fmt.Fprintf(os.Stderr, "agentctl: unknown flag %q; \"agentctl -help\" lists the commands\n", args[0])
@@ -64,20 +70,32 @@ func run(name string, args []string) int {
 	return code
 }
 
+// suggest is the end of a message on a command that does not exist.
+func suggest(name string, cs map[string]cli.CommandFactory) string {
+	return cmp.Or(agent.DidYouMean(name, slices.Sorted(maps.Keys(cs))), ";")
+}
+
 // own are the commands that serf does not have, or that do more than serf's.
-var own = []string{"agent", "check", "dev", "event", "handler"}
+var own = []string{"agent", "check", "completion", "dev", "dev-gateway", "event", "events", "handler", "health", "man", "replay", "status", "version"}
 
 func commands() map[string]cli.CommandFactory {
 	ui := renamingUI{&cli.BasicUi{Reader: os.Stdin, Writer: os.Stdout}}
 	cs := map[string]cli.CommandFactory{}
 	for name, cmd := range serfVerbs(ui) {
-		cs[name] = func() (cli.Command, error) { return renamed{cmd()}, nil }
+		cs[name] = func() (cli.Command, error) { return renamed{cmd(), serfExamples(name)}, nil }
 	}
 	cs["agent"] = func() (cli.Command, error) { return &agentCommand{}, nil }
 	cs["check"] = func() (cli.Command, error) { return &checkCommand{}, nil }
+	cs["completion"] = func() (cli.Command, error) { return &completionCommand{}, nil }
 	cs["dev"] = func() (cli.Command, error) { return &devCommand{}, nil }
+	cs["dev-gateway"] = func() (cli.Command, error) { return &devGatewayCommand{}, nil }
 	cs["event"] = func() (cli.Command, error) { return &eventCommand{}, nil }
+	cs["events"] = func() (cli.Command, error) { return &eventsCommand{}, nil }
 	cs["handler"] = func() (cli.Command, error) { return &handlerCommand{}, nil }
+	cs["health"] = func() (cli.Command, error) { return &healthCommand{}, nil }
+	cs["man"] = func() (cli.Command, error) { return &manCommand{}, nil }
+	cs["replay"] = func() (cli.Command, error) { return &replayCommand{}, nil }
+	cs["status"] = func() (cli.Command, error) { return &statusCommand{}, nil }
 	cs["version"] = func() (cli.Command, error) { return &versionCommand{}, nil }
 	return cs
 }

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,10 +45,13 @@ const pollLimit = 60 * time.Second
 func poll(cond func() bool) bool { return pollFor(pollLimit, cond) }
 
 // pollFor is poll with a limit of one's own.
-func pollFor(d time.Duration, cond func() bool) bool {
+func pollFor(d time.Duration, cond func() bool) bool { return pollAt(d, 20*time.Millisecond, cond) }
+
+// pollAt is pollFor that looks at intervals of one's own.
+func pollAt(d, interval time.Duration, cond func() bool) bool {
 	limit := time.NewTimer(d)
 	defer limit.Stop()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		if cond() {
@@ -69,29 +73,39 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-var ports = struct {
-	sync.Mutex
-	given map[int]bool
-}{given: map[int]bool{}}
+// lastPort is how many ports freePort has returned.
+var lastPort atomic.Int32
 
-// freePort returns a port of loopback that was free for TCP and UDP just now,
-// and that it has not returned before.
-func freePort() (int, error) {
-	ports.Lock()
-	defer ports.Unlock()
-	for range 100 {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, err
-		}
-		port := ln.Addr().(*net.TCPAddr).Port
-		ln.Close()
-		if !ports.given[port] && portIsFree(port) == nil {
-			ports.given[port] = true
-			return port, nil
-		}
+// freePort returns a port that this process has not been given before, and that
+// the system hands out to nobody. It does not listen there to find out: a child
+// that another test starts at that moment would hold the port for a while longer.
+func freePort() string {
+	return strconv.Itoa(10_000 + (os.Getpid()*200+int(lastPort.Add(1)))%22_000)
+}
+
+// freeAddr returns an address of loopback that nobody else uses, with a port of
+// freePort. Where all of 127.0.0.0/8 is this machine, its IP is of this process.
+func freeAddr() string {
+	ip := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		pid := os.Getpid()
+		ip = fmt.Sprintf("127.%d.%d.1", 64+pid>>8&63, pid&255)
 	}
-	return 0, errors.New("no free port could be found")
+	return net.JoinHostPort(ip, freePort())
+}
+
+// setting is a number of a test that scripts run with a larger one.
+func setting(t *testing.T, env string, otherwise int) int {
+	t.Helper()
+	v := os.Getenv(env)
+	if v == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		t.Fatalf("%s: %q is not a number above 0", env, v)
+	}
+	return n
 }
 
 // portIsFree returns an error where a port of loopback is in use, for TCP or UDP.

@@ -266,7 +266,7 @@ func newPairing(t *testing.T, client, agent string) *pairing {
 		if agent == "stock agent" {
 			return newStock(t, name, stock.V011, args...)
 		}
-		return newAgent(t, name, args...)
+		return newAgent(t, name, append(args, "-max-event-size=0")...) // as serf, which sends nothing larger than it can
 	}
 	p := &pairing{T: t, stock: agent == "stock agent", one: start("one", "web"), two: start("two", "db"), dial: func(addr, key string) (talker, error) {
 		return talkers[client](t, addr, key)

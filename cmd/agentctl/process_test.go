@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,9 +30,16 @@ type process struct {
 // startProcess starts a program with its output in dir. The caller has to see
 // to it that kill is called.
 func startProcess(dir, name string, env []string, program string, args ...string) (*process, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Env = env
+	return startCommand(dir, name, cmd)
+}
+
+// startCommand is startProcess for a command with attributes of its own.
+func startCommand(dir, name string, cmd *exec.Cmd) (*process, error) {
 	p := &process{
 		name: name,
-		cmd:  exec.Command(program, args...),
+		cmd:  cmd,
 		out:  filepath.Join(dir, name+".out"),
 		err:  filepath.Join(dir, name+".err"),
 		done: make(chan struct{}),
@@ -49,7 +54,7 @@ func startProcess(dir, name string, env []string, program string, args ...string
 		return nil, err
 	}
 	defer stderr.Close()
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, stdout, stderr
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, stdout, stderr
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -113,12 +118,22 @@ type node struct {
 // runningLine has the addresses of an agent of ours that is up.
 var runningLine = regexp.MustCompile(`msg="agent is running".* gossip=(\S+) rpc=(\S+) http=(\S+) `)
 
-// startAgent starts an agent of ours on free ports that it picks itself, and
-// returns once it answers RPC. Later flags win, so args may say otherwise.
-func startAgent(dir, name string, env []string, args ...string) (*node, error) {
-	args = append([]string{"agent", "-node=" + name, "-bind=127.0.0.1:0", "-rpc-addr=127.0.0.1:0",
+// agentArgs is the command line of an agent of ours on free ports that it picks
+// itself. Later flags win, so args may say otherwise.
+func agentArgs(name string, args ...string) []string {
+	return append([]string{"agent", "-node=" + name, "-bind=127.0.0.1:0", "-rpc-addr=127.0.0.1:0",
 		"-http-addr=127.0.0.1:0", "-profile=local"}, args...)
-	p, err := startProcess(dir, name, env, "agentctl", args...)
+}
+
+// startAgent starts an agent of ours, see agentArgs, and returns once it answers
+// RPC.
+func startAgent(dir, name string, env []string, args ...string) (*node, error) {
+	return startProgram(dir, "agentctl", name, env, args...)
+}
+
+// startProgram is startAgent with a program of one's own, such as one of buildAs.
+func startProgram(dir, program, name string, env []string, args ...string) (*node, error) {
+	p, err := startProcess(dir, name, env, program, agentArgs(name, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -136,34 +151,23 @@ func startAgent(dir, name string, env []string, args ...string) (*node, error) {
 }
 
 // startStock starts a stock serf agent on free ports and returns once it
-// answers RPC. A port that somebody else took meanwhile makes it try others.
+// answers RPC.
 func startStock(dir, name, version string, env []string, args ...string) (*node, error) {
 	program, err := stock.Install(version)
 	if err != nil {
 		return nil, err
 	}
-	for try := 0; ; try++ {
-		n := &node{}
-		for _, addr := range []*string{&n.gossip, &n.rpc} {
-			port, err := freePort()
-			if err != nil {
-				return nil, err
-			}
-			*addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		}
-		n.process, err = startProcess(dir, name, env, program, append([]string{"agent", "-node=" + name,
-			"-bind=" + n.gossip, "-rpc-addr=" + n.rpc, "-profile=local", "-log-level=debug"}, args...)...)
-		if err != nil {
-			return nil, err
-		}
-		if err = n.answers(); err == nil {
-			return n, nil
-		}
-		n.kill()
-		if try == 3 || !strings.Contains(n.printed(), "address already in use") {
-			return nil, fmt.Errorf("%w:\n%s", err, n.printed())
-		}
+	n := &node{gossip: "127.0.0.1:" + freePort(), rpc: "127.0.0.1:" + freePort()}
+	n.process, err = startProcess(dir, name, env, program, append([]string{"agent", "-node=" + name,
+		"-bind=" + n.gossip, "-rpc-addr=" + n.rpc, "-profile=local", "-log-level=debug"}, args...)...)
+	if err != nil {
+		return nil, err
 	}
+	if err = n.answers(); err != nil {
+		n.kill()
+		return nil, fmt.Errorf("%w:\n%s", err, n.printed())
+	}
+	return n, nil
 }
 
 // answers waits until the agent answers RPC.
@@ -185,15 +189,18 @@ func (n *node) answers() error {
 // killAtEnd ties a process to a test: it is killed at the end, if it still runs, and
 // its output is shown where the test failed.
 func killAtEnd(t *testing.T, p *process) {
-	t.Cleanup(func() {
-		p.kill()
-		if bug := p.bug(); bug != "" {
-			t.Errorf("%s printed %q", p.name, bug)
-		}
-		if t.Failed() {
-			t.Logf("%s printed:\n%s", p.name, tail(p.printed(), 8<<10))
-		}
-	})
+	t.Cleanup(func() { p.end(t) })
+}
+
+// end is what killAtEnd does at the end.
+func (p *process) end(t *testing.T) {
+	p.kill()
+	if bug := p.bug(); bug != "" {
+		t.Errorf("%s printed %q", p.name, bug)
+	}
+	if t.Failed() {
+		t.Logf("%s printed:\n%s", p.name, tail(p.printed(), 8<<10))
+	}
 }
 
 // newAgent is startAgent for a test.

@@ -118,11 +118,7 @@ func (s *script) end(t testing.TB) {
 
 func (s *script) ports(ts *testscript.TestScript, names []string) error {
 	for _, name := range names {
-		port, err := freePort()
-		if err != nil {
-			return err
-		}
-		ts.Setenv(name, strconv.Itoa(port))
+		ts.Setenv(name, freePort())
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -65,16 +66,18 @@ func serfAgentFlags(ui cli.Ui) *flag.FlagSet {
 func runSerfAgent(opts agent.Options, args []string, hub *logs.Hub, ui cli.Ui, gate *gate) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
-	stopTelemetry, err := startTelemetry(opts)
-	if err != nil {
-		return err
-	}
-	defer stopTelemetry()
 	ui.Output("Starting Serf agent...")
-	a, err := agent.New(opts, hub, agent.Hooks{})
+	manager := &serviceManager{logger: hub.Logger()}
+	a, err := agent.New(opts, hub, agent.Hooks{Stopping: manager.stopping})
 	if err != nil {
 		return fmt.Errorf("Failed to start the Serf agent: %w", err) // serf's text
 	}
+	stopTelemetry, err := startTelemetry(opts, a.Metrics())
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
+	defer stopTelemetry()
+	defer manager.follow(a)()
 	ctx, stop := onSignals(opts, signalActions{
 		tell: func(sig os.Signal, next string) {
 			ui.Output(fmt.Sprintf("Caught signal: %v", sig))
@@ -82,7 +85,7 @@ func runSerfAgent(opts agent.Options, args []string, hub *logs.Hub, ui cli.Ui, g
 				ui.Output("Gracefully shutting down agent...")
 			}
 		},
-		reload: func() {
+		reload: manager.reloading(func() {
 			ui.Output("Reloading configuration...")
 			opts, _, err := loadOptions(serfAgentFlags(ui), agent.SerfOptions(), args)
 			if err == nil {
@@ -92,7 +95,7 @@ func runSerfAgent(opts agent.Options, args []string, hub *logs.Hub, ui cli.Ui, g
 				ui.Error(err.Error())
 				ui.Error("Failed to reload configs")
 			}
-		},
+		}),
 		last: hub.Close,
 	})
 	defer stop()

@@ -43,13 +43,39 @@ func interrupts() <-chan struct{} {
 
 // rename makes serf's help texts speak of this program.
 func rename(text string) string {
-	return strings.NewReplacer("Usage: serf ", "Usage: agentctl ", "`serf ", "`agentctl ").Replace(text)
+	return strings.NewReplacer("Usage: serf ", "Usage: agentctl ", "`serf ", "`agentctl ",
+		`"serf agent"`, `"agentctl agent"`, `"serf members"`, `"agentctl members"`,
+		// Flags whose help does not say that they take a value.
+		"  -format                ", "  -format=text|json      ", "  -relay-factor          ", "  -relay-factor=N        ").Replace(text)
 }
 
-// renamed is a command of serf's under our name.
-type renamed struct{ cli.Command }
+// serfExamples are what the help text of one of serf's commands lacks.
+func serfExamples(name string) []string {
+	return map[string][]string{
+		"force-leave":  {"agentctl force-leave gateway-7", "agentctl force-leave -prune gateway-7"},
+		"info":         {"agentctl info", "agentctl info -format=json"},
+		"join":         {"agentctl join 10.0.0.5", "agentctl join -replay 10.0.0.5:7946 10.0.0.6:7946"},
+		"keygen":       {"agentctl agent -encrypt=\"$(agentctl keygen)\""},
+		"keys":         {"agentctl keys -list", "agentctl keys -install=\"$KEY\" && agentctl keys -use=\"$KEY\""},
+		"leave":        {"agentctl leave"},
+		"members":      {"agentctl members", "agentctl members -status=failed -format=json", "agentctl members -tag role='gate.*' -detailed"},
+		"monitor":      {"agentctl monitor -log-level=debug"},
+		"query":        {"agentctl query uptime ''", "agentctl query -node=gateway-7 -timeout=2s uptime ''"},
+		"reachability": {"agentctl reachability -verbose"},
+		"rtt":          {"agentctl rtt gateway-7", "agentctl rtt gateway-7 gateway-8"},
+		"tags":         {"agentctl tags -set zone=b", "agentctl tags -delete zone"},
+	}[name]
+}
 
-func (r renamed) Help() string { return rename(r.Command.Help()) }
+// renamed is a command of serf's under our name, with examples.
+type renamed struct {
+	cli.Command
+	examples []string
+}
+
+func (r renamed) Help() string {
+	return rename(r.Command.Help()) + "\n\nExamples:\n\n  " + strings.Join(r.examples, "\n  ")
+}
 
 // renamingUI is the Ui of serf's commands, which print their help themselves
 // where a flag is wrong.

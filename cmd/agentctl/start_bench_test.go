@@ -20,11 +20,7 @@ func BenchmarkStartToRPC(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
 			for i := 0; b.Loop(); i++ {
-				port, err := freePort()
-				if err != nil {
-					b.Fatal(err)
-				}
-				rpc := fmt.Sprintf("127.0.0.1:%d", port)
+				rpc := freeAddr()
 				p, err := startProcess(dir, fmt.Sprint("agent", i), os.Environ(), program, "agent", "-node=n", "-profile=wan",
 					"-bind=127.0.0.1:0", "-rpc-addr="+rpc, "-log-level=err")
 				if err != nil {

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,29 +80,18 @@ func startStarved(dir string, isStock bool, files int, args []string) (*node, er
 	if files > 0 {
 		limit = strconv.Itoa(files)
 	}
-	for try := 0; ; try++ {
-		n := &node{}
-		for _, addr := range []*string{&n.gossip, &n.rpc} {
-			port, err := freePort()
-			if err != nil {
-				return nil, err
-			}
-			*addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		}
-		line := slices.Concat([]string{"-c", `[ "$0" = unlimited ] || ulimit -n "$0"; exec "$@"`, limit}, program,
-			[]string{"-node=victim", "-bind=" + n.gossip, "-rpc-addr=" + n.rpc, "-profile=local"}, args)
-		var err error
-		if n.process, err = startProcess(dir, "victim", os.Environ(), "/bin/sh", line...); err != nil {
-			return nil, err
-		}
-		if err = n.answers(); err == nil {
-			return n, nil
-		}
-		n.kill()
-		if try == 3 || !strings.Contains(n.printed(), "address already in use") {
-			return nil, fmt.Errorf("%w:\n%s", err, n.printed())
-		}
+	n := &node{gossip: "127.0.0.1:" + freePort(), rpc: "127.0.0.1:" + freePort()}
+	line := slices.Concat([]string{"-c", `[ "$0" = unlimited ] || ulimit -n "$0"; exec "$@"`, limit}, program,
+		[]string{"-node=victim", "-bind=" + n.gossip, "-rpc-addr=" + n.rpc, "-profile=local"}, args)
+	var err error
+	if n.process, err = startProcess(dir, "victim", os.Environ(), "/bin/sh", line...); err != nil {
+		return nil, err
 	}
+	if err = n.answers(); err != nil {
+		n.kill()
+		return nil, fmt.Errorf("%w:\n%s", err, n.printed())
+	}
+	return n, nil
 }
 
 // befriend connects the well-behaved client.

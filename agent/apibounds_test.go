@@ -1,0 +1,220 @@
+package agent
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/handler"
+)
+
+// Clients that keep their connections take no more of them than there are.
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	const extra = 10
+	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: handler.NewMemory(handler.MemoryConfig{})}
+	defer a.journal.Close()
+	a.logger, _ = newLog()
+	a.ops = a.newOps()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &countingListener{Listener: ln}
+	a.opsLn = counted
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- a.serveOps(ctx) }()
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", a.opsLn.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		conn.SetDeadline(time.Now().Add(patience))
+		if _, err := fmt.Fprint(conn, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	answered := func(conn net.Conn) {
+		t.Helper()
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%v, %v", resp, err)
+		}
+	}
+	var held, waiting []net.Conn
+	for range MaxConns {
+		held = append(held, dial())
+	}
+	for _, conn := range held {
+		answered(conn)
+	}
+	for range extra {
+		waiting = append(waiting, dial())
+	}
+	for i, conn := range waiting {
+		held[i].Close()
+		answered(conn)
+	}
+	if most := counted.most.Load(); most != MaxConns {
+		t.Errorf("%d connections at a time, want %d", most, MaxConns)
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// countingListener counts the connections that are open. http.Server tells of a
+// closed one too late for that: when the next has been let in.
+type countingListener struct {
+	net.Listener
+	now, most atomic.Int64 // most is written by Accept alone
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.most.Store(max(l.most.Load(), l.now.Add(1)))
+	return &countedConn{Conn: conn, closed: sync.OnceFunc(func() { l.now.Add(-1) })}, nil
+}
+
+type countedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c *countedConn) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}
+
+// A few requests search at a time; others have their turn, or are told to come
+// again.
+func TestSearchesAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := handler.NewMemory(handler.MemoryConfig{})
+		defer j.Close()
+		a := newAPI(j, func() []*outlet { return nil })
+		var ends []func()
+		for range MaxSearches {
+			end, err := a.beginSearch(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, end)
+		}
+		list := func() int {
+			w := httptest.NewRecorder()
+			a.list(w, httptest.NewRequest("GET", "/v1/events", nil))
+			return w.Code
+		}
+		if got := list(); got != http.StatusServiceUnavailable {
+			t.Errorf("one search too many: %d", got)
+		}
+		time.AfterFunc(searchWait/2, ends[0])
+		if got := list(); got != http.StatusOK {
+			t.Errorf("a search that waited: %d", got)
+		}
+		for _, end := range ends[1:] {
+			end()
+		}
+		if n := len(a.searches); n != 0 {
+			t.Errorf("%d searches did not end", n)
+		}
+	})
+}
+
+// growing is a client that is so slow that the journal lets go of events while
+// it reads.
+type growing struct {
+	*httptest.ResponseRecorder
+	grow func()
+}
+
+func (g growing) Write(b []byte) (int, error) {
+	g.grow()
+	return g.ResponseRecorder.Write(b)
+}
+
+func (g growing) WriteString(s string) (int, error) { return g.Write([]byte(s)) }
+
+// A page holds no events for who reads it.
+func TestAPageKeepsNoEvents(t *testing.T) {
+	t.Parallel()
+	j := handler.NewMemory(handler.MemoryConfig{MaxEvents: 5})
+	defer j.Close()
+	ltime := uint64(0)
+	grow := func() {
+		ltime++
+		if err := j.Append(userEvent(ltime, "n")); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 5 {
+		grow()
+	}
+	w := httptest.NewRecorder()
+	newAPI(j, nil).list(growing{w, grow}, httptest.NewRequest("GET", "/v1/events", nil))
+	var page EventPage
+	if err := json.NewDecoder(w.Body).Decode(&page); err != nil {
+		t.Fatal(err)
+	}
+	// Each write lets go of one: the beginning, a comma, an event.
+	if diff := cmp.Diff([]uint64{2, 4}, ltimes(page.Events)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What waits or is buried is listed even when the history has let go of it.
+func TestEventsThatOnlyATargetHolds(t *testing.T) {
+	t.Parallel()
+	refuser, down, taker := newGateway(t), newGateway(t), newGateway(t)
+	refuser.down.Store(true)
+	down.down.Store(true)
+	r := newAPIRig(t, handler.MemoryConfig{MaxEvents: 3},
+		handler.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:a"), BuryCodes: []int{503}},
+		handler.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:b")},
+		handler.Target{Name: "taker", URL: taker.URL})
+	for i := range uint64(9) {
+		r.append(t, userEvent(i+1, string("abc"[i%3])))
+		r.settled(t, "waiter")
+	}
+	for query, want := range map[string]string{
+		"?state=buried":              "1 4 7 false",
+		"?state=buried&limit=2":      "4 7 true",
+		"?state=waiting":             "2 5 8 false",
+		"?state=delivered":           "7 8 9 false",
+		"":                           "1 2 4 5 7 8 9 false",
+		"?limit=5":                   "4 5 7 8 9 true",
+		"?after=2&limit=3":           "4 5 7 true",
+		"?state=waiting&name=b":      "2 5 8 false",
+		"?after=0&state=buried":      "1 4 7 false",
+		"?state=buried&target=taker": "false",
+	} {
+		var page EventPage
+		r.ask(t, "GET", "/v1/events"+query, "", &page)
+		got := strings.TrimPrefix(fmt.Sprintf("%s %v", strings.Trim(fmt.Sprint(ltimes(page.Events)), "[]"), page.More), " ")
+		if got != want {
+			t.Errorf("%s: %s, want %s", query, got, want)
+		}
+	}
+}

@@ -1,0 +1,260 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"agentctl/handler"
+)
+
+// api answers what the operations endpoint knows of events. It reads the
+// journal in small steps, so that nobody waits for it, and keeps no event for a
+// client, who may read slowly: only sequence numbers.
+type api struct {
+	journal  handler.Journal
+	outlets  func() []*outlet // that are served now
+	replays  replays
+	follow   chan struct{} // holds a value for each follower
+	searches chan struct{} // and for each search of the journal
+}
+
+func newAPI(journal handler.Journal, outlets func() []*outlet) *api {
+	return &api{
+		journal: journal, outlets: outlets,
+		follow: make(chan struct{}, MaxFollowers), searches: make(chan struct{}, MaxSearches),
+	}
+}
+
+// searchWait is for how long a request waits for its turn to search.
+const searchWait = 5 * time.Second
+
+// beginSearch waits until a search of the whole journal may begin. end ends it.
+func (a *api) beginSearch(ctx context.Context) (end func(), err error) {
+	late := time.NewTimer(searchWait)
+	defer late.Stop()
+	select {
+	case a.searches <- struct{}{}:
+		return func() { <-a.searches }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-late.C:
+		return nil, apiErrorf(http.StatusServiceUnavailable, "%d other requests search the events: try again later", MaxSearches)
+	}
+}
+
+// found is an event that is wanted.
+type found struct {
+	seq  uint64
+	size int // of its payload
+}
+
+// page collects events up to the limits of a page.
+type page struct {
+	limit int
+	seqs  []uint64
+	bytes int
+	more  bool // there was one that did not fit
+}
+
+// add tells whether there was room.
+func (p *page) add(f found) bool {
+	if len(p.seqs) >= p.limit || len(p.seqs) > 0 && p.bytes+f.size > MaxPageBytes {
+		p.more = true
+		return false
+	}
+	p.seqs = append(p.seqs, f.seq)
+	p.bytes += f.size
+	return true
+}
+
+// search finds the page that is wanted, oldest first.
+func (a *api) search(ctx context.Context, q *eventQuery) (*page, error) {
+	end, err := a.beginSearch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if q.after != nil {
+		return a.oldest(q)
+	}
+	return a.newest(q)
+}
+
+// window is how many events are looked at in one go, from the newest back.
+const window = 1000
+
+// newest are the newest events that are wanted.
+func (a *api) newest(q *eventQuery) (*page, error) {
+	p := &page{limit: q.limit}
+	// look takes what is before an event, and returns the first that it saw.
+	look := func(events iter.Seq2[handler.Record, error], before uint64) (first uint64, err error) {
+		first = before
+		var wanted []found
+		for rec, err := range events {
+			if err != nil {
+				return 0, err
+			}
+			if rec.Seq >= before {
+				break
+			}
+			first = min(first, rec.Seq)
+			if a.match(q, &rec) {
+				wanted = append(wanted, found{rec.Seq, len(rec.Event.Payload)})
+			}
+		}
+		for _, f := range slices.Backward(wanted) {
+			if !p.add(f) {
+				break
+			}
+		}
+		return first, nil
+	}
+	begin := a.journal.Head() + 1
+	for end := begin; end > 1 && !p.more; {
+		from := max(end, window+1) - window
+		first, err := look(a.journal.Events(from), end)
+		if err != nil {
+			return nil, err
+		}
+		begin = first
+		if first > from {
+			break // the history begins here
+		}
+		end = from
+	}
+	if !p.more {
+		if _, err := look(a.journal.Held(0), begin); err != nil {
+			return nil, err
+		}
+	}
+	slices.Reverse(p.seqs)
+	return p, nil
+}
+
+// oldest are the oldest events that are wanted, after a sequence number.
+func (a *api) oldest(q *eventQuery) (*page, error) {
+	p := &page{limit: q.limit}
+	if *q.after >= a.journal.Head() {
+		return p, nil // that number plus one may not be a number
+	}
+	for rec, err := range a.journal.Held(*q.after + 1) {
+		if err != nil {
+			return nil, err
+		}
+		if a.match(q, &rec) && !p.add(found{rec.Seq, len(rec.Event.Payload)}) {
+			break
+		}
+	}
+	return p, nil
+}
+
+// report is an event with its outcomes.
+func (a *api) report(rec *handler.Record, targets []string) EventReport {
+	r := newEventReport(rec)
+	for _, target := range targets {
+		o := a.journal.Outcome(target, rec.Seq)
+		if o.State == "" {
+			continue
+		}
+		r.Targets[target] = OutcomeReport{State: o.State, Time: o.Time, Status: o.Status, Into: a.idOf(o.Into)}
+	}
+	return r
+}
+
+// idOf is the ID of the event of a sequence number, "" where it is not held.
+func (a *api) idOf(seq uint64) string {
+	rec, _ := a.journal.At(seq)
+	return rec.Event.ID
+}
+
+func (a *api) list(w http.ResponseWriter, r *http.Request) {
+	q, err := a.eventQuery(r.URL.Query(), time.Now())
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	if q.follow {
+		if r.Method == http.MethodHead { // it would never end
+			methodNotAllowed(http.MethodGet)(w, r)
+			return
+		}
+		a.serveFollower(w, r, q)
+		return
+	}
+	p, err := a.search(r.Context(), q)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	a.writePage(w, p, q.targets)
+}
+
+// writePage writes an [EventPage], an event at a time, so that a large page
+// takes no more memory than a small one. What the journal lets go of while the
+// client reads is left out.
+func (a *api) writePage(w http.ResponseWriter, p *page, targets []string) {
+	w.Header().Set("Content-Type", "application/json")
+	io.WriteString(w, `{"events":[`) // of errors the next write tells, too
+	enc := newEncoder(w)
+	comma := ""
+	for _, seq := range p.seqs {
+		rec, ok := a.journal.At(seq)
+		if !ok {
+			continue
+		}
+		io.WriteString(w, comma)
+		comma = ","
+		if enc.Encode(a.report(&rec, targets)) != nil {
+			return // the client has gone
+		}
+	}
+	fmt.Fprintf(w, "],\"more\":%v}\n", p.more)
+}
+
+// show answers with all that is known of one event.
+func (a *api) show(r *http.Request) (int, any, error) {
+	id := r.PathValue("id")
+	rec, ok := a.journal.Find(id)
+	if !ok {
+		return 0, nil, a.notHeld(id)
+	}
+	report := newEventReport(&rec)
+	report.Targets = a.reasons(&rec)
+	return http.StatusOK, report, nil
+}
+
+// reasons are the outcomes of an event, with the reasons of burials.
+func (a *api) reasons(rec *handler.Record) map[string]OutcomeReport {
+	targets := a.report(rec, a.journal.Targets()).Targets
+	for _, o := range a.outlets() {
+		out := targets[o.name]
+		if o.delivery == nil || out.State != handler.OutcomeBuried {
+			continue
+		}
+		for _, b := range o.delivery.Buried() {
+			if b.Seq == rec.Seq {
+				out.Status, out.Reason, out.Answer = b.Status, b.Reason, strings.ToValidUTF8(string(b.Answer), "�")
+				targets[o.name] = out
+			}
+		}
+	}
+	return targets
+}
+
+// notHeld says of an ID how far the history goes.
+func (a *api) notHeld(id string) error {
+	for rec, err := range a.journal.Events(0) {
+		if err != nil {
+			break
+		}
+		return apiErrorf(http.StatusNotFound, "no event %q is held: the history goes back to %s, event %s (\"agentctl events\" lists it)",
+			id, rec.Event.Time.Format(time.RFC3339), rec.Event.ID)
+	}
+	return apiErrorf(http.StatusNotFound, "no event %q is held: the history is empty", id)
+}

@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"agentctl/handler"
+)
+
+// eventQuery says which events are wanted.
+type eventQuery struct {
+	state  handler.OutcomeState // "": any
+	target string               // "": any
+	name   string               // "": any
+	since  time.Time
+	limit  int
+	after  *uint64 // nil: the newest
+	follow bool
+
+	targets []string // that there are
+}
+
+var outcomeStates = []handler.OutcomeState{handler.OutcomeWaiting, handler.OutcomeDelivered, handler.OutcomeBuried, handler.OutcomeLost, handler.OutcomeOutdated}
+
+// eventQuery reads the parameters of a request. Those it does not know are
+// refused: a misspelt filter would list all.
+func (a *api) eventQuery(values url.Values, now time.Time) (*eventQuery, error) {
+	q := &eventQuery{limit: DefaultPage, targets: a.journal.Targets()}
+	for key, given := range values {
+		value := given[len(given)-1]
+		bad := func(want string) error {
+			return apiErrorf(http.StatusBadRequest, "%s: %q is not %s", key, value, want)
+		}
+		var err error
+		switch key {
+		case "state":
+			if q.state = handler.OutcomeState(value); !slices.Contains(outcomeStates, q.state) {
+				return nil, bad("waiting, delivered, buried, lost or outdated")
+			}
+		case "target":
+			q.target = value
+		case "name":
+			q.name = value
+		case "since":
+			if q.since, err = ParseSince(value, now); err != nil {
+				return nil, apiErrorf(http.StatusBadRequest, "since: %v", err)
+			}
+		case "limit":
+			if q.limit, err = strconv.Atoi(value); err != nil || q.limit < 1 || q.limit > MaxPage {
+				return nil, bad("a number from 1 to " + strconv.Itoa(MaxPage))
+			}
+		case "after":
+			after, err := strconv.ParseUint(value, 10, 64)
+			if err != nil {
+				return nil, bad("a sequence number")
+			}
+			q.after = &after
+		case "follow":
+			if q.follow, err = strconv.ParseBool(value); err != nil {
+				return nil, bad("true or false")
+			}
+		default:
+			return nil, apiErrorf(http.StatusBadRequest, "unknown parameter %q: there are state, target, name, since, limit, after and follow", key)
+		}
+	}
+	if q.target != "" && !slices.Contains(q.targets, q.target) {
+		return nil, unknownTarget(q.target, q.targets)
+	}
+	return q, nil
+}
+
+func unknownTarget(name string, names []string) error {
+	if len(names) == 0 {
+		return apiErrorf(http.StatusNotFound, "unknown target %q: this agent has none", name)
+	}
+	return apiErrorf(http.StatusNotFound, "unknown target %q: there are %s", name, strings.Join(names, ", "))
+}
+
+// match tells whether an event is wanted.
+func (a *api) match(q *eventQuery, rec *handler.Record) bool {
+	e := &rec.Event
+	if q.name != "" && e.Name != q.name || e.Time.Before(q.since) {
+		return false
+	}
+	if q.state == "" && q.target == "" {
+		return true
+	}
+	targets := q.targets
+	if q.target != "" {
+		targets = []string{q.target}
+	}
+	return slices.ContainsFunc(targets, func(target string) bool {
+		state := a.journal.Outcome(target, rec.Seq).State
+		return state != "" && (q.state == "" || state == q.state)
+	})
+}

@@ -1,0 +1,107 @@
+package agent
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// collector reads what the agent is and holds at each collection, so that it
+// never differs from what status tells.
+type collector struct {
+	a *Agent
+
+	build, joined, members, intake, appended, retained, span *prometheus.Desc
+}
+
+func newCollector(a *Agent) *collector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("agentctl_"+name, help, labels, nil)
+	}
+	return &collector{
+		a:        a,
+		build:    desc("build_info", "1, with what the program is made of.", "version", "revision", "goversion", "serf"),
+		joined:   desc("joined", "1 once a join has succeeded, and where none was asked for; else 0."),
+		members:  desc("members", "Members of the cluster that this node knows, itself among them, by status.", "status"),
+		intake:   desc("intake_waiting_events", "Events between serf and the journal."),
+		appended: desc("journal_events_total", "Events that have come into the journal since it was begun."),
+		retained: desc("journal_retained_events", "Events in the journal's history."),
+		span:     desc("journal_oldest_seconds", "How long ago the oldest event of the journal's history was first known; 0 without events."),
+	}
+}
+
+// registerCollectors adds what is read at each collection, and what Prometheus'
+// users look for of every Go program.
+func (a *Agent) registerCollectors() {
+	a.registry.MustRegister(newCollector(a), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
+// Describe is for prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.build, c.joined, c.members, c.intake, c.appended, c.retained, c.span} {
+		ch <- d
+	}
+}
+
+// Collect is for prometheus.Collector. It is called by the operations endpoint
+// alone, which is served once all of the agent is there.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	b := ReadBuild()
+	gauge(c.build, 1, b.Version, b.Revision, b.Go, b.Serf)
+	joined := 0.0
+	if c.a.isJoined() {
+		joined = 1
+	}
+	gauge(c.joined, joined)
+	if c.a.serf != nil {
+		for status, n := range membersByStatus(c.a.serf.Members()) {
+			gauge(c.members, float64(n), status)
+		}
+	}
+	gauge(c.intake, float64(c.a.intake.waiting()))
+	j := c.a.journalReport()
+	ch <- prometheus.MustNewConstMetric(c.appended, prometheus.CounterValue, float64(j.Head))
+	gauge(c.retained, float64(j.Retained))
+	span := 0.0
+	if !j.Oldest.IsZero() {
+		span = max(time.Since(j.Oldest), 0).Seconds()
+	}
+	gauge(c.span, span)
+}
+
+// membersByStatus counts members; statuses that none has are there too.
+func membersByStatus(members []serf.Member) map[string]int {
+	count := map[string]int{}
+	for _, status := range []serf.MemberStatus{serf.StatusAlive, serf.StatusLeaving, serf.StatusLeft, serf.StatusFailed} {
+		count[status.String()] = 0
+	}
+	for _, m := range members {
+		count[m.Status.String()]++
+	}
+	return count
+}
+
+// waiting is how many events wait to be passed on.
+func (in *Intake) waiting() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.queue) + len(in.ch)
+}
+
+// aliveNames are the members that count as alive, in the order of their names.
+func aliveNames(members []serf.Member) (names []string) {
+	for _, m := range members {
+		if m.Status == serf.StatusAlive {
+			names = append(names, m.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,103 @@
+package agent
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"agentctl/handler"
+)
+
+// A configuration that is wrong for a while costs nothing: neither a start that
+// fails, nor one that is served by it, nor a reload.
+func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
+	t.Parallel()
+	gw, dir := newGateway(t), t.TempDir()
+	gw.down.Store(true)
+	right, wrong := handlers("user:kong="+gw.URL), handlers("user:kong="+gw.URL+"/wrong")
+	opts := []func(*Options){in(dir), named("mended"), right}
+	n := start(t, opts...)
+	publish(t, n, "1", "2")
+	waitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	taken := n.RPCAddr()
+	hub, _ := newHub(t)
+	n.crash(t)
+
+	ln, err := listen(taken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(options(in(dir), wrong, func(o *Options) { o.RPCAddr = taken }), hub, Hooks{}); err == nil {
+		t.Fatal("an agent starts on a port that is taken")
+	}
+	ln.Close()
+
+	kept := []string{"level=WARN", "not configured any more", gw.URL + "#user:kong", "waiting=2"}
+	n = startRunning(t, in(dir), named("mended"), wrong)
+	waitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.count(kept...) == 1 })
+	o := n.opts
+	right(&o)
+	if err := n.Reload(o); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "both to wait again", func() bool { return n.Targets()[0].Waiting == 2 })
+	wrong(&o)
+	if err := n.Reload(o); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.count(kept...) == 2 })
+	n.crash(t)
+
+	gw.down.Store(false)
+	start(t, opts...)
+	waitFor(t, "the posts", func() bool { return len(gw.of("user")) >= 2 })
+	if got := bodies(gw.of("user")); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("posted %q", got)
+	}
+}
+
+func TestTargetsThatAreGoneAreForgotten(t *testing.T) {
+	t.Parallel()
+	gw, dir := newGateway(t), t.TempDir()
+	gw.down.Store(true)
+	n := start(t, in(dir), handlers("user:kong="+gw.URL, "query="+gw.URL))
+	publish(t, n, "1", "2")
+	waitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	n.crash(t)
+	other := gw.URL + "/other#user:kong"
+	// What waits for nothing goes at once, the rest as soon as it is too old,
+	// while the agent runs.
+	n = start(t, in(dir), handlers("user:kong="+gw.URL+"/other"), func(o *Options) { o.JournalMaxAge = 2 * time.Second })
+	waitFor(t, "the warning", func() bool {
+		return n.log.count("level=WARN", "not served any more", gw.URL+"#user:kong", "dropped=2") == 1
+	})
+	waitFor(t, "the other, which lacks nothing", func() bool {
+		return n.log.count("level=INFO", "not served any more", gw.URL+"#query", "dropped=0") == 1
+	})
+	waitFor(t, "their places to go", func() bool { return slices.Equal(n.journal.Targets(), []string{other}) })
+	if got := counter(t, n.registry, "agentctl_events_dropped_total", "target_removed"); got != 2 {
+		t.Errorf("%v counted as dropped, want 2", got)
+	}
+}
+
+func TestWhatIsStillNeeded(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	old, young := now.Add(-time.Second), now.Add(time.Second)
+	for name, c := range map[string]struct {
+		s    handler.CursorStatus
+		want bool
+	}{
+		"nothing":       {handler.CursorStatus{}, false},
+		"lost, flushed": {handler.CursorStatus{Lost: 3}, false},
+		"waiting":       {handler.CursorStatus{Waiting: 1, Oldest: young}, true},
+		"waiting, old":  {handler.CursorStatus{Waiting: 1, Oldest: old}, false},
+		"a gap":         {handler.CursorStatus{Gap: handler.Gap{Since: young}}, true},
+		"an old gap":    {handler.CursorStatus{Gap: handler.Gap{Since: old}}, false},
+		"buried":        {handler.CursorStatus{Buried: 1}, true},
+	} {
+		if got := stillNeeds(c.s, now); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+)
+
+// stuck is what Hung says within a short time.
+func (n *node) stuck(t *testing.T) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	return n.Hung(ctx)
+}
+
+// Each loop and lock that the agent cannot do without is looked at. What hangs
+// is asked once, however often that is looked at.
+func TestHealthzLooksAtTheLoops(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.HTTPAddr = "127.0.0.1:0" })
+	waitFor(t, "all to answer", func() bool { return len(n.stuck(t)) == 0 })
+	for reason, hang := range map[string]func() (free func()){
+		"the intake does not pass events on to the journal": func() func() {
+			n.intake.runnersMu.Lock()
+			publish(t, n, "x") // dispatch waits for the lock
+			waitFor(t, "the event to be taken", func() bool { return len(gw.of("user")) > 0 })
+			return n.intake.runnersMu.Unlock
+		},
+		"the intake does not take events from serf": func() func() {
+			n.intake.mu.Lock()
+			n.intake.ch <- serf.UserEvent{Name: "other"} // drain waits for the lock
+			return n.intake.mu.Unlock
+		},
+		"the delivery of a target does not say how it stands": func() func() {
+			n.outletsMu.Lock()
+			return n.outletsMu.Unlock
+		},
+	} {
+		free := hang()
+		var reasons []string
+		waitFor(t, reason, func() bool { reasons = n.stuck(t); return slices.Contains(reasons, reason) })
+		if n.stuck(t); len(n.probes.waiting) > len(reasons) {
+			t.Errorf("%d probes wait, for %q", len(n.probes.waiting), reasons)
+		}
+		free()
+		waitFor(t, "all to answer again", func() bool { return len(n.stuck(t)) == 0 })
+	}
+	n.outletsMu.Lock()
+	status, body := n.get(t, "/healthz")
+	n.outletsMu.Unlock()
+	if status != http.StatusServiceUnavailable || !strings.Contains(string(body), `"failing"`) {
+		t.Errorf("healthz of an agent that hangs: %d %s", status, body)
+	}
+}
+
+func TestReadyzAsksRPCAndTellsTargets(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.HTTPAddr = "127.0.0.1:0" })
+	want := func(path string, status int, parts ...string) {
+		t.Helper()
+		got, body := n.get(t, path)
+		ok := got == status
+		for _, part := range parts {
+			ok = ok && strings.Contains(string(body), part)
+		}
+		if !ok {
+			t.Errorf("%s: %d %s, want %d with %q", path, got, body, status, parts)
+		}
+	}
+	waitFor(t, "RPC", func() bool { return n.pingRPC(t.Context()) == nil })
+	want("/readyz", http.StatusOK, `#user:kong": "ok"`)
+	want("/readyz?targets=ok", http.StatusOK)
+	want("/readyz?targets=all", http.StatusBadRequest, "the only value is ok")
+	gw.down.Store(true)
+	publish(t, n, "x")
+	waitFor(t, "the target to fail", func() bool { return n.Targets()[0].State == "retrying" })
+	want("/readyz", http.StatusOK, `#user:kong": "retrying"`)
+	want("/readyz?targets=ok", http.StatusServiceUnavailable, "is retrying")
+	gw.down.Store(false)
+	n.rpcLn.Close()
+	want("/readyz", http.StatusServiceUnavailable, "RPC takes no clients: ")
+}

@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"strconv"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/large"
+	"agentctl/handler"
+)
+
+// largeEvents is what Intake needs to see to events that are known by reference.
+type largeEvents interface {
+	// Want has an event fetched, and taken in by Take. It never waits.
+	Want(large.Wanted)
+	// Refuse is told of what is no reference.
+	Refuse(err error, args ...any)
+}
+
+// refers tells whether something is a reference to an event, and sees to that:
+// what is passed on is the event itself, once it is here.
+func (in *Intake) refers(a arrival, seen map[string]bool) bool {
+	u, ok := a.event.(serf.UserEvent)
+	if !ok || u.Name != large.EventName {
+		return false
+	}
+	w, err := wanted(u)
+	switch {
+	case err != nil:
+		in.large.Refuse(err, "ltime", u.LTime, "bytes", len(u.Payload))
+	case !in.copied(w.ID(), seen, a.way):
+		in.large.Want(w)
+	}
+	return true
+}
+
+// copied tells whether an event is known already, to the journal or by what is
+// about to be appended to it, and counts the copy then.
+func (in *Intake) copied(id string, seen map[string]bool, w way) bool {
+	_, known := in.journal.Find(id)
+	if known = known || seen[id]; known {
+		in.metrics.copied(w)
+	}
+	return known
+}
+
+// convert makes the journal's event of a user or member event. Queries are not
+// for the journal: they are answered now or never.
+func (in *Intake) convert(a arrival) (handler.Event, bool) {
+	switch e := a.event.(type) {
+	case serf.UserEvent:
+		return handler.NewUser(uint64(e.LTime), e.Name, e.Payload, a.at), true
+	case serf.MemberEvent:
+		in.members++
+		id := in.memberPrefix() + strconv.FormatUint(in.members, 10)
+		return handler.NewMember(handler.Type(e.Type.String()), id, memberLines(e.Members), a.at), true
+	}
+	return handler.Event{}, false
+}
+
+// memberLines is what serf writes to a script's stdin for these members.
+func memberLines(members []serf.Member) []byte {
+	var lines []byte
+	for _, m := range members {
+		lines = append(lines, handler.MemberLine(m.Name, m.Addr.String(), m.Tags["role"], m.Tags)...)
+	}
+	return lines
+}
+
+// sizeOf is about how many bytes an event holds.
+func sizeOf(e serf.Event) int {
+	if u, ok := e.(serf.UserEvent); ok {
+		return len(u.Name) + len(u.Payload)
+	}
+	return 0
+}
+
+// nameOf is the name that filters look at.
+func nameOf(e serf.Event) string {
+	switch e := e.(type) {
+	case serf.UserEvent:
+		return e.Name
+	case *serf.Query:
+		return e.Name
+	}
+	return ""
+}

@@ -1,0 +1,85 @@
+package large
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/handler"
+)
+
+// Wanted is an event that is known by its reference.
+type Wanted struct {
+	Reference
+	LTime    uint64
+	Coalesce bool // scripts and streams may be given only the newest of its name
+}
+
+// ID is that of the event.
+func (w *Wanted) ID() string { return handler.UserID(w.LTime, w.Sum) }
+
+// Config is the configuration of Bodies. Had, Held, Take and Lost are needed,
+// and Holders where there is an Ask. A zero value of any other field means its
+// default.
+type Config struct {
+	// Had tells whether the journal has the event, or had it.
+	Had func(w *Wanted) bool
+	// Held gives the payload of an event that the journal holds.
+	Held func(id string) (payload []byte, ok bool)
+	// Holders are the members to ask, in order: the first is the one of that
+	// name, where it is one.
+	Holders func(origin string) []string
+	// Ask brings a request to a member's Handle and returns the answer, of
+	// MaxEvent and 2 bytes at most. It ends with ctx. With a nil Ask nothing
+	// can be fetched.
+	Ask func(ctx context.Context, member string, req []byte) ([]byte, error)
+	// Take takes an event in, and returns an error if ctx ends before.
+	Take func(ctx context.Context, w *Wanted, payload []byte) error
+	// Lost is told of an event that is not to be had. It must not wait.
+	Lost func(w *Wanted, reason string)
+
+	Logger  *slog.Logger          // nil discards
+	Metrics prometheus.Registerer // nil counts nothing
+
+	MaxWaiting int           // events waited for; 1,024
+	Fetchers   int           // events fetched at a time; 4
+	AskRate    int           // questions a second, and at once; 100
+	ByteRate   int           // bytes of answers a second, and at once; 32 MiB
+	Grace      time.Duration // most that is waited for another way before the first question; 100 ms
+	Patience   time.Duration // until an event is given up; 1 min
+
+	rand *rand.Rand // for tests; guarded by the lock of Bodies
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.rand == nil {
+		c.rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	c.MaxWaiting = cmp.Or(c.MaxWaiting, 1024)
+	c.Fetchers = cmp.Or(c.Fetchers, 4)
+	c.AskRate = cmp.Or(c.AskRate, 100)
+	c.ByteRate = cmp.Or(c.ByteRate, 32<<20)
+	c.Grace = cmp.Or(c.Grace, 100*time.Millisecond)
+	c.Patience = cmp.Or(c.Patience, time.Minute)
+	return c
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Had == nil || c.Held == nil || c.Take == nil || c.Lost == nil:
+		return errors.New("large: Had, Held, Take or Lost is nil; give the functions")
+	case c.Ask != nil && c.Holders == nil:
+		return errors.New("large: Holders is nil; give what knows the members to ask")
+	case min(c.MaxWaiting, c.Fetchers, c.AskRate, c.ByteRate) < 0 || min(c.Grace, c.Patience) < 0:
+		return errors.New("large: a limit is negative; leave it 0 for the default")
+	}
+	return nil
+}

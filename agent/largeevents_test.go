@@ -1,0 +1,290 @@
+package agent
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/large"
+	"agentctl/agent/link"
+	"agentctl/handler"
+)
+
+// largest takes events of up to 1 MiB.
+func largest(o *Options) { o.MaxEventSize = large.MaxEvent }
+
+// noise is a payload of that many bytes, of no pattern.
+func noise(n int) string {
+	b := make([]byte, n)
+	random := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16)})
+	random.Read(b)
+	return string(b)
+}
+
+// largeEvents counts what became of large events.
+func (n *node) largeEvents(t *testing.T, result string) int {
+	return int(counter(t, n.registry, "agentctl_large_events_total", result))
+}
+
+// refer is the serf message for a large event, as its publisher has it.
+func (n *node) refer(t *testing.T, name, payload string, ltime serf.LamportTime) []byte {
+	t.Helper()
+	ref := large.Refer(name, []byte(payload), n.opts.NodeName)
+	m := userMessage{LTime: ltime, Name: large.EventName, Payload: ref.Encode()}
+	raw, err := m.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// Events of any size up to 1 MiB come to all, byte for byte, once, whether
+// links are open, encrypted, or not known yet.
+func TestLargeEvents(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Options){"plain": wan, "encrypted": encrypted} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b, c := startWithGateway(t, change, largest), startWithGateway(t, change), startWithGateway(t, change)
+			join(t, a.node, b.node, c.node)
+			var want []string
+			for _, n := range []int{511, 512, 8 << 10, 64 << 10, 200_000, large.MaxEvent - 1, 100} {
+				payload := noise(n)
+				publishAll(t, a.Agent, payload)
+				want = append(want, payload)
+				if n == 8<<10 {
+					want = append(want, a.findsPeer(t, "between", b.node, c.node)...)
+				}
+			}
+			for _, n := range []gatewayNode{a, b, c} {
+				n.has(t, want)
+				for _, p := range n.gw.of("user") {
+					if p.name != "e" {
+						t.Errorf("%s got an event %q", n.opts.NodeName, p.name)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Over a link large events come in order with all others, and serf gets their
+// reference.
+func TestLargeEventsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	n := startWithGateway(t)
+	other := &node{Agent: &Agent{opts: Options{NodeName: "publisher"}}}
+	var msgs [][]byte
+	var want []string
+	for i := range 20 {
+		ltime, payload := serf.LamportTime(10+i), noise(100*i*i*i)
+		if i%2 == 0 {
+			m := userMessage{LTime: ltime, Name: "e", Payload: []byte(payload)}
+			raw, err := m.encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			msgs = append(msgs, raw)
+		} else {
+			msgs = append(msgs, large.Pack(other.refer(t, "e", payload, ltime), []byte(payload)))
+		}
+		want = append(want, payload)
+	}
+	bad := large.Pack(other.refer(t, "e", "one", 40), []byte("two"))
+	n.takeLinked(link.Peer{Name: "publisher"}, append(msgs, bad, []byte{0xa1}))
+	waitFor(t, "all posts", func() bool { return len(n.gw.of("user")) >= len(want) })
+	var got []string
+	for _, p := range n.gw.of("user") {
+		got = append(got, p.body)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d events came, not the %d in their order", len(got), len(want))
+	}
+	waitFor(t, "the references to come back from serf", func() bool {
+		return counter(t, n.registry, "agentctl_events_copies_total", "gossip") == float64(len(want))
+	})
+	if clock := n.eventClock(); clock < 30 {
+		t.Errorf("serf's clock is %d: it has not seen them all", clock)
+	}
+	if got := n.largeEvents(t, "refused"); got != 2 {
+		t.Errorf("%d were refused, want 2", got)
+	}
+}
+
+// Who gets the reference alone fetches the event, from whoever has it.
+func TestLargeEventIsFetched(t *testing.T) {
+	t.Parallel()
+	a, b, c := startWithGateway(t), startWithGateway(t), startWithGateway(t)
+	join(t, a.node, b.node, c.node)
+	payload := noise(100_000)
+	event := serf.UserEvent{LTime: 50, Name: "e", Payload: []byte(payload)}
+	if err := a.intake.Take(t.Context(), event, local); err != nil {
+		t.Fatal(err)
+	}
+	a.has(t, []string{payload})
+	// The publisher is gone, or another one: a is a peer that has it.
+	gone := &node{Agent: &Agent{opts: Options{NodeName: "gone"}}}
+	b.findsPeer(t, "to know", a.node)
+	b.delegate.NotifyMsg(gone.refer(t, "e", payload, 50))
+	waitFor(t, "b to have it", func() bool {
+		return slices.ContainsFunc(b.gw.of("user"), func(p post) bool { return p.body == payload })
+	})
+	// From who published it, whoever that is.
+	c.delegate.NotifyMsg(b.refer(t, "e", payload, 50))
+	waitFor(t, "c to have it", func() bool {
+		return slices.ContainsFunc(c.gw.of("user"), func(p post) bool { return p.body == payload })
+	})
+	for _, n := range []gatewayNode{b, c} {
+		// Repair may be the first of the two.
+		if fetch, repair := n.metrics.took(t, byFetch), n.metrics.took(t, byRepair); fetch+repair == 0 {
+			t.Error("it came neither by its reference nor by repair")
+		}
+	}
+	if got := a.largeEvents(t, "lost") + b.largeEvents(t, "lost") + c.largeEvents(t, "lost"); got != 0 {
+		t.Errorf("%d are lost", got)
+	}
+}
+
+// A node that has no links gets none: those of its targets that want the event
+// are flushed, the publisher is told, and so is its log.
+func TestLargeEventIsLost(t *testing.T) {
+	t.Parallel()
+	gw, other := newGateway(t), newGateway(t)
+	a, r := opsNode(t)
+	b := start(t, func(o *Options) {
+		o.PeerLinks, o.EventHandlers = false, nil
+		o.Targets = []TargetOptions{
+			{Name: "wants", URL: gw.URL, Events: "user:e", Flush: FlushOptions{Body: "flush"}},
+			{Name: "other", URL: other.URL, Events: "user:other", Flush: FlushOptions{Body: "flush"}},
+		}
+	})
+	join(t, a.node, b)
+	var report PublishReport
+	payload := noise(60_000)
+	status, text := r.ask(t, "POST", "/v1/events", fmt.Sprintf(`{"name":"e","payload_base64":%q}`, base64.StdEncoding.EncodeToString([]byte(payload))),
+		&report, "Content-Type", "application/json")
+	if status != http.StatusAccepted || !slices.Equal(report.Unreached, []string{b.opts.NodeName}) || !strings.Contains(report.Warning, b.opts.NodeName) {
+		t.Errorf("%d %s: %+v", status, text, report)
+	}
+	if want := handler.NewUser(report.LTime, "e", []byte(payload), a.intake.began).ID; report.ID != want {
+		t.Errorf("the ID is %s, want %s", report.ID, want)
+	}
+	waitFor(t, "the flush", func() bool { return slices.ContainsFunc(gw.of(""), func(p post) bool { return p.body == "flush" }) })
+	publishAll(t, a.Agent, "small")
+	waitFor(t, "the next event", func() bool { return len(gw.of("user")) == 1 })
+	if n := other.attempts(); n != 0 {
+		t.Errorf("a target that the event was not for got %d requests", n)
+	}
+	if n := b.largeEvents(t, "lost"); n != 1 || len(gw.of("")) != 1 {
+		t.Errorf("%d lost, %d flushes, want one each", n, len(gw.of("")))
+	}
+	if n := a.log.count("level=WARN", "a large event does not reach all members", b.opts.NodeName); n != 1 {
+		t.Errorf("%d warnings, want 1", n)
+	}
+	a.has(t, []string{payload, "small"})
+	report = PublishReport{} // of an answer that comes at once, now that it is known
+	if status, text := r.ask(t, "POST", "/v1/events?name=e", noise(1000), &report, "Content-Type", "application/octet-stream"); status != 202 || !slices.Equal(report.Unreached, []string{b.opts.NodeName}) {
+		t.Errorf("the second: %d %s: %+v", status, text, report)
+	}
+}
+
+// What is over the limit is refused, by whom it cannot be sent too, and so is
+// the reserved name.
+func TestLargeEventIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		change        func(*Options)
+		name, payload int
+		want          string // "": it is taken
+	}{
+		{largest, 1, large.MaxEvent - 1, ""},
+		{largest, 1, large.MaxEvent, "the limit is 1048576"},
+		{largest, large.MaxName, 1, ""},
+		{largest, large.MaxName + 1, 1, "may have a name of 512"},
+		{func(*Options) {}, 1, 64<<10 - 1, ""},
+		{func(*Options) {}, 1, 64 << 10, "the limit is 65536"},
+		{func(o *Options) { o.PeerLinks = false }, 1, 512, "the limit is 512"},
+		{func(o *Options) { o.MaxEventSize = 0 }, 1, 512, "the limit is 512"},
+		{func(o *Options) { o.MaxEventSize = 100 }, 1, 511, ""},
+		{func(o *Options) { o.UserEventSizeLimit = 9216 }, 1, 9215, ""}, // serf's encoding is over its limit
+		{func(o *Options) {
+			*o = SerfOptions()
+			o.NodeName, o.Bind, o.RPCAddr = "as-serf", "127.0.0.1:0", "127.0.0.1:0"
+		}, 1, 512, "the limit is 512"},
+	} {
+		n := start(t, tt.change)
+		err := n.Publish(t.Context(), strings.Repeat("n", tt.name), make([]byte, tt.payload), false)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%d and %d bytes: %v, want %q", tt.name, tt.payload, err, tt.want)
+		}
+		if err := n.Publish(t.Context(), large.EventName, nil, false); err != errReserved {
+			t.Errorf("the reserved name: %v", err)
+		}
+		n.end(ErrNoLeave)
+	}
+}
+
+// A node that was away has what it missed from its peers' journals, and its own
+// after a restart, like any other event.
+func TestLargeEventsAcrossARestart(t *testing.T) {
+	t.Parallel()
+	gw, dir := newGateway(t), t.TempDir()
+	a := start(t, largest)
+	opts := []func(*Options){in(dir), named("large-away"), handlers("user:kong=" + gw.URL)}
+	n := start(t, opts...)
+	join(t, a, n)
+	addr := n.GossipAddr()
+	gw.down.Store(true)
+	want := []string{noise(300_000), noise(1000)}
+	publish(t, a, want[0])
+	waitFor(t, "it to wait", func() bool { return n.Targets()[0].Waiting == 1 })
+	n.crash(t)
+	publish(t, a, want[1])
+	gw.down.Store(false)
+	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{a.GossipAddr()} })...)
+	// The first may come twice: it may have been in flight as the node crashed.
+	var got []string
+	waitFor(t, "both", func() bool {
+		got = slices.Compact(bodies(gw.of("user")))
+		return len(got) >= 2
+	})
+	for i, body := range got {
+		if body != want[i] {
+			t.Errorf("post %d has %d bytes, want %d", i, len(body), len(want[i]))
+		}
+	}
+	if s := n.Targets()[0]; s.Lost != 0 || s.State != handler.StateOK {
+		t.Errorf("%+v", s)
+	}
+}
+
+// After a restart the references to what the history has let go of come again:
+// nothing is asked for, and nothing lost.
+func TestReferenceFromBeforeTheHistory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	set := []func(*Options){in(dir), named("trims"), func(o *Options) { o.JournalMaxEvents = 3 }}
+	n := start(t, set...)
+	for range 10 {
+		publish(t, n, noise(1000)) // equal ones have Lamport times of their own
+	}
+	waitFor(t, "all to be in the journal", func() bool { return n.journal.Head() >= 10 })
+	last := serf.LamportTime(n.eventClock() - 1)
+	n.crash(t)
+	n = start(t, set...)
+	for _, tt := range []struct {
+		ltime   serf.LamportTime
+		waiting bool
+	}{{1, false}, {last - 9, false}, {last, true}, {last + 10, true}} {
+		w := large.Wanted{Reference: large.Refer("kong", []byte(noise(5000)), "gone"), LTime: uint64(tt.ltime)}
+		if got := n.mayHaveHad(w.LTime); got == tt.waiting {
+			t.Errorf("Lamport time %d of %d: had before: %v", tt.ltime, last, got)
+		}
+	}
+}

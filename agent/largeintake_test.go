@@ -1,0 +1,213 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/agent/large"
+	"agentctl/handler"
+)
+
+// fakeLarge keeps what the intake says of references.
+type fakeLarge struct {
+	wanted  []string
+	refused int
+}
+
+func (f *fakeLarge) Want(w large.Wanted) {
+	f.wanted = append(f.wanted, fmt.Sprint(w.ID(), " ", w.Name, " ", w.Origin, " ", w.Coalesce))
+}
+
+func (f *fakeLarge) Refuse(error, ...any) { f.refused++ }
+
+func reference(u serf.UserEvent) serf.UserEvent {
+	ref := large.Refer(u.Name, u.Payload, "publisher")
+	u.Name, u.Payload = large.EventName, ref.Encode()
+	return u
+}
+
+// A reference is passed on to nobody. It is a copy of its event where that is
+// known, whichever came first.
+func TestIntakeOfReferences(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := newLog()
+		reg := prometheus.NewRegistry()
+		j := handler.NewMemory(handler.MemoryConfig{})
+		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
+		f := new(fakeLarge)
+		in.large = f
+		var seen []string
+		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
+		end := runIntake(t, in)
+		take := func(u serf.UserEvent, w way) {
+			if err := in.Take(t.Context(), u, w); err != nil {
+				t.Error(err)
+			}
+		}
+		in.ch <- reference(user(1, true))
+		in.ch <- reference(user(1, true))
+		synctest.Wait()
+		take(user(1, true), byLink)
+		take(user(2, false), byLink) // in one batch with its reference
+		take(reference(user(2, false)), byGossip)
+		synctest.Wait()
+		in.ch <- reference(user(1, true))
+		in.ch <- serf.UserEvent{LTime: 3, Name: large.EventName, Payload: []byte("by hand")}
+		in.ch <- serf.UserEvent{LTime: 3, Name: "other", Payload: reference(user(1, true)).Payload} // a payload like any other
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		id := handler.NewUser(1, user(1, true).Name, user(1, true).Payload, time.Time{}).ID
+		if want := id + " e1 publisher true"; !slices.Equal(f.wanted, []string{want, want}) || f.refused != 1 {
+			t.Errorf("wanted %q, %d refused; want %q twice, and one", f.wanted, f.refused, want)
+		}
+		if j.Head() != 3 || len(seen) != 3 {
+			t.Errorf("the journal has %d events, a stream %q", j.Head(), seen)
+		}
+		if got := counter(t, reg, "agentctl_events_copies_total", "gossip"); got != 2 {
+			t.Errorf("%v copies, want 2", got)
+		}
+	})
+}
+
+// heavy is an event of 1 MiB.
+func heavy(n int) serf.UserEvent {
+	u := user(n, false)
+	u.Payload = make([]byte, 1<<20)
+	return u
+}
+
+// What waits is bounded in bytes, too: what comes over links has to wait, and
+// gossip is lost, counted and told.
+func TestIntakeOfManyBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		j := &journal{wait: func() { <-hang }}
+		reg := prometheus.NewRegistry()
+		logger, _ := newLog()
+		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
+		end := runIntake(t, in)
+		in.ch <- heavy(0)
+		synctest.Wait() // the journal has it, and hangs
+		const fit = intakeBytes >> 20
+		var events []serf.UserEvent
+		one := heavy(0)
+		for n := range fit {
+			one.LTime = serf.LamportTime(n)
+			one.Name = "" // with a name one less would fit
+			events = append(events, one)
+		}
+		for _, e := range events {
+			if err := in.Take(t.Context(), e, byLink); err != nil {
+				t.Fatal(err)
+			}
+		}
+		taken := make(chan error, 1)
+		go func() { taken <- in.Take(t.Context(), heavy(fit), byLink) }()
+		in.ch <- heavy(fit + 1)
+		synctest.Wait()
+		select {
+		case <-taken:
+			t.Error("there was room for one more")
+		default:
+		}
+		if got := counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 1 {
+			t.Errorf("%v of gossip were lost, want 1", got)
+		}
+		close(hang)
+		if err := <-taken; err != nil {
+			t.Error(err)
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		if j.len() != fit+2 || j.gap != 1 {
+			t.Errorf("%d events are in the journal, and a gap of %d", j.len(), j.gap)
+		}
+	})
+}
+
+func TestRunnerOfManyBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := newLog()
+		reg := prometheus.NewRegistry()
+		hang, ran := make(chan struct{}), 0
+		r := newRunner("r", every, logger, newMetrics(reg), func(context.Context, task) {
+			<-hang
+			ran++
+		})
+		drain := make(chan struct{})
+		go r.Run(t.Context(), drain)
+		const fit = runnerBytes>>20 - 1 // names take some, too
+		for n := range 1 + fit + 3 {
+			r.offer(task{event: heavy(n)})
+			synctest.Wait()
+		}
+		r.offer(task{event: serf.MemberEvent{}}) // takes no room
+		if got := counter(t, reg, "agentctl_events_dropped_total", "handler_full"); got != 3 {
+			t.Errorf("%v are lost, want 3", got)
+		}
+		close(hang)
+		synctest.Wait()
+		r.offer(task{event: heavy(0)})
+		close(drain)
+		<-r.done
+		if ran != 1+fit+1+1 || r.bytes != 0 {
+			t.Errorf("ran %d times, want %d, and %d bytes are said to wait", ran, fit+3, r.bytes)
+		}
+	})
+}
+
+func TestCoalescerOfManyBytes(t *testing.T) {
+	var c coalescer
+	now := time.Now()
+	held := 0
+	for due, waiting := c.due(); !waiting || due.After(now); due, waiting = c.due() {
+		u := heavy(held)
+		u.Coalesce = true
+		c.add(u, now)
+		held++
+	}
+	if want := coalesceBytes >> 20; held != want || len(c.flush()) != want { // with their names
+		t.Errorf("%d events are held before all are let go, want %d", held, want)
+	}
+	if _, waiting := c.due(); waiting || c.bytes != 0 {
+		t.Errorf("%d bytes are said to be held", c.bytes)
+	}
+}
+
+// Whoever waits for a member to say what it is waits two seconds at most, from
+// when it was asked first.
+func TestMembersThatMayAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, asked := askingPeers(t)
+		may := func(name string) bool { return p.mayAnswer(name, time.Now()) }
+		if !may("stock") {
+			t.Error("one that was not asked does not answer")
+		}
+		p.is("stock")
+		if len(asked()) != 1 || !may("stock") {
+			t.Error("one that is asked now does not answer")
+		}
+		time.Sleep(peerSilence)
+		if may("stock") {
+			t.Error("it is still waited for")
+		}
+		time.Sleep(peerSeldom)
+		p.is("stock")
+		if len(asked()) != 2 || may("stock") {
+			t.Error("it is waited for again, though it never answered")
+		}
+		p.set("stock", true)
+		if may("stock") || !p.is("stock") {
+			t.Error("a peer is waited for")
+		}
+	})
+}

@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/logs"
+	"agentctl/handler"
+)
+
+// lines reads a log in JSON.
+func (b *logBuffer) lines(t *testing.T) (lines []map[string]any) {
+	t.Helper()
+	for text := range strings.Lines(b.String()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// Lines name the event, the target and the attempt; only debug lines have of the
+// payload, the beginning, and nothing in it that a terminal would act on. A
+// monitor gets all of them, whatever the output's level.
+func TestLogsOfADelivery(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	gw.down.Store(true)
+	out := new(logBuffer)
+	hub := logs.New(logs.Config{Out: out, Format: "json", Level: slog.LevelDebug})
+	t.Cleanup(hub.Close)
+	a, err := New(options(func(o *Options) {
+		o.EventHandlers = nil
+		o.Targets = []TargetOptions{{Name: "gw", URL: gw.URL, Events: "user:kong"}}
+	}), hub, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var monitored []string
+	defer hub.Subscribe(func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		monitored = append(monitored, line)
+	})()
+	n := run(t, a, out)
+	const begin = "s3cret\x1b[31m\n"
+	publish(t, n, begin+strings.Repeat("x", 400))
+	waitFor(t, "an attempt that fails", func() bool { return n.Targets()[0].Attempts > 0 })
+	hub.SetLevel(slog.LevelInfo) // from here on the output gets no debug lines
+	gw.down.Store(false)
+	waitFor(t, "the delivery", func() bool { return n.Targets()[0].Delivered == 1 })
+	id := gw.of("user")[0].id
+	taken := func() (line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, l := range monitored {
+			if strings.Contains(l, "target took an event") {
+				line = l
+			}
+		}
+		return line
+	}
+	waitFor(t, "the line at the monitor", func() bool { return taken() != "" })
+	for _, part := range []string{"[DEBUG] agent: ", "target=gw", "event=" + id, "attempt=", "status=200", `s3cret\x1b[31m\nxxx`, "..."} {
+		if !strings.Contains(taken(), part) {
+			t.Errorf("the monitor's line has no %s: %s", part, taken())
+		}
+	}
+	if strings.Count(taken(), "x") > 250 || strings.ContainsRune(taken(), '\x1b') {
+		t.Errorf("the monitor's line has too much of the payload: %s", taken())
+	}
+	fails := 0
+	for _, line := range out.lines(t) {
+		if strings.Contains(line["msg"].(string), "target fails") {
+			fails++
+			if line["event"] != id || line["target"] != "gw" || line["attempts"] != 1.0 || line["level"] != "WARN" {
+				t.Errorf("of the failure: %v", line)
+			}
+		}
+		if text, _ := json.Marshal(line); line["level"] != "DEBUG" && strings.Contains(string(text), "s3cret") {
+			t.Errorf("a payload above debug: %s", text)
+		}
+	}
+	if fails != 1 {
+		t.Errorf("the first failure is told %d times:\n%s", fails, out)
+	}
+	if strings.Contains(out.String(), "target took an event") {
+		t.Error("the output has a debug line, at info")
+	}
+}
+
+// What fails again and again is told ever less often, with a count.
+func TestFailingHandlersAreToldSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := newLog()
+		p := posterFunc(func(context.Context, *handler.Event) (handler.Response, error) {
+			return handler.Response{}, errors.New("refused")
+		})
+		r := queryRunner("gw", every, p, logger, nil)
+		for range 20 {
+			r.run(t.Context(), task{&serf.Query{LTime: 3, Name: "ask"}, time.Now().Add(time.Minute)})
+			time.Sleep(time.Second)
+		}
+		if got := log.count("query was not answered"); got != 5 { // after 0, 1, 3, 7 and 15 s
+			t.Errorf("20 failures in 20 s make %d lines, want 5:\n%s", got, log)
+		}
+		if log.count("query was not answered", "lines_left_out=7") != 1 {
+			t.Errorf("what was left out is not told:\n%s", log)
+		}
+	})
+}

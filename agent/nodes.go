@@ -1,0 +1,296 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+	"golang.org/x/sync/errgroup"
+
+	"agentctl/agent/link"
+	"agentctl/handler"
+)
+
+const (
+	// nodesVersion begins a question for an event's outcomes; its ID follows.
+	nodesVersion = 1
+	// nodesFirst is the pause before members are asked again, which doubles to
+	// nodesSlow: an event takes a millisecond or two to most gateways.
+	nodesFirst, nodesSlow = 2 * time.Millisecond, 250 * time.Millisecond
+	// nodesTime bounds the wait for one answer.
+	nodesTime = 2 * time.Second
+	// nodesAtOnce is how many members are asked at a time, for one request.
+	nodesAtOnce = 64
+	// nodesError bounds what is told of an error, in bytes, and nodesAnswer an
+	// answer, which has a line for each target.
+	nodesError, nodesAnswer = 200, 64 << 10
+	// nodesEach is the least pause for each member that is asked again, where they
+	// are more than there may be links to: each needs a new one.
+	nodesEach = 10 * time.Millisecond
+)
+
+// nodeAnswer is what a member says of an event: whether it has it, and what
+// became of it at each target that it was for.
+type nodeAnswer struct {
+	Known   bool                     `json:"known"`
+	Targets map[string]OutcomeReport `json:"targets,omitempty"`
+}
+
+// nodeAsker finds out what became of an event at every member.
+type nodeAsker struct {
+	self     string
+	members  func() []serf.Member
+	peers    peerTeller
+	ask      func(ctx context.Context, m serf.Member, req []byte) ([]byte, error)
+	outcomes func(id string) nodeAnswer // here
+	slots    chan struct{}              // holds a value for each request
+}
+
+// peerTeller is what nodeAsker needs of peers.
+type peerTeller interface {
+	look(names []string)
+	knows(name string) bool
+	mayAnswer(name string, now time.Time) bool
+	again(name string) bool
+}
+
+// newNodeAsker needs links, over which the others are asked.
+func (a *Agent) newNodeAsker() *nodeAsker {
+	return &nodeAsker{
+		self: a.opts.NodeName, members: a.Members, peers: a.peers,
+		ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
+			return a.links.Request(ctx, peerOf(m), link.KindQuestion, req)
+		},
+		outcomes: newAPI(a.journal, a.servedOutlets).outcomes,
+		slots:    make(chan struct{}, MaxWaiting),
+	}
+}
+
+// outcomes are what became of an event at this node's targets. One that a target
+// lost is flushed where the target was flushed since; and where its flush is that
+// the last event waits again, once nothing waits. Of one that waits the reason is
+// what is the matter with the target.
+func (a *api) outcomes(id string) nodeAnswer {
+	rec, ok := a.journal.Find(id)
+	if !ok {
+		return nodeAnswer{}
+	}
+	targets := a.reasons(&rec)
+	for _, o := range a.outlets() {
+		out, ok := targets[o.name]
+		if !ok || o.delivery == nil {
+			continue
+		}
+		out.Answer = ""
+		// As of after the outcome: a gap is seen no later than what it is made of.
+		now := o.delivery.Status()
+		byLast := o.target.Flush != nil && o.target.Flush.LastEvent
+		switch {
+		case out.State == handler.OutcomeLost && now.GapSince.IsZero() && now.LastFlush.After(out.Time) && (!byLast || now.Waiting == 0):
+			out.State = OutcomeFlushed
+		case out.State == handler.OutcomeWaiting && now.State != handler.StateOK:
+			out.Reason = now.LastError
+		}
+		targets[o.name] = out
+	}
+	return nodeAnswer{Known: true, Targets: targets}
+}
+
+// answer is outcomes for a peer.
+func (n *nodeAsker) answer(_ context.Context, _ link.Peer, req []byte) ([]byte, error) {
+	if len(req) == 0 || req[0] != nodesVersion {
+		return nil, errors.New("a question of another version")
+	}
+	return json.Marshal(n.outcomes(string(req[1:])))
+}
+
+// serve answers GET /v1/events/{id}/nodes.
+func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
+	if n == nil {
+		return 0, nil, apiErrorf(http.StatusConflict, "this agent has no peer links, over which the others are asked: start it without -peer-links=false")
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return 0, nil, apiErrorf(http.StatusBadRequest, "the query cannot be read: %v", err)
+	}
+	wait := time.Duration(0)
+	for key, values := range query {
+		if key != "wait" {
+			return 0, nil, apiErrorf(http.StatusBadRequest, "unknown parameter %q: there is wait", key)
+		}
+		if wait, err = time.ParseDuration(values[len(values)-1]); err != nil || wait < 0 || wait > MaxNodesWait {
+			return 0, nil, apiErrorf(http.StatusBadRequest, "wait: %q is not a duration from 0s to %v", values[len(values)-1], MaxNodesWait)
+		}
+	}
+	id := r.PathValue("id")
+	if strings.HasPrefix(id, "m-") {
+		return 0, nil, apiErrorf(http.StatusBadRequest, "%s is a member event: each node has its own, so the others cannot be asked about it", id)
+	}
+	select {
+	case n.slots <- struct{}{}:
+		defer func() { <-n.slots }()
+	default:
+		return 0, nil, apiErrorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", MaxWaiting)
+	}
+	report := n.gather(r.Context(), id, wait)
+	return http.StatusOK, report, r.Context().Err()
+}
+
+// gather asks the members until each has said how it ended, wait is over, or ctx
+// ends.
+func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) NodesReport {
+	until := time.Now().Add(wait)
+	asking, cancel := context.WithTimeout(ctx, max(wait, nodesTime))
+	defer cancel()
+	known := map[string]NodeReport{}
+	for pause := nodesFirst; ; pause = min(2*pause, nodesSlow) {
+		open := n.round(asking, id, known)
+		for name, r := range known { // a question may have been lost
+			if wait > 0 && r.State == NodeUnknown && n.peers.again(name) {
+				r.State = NodeUnasked
+				known[name] = r
+			}
+		}
+		report := newNodesReport(id, known)
+		if !report.Open || wait == 0 {
+			return report
+		}
+		if open > maxLinked {
+			pause = max(pause, time.Duration(open)*nodesEach)
+		}
+		select {
+		case <-time.After(pause):
+		case <-time.After(time.Until(until)):
+			return report
+		case <-ctx.Done():
+			return report
+		}
+	}
+}
+
+// round asks those members once whose answer may still change, and tells how many
+// that are.
+func (n *nodeAsker) round(ctx context.Context, id string, known map[string]NodeReport) (open int) {
+	there := map[string]bool{}
+	var names []string
+	var ask []serf.Member
+	for _, m := range n.members() {
+		// This node may be about to leave, and knows what waits here all the same.
+		if m.Name != n.self && (m.Status == serf.StatusLeft || m.Status == serf.StatusLeaving) {
+			continue
+		}
+		there[m.Name] = true
+		if before, asked := known[m.Name]; asked && !before.State.open() {
+			continue
+		}
+		ask = append(ask, m)
+		if m.Name != n.self && m.Status == serf.StatusAlive {
+			names = append(names, m.Name)
+		}
+	}
+	n.peers.look(names)
+	for name := range known {
+		if !there[name] { // it has left meanwhile, and needs no event
+			delete(known, name)
+		}
+	}
+	var mu sync.Mutex
+	var asking errgroup.Group
+	asking.SetLimit(nodesAtOnce)
+	for _, m := range ask {
+		asking.Go(func() error {
+			r := n.one(ctx, m, id)
+			mu.Lock()
+			defer mu.Unlock()
+			// What it said before says more than that the time is over.
+			if _, asked := known[m.Name]; !asked || ctx.Err() == nil {
+				known[m.Name] = r
+			}
+			return nil
+		})
+	}
+	asking.Wait() // nobody returns an error
+	return len(ask)
+}
+
+// one asks one member.
+func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) NodeReport {
+	r := NodeReport{Node: m.Name}
+	switch {
+	case m.Name == n.self:
+		r.judge(n.outcomes(id))
+		return r
+	case m.Status != serf.StatusAlive:
+		r.State = NodeFailed
+		return r
+	case !n.peers.knows(m.Name):
+		if r.State = NodeUnknown; n.peers.mayAnswer(m.Name, time.Now()) {
+			r.State = NodeUnasked
+		}
+		return r
+	}
+	ctx, cancel := context.WithTimeout(ctx, nodesTime)
+	defer cancel()
+	var answer nodeAnswer
+	raw, err := n.ask(ctx, m, append([]byte{nodesVersion}, id...))
+	switch {
+	case errors.Is(err, link.ErrUnknownKind):
+		r.State = NodeUnknown // a version before this question
+		return r
+	case err == nil && len(raw) > nodesAnswer:
+		err = fmt.Errorf("its answer has %d bytes", len(raw))
+	case err == nil:
+		err = json.Unmarshal(raw, &answer)
+	}
+	if err != nil {
+		text := err.Error()
+		r.State, r.Error = NodeUnasked, strings.ToValidUTF8(text[:min(len(text), nodesError)], "�")
+		return r
+	}
+	r.judge(answer)
+	return r
+}
+
+// judge says in a word what became of the event at all targets of a node.
+func (r *NodeReport) judge(a nodeAnswer) {
+	r.Targets = a.Targets
+	if !a.Known {
+		r.State = NodeAbsent
+		return
+	}
+	r.State = NodeApplied
+	for _, o := range a.Targets {
+		switch o.State {
+		case handler.OutcomeDelivered, OutcomeFlushed:
+		case handler.OutcomeWaiting:
+			r.State = NodeWaiting
+			return // whatever the others say, it is not over
+		case handler.OutcomeBuried:
+			r.State = NodeRefused
+		default: // lost, outdated, and what a later version may say
+			if r.State == NodeApplied {
+				r.State = NodeLost
+			}
+		}
+	}
+}
+
+// newNodesReport is what is known of all members, by name.
+func newNodesReport(id string, known map[string]NodeReport) NodesReport {
+	report := NodesReport{ID: id, Applied: len(known) > 0, Nodes: []NodeReport{}}
+	for _, r := range known {
+		report.Nodes = append(report.Nodes, r)
+		report.Applied = report.Applied && r.State == NodeApplied
+		report.Open = report.Open || r.State.open()
+	}
+	slices.SortFunc(report.Nodes, func(a, b NodeReport) int { return strings.Compare(a.Node, b.Node) })
+	return report
+}

@@ -1,0 +1,269 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/memnet"
+)
+
+// asking is a question of peers, as its query was given it.
+type asking struct {
+	after time.Duration
+	names []string // nil: all
+}
+
+// askingPeers is a peers whose questions nobody answers, and that runs; asked
+// are its questions so far.
+func askingPeers(t *testing.T) (p *peers, asked func() []asking) {
+	began := time.Now()
+	var mu sync.Mutex
+	var got []asking
+	logger, _ := newLog()
+	p = newPeers("self", func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
+		if name != peerQuery {
+			t.Errorf("asks %q", name)
+		}
+		var names []string
+		if len(payload) > 0 {
+			names = strings.Split(string(payload), peerNameEnd)
+		}
+		slices.Sort(names)
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, asking{time.Since(began), names})
+		return nil, errors.New("nobody is there")
+	}, true, logger)
+	done := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { done <- p.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return p, func() []asking {
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(got)
+	}
+}
+
+// A stock member is asked again, after pauses that double up to a limit, and
+// only while something is sent.
+func TestStockMembersAreAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, asked := askingPeers(t)
+		time.Sleep(time.Hour)
+		if got := asked(); len(got) != 0 {
+			t.Errorf("asks %v, though nothing is sent", got)
+		}
+		for range 3 * 3600 { // three hours of an event a second
+			if p.is("stock") {
+				t.Fatal("a member that has not answered is a peer")
+			}
+			time.Sleep(time.Second)
+		}
+		got := asked()
+		pause, last := peerAgain, got[0].after
+		for _, a := range got[1:] {
+			if d := a.after - last; d < pause || d > pause+time.Second {
+				t.Errorf("asked again after %v, want %v", d, pause)
+			}
+			if !slices.Equal(a.names, []string{"stock"}) {
+				t.Errorf("asked %q", a.names)
+			}
+			pause, last = min(2*pause, peerSeldom), a.after
+		}
+		if pause != peerSeldom || len(got) < 15 {
+			t.Errorf("asked %d times, the last pause was %v", len(got), pause)
+		}
+		time.Sleep(24 * time.Hour)
+		if more := len(asked()) - len(got); more != 0 {
+			t.Errorf("asked %d times while nothing was sent", more)
+		}
+	})
+}
+
+// Few are asked by name, so that the rest of a large cluster need not answer;
+// many, or ones whose names are too long for a query, by asking all.
+func TestPeersAreAskedByNameWhereThatFits(t *testing.T) {
+	names := func(n, long int) (out []string) {
+		for i := range n {
+			out = append(out, fmt.Sprintf("%0*d", long, i))
+		}
+		return out
+	}
+	for name, tt := range map[string]struct {
+		names  []string
+		byName bool
+	}{
+		"one":         {names(1, 4), true},
+		"eight":       {names(8, 63), true},
+		"nine":        {names(9, 4), false},
+		"eight long":  {names(8, 128), false},
+		"a long name": {names(1, 128), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, asked := askingPeers(t)
+				p.mu.Lock() // all at once
+				for _, n := range tt.names {
+					p.known[n] = &acquaintance{wait: peerAgain}
+				}
+				p.mu.Unlock()
+				p.is(tt.names[0])
+				want := []asking{{}}
+				if tt.byName {
+					want[0].names = tt.names
+				}
+				if diff := cmp.Diff(want, asked(), cmp.AllowUnexported(asking{})); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// Who has gone may come back as something else: it is asked at once. What a
+// question costs is bounded by those that are there.
+func TestAMemberThatIsForgottenIsAskedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, asked := askingPeers(t)
+		p.set("a", true)
+		if !p.is("a") || len(asked()) != 0 {
+			t.Errorf("a peer is asked: %v", asked())
+		}
+		p.forget("a")
+		if p.is("a") {
+			t.Error("a forgotten member is a peer")
+		}
+		if got := asked(); len(got) != 1 {
+			t.Errorf("asked %v", got)
+		}
+		p.forget("a")
+		p.is("b")
+		if got := asked(); len(got) != 2 || !slices.Equal(got[1].names, []string{"b"}) {
+			t.Errorf("asked %v", got)
+		}
+	})
+}
+
+// peersRig is a serf node that is, as far as questions go, an agent of ours
+// with links, or without where its name says so, or a stock one.
+type peersRig struct {
+	*peers
+	serf    *serf.Serf
+	queries []string // queries of its events that were not ours
+	asked   atomic.Int64
+}
+
+func newPeersRig(t *testing.T, transport *memnet.Transport, name string) *peersRig {
+	events := make(chan serf.Event)
+	r := new(peersRig)
+	r.serf, _ = bareSerf(t, transport, name, events)
+	logger, _ := newLog()
+	r.peers = newPeers(name, func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
+		r.asked.Add(1)
+		return r.serf.Query(name, payload, q)
+	}, !strings.HasSuffix(name, "unlinked"), logger)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.peers.Run(ctx) }()
+	go func() {
+		for {
+			select {
+			case e := <-events:
+				if q, ok := e.(*serf.Query); ok && !(strings.HasPrefix(name, "ours") && r.take(q)) {
+					r.queries = append(r.queries, q.Name)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		r.serf.Shutdown()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func TestPeersAreFoundAmongStockMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// After they have ended: probes that are under way.
+		t.Cleanup(func() { time.Sleep(time.Minute) })
+		rigs := map[string]*peersRig{}
+		for name, transport := range newMemNet("ours-1", "ours-2", "ours-unasked", "ours-unlinked", "stock-1", "stock-2") {
+			rigs[name] = newPeersRig(t, transport, name)
+		}
+		others := []string{"ours-2", "ours-unlinked", "stock-1", "stock-2"}
+		for _, name := range append(others, "ours-unasked") {
+			if _, err := rigs[name].serf.Join([]string{rigs["ours-1"].serf.Memberlist().LocalNode().Address()}, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		asks, answers := rigs["ours-1"], rigs["ours-2"]
+		for range 600 { // ten minutes of an event a second
+			for _, name := range others {
+				asks.is(name)
+			}
+			time.Sleep(time.Second)
+		}
+		synctest.Wait()
+		for _, name := range others {
+			if got, want := asks.is(name), name == "ours-2"; got != want {
+				t.Errorf("%s is a peer: %v, want %v", name, got, want)
+			}
+		}
+		if !answers.is("ours-1") || answers.asked.Load() != 0 {
+			t.Errorf("who was asked knows who asked it: %v, and asked %d times itself", answers.is("ours-1"), answers.asked.Load())
+		}
+		// Who is not named sees who asks all the same, and does not answer.
+		if seer := rigs["ours-unasked"]; !seer.knows("ours-1") || asks.knows("ours-unasked") {
+			t.Error("a question is not seen by all, or answered by who was not asked")
+		}
+		// At 0, 10, 30, 70, 150, 310 seconds, and the next after ten minutes.
+		if asks.asked.Load() != 6 {
+			t.Errorf("asked %d times, want 6", asks.asked.Load())
+		}
+		for name, r := range rigs {
+			for _, q := range r.queries {
+				if !strings.HasPrefix(name, "stock") || q != peerQuery {
+					t.Errorf("%s handles the query %s as any other", name, q)
+				}
+			}
+		}
+	})
+}
+
+// A flood of questions makes nothing wait.
+func TestQuestionsAreTakenWithoutWaiting(t *testing.T) {
+	logger, _ := newLog()
+	p := newPeers("self", nil, true, logger)
+	for range 2 * peerAnswers { // nothing runs that answers
+		if !p.take(&serf.Query{Name: peerQuery}) {
+			t.Fatal("a question of a peer is not taken")
+		}
+	}
+	if p.take(&serf.Query{Name: "whoami"}) {
+		t.Error("a query of others is taken")
+	}
+}

@@ -1,0 +1,125 @@
+package repair
+
+import (
+	"math"
+	"reflect"
+	"testing"
+
+	"agentctl/handler"
+)
+
+var someRequests = []request{
+	&compareRequest{from: 7, age: 1 << 40, life: 3, seq: 9, marks: true, known: []handler.Digest{{}, {Count: 2, Hi: 3, Lo: 4}}},
+	&digestsRequest{[]span{{0, 0}, {5, math.MaxUint64}}},
+	&idsRequest{[]span{{1, 2}}, 8, handler.LTimePos{LTime: 1, Seq: 2}},
+	&eventsRequest{[]string{"1-0123456789abcdef", ""}},
+}
+
+var someAnswers = []answer{
+	&compareAnswer{origin{1, 2}, 3, 4, 5, true, handler.Digest{Count: 1, Hi: 2, Lo: 3}, true, 6, []mark{{7, 8}}},
+	&digestsAnswer{origin{1, 2}, []handler.Digest{{}, {Count: 1, Hi: 2, Lo: 3}}},
+	&idsAnswer{origin{1, 2}, true, []place{{handler.LTimePos{LTime: 1, Seq: 2}, "id"}}},
+	&eventsAnswer{origin{1, 2}, 3, []wireEvent{{4, "name", "payload"}}},
+}
+
+func emptyAnswers() []answer {
+	return []answer{&compareAnswer{}, &digestsAnswer{}, &idsAnswer{}, &eventsAnswer{}}
+}
+
+func TestMessagesComeBack(t *testing.T) {
+	for _, want := range someRequests {
+		if got, err := decodeRequest(encodeRequest(want)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v, want %+v", got, err, want)
+		}
+	}
+	for i, got := range emptyAnswers() {
+		if err := decodeAnswer(encodeAnswer(someAnswers[i]), got); err != nil || !reflect.DeepEqual(got, someAnswers[i]) {
+			t.Errorf("%+v, %v, want %+v", got, err, someAnswers[i])
+		}
+	}
+}
+
+// Both sides cut a range alike, into parts that are all of it.
+func TestSplit(t *testing.T) {
+	for _, s := range []span{{0, 0}, {3, 4}, {0, 15}, {0, 16}, {1, 33}, {100, 1 << 40}, {0, math.MaxUint64}, {math.MaxUint64, math.MaxUint64}, {math.MaxUint64 - 20, math.MaxUint64}} {
+		parts := split(s)
+		next := s[0]
+		for _, p := range parts {
+			if p[0] != next || p[1] < p[0] {
+				t.Fatalf("%v: %v", s, parts)
+			}
+			next = p[1] + 1
+		}
+		if len(parts) > fanOut || parts[len(parts)-1][1] != s[1] {
+			t.Errorf("%v: %v", s, parts)
+		}
+	}
+}
+
+// FuzzRequest: what is taken for a request is one, is within the limits, and is
+// answered.
+func FuzzRequest(f *testing.F) {
+	for _, m := range someRequests {
+		f.Add(encodeRequest(m))
+	}
+	store := handler.NewMemory(handler.MemoryConfig{})
+	for i := range uint64(100) {
+		if err := store.Append(handler.NewUser(i*i, "e", []byte("p"), handler.Event{}.Time)); err != nil {
+			f.Fatal(err)
+		}
+	}
+	cfg := config()
+	cfg.Store = store
+	r, err := New(f.Context(), cfg)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := decodeRequest(b)
+		if err != nil {
+			return
+		}
+		if again, err := decodeRequest(encodeRequest(m)); err != nil || !reflect.DeepEqual(again, m) {
+			t.Fatalf("%+v comes back as %+v, %v", m, again, err)
+		}
+		if m, ok := m.(*digestsRequest); ok && len(m.spans) > maxRanges {
+			t.Fatalf("%d ranges", len(m.spans))
+		}
+		answer, err := r.Handle(t.Context(), "peer", b)
+		if err != nil || len(answer) > pageBytes {
+			t.Fatalf("answered with %d bytes, %v", len(answer), err)
+		}
+	})
+}
+
+func FuzzAnswer(f *testing.F) {
+	for _, m := range someAnswers {
+		f.Add(encodeAnswer(m))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for i, m := range emptyAnswers() {
+			if decodeAnswer(b, m) != nil {
+				continue
+			}
+			if again := emptyAnswers()[i]; decodeAnswer(encodeAnswer(m), again) != nil || !reflect.DeepEqual(again, m) {
+				t.Fatalf("%+v comes back as %+v", m, again)
+			}
+		}
+	})
+}
+
+func FuzzState(f *testing.F) {
+	st := newState()
+	st.newLife(3, config().withDefaults().rand)
+	f.Add(st.encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		st, err := decodeState(b)
+		if err != nil {
+			return
+		}
+		again, err := decodeState(st.encode())
+		if err != nil || !reflect.DeepEqual(again, st) {
+			t.Fatalf("%+v comes back as %+v, %v", st, again, err)
+		}
+	})
+}

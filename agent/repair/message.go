@@ -1,0 +1,111 @@
+package repair
+
+import (
+	"fmt"
+
+	"agentctl/handler"
+)
+
+// version is that of the messages. A request begins with it and its kind, an
+// answer with it alone.
+const version = 1
+
+type kind byte
+
+const (
+	kindCompare kind = 1
+	kindDigests kind = 2
+	kindIDs     kind = 3
+	kindEvents  kind = 4
+)
+
+// Limits of messages. What an encoder makes is within them.
+const (
+	maxRanges = 64
+	fanOut    = 16   // parts of a range
+	maxIDs    = 1000 // in a request or answer
+	maxID     = 64   // bytes
+	maxMarks  = 1024
+	maxText   = 1 << 20   // bytes of a name or payload
+	pageBytes = 256 << 10 // of events in an answer, unless a single one is longer
+)
+
+// VersionError is a message of another version than is spoken here.
+type VersionError struct{ Got byte }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("repair: a message of version %d, and %d is spoken here: run the same version of agentctl on all nodes", e.Got, version)
+}
+
+// compareRequest asks whether the peer has anything that is lacking here.
+type compareRequest struct {
+	from  uint64 // Lamport time from which on digests count
+	age   uint64 // milliseconds since the asking node was born
+	life  uint64 // the peer's, as last known; 0 for none
+	seq   uint64 // up to where its log was compared then
+	marks bool   // those of the peer are wanted
+	// known are digests that mean that nothing is lacking: the asking node's own
+	// one is the last of them.
+	known []handler.Digest
+}
+
+// origin begins each answer: whose log it is about, and the newest event of it
+// that was trimmed when the answer was done.
+type origin struct{ life, trimmed uint64 }
+
+type compareAnswer struct {
+	origin
+	head   uint64 // of the log, before anything else was looked at
+	newest uint64 // Lamport time
+	mark   uint64 // from where on the log is to be compared
+	same   bool   // the digest is one of those known
+	digest handler.Digest
+	late   bool   // there are events below the asked Lamport time, above mark
+	age    uint64 // milliseconds
+	marks  []mark
+}
+
+// mark says that nothing of a log up to a sequence number is lacking.
+type mark struct{ life, seq uint64 }
+
+// span is a range of Lamport times, both included.
+type span = [2]uint64
+
+type digestsRequest struct{ spans []span }
+
+type digestsAnswer struct {
+	origin
+	digests []handler.Digest // of the parts of each span, see split
+}
+
+// idsRequest asks for the IDs in spans, which ascend.
+type idsRequest struct {
+	spans []span
+	above uint64
+	after handler.LTimePos
+}
+
+type idsAnswer struct {
+	origin
+	more bool // there is more behind the last of them
+	ids  []place
+}
+
+type place struct {
+	pos handler.LTimePos
+	id  string
+}
+
+type eventsRequest struct{ ids []string }
+
+// eventsAnswer has those events of the first done IDs that are still held.
+type eventsAnswer struct {
+	origin
+	done   uint64
+	events []wireEvent
+}
+
+type wireEvent struct {
+	ltime         uint64
+	name, payload string
+}

@@ -1,0 +1,313 @@
+package repair
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"agentctl/handler"
+)
+
+// inCluster runs a test with nodes that retain so many events each.
+func inCluster(t *testing.T, limits []int, test func(t *testing.T, c *modelCluster)) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t.Context())
+		for _, limit := range limits {
+			c.add(limit)
+		}
+		time.Sleep(time.Hour) // so that all were there before what follows
+		test(t, c)
+	})
+}
+
+// tell has some nodes take n new events.
+func (c *modelCluster) tell(n int, nodes ...*modelNode) {
+	for range n {
+		time.Sleep(time.Millisecond)
+		clock := uint64(0)
+		for _, node := range c.nodes {
+			clock = max(clock, node.clock)
+		}
+		e := handler.NewUser(clock, "e", []byte(fmt.Sprint(clock)), time.Now())
+		c.published[e.ID] = time.Now()
+		for _, node := range nodes {
+			node.take(e)
+		}
+	}
+}
+
+func (c *modelCluster) rounds(n int) {
+	for range n {
+		time.Sleep(20 * time.Second)
+		for _, node := range c.nodes {
+			if node.up {
+				node.rep.round(c.ctx)
+			}
+		}
+	}
+}
+
+func holds(t *testing.T, n *modelNode, events, gaps int) {
+	t.Helper()
+	if len(n.log) != events || len(n.gaps) != gaps {
+		t.Errorf("%s has %d events and was flushed %d times, want %d and %d", n.name, len(n.log), len(n.gaps), events, gaps)
+	}
+}
+
+// A node that was away fetches what it missed, and nothing is flushed.
+func TestBackInTime(t *testing.T) {
+	inCluster(t, []int{1000, 1000, 1000}, func(t *testing.T, c *modelCluster) {
+		a, b, away := c.nodes[0], c.nodes[1], c.nodes[2]
+		c.tell(10, a, b, away)
+		c.rounds(3)
+		away.crash(false)
+		c.tell(50, a, b)
+		time.Sleep(time.Hour)
+		away.start()
+		c.rounds(2)
+		holds(t, away, 60, 0)
+		if marks := a.rep.state.list(); len(marks) != 3 || len(a.rep.state.peers) != 2 {
+			t.Errorf("marks %v: want those of two peers, and what they tell of this one", marks)
+		}
+	})
+}
+
+// What a peer of an older version has and no journal here may have is left, and
+// all else is fetched.
+func TestSkipped(t *testing.T) {
+	inCluster(t, []int{1000, 1000}, func(t *testing.T, c *modelCluster) {
+		a, b := c.nodes[0], c.nodes[1]
+		b.rep.cfg.Skip = func(name string) bool { return name == "foreign" }
+		c.tell(10, a)
+		a.take(handler.NewUser(a.clock, "foreign", nil, time.Now()))
+		c.tell(10, a)
+		b.rep.round(c.ctx)
+		holds(t, b, 20, 0)
+		hurry, err := b.rep.compareWith(c.ctx, a.name, true)
+		if hurry || err != nil {
+			t.Errorf("with nothing else lacking: %v, %v", hurry, err)
+		}
+		holds(t, b, 20, 0)
+	})
+}
+
+// What nobody has any more is one flush, and what comes after that is fetched.
+func TestAwayForTooLong(t *testing.T) {
+	inCluster(t, []int{20, 20, 20}, func(t *testing.T, c *modelCluster) {
+		a, b, away := c.nodes[0], c.nodes[1], c.nodes[2]
+		c.tell(10, a, b, away)
+		c.rounds(3)
+		away.crash(false)
+		for range 6 {
+			c.tell(10, a, b)
+			c.rounds(1)
+		}
+		time.Sleep(time.Hour)
+		away.start()
+		c.rounds(4)
+		holds(t, away, 10, 1) // the history is older than the flush
+		c.tell(5, a)
+		c.rounds(2)
+		holds(t, away, 15, 1)
+		holds(t, a, 75, 0)
+		holds(t, b, 75, 0)
+	})
+}
+
+// One peer has let go of what another has compared with it in time, whether the
+// asking node had met it before or not.
+func TestAWitness(t *testing.T) {
+	for _, met := range []bool{true, false} {
+		inCluster(t, []int{1000, 1000, 20}, func(t *testing.T, c *modelCluster) {
+			a, witness, small := c.nodes[0], c.nodes[1], c.nodes[2]
+			if met {
+				c.rounds(1)
+			}
+			a.half = 1
+			for range 5 {
+				c.tell(10, small)
+				time.Sleep(20 * time.Second)
+				if _, err := witness.rep.compareWith(c.ctx, small.name, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			a.half = 0
+			c.rounds(2)
+			holds(t, a, 50, 0)
+		})
+	}
+}
+
+// A peer that will soon have let go of what was not compared is asked again
+// soon.
+func TestAPeerThatForgetsSoon(t *testing.T) {
+	inCluster(t, []int{1000, 20}, func(t *testing.T, c *modelCluster) {
+		a, small := c.nodes[0], c.nodes[1]
+		for _, step := range []struct {
+			events int
+			hurry  bool
+		}{{20, false}, {5, false}, {14, true}} {
+			c.tell(step.events, a, small)
+			if hurry, err := a.rep.compareWith(c.ctx, small.name, false); err != nil || hurry != step.hurry {
+				t.Errorf("after %d events: %v, %v", step.events, hurry, err)
+			}
+		}
+	})
+}
+
+// Who is younger than the asking node may not have wanted what that lacks.
+func TestAYoungWitness(t *testing.T) {
+	inCluster(t, []int{1000, 5}, func(t *testing.T, c *modelCluster) {
+		a, small := c.nodes[0], c.nodes[1]
+		c.tell(1, a, small)
+		c.rounds(2)
+		a.half = 1
+		c.tell(10, small)
+		time.Sleep(time.Hour)
+		young := c.add(1000)
+		time.Sleep(time.Minute)
+		if _, err := young.rep.compareWith(c.ctx, small.name, true); err != nil {
+			t.Fatal(err)
+		}
+		holds(t, young, 0, 0)
+		a.half, a.clock = 0, small.clock
+		c.rounds(1)
+		holds(t, a, 1, 1)
+	})
+}
+
+// A fresh gateway has nothing of the history to invalidate.
+func TestANewNode(t *testing.T) {
+	inCluster(t, []int{1000, 10}, func(t *testing.T, c *modelCluster) {
+		c.tell(100, c.nodes...)
+		c.rounds(2)
+		time.Sleep(time.Hour)
+		fresh := c.add(1000)
+		time.Sleep(time.Minute)
+		c.rounds(3)
+		holds(t, fresh, 0, 0)
+		c.tell(3, c.nodes[0])
+		c.rounds(2)
+		holds(t, fresh, 3, 0)
+	})
+}
+
+// What was let go of before a restart is not fetched again from a peer with a
+// longer history.
+func TestNoHistoryAgainAfterARestart(t *testing.T) {
+	inCluster(t, []int{5, 1000}, func(t *testing.T, c *modelCluster) {
+		short := c.nodes[0]
+		c.tell(50, c.nodes...)
+		c.rounds(2)
+		short.crash(false)
+		// A journal that was loaded from a file knows no more of what went.
+		short.forgetful = true
+		short.start()
+		c.rounds(3)
+		holds(t, short, 50, 0)
+	})
+}
+
+// All restart without their journals, and the clocks begin again. A node that
+// kept its own gets the new events, whose Lamport times are below its own.
+func TestClocksBeginAgain(t *testing.T) {
+	inCluster(t, []int{1000, 1000, 1000}, func(t *testing.T, c *modelCluster) {
+		kept := c.nodes[0]
+		c.tell(30, c.nodes...)
+		c.rounds(2)
+		for _, n := range c.nodes {
+			n.crash(n != kept)
+		}
+		time.Sleep(time.Minute)
+		c.nodes[1].start()
+		c.nodes[2].start()
+		for i := range uint64(5) {
+			c.nodes[1].take(handler.NewUser(1+i, "new", nil, time.Now()))
+		}
+		kept.start()
+		c.rounds(3)
+		holds(t, kept, 35, 0)
+	})
+}
+
+// A journal that is not the one whose marks were kept proves nothing: what is
+// below the base is looked at by marks alone.
+func TestAnotherJournal(t *testing.T) {
+	inCluster(t, []int{1000, 1000}, func(t *testing.T, c *modelCluster) {
+		a, b := c.nodes[0], c.nodes[1]
+		a.rep.state.base = 1 << 20
+		c.tell(10, b)
+		c.rounds(2)
+		holds(t, a, 10, 0)
+		a.crash(false)
+		a.log = a.log[:4] // an old copy
+		a.start()
+		c.rounds(1)
+		holds(t, a, 10, 0)
+	})
+}
+
+// A crash cuts off the end of a log, and others come to those numbers: what was
+// compared there before counts no more.
+func TestAMarkOnALogThatCrashed(t *testing.T) {
+	inCluster(t, []int{1000, 1000}, func(t *testing.T, c *modelCluster) {
+		a, b := c.nodes[0], c.nodes[1]
+		a.rep.state.base = 1 << 20 // so that all is looked at by number
+		c.tell(5, b)
+		a.rep.round(c.ctx)
+		holds(t, a, 5, 0)
+		b.crash(false) // it had committed none of them
+		holds(t, b, 0, 0)
+		a.half = 1
+		b.start()
+		c.tell(5, b)
+		a.half = 0
+		for range 2 {
+			time.Sleep(20 * time.Second)
+			a.rep.round(c.ctx)
+		}
+		holds(t, a, 10, 0)
+	})
+}
+
+// A state that cannot be read is not thrown away.
+func TestStateThatCannotBeRead(t *testing.T) {
+	inCluster(t, []int{10}, func(t *testing.T, c *modelCluster) {
+		n := c.nodes[0]
+		n.rep.save(c.ctx)
+		good := n.kept.state
+		for _, bad := range [][]byte{{}, {9}, good[:len(good)-1], append(good[:len(good):len(good)], 0)} {
+			cfg := n.rep.cfg
+			cfg.State = bad
+			if _, err := New(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), "remove it") {
+				t.Errorf("state % x: %v", bad, err)
+			}
+		}
+	})
+}
+
+// Peers are asked in turn, whoever comes and goes, and each once a round.
+func TestEachPeerHasItsTurn(t *testing.T) {
+	inCluster(t, []int{10}, func(t *testing.T, c *modelCluster) {
+		r := c.nodes[0].rep
+		r.cfg.Peers = func() []string { return []string{"a", "b", "c", "d", "b", "e", "f"} }
+		for range 5 {
+			asked := map[string]int{}
+			for range 3 {
+				for _, p := range r.draw() {
+					asked[p]++
+				}
+			}
+			if len(asked) != 6 {
+				t.Errorf("in 3 rounds: %v", asked)
+			}
+		}
+		r.cfg.Peers = func() []string { return []string{"z", "z"} }
+		if got := r.draw(); len(got) != 1 || got[0] != "z" {
+			t.Errorf("of one peer: %v", got)
+		}
+	})
+}

@@ -1,0 +1,208 @@
+package repair
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"agentctl/handler"
+)
+
+const (
+	stateVersion = 1
+	maxLives     = 64
+	maxPeerName  = 256
+)
+
+// state is what a node knows of itself and the others' logs. Repair.mu guards
+// it. All but what settled says is kept for the next process.
+type state struct {
+	// born is since when events are wanted; zero where that is not known, and
+	// so all are. It moves with each gap.
+	born time.Time
+	// base is the Lamport time from which on digests are compared, and floor
+	// likewise, above what this and earlier processes have let go of. What is
+	// below either is looked at where a peer came by it lately.
+	base, floor uint64
+	based       bool // base is set
+
+	head  uint64           // the log's, when this was kept; less now is another log
+	lives []life           // of this node's log, the present one last
+	marks map[uint64]*note // by life
+	peers map[string]*acquaintance
+}
+
+// life is a process that goes on with the log of the one before: up to began
+// both have the same events by the same sequence numbers.
+type life struct{ id, began uint64 }
+
+// note is a mark on the log of another node, in one of its lives.
+type note struct {
+	seq  uint64
+	used time.Time // when it moved last
+}
+
+// acquaintance is what was seen of a peer last.
+type acquaintance struct {
+	life uint64
+	// settled is a digest of the peer's in which nothing was lacking: while it
+	// stays the same, nothing is.
+	settled handler.Digest
+}
+
+// newLife goes on with a log whose newest sequence number is head.
+func (s *state) newLife(head uint64, r *rand.Rand) {
+	id := r.Uint64() | 1 // 0 is none
+	s.lives = append(s.lives, life{id, head})
+	if n := len(s.lives); n > maxLives {
+		s.lives = slices.Delete(s.lives, 0, n-maxLives)
+	}
+}
+
+func (s *state) life() uint64 { return s.lives[len(s.lives)-1].id }
+
+// translate tells what a mark on this node's log, made in one of its lives, is
+// worth now: a crash may have cut off the end, and other events have come to
+// those sequence numbers.
+func (s *state) translate(m mark) (seq uint64, ok bool) {
+	seq = m.seq
+	for _, l := range slices.Backward(s.lives) {
+		if l.id == m.life {
+			return seq, true
+		}
+		seq = min(seq, l.began)
+	}
+	return 0, false
+}
+
+// age is how long ago the node was born, in milliseconds.
+func (s *state) age(now time.Time) uint64 {
+	if s.born.IsZero() {
+		return math.MaxUint64
+	}
+	return uint64(max(0, now.Sub(s.born).Milliseconds()))
+}
+
+// bear makes the node want nothing that is older than now.
+func (s *state) bear(now time.Time, clock uint64) {
+	s.born, s.base = now, clock
+	s.marks, s.peers = map[uint64]*note{}, map[string]*acquaintance{}
+}
+
+// advance moves a mark on, never back.
+func (s *state) advance(m mark, now time.Time) {
+	n := s.marks[m.life]
+	if n == nil {
+		n = &note{}
+		s.marks[m.life] = n
+	} else if m.seq <= n.seq {
+		return
+	}
+	n.seq, n.used = m.seq, now
+	if len(s.marks) > maxMarks {
+		s.forgetOldest()
+	}
+}
+
+// forgetOldest forgets the mark that moved the longest ago: of a process that
+// is gone, most of the time.
+func (s *state) forgetOldest() {
+	var oldest uint64
+	for id, n := range s.marks {
+		if o := s.marks[oldest]; o == nil || cmp.Or(n.used.Compare(o.used), cmp.Compare(id, oldest)) < 0 {
+			oldest = id
+		}
+	}
+	delete(s.marks, oldest)
+}
+
+// meet notes what was seen of a peer. Of very many some are forgotten: that
+// costs a few more bytes with the next comparison, and a mark on a log that a
+// restarted process goes on with.
+func (s *state) meet(peer string, a *acquaintance) {
+	for name := range s.peers {
+		if len(s.peers) < maxMarks {
+			break
+		}
+		delete(s.peers, name)
+	}
+	if len(peer) <= maxPeerName {
+		s.peers[peer] = a
+	}
+}
+
+// list gives all marks, in an order that is always the same.
+func (s *state) list() (all []mark) {
+	for id, n := range s.marks {
+		all = append(all, mark{id, n.seq})
+	}
+	slices.SortFunc(all, func(a, b mark) int { return cmp.Compare(a.life, b.life) })
+	return all
+}
+
+// encode is what decodeState reads.
+func (s *state) encode() []byte {
+	e := encoder{stateVersion}
+	born := uint64(0)
+	if !s.born.IsZero() {
+		born = uint64(s.born.UnixMilli())
+	}
+	e.uvarint(born)
+	e.flag(s.based)
+	e.uvarint(s.base)
+	e.uvarint(s.floor)
+	e.uvarint(s.head)
+	e.uvarint(uint64(len(s.lives)))
+	for _, l := range s.lives {
+		e.fixed(l.id)
+		e.uvarint(l.began)
+	}
+	marks := s.list()
+	e.uvarint(uint64(len(marks)))
+	for _, m := range marks {
+		e.fixed(m.life)
+		e.uvarint(m.seq)
+		e.uvarint(uint64(s.marks[m.life].used.UnixMilli()))
+	}
+	names := slices.Sorted(maps.Keys(s.peers))
+	e.uvarint(uint64(len(names)))
+	for _, name := range names {
+		e.text(name)
+		e.fixed(s.peers[name].life)
+	}
+	return e
+}
+
+func decodeState(b []byte) (*state, error) {
+	d := &decoder{b: b}
+	if v := d.take(1); v == nil || v[0] != stateVersion {
+		return nil, errors.New("repair: what the last process kept is of another version, or damaged: use the agentctl that wrote it, or remove it, and gateways are flushed once where events may be lacking")
+	}
+	s := newState()
+	if born := d.uvarint(); born > 0 {
+		s.born = time.UnixMilli(int64(born))
+	}
+	s.based, s.base, s.floor, s.head = d.flag(), d.uvarint(), d.uvarint(), d.uvarint()
+	s.lives = list(d, maxLives, func() life { return life{d.fixed(), d.uvarint()} })
+	list(d, maxMarks, func() (none struct{}) {
+		s.marks[d.fixed()] = &note{d.uvarint(), time.UnixMilli(int64(d.uvarint()))}
+		return none
+	})
+	list(d, maxMarks, func() (none struct{}) {
+		s.peers[d.text(maxPeerName)] = &acquaintance{life: d.fixed()}
+		return none
+	})
+	if err := d.end(); err != nil {
+		return nil, fmt.Errorf("%w in what the last process kept: remove it, and gateways are flushed once where events may be lacking", err)
+	}
+	return s, nil
+}
+
+func newState() *state {
+	return &state{marks: map[uint64]*note{}, peers: map[string]*acquaintance{}}
+}

@@ -1,0 +1,160 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/handler"
+)
+
+// A node that was away for more than serf remembers gets all of it: each of
+// these events has a Lamport time of its own, since they are equal.
+func TestAwayForLongerThanSerfRemembers(t *testing.T) {
+	t.Parallel()
+	const missed = 3 * handler.SerfWindow
+	gw, dir := newGateway(t), t.TempDir()
+	other := start(t)
+	opts := []func(*Options){in(dir), named("long-away"), handlers("user:kong=" + gw.URL)}
+	n := start(t, opts...)
+	join(t, other, n)
+	addr := n.GossipAddr() // the cluster does not take the name at another
+	publish(t, other, "first")
+	waitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
+	n.crash(t)
+	for range missed {
+		publish(t, other, "same")
+	}
+	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
+	waitFor(t, "all posts", func() bool { return len(gw.of("user")) == 1+missed })
+	if n.metrics.took(t, byRepair) == 0 {
+		t.Error("nothing came by repair, so nothing was shown")
+	}
+	if s := n.Targets()[0]; s.Lost != 0 || s.State != handler.StateOK {
+		t.Errorf("the target: %+v", s)
+	}
+}
+
+// Where the other node has forgotten what was missed too, the target is flushed
+// once, and then has its events in order again.
+func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
+	t.Parallel()
+	gw, dir := newGateway(t), t.TempDir()
+	other := start(t, func(o *Options) { o.JournalMaxEvents = 100 })
+	flush := TargetOptions{Name: "gw", URL: gw.URL, Events: "user:kong", Flush: FlushOptions{Body: "flush"}}
+	opts := []func(*Options){in(dir), named("too-long-away"), func(o *Options) {
+		o.EventHandlers, o.Targets = nil, []TargetOptions{flush}
+	}}
+	n := start(t, opts...)
+	join(t, other, n)
+	addr := n.GossipAddr()
+	publish(t, other, "first")
+	waitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
+	// The two have compared their journals: else nobody knows what was missed.
+	waitFor(t, "a comparison", func() bool { return counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
+	n.crash(t)
+	for range 3 * handler.SerfWindow {
+		publish(t, other, "same")
+	}
+	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
+	waitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 })
+	// What gossip still brings of what was missed comes in no order; what is
+	// published now does, over a link, once that is there.
+	waitFor(t, "it to be known as a peer", func() bool { return other.peers.is(n.opts.NodeName) })
+	other.renewRoutes()
+	before := other.acknowledged(t)
+	publish(t, other, "to open a link")
+	waitFor(t, "a link", func() bool { return other.acknowledged(t) > before })
+	var want []string
+	for i := range 20 {
+		want = append(want, fmt.Sprint("after ", i))
+	}
+	publish(t, other, want...)
+	var got []string
+	waitFor(t, "what was published after the flush", func() bool {
+		got = slices.DeleteFunc(bodies(gw.of("user")), func(b string) bool { return !strings.HasPrefix(b, "after ") })
+		return len(got) == len(want)
+	})
+	if !slices.Equal(got, want) {
+		t.Errorf("after the flush %q were posted, in this order", got)
+	}
+	if s := n.Targets()[0]; s.Flushes != 1 || s.State != handler.StateOK || time.Since(s.LastFlush) > patience {
+		t.Errorf("the target: %+v", s)
+	}
+}
+
+// Who joins is asked whether it is a peer, also by one that knows many: those
+// may all be of its own half of a cluster that was split.
+func TestWhoJoinsIsAsked(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	for i := range 2 * repairPeers {
+		n.peers.set(fmt.Sprint("known", i), true)
+	}
+	joined := []serf.Member{{Name: "from the other half"}, {Name: n.opts.NodeName}}
+	asked := func(name string) bool {
+		n.peers.mu.Lock()
+		defer n.peers.mu.Unlock()
+		return n.peers.known[name] != nil
+	}
+	n.met(joined)
+	if asked(joined[0].Name) {
+		t.Error("one was asked before repair looks for peers: a new node of a large cluster would ask all whom it meets")
+	}
+	n.askFrom.Store(1) // as if it had begun to
+	n.met(joined)
+	if !asked(joined[0].Name) || asked(n.opts.NodeName) {
+		t.Errorf("the other was asked: %v, the node itself: %v", asked(joined[0].Name), asked(n.opts.NodeName))
+	}
+}
+
+// A peer that is found is compared with at once, and so is one to whom messages
+// were dropped.
+func TestAPeerIsComparedWithOnceItIsFound(t *testing.T) {
+	t.Parallel()
+	a, b := start(t), start(t)
+	join(t, a, b)
+	compared := func() float64 { return counter(t, a.registry, "agentctl_repair_comparisons_total", "same") }
+	waitFor(t, "the first comparison", func() bool { return compared() > 0 })
+	for range 5 { // at the usual pace that takes a minute and more
+		before := compared()
+		a.spread.behind(b.opts.NodeName, false)
+		waitFor(t, "a comparison", func() bool { return compared() > before })
+	}
+	began := time.Now()
+	a.peers.forget(b.opts.NodeName)
+	a.peers.set(b.opts.NodeName, true)
+	before := compared()
+	waitFor(t, "a comparison with who was found", func() bool { return compared() > before })
+	t.Logf("compared %v after it was found", time.Since(began))
+}
+
+// What is published after a repair is no copy of what came by it, where the
+// clock was behind: the other half of a cluster that was split may have used the
+// next Lamport times for the same payload.
+func TestTheClockFollowsRepair(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	n := start(t, handlers("user:kong="+gw.URL))
+	publish(t, n, "first")
+	clock := n.eventClock()
+	var other []handler.Event
+	for i := range uint64(3) {
+		other = append(other, handler.NewUser(clock+i, "kong", []byte("same"), time.Now()))
+	}
+	if err := n.takeRepaired(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	n.publishMu.Lock()
+	n.burst = burst{} // the Lamport time of before is not used any longer
+	n.publishMu.Unlock()
+	publish(t, n, "same")
+	waitFor(t, "the one that was published here, too", func() bool { return len(gw.of("user")) == 5 })
+	if got := n.eventClock(); got <= clock+3 {
+		t.Errorf("the clock is at %d, and was at %d before events up to %d came", got, clock, clock+2)
+	}
+}

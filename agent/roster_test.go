@@ -1,0 +1,127 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+)
+
+// lookAt has a roster look at members once a minute.
+func lookAt(r *roster, from time.Time, minutes int, members ...serf.Member) time.Time {
+	for range minutes {
+		from = from.Add(time.Minute)
+		r.look(members, "self", from)
+	}
+	return from
+}
+
+func namesOf(seats []seat) (names string) {
+	for _, s := range seats {
+		names += s.Name + " "
+	}
+	return strings.TrimSpace(names)
+}
+
+// Lost is who failed, also when serf has forgotten it; not who left, who was
+// removed by hand, or whose name or address another has.
+func TestWhoIsLost(t *testing.T) {
+	const a, b = "10.0.0.1:7946", "10.0.0.2:7946"
+	alive, failed, left := serf.StatusAlive, serf.StatusFailed, serf.StatusLeft
+	for name, tt := range map[string]struct {
+		then []serf.Member // for as long as it says, after 10 minutes alive at a
+		mins int
+		last []serf.Member
+		want string
+	}{
+		"alive":                        {[]serf.Member{member("n", a, alive)}, 5, []serf.Member{member("n", a, alive)}, ""},
+		"failed":                       {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, failed)}, "n"},
+		"failed, forgotten":            {[]serf.Member{member("n", a, failed)}, 59, nil, "n"},
+		"failed, removed by hand":      {[]serf.Member{member("n", a, failed)}, 30, nil, ""},
+		"alive, removed by hand":       {[]serf.Member{member("n", a, alive)}, 30, nil, ""},
+		"left":                         {[]serf.Member{member("n", a, left)}, 5, nil, ""},
+		"failed, left by hand":         {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, left)}, ""},
+		"failed, back":                 {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, alive)}, ""},
+		"failed, another at its place": {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, failed), member("m", a, alive)}, ""},
+		"forgotten, back elsewhere":    {[]serf.Member{member("n", a, failed)}, 90, []serf.Member{member("n", b, alive)}, ""},
+		"for too long":                 {[]serf.Member{member("n", a, failed)}, 31 * 24 * 60, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := openRoster("", time.Hour)
+			now := lookAt(r, time.Now(), 10, member("self", b, alive), member("n", a, alive))
+			now = lookAt(r, now, tt.mins, tt.then...)
+			lookAt(r, now, 5, tt.last...)
+			if got := namesOf(r.lost()); got != tt.want {
+				t.Errorf("lost are %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// The next process looks for all who were members at the end of this one, and
+// for whom this one had lost.
+func TestTheRosterIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), rosterFile)
+	r, err := openRoster(path, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := []serf.Member{member("a", "10.0.0.1:7946", serf.StatusAlive), member("b", "10.0.0.2:7946", serf.StatusFailed)}
+	now := lookAt(r, time.Now(), 1, m...)
+	if err := r.keep(); err != nil {
+		t.Fatal(err)
+	}
+	info, _ := os.Stat(path)
+	lookAt(r, now, 5, m...)
+	if err := r.keep(); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := os.Stat(path); !again.ModTime().Equal(info.ModTime()) {
+		t.Error("written again, and nothing had changed")
+	}
+	if r, err = openRoster(path, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	lookAt(r, now, 1)
+	if lost := r.lost(); namesOf(lost) != "a b" || lost[0].Addr != "10.0.0.1:7946" {
+		t.Errorf("lost are %+v", lost)
+	}
+	// What cannot be read is left as it is.
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err = openRoster(path, time.Hour)
+	if err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a file that cannot be read: %v", err)
+	}
+	lookAt(r, now, 1, m...)
+	if err := r.keep(); err != nil {
+		t.Error(err)
+	}
+	if data, _ := os.ReadFile(path); string(data) != "{" {
+		t.Errorf("the file is now %q", data)
+	}
+}
+
+// Of very many those are forgotten that were lost first.
+func TestARosterIsBounded(t *testing.T) {
+	r, _ := openRoster("", time.Hour)
+	now := time.Now()
+	var all []serf.Member
+	for i := range rosterMost {
+		all = append(all, member(fmt.Sprint("alive", i), fmt.Sprintf("10.0.%d.%d:1", i/256, i%256), serf.StatusAlive))
+	}
+	now = lookAt(r, now, 1, append(all[:rosterMost-1:rosterMost-1], member("first", "10.1.0.1:1", serf.StatusFailed))...)
+	now = lookAt(r, now, 1, append(all[:rosterMost-1:rosterMost-1], member("second", "10.1.0.2:1", serf.StatusFailed))...)
+	if got := namesOf(r.lost()); got != "second" && got != "first second" || len(r.seats) != rosterMost {
+		t.Errorf("lost are %s; %d are remembered", got, len(r.seats))
+	}
+	lookAt(r, now, 1, all...)
+	if got := namesOf(r.lost()); got != "" || len(r.seats) != rosterMost {
+		t.Errorf("lost are %s; %d are remembered", got, len(r.seats))
+	}
+}

@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/handler"
+)
+
+// clockMargin is how far beyond the journal a node that came back sets its
+// event clock, where it publishes before it has met another. What it published
+// in the milliseconds before a crash may be at other nodes and not in its
+// journal; an event that took such a Lamport time again, with the same payload,
+// would be the same event to them, and dropped. Once it has met others their
+// clock rules, and it is not set forward for nothing: that takes as much from
+// serf's window for events that are on their way, in the whole cluster.
+const clockMargin = 128
+
+// setSnapshotClock makes serf begin with the event clock back by its window
+// from ltime, the last Lamport time that the journal holds. What serf had seen
+// of later ones, the journal may lack: left to itself, serf would refuse them
+// as known when peers send them again. It is the last line that counts, also
+// behind one that says the node had left.
+func setSnapshotClock(path string, ltime uint64) (err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	end, err := lastLine(f)
+	if err != nil {
+		return err
+	}
+	line := fmt.Appendf(nil, "event-clock: %d\n", ltime-min(ltime, handler.SerfWindow))
+	if _, err := f.WriteAt(line, end); err != nil {
+		return err
+	}
+	// What is left of a line that a crash cut off.
+	return f.Truncate(end + int64(len(line)))
+}
+
+// resetSnapshot does that for the snapshot that serf is to begin with. Where it
+// fails, on a full disk say, serf begins without one: with clocks at zero it
+// refuses nothing that peers send again. It lacks the members it knew, so it
+// needs a join.
+func (a *Agent) resetSnapshot(conf *serf.Config) {
+	err := setSnapshotClock(conf.SnapshotPath, a.lastLTime)
+	if err == nil {
+		return
+	}
+	a.logger.Error("serf's snapshot cannot be written: going on without it, so that no event is taken for known. Members that it names are found again by a join only; make room, and start the agent anew",
+		"file", conf.SnapshotPath, "error", err)
+	conf.SnapshotPath = ""
+}
+
+// lastLine is where the last whole line of a file ends.
+func lastLine(f *os.File) (end int64, err error) {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, err
+	}
+	for buf := make([]byte, 4096); size > 0; {
+		n := min(size, int64(len(buf)))
+		if _, err := f.ReadAt(buf[:n], size-n); err != nil {
+			return 0, err
+		}
+		if i := bytes.LastIndexByte(buf[:n], '\n'); i >= 0 {
+			return size - n + int64(i) + 1, nil
+		}
+		size -= n
+	}
+	return 0, nil
+}
+
+// witness sets serf's event clock forward to just behind ltime, without making
+// it refuse what is older: as if a member that knows of ltime had told it.
+func (a *Agent) witness(ltime uint64) error {
+	var state bytes.Buffer
+	state.WriteByte(2) // serf's messagePushPullType
+	err := codec.NewEncoder(&state, &codec.MsgpackHandle{}).Encode(struct {
+		EventLTime serf.LamportTime // the next one
+	}{serf.LamportTime(ltime + 1)})
+	if err != nil {
+		return err
+	}
+	a.delegate.MergeRemoteState(state.Bytes(), false)
+	return nil
+}
+
+// publishAlone makes ready for a publish by a node that came back and has not
+// met another yet. a.publishMu is held.
+func (a *Agent) publishAlone() error {
+	if !a.returning || a.ready || a.serf.NumNodes() > 1 {
+		return nil
+	}
+	err := a.witness(a.lastLTime + clockMargin)
+	a.ready = err == nil // else the next publish tries again
+	return err
+}

@@ -1,0 +1,134 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/link"
+)
+
+const (
+	// routesAge is for how long the list of members is used before it is made
+	// anew. Who joined meanwhile gets an event by gossip.
+	routesAge = 100 * time.Millisecond
+	// maxLinked and maxDirect are to how many members an event goes over links,
+	// and straight. A link costs both ends a few goroutines and buffers, and a
+	// packet the sender some 20 µs. The rest have gossip, and are not always the
+	// same: each node draws its own.
+	maxLinked = 200
+	maxDirect = 200
+)
+
+// spread brings events that are published here to the other members without
+// waiting for gossip: over links to agents of ours, straight to others. All of
+// them get them by gossip too.
+type spread struct {
+	members func() []serf.Member
+	self    string
+	links   *link.Links // nil: no links
+	direct  *direct     // nil: nothing straight
+	peers   *peers
+	met     func(joined []serf.Member) // told of members that have joined; may be nil
+	missed  func(name string)          // told of a peer to whom messages were dropped; may be nil
+	logger  *slog.Logger
+	seed    maphash.Seed // draws who is left out of very many
+
+	mu     sync.Mutex
+	made   time.Time
+	linked []link.Peer
+	others []*memberlist.Node
+}
+
+// send hands an event on, as it goes over links and as serf has it; it never
+// waits. Calls are one at a time where order counts.
+func (s *spread) send(ctx context.Context, forLinks, raw []byte) {
+	linked, others := s.routes(time.Now())
+	if len(linked) > 0 {
+		if err := s.links.Broadcast(linked, forLinks); err != nil {
+			s.logger.Debug("an event goes by gossip alone", "error", err)
+		}
+	}
+	for _, to := range others {
+		s.direct.enqueue(ctx, to, raw)
+	}
+}
+
+// routes is where messages go now.
+func (s *spread) routes(now time.Time) ([]link.Peer, []*memberlist.Node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made.IsZero() || now.Sub(s.made) >= routesAge {
+		s.made = now
+		s.linked, s.others = s.plan()
+	}
+	return s.linked, s.others
+}
+
+func (s *spread) plan() (linked []link.Peer, others []*memberlist.Node) {
+	members := slices.DeleteFunc(s.members(), func(m serf.Member) bool {
+		return m.Status != serf.StatusAlive || m.Name == s.self
+	})
+	if len(members) > min(maxLinked, maxDirect) {
+		// Serf lists members in no order: those beyond a limit must not change
+		// from one plan to the next, or links to all are opened.
+		rank := func(m serf.Member) uint64 { return maphash.String(s.seed, m.Name) }
+		slices.SortFunc(members, func(a, b serf.Member) int { return cmp.Compare(rank(a), rank(b)) })
+	}
+	for _, m := range members {
+		switch {
+		case s.links != nil && len(linked) < maxLinked && s.peers.is(m.Name):
+			linked = append(linked, peerOf(m))
+		case s.direct != nil && len(others) < maxDirect:
+			others = append(others, &memberlist.Node{Name: m.Name, Addr: m.Addr, Port: m.Port, PMax: m.ProtocolMax})
+		}
+	}
+	return linked, others
+}
+
+// peerOf is a member as the links know it.
+func peerOf(m serf.Member) link.Peer {
+	return link.Peer{Name: m.Name, Addr: memberAddr(m)}
+}
+
+// behind is told that a peer did not get all that it was sent. One that is none
+// any more gets its events straight until it says that it is.
+func (s *spread) behind(name string, notPeer bool) {
+	if notPeer {
+		s.forget(name)
+	} else if s.missed != nil {
+		s.missed(name)
+	}
+}
+
+// watch sees members come and go: who comes back may be another program.
+func (s *spread) watch(e serf.Event) {
+	me, ok := e.(serf.MemberEvent)
+	if !ok {
+		return
+	}
+	switch me.Type {
+	case serf.EventMemberLeave, serf.EventMemberFailed, serf.EventMemberReap:
+		for _, m := range me.Members {
+			s.forget(m.Name)
+		}
+	case serf.EventMemberJoin:
+		if s.met != nil {
+			s.met(me.Members)
+		}
+	}
+}
+
+func (s *spread) forget(name string) {
+	s.peers.forget(name)
+	if s.links != nil {
+		s.links.Forget(name)
+	}
+}

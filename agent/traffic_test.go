@@ -1,0 +1,141 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+	"time"
+)
+
+// gatewayNode is an agent with a gateway that gets its user events.
+type gatewayNode struct {
+	*node
+	gw *gateway
+}
+
+func startWithGateway(t *testing.T, change ...func(*Options)) gatewayNode {
+	t.Helper()
+	gw := newGateway(t)
+	return gatewayNode{start(t, append([]func(*Options){handlers("user:e=" + gw.URL)}, change...)...), gw}
+}
+
+// has waits until the gateway has these events, and no others.
+func (n gatewayNode) has(t *testing.T, want []string) {
+	t.Helper()
+	waitFor(t, fmt.Sprintf("the %d events at the gateway of %s", len(want), n.opts.NodeName), func() bool {
+		return len(n.gw.of("user")) >= len(want)
+	})
+	var got []string
+	for _, p := range n.gw.of("user") {
+		got = append(got, p.body)
+	}
+	slices.Sort(got) // gossip keeps no order
+	want = slices.Sorted(slices.Values(want))
+	if !slices.Equal(got, want) {
+		t.Errorf("the gateway of %s got %d events, want each of %d once", n.opts.NodeName, len(got), len(want))
+	}
+}
+
+// publish publishes n events, and returns their payloads.
+func (n *node) publish(t *testing.T, label string, count int) (payloads []string) {
+	t.Helper()
+	for i := range count {
+		payloads = append(payloads, fmt.Sprint(label, " ", i))
+	}
+	publishAll(t, n.Agent, payloads...)
+	return payloads
+}
+
+// traffic publishes one event after another until it is told to stop, or the
+// agent stops. What stop returns are the payloads of those that were taken.
+func (n *node) traffic(t *testing.T, label string) (stop func() []string) {
+	end, done := make(chan struct{}), make(chan struct{})
+	var taken []string
+	go func() {
+		defer close(done)
+		pace := time.NewTicker(2 * time.Millisecond)
+		defer pace.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-pace.C:
+			case <-end:
+				return
+			}
+			payload := fmt.Sprint(label, " ", i)
+			err := n.Publish(t.Context(), "e", []byte(payload), false)
+			switch {
+			case err == nil:
+				taken = append(taken, payload)
+			case errors.Is(err, errStopping):
+				return
+			default:
+				t.Errorf("publishing while others come and go: %v", err)
+				return
+			}
+		}
+	}()
+	return func() []string {
+		close(end)
+		<-done
+		return taken
+	}
+}
+
+// findsPeer publishes until n knows another one as a peer, and waits for what it
+// published; payloads are returned.
+func (n *node) findsPeer(t *testing.T, label string, others ...*node) (payloads []string) {
+	t.Helper()
+	for _, other := range others {
+		payloads = append(payloads, n.publish(t, label+" to find "+other.opts.NodeName, 1)...)
+		waitFor(t, other.opts.NodeName+" to be found to be a peer", func() bool { return n.peers.is(other.opts.NodeName) })
+	}
+	n.renewRoutes()
+	return payloads
+}
+
+// renewRoutes has the next event go to those who are known now.
+func (n *node) renewRoutes() {
+	n.spread.mu.Lock()
+	defer n.spread.mu.Unlock()
+	n.spread.made = time.Time{}
+}
+
+// onLinks counts messages on links: queued, acknowledged, and so on.
+func (n *node) onLinks(t *testing.T, what string) int {
+	return int(counter(t, n.registry, "agentctl_link_messages_total", what))
+}
+
+func (n *node) acknowledged(t *testing.T) int { return n.onLinks(t, "acknowledged") }
+
+// straight is how many messages went straight to members.
+func (n *node) straight(t *testing.T) int {
+	return int(counter(t, n.registry, "agentctl_direct_messages_total", "udp") +
+		counter(t, n.registry, "agentctl_direct_messages_total", "tcp"))
+}
+
+func encrypted(o *Options) { o.EncryptKey = oldKey }
+
+func bind(addr string) func(*Options) { return func(o *Options) { o.Bind = addr } }
+
+// otherLoopback is the address of a free port that is not at 127.0.0.1, where the
+// machine has such.
+func otherLoopback(t *testing.T) string {
+	ln, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Skip("this machine has no loopback address but 127.0.0.1:", err)
+	}
+	ln.Close()
+	return "127.0.0.2:0"
+}
+
+// ipv6 is the address of a free port, where the machine has IPv6.
+func ipv6(t *testing.T) string {
+	ln, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip("this machine has no IPv6:", err)
+	}
+	ln.Close()
+	return "[::1]:0"
+}

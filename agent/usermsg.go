@@ -1,0 +1,43 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+	"github.com/hashicorp/serf/serf"
+)
+
+// userMessage is a user event as serf sends it: a byte that says so, and this
+// in msgpack with texts and bytes alike in its older form.
+type userMessage struct {
+	LTime   serf.LamportTime
+	Name    string
+	Payload []byte
+	CC      bool // an agent may coalesce it
+}
+
+// userMessageType is serf's messageUserEventType.
+const userMessageType = 3
+
+// userMessageFormat is serf's. It is made once: what it finds out about the type
+// takes longer than encoding one.
+var userMessageFormat codec.MsgpackHandle
+
+func (m *userMessage) encode() ([]byte, error) {
+	var buf bytes.Buffer
+	buf.WriteByte(userMessageType)
+	err := codec.NewEncoder(&buf, &userMessageFormat).Encode(m)
+	return buf.Bytes(), err
+}
+
+func (m *userMessage) decode(raw []byte) error {
+	if len(raw) == 0 || raw[0] != userMessageType {
+		return errors.New("not a user event")
+	}
+	return codec.NewDecoderBytes(raw[1:], &userMessageFormat).Decode(m)
+}
+
+func (m *userMessage) event() serf.UserEvent {
+	return serf.UserEvent{LTime: m.LTime, Name: m.Name, Payload: m.Payload, Coalesce: m.CC}
+}

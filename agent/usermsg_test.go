@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What we send straight and over links is, to the byte, what serf would.
+func TestUserMessageIsSerfs(t *testing.T) {
+	t.Parallel()
+	s, delegate := bareSerf(t, newMemNet("a")["a"], "a", nil)
+	t.Cleanup(func() { s.Shutdown() })
+	for _, m := range []userMessage{
+		{Name: "kong", Payload: []byte(`{"type":"x"}`)},
+		{Name: "kong", Payload: []byte(`{"type":"x"}`), CC: true},
+		{Name: "", Payload: nil},
+		{Name: "empty", Payload: []byte{}},
+		{Name: "nil"},
+		{Name: "bytes", Payload: []byte("\x00\xff\xc1\n")},
+		{Name: strings.Repeat("ü", 40), Payload: []byte("long name")},
+		{Name: "31 bytes", Payload: bytes.Repeat([]byte("x"), 31)},
+		{Name: "32 bytes", Payload: bytes.Repeat([]byte("x"), 32)},
+		{Name: "256 bytes", Payload: bytes.Repeat([]byte("x"), 256)},
+		{Name: "large", Payload: bytes.Repeat([]byte("x"), 9000)},
+	} {
+		if err := s.UserEvent(m.Name, m.Payload, m.CC); err != nil {
+			t.Fatal(err)
+		}
+		var want []byte
+		for _, b := range delegate.GetBroadcasts(0, 1<<20) {
+			var other userMessage
+			if b[0] == userMessageType && other.decode(b) == nil && other.LTime > m.LTime {
+				want, m.LTime = b, other.LTime // the newest is this one
+			}
+		}
+		got, err := m.encode()
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%q: encoded as %x, serf has %x (%v)", m.Name, got, want, err)
+		}
+		var back userMessage
+		if err := back.decode(want); err != nil {
+			t.Errorf("%q: %v", m.Name, err)
+		}
+		if diff := cmp.Diff(m.event(), back.event()); diff != "" {
+			t.Errorf("%q decoded (-want +got):\n%s", m.Name, diff)
+		}
+	}
+}
+
+// What is decoded stays when the bytes that it came in are used again.
+func TestUserMessageIsACopy(t *testing.T) {
+	t.Parallel()
+	m := userMessage{LTime: 1, Name: "kong", Payload: []byte("payload")}
+	raw, err := m.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got userMessage
+	if err := got.decode(raw); err != nil {
+		t.Fatal(err)
+	}
+	clear(raw)
+	if diff := cmp.Diff(m, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Whatever comes, decoding neither panics nor takes memory that the message
+// does not have; and what it gives is encoded to what gives the same again.
+func FuzzUserMessage(f *testing.F) {
+	m := userMessage{LTime: 1 << 40, Name: "kong", Payload: []byte("payload"), CC: true}
+	raw, err := m.encode()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for n := range raw {
+		f.Add(raw[:n])
+	}
+	f.Add(raw)
+	f.Add([]byte("\x03\xdf\xff\xff\xff\xff"))                        // a map that has 4 G entries
+	f.Add([]byte("\x03\x81\xa7Payload\xdb\xff\xff\xff\xff"))         // 4 GiB of text
+	f.Add([]byte("\x03\x81\xa7Payload\xdd\xff\xff\xff\xff"))         // as many numbers
+	f.Add(append([]byte{3}, bytes.Repeat([]byte{0x91}, 100_000)...)) // nested
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var m userMessage
+		if m.decode(raw) != nil {
+			return
+		}
+		again, err := m.encode()
+		if err != nil {
+			t.Fatalf("%+v: %v", m, err)
+		}
+		var back userMessage
+		if err := back.decode(again); err != nil {
+			t.Fatalf("%x: %v", again, err)
+		}
+		if diff := cmp.Diff(m, back); diff != "" {
+			t.Errorf("(-first +again):\n%s", diff)
+		}
+	})
+}

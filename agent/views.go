@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"agentctl/agent/link"
+	"agentctl/agent/logs"
+)
+
+const (
+	// viewsEvery is how often some peers are asked whom they see alive. It is
+	// longer than the gossip of a change takes to reach all.
+	viewsEvery = 30 * time.Second
+	// viewsPeers is how many, drawn anew each time: in a small cluster all, in a
+	// large one enough for somebody to find a difference soon.
+	viewsPeers = 3
+	// viewsTime bounds the wait for their answers.
+	viewsTime = 5 * time.Second
+	// viewVersion begins a question and an answer. A later one may append.
+	viewVersion = 1
+)
+
+// view is whom a node sees alive: how many, and a hash of their names, since
+// as many may be others.
+type view struct {
+	alive  uint64
+	digest [8]byte
+}
+
+func viewOf(members []serf.Member) view {
+	h := sha256.New()
+	v := view{}
+	for _, name := range aliveNames(members) {
+		v.alive++
+		h.Write(append([]byte(name), 0))
+	}
+	copy(v.digest[:], h.Sum(nil))
+	return v
+}
+
+func (v view) encode() []byte {
+	return append(binary.AppendUvarint([]byte{viewVersion}, v.alive), v.digest[:]...)
+}
+
+func decodeView(b []byte) (v view, err error) {
+	if len(b) == 0 || b[0] != viewVersion {
+		return v, errors.New("an answer of another version")
+	}
+	alive, n := binary.Uvarint(b[1:])
+	if n <= 0 || copy(v.digest[:], b[1+n:]) != len(v.digest) {
+		return v, errors.New("an answer that is cut short")
+	}
+	v.alive = alive
+	return v, nil
+}
+
+// views asks peers whom they see alive, and counts those that see others than
+// this node does. Serf has nothing of the kind: halves that see each other in
+// part do not heal, and nobody is told. Stock members cannot be asked.
+type views struct {
+	members func() []serf.Member
+	peers   func() []string // that are known, in random order
+	ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
+	quiet   logs.Quiet
+
+	asked, differ prometheus.Gauge
+}
+
+func newViews(members func() []serf.Member, peers func() []string,
+	ask func(ctx context.Context, name string, req []byte) ([]byte, error), logger *slog.Logger, reg prometheus.Registerer) *views {
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "agentctl_members_" + name, Help: help})
+		reg.MustRegister(g)
+		return g
+	}
+	return &views{
+		members: members, peers: peers, ask: ask, quiet: logs.Quiet{Logger: logger},
+		asked:  gauge("asked", "Peers that said in the last round whom they see alive."),
+		differ: gauge("differing", "Peers among them that see other members alive than this node does."),
+	}
+}
+
+// answer tells a peer whom this node sees alive.
+func (v *views) answer(context.Context, link.Peer, []byte) ([]byte, error) {
+	return viewOf(v.members()).encode(), nil
+}
+
+// Run asks until ctx ends.
+func (v *views) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-time.After(viewsEvery/2 + rand.N(viewsEvery)):
+			v.round(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// round asks some peers.
+func (v *views) round(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, viewsTime)
+	defer cancel()
+	names := v.peers()
+	var mu sync.Mutex
+	asked, differing := 0, 0
+	var asking errgroup.Group
+	for _, name := range names[:min(len(names), viewsPeers)] {
+		asking.Go(func() error {
+			answer, err := v.ask(ctx, name, []byte{viewVersion})
+			if err != nil {
+				return nil // it is gone, or too old for the question
+			}
+			theirs, err := decodeView(answer)
+			if err != nil {
+				return nil
+			}
+			ours := viewOf(v.members()) // as of now: the answer is
+			mu.Lock()
+			defer mu.Unlock()
+			asked++
+			if theirs != ours {
+				differing++
+				v.quiet.Log(slog.LevelWarn, fmt.Sprintf("%s sees other members alive than this node does", name), 10*time.Minute,
+					"peer_sees", theirs.alive, "this_node_sees", ours.alive)
+			}
+			return nil
+		})
+	}
+	asking.Wait() // nobody returns an error
+	v.asked.Set(float64(asked))
+	v.differ.Set(float64(differing))
+}

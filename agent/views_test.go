@@ -1,0 +1,78 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+func viewMembers(names ...string) (members []serf.Member) {
+	for _, name := range names {
+		members = append(members, serf.Member{Name: name, Status: serf.StatusAlive})
+	}
+	return append(members, serf.Member{Name: "gone", Status: serf.StatusFailed})
+}
+
+// level is what a gauge shows.
+func level(t *testing.T, g prometheus.Gauge) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := g.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetGauge().GetValue()
+}
+
+func TestPeersThatSeeOthers(t *testing.T) {
+	t.Parallel()
+	theirs := map[string][]byte{
+		"same":    viewOf(append(viewMembers("b", "a"), serf.Member{Name: "left", Status: serf.StatusLeft})).encode(),
+		"fewer":   viewOf(viewMembers("a")).encode(),
+		"others":  viewOf(viewMembers("a", "c")).encode(),
+		"later":   append(viewOf(viewMembers("a", "b")).encode(), "what a later version appends"...),
+		"cut":     viewOf(viewMembers("a", "b")).encode()[:4],
+		"version": {viewVersion + 1, 2},
+		"empty":   {},
+	}
+	for name, want := range map[string]struct{ asked, differing float64 }{
+		"same": {1, 0}, "fewer": {1, 1}, "others": {1, 1}, "later": {1, 0},
+		"cut": {}, "version": {}, "empty": {}, "away": {},
+	} {
+		logger, log := newLog()
+		v := newViews(func() []serf.Member { return viewMembers("a", "b") }, func() []string { return []string{name} },
+			func(_ context.Context, name string, _ []byte) ([]byte, error) {
+				if answer, ok := theirs[name]; ok {
+					return answer, nil
+				}
+				return nil, errors.New("away")
+			}, logger, prometheus.NewRegistry())
+		v.round(t.Context())
+		v.round(t.Context())
+		if asked, differing := level(t, v.asked), level(t, v.differ); asked != want.asked || differing != want.differing {
+			t.Errorf("%s: %v asked, %v differing, want %v", name, asked, differing, want)
+		}
+		if lines := log.count("sees other members"); lines != int(want.differing) {
+			t.Errorf("%s: %d lines in the log for two rounds:\n%s", name, lines, log)
+		}
+	}
+}
+
+// Agents answer each other over their links.
+func TestAgentsTellWhomTheySee(t *testing.T) {
+	t.Parallel()
+	a, b := start(t), start(t)
+	join(t, a, b)
+	waitFor(t, "an answer that agrees", func() bool {
+		a.views.round(t.Context())
+		return level(t, a.views.asked) == 1 && level(t, a.views.differ) == 0
+	})
+	a.views.members = func() []serf.Member { return viewMembers("nobody") }
+	a.views.round(t.Context())
+	if level(t, a.views.differ) != 1 {
+		t.Error("b does not count as one that sees others")
+	}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"agentctl/scripts/stock"
+)
+
+// TestAgentAway kills an agent, publishes ten times what serf remembers, and
+// starts it again: its gateway gets all that it missed. A stock agent beside it,
+// with its own means of the kind (a snapshot, and a join that replays), gets at
+// most what serf remembers.
+func TestAgentAway(t *testing.T) {
+	t.Parallel()
+	missed := setting(t, "AGENTCTL_TEST_MISSED_EVENTS", 5000)
+	here := newDurable(t, "here")
+	here.start(t)
+	away := newDurable(t, "away", "-retry-join="+here.gossip)
+	away.start(t)
+	dir, bind := t.TempDir(), freeAddr()
+	seen := filepath.Join(dir, "seen")
+	startOne := func(rpc string) *node {
+		t.Helper()
+		n := &node{gossip: bind, rpc: rpc}
+		var err error
+		n.process, err = startProcess(dir, "stock", os.Environ(), stock.Serf(t, stock.V011), "agent", "-node=stock",
+			"-bind="+bind, "-rpc-addr="+n.rpc, "-profile=local", "-snapshot="+filepath.Join(dir, "snapshot"), "-replay",
+			"-retry-join="+here.gossip, "-event-handler=user:kong=cat >>seen")
+		if err != nil {
+			t.Fatal(err)
+		}
+		killAtEnd(t, n.process)
+		if err := n.answers(); err != nil {
+			t.Fatalf("%v\n%s", err, n.printed())
+		}
+		return n
+	}
+	stockSaw := func() int {
+		data, _ := os.ReadFile(seen)
+		return strings.Count(string(data), "\n")
+	}
+	stocks := startOne(freeAddr())
+	eventually(t, "three members", func() bool { return alive(t, here.node) == 3 && alive(t, away.node) == 3 })
+	publish := newPublisher(t, here.node)
+	var want []string
+	event := func() {
+		want = append(want, fmt.Sprintf(`{"type":"ENTITY_UPDATED","collection":"apis","entity":{"id":"%d"}}`, len(want)))
+		publish(want[len(want)-1])
+	}
+	event()
+	eventually(t, "the first event is everywhere", func() bool { return len(away.gw.taken()) == 1 && stockSaw() == 1 })
+	away.mustDie(t)
+	stocks.kill()
+	for range missed {
+		event()
+	}
+	eventually(t, "all have been posted at the node that stayed", func() bool { return len(here.gw.taken()) == len(want) })
+	away.start(t)
+	startOne(freeAddr())
+	back := time.Now()
+	if !pollFor(settleLimit, func() bool { return len(away.gw.taken()) >= len(want) }) {
+		t.Fatalf("%d of %d events after %v", len(away.gw.taken()), len(want), settleLimit)
+	}
+	took := time.Since(back)
+	got := bodies(away.gw.taken())
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(slices.Compact(slices.Clone(got)), want) {
+		t.Errorf("%d posts, and not all of %d events are among them", len(got), len(want))
+	}
+	if s := target(t, away.node); s.Flushes != 0 || s.Lost != 0 {
+		t.Errorf("nothing was lost to it, and it says: %+v", s)
+	}
+	// The stock one has had all that it will ever get of them once it has one that
+	// is published now, and its serial handler is done.
+	publish("now")
+	eventually(t, "the stock agent has an event from now on", func() bool {
+		data, _ := os.ReadFile(seen)
+		return strings.Contains(string(data), "now")
+	})
+	last := -1
+	eventually(t, "the stock agent's handler is done", func() bool {
+		before := last
+		last = stockSaw()
+		return last == before && !pollFor(time.Second, func() bool { return stockSaw() > last })
+	})
+	t.Logf("SUMMARY away for %d events: ours had all %v after it was back (%d posts in all); stock serf had %d of them",
+		missed, took.Round(10*time.Millisecond), len(got), last-2)
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"agentctl/rpcclient"
+	"agentctl/scripts/stock"
+)
+
+// metric reads a series of an agent of ours, as NAME or NAME{LABEL="VALUE"}. One
+// with labels is 0 until it has counted something.
+func metric(t *testing.T, n *node, series string) float64 {
+	t.Helper()
+	_, text := get(t, n, "/metrics")
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			v, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+	}
+	if !strings.Contains(series, "{") {
+		t.Fatalf("there is no metric %s in:\n%s", series, text)
+	}
+	return 0
+}
+
+// listener keeps what comes on a stream of all events of an agent.
+type listener struct {
+	mu      sync.Mutex
+	user    []string // payloads
+	queries []string // names
+	broken  error
+}
+
+func listen(t *testing.T, n *node) *listener {
+	t.Helper()
+	c, err := rpcclient.Dial(t.Context(), rpcclient.Config{Addr: n.rpc, StreamBuffer: 1 << 14})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := c.Stream(t.Context(), "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Stock serf subscribes a client just after it has answered it: what it
+	// answers next shows that it has.
+	if _, err := c.Members(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l := new(listener)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for r, err := range records {
+			l.mu.Lock()
+			switch {
+			case err != nil:
+				l.broken = err
+			case r.Event == "user":
+				l.user = append(l.user, string(r.Payload))
+			case r.Event == "query":
+				l.queries = append(l.queries, r.Name)
+			}
+			l.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() {
+		c.Close()
+		reading.Wait()
+	})
+	return l
+}
+
+func (l *listener) events() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.user)
+}
+
+// strange is a line of a stock agent's log about what it cannot read.
+var strange = regexp.MustCompile(`(?i)msg ?type|message type|decrypt|decod|not encrypted|label|failed to receive|failed to read`)
+
+// TestDirectToStock has events of an agent of ours go straight to stock members,
+// small ones and ones that fit in no packet, in an encrypted cluster: scripts
+// and streams there have each once, and see nothing else of us.
+func TestDirectToStock(t *testing.T) {
+	t.Parallel()
+	const small, large = 60, 3
+	limit := filepath.Join(t.TempDir(), "limit.json")
+	if err := os.WriteFile(limit, []byte(`{"user_event_size_limit": 9216}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gw, err := newGateway()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(gw.close)
+	args := []string{"-encrypt=" + firstKey, "-profile=wan"}
+	ours := append(slices.Clone(args), "-config-file="+limit)
+	here := newAgent(t, "here", append(ours, "-event-handler=user:of-no-test=true")...)
+	nodes := []*node{here, newAgent(t, "there", append(ours, "-gateway="+gw.url(), "-join="+here.gossip)...)}
+	files, streams := map[string]string{}, map[string]*listener{}
+	for name, version := range map[string]string{"stock11": stock.V011, "stock8": stock.V085} {
+		files[name] = filepath.Join(t.TempDir(), "events")
+		n := newStock(t, name, version, append(args, "-join="+here.gossip,
+			fmt.Sprintf(`-event-handler=user=echo "$(base64 | tr -d '\n')" >> %s`, files[name]))...)
+		streams[name] = listen(t, n)
+		nodes = append(nodes, n)
+	}
+	for _, n := range nodes {
+		eventually(t, n.name+" knows all", func() bool {
+			list := members(t, "agentctl", n)
+			for _, m := range list {
+				if m.Status != "alive" {
+					return false
+				}
+			}
+			return len(list) == len(nodes)
+		})
+	}
+
+	var want []string
+	publish := newPublisher(t, here)
+	for i := range small {
+		want = append(want, fmt.Sprintf(`{"type":"ENTITY_UPDATED","entity":{"id":"%d"}}`, i))
+		publish(want[i])
+	}
+	for i := range large {
+		want = append(want, fmt.Sprint(i, strings.Repeat("x", 8<<10)))
+		publish(want[small+i])
+	}
+	arrived := func() {
+		t.Helper()
+		slices.Sort(want)
+		got := map[string]func() []string{"the gateway of there": func() []string { return bodies(gw.takenUser()) }}
+		for name, file := range files {
+			got["the script of "+name] = func() []string { return logged(t, file) }
+			got["the stream of "+name] = streams[name].events
+		}
+		for where, events := range got {
+			poll(func() bool { return len(events()) >= len(want) })
+			have := events()
+			slices.Sort(have)
+			if !slices.Equal(have, want) {
+				t.Errorf("%s has %d events, want %d: %.80q", where, len(have), len(want), have)
+			}
+		}
+	}
+	arrived()
+	// Had any been on its way a second time, it would come before this one.
+	want = append(want, "last")
+	publish("last")
+	arrived()
+
+	sent := func(result string) int {
+		return int(metric(t, here, `agentctl_direct_messages_total{result="`+result+`"}`))
+	}
+	// And to the other one of ours before it was found to be a peer.
+	eventually(t, "all to be sent straight", func() bool { return sent("udp") >= 2*(small+1) && sent("tcp") >= 2*large })
+	if failed, dropped := sent("failed"), sent("dropped"); failed+dropped != 0 {
+		t.Errorf("%d failed and %d were dropped", failed, dropped)
+	}
+	eventually(t, "an event to go over a link", func() bool {
+		publish("more")
+		return metric(t, nodes[1], `agentctl_events_received_total{type="user",way="link"}`) > 0
+	})
+	for name, l := range streams {
+		l.mu.Lock()
+		if i := slices.IndexFunc(l.queries, func(q string) bool { return q != "agentctl-peer" }); i >= 0 || l.broken != nil {
+			t.Errorf("on the stream of %s: queries %q, and then %v", name, l.queries, l.broken)
+		}
+		l.mu.Unlock()
+	}
+	for _, n := range nodes[2:] {
+		for line := range strings.Lines(n.printed()) {
+			// What memberlist says of a stream or packet that it does not know;
+			// probes may fail on a busy machine.
+			if strange.MatchString(line) {
+				t.Errorf("%s logs: %s", n.name, line)
+			}
+		}
+	}
+}

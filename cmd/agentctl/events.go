@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"agentctl/agent"
+)
+
+type eventsCommand struct{}
+
+func (*eventsCommand) Synopsis() string { return "Lists the events of an agent's history" }
+
+func (*eventsCommand) Help() string {
+	return `Usage: agentctl events [options]
+       agentctl events show [-raw | -nodes] [options] ID
+
+  Lists the events that the agent keeps, oldest first: when it knew of each, its
+  ID, type and name, the bytes of its payload, what became of it at each target
+  (waiting, delivered, buried: refused for good, lost, or outdated: a change of
+  members that was not true any more; - where it was for none), and how the
+  payload begins. Without an option: the newest 100. Listed is what the history
+  holds, and of what is older that which still waits or is buried.
+
+  "agentctl events show ID" shows all of one event; with -nodes what became of it
+  at every node of the cluster.
+
+Options:
+
+  -follow                   Begin with the newest 10, and show each event that
+                            comes, once it waits no more or after a second.
+                            Ends at an interrupt.
+  -limit=100                At most so many, of those that match the newest; up
+                            to 10000.
+  -name=NAME                User events and queries of this name.
+  -since=TIME               From this time on: 2026-01-31T15:04:05, with a zone or
+                            local; 2026-01-31; or a time ago, such as 15m.
+  -state=STATE              Those that are waiting, delivered, buried, lost or
+                            outdated, at any target or that of -target.
+  -target=NAME              Those that were for this target.
+  -nodes                    Of show: ask all nodes, over their links, what became
+                            of the event at their targets.
+  -raw                      Of show: write the payload and nothing else, byte for
+                            byte.
+` + opsHelp + `
+  With -format=json each event is a line.
+
+Examples:
+
+  agentctl events -state=buried
+  agentctl events -target=kong -since=1h -limit=1000
+  agentctl events -follow -state=waiting
+  agentctl events show 5-0f4b3224a0bfdf43
+  agentctl events show -nodes 5-0f4b3224a0bfdf43
+  agentctl events -format=json | jq -r .payload`
+}
+
+// followPage is how many events -follow begins with.
+const followPage = 10
+
+func (c *eventsCommand) Run(args []string) int {
+	if len(args) > 0 && args[0] == "show" {
+		return runOps("events show", func(ctx context.Context) error { return c.show(ctx, args[1:], os.Stdout) })
+	}
+	return runOps("events", func(ctx context.Context) error { return c.list(ctx, args, os.Stdout, os.Stderr) })
+}
+
+func (c *eventsCommand) list(ctx context.Context, args []string, out, notes io.Writer) error {
+	fs := newFlags("events")
+	ops := addOpsFlags(fs)
+	follow := fs.Bool("follow", false, "")
+	limit := fs.Int("limit", agent.DefaultPage, "")
+	for _, name := range []string{"name", "since", "state", "target"} {
+		fs.String(name, "", "")
+	}
+	if err := parseFlags(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return unexpected(fs)
+	}
+	query := url.Values{}
+	fs.Visit(func(f *flag.Flag) {
+		if !slices.Contains([]string{"format", "http-addr", "http-token-file", "follow"}, f.Name) {
+			query.Set(f.Name, f.Value.String())
+		}
+	})
+	if since := query.Get("since"); since != "" {
+		// Times without a zone are those of this terminal, not of the agent.
+		t, err := agent.ParseSince(since, time.Now())
+		if err != nil {
+			return &usageError{"-since: " + err.Error()}
+		}
+		query.Set("since", t.Format(time.RFC3339Nano))
+	}
+	client, err := ops.client()
+	if err != nil {
+		return err
+	}
+	p := newEventPrinter(out, ops.json())
+	if *follow {
+		p.widths = []int{24, 20, 12, 4, 9, 0} // what is usual: rows come one by one
+		query.Set("follow", "1")
+		if !query.Has("limit") {
+			query.Set("limit", strconv.Itoa(followPage))
+		}
+		return c.follow(ctx, client, query, p, notes)
+	}
+	var page agent.EventPage
+	if err := client.get(ctx, "/v1/events?"+query.Encode(), &page); err != nil {
+		return err
+	}
+	if err := p.print(page.Events...); err != nil {
+		return err
+	}
+	switch {
+	case page.More && len(page.Events) < *limit:
+		fmt.Fprintln(notes, "agentctl events: there are older ones, but these are as much as fits; -target, -state and -name narrow the choice")
+	case page.More:
+		fmt.Fprintf(notes, "agentctl events: there are older ones; a greater -limit than %d shows them\n", *limit)
+	case len(page.Events) == 0:
+		fmt.Fprintln(notes, "agentctl events: no events match")
+	}
+	return nil
+}
+
+// follow prints what comes until an interrupt, which is its usual end.
+func (c *eventsCommand) follow(ctx context.Context, client *opsClient, query url.Values, p *eventPrinter, notes io.Writer) error {
+	body, err := client.open(ctx, http.MethodGet, "/v1/events?"+query.Encode(), nil)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	for dec := json.NewDecoder(body); ; {
+		var line agent.FollowedEvent
+		err := dec.Decode(&line)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return errors.New("the agent has ended the stream: it was stopped, or this terminal took the events too slowly; follow again once \"agentctl status\" answers")
+		}
+		if err != nil {
+			return client.decoded(err)
+		}
+		if line.Missed > 0 {
+			fmt.Fprintf(notes, "agentctl events: %s missing here: the history had let go of them\n", count(line.Missed, "event"))
+		}
+		if line.EventReport == nil {
+			continue
+		}
+		if err := p.print(*line.EventReport); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"agentctl/agent"
+)
+
+// nodesOf asks the agent what became of an event at every node, until all have
+// applied it, nothing changes any more, or wait is over.
+func nodesOf(ctx context.Context, client *opsClient, id string, wait time.Duration) (report agent.NodesReport, err error) {
+	for until := time.Now().Add(wait); ; {
+		left := max(0, time.Until(until))
+		query := url.Values{"wait": {min(left, agent.MaxNodesWait).String()}}
+		report = agent.NodesReport{} // what is decoded into another is mixed with it
+		if err := client.get(ctx, "/v1/events/"+id+"/nodes?"+query.Encode(), &report); err != nil {
+			return report, err
+		}
+		if !report.Open || left <= agent.MaxNodesWait {
+			return report, nil
+		}
+	}
+}
+
+// nodesSummary says in a line what became of an event.
+func nodesSummary(r *agent.NodesReport) string {
+	applied, idle := 0, 0
+	for _, n := range r.Nodes {
+		if n.State == agent.NodeApplied {
+			applied++
+			if len(n.Targets) == 0 {
+				idle++
+			}
+		}
+	}
+	s := fmt.Sprintf("%d of %s", applied, count(len(r.Nodes), "node"))
+	if r.Applied {
+		s = "all " + count(len(r.Nodes), "node")
+		if len(r.Nodes) == 1 {
+			s = "the one node there is"
+		}
+	}
+	s = "Applied by " + s
+	if idle > 0 {
+		s += fmt.Sprintf(" (%d without a target for it)", idle)
+	}
+	return s
+}
+
+// nodeHints say of states without targets what they mean.
+var nodeHints = map[agent.NodeState]string{
+	agent.NodeAbsent:  "it does not have the event yet, or not any more",
+	agent.NodeFailed:  "the node is down; it fetches the event once it is back",
+	agent.NodeUnasked: "it has not answered",
+	agent.NodeUnknown: "it cannot be asked: stock serf, or an agent without peer links",
+}
+
+// writeNodes lists nodes with what became of the event at their targets: all, or
+// those that have not applied it.
+func writeNodes(out io.Writer, r *agent.NodesReport, all bool) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NODE\tSTATE\tTARGET\tOUTCOME")
+	for _, n := range r.Nodes {
+		if n.State == agent.NodeApplied && !all {
+			continue
+		}
+		line := func(target, outcome string) {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", word(n.Node), word(string(n.State)), target, outcome)
+		}
+		for _, name := range slices.Sorted(maps.Keys(n.Targets)) {
+			line(word(name), nodeOutcome(n.Targets[name]))
+		}
+		switch {
+		case len(n.Targets) > 0:
+		case n.State == agent.NodeApplied:
+			line("-", "no target is for it")
+		default:
+			hint := nodeHints[n.State]
+			if n.Error != "" {
+				hint += ": " + printable([]byte(n.Error), 200)
+			}
+			line("-", hint)
+		}
+	}
+	return w.Flush()
+}
+
+func nodeOutcome(o agent.OutcomeReport) string {
+	s := word(string(o.State))
+	switch {
+	case o.Reason != "":
+		s += ": " + printable([]byte(o.Reason), 200)
+	case o.Status != 0:
+		s += fmt.Sprintf(", answered %d %s", o.Status, http.StatusText(o.Status))
+	}
+	if o.Into != "" {
+		s += ", joined to " + word(o.Into)
+	}
+	return s
+}
+
+// published says what became of an event that was published a while ago.
+func published(report *agent.NodesReport, took time.Duration) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s after %s: %s\n", nodesSummary(report), brief(took), report.ID)
+	if !report.Applied {
+		writeNodes(&b, report, false) // a strings.Builder has no errors
+		fmt.Fprintf(&b, "\"agentctl events show -nodes %s\" looks again", report.ID)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}

@@ -1,0 +1,28 @@
+package quick
+
+// What package strings has too, which comes behind others in the order of
+// initialisation.
+
+func hasPrefix(s, prefix string) bool { return len(s) >= len(prefix) && s[:len(prefix)] == prefix }
+
+// cut is strings.Cut.
+func cut(s string, sep byte) (before, after string, found bool) {
+	for i := range len(s) {
+		if s[i] == sep {
+			return s[:i], s[i+1:], true
+		}
+	}
+	return s, "", false
+}
+
+// split is strings.Split.
+func split(s string, sep byte) (parts []string) {
+	for {
+		part, rest, more := cut(s, sep)
+		parts = append(parts, part)
+		if !more {
+			return parts
+		}
+		s = rest
+	}
+}

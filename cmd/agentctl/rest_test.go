@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"agentctl/scripts/stock"
+)
+
+// TestCostAtRest measures what agents send when nothing happens: all of a
+// cluster are on one host of its own, so what its loopback has carried is what
+// they have sent. Stock serf stands beside it.
+func TestCostAtRest(t *testing.T) {
+	t.Parallel()
+	nodes, seconds := setting(t, "AGENTCTL_TEST_REST_NODES", 3), setting(t, "AGENTCTL_TEST_REST_SECONDS", 10)
+	settle := time.Duration(setting(t, "AGENTCTL_TEST_REST_SETTLE", 5)) * time.Second
+	net := newNetwork(t)
+	ours := net.rest(t, 1, nodes, settle, time.Duration(seconds)*time.Second, func(name, bind, first string) (string, []string) {
+		return "agentctl", []string{"agent", "-node=" + name, "-bind=" + bind, "-profile=lan", "-rpc-addr=" + bind + ":7373",
+			"-http-addr=off", "-retry-join=" + first, "-event-handler=user:kong=true", "-log-level=warn"}
+	})
+	stocks := net.rest(t, 2, nodes, settle, time.Duration(seconds)*time.Second, func(name, bind, first string) (string, []string) {
+		return stock.Serf(t, stock.V011), []string{"agent", "-node=" + name, "-bind=" + bind, "-profile=lan", "-rpc-addr=" + bind + ":7373",
+			"-retry-join=" + first, "-log-level=warn"}
+	})
+	if ours.bytes <= 0 || stocks.bytes <= 0 {
+		t.Errorf("nothing was counted: %+v, %+v", ours, stocks)
+	}
+	// A round of repair is 1.2 KB a minute; the rest is the bound for a busy machine.
+	if ours.bytes > 3*stocks.bytes+50_000 {
+		t.Errorf("%.0f bytes a minute and node, stock serf has %.0f", ours.bytes, stocks.bytes)
+	}
+	t.Logf("SUMMARY at rest, %d nodes, for %d s: ours %.1f KB and %.0f packets a minute and node, stock serf %.1f KB and %.0f",
+		nodes, seconds, ours.bytes/1000, ours.packets, stocks.bytes/1000, stocks.packets)
+}
+
+// cost is for each node and minute; what is sent to oneself counts too.
+type cost struct{ bytes, packets float64 }
+
+// rest runs a cluster on a host and counts what it sends in a while, when it has
+// settled.
+func (n *network) rest(t *testing.T, number, nodes int, settle, while time.Duration, command func(name, bind, first string) (string, []string)) cost {
+	t.Helper()
+	h := n.host(0, number)
+	var all []*node
+	for i := range nodes {
+		name, bind := fmt.Sprintf("rest%d", i), fmt.Sprintf("127.0.%d.%d", 1+i/200, 1+i%200)
+		program, args := command(name, bind, "127.0.1.1")
+		p, err := startProcess(h.dir, name, os.Environ(), "ip", append([]string{"netns", "exec", h.namespace, program}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		killAtEnd(t, p)
+		all = append(all, &node{process: p, gossip: bind})
+	}
+	eventually(t, fmt.Sprintf("%d members", nodes), func() bool { return h.members(all[0]) == nodes && h.members(all[nodes-1]) == nodes })
+	pollFor(settle, func() bool { return false })
+	before, began := h.carried(t), time.Now()
+	pollFor(while, func() bool { return false })
+	after := h.carried(t)
+	perMinute := time.Since(began).Minutes() * float64(nodes)
+	for _, node := range all {
+		node.kill()
+	}
+	return cost{(after.bytes - before.bytes) / perMinute, (after.packets - before.packets) / perMinute}
+}
+
+// carried is what the host's loopback has carried so far.
+func (h *netHost) carried(t *testing.T) cost {
+	t.Helper()
+	var links []struct {
+		Stats64 struct {
+			Rx struct{ Bytes, Packets float64 }
+		}
+	}
+	out := output(t, "ip", "-n", h.namespace, "-s", "-j", "link", "show", "lo")
+	if err := json.Unmarshal([]byte(out), &links); err != nil || len(links) != 1 {
+		t.Fatalf("ip link: %v\n%s", err, out)
+	}
+	return cost{links[0].Stats64.Rx.Bytes, links[0].Stats64.Rx.Packets}
+}
+
+// members is how many members are alive to a node on the host.
+func (h *netHost) members(n *node) int {
+	out, _ := exec.Command("ip", "netns", "exec", h.namespace, "agentctl", "members", "-rpc-addr="+n.gossip+":7373", "-status=alive").Output()
+	return strings.Count(string(out), "\n") // none before it is up
+}

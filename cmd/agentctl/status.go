@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"agentctl/agent"
+	"agentctl/handler"
+)
+
+// exitNotWell is the exit status of "status -check" where something is wrong.
+const exitNotWell = 2
+
+type statusCommand struct{}
+
+func (*statusCommand) Synopsis() string { return "Shows an agent, its journal and its targets" }
+
+func (*statusCommand) Help() string {
+	return `Usage: agentctl status [options]
+
+  Shows how an agent stands: its node and the members that it knows, the
+  journal, and for each target its state, what waits, what is buried (refused
+  for good, and kept for a replay), what was delivered, tried again and
+  collapsed (joined to an equal event that waited) since the agent began, or a
+  reload changed the target, and what was lost since the journal was begun, which
+  with -data-dir outlives the agent.
+  P50, P90 and P99: half, 90% and 99% of the last 1,000 deliveries took at most
+  so long, from when the node knew the event until the target had taken it.
+
+  A target is "ok"; "retrying" while its answers fail and events wait;
+  "flushing" since events were lost, until its flush request is answered; and
+  "stale" if it has none, or refused it, until an operator sees to it with
+  "agentctl replay -accept-gap" or "-flush".
+
+  The exit status is 0 once the agent has answered, whatever it says, and 1
+  where it could not be asked. With -check it is 2 if a target is not ok, the
+  journal is degraded, or the node is not in its cluster.
+
+Options:
+
+  -check                    Let the exit status tell whether all is well.
+` + opsHelp + `
+Examples:
+
+  agentctl status
+  agentctl status -check >/dev/null || echo look here
+  agentctl status -format=json | jq '.targets[].waiting'`
+}
+
+func (c *statusCommand) Run(args []string) int {
+	return runOps("status", func(ctx context.Context) error { return c.show(ctx, args, os.Stdout) })
+}
+
+func (c *statusCommand) show(ctx context.Context, args []string, out io.Writer) error {
+	fs := newFlags("status")
+	ops := addOpsFlags(fs)
+	check := fs.Bool("check", false, "")
+	if err := parseFlags(fs, args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return unexpected(fs)
+	}
+	client, err := ops.client()
+	if err != nil {
+		return err
+	}
+	// What the agent says goes out as it is, with what this version does not know.
+	var raw json.RawMessage
+	if err := client.get(ctx, "/v1/status", &raw); err != nil {
+		return err
+	}
+	var s agent.StatusReport
+	if err := client.decoded(json.Unmarshal(raw, &s)); err != nil {
+		return err
+	}
+	if ops.json() {
+		_, err = fmt.Fprintln(out, string(raw))
+	} else {
+		err = printStatus(out, &s, time.Now())
+	}
+	if err == nil && *check && !allWell(&s) {
+		err = exitCode(exitNotWell)
+	}
+	return err
+}
+
+func allWell(s *agent.StatusReport) bool {
+	return s.Joined && s.State == "alive" && (s.Journal.Disk == nil || !s.Journal.Disk.Degraded) &&
+		!slices.ContainsFunc(s.Targets, func(t agent.TargetReport) bool { return t.State != handler.StateOK })
+}
+
+func printStatus(out io.Writer, s *agent.StatusReport, now time.Time) error {
+	var notes []string
+	state := s.State
+	if !s.Joined {
+		state += ", no node could be joined yet"
+	}
+	var members []string
+	for _, status := range slices.Sorted(maps.Keys(s.Members)) {
+		members = append(members, fmt.Sprintf("%d %s", s.Members[status], status))
+	}
+	fmt.Fprintf(out, "node     %s: %s, version %s\n", word(s.Node), state, s.Version)
+	fmt.Fprintf(out, "members  %s\n", strings.Join(members, ", "))
+	fmt.Fprintf(out, "journal  %s\n\n", journalLine(&s.Journal, now))
+
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TARGET\tSTATE\tWAITING\tOLDEST\tLAST\tDELIVERED\tRETRIED\tBURIED\tLOST\tCOLLAPSED\tP50\tP90\tP99")
+	for i := range s.Targets {
+		t := &s.Targets[i]
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", word(t.Target), t.State, t.Waiting,
+			age(t.OldestWaiting, now), ago(t.LastDelivered, now), t.Delivered, t.Retried, t.BuriedNow, t.Lost, t.Collapsed,
+			seconds(&t.Latency, t.Latency.P50), seconds(&t.Latency, t.Latency.P90), seconds(&t.Latency, t.Latency.P99))
+		notes = append(notes, targetNotes(t, now)...)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for i, note := range notes {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		if _, err := fmt.Fprintln(out, note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seconds is one of the quantiles, to two digits or so.
+func seconds(q *handler.Quantiles, v float64) string {
+	switch {
+	case q.Count == 0:
+		return "-"
+	case v < 1:
+		return strconv.FormatFloat(v*1000, 'f', 1, 64) + "ms"
+	case v < 60:
+		return strconv.FormatFloat(v, 'f', 1, 64) + "s"
+	}
+	return brief(time.Duration(v * float64(time.Second)))
+}
+
+func journalLine(j *agent.JournalReport, now time.Time) string {
+	line := "in memory"
+	if j.Disk != nil {
+		line = "in " + word(j.DataDir) + ", durable"
+		if j.Disk.Degraded {
+			line = fmt.Sprintf("in %s, DEGRADED for %s: %s; %s not in the file", word(j.DataDir),
+				age(j.Disk.Since, now), printable([]byte(j.Disk.Error), 300), count(j.Disk.Unwritten, "event"))
+		}
+	}
+	line += "; " + count(j.Retained, "event")
+	if !j.Oldest.IsZero() {
+		line += ", back to " + timestamp(j.Oldest)
+	}
+	return line
+}
+
+// targetNotes say what is wrong with a target, and what to do.
+func targetNotes(t *agent.TargetReport, now time.Time) (notes []string) {
+	name, lastError := word(t.Target), printable([]byte(t.LastError), 300)
+	if !t.GapSince.IsZero() {
+		notes = append(notes, gapNote(t, now))
+	}
+	if t.Attempts > 0 {
+		failing := "failing"
+		if t.State == handler.StateRetrying { // else Since tells of the loss
+			failing += " for " + age(t.Since, now)
+		}
+		notes = append(notes, fmt.Sprintf("%s: %s, attempt %d: %s", name, failing, t.Attempts, lastError))
+	}
+	if t.BuriedNow > 0 {
+		notes = append(notes, fmt.Sprintf("%s: %s refused for good: see \"agentctl events -target=%s -state=buried\"", name, count(t.BuriedNow, "event"), name))
+	}
+	return notes
+}
+
+// gapNote says what a target lacks.
+func gapNote(t *agent.TargetReport, now time.Time) string {
+	name := word(t.Target)
+	note := fmt.Sprintf("%s: lacks events since %s, or may (%s)", name, ago(t.GapSince, now), printable([]byte(t.GapReason), 300))
+	if t.State == handler.StateFlushing {
+		return note + ": it is flushed before anything else is posted"
+	}
+	note += fmt.Sprintf(": empty its cache, then \"agentctl replay -target=%s -accept-gap\"", name)
+	if t.FlushesRefused > 0 {
+		note += "; or -flush in its place, to make the flush request that it refused once more"
+	}
+	return note
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"agentctl/agent"
+	"agentctl/handler"
+)
+
+// longAgo is a time for which the tables need not know the time zone.
+func longAgo() (now time.Time) { return time.Date(2026, 1, 31, 12, 0, 0, 0, time.Local) }
+
+func TestStatusTable(t *testing.T) {
+	t.Parallel()
+	now := longAgo()
+	oldest := now.Add(-time.Hour)
+	s := &agent.StatusReport{
+		Node: "web 1", Version: "1.2.3", State: "alive", Joined: true, Members: map[string]int{"failed": 1, "alive": 12},
+		Journal: agent.JournalReport{Retained: 3, Oldest: oldest},
+		Targets: []agent.TargetReport{
+			{Status: handler.Status{Target: "kong", State: handler.StateOK, LastDelivered: now.Add(-3 * time.Second), Delivered: 1234,
+				Collapsed: 7, LastError: "answered 500", Latency: handler.Quantiles{P50: 0.0004, P90: 0.0123, P99: 90, Count: 5}}},
+			{Status: handler.Status{Target: "cache\x1b[31m", State: handler.StateRetrying, Since: now.Add(-90 * time.Second), Waiting: 4,
+				OldestWaiting: now.Add(-26 * time.Hour), Attempts: 7, Retried: 6, LastError: "answered 503: \x1b]0;"}},
+			{Status: handler.Status{Target: "far", State: handler.StateStale, Since: now.Add(-72 * time.Hour), GapSince: now.Add(-72 * time.Hour),
+				GapReason: "more events waited", Lost: 1, Attempts: 2, LastError: "no answer", Buried: 3}, BuriedNow: 2},
+		},
+	}
+	var out strings.Builder
+	if err := printStatus(&out, s, now); err != nil {
+		t.Fatal(err)
+	}
+	want := `node     "web 1": alive, version 1.2.3
+members  12 alive, 1 failed
+journal  in memory; 3 events, back to ` + timestamp(oldest) + `
+
+TARGET           STATE     WAITING  OLDEST  LAST    DELIVERED  RETRIED  BURIED  LOST  COLLAPSED  P50    P90     P99
+kong             ok        0        -       3s ago  1234       0        0       0     7          0.4ms  12.3ms  1m30s
+"cache\x1b[31m"  retrying  4        26h00m  -       0          6        0       0     0          -      -       -
+far              stale     0        -       -       0          0        2       1     0          -      -       -
+
+"cache\x1b[31m": failing for 1m30s, attempt 7: "answered 503: \x1b]0;"
+far: lacks events since 3d ago, or may (more events waited): empty its cache, then "agentctl replay -target=far -accept-gap"
+far: failing, attempt 2: no answer
+far: 2 events refused for good: see "agentctl events -target=far -state=buried"
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("the status (-want +got):\n%s", diff)
+	}
+	if allWell(s) {
+		t.Error("all is well, with a target that is stale")
+	}
+}
+
+func TestGapNotes(t *testing.T) {
+	t.Parallel()
+	now := longAgo()
+	gap := handler.Status{Target: "t", State: handler.StateStale, GapSince: now.Add(-time.Minute), GapReason: "history\nis gone", Lost: 7}
+	refused, flushing, closed := gap, gap, gap
+	refused.FlushesRefused = 1
+	flushing.State = handler.StateFlushing
+	closed.State, closed.GapSince = handler.StateOK, time.Time{} // what was lost before is told by the table
+	const lacks = `t: lacks events since 1m00s ago, or may ("history\nis gone"): `
+	for _, test := range []struct {
+		s    handler.Status
+		want []string
+	}{
+		{gap, []string{lacks + `empty its cache, then "agentctl replay -target=t -accept-gap"`}},
+		{refused, []string{lacks + `empty its cache, then "agentctl replay -target=t -accept-gap"; or -flush in its place, to make the flush request that it refused once more`}},
+		{flushing, []string{lacks + `it is flushed before anything else is posted`}},
+		{closed, nil},
+	} {
+		if diff := cmp.Diff(test.want, targetNotes(&agent.TargetReport{Status: test.s}, now)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.s.State, diff)
+		}
+	}
+}
+
+func TestJournalLine(t *testing.T) {
+	t.Parallel()
+	now := longAgo()
+	sound := agent.JournalReport{Retained: 5, DataDir: "/var/lib/agentctl", Disk: &handler.DiskStatus{}}
+	if got := journalLine(&sound, now); got != "in /var/lib/agentctl, durable; 5 events" {
+		t.Errorf("sound: %s", got)
+	}
+	bad := agent.JournalReport{DataDir: "/d", Disk: &handler.DiskStatus{Degraded: true, Since: now.Add(-time.Minute), Error: "no space left on device", Unwritten: 9}}
+	if got := journalLine(&bad, now); got != "in /d, DEGRADED for 1m00s: no space left on device; 9 events not in the file; 0 events" {
+		t.Errorf("degraded: %s", got)
+	}
+	if allWell(&agent.StatusReport{State: "alive", Joined: true, Journal: bad}) {
+		t.Error("all is well, with a journal that is degraded")
+	}
+	if !allWell(&agent.StatusReport{State: "alive", Joined: true, Journal: sound}) {
+		t.Error("not all is well")
+	}
+}

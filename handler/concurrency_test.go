@@ -1,0 +1,174 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// keyed is a user event with a key; with "" it has none.
+func keyed(ltime uint64, key string) Event {
+	payload := fmt.Appendf(nil, `{"n":%d}`, ltime)
+	if key != "" {
+		payload = fmt.Appendf(nil, `{"k":%q,"n":%d}`, key, ltime)
+	}
+	return NewUser(ltime, "kong", payload, time.Time{})
+}
+
+// several is a target that takes n events at once, with the key of keyed.
+func several(n int) Target { return Target{Concurrency: n, OrderKey: "k"} }
+
+func appendKeyed(t *testing.T, r *rig, keys ...string) {
+	t.Helper()
+	events := make([]Event, len(keys))
+	for i, key := range keys {
+		events[i] = keyed(r.journal.Head()+uint64(i)+1, key)
+	}
+	mustAppend(t, r.journal, events...)
+}
+
+// What is under way at Finish comes to its end, and nothing begins after.
+func TestFinishSeveral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, DeliveryConfig{Target: several(4)}, MemoryConfig{}, func(ctx context.Context, e *Event, _ int) error {
+			if e.LTime == 4 {
+				return refused // it waits for its next attempt, which is not made
+			}
+			return sleep(ctx, time.Duration(e.LTime)*time.Second)
+		})
+		appendKeyed(t, r, "a", "b", "c", "d", "e", "f")
+		synctest.Wait()
+		began := time.Now()
+		want(t, "in flight", r.Status().InFlight, 4)
+		r.Finish()
+		want(t, "error", r.wait(), nil)
+		want(t, "it took", time.Since(began), 3*time.Second)
+		s := r.Status()
+		want(t, "delivered, waiting, in flight", []int{int(s.Delivered), s.Waiting, s.InFlight}, []int{3, 3, 0})
+		want(t, "attempts", len(r.poster.attempts()), 4)
+	})
+}
+
+// A target that asks for a pause gets no more attempts than it takes at once.
+func TestRetryAfterSeveral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := start(t, DeliveryConfig{Target: several(4)}, MemoryConfig{}, func(context.Context, *Event, int) error {
+			if time.Since(began) < time.Minute {
+				return &PostError{Class: Retry, Status: 429, RetryAfter: time.Minute}
+			}
+			return nil
+		})
+		for i := range 20 {
+			appendKeyed(t, r, fmt.Sprint(i))
+		}
+		time.Sleep(time.Minute - 1)
+		want(t, "attempts within the minute", len(r.poster.attempts()), 4)
+		s := r.Status()
+		want(t, "state, attempts, in flight", []any{s.State, s.Attempts, s.InFlight}, []any{StateRetrying, 1, 4})
+		r.idle(t)
+		want(t, "attempts in all", len(r.poster.attempts()), 24)
+	})
+}
+
+// A key that fails for ever stops nothing else until the window is full of
+// events that wait for it.
+func TestWindow(t *testing.T) {
+	for ofA, delivered := range map[int]uint64{maxTaken - 1: 10, maxTaken: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			up := time.Now().Add(time.Hour)
+			r := start(t, DeliveryConfig{Target: several(3)}, MemoryConfig{}, func(_ context.Context, e *Event, _ int) error {
+				if e.LTime == 1 && time.Now().Before(up) {
+					return refused
+				}
+				return nil
+			})
+			for range ofA {
+				appendKeyed(t, r, "a")
+			}
+			for range 10 {
+				appendKeyed(t, r, "b")
+			}
+			time.Sleep(time.Minute)
+			want(t, fmt.Sprintf("delivered behind %d", ofA), r.Status().Delivered, delivered)
+			r.idle(t)
+			want(t, "in the end", r.Status().Delivered, uint64(ofA+10))
+		})
+	}
+}
+
+// One time of failure is one line at its beginning and one at its end, however
+// many events have part in it.
+func TestOutageSeveral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		target := several(3)
+		target.MinBackoff, target.MaxBackoff = time.Second, time.Second
+		r := start(t, DeliveryConfig{Target: target}, MemoryConfig{}, func(_ context.Context, e *Event, attempt int) error {
+			// 1 fails at 0, 10, 20 and 30 s, 2 at 12 s.
+			switch {
+			case e.LTime == 1 && attempt <= 4:
+				return &PostError{Class: Retry, Status: 503, RetryAfter: 10 * time.Second}
+			case e.LTime == 2 && attempt == 1:
+				time.Sleep(12 * time.Second)
+				return &PostError{Class: Retry, Status: 429, RetryAfter: 30 * time.Second}
+			}
+			return nil
+		})
+		appendKeyed(t, r, "a", "b", "c")
+		check := func(at time.Duration, state State, since time.Duration, attempts int, lastError string) {
+			t.Helper()
+			time.Sleep(time.Until(began.Add(at)))
+			s := r.Status()
+			want(t, "status", []any{s.State, s.Since.Sub(began), s.Attempts, s.LastError}, []any{state, since, attempts, lastError})
+		}
+		const busy, down = "answered 429 Too Many Requests", "answered 503 Service Unavailable"
+		check(time.Second, StateRetrying, 0, 1, down)
+		want(t, "delivered beside", r.Status().Delivered, 1)
+		check(13*time.Second, StateRetrying, 0, 2, busy)
+		check(31*time.Second, StateRetrying, 0, 4, down)
+		check(41*time.Second, StateRetrying, 0, 4, down) // 1 is through
+		check(43*time.Second, StateOK, 42*time.Second, 0, down)
+
+		lines := r.log.with(t, "")
+		want(t, "lines", len(lines), 4)
+		for i, told := range [][]any{{"WARN", 1.0, 1.0}, {"WARN", 2.0, 1.0}, {"WARN", 4.0, 2.0}} {
+			want(t, fmt.Sprint("line ", i), []any{lines[i]["level"], lines[i]["attempts"], lines[i]["failing"]}, told)
+		}
+		want(t, "last line", []any{lines[3]["msg"], lines[3]["attempts"]}, []any{"target is well again", 4.0})
+
+		// What fails later is a new time.
+		r.poster.answer = func(_ context.Context, _ *Event, attempt int) error {
+			if attempt == 1 {
+				return refused
+			}
+			return nil
+		}
+		appendKeyed(t, r, "a")
+		r.idle(t)
+		synctest.Wait()
+		want(t, "times of failure", []int{len(r.log.with(t, "target fails")), len(r.log.with(t, "well again"))}, []int{2, 2})
+	})
+}
+
+// The journal's end ends all workers, with one error.
+func TestJournalEndsSeveral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{})
+		d, err := newDelivery(DeliveryConfig{Target: Target{Name: "gw", URL: "http://h", Concurrency: 4}, Journal: m},
+			&fakePoster{answer: func(ctx context.Context, _ *Event, _ int) error { <-ctx.Done(); return ctx.Err() }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, m, user(1, ""), user(2, ""))
+		done := make(chan error, 1)
+		go func() { done <- d.Run(t.Context()) }()
+		synctest.Wait()
+		m.Close()
+		if err := <-done; err == nil || err.Error() != "target gw: journal closed" {
+			t.Errorf("%v", err)
+		}
+	})
+}

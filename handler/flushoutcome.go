@@ -1,0 +1,89 @@
+package handler
+
+import "time"
+
+func (d *Delivery) flushed(gap Gap, at, now time.Time) error {
+	d.mu.Lock()
+	f := &d.state.flush
+	f.flushed++
+	f.attempts, f.last, f.lines = 0, now, every{}
+	d.mu.Unlock()
+	if err := d.cursor.Mend(gap.Mark, at); err != nil {
+		return err
+	}
+	left := d.cursor.Status()
+	what := "target was flushed: what it lacked harms it no more"
+	if d.cfg.Target.Flush.LastEvent {
+		what = "target gets its last event once more, in place of what it lacked"
+	}
+	d.log.Info(what, "reason", gap.Reason,
+		"since", gap.Since, "took", round(now.Sub(at)), "again", left.Gap.Open(), "waiting", left.Waiting)
+	return nil
+}
+
+// flushFailed returns after what time to try again.
+func (d *Delivery) flushFailed(gap Gap, perr *PostError, now time.Time) (wait time.Duration) {
+	d.mu.Lock()
+	f := &d.state.flush
+	f.retried++
+	f.attempts++
+	attempts := f.attempts
+	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
+	pass := f.lines.pass(attempts, now)
+	d.mu.Unlock()
+	wait = max(d.backoff.wait(attempts), perr.RetryAfter)
+	if pass {
+		d.log.Warn("target fails its flush: events wait, and it is tried again until it is done", "reason", gap.Reason, "since", gap.Since,
+			"err", excerpt(perr.Error(), 2*excerptSize), "attempts", attempts, "next_in", round(wait), "waiting", d.cursor.Status().Waiting)
+	}
+	return wait
+}
+
+func (d *Delivery) flushRefused(gap Gap, perr *PostError, now time.Time) {
+	d.mu.Lock()
+	f := &d.state.flush
+	f.refused++
+	f.refusedMark, f.refusedAt = gap.Mark, now
+	f.attempts, f.lines = 0, every{}
+	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
+	d.mu.Unlock()
+	d.log.Error("target refused its flush: events go on, and its gateway may be stale until its \"flush\" in the configuration is put right, or an operator flushes it and accepts the gap",
+		"reason", gap.Reason, "since", gap.Since, "status", perr.Status, "answer", excerpt(string(perr.Body), excerptSize))
+}
+
+// Flush asks for a flush, for a reason that log and status tell. It returns at
+// once: the target's state is flushing until it is done, also in the next
+// process where the journal is on disk. It fails where the target has no flush
+// request, or the journal is closed.
+func (d *Delivery) Flush(reason string) error {
+	err := ErrNoFlush
+	if d.cfg.Target.Flush != nil {
+		d.mu.Lock()
+		d.state.flush.refusedAt = time.Time{}
+		d.mu.Unlock()
+		d.gate.change(func() { // no flush begins in between
+			err = d.cursor.Gap(0, reason)
+			signal(d.hurry)
+		})
+	}
+	return d.named(err)
+}
+
+// AcceptGap closes the gap without a flush: an operator says that the gateway
+// is fresh. Without a gap it does nothing. A flush under way goes to its end.
+func (d *Delivery) AcceptGap() error {
+	gap := d.cursor.Status().Gap
+	if !gap.Open() {
+		return nil
+	}
+	if err := d.cursor.Mend(gap.Mark, time.Now()); err != nil {
+		return d.named(err)
+	}
+	d.mu.Lock()
+	d.state.flush.attempts, d.state.flush.lines = 0, every{}
+	d.mu.Unlock()
+	d.log.Warn("an operator accepted what this target lacks: it counts as fresh, without a flush", "reason", gap.Reason, "since", gap.Since)
+	signal(d.hurry)
+	d.reopen(nil)
+	return nil
+}

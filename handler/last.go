@@ -1,0 +1,76 @@
+package handler
+
+// last is a queue's memory of the newest event of a target that each event
+// makes anew, so that it can be posted once more after the history has let go
+// of it. It is held like an event that waits, and by the file too.
+type last struct {
+	keep  bool
+	entry *entry // nil: there was none
+}
+
+// keepLast begins to remember, or ends it. Of what was before it knows what
+// the history tells.
+func (c *memoryCursor) keepLast(keep bool) {
+	if c.keep = keep; !keep {
+		c.remember(nil)
+		return
+	}
+	for i := c.m.log.len() - 1; i >= 0 && c.last.entry == nil; i-- {
+		switch e := c.m.log.at(i); c.outcome(e.Seq).State {
+		case OutcomeDelivered, OutcomeLost:
+			c.remember(e)
+		}
+	}
+}
+
+// passed is told of an event that the target took, or that was given up.
+func (c *memoryCursor) passed(e *entry) {
+	if c.keep && (c.last.entry == nil || c.last.entry.Seq < e.Seq) {
+		c.remember(e)
+	}
+}
+
+func (c *memoryCursor) remember(e *entry) {
+	before := c.last.entry
+	if before == e {
+		return
+	}
+	if e != nil {
+		e.refs++
+	}
+	c.last.entry, c.dirty = e, true
+	if before != nil {
+		c.m.release(before)
+	}
+}
+
+// seq is that of the event, or 0.
+func (l *last) seq() uint64 {
+	if l.entry == nil {
+		return 0
+	}
+	return l.entry.Seq
+}
+
+func (c *memoryCursor) RequeueLast() error {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	newest := uint64(0)
+	if n := len(c.given); n > 0 {
+		newest = c.given[n-1].Seq
+	}
+	if n := c.waiting.len(); n > 0 {
+		newest = max(newest, c.waiting.at(n-1).Seq)
+	}
+	switch seq := c.last.seq(); {
+	case newest > seq, seq > 0 && newest == seq:
+		return nil
+	case seq == 0:
+		return ErrNoLast
+	default:
+		return c.requeue(seq)
+	}
+}

@@ -1,0 +1,62 @@
+package handler
+
+import (
+	"context"
+	"time"
+)
+
+// tellLosses logs what this target came to lack since the last time. A flush
+// calls it before it begins, since afterwards there is no gap to tell of.
+func (d *Delivery) tellLosses() {
+	d.toldMu.Lock()
+	defer d.toldMu.Unlock()
+	s := d.cursor.Status()
+	if s.Gap.Mark == d.told.Gap.Mark {
+		return
+	}
+	d.log.Error("this target lacks events, or may: its gateway may be stale until it is flushed", "reason", s.Gap.Reason,
+		"lost", s.Lost-d.told.Lost, "lost_total", s.Lost, "expired_total", s.Expired, "since", s.Gap.Since, "waiting", s.Waiting)
+	d.told = s
+}
+
+// lacksUntold tells whether there is something to tell.
+func (d *Delivery) lacksUntold() bool {
+	d.toldMu.Lock()
+	defer d.toldMu.Unlock()
+	return d.cursor.Status().Gap.Mark != d.told.Gap.Mark
+}
+
+// watchLosses passes on that something was lost, and logs what: at once the
+// first time, then after pauses that grow from a second to a minute, and what
+// is left at the end.
+func (d *Delivery) watchLosses(ctx context.Context) {
+	const shortest, longest = time.Second, time.Minute
+	defer d.tellLosses()
+	length := shortest
+	var last time.Time
+	var pause <-chan time.Time // nil when there is none
+	for {
+		select {
+		case <-d.cursor.Losses():
+			signal(d.lost)
+			d.idle.change(nil) // what is lost does not wait any more
+			if pause != nil {
+				continue
+			}
+		case <-pause:
+			pause = nil
+			if !d.lacksUntold() {
+				continue
+			}
+		case <-ctx.Done():
+			return
+		}
+		now := time.Now()
+		if now.Sub(last) > 10*longest {
+			length = shortest
+		}
+		d.tellLosses()
+		last, pause = now, time.After(length)
+		length = min(2*length, longest)
+	}
+}

@@ -1,0 +1,152 @@
+package handler
+
+import (
+	"iter"
+	"time"
+)
+
+// firstRetained is where the log begins, or will.
+func (m *Memory) firstRetained() uint64 { return m.head + 1 - uint64(m.log.len()) }
+
+// retained gives an event of the log, whose sequence numbers have no holes.
+func (m *Memory) retained(seq uint64) *entry {
+	if i := seq - m.firstRetained(); i < uint64(m.log.len()) { // a seq before it makes i huge
+		return m.log.at(int(i))
+	}
+	return nil
+}
+
+// Find gives the event of an ID.
+func (m *Memory) Find(id string) (Record, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.byID[id]
+	if e == nil {
+		return Record{}, false
+	}
+	return e.Record, true
+}
+
+// At gives the event of a sequence number.
+func (m *Memory) At(seq uint64) (Record, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := m.retained(seq)
+	for _, c := range m.cursors {
+		if e == nil {
+			e = c.keeps(seq)
+		}
+	}
+	if e == nil {
+		return Record{}, false
+	}
+	return e.Record, true
+}
+
+// keeps gives an event that waits, is buried, or is the last, or nil.
+func (c *memoryCursor) keeps(seq uint64) *entry {
+	if e := c.holds(seq); e != nil {
+		return e
+	}
+	if b := c.burial(seq); b != nil {
+		return b.entry
+	}
+	if seq == c.last.seq() {
+		return c.last.entry
+	}
+	return nil
+}
+
+// Head is the newest sequence number.
+func (m *Memory) Head() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.head
+}
+
+// eventsStep is how many events Events looks up at a time: it keeps the lock
+// for some microseconds, and 2 KB.
+const eventsStep = 256
+
+// Events yields what is retained from a sequence number on, as far as the log
+// goes when it begins. It holds no lock while the caller works.
+func (m *Memory) Events(from uint64) iter.Seq2[Record, error] { return m.read(from, false) }
+
+// Held is Events with what the cursors alone hold.
+func (m *Memory) Held(from uint64) iter.Seq2[Record, error] { return m.read(from, true) }
+
+func (m *Memory) read(from uint64, held bool) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		last := m.Head()
+		for step := make([]*entry, 0, eventsStep); ; {
+			var err error
+			if step, err = m.step(from, last, held, step[:0]); err != nil {
+				yield(Record{}, err)
+				return
+			}
+			for _, e := range step {
+				if !yield(e.Record, nil) {
+					return
+				}
+			}
+			if len(step) == 0 {
+				return
+			}
+			from = step[len(step)-1].Seq + 1
+		}
+	}
+}
+
+// step fills a slice with what is retained from a sequence number to another,
+// and with held what the log has let go of.
+func (m *Memory) step(from, last uint64, held bool, into []*entry) ([]*entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	m.trim(time.Now())
+	if held && from < m.firstRetained() {
+		into = m.older(from, into)
+	}
+	for seq := max(from, m.firstRetained()); seq <= last && len(into) < cap(into); seq++ {
+		into = append(into, m.retained(seq))
+	}
+	return into, nil
+}
+
+// older fills a slice with what the log has let go of and cursors hold, from a
+// sequence number on.
+func (m *Memory) older(from uint64, into []*entry) []*entry {
+	var all []*entry
+	first := m.firstRetained()
+	for _, c := range m.cursors {
+		// More than the slice takes of one cursor has no place in it.
+		add := func(n, start int, at func(int) *entry) {
+			for i := start; i < n && i < start+cap(into) && at(i).Seq < first; i++ {
+				all = append(all, at(i))
+			}
+		}
+		add(len(c.given), c.givenAt(from), func(i int) *entry { return c.given[i] })
+		add(c.waiting.len(), c.waitingAt(from), c.waiting.at)
+		for _, b := range c.buried {
+			if seq := b.entry.Seq; from <= seq && seq < first {
+				all = append(all, b.entry)
+			}
+		}
+	}
+	all = sortEntries(all)
+	return append(into, all[:min(len(all), cap(into))]...)
+}
+
+// ByLTime yields what is retained of a range of Lamport times.
+func (m *Memory) ByLTime(typ Type, from, to uint64) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for rec, err := range m.Events(0) {
+			e := &rec.Event
+			if (err != nil || e.Type == typ && from <= e.LTime && e.LTime <= to) && !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
