@@ -1,0 +1,199 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"agentctl/rpcclient"
+)
+
+const (
+	// startLimit is how long thirty agents on a busy machine may take to start,
+	// and again to find each other.
+	startLimit = time.Minute
+	// warmEvents are published before anything is measured: agents of ours get
+	// to know each other then.
+	warmEvents = 3
+	warmPause  = time.Second
+	warmLimit  = 10 * time.Second
+	// streamBuffer is more than any burst has.
+	streamBuffer = 1 << 16
+)
+
+// member is an agent of a cluster.
+type member struct {
+	*process
+	kind   kind
+	ip     string
+	client *rpcclient.Client
+}
+
+// The ports are serf's own, and that of agentctl's operations endpoint.
+func (m *member) gossip() string { return m.ip + ":7946" }
+func (m *member) rpc() string    { return m.ip + ":7373" }
+func (m *member) http() string   { return m.ip + ":7374" }
+
+// cluster is agents that have joined each other. The first one is published to.
+type cluster struct {
+	members []*member
+	rec     *recorder
+	gateway *gateway
+	publish *rpcclient.Publisher
+	dir     string
+	cancel  context.CancelFunc // of the streams
+}
+
+// start starts agents, joins them, watches what comes to each, and warms them.
+// The cluster has to be closed.
+func (b *bench) start(ctx context.Context, profile string, kinds ...kind) (_ *cluster, err error) {
+	b.started++
+	c := &cluster{rec: newRecorder(len(kinds))}
+	streams, cancel := context.WithCancel(ctx)
+	c.cancel = cancel
+	defer func() {
+		if err != nil {
+			b.keep = b.keep || ctx.Err() == nil // the logs say why
+			c.close()
+		}
+	}()
+	c.dir = filepath.Join(b.dir, fmt.Sprintf("cluster%d", b.started))
+	if err := os.Mkdir(c.dir, 0o755); err != nil {
+		return nil, err
+	}
+	if c.gateway, err = newGateway(c.rec); err != nil {
+		return nil, err
+	}
+	for i, k := range kinds {
+		ip := net.IPv4(127, b.network, b.started, byte(i+1)).String()
+		name := fmt.Sprintf("node%d", i+1)
+		program, args, err := b.invocation(k, c.dir, name, ip, profile, c.gateway.url(i))
+		if err != nil {
+			return nil, err
+		}
+		p, err := startProcess(filepath.Join(c.dir, name+".log"), program, args...)
+		if err != nil {
+			return nil, err
+		}
+		c.members = append(c.members, &member{process: p, kind: k, ip: ip})
+	}
+	if err := c.join(ctx); err != nil {
+		return nil, err
+	}
+	for i, m := range c.members {
+		if m.kind == noScript {
+			if err := c.watch(streams, i); err != nil {
+				return nil, err
+			}
+		}
+	}
+	c.publish = rpcclient.NewPublisher(rpcclient.PublisherConfig{Config: rpcclient.Config{Addr: c.members[0].rpc()}})
+	return c, c.warm(ctx)
+}
+
+// join joins all to the first one, and waits until each knows all.
+func (c *cluster) join(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for _, m := range c.members {
+		if m.client, err = m.dial(ctx); err != nil {
+			return err
+		}
+	}
+	for _, m := range c.members[1:] {
+		if _, err := m.client.Join(ctx, []string{c.members[0].gossip()}, false); err != nil {
+			return err
+		}
+	}
+	for _, m := range c.members {
+		for {
+			known, err := m.client.Members(ctx)
+			if err != nil {
+				return err
+			}
+			if len(known) == len(c.members) {
+				break
+			}
+			if err := sleep(ctx, 100*time.Millisecond); err != nil {
+				return fmt.Errorf("an agent knows %d of %d members after %v: %w", len(known), len(c.members), startLimit, err)
+			}
+		}
+	}
+	return nil
+}
+
+// dial dials an agent until it answers.
+func (m *member) dial(ctx context.Context) (*rpcclient.Client, error) {
+	for {
+		client, err := rpcclient.Dial(ctx, rpcclient.Config{Addr: m.rpc(), StreamBuffer: streamBuffer})
+		if err == nil {
+			return client, nil
+		}
+		if m.ended() {
+			return nil, fmt.Errorf("an agent did not start; it printed:\n%s", m.printed())
+		}
+		// Often, since startup measures with this.
+		if e := sleep(ctx, 500*time.Microsecond); e != nil {
+			return nil, errors.Join(e, err)
+		}
+	}
+}
+
+// warm publishes some events, and waits for each of them.
+func (c *cluster) warm(ctx context.Context) error {
+	round := c.rec.begin(warmEvents)
+	for i := range warmEvents {
+		if err := c.publish.Publish(ctx, "kong", payload(round, i), false); err != nil {
+			return err
+		}
+		if _, all := c.rec.await(ctx, i, warmLimit); !all {
+			return fmt.Errorf("an event is not at all %d members after %v", len(c.members), warmLimit)
+		}
+	}
+	return sleep(ctx, warmPause)
+}
+
+// logged counts how often the agents have printed a text.
+func (c *cluster) logged(text string) (n int) {
+	for _, m := range c.members {
+		n += strings.Count(m.printed(), text)
+	}
+	return n
+}
+
+// usage adds up what the agents have used.
+func (c *cluster) usage() (sum usage, err error) {
+	for _, m := range c.members {
+		u, err := m.process.usage()
+		if err != nil {
+			return usage{}, err
+		}
+		sum.cpu += u.cpu
+		sum.rss, sum.peak = max(sum.rss, u.rss), max(sum.peak, u.peak)
+	}
+	return sum, nil
+}
+
+// close ends all of it.
+func (c *cluster) close() {
+	c.cancel()
+	if c.publish != nil {
+		c.publish.Close()
+	}
+	for _, m := range c.members {
+		if m.client != nil {
+			m.client.Close()
+		}
+		m.kill()
+	}
+	if c.gateway != nil {
+		c.gateway.close()
+	}
+}

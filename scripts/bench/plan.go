@@ -1,0 +1,82 @@
+//go:build linux
+
+package main
+
+import "time"
+
+// plan says how much is measured.
+type plan struct {
+	limit time.Duration // of the whole run
+
+	nodes       []int         // latency: cluster sizes
+	profiles    []string      // latency: of gossip
+	latencyTime time.Duration // of one cluster, but
+	latencyMin  int           // so many events at least
+	latencyMax  int           // and at most
+
+	bursts    []int // on three nodes
+	tenBurst  int   // on ten; 0: none
+	scripted  int   // the burst for stock serf with scripts; 0: none
+	rateList  []int // events a second, on three nodes
+	rateTime  time.Duration
+	mixedList []int         // bursts
+	quiet     time.Duration // no delivery for so long: nothing comes any more
+	settle    time.Duration // the longest wait for the last delivery
+
+	costTime     time.Duration // at rest, and again under load
+	pairs        int           // of commands
+	publishPairs int
+	startPairs   int
+
+	simNodes    string   // sizes of the simulated clusters, with commas between them
+	simProfiles []string // of gossip
+	simEvents   int      // of each way
+}
+
+// A quiet spell has to be longer than the rounds of wan gossip, 500 ms each, by
+// a good deal: near the end a stock agent brings out one event in some rounds.
+var fullPlan = plan{
+	limit:        100 * time.Minute,
+	nodes:        []int{3, 10, 30},
+	profiles:     []string{"lan", "wan"},
+	latencyTime:  6 * time.Second,
+	latencyMin:   20,
+	latencyMax:   100,
+	bursts:       []int{500, 1_000, 5_000, 20_000},
+	tenBurst:     5_000,
+	scripted:     500,
+	rateList:     []int{40, 160, 640, 2_500},
+	rateTime:     5 * time.Second,
+	mixedList:    []int{500, 1_000, 5_000, 20_000},
+	quiet:        6 * time.Second,
+	settle:       time.Minute,
+	costTime:     time.Minute,
+	pairs:        60,
+	publishPairs: 10,
+	startPairs:   20,
+	simNodes:     "100,300,1000",
+	simProfiles:  []string{"lan"},
+	simEvents:    10,
+}
+
+var shortPlan = plan{
+	limit:        5 * time.Minute,
+	nodes:        []int{3},
+	profiles:     []string{"lan"},
+	latencyTime:  2 * time.Second,
+	latencyMin:   8,
+	latencyMax:   40,
+	bursts:       []int{1_000},
+	rateList:     []int{160},
+	rateTime:     1 * time.Second,
+	mixedList:    []int{1_000},
+	quiet:        3 * time.Second,
+	settle:       5 * time.Second,
+	costTime:     10 * time.Second,
+	pairs:        20,
+	publishPairs: 2,
+	startPairs:   5,
+	simNodes:     "100",
+	simProfiles:  []string{"lan"},
+	simEvents:    5,
+}

@@ -1,0 +1,196 @@
+//go:build linux
+
+// Package simulation runs clusters of up to a thousand agents in one process,
+// over a network in memory with delay and loss, and measures how far the way of
+// an event grows with the cluster: how long it takes to the last node, and what
+// it costs each.
+//
+// The agents are whole: gossip, links, direct send, repair and journal are those
+// of the program. What is not theirs are the network ([memnet]) and, in a bubble
+// of testing/synctest, the clock: then all that a node computes takes no time,
+// and latencies are those of the network and of the protocols' own pauses,
+// whatever the machine is. Left out is what stands at the ends: publishers come by
+// no RPC, and nothing is POSTed.
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"agentctl/agent/memnet"
+)
+
+const (
+	// MaxNodes is the most that Run takes: memory grows with their square.
+	MaxNodes = 2000
+
+	// lookEvery is how often it is looked whether a cluster has settled.
+	lookEvery = 5 * time.Second
+	// settleLimit is how long the nodes may take to know each other, and again
+	// until they have told each other all.
+	settleLimit = 15 * time.Minute
+	// restTime is for how long a cluster is measured at rest, before the events of
+	// each way.
+	restTime = 30 * time.Second
+	// An event is waited for eventLimit, and its gossip for eventPause more; then
+	// comes the next, after up to eventJitter: at any moment of gossip's rounds.
+	eventLimit  = time.Minute
+	eventPause  = 6 * time.Second
+	eventJitter = time.Second
+	// warmEvents are published before the first that is measured; by then the
+	// publisher knows who has links.
+	warmEvents = 5
+)
+
+// Config says what is simulated.
+type Config struct {
+	Nodes   int
+	Profile string // of gossip
+	Events  int    // of each way
+	Network memnet.Config
+}
+
+// Result is what a simulation has found. Counts of packets are those of UDP
+// packets and of links' TCP segments, without acknowledgements; bytes are without
+// headers. Serf's full syncs, over TCP and each minute or less often, are not in
+// them: they would hide what a few events cost.
+type Result struct {
+	Nodes   int     `json:"nodes"`
+	Profile string  `json:"profile"`
+	Rest    Traffic `json:"at_rest"` // a second and node
+	Ways    []Way   `json:"ways"`
+	RSS     float64 `json:"rss_mib"` // of the process, at its highest
+}
+
+// Traffic is what was sent.
+type Traffic struct {
+	Packets float64 `json:"packets"`
+	Bytes   float64 `json:"bytes"`
+}
+
+// Way is how the events of one publisher travelled. What the cluster uses at
+// rest is taken off.
+type Way struct {
+	Name      string    `json:"name"`
+	Links     int       `json:"links"`     // that the publisher keeps open
+	Half      float64   `json:"half_ms"`   // to half of the nodes, median of the events
+	Last      []float64 `json:"last_ms"`   // to the last node, by event
+	Missing   int       `json:"missing"`   // events that were not everywhere within a minute
+	Each      Traffic   `json:"each"`      // for an event and node
+	Publisher Traffic   `json:"publisher"` // for an event, of the publisher itself
+}
+
+// ways are the publishers that are compared: each is a node of the same cluster,
+// whose other nodes have links.
+var ways = []struct {
+	name          string
+	links, direct bool
+}{
+	{"gossip alone, as stock serf", false, false},
+	{"straight, as to stock members", false, true},
+	{"links", true, true},
+}
+
+// Run simulates a cluster. Progress is told what it is about.
+func Run(cfg Config, progress func(format string, args ...any)) (res Result, err error) {
+	if cfg.Nodes < len(ways)+1 || cfg.Nodes > MaxNodes {
+		return res, fmt.Errorf("%d nodes: want %d to %d", cfg.Nodes, len(ways)+1, MaxNodes)
+	}
+	res.Nodes, res.Profile = cfg.Nodes, cfg.Profile
+	began := time.Now()
+	say := func(format string, args ...any) {
+		progress("%4d nodes, %s, simulated %4.0f s: %s", cfg.Nodes, cfg.Profile, time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+	c, err := newCluster(cfg)
+	if err != nil {
+		return res, err
+	}
+	defer c.close()
+	if err := c.join(); err != nil {
+		return res, err
+	}
+	say("all know all")
+	if err := c.settle(say); err != nil {
+		return res, err
+	}
+	rest, _ := c.during(c.nodes[0], func() error { time.Sleep(restTime); return nil })
+	res.Rest = rest.all.per(restTime.Seconds() * float64(cfg.Nodes))
+	say("at rest %.2f packets and %.0f bytes a second and node", res.Rest.Packets, res.Rest.Bytes)
+	for i, w := range ways {
+		way, err := c.measure(c.nodes[i])
+		if err != nil {
+			return res, fmt.Errorf("%s: %w", w.name, err)
+		}
+		way.Name = w.name
+		res.Ways = append(res.Ways, way)
+		say("%s: %d events, half of the nodes after %.1f ms, the last after %.1f, %.1f packets a node", w.name, cfg.Events, way.Half, median(way.Last), way.Each.Packets)
+	}
+	res.RSS = peakRSS()
+	return res, nil
+}
+
+// measure publishes events at one node.
+func (c *cluster) measure(from *node) (w Way, err error) {
+	for range warmEvents {
+		if _, err := c.event(from); err != nil {
+			return w, err
+		}
+	}
+	rest, _ := c.during(from, func() error { time.Sleep(restTime); return nil })
+	var half []float64
+	began := time.Now()
+	used, err := c.during(from, func() error {
+		for range c.cfg.Events {
+			a, err := c.event(from)
+			if err != nil {
+				return err
+			}
+			half = append(half, millis(a.half))
+			if a.missing > 0 {
+				w.Missing++
+				continue
+			}
+			w.Last = append(w.Last, millis(a.last))
+		}
+		return nil
+	})
+	if err != nil {
+		return w, err
+	}
+	used = used.minus(rest.per(restTime.Seconds() / time.Since(began).Seconds())).per(float64(c.cfg.Events))
+	w.Half = median(half)
+	w.Links = int(from.transport.Sent().Streams)
+	w.Publisher = used.own
+	w.Each = used.all.per(float64(c.cfg.Nodes))
+	return w, nil
+}
+
+// arrivals is how an event came to the nodes.
+type arrivals struct {
+	half, last time.Duration
+	missing    int
+}
+
+// event publishes one event, waits until all have it, and until its gossip is
+// over.
+func (c *cluster) event(from *node) (a arrivals, err error) {
+	time.Sleep(rand.N(eventJitter))
+	c.rec.begin(len(c.nodes))
+	began := time.Now()
+	c.published++
+	if err := from.agent.Publish(context.Background(), eventName, payload(c.published), false); err != nil {
+		return a, err
+	}
+	at := c.rec.await(eventLimit)
+	time.Sleep(eventPause)
+	a.missing = len(c.nodes) - len(at)
+	if n := (len(c.nodes) + 1) / 2; len(at) >= n { // in the order of their arrival
+		a.half = at[n-1].Sub(began)
+	}
+	if len(at) > 0 {
+		a.last = at[len(at)-1].Sub(began)
+	}
+	return a, nil
+}

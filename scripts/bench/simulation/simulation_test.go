@@ -1,0 +1,119 @@
+//go:build linux
+
+package simulation
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"agentctl/agent/memnet"
+)
+
+// These are for a simulation in full; bench gives them.
+var (
+	sizes   = flag.String("nodes", "", "sizes of the clusters to simulate in full, with commas between them")
+	events  = flag.Int("events", 20, "how many events of each way")
+	profile = flag.String("profile", "lan", "gossip profile")
+	results = flag.String("results", "", "file that the results go to, as JSON")
+)
+
+// run simulates in a bubble. Yamux keeps timers in a pool, and one that comes
+// from another bubble panics when it is used: two collections empty it.
+func run(t *testing.T, cfg Config, progress func(string, ...any)) (res Result) {
+	runtime.GC()
+	runtime.GC()
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if res, err = Run(cfg, progress); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return res
+}
+
+// TestInFull is what bench runs, on the network of a data centre or between
+// continents.
+func TestInFull(t *testing.T) {
+	if *sizes == "" {
+		t.Skip("scripts/bench.sh -only=simulation runs this; TestSmall does the same with few nodes")
+	}
+	network := memnet.Config{MinDelay: 200 * time.Microsecond, MaxDelay: time.Millisecond, Loss: 0.01, Resend: 200 * time.Millisecond}
+	if *profile == "wan" {
+		network.MinDelay, network.MaxDelay = 20*time.Millisecond, 80*time.Millisecond
+	}
+	var all []Result
+	for size := range strings.SplitSeq(*sizes, ",") {
+		n, err := strconv.Atoi(size)
+		if err != nil {
+			t.Fatalf("-nodes: %v", err)
+		}
+		all = append(all, run(t, Config{Nodes: n, Profile: *profile, Events: *events, Network: network},
+			func(format string, args ...any) { fmt.Printf(format+"\n", args...) }))
+		keep(t, all) // after each: the next one may be too much for this machine
+	}
+}
+
+func keep(t *testing.T, all []Result) {
+	if *results == "" {
+		return
+	}
+	text, err := json.MarshalIndent(all, "", "  ")
+	if err == nil {
+		err = os.WriteFile(*results, text, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// With few nodes the figures are those that follow from the network: a link and
+// a packet take one delay, gossip takes rounds.
+func TestSmall(t *testing.T) {
+	const oneWay = 3 * time.Millisecond
+	const nodes, events = 12, 3
+	res := run(t, Config{Nodes: nodes, Profile: "lan", Events: events,
+		Network: memnet.Config{MinDelay: time.Millisecond, MaxDelay: oneWay}}, t.Logf)
+	if len(res.Ways) != len(ways) {
+		t.Fatalf("%d ways, want %d", len(res.Ways), len(ways))
+	}
+	for _, w := range res.Ways {
+		if w.Missing != 0 || len(w.Last) != events {
+			t.Errorf("%s: %d events everywhere and %d not, want %d and none", w.Name, len(w.Last), w.Missing, events)
+		}
+		if w.Each.Packets <= 0 || w.Each.Bytes <= 0 {
+			t.Errorf("%s: what it costs is %+v", w.Name, w)
+		}
+	}
+	gossip, straight, links := res.Ways[0], res.Ways[1], res.Ways[2]
+	for _, w := range []Way{straight, links} {
+		if slowest := slices.Max(w.Last); slowest < 1 || slowest > millis(oneWay) || w.Half > slowest {
+			t.Errorf("%s: %.1f ms to half and %.1f ms to the last node, want 1 to %v", w.Name, w.Half, slowest, oneWay)
+		}
+	}
+	if fastest := slices.Min(gossip.Last); fastest < 10*millis(oneWay) {
+		t.Errorf("gossip alone took %.1f ms: not a round", fastest)
+	}
+	if gossip.Links > 0 || straight.Links > 0 || links.Links < nodes-len(ways) {
+		t.Errorf("%d, %d and %d links of %d nodes", gossip.Links, straight.Links, links.Links, nodes)
+	}
+	if res.Rest.Packets < 1 || res.Rest.Packets > restPackets {
+		t.Errorf("%.1f packets a second and node at rest", res.Rest.Packets)
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for _, n := range []int{0, len(ways), MaxNodes + 1} {
+		if _, err := Run(Config{Nodes: n}, t.Logf); err == nil {
+			t.Errorf("%d nodes are taken", n)
+		}
+	}
+}
