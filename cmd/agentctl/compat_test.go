@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -109,10 +110,10 @@ var compatCases = []compatCase{
 	{args: "keys -rpc-addr={rpc} -install nonsense"},
 	{args: "keys -rpc-addr={rpc} -list -use {key}"},
 
-	{args: "query -rpc-addr={rpc} -timeout=300ms ping-us payload"},
-	{args: "query -rpc-addr={rpc} -timeout=300ms -no-ack -node=one ping-us"},
-	{args: "query -rpc-addr={rpc} -timeout=300ms -format=json -node=one ping-us"},
-	{args: "query -rpc-addr={rpc} -timeout=300ms -tag=role=nobody ping-us"},
+	{args: "query -rpc-addr={rpc} -timeout=5s ping-us payload"},
+	{args: "query -rpc-addr={rpc} -timeout=5s -no-ack -node=one ping-us"},
+	{args: "query -rpc-addr={rpc} -timeout=5s -format=json -node=one ping-us"},
+	{args: "query -rpc-addr={rpc} -timeout=5s -tag=role=nobody ping-us"},
 	{args: "query -rpc-addr={rpc} -relay-factor=300 x"},
 	{args: "query -rpc-addr={rpc} -format=xml x"},
 	{args: "query -rpc-addr={rpc} _serf_list-keys"},
@@ -169,7 +170,7 @@ func newCompatCluster(t *testing.T, program []string) *compatCluster {
 	c.back = strings.NewReplacer(names...)
 	start := func(name, bind, rpcAddr string, more ...string) *process {
 		args := append(slices.Clone(program[1:]), "agent", "-node="+name, "-bind="+bind, "-rpc-addr="+rpcAddr,
-			"-profile=local", "-encrypt="+key, "-event-handler=query:ping-us=echo from $SERF_SELF_NAME")
+			"-profile=wan", "-encrypt="+key, "-event-handler=query:ping-us=echo from $SERF_SELF_NAME")
 		p, err := startProcess(t.TempDir(), name, os.Environ(), program[0], append(args, more...)...)
 		if err != nil {
 			t.Fatal(err)
@@ -270,7 +271,11 @@ func TestCompat(t *testing.T) {
 	our := newCompatCluster(t, []string{ours, "serf"})
 	differ := 0
 	for _, test := range compatCases {
-		want, got := theirs.run(test), our.run(test)
+		var want, got compatResult
+		var both sync.WaitGroup
+		both.Go(func() { want = theirs.run(test) })
+		both.Go(func() { got = our.run(test) })
+		both.Wait()
 		if want.status != got.status {
 			t.Errorf("serf %.80s: exit status %d, stock serf has %d\nours:\n%s%s\nstock's:\n%s%s",
 				test.args, got.status, want.status, got.stdout, got.stderr, want.stdout, want.stderr)
@@ -307,7 +312,7 @@ func endedBy(t *testing.T, program []string, sig os.Signal) (*process, int) {
 	t.Helper()
 	rpc := freeAddr()
 	p, err := startProcess(t.TempDir(), "agent", os.Environ(), program[0], append(slices.Clone(program[1:]),
-		"agent", "-node=n", "-bind="+freeAddr(), "-rpc-addr="+rpc, "-profile=local")...)
+		"agent", "-node=n", "-bind="+freeAddr(), "-rpc-addr="+rpc, testProfile)...)
 	if err != nil {
 		t.Fatal(err)
 	}

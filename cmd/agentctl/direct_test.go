@@ -170,10 +170,15 @@ func TestDirectToStock(t *testing.T) {
 	if failed, dropped := sent("failed"), sent("dropped"); failed+dropped != 0 {
 		t.Errorf("%d failed and %d were dropped", failed, dropped)
 	}
+	more := 0
 	eventually(t, "an event to go over a link", func() bool {
+		more++
 		publish("more")
 		return metric(t, nodes[1], `agentctl_events_received_total{type="user",way="link"}`) > 0
 	})
+	for name, file := range files { // no script runs on while its folder is removed
+		eventually(t, "the script of "+name+" has been run for all", func() bool { return len(logged(t, file)) >= len(want)+more })
+	}
 	for name, l := range streams {
 		l.mu.Lock()
 		if i := slices.IndexFunc(l.queries, func(q string) bool { return q != "agentctl-peer" }); i >= 0 || l.broken != nil {

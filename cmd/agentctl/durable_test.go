@@ -61,7 +61,7 @@ func (d *durable) reborn() (dir string, args []string, err error) {
 	// The target has a name, since its address alone would not do: the header
 	// differs from life to life, and its place in the journal must not.
 	config, err := json.Marshal(map[string]any{"targets": []any{map[string]any{
-		"name": "gateway", "events": "user:kong", "url": d.gw.url(),
+		"name": "gateway", "events": "user:kong", "url": d.gw.url(), "timeout": "1m", // a slow answer would be asked for twice
 		"headers": map[string]string{lifeHeader: strconv.Itoa(d.life)},
 	}}})
 	if err != nil {

@@ -74,6 +74,7 @@ func TestFullDisk(t *testing.T) {
 	if got := bodies(d.gw.taken()); strings.Join(got, "\n") != strings.Join(published, "\n") {
 		t.Errorf("on a full disk these were posted:\n%q\nwant, in this order:\n%q", got, published)
 	}
+	eventually(t, "all answers have come", func() bool { return target(t, d.node).Waiting == 0 })
 	// Some more, which wait for their gateway when the agent is killed.
 	d.gw.refuse()
 	for i := range 50 {

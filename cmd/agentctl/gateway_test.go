@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -129,7 +130,11 @@ func (g *gateway) refuse() {
 	g.turn(0, nil)
 	g.mu.Unlock()
 	if server != nil {
+		// Not while a child is being started: it has the listener, too, until its
+		// program runs, and nobody could listen here again.
+		syscall.ForkLock.RLock()
 		server.Close()
+		syscall.ForkLock.RUnlock()
 	}
 }
 

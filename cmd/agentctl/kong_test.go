@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,10 +29,14 @@ type kongNode struct {
 	rpc        string
 	log, pid   string
 	credential *syscall.Credential // of Kong's workers
+	took       time.Duration       // from the start to RPC
 }
 
+// kongWait is how long Kong waits after it started serf, before it uses it.
+const kongWait = 200 * time.Millisecond
+
 // start runs the command that Kong 0.10 starts serf with, its flags in a random
-// order, and waits as Kong does.
+// order, and waits as Kong does, or longer where the machine is too busy.
 func (k *kongNode) start(script string) error {
 	flags := []string{
 		"-profile 'wan'",
@@ -44,11 +50,22 @@ func (k *kongNode) start(script string) error {
 	}
 	flags[6] = fmt.Sprintf("-advertise '127.0.0.1:%s'", k.gossip)
 	rand.Shuffle(len(flags), func(i, j int) { flags[i], flags[j] = flags[j], flags[i] })
+	began := time.Now()
 	line := fmt.Sprintf("nohup %s agent %s > %s 2>&1 & echo $! > %s", k.serf, strings.Join(flags, " "), k.log, k.pid)
 	if out, err := exec.Command("/bin/sh", "-c", line).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	<-time.After(200 * time.Millisecond) // and no longer: Kong uses it now
+	if !pollAt(pollLimit, time.Millisecond, func() bool {
+		conn, err := net.Dial("tcp", k.rpc)
+		if err == nil {
+			conn.Close()
+			k.took = time.Since(began)
+		}
+		return err == nil
+	}) {
+		return errors.New("the agent does not answer RPC")
+	}
+	<-time.After(kongWait - k.took)
 	return nil
 }
 
@@ -87,7 +104,7 @@ func (k *kongNode) life(script string) error {
 	}()
 	if gone() {
 		log, _ := os.ReadFile(k.log)
-		return fmt.Errorf("the agent is gone after 200 ms: %s", log)
+		return fmt.Errorf("the agent is gone after %v: %s", max(kongWait, k.took), log)
 	}
 	out, err := k.call("members -rpc-addr=RPC -format 'json'")
 	if err != nil {
@@ -122,7 +139,8 @@ func (k *kongNode) life(script string) error {
 }
 
 // kongLivesEnv says how often TestKongStartsIt does it; scripts/check.sh has it
-// do it 50 times while nothing else runs, since Kong's 200 ms are real ones.
+// do it 50 times while nothing else runs. Kong's 200 ms are real ones, and then
+// most lives have to keep to them: a busy machine may be late for one.
 const kongLivesEnv = "AGENTCTL_TEST_KONG_LIVES"
 
 // TestKongStartsIt runs Kong's own command line, literally, and the calls that
@@ -155,6 +173,8 @@ func TestKongStartsIt(t *testing.T) {
 	}
 	script := writeKongScript(t, host, port)
 
+	var mu sync.Mutex
+	var took []time.Duration
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
 	for i := range times {
@@ -169,10 +189,22 @@ func TestKongStartsIt(t *testing.T) {
 			if err := k.life(script); err != nil {
 				log, _ := os.ReadFile(k.log)
 				t.Errorf("life %d: %v\nlog:\n%s", i, err, log)
+				return
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, k.took)
 		})
 	}
 	wg.Wait()
+	slices.Sort(took)
+	if len(took) > 0 {
+		median := took[len(took)/2]
+		t.Logf("SUMMARY from Kong's start command to RPC: half of %d within %v, the last after %v", len(took), median, took[len(took)-1])
+		if os.Getenv(kongLivesEnv) != "" && median > kongWait {
+			t.Errorf("half of the agents were not there when Kong came after %v: the median is %v", kongWait, median)
+		}
+	}
 	// Each life published two events, and all were posted in process: nothing
 	// on this machine could have run the script's Lua.
 	eventually(t, "every event is posted", func() bool { return len(gw.takenUser()) >= 2*times })

@@ -121,7 +121,7 @@ func (n *network) agent(half, number int, args ...string) *netHost {
 	}
 	t.Cleanup(h.gw.close)
 	config, err := json.Marshal(map[string]any{"targets": []any{map[string]any{
-		"name": "gateway", "events": "user:kong", "url": h.gw.url(), "flush": map[string]any{"body": flushBody},
+		"name": "gateway", "events": "user:kong", "url": h.gw.url(), "timeout": "1m", "flush": map[string]any{"body": flushBody},
 	}}})
 	if err != nil {
 		t.Fatal(err)

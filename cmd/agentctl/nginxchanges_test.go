@@ -57,7 +57,7 @@ func TestNginxChanges(t *testing.T) {
 	for _, publish := range []string{"fork", "http"} {
 		t.Run(publish, func(t *testing.T) {
 			t.Parallel()
-			setup := fleetSetup{nodes: 3, publish: publish, profile: "local"}
+			setup := fleetSetup{nodes: 3, publish: publish, profile: "lan"}
 			if publish == "fork" {
 				setup.serf = buildAs(t, "serf")
 			}
@@ -77,7 +77,7 @@ func TestNginxChanges(t *testing.T) {
 // reloaded or restarted, or a worker of it killed, or its agent killed and restarted.
 func TestNginxChangesInTrouble(t *testing.T) {
 	t.Parallel()
-	f := newNginxFleet(t, fleetSetup{nodes: 3, publish: "http", profile: "local"})
+	f := newNginxFleet(t, fleetSetup{nodes: 3, publish: "http", profile: "lan"})
 	troubles := []struct {
 		name          string
 		before, after func(*fleetNode, *testing.T) // the change
@@ -106,8 +106,10 @@ func TestNginxChangesInTrouble(t *testing.T) {
 // notices. So what the other tests see is the events' doing.
 func TestNginxUnpublished(t *testing.T) {
 	t.Parallel()
-	f := newNginxFleet(t, fleetSetup{nodes: 1, publish: "http", profile: "local"})
+	f := newNginxFleet(t, fleetSetup{nodes: 1, publish: "http", profile: "lan"})
 	f.nodes[0].change(t, "POST", "/apis", fmt.Sprintf(`{"id":"a","path":"/a","upstream_url":"http://%s/one"}`, f.origin))
+	told(t, f.nodes)
+	delivered(t, f.nodes, "user:kong")
 	serves(t, f.nodes, look{path: "/a"}, "200 the origin's /one")
 	f.behind(t, "a", "two")
 	for range 3 {

@@ -126,7 +126,7 @@ func curlScript(admin string) string {
 	return `#!/bin/sh
 body=$(cat)
 [ "$SERF_EVENT" = user ] || body="{\"type\":\"$SERF_EVENT\",\"entity\": \"$body\"}"
-exec curl -s -o /dev/null -m 5 -H 'Content-Type: application/json' --data-binary "$body" http://` + admin + `/cluster/events/
+exec curl -s -o /dev/null -m 60 -H 'Content-Type: application/json' --data-binary "$body" http://` + admin + `/cluster/events/
 `
 }
 

@@ -34,10 +34,21 @@ func leads(t *testing.T, nodes []*fleetNode, path string) {
 // them joined.
 func told(t *testing.T, nodes []*fleetNode) {
 	t.Helper()
+	var names []string
 	for _, n := range nodes {
-		eventually(t, n.name+" has been told of all", func() bool {
-			joins := output(t, "agentctl", "events", "-http-addr="+n.agent.http, "-state=delivered")
-			return !slices.ContainsFunc(nodes, func(m *fleetNode) bool { return !strings.Contains(joins, m.name+`\t`) })
+		names = append(names, n.name+`\t`)
+	}
+	delivered(t, nodes, names...)
+}
+
+// delivered waits until the gateway of each of some nodes has taken events, each
+// of which is listed with one of these texts.
+func delivered(t *testing.T, nodes []*fleetNode, texts ...string) {
+	t.Helper()
+	for _, n := range nodes {
+		eventually(t, fmt.Sprintf("%s has been told of %q", n.name, texts), func() bool {
+			list := output(t, "agentctl", "events", "-http-addr="+n.agent.http, "-state=delivered")
+			return !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(list, text) })
 		})
 	}
 }
@@ -46,7 +57,7 @@ func told(t *testing.T, nodes []*fleetNode) {
 // old value, until the agent is back and has fetched what it missed.
 func TestNginxAgentKilled(t *testing.T) {
 	t.Parallel()
-	f := newNginxFleet(t, fleetSetup{nodes: 3, publish: "http", profile: "local"})
+	f := newNginxFleet(t, fleetSetup{nodes: 3, publish: "http", profile: "lan"})
 	first, last := f.nodes[0], f.nodes[2]
 	f.leadTo(t, first, "one")
 	leads(t, f.nodes, "one")
@@ -64,7 +75,7 @@ func TestNginxAgentKilled(t *testing.T) {
 // changed and read all the time: in the end every worker serves the last value.
 func TestNginxReloaded(t *testing.T) {
 	t.Parallel()
-	f := newNginxFleet(t, fleetSetup{nodes: 3, publish: "http", profile: "local"})
+	f := newNginxFleet(t, fleetSetup{nodes: 3, publish: "http", profile: "lan"})
 	changed, reloaded, restarted := f.nodes[0], f.nodes[1], f.nodes[2]
 	f.leadTo(t, changed, "begin")
 	leads(t, f.nodes, "begin")
@@ -126,10 +137,11 @@ func pids(t *testing.T, n *fleetNode) map[int]bool {
 // again until it works, and meanwhile the old value is served.
 func TestNginxDatabaseDown(t *testing.T) {
 	t.Parallel()
-	f := newNginxFleet(t, fleetSetup{nodes: 2, publish: "http", profile: "local"})
+	f := newNginxFleet(t, fleetSetup{nodes: 2, publish: "http", profile: "lan"})
 	told(t, f.nodes) // a join would make them drop the old value
 	f.leadTo(t, f.nodes[0], "one")
 	leads(t, f.nodes, "one")
+	delivered(t, f.nodes, "user:kong")
 	f.behind(t, "a", "two")
 	f.fault(t, "500")
 	output(t, "agentctl", "event", "-rpc-addr="+f.nodes[0].agent.rpc, "-coalesce=false", "kong",
@@ -159,6 +171,7 @@ func TestNginxMembers(t *testing.T) {
 	}
 	old[1].rows(t, want)
 	told(t, old)
+	delivered(t, old, "user:kong")
 	leads(t, old, "one")
 	f.behind(t, "a", "two")
 	leads(t, old, "one")

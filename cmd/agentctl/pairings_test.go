@@ -152,10 +152,10 @@ var conversations = []struct {
 	{name: "event", have: func(p *pairing) {
 		for _, payload := range []string{"plain", "a\x00b\xff\n", strings.Repeat("x", 400), ""} {
 			p.say(p.talk.event("pair", payload, false))
-			p.hear(func(heard) bool { return true })
+			p.hear(func(h heard) bool { return h.event == "user" })
 		}
 		p.say(p.talk.event("pair", "gathered", true))
-		p.hear(func(heard) bool { return true })
+		p.hear(func(h heard) bool { return h.event == "user" })
 		p.say(p.talk.event("", "", false))
 	}},
 	{name: "large event", differ: "our limit counts name and payload, as up to serf 0.8, and the error names the sizes", have: func(p *pairing) {
@@ -168,10 +168,10 @@ var conversations = []struct {
 		}
 		done := make(chan outcome, 1)
 		go func() {
-			answers, err := p.ask(wire.QueryRequest{Name: "ask", Payload: []byte("what"), RequestAck: true, Timeout: 2 * time.Second})
+			answers, err := p.ask(wire.QueryRequest{Name: "ask", Payload: []byte("what"), RequestAck: true, Timeout: 20 * time.Second})
 			done <- outcome{answers, err}
 		}()
-		h := p.hear(func(heard) bool { return true })
+		h := p.hear(func(h heard) bool { return h.event == "query" })
 		p.say("responding:", p.listen.respond(h.id, "that\x00"))
 		p.say("again:", p.listen.respond(h.id, "more"))
 		p.say("to nothing:", p.listen.respond(h.id+1000, "x"))
@@ -262,7 +262,7 @@ func newPairing(t *testing.T, client, agent string) *pairing {
 		t.Fatal(err)
 	}
 	start := func(name, role string) *node {
-		args := []string{"-encrypt=" + pairKey, "-config-file=" + config, "-event-handler=user:nobody=true", "-tag=role=" + role, "-tag=old=1"}
+		args := []string{"-profile=wan", "-encrypt=" + pairKey, "-config-file=" + config, "-event-handler=user:nobody=true", "-tag=role=" + role, "-tag=old=1"}
 		if agent == "stock agent" {
 			return newStock(t, name, stock.V011, args...)
 		}

@@ -30,7 +30,7 @@ func newCaches(t *testing.T, k *cacheKind, preset string, origin string) *preset
 			address = c.admin
 		}
 		path := filepath.Join(t.TempDir(), "agent.json")
-		conf := fmt.Sprintf(`{"targets": [{"name": "cache", "preset": %q, "url": "http://%s", "timeout": "2s"}]}`, preset, address)
+		conf := fmt.Sprintf(`{"targets": [{"name": "cache", "preset": %q, "url": "http://%s", "timeout": "20s"}]}`, preset, address)
 		if err := os.WriteFile(path, []byte(conf), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -118,11 +118,16 @@ type node struct {
 // runningLine has the addresses of an agent of ours that is up.
 var runningLine = regexp.MustCompile(`msg="agent is running".* gossip=(\S+) rpc=(\S+) http=(\S+) `)
 
+// testProfile is the gossip of agents where a test does not say otherwise. With
+// "local" a node has one second for a full sync and 200 ms for a probe, which a
+// busy machine may take.
+const testProfile = "-profile=lan"
+
 // agentArgs is the command line of an agent of ours on free ports that it picks
 // itself. Later flags win, so args may say otherwise.
 func agentArgs(name string, args ...string) []string {
 	return append([]string{"agent", "-node=" + name, "-bind=127.0.0.1:0", "-rpc-addr=127.0.0.1:0",
-		"-http-addr=127.0.0.1:0", "-profile=local"}, args...)
+		"-http-addr=127.0.0.1:0", testProfile}, args...)
 }
 
 // startAgent starts an agent of ours, see agentArgs, and returns once it answers
@@ -159,7 +164,7 @@ func startStock(dir, name, version string, env []string, args ...string) (*node,
 	}
 	n := &node{gossip: "127.0.0.1:" + freePort(), rpc: "127.0.0.1:" + freePort()}
 	n.process, err = startProcess(dir, name, env, program, append([]string{"agent", "-node=" + name,
-		"-bind=" + n.gossip, "-rpc-addr=" + n.rpc, "-profile=local", "-log-level=debug"}, args...)...)
+		"-bind=" + n.gossip, "-rpc-addr=" + n.rpc, testProfile, "-log-level=debug"}, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -142,7 +142,7 @@ func stockUntaken(t *testing.T) bool {
 	snapshot, handled, goOn := filepath.Join(dir, "snapshot"), filepath.Join(dir, "handled"), filepath.Join(dir, "go-on")
 	gossip := freeAddr()
 	flags := []string{"-snapshot=" + snapshot, "-bind=" + gossip, "-join=" + publisher.gossip, "-replay",
-		fmt.Sprintf("-event-handler=user:kong=cat >>%s; echo >>%[1]s; while [ ! -e %s ] && kill -0 $PPID; do sleep 0.1; done", handled, goOn)}
+		fmt.Sprintf("-event-handler=user:kong={ cat; echo; } >>%s; while [ ! -e %s ] && kill -0 $PPID; do sleep 0.1; done", handled, goOn)}
 	has := func(payload string) func() bool {
 		return func() bool {
 			text, _ := os.ReadFile(handled) // not there before the first event
@@ -168,5 +168,8 @@ func stockUntaken(t *testing.T) bool {
 	// The cluster sends again in the order of Lamport times, and the script
 	// handles one event after the other: if A comes it does so before this.
 	eventually(t, "the script has handled what was published while its agent was down", has("meanwhile"))
+	// Both of them, or the second would run on while its folder is removed.
+	publish("last")
+	eventually(t, "the script is done", has("last"))
 	return has("A")()
 }

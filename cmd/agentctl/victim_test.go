@@ -82,7 +82,7 @@ func startStarved(dir string, isStock bool, files int, args []string) (*node, er
 	}
 	n := &node{gossip: "127.0.0.1:" + freePort(), rpc: "127.0.0.1:" + freePort()}
 	line := slices.Concat([]string{"-c", `[ "$0" = unlimited ] || ulimit -n "$0"; exec "$@"`, limit}, program,
-		[]string{"-node=victim", "-bind=" + n.gossip, "-rpc-addr=" + n.rpc, "-profile=local"}, args)
+		[]string{"-node=victim", "-bind=" + n.gossip, "-rpc-addr=" + n.rpc, testProfile}, args)
 	var err error
 	if n.process, err = startProcess(dir, "victim", os.Environ(), "/bin/sh", line...); err != nil {
 		return nil, err
