@@ -8,42 +8,24 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"agentctl/agent/logs"
+	"agentctl/scripts/leaks"
+
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"go.uber.org/goleak"
-
-	"agentctl/agent/logs"
 )
 
 // patience is how long a test waits for what has to come; only a test that
 // fails waits so long.
 const patience = 60 * time.Second
 
-// TestMain looks for goroutines that are left over. Those of serf and
-// memberlist end some seconds after a shutdown: probes under way, and queries
-// whose time has to run out.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	var leak error
-	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if leak = goleak.Find(); leak == nil {
-			break
-		}
-	}
-	if leak != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, "goroutines are left over:", leak)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // waitFor polls until cond holds.
 func waitFor(t *testing.T, what string, cond func() bool) {

@@ -193,7 +193,8 @@ func TestANodeThatIsReplaced(t *testing.T) {
 // ends, and TestMain sees to it that no goroutine is left.
 func TestStopUnderTraffic(t *testing.T) {
 	t.Parallel()
-	a, b, c := startWithGateway(t), startWithGateway(t), startWithGateway(t)
+	patient := func(o *Options) { o.DrainTimeout = patience }
+	a, b, c := startWithGateway(t, patient), startWithGateway(t, patient), startWithGateway(t)
 	join(t, a.node, b.node, c.node)
 	fromA, fromB := a.findsPeer(t, "a", b.node, c.node), b.findsPeer(t, "b", a.node, c.node)
 	stopA, stopB := a.traffic(t, "a's"), b.traffic(t, "b's")
@@ -212,6 +213,9 @@ func TestStopUnderTraffic(t *testing.T) {
 		t.Errorf("publishing at one that has stopped: %v", err)
 	}
 	for n, want := range map[gatewayNode][]string{a: fromA, b: fromB} {
+		if n.log.count("events were not delivered before the end") != 0 {
+			t.Errorf("%s ended with events that were not delivered", n.opts.NodeName)
+		}
 		posted := map[string]bool{}
 		for _, p := range n.gw.of("user") {
 			posted[p.body] = true

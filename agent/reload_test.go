@@ -129,7 +129,10 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	// Two targets go; what waits for one is kept.
 	down.setFail(true)
 	publishAll(t, n.Agent, "4")
-	waitFor(t, "it to wait", func() bool { s := n.Targets(); return s[1].Waiting == 1 && s[2].Waiting == 0 })
+	waitFor(t, "it to wait", func() bool {
+		s := n.Targets()
+		return len(up.got()) == 4 && len(late.got()) == 4 && s[1].Waiting == 1 && s[2].Waiting == 0
+	})
 	o.Targets = o.Targets[:1]
 	if err := n.Reload(o); err != nil {
 		t.Fatal(err)

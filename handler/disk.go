@@ -33,6 +33,8 @@ type DiskConfig struct {
 	// journal degraded. Default 10 s.
 	SlowCommit time.Duration
 
+	closeTimeout time.Duration // how long Close waits for a disk that hangs; tests wait longer
+
 	noSync bool              // for tests: the file is not forced to the disk
 	wrap   func(store) store // for tests
 }
@@ -91,6 +93,7 @@ func OpenDisk(cfg DiskConfig) (*Disk, error) {
 	positiveOr(&cfg.MaxUnwritten, 10_000)
 	positiveOr(&cfg.MaxUnwrittenBytes, 16<<20)
 	positiveOr(&cfg.SlowCommit, 10*time.Second)
+	positiveOr(&cfg.closeTimeout, 10*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -214,9 +217,6 @@ func (d *Disk) Cursor(target string, cfg CursorConfig) (Cursor, error) {
 	return d.memory.Cursor(target, cfg)
 }
 
-// closeTimeout is how long Close waits for a disk that hangs.
-const closeTimeout = 10 * time.Second
-
 // Close writes what is left and gives the directory free. Readers that wait
 // get ErrClosed. When the disk does not take the rest the error says how many
 // events are not in the file. A disk that hangs is waited for 10 s.
@@ -227,7 +227,7 @@ func (d *Disk) Close() error {
 		select {
 		case d.err = <-d.done:
 			_ = d.memory.Close() // it cannot fail
-		case <-time.After(closeTimeout): // a commit may still come, of what memory holds
+		case <-time.After(d.cfg.closeTimeout): // a commit may still come, of what memory holds
 			d.err = fmt.Errorf("journal %s: the disk does not answer: %d events are not written", d.cfg.Dir, d.Status().Unwritten)
 		}
 		if d.cfg.Metrics != nil {

@@ -149,7 +149,7 @@ func TestDiskHangs(t *testing.T) {
 		if err := d.Close(); err == nil || !strings.Contains(err.Error(), "1 events are not written") {
 			t.Errorf("%v", err)
 		}
-		want(t, "closing took", time.Since(began), closeTimeout)
+		want(t, "closing took", time.Since(began), d.cfg.closeTimeout)
 		broken.mend() // lets the goroutine end
 	})
 }

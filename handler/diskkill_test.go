@@ -23,7 +23,7 @@ func TestKilledProcess(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	d, err := OpenDisk(DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 200}})
+	d, err := OpenDisk(DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 200}, closeTimeout: 10 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestDiskKilled(t *testing.T) {
 		}
 		cmd.Process.Kill()
 		cmd.Wait() // it was killed: that is its error
-		d, err := OpenDisk(DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 200}})
+		d, err := OpenDisk(DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 200}, closeTimeout: 10 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,6 +123,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	lines := &logLines{}
 	cfg := DiskConfig{Dir: dir + "/data", Logger: lines.logger(), wrap: broken.wrap}
+	cfg.closeTimeout = 10 * time.Minute
 	d, err := OpenDisk(cfg)
 	if err != nil {
 		t.Fatal(err)

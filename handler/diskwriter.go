@@ -140,10 +140,10 @@ func (d *Disk) commit() error {
 	slow.Stop()
 	if err != nil {
 		d.notWritten(b)
+		d.degrade(err, true) // first: who sees a failure sees the reason
 		d.mu.Lock()
 		d.state.failures++
 		d.mu.Unlock()
-		d.degrade(err, true)
 		return err
 	}
 	d.written(b)

@@ -30,7 +30,7 @@ func TestFlushRequest(t *testing.T) {
 	base := Target{
 		URL: strings.Replace(srv.URL, "//", "//u:p@", 1) + "/purge?a=b", Method: "PURGE",
 		Header:    http.Header{"x-y": {"target's"}, "Host": {"cache.test"}},
-		DoneCodes: []int{404}, RetryCodes: []int{409}, BuryCodes: []int{503},
+		DoneCodes: []int{404}, RetryCodes: []int{409}, BuryCodes: []int{503}, Timeout: time.Minute,
 	}
 	for name, tt := range map[string]struct {
 		flush FlushRequest

@@ -3,6 +3,7 @@ package handler
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // eachJournal runs a test once with each kind of journal, in a bubble.
@@ -25,6 +26,7 @@ func eachJournal(t *testing.T, test func(t *testing.T, newJournal func(MemoryCon
 // openDir opens a journal that is closed at the end of the test.
 func openDir(t testing.TB, cfg DiskConfig) *Disk {
 	t.Helper()
+	cfg.closeTimeout = 10 * time.Minute // a real disk may be slow
 	d, err := OpenDisk(cfg)
 	if err != nil {
 		t.Fatal(err)

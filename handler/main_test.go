@@ -3,7 +3,7 @@ package handler
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"agentctl/scripts/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }

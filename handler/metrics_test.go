@@ -93,6 +93,7 @@ func TestDeliveryMetrics(t *testing.T) {
 		})
 		close(hold)
 		r.idle(t)
+		synctest.Wait() // for what is counted behind an acknowledgement
 		idle := gathered(t, reg)
 		for _, name := range []string{"events_waiting", "events_in_flight", "oldest_waiting_seconds"} {
 			want(t, name+" when idle", idle["agentctl_target_"+name], 0)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -40,7 +41,7 @@ func (c *crasher) copy() error {
 // disk opens the journal in a directory, and its targets' cursors.
 func (r *modelRun) disk(t *rapid.T, dir string) *Disk {
 	c := &crasher{path: filepath.Join(dir, journalFile)}
-	d, err := OpenDisk(DiskConfig{Dir: dir, Limits: r.limits(), noSync: true, wrap: func(s store) store {
+	d, err := OpenDisk(DiskConfig{Dir: dir, Limits: r.limits(), noSync: true, closeTimeout: 10 * time.Minute, wrap: func(s store) store {
 		c.store = s
 		return c
 	}})

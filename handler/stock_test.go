@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -31,9 +32,13 @@ mv "$f.part" "$f.env"
 			if err != nil {
 				t.Fatal(err)
 			}
-			rpc := freeAddr(t)
+			rpc, gossip := loopback.Addr(), loopback.Addr()
+			host, _, err := net.SplitHostPort(gossip)
+			if err != nil {
+				t.Fatal(err)
+			}
 			log := &bytes.Buffer{}
-			agent := exec.Command(serf, "agent", "-node=n1", "-bind="+freeAddr(t), "-rpc-addr="+rpc,
+			agent := exec.Command(serf, "agent", "-node=n1", "-bind="+gossip, "-rpc-addr="+rpc,
 				"-tag=role=gw", "-tag=zone=a,b", "-event-handler="+script)
 			agent.Stdout, agent.Stderr = log, log
 			if err := agent.Start(); err != nil {
@@ -48,13 +53,21 @@ mv "$f.part" "$f.env"
 			})
 
 			join := scriptEvent(t, dir, handler.MemberJoin)
+			// Serf runs scripts before it listens for RPC.
+			await(t, "no RPC at "+rpc, func() bool {
+				conn, err := net.Dial("tcp", rpc)
+				if err == nil {
+					conn.Close()
+				}
+				return err == nil
+			})
 			line := strings.SplitN(string(join.Payload), "\t", 4)
-			if len(line) != 4 || line[0] != "n1" || line[1] != "127.0.0.1" || line[2] != "gw" || !strings.HasSuffix(line[3], "\n") {
+			if len(line) != 4 || line[0] != "n1" || line[1] != host || line[2] != "gw" || !strings.HasSuffix(line[3], "\n") {
 				t.Errorf("member line %q", join.Payload)
 			}
 			// Serf orders tags by chance; up to that the line is ours.
-			ours := string(handler.MemberLine("n1", "127.0.0.1", "gw", map[string]string{"zone": "a,b", "role": "gw"}))
-			other := "n1\t127.0.0.1\tgw\tzone=a,b,role=gw\n"
+			ours := string(handler.MemberLine("n1", host, "gw", map[string]string{"zone": "a,b", "role": "gw"}))
+			other := "n1\t" + host + "\tgw\tzone=a,b,role=gw\n"
 			if got := string(join.Payload); got != ours && got != other {
 				t.Errorf("serf wrote %q, MemberLine %q", got, ours)
 			}
@@ -83,22 +96,12 @@ mv "$f.part" "$f.env"
 func scriptEvent(t *testing.T, dir string, typ handler.Type) handler.Event {
 	t.Helper()
 	base := filepath.Join(dir, string(typ))
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
 	var environ []byte
-	for {
+	await(t, fmt.Sprintf("no %s event", typ), func() bool {
 		var err error
-		if environ, err = os.ReadFile(base + ".env"); err == nil {
-			break
-		}
-		select {
-		case <-deadline.C:
-			t.Fatalf("no %s event: %v", typ, err)
-		case <-tick.C:
-		}
-	}
+		environ, err = os.ReadFile(base + ".env")
+		return err == nil
+	})
 	stdin, err := os.Open(base + ".stdin")
 	if err != nil {
 		t.Fatal(err)
@@ -111,22 +114,18 @@ func scriptEvent(t *testing.T, dir string, typ handler.Type) handler.Event {
 	return e
 }
 
-// freeAddr is a loopback address whose port is free for TCP and UDP.
-func freeAddr(t *testing.T) string {
+// await polls until ok, and fails the test where that takes more than a minute.
+func await(t *testing.T, otherwise string, ok func() bool) {
 	t.Helper()
-	for range 20 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		l.Close()
-		if err == nil {
-			u.Close()
-			return l.Addr().String()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline.C:
+			t.Fatal(otherwise)
+		case <-tick.C:
 		}
 	}
-	t.Fatal("no port is free for TCP and UDP")
-	return ""
 }

@@ -205,7 +205,7 @@ func TestMisfitIsBuried(t *testing.T) {
 	j := NewMemory(MemoryConfig{})
 	log := &logLines{}
 	d, err := NewDelivery(DeliveryConfig{
-		Target: Target{URL: srv.URL + "/cache/{{.key}}", Method: "DELETE"}, Journal: j, Logger: log.logger(),
+		Target: Target{URL: srv.URL + "/cache/{{.key}}", Method: "DELETE", Timeout: time.Minute}, Journal: j, Logger: log.logger(),
 	})
 	if err != nil {
 		t.Fatal(err)

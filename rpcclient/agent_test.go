@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"sync"
 	"testing"
 	"time"
 
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -24,40 +24,30 @@ type stockAgent struct {
 func startStock(tb testing.TB, version, node string, args ...string) stockAgent {
 	tb.Helper()
 	program := stock.Serf(tb, version)
-	// The ports are free when they are looked up, and may be taken by another
-	// program when the agent binds them: then it exits, and others are tried.
-	for range 10 {
-		a := stockAgent{RPC: freePort(tb), Gossip: freePort(tb)}
-		out := new(output)
-		cmd := exec.Command(program, append([]string{"agent", "-node", node, "-profile", "local",
-			"-bind", a.Gossip, "-rpc-addr", a.RPC}, args...)...)
-		cmd.Stdout, cmd.Stderr = out, out
-		if err := cmd.Start(); err != nil {
-			tb.Fatal(err)
-		}
-		exited := make(chan struct{})
-		go func() {
-			defer close(exited)
-			cmd.Wait()
-		}()
-		stop := func() {
-			cmd.Process.Kill()
-			<-exited
-		}
-		if answers(tb.Context(), a.RPC, exited) {
-			tb.Cleanup(func() {
-				stop()
-				if tb.Failed() {
-					tb.Logf("agent %s:\n%s", node, out)
-				}
-			})
-			return a
-		}
-		stop()
-		tb.Logf("agent %s did not come up:\n%s", node, out)
+	a := stockAgent{RPC: loopback.Addr(), Gossip: loopback.Addr()}
+	out := new(output)
+	cmd := exec.Command(program, append([]string{"agent", "-node", node, "-profile", "local",
+		"-bind", a.Gossip, "-rpc-addr", a.RPC}, args...)...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
 	}
-	tb.Fatalf("no stock agent %s %s could be started", version, node)
-	return stockAgent{}
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		cmd.Wait()
+	}()
+	tb.Cleanup(func() {
+		cmd.Process.Kill()
+		<-exited
+		if tb.Failed() {
+			tb.Logf("agent %s:\n%s", node, out)
+		}
+	})
+	if !answers(tb.Context(), a.RPC, exited) {
+		tb.Fatalf("agent %s of release %s did not come up", node, version)
+	}
+	return a
 }
 
 // answers polls an RPC address until a handshake succeeds there.
@@ -81,16 +71,6 @@ func answers(ctx context.Context, addr string, exited <-chan struct{}) bool {
 	}
 }
 
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // output collects what a process prints.
 type output struct {
 	mu  sync.Mutex
@@ -112,7 +92,7 @@ func (o *output) String() string {
 // dial connects to a stock agent and closes at the end of the test.
 func dial(tb testing.TB, addr, key string) *Client {
 	tb.Helper()
-	c, err := Dial(tb.Context(), Config{Addr: addr, AuthKey: key})
+	c, err := Dial(tb.Context(), Config{Addr: addr, AuthKey: key, Timeout: time.Minute})
 	if err != nil {
 		tb.Fatal(err)
 	}

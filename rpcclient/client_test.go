@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"agentctl/rpcclient/wire"
+	"agentctl/scripts/loopback"
 )
 
 // bubble runs f with fake time; all its goroutines must end.
@@ -71,13 +72,7 @@ func TestDialUnixSocket(t *testing.T) {
 }
 
 func TestDialErrors(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free := ln.Addr().String()
-	ln.Close()
-
+	free := loopback.Addr()
 	refuse := func(text string) func(int, *peer) {
 		return func(_ int, p *peer) {
 			hello, key := p.want(wire.Handshake, nil), p.want(wire.Auth, nil)

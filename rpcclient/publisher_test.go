@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"agentctl/rpcclient/wire"
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -104,12 +105,7 @@ func TestPublisherSendsUnsentAgain(t *testing.T) {
 }
 
 func TestPublisherWaitsForAgent(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := loopback.Addr()
 	p := publisher(t, addr, "")
 
 	attempts := func(n int) func() error {
@@ -127,7 +123,7 @@ func TestPublisherWaitsForAgent(t *testing.T) {
 	go func() { failed <- p.try(ctx, "x") }()
 	eventually(t, attempts(2)) // so the first has failed
 	cancel()
-	err = <-failed
+	err := <-failed
 	wantKind(t, err, "not sent", context.Canceled)
 	if de, ok := errors.AsType[*DialError](err); !ok || de.Addr != addr {
 		t.Errorf("%v does not tell why", err)
@@ -142,7 +138,7 @@ func TestPublisherWaitsForAgent(t *testing.T) {
 		})
 	}
 	eventually(t, attempts(8))
-	ln, err = net.Listen("tcp", addr)
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,8 +23,10 @@ const (
 func TestStockCommands(t *testing.T) {
 	for _, version := range releases {
 		t.Run(version, func(t *testing.T) {
-			a := startStock(t, version, "a", "-encrypt", gossipKey, "-tag", "role=web", "-tag", "old=1")
-			b := startStock(t, version, "b", "-encrypt", gossipKey)
+			// For questions to all members the profile wan has eight seconds.
+			patient := []string{"-encrypt", gossipKey, "-profile", "wan", "-broadcast-timeout", "1m"}
+			a := startStock(t, version, "a", append(patient, "-tag", "role=web", "-tag", "old=1")...)
+			b := startStock(t, version, "b", patient...)
 			ctx := t.Context()
 			c := dial(t, a.RPC, "")
 
@@ -137,7 +139,7 @@ func TestStockStreamAndQuery(t *testing.T) {
 					if rec.Event != "user" || rec.Name != "wanted" || string(rec.Payload) != fmt.Sprint(round, long) || rec.LTime == 0 {
 						t.Fatalf("%+v", rec)
 					}
-					answers, err = other.Query(ctx, wire.QueryRequest{Name: "q", Payload: []byte("?"), RequestAck: true, Timeout: 500 * time.Millisecond})
+					answers, err = other.Query(ctx, wire.QueryRequest{Name: "q", Payload: []byte("?"), RequestAck: true, Timeout: time.Minute})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -148,9 +150,20 @@ func TestStockStreamAndQuery(t *testing.T) {
 						t.Fatal(err)
 					}
 					got[r.Type+" from "+r.From] = string(r.Payload)
+					if len(got) == 2 { // nothing else may come
+						break
+					}
 				}
 				if want := map[string]string{"ack from a": "", "response from a": "!"}; !maps.Equal(got, want) {
 					t.Errorf("query: %v", got)
+				}
+				// One that nobody answers ends at its deadline.
+				silence, err := other.Query(ctx, wire.QueryRequest{Name: "q", FilterNodes: []string{"nobody"}, RequestAck: true, Timeout: 100 * time.Millisecond})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for r, err := range silence {
+					t.Errorf("a query to nobody is answered: %+v, %v", r, err)
 				}
 			}
 			_, err := c.Stream(ctx, "nonsense")

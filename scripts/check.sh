@@ -82,10 +82,10 @@ formatted() {
 }
 
 # fuzz_one runs one fuzz target. Go's fuzzer at times reports its own end of time
-# as a failure, with no input that failed: then it is run again, once.
+# as a failure, with no input that failed: then it is run again.
 fuzz_one() {
 	local try
-	for try in 1 2; do
+	for try in 1 2 3 4; do
 		go test -run='^$' -fuzz="^$2\$" -fuzztime="$FUZZTIME" "$1" >"$TMP/fuzz.log" 2>&1 && return 0
 		if grep -q 'Failing input' "$TMP/fuzz.log" || ! grep -q 'context deadline exceeded' "$TMP/fuzz.log"; then
 			break

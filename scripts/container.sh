@@ -98,7 +98,7 @@ everywhere "an agent was cut off, with events on both sides, and connected again
 for n in 1 2 3; do await "agent $n sees all again" members "$n" alive 3; done
 
 begin=$(date +%s%N) since=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ)
-docker stop "${RUN}_agent2_1" >/dev/null
+docker stop -t 120 "${RUN}_agent2_1" >/dev/null
 took=$((($(date +%s%N) - begin) / 1000000))
 [ "$(docker inspect -f '{{.State.ExitCode}}' "${RUN}_agent2_1")" = 0 ] || die "docker stop: exit status $(docker inspect -f '{{.State.ExitCode}}' "${RUN}_agent2_1")"
 for n in 1 3; do
@@ -124,7 +124,7 @@ await "the events are handled" ran
 alone() { [ "$(docker top "$RUN-one" -o pid,stat | grep -c .)" -eq 2 ]; } # a title and the agent
 await "some that were left behind have been reaped" reaped
 await "process 1 is alone, with no dead child" alone
-docker stop "$RUN-one" >/dev/null
+docker stop -t 120 "$RUN-one" >/dev/null
 [ "$(docker inspect -f '{{.State.ExitCode}}' "$RUN-one")" = 0 ] || die "process 1: exit status"
 ! says 'event handler failed' docker logs "$RUN-one" || die "the script failed: $(docker logs "$RUN-one" 2>&1 | tail -5)"
 echo "process 1 reaps what scripts leave behind"

@@ -9,7 +9,7 @@ debian_install() {
 	else
 		printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy || return 1
 	fi
-	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@"
+	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -qy --no-install-recommends "$@"
 	status=$?
 	[ -z "$policy" ] || rm -f $policy
 	return $status

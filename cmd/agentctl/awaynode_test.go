@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -23,7 +24,7 @@ func TestAgentAway(t *testing.T) {
 	here.start(t)
 	away := newDurable(t, "away", "-retry-join="+here.gossip)
 	away.start(t)
-	dir, bind := t.TempDir(), freeAddr()
+	dir, bind := t.TempDir(), loopback.Addr()
 	seen := filepath.Join(dir, "seen")
 	startOne := func(rpc string) *node {
 		t.Helper()
@@ -45,7 +46,7 @@ func TestAgentAway(t *testing.T) {
 		data, _ := os.ReadFile(seen)
 		return strings.Count(string(data), "\n")
 	}
-	stocks := startOne(freeAddr())
+	stocks := startOne(loopback.Addr())
 	eventually(t, "three members", func() bool { return alive(t, here.node) == 3 && alive(t, away.node) == 3 })
 	publish := newPublisher(t, here.node)
 	var want []string
@@ -62,7 +63,7 @@ func TestAgentAway(t *testing.T) {
 	}
 	eventually(t, "all have been posted at the node that stayed", func() bool { return len(here.gw.taken()) == len(want) })
 	away.start(t)
-	startOne(freeAddr())
+	startOne(loopback.Addr())
 	back := time.Now()
 	if !pollFor(settleLimit, func() bool { return len(missing(away.gw, want)) == 0 }) {
 		t.Fatalf("%d of %d events are missing after %v", len(missing(away.gw, want)), len(want), settleLimit)

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -162,7 +163,7 @@ type compatCluster struct {
 func newCompatCluster(t *testing.T, program []string) *compatCluster {
 	t.Helper()
 	const key, key2 = "T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s=", "HvY8ubRZMgafUOWvrOadwOckVa1wN3QWAo46FVKbVN8="
-	gossip, rpc, other, otherRPC, free, free2 := freeAddr(), freeAddr(), freeAddr(), freeAddr(), freeAddr(), freeAddr()
+	gossip, rpc, other, otherRPC, free, free2 := loopback.Addr(), loopback.Addr(), loopback.Addr(), loopback.Addr(), loopback.Addr(), loopback.Addr()
 	c := &compatCluster{program: program}
 	names := []string{"{gossip}", gossip, "{rpc}", rpc, "{other}", other, "{free}", free, "{free2}", free2, "{key}", key, "{key2}", key2}
 	c.values = strings.NewReplacer(names...)
@@ -310,9 +311,9 @@ func firstLine(s string) string {
 // its exit status, -1 where the signal ended it.
 func endedBy(t *testing.T, program []string, sig os.Signal) (*process, int) {
 	t.Helper()
-	rpc := freeAddr()
+	rpc := loopback.Addr()
 	p, err := startProcess(t.TempDir(), "agent", os.Environ(), program[0], append(slices.Clone(program[1:]),
-		"agent", "-node=n", "-bind="+freeAddr(), "-rpc-addr="+rpc, testProfile)...)
+		"agent", "-node=n", "-bind="+loopback.Addr(), "-rpc-addr="+rpc, testProfile)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"agentctl/scripts/loopback"
 )
 
 // lifeHeader tells, in each request to a gateway, the life of the agent that
@@ -36,10 +38,10 @@ type durable struct {
 // newDurable makes one, with more flags for each life. It is not started yet.
 func newDurable(t *testing.T, name string, args ...string) *durable {
 	t.Helper()
-	d := &durable{name: name, dir: t.TempDir(), gossip: freeAddr(), args: args, killed: map[int]time.Time{}}
+	d := &durable{name: name, dir: t.TempDir(), gossip: loopback.Addr(), args: args, killed: map[int]time.Time{}}
 	d.data = filepath.Join(d.dir, "data")
 	var err error
-	if d.gw, err = newGatewayAt(freeAddr()); err != nil {
+	if d.gw, err = newGatewayAt(loopback.Addr()); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.gw.close)

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"agentctl/scripts/loopback"
 )
 
 // kongNode is a Kong's view of its serf.
@@ -183,7 +185,7 @@ func TestKongStartsIt(t *testing.T) {
 			defer func() { <-slots }()
 			dir := t.TempDir()
 			k := &kongNode{
-				serf: serf, dir: dir, gossip: freePort(), rpc: freeAddr(),
+				serf: serf, dir: dir, gossip: loopback.Port(), rpc: loopback.Addr(),
 				log: filepath.Join(dir, "serf.log"), pid: filepath.Join(dir, "serf.pid"), credential: credential,
 			}
 			if err := k.life(script); err != nil {

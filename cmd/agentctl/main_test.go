@@ -2,12 +2,9 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -71,27 +68,6 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	if !poll(cond) {
 		t.Fatalf("after %v still not so: %s", pollLimit, what)
 	}
-}
-
-// lastPort is how many ports freePort has returned.
-var lastPort atomic.Int32
-
-// freePort returns a port that this process has not been given before, and that
-// the system hands out to nobody. It does not listen there to find out: a child
-// that another test starts at that moment would hold the port for a while longer.
-func freePort() string {
-	return strconv.Itoa(10_000 + (os.Getpid()*200+int(lastPort.Add(1)))%22_000)
-}
-
-// freeAddr returns an address of loopback that nobody else uses, with a port of
-// freePort. Where all of 127.0.0.0/8 is this machine, its IP is of this process.
-func freeAddr() string {
-	ip := "127.0.0.1"
-	if runtime.GOOS == "linux" {
-		pid := os.Getpid()
-		ip = fmt.Sprintf("127.%d.%d.1", 64+pid>>8&63, pid&255)
-	}
-	return net.JoinHostPort(ip, freePort())
 }
 
 // setting is a number of a test that scripts run with a larger one.

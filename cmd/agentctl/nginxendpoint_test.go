@@ -8,13 +8,15 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"agentctl/scripts/loopback"
 )
 
 // TestNginxLua runs the unit tests of the gateway's Lua files, inside nginx.
 func TestNginxLua(t *testing.T) {
 	t.Parallel()
 	needNginx(t)
-	addr := freeAddr()
+	addr := loopback.Addr()
 	newNginx(t, "tests.conf", addr, "TESTS="+addr)
 	a, err := request("GET", "http://"+addr+"/", "")
 	if err != nil {
@@ -43,8 +45,8 @@ func TestNginxLua(t *testing.T) {
 func soloNode(t *testing.T) (*fleetNode, *fleet) {
 	t.Helper()
 	f := newNginxFleet(t, fleetSetup{publish: "http"})
-	n := &fleetNode{name: "solo", admin: freeAddr(), proxy: freeAddr()}
-	nobody := freeAddr()
+	n := &fleetNode{name: "solo", admin: loopback.Addr(), proxy: loopback.Addr()}
+	nobody := loopback.Addr()
 	n.startGateway(t, f, nobody, nobody)
 	return n, f
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -50,7 +51,7 @@ type fleetNode struct {
 func newNginxFleet(t *testing.T, setup fleetSetup) *fleet {
 	t.Helper()
 	needNginx(t)
-	f := &fleet{setup: setup, database: freeAddr(), origin: freeAddr()}
+	f := &fleet{setup: setup, database: loopback.Addr(), origin: loopback.Addr()}
 	newNginx(t, "database.conf", f.database, "DATABASE="+f.database, "ORIGIN="+f.origin)
 	for i := range setup.nodes {
 		f.add(t, fmt.Sprintf("node%d", i+1))
@@ -61,12 +62,12 @@ func newNginxFleet(t *testing.T, setup fleetSetup) *fleet {
 // add starts one more node, and has its agent join.
 func (f *fleet) add(t *testing.T, name string) *fleetNode {
 	t.Helper()
-	n := &fleetNode{name: name, admin: freeAddr(), proxy: freeAddr()}
+	n := &fleetNode{name: name, admin: loopback.Addr(), proxy: loopback.Addr()}
 	if f.setup.stock {
 		n.startStock(t, f)
 	} else {
 		n.program = cmp.Or(f.setup.agent, "agentctl")
-		n.agentArgs = []string{"-bind=" + freeAddr(), "-rpc-addr=" + freeAddr(), "-http-addr=" + freeAddr(),
+		n.agentArgs = []string{"-bind=" + loopback.Addr(), "-rpc-addr=" + loopback.Addr(), "-http-addr=" + loopback.Addr(),
 			"-profile=" + f.setup.profile, "-data-dir=" + filepath.Join(t.TempDir(), "data"),
 			"-gateway=http://" + n.admin + "/cluster/events/"}
 		n.startAgent(t)

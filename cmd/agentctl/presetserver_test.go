@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"agentctl/scripts/loopback"
 )
 
 // cachesEnv makes the tests on real caches fail where one is not installed;
@@ -132,7 +134,7 @@ func newCache(t *testing.T, k *cacheKind, program, origin string) *cache {
 	if err := os.Chmod(dir, 0o777); err != nil { // Squid's user writes here
 		t.Fatal(err)
 	}
-	c := &cache{kind: k, program: program, dir: dir, addr: freeAddr(), admin: freeAddr()}
+	c := &cache{kind: k, program: program, dir: dir, addr: loopback.Addr(), admin: loopback.Addr()}
 	text, err := os.ReadFile(filepath.Join("../../testdata/presets", k.config))
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"agentctl/rpcclient"
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -162,7 +163,7 @@ func startStock(dir, name, version string, env []string, args ...string) (*node,
 	if err != nil {
 		return nil, err
 	}
-	n := &node{gossip: "127.0.0.1:" + freePort(), rpc: "127.0.0.1:" + freePort()}
+	n := &node{gossip: "127.0.0.1:" + loopback.Port(), rpc: "127.0.0.1:" + loopback.Port()}
 	n.process, err = startProcess(dir, name, env, program, append([]string{"agent", "-node=" + name,
 		"-bind=" + n.gossip, "-rpc-addr=" + n.rpc, testProfile, "-log-level=debug"}, args...)...)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"agentctl/scripts/loopback"
 )
 
 // TestScripts runs the scripts of testdata/script, which also document the
@@ -118,7 +120,7 @@ func (s *script) end(t testing.TB) {
 
 func (s *script) ports(ts *testscript.TestScript, names []string) error {
 	for _, name := range names {
-		ts.Setenv(name, freePort())
+		ts.Setenv(name, loopback.Port())
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"agentctl/scripts/loopback"
 )
 
 // managerSocket stands in for systemd: it notes what a service tells it.
@@ -87,7 +89,7 @@ func TestServiceManager(t *testing.T) {
 				}
 			}
 			// Nobody is there yet to join.
-			addr := freeAddr()
+			addr := loopback.Addr()
 			write(`{"retry_join": ["` + addr + `"]}`)
 			args := agentArgs("served", "-config-file="+config, "-event-handler=true")
 			if command == "serf" {

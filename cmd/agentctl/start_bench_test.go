@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"agentctl/rpcclient"
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -20,7 +21,7 @@ func BenchmarkStartToRPC(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
 			for i := 0; b.Loop(); i++ {
-				rpc := freeAddr()
+				rpc := loopback.Addr()
 				p, err := startProcess(dir, fmt.Sprint("agent", i), os.Environ(), program, "agent", "-node=n", "-profile=wan",
 					"-bind=127.0.0.1:0", "-rpc-addr="+rpc, "-log-level=err")
 				if err != nil {

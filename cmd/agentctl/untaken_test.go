@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/smallfs"
 	"agentctl/scripts/stock"
 )
@@ -140,7 +141,7 @@ func stockUntaken(t *testing.T) bool {
 	publisher.start(t)
 	dir := t.TempDir()
 	snapshot, handled, goOn := filepath.Join(dir, "snapshot"), filepath.Join(dir, "handled"), filepath.Join(dir, "go-on")
-	gossip := freeAddr()
+	gossip := loopback.Addr()
 	flags := []string{"-snapshot=" + snapshot, "-bind=" + gossip, "-join=" + publisher.gossip, "-replay",
 		fmt.Sprintf("-event-handler=user:kong={ cat; echo; } >>%s; while [ ! -e %s ] && kill -0 $PPID; do sleep 0.1; done", handled, goOn)}
 	has := func(payload string) func() bool {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"agentctl/rpcclient"
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -80,7 +81,7 @@ func startStarved(dir string, isStock bool, files int, args []string) (*node, er
 	if files > 0 {
 		limit = strconv.Itoa(files)
 	}
-	n := &node{gossip: "127.0.0.1:" + freePort(), rpc: "127.0.0.1:" + freePort()}
+	n := &node{gossip: "127.0.0.1:" + loopback.Port(), rpc: "127.0.0.1:" + loopback.Port()}
 	line := slices.Concat([]string{"-c", `[ "$0" = unlimited ] || ulimit -n "$0"; exec "$@"`, limit}, program,
 		[]string{"-node=victim", "-bind=" + n.gossip, "-rpc-addr=" + n.rpc, testProfile}, args)
 	var err error

@@ -23,7 +23,7 @@ const (
 	// to know each other then.
 	warmEvents = 3
 	warmPause  = time.Second
-	warmLimit  = 10 * time.Second
+	warmLimit  = time.Minute
 	// streamBuffer is more than any burst has.
 	streamBuffer = 1 << 16
 )

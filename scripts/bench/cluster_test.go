@@ -17,6 +17,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.cleanup)
+	b.plan.quiet, b.plan.settle = time.Minute, time.Minute // all has to come, and then it is over
 	b.plan.latencyMin, b.plan.latencyMax, b.plan.latencyTime = 2, 3, time.Minute
 	return b
 }

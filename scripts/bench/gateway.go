@@ -69,6 +69,8 @@ func (c *cluster) watch(ctx context.Context, i int) error {
 			}
 		}
 	}()
-	// A stock agent registers the stream just after its answer.
-	return sleep(ctx, 200*time.Millisecond)
+	// A stock agent registers the stream just after its answer: it has done so
+	// when it answers something else.
+	_, err = c.members[i].client.Stats(ctx)
+	return err
 }

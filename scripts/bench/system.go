@@ -55,7 +55,7 @@ CMD='%s'
 `
 
 const curlText = `#!/bin/sh
-exec curl -s -o /dev/null -m 5 -H 'Content-Type: application/json' --data-binary @- '%s'
+exec curl -s -o /dev/null -m 60 -H 'Content-Type: application/json' --data-binary @- '%s'
 `
 
 // interpreter is the one that stands in for Kong's.

@@ -21,23 +21,26 @@ import (
 // patience is how long a test waits for what has to come.
 const patience = 60 * time.Second
 
-// freeAddr is an address of loopback that nobody listened at just now.
-func freeAddr(t *testing.T) string {
+// freeAddrs are addresses of loopback that nobody listened at just now: different
+// ones, being held until all are found.
+func freeAddrs(t *testing.T, n int) (addrs []string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range n {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		addrs = append(addrs, ln.Addr().String())
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return addrs
 }
 
 // agent is one of a small cluster, as a process.
 type agent struct{ gossip, rpc, http string }
 
-func startAgent(t *testing.T, program, name, gateway string, args ...string) agent {
+func startAgent(t *testing.T, program, name, gateway string, a agent, args ...string) agent {
 	t.Helper()
-	a := agent{freeAddr(t), freeAddr(t), freeAddr(t)}
 	log, err := os.Create(filepath.Join(t.TempDir(), name+".log"))
 	if err != nil {
 		t.Fatal(err)
@@ -134,8 +137,9 @@ func TestSeriesExist(t *testing.T) {
 	}
 	gateway := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
 	defer gateway.Close()
-	first := startAgent(t, program, "first", gateway.URL)
-	second := startAgent(t, program, "second", gateway.URL, "-retry-join="+first.gossip)
+	addrs := freeAddrs(t, 6)
+	first := startAgent(t, program, "first", gateway.URL, agent{addrs[0], addrs[1], addrs[2]})
+	second := startAgent(t, program, "second", gateway.URL, agent{addrs[3], addrs[4], addrs[5]}, "-retry-join="+first.gossip)
 
 	var missing []string
 	published := false
