@@ -116,6 +116,8 @@ type Agent struct {
 type Ports struct {
 	Gossip memberlist.NodeAwareTransport
 	RPC    net.Listener
+
+	tune func(*serf.Config) // for tests: has the last word on serf's limits
 }
 
 // New opens all that an agent needs: its journal, the gossip, RPC and
@@ -179,7 +181,7 @@ func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err er
 		}
 		a.ops = a.newOps()
 	}
-	if err := a.openSerf(ports.Gossip); err != nil {
+	if err := a.openSerf(ports); err != nil {
 		return nil, err
 	}
 	if o.Discover != "" {

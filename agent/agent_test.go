@@ -11,18 +11,8 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/scripts/loopback"
 )
-
-// freePort is a port that was free a moment ago, for TCP and UDP.
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
 
 func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -30,7 +20,7 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	udp, err := net.ListenPacket("udp", freePort(t)) // of TCP it is free
+	udp, err := net.ListenPacket("udp", loopback.Addr()) // of TCP it is free
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,8 +55,8 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			hub, _ := newHub(t)
 			o := options()
-			o.Bind = freePort(t)
-			bind, rpc := o.Bind, freePort(t)
+			o.Bind = loopback.Addr()
+			bind, rpc := o.Bind, loopback.Addr()
 			o.RPCAddr = rpc
 			tt.change(&o)
 			a, err := New(o, hub, Hooks{})
@@ -105,7 +95,7 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 
 func TestAnAgentThatIsNotRunIsClosed(t *testing.T) {
 	hub, _ := newHub(t)
-	o := options(func(o *Options) { o.Bind, o.HTTPAddr = freePort(t), "127.0.0.1:0" })
+	o := options(func(o *Options) { o.Bind, o.HTTPAddr = loopback.Addr(), "127.0.0.1:0" })
 	for range 3 { // the same port each time
 		a, err := New(o, hub, Hooks{})
 		if err != nil {

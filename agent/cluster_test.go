@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 )
 
@@ -162,7 +163,7 @@ func TestStockClientAndMember(t *testing.T) {
 	gw := newGateway(t)
 	n := start(t, handlers("user="+gw.URL))
 	dir := t.TempDir()
-	agent := exec.Command(program, "agent", "-node=stock", "-bind=127.0.0.1:"+freePort(t)[10:], "-rpc-addr="+freePort(t), "-profile=local", "-join="+n.GossipAddr())
+	agent := exec.Command(program, "agent", "-node=stock", "-bind="+loopback.Addr(), "-rpc-addr="+loopback.Addr(), "-profile=local", "-join="+n.GossipAddr())
 	agent.Dir = dir
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)

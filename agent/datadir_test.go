@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"agentctl/handler"
+	"agentctl/scripts/loopback"
 )
 
 // in sets the data directory.
@@ -110,7 +111,7 @@ func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
 	other := start(t, func(o *Options) { o.PeerLinks = false })
-	opts := []func(*Options){in(dir), named("away"), handlers("user:kong=" + gw.URL)}
+	opts := []func(*Options){in(dir), named("away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	join(t, other, n)
 	// The cluster does not take a name at another address for the same node.
@@ -146,10 +147,18 @@ func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 func TestANewNodeTakesInNoHistory(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	other := start(t)
+	other, third := start(t), start(t)
+	join(t, other, third)
 	publish(t, other, "old")
+	// Once it is gossiped no more, only the full sync of a join can bring it.
+	for _, n := range []*node{other, third} {
+		waitFor(t, "it to be gossiped to its end", func() bool {
+			s := n.serf.Stats()
+			return s["event_queue"] == "0" && s["event_time"] == other.serf.Stats()["event_time"]
+		})
+	}
 	n := start(t, in(t.TempDir()), handlers("user:kong="+gw.URL), func(o *Options) { o.PeerLinks = false })
-	join(t, other, n)
+	join(t, other, third, n)
 	publish(t, other, "new")
 	waitFor(t, "the new event", func() bool { return len(gw.of("user")) > 0 })
 	if diff := cmp.Diff([]string{"new"}, bodies(gw.of("user"))); diff != "" {
@@ -191,7 +200,7 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
 	other := start(t)
-	opts := []func(*Options){in(dir), named("bereft"), func(o *Options) { o.EventHandlers, o.Gateway = nil, gw.URL }}
+	opts := []func(*Options){in(dir), named("bereft"), bind(loopback.Addr()), func(o *Options) { o.EventHandlers, o.Gateway = nil, gw.URL }}
 	n := start(t, opts...)
 	join(t, other, n)
 	addr := n.GossipAddr()

@@ -46,9 +46,12 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 		free := hang()
 		var reasons []string
 		waitFor(t, reason, func() bool { reasons = n.stuck(t); return slices.Contains(reasons, reason) })
-		if n.stuck(t); len(n.probes.waiting) > len(reasons) {
-			t.Errorf("%d probes wait, for %q", len(n.probes.waiting), reasons)
+		reasons = n.stuck(t)
+		n.probes.mu.Lock()
+		if waiting := len(n.probes.waiting); waiting > len(reasons) {
+			t.Errorf("%d probes wait, for %q", waiting, reasons)
 		}
+		n.probes.mu.Unlock()
 		free()
 		waitFor(t, "all to answer again", func() bool { return len(n.stuck(t)) == 0 })
 	}

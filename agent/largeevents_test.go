@@ -14,6 +14,7 @@ import (
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/handler"
+	"agentctl/scripts/loopback"
 )
 
 // largest takes events of up to 1 MiB.
@@ -236,7 +237,7 @@ func TestLargeEventsAcrossARestart(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
 	a := start(t, largest)
-	opts := []func(*Options){in(dir), named("large-away"), handlers("user:kong=" + gw.URL)}
+	opts := []func(*Options){in(dir), named("large-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	join(t, a, n)
 	addr := n.GossipAddr()
@@ -269,7 +270,7 @@ func TestLargeEventsAcrossARestart(t *testing.T) {
 func TestReferenceFromBeforeTheHistory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	set := []func(*Options){in(dir), named("trims"), func(o *Options) { o.JournalMaxEvents = 3 }}
+	set := []func(*Options){in(dir), named("trims"), func(o *Options) { o.JournalMaxEvents = 5 }}
 	n := start(t, set...)
 	for range 10 {
 		publish(t, n, noise(1000)) // equal ones have Lamport times of their own

@@ -17,6 +17,7 @@ import (
 	"agentctl/agent/logs"
 	"agentctl/scripts/leaks"
 
+	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
@@ -25,7 +26,10 @@ import (
 // fails waits so long.
 const patience = 60 * time.Second
 
-func TestMain(m *testing.M) { leaks.Main(m) }
+func TestMain(m *testing.M) {
+	stopGrace = patience // what is cut off would be posted twice
+	leaks.Main(m)
+}
 
 // waitFor polls until cond holds.
 func waitFor(t *testing.T, what string, cond func() bool) {
@@ -173,7 +177,7 @@ func options(change ...func(*Options)) Options {
 	o.Profile = "local"
 	o.Bind, o.RPCAddr, o.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0", Off
 	o.LogLevel = "debug"
-	o.BroadcastTimeout = time.Second
+	o.BroadcastTimeout = patience
 	o.EventHandlers = []string{"user:of-no-test=true"}
 	for _, c := range change {
 		c(&o)
@@ -193,11 +197,18 @@ func newHub(t *testing.T) (*logs.Hub, *logBuffer) {
 	return hub, buf
 }
 
+// patient gives serf the time that a busy machine may take: for a full sync, and
+// for the answers to a question that is asked of all.
+func patient(c *serf.Config) {
+	c.MemberlistConfig.TCPTimeout = 10 * time.Second
+	c.QueryTimeoutMult = 64 // of the 100 ms between two rounds of gossip
+}
+
 // start makes and runs an agent, which the end of the test stops.
 func start(t *testing.T, change ...func(*Options)) *node {
 	t.Helper()
 	hub, buf := newHub(t)
-	a, err := New(options(change...), hub, Hooks{})
+	a, err := NewOn(Ports{tune: patient}, options(change...), hub, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,12 +12,16 @@ import (
 	"agentctl/agent/link"
 )
 
-// openSerf makes the serf node, on the given transport or, where it is nil, on
-// ports of this machine.
-func (a *Agent) openSerf(ports memberlist.NodeAwareTransport) error {
+// openSerf makes the serf node, on the given transport or, where there is none,
+// on ports of this machine.
+func (a *Agent) openSerf(given Ports) error {
+	ports := given.Gossip
 	conf, err := a.opts.serfConfig(a.hub.StdLogger())
 	if err != nil {
 		return err
+	}
+	if given.tune != nil {
+		given.tune(conf)
 	}
 	conf.EventCh = a.intake.ch
 	if err := a.keepKeyring(conf.MemberlistConfig.Keyring, conf.KeyringFile); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"agentctl/handler"
+	"agentctl/scripts/loopback"
 )
 
 // get reads a page of the operations endpoint.
@@ -41,7 +42,7 @@ func TestOperationsEndpoint(t *testing.T) {
 	secret := strings.Replace(gw.URL, "://", "://u:hidden@", 1)
 	other := start(t)
 	n := start(t, handlers("user:kong="+secret, "user=true"), func(o *Options) {
-		o.HTTPAddr, o.RetryJoin = "127.0.0.1:0", []string{freePort(t)}
+		o.HTTPAddr, o.RetryJoin = "127.0.0.1:0", []string{loopback.Addr()}
 	})
 	if status, body := n.get(t, "/healthz"); status != http.StatusOK || !strings.Contains(string(body), `"ok"`) {
 		t.Errorf("healthz: %d %s", status, body)

@@ -119,7 +119,8 @@ func (o *outlet) start(p *part) {
 }
 
 // stopGrace is how long an attempt to post may go on when its target changes.
-const stopGrace = time.Second
+// Tests make it longer.
+var stopGrace = time.Second
 
 // stop ends a target's outlet and waits. An attempt under way may come to its
 // end, so that its event does not come twice; one that hangs is cancelled.

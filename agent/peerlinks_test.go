@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"testing"
+
+	"agentctl/scripts/loopback"
 )
 
 const (
@@ -147,7 +149,7 @@ func TestANodeThatIsReplaced(t *testing.T) {
 	for name, links := range map[string]bool{"by its like": true, "by one without links": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, b := startWithGateway(t), startWithGateway(t)
+			a, b := startWithGateway(t), startWithGateway(t, bind(loopback.Addr()))
 			join(t, a.node, b.node)
 			first := a.findsPeer(t, "first", b.node)
 			first = append(first, a.publish(t, "before", 20)...)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+
+	"agentctl/scripts/loopback"
 )
 
 func TestPublishUpToTheLimit(t *testing.T) {
@@ -90,7 +92,7 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n := start(t, func(o *Options) { o.RetryJoin = []string{freePort(t)} })
+	n := start(t, func(o *Options) { o.RetryJoin = []string{loopback.Addr()} })
 	waitFor(t, "a join to fail", func() bool { return n.log.count("joining failed, trying again") > 0 })
 	done := make(chan error, 1)
 	go func() { done <- n.Publish(t.Context(), "after", []byte("x"), false) }()
@@ -120,7 +122,7 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 func TestPublishDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.RetryJoin = []string{freePort(t)} })
+	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.RetryJoin = []string{loopback.Addr()} })
 	if err := n.Publish(t.Context(), "kong", nil, false); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/memnet"
+	"agentctl/scripts/loopback"
 )
 
 const (
@@ -330,7 +331,7 @@ func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 	gw := newGateway(t)
 	soon := func(o *Options) { o.RetryInterval = time.Second }
 	opts := []func(*Options){in(t.TempDir()), named("restarted"), handlers("user:kong=" + gw.URL), soon}
-	other := start(t, named("lost"))
+	other := start(t, named("lost"), bind(loopback.Addr()))
 	n := start(t, opts...)
 	join(t, other, n)
 	addr := other.GossipAddr()

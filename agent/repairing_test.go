@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/handler"
+	"agentctl/scripts/loopback"
 )
 
 // A node that was away for more than serf remembers gets all of it: each of
@@ -19,7 +20,7 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	const missed = 3 * handler.SerfWindow
 	gw, dir := newGateway(t), t.TempDir()
 	other := start(t)
-	opts := []func(*Options){in(dir), named("long-away"), handlers("user:kong=" + gw.URL)}
+	opts := []func(*Options){in(dir), named("long-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	join(t, other, n)
 	addr := n.GossipAddr() // the cluster does not take the name at another
@@ -46,7 +47,7 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	gw, dir := newGateway(t), t.TempDir()
 	other := start(t, func(o *Options) { o.JournalMaxEvents = 100 })
 	flush := TargetOptions{Name: "gw", URL: gw.URL, Events: "user:kong", Flush: FlushOptions{Body: "flush"}}
-	opts := []func(*Options){in(dir), named("too-long-away"), func(o *Options) {
+	opts := []func(*Options){in(dir), named("too-long-away"), bind(loopback.Addr()), func(o *Options) {
 		o.EventHandlers, o.Targets = nil, []TargetOptions{flush}
 	}}
 	n := start(t, opts...)
@@ -73,7 +74,12 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	for i := range 20 {
 		want = append(want, fmt.Sprint("after ", i))
 	}
-	publish(t, other, want...)
+	for _, w := range want {
+		// One at a time: gossip might bring a later one first.
+		before := other.acknowledged(t)
+		publish(t, other, w)
+		waitFor(t, "it to go over the link", func() bool { return other.acknowledged(t) > before })
+	}
 	var got []string
 	waitFor(t, "what was published after the flush", func() bool {
 		got = slices.DeleteFunc(bodies(gw.of("user")), func(b string) bool { return !strings.HasPrefix(b, "after ") })

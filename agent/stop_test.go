@@ -11,20 +11,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"agentctl/scripts/loopback"
 )
 
 func TestGracefulEndIsSeenAsLeft(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	a, b := start(t), start(t, handlers("member-leave="+gw.URL))
+	a, b := start(t, func(o *Options) { o.DrainTimeout = patience }), start(t, handlers("member-leave="+gw.URL))
 	join(t, a, b)
 	a.end(nil)
 	if err := a.stopped(t); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	if s := b.sees(a); s != "left" {
-		t.Errorf("the other node sees %q, want left", s)
-	}
+	waitFor(t, "the other node to see it as left", func() bool { return b.sees(a) == "left" })
 	waitFor(t, "the leave at the gateway", func() bool {
 		posts := gw.of("member-leave")
 		return len(posts) == 1 && strings.Contains(posts[0].body, a.opts.NodeName)
@@ -78,12 +78,12 @@ func TestNameConflictEndsRun(t *testing.T) {
 
 func TestJoinThatFailsEndsRun(t *testing.T) {
 	t.Parallel()
-	a := start(t, func(o *Options) { o.StartJoin = []string{freePort(t)} })
+	a := start(t, func(o *Options) { o.StartJoin = []string{loopback.Addr()} })
 	if err := a.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "join: ") || !strings.Contains(err.Error(), a.opts.StartJoin[0]) {
 		t.Errorf("Run: %v", err)
 	}
 	b := start(t, func(o *Options) {
-		o.RetryJoin, o.RetryMaxAttempts, o.RetryInterval = []string{freePort(t)}, 1, time.Second
+		o.RetryJoin, o.RetryMaxAttempts, o.RetryInterval = []string{loopback.Addr()}, 1, time.Second
 	})
 	if err := b.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "retry-join: none of "+b.opts.RetryJoin[0]+" could be joined in 2 attempts: ") {
 		t.Errorf("Run: %v", err)
@@ -130,7 +130,7 @@ func TestEndDeliversWhatWaits(t *testing.T) {
 func TestEndIsBoundedAndSaysWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "pid")
-	down := "http://" + freePort(t) + "/"
+	down := "http://" + loopback.Addr() + "/"
 	n := start(t, handlers("user="+down, "user=sleep 1000 & echo $! >"+file+"; wait"), func(o *Options) { o.DrainTimeout = time.Second })
 	for i := range 7 {
 		if err := n.Publish(t.Context(), "e", fmt.Append(nil, i), false); err != nil {

@@ -14,7 +14,7 @@ import (
 
 // testParty is one side of a handshake by itself.
 func testParty(name string) *party {
-	return &party{self: hello{lo: minVersion, hi: maxVersion, process: newProcessID(), maxMessage: 100, name: name}, timeout: 3 * time.Second}
+	return &party{self: hello{lo: minVersion, hi: maxVersion, process: newProcessID(), maxMessage: 100, name: name}, timeout: patience}
 }
 
 // shake runs both sides of a handshake over conn pairs as they are.

@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { leaks.Main(m) }
 
 // patience is how long a test without a bubble waits for what has to come.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // bubble runs a test on its own clock. Yamux keeps timers in a pool, and one
 // that comes from another bubble, or from none, panics when it is used.

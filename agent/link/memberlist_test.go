@@ -51,6 +51,7 @@ func startGossip(t *testing.T, name string, tr memberlist.Transport, key []byte)
 	conf := memberlist.DefaultLocalConfig()
 	conf.Name, conf.Transport, conf.SecretKey, conf.Delegate = name, tr, key, g.delegate
 	conf.PushPullInterval = time.Second
+	conf.TCPTimeout, conf.ProbeTimeout, conf.ProbeInterval = patience, patience, 2*patience // a busy machine is no error
 	conf.Logger = log.New(g.log, "", 0)
 	var err error
 	if g.Memberlist, err = memberlist.Create(conf); err != nil {

@@ -112,6 +112,7 @@ func netNode(t testing.TB, name string, change func(*Config)) *node {
 		// Yamux' timer for this may fire after the test, in the middle of a
 		// bubble of another, and then take one of that bubble's timers.
 		c.streamTimeout = -1
+		c.HandshakeTimeout, c.RequestTimeout = patience, patience
 		if change != nil {
 			change(c)
 		}

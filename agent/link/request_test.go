@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -72,14 +73,20 @@ func TestRequest(t *testing.T) {
 func TestRequestsAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mem := newMemNet()
-		var running, most, handled atomic.Int64
+		var mu sync.Mutex
+		var running, most, handled int
 		b := memNode(t, mem, 1, func(c *Config) {
 			c.MaxRequests = 10
 			c.Handlers = map[Kind]Handler{KindBody: func(context.Context, Peer, []byte) ([]byte, error) {
-				most.Store(max(most.Load(), running.Add(1)))
+				mu.Lock()
+				running++
+				most = max(most, running)
+				mu.Unlock()
 				time.Sleep(time.Second)
-				running.Add(-1)
-				handled.Add(1)
+				mu.Lock()
+				running--
+				handled++
+				mu.Unlock()
 				return nil, nil
 			}}
 		})
@@ -105,11 +112,13 @@ func TestRequestsAreBounded(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if n := most.Load(); n != 10 {
-			t.Errorf("%d handlers ran at a time, not 10", n)
+		mu.Lock()
+		defer mu.Unlock()
+		if most != 10 {
+			t.Errorf("%d handlers ran at a time, not 10", most)
 		}
-		if ok != int(handled.Load()) || ok < 10 || busy == 0 {
-			t.Errorf("%d were answered, %d handled, %d told that the peer is busy", ok, handled.Load(), busy)
+		if ok != handled || ok < 10 || busy == 0 {
+			t.Errorf("%d were answered, %d handled, %d told that the peer is busy", ok, handled, busy)
 		}
 	})
 }

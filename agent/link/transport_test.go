@@ -120,17 +120,20 @@ func TestTransportShutdown(t *testing.T) {
 // Without Run, as while an agent starts or stops, links are refused in a way
 // that makes a peer come back soon, and do not go to memberlist.
 func TestLinksAreRefusedWithoutRun(t *testing.T) {
-	a, b := netNode(t, "a", nil), netNode(t, "b", nil)
-	b.process()
-	_, err := a.Request(t.Context(), b.peer, KindBody, nil)
-	if refused, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(refused.Reason, "starting or stopping") {
-		t.Errorf("a peer that is stopping says: %v", err)
-	}
-	select {
-	case <-b.Transport().StreamCh():
-		t.Error("a link went to memberlist")
-	default:
-	}
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		a, b := memNode(t, mem, 1, nil), memNode(t, mem, 2, nil)
+		b.process()
+		_, err := a.Request(t.Context(), b.peer, KindBody, nil)
+		if refused, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(refused.Reason, "starting or stopping") {
+			t.Errorf("a peer that is stopping says: %v", err)
+		}
+		select {
+		case <-b.Transport().StreamCh():
+			t.Error("a link went to memberlist")
+		default:
+		}
+	})
 }
 
 // What came by other ways is taken in where the wrapped transport can.

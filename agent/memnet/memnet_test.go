@@ -26,7 +26,7 @@ func pair(t *testing.T, cfg Config) (from, to *Transport, dialed, accepted net.C
 	from, to = n.Add(a), n.Add(b)
 	taken := make(chan net.Conn, 1)
 	go func() { taken <- <-to.StreamCh() }()
-	dialed, err := from.DialTimeout(b, time.Second)
+	dialed, err := from.DialTimeout(b, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,19 +149,19 @@ func TestDialFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := New(Config{})
 		from := n.Add(a)
-		if _, err := from.DialTimeout(b, time.Second); err == nil {
+		if _, err := from.DialTimeout(b, time.Minute); err == nil {
 			t.Error("dialed nobody")
 		}
 		began := time.Now()
 		to := n.Add(b)
-		if _, err := from.DialTimeout(b, time.Second); err == nil || time.Since(began) != time.Second {
+		if _, err := from.DialTimeout(b, time.Minute); err == nil || time.Since(began) != time.Second {
 			t.Errorf("dialed who does not accept, after %v", time.Since(began))
 		}
 		time.AfterFunc(time.Second, func() { to.Shutdown() })
 		if _, err := from.DialTimeout(b, time.Minute); err == nil {
 			t.Error("dialed who has gone")
 		}
-		if _, err := from.DialTimeout(b, time.Second); err == nil {
+		if _, err := from.DialTimeout(b, time.Minute); err == nil {
 			t.Error("dialed who is gone")
 		}
 	})

@@ -32,7 +32,7 @@ func TestStockProgram(t *testing.T) {
 			{"members", "alive"},
 			{"members -name=(", "Failed to compile regex"},
 			{"event -coalesce=false kong x", "Event 'kong' dispatched!"},
-			{"query -timeout=300ms ask now", "Response from 'a': fine"},
+			{"query -timeout=3s ask now", "Response from 'a': fine"},
 			{"reachability", "Successfully contacted all live nodes"},
 			{"tags -set new=" + version, "Successfully updated agent tags"},
 			{"members", "new=" + version},

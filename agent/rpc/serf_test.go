@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/coordinate"
@@ -44,6 +45,9 @@ func newSerfAgent(t testing.TB, name string, key []byte) *serfAgent {
 	conf.EventCh = a.events
 	conf.LogOutput = a
 	conf.MemberlistConfig = memberlist.DefaultLocalConfig()
+	conf.QueryTimeoutMult = 64 // times 100 ms: a busy machine may be slow to answer
+	conf.MemberlistConfig.TCPTimeout = 10 * time.Second
+	conf.MemberlistConfig.SuspicionMult = 10
 	conf.MemberlistConfig.BindAddr = "127.0.0.1"
 	conf.MemberlistConfig.BindPort = 0
 	conf.MemberlistConfig.LogOutput = a

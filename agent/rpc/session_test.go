@@ -43,7 +43,7 @@ func TestUnreadableRequests(t *testing.T) {
 		want string
 		resp any
 	}{
-		"large":     {wire.Event, wire.EventRequest{Name: "x", Payload: make([]byte, 3<<20)}, "over the limit of 1114112 bytes", nil},
+		"large":     {wire.Event, wire.EventRequest{Name: "x", Payload: make([]byte, 5<<18)}, "over the limit of 1114112 bytes", nil},
 		"malformed": {wire.Join, []int{1, 2, 3}, "cannot be decoded", &wire.JoinResponse{}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"agentctl/rpcclient/wire"
 	"agentctl/rpcclient/wire/wiretest"
@@ -169,7 +170,10 @@ func newReplayAgent(t *testing.T) *replayAgent {
 			}
 		}
 	}))
-	a.fakeAgent.query = a.node.Query
+	a.fakeAgent.query = func(name string, payload []byte, p *serf.QueryParam) (*serf.QueryResponse, error) {
+		p.Timeout = max(p.Timeout, 2*time.Second) // the transcript's may be too short for a busy machine
+		return a.node.Query(name, payload, p)
+	}
 	a.fakeAgent.publish = func(context.Context, string, []byte, bool) error { return a.next(wire.Event, nil) }
 	a.fakeAgent.forceLeave = func(string, bool) error { return a.next(wire.ForceLeave, nil) }
 	a.fakeAgent.updateTags = func(map[string]string, []string) error { return a.next(wire.Tags, nil) }

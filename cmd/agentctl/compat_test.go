@@ -111,10 +111,10 @@ var compatCases = []compatCase{
 	{args: "keys -rpc-addr={rpc} -install nonsense"},
 	{args: "keys -rpc-addr={rpc} -list -use {key}"},
 
-	{args: "query -rpc-addr={rpc} -timeout=5s ping-us payload"},
-	{args: "query -rpc-addr={rpc} -timeout=5s -no-ack -node=one ping-us"},
-	{args: "query -rpc-addr={rpc} -timeout=5s -format=json -node=one ping-us"},
-	{args: "query -rpc-addr={rpc} -timeout=5s -tag=role=nobody ping-us"},
+	{args: "query -rpc-addr={rpc} -timeout=3s ping-us payload"},
+	{args: "query -rpc-addr={rpc} -timeout=3s -no-ack -node=one ping-us"},
+	{args: "query -rpc-addr={rpc} -timeout=3s -format=json -node=one ping-us"},
+	{args: "query -rpc-addr={rpc} -timeout=3s -tag=role=nobody ping-us"},
 	{args: "query -rpc-addr={rpc} -relay-factor=300 x"},
 	{args: "query -rpc-addr={rpc} -format=xml x"},
 	{args: "query -rpc-addr={rpc} _serf_list-keys"},
@@ -171,7 +171,7 @@ func newCompatCluster(t *testing.T, program []string) *compatCluster {
 	c.back = strings.NewReplacer(names...)
 	start := func(name, bind, rpcAddr string, more ...string) *process {
 		args := append(slices.Clone(program[1:]), "agent", "-node="+name, "-bind="+bind, "-rpc-addr="+rpcAddr,
-			"-profile=wan", "-encrypt="+key, "-event-handler=query:ping-us=echo from $SERF_SELF_NAME")
+			testProfile, "-encrypt="+key, "-event-handler=query:ping-us=echo from $SERF_SELF_NAME")
 		p, err := startProcess(t.TempDir(), name, os.Environ(), program[0], append(args, more...)...)
 		if err != nil {
 			t.Fatal(err)

@@ -168,7 +168,7 @@ var conversations = []struct {
 		}
 		done := make(chan outcome, 1)
 		go func() {
-			answers, err := p.ask(wire.QueryRequest{Name: "ask", Payload: []byte("what"), RequestAck: true, Timeout: 20 * time.Second})
+			answers, err := p.ask(wire.QueryRequest{Name: "ask", Payload: []byte("what"), RequestAck: true, Timeout: 10 * time.Second})
 			done <- outcome{answers, err}
 		}()
 		h := p.hear(func(h heard) bool { return h.event == "query" })
@@ -262,7 +262,7 @@ func newPairing(t *testing.T, client, agent string) *pairing {
 		t.Fatal(err)
 	}
 	start := func(name, role string) *node {
-		args := []string{"-profile=wan", "-encrypt=" + pairKey, "-config-file=" + config, "-event-handler=user:nobody=true", "-tag=role=" + role, "-tag=old=1"}
+		args := []string{"-encrypt=" + pairKey, "-config-file=" + config, "-event-handler=user:nobody=true", "-tag=role=" + role, "-tag=old=1"}
 		if agent == "stock agent" {
 			return newStock(t, name, stock.V011, args...)
 		}
