@@ -104,7 +104,7 @@ type Agent struct {
 	joined    chan struct{} // closed when there is no join left to wait for
 	tried     chan struct{} // closed when the joins that were asked for are over
 	joinOnce  sync.Once
-	contacted int // nodes reached by the first join; set before joined is closed
+	contacted int // nodes reached by the first join, if any; set before joined is closed
 
 	stopOnce sync.Once
 	stopped  chan struct{}
@@ -234,7 +234,8 @@ func (a *Agent) openHandlers() (err error) {
 	return nil
 }
 
-// Joined is closed once a join has succeeded, or at once where none was asked for.
+// Joined is closed once a join has succeeded, or members were found otherwise; at
+// once where no join was asked for.
 func (a *Agent) Joined() <-chan struct{} { return a.joined }
 
 func (a *Agent) isJoined() bool {
@@ -249,8 +250,8 @@ func (a *Agent) isJoined() bool {
 // Metrics is where the agent's metrics are, and where others can be added.
 func (a *Agent) Metrics() *prometheus.Registry { return a.registry }
 
-// Contacted is how many nodes the first join reached; it is known once Joined
-// is closed.
+// Contacted is how many nodes the first join reached, 0 where members were found
+// otherwise; it is known once Joined is closed.
 func (a *Agent) Contacted() int {
 	<-a.joined
 	return a.contacted

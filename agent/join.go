@@ -28,9 +28,9 @@ type joiner interface {
 // retryJoin tries the addresses until one could be joined. With a limit of
 // attempts it waits interval between them, as serf does; without one it begins
 // with shorter waits, so that nodes that start together find each other soon.
-// It returns nil after a success and when ctx ends, and an error when the
-// attempts are used up.
-func retryJoin(ctx context.Context, j joiner, r srvResolver, addrs []string, replay bool, interval time.Duration, maxAttempts int, logger *slog.Logger) error {
+// failed is called after each attempt that reached nobody. It returns nil after
+// a success and when ctx ends, and an error when the attempts are used up.
+func retryJoin(ctx context.Context, j joiner, r srvResolver, addrs []string, replay bool, interval time.Duration, maxAttempts int, failed func(), logger *slog.Logger) error {
 	wait := min(firstRetry, interval)
 	if maxAttempts > 0 {
 		wait = interval
@@ -44,6 +44,7 @@ func retryJoin(ctx context.Context, j joiner, r srvResolver, addrs []string, rep
 			logger.Info("joined the cluster", "contacted", n, "attempts", attempt)
 			return nil
 		}
+		failed()
 		if maxAttempts > 0 && attempt > maxAttempts {
 			return fmt.Errorf("retry-join: none of %s could be joined in %d attempts: %w", strings.Join(addrs, ", "), attempt, err)
 		}

@@ -20,7 +20,10 @@ type fakeJoiner struct {
 	calls     [][]string
 	times     []time.Time
 	replays   []bool
+	failures  int // that it was told of
 }
+
+func (f *fakeJoiner) failed() { f.failures++ }
 
 var errRefused = errors.New("refused")
 
@@ -64,7 +67,7 @@ func TestRetryJoinBacksOff(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			logger, log := newLog()
 			j := &fakeJoiner{succeedAt: 9}
-			if err := retryJoin(t.Context(), j, fakeDNS{}, []string{"a", "b:1"}, true, interval, 0, logger); err != nil {
+			if err := retryJoin(t.Context(), j, fakeDNS{}, []string{"a", "b:1"}, true, interval, 0, j.failed, logger); err != nil {
 				t.Fatal(err)
 			}
 			ceiling := firstRetry
@@ -101,12 +104,12 @@ func TestRetryJoinWithALimit(t *testing.T) {
 		logger, _ := newLog()
 		j := new(fakeJoiner)
 		start := time.Now()
-		err := retryJoin(t.Context(), j, fakeDNS{}, []string{"a", "b"}, false, 7*time.Second, 3, logger)
+		err := retryJoin(t.Context(), j, fakeDNS{}, []string{"a", "b"}, false, 7*time.Second, 3, j.failed, logger)
 		if !errors.Is(err, errRefused) || !strings.HasPrefix(err.Error(), "retry-join: none of a, b could be joined in 4 attempts: ") {
 			t.Errorf("%v", err)
 		}
-		if took := time.Since(start); len(j.calls) != 4 || took != 21*time.Second {
-			t.Errorf("%d tries in %v, want 4 in 21s", len(j.calls), took)
+		if took := time.Since(start); len(j.calls) != 4 || j.failures != 4 || took != 21*time.Second {
+			t.Errorf("%d tries in %v, told of %d, want 4 in 21s", len(j.calls), took, j.failures)
 		}
 	})
 }
@@ -117,7 +120,7 @@ func TestRetryJoinEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
-		if err := retryJoin(ctx, new(fakeJoiner), fakeDNS{}, []string{"a"}, false, time.Hour, 0, logger); err != nil {
+		if err := retryJoin(ctx, new(fakeJoiner), fakeDNS{}, []string{"a"}, false, time.Hour, 0, func() {}, logger); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(start); took != time.Minute {
@@ -137,7 +140,7 @@ func TestJoinLooksSRVRecordsUpEachTime(t *testing.T) {
 			[]*net.SRV{srv("n1.x.", 7946), srv("fe80::1", 1)},
 		}}
 		j := &fakeJoiner{succeedAt: 2}
-		if err := retryJoin(t.Context(), j, dns, []string{"dns+srv://_serf._tcp.x"}, false, time.Second, 0, logger); err != nil {
+		if err := retryJoin(t.Context(), j, dns, []string{"dns+srv://_serf._tcp.x"}, false, time.Second, 0, j.failed, logger); err != nil {
 			t.Fatal(err)
 		}
 		want := [][]string{{"old.x:7946"}, {"n1.x:7946", "[fe80::1]:1"}}

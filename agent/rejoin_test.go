@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -368,5 +369,34 @@ func TestRepairWhereNobodyCanBeJoined(t *testing.T) {
 	case <-n.Joined():
 		t.Error("it has joined, so nothing was shown")
 	default:
+	}
+}
+
+// A node that others found, or that found them by its snapshot, is in the cluster
+// although what it was to join is gone: it is ready, and holds no publishes.
+func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
+	t.Parallel()
+	n := start(t, func(o *Options) {
+		o.RetryJoin, o.RetryInterval = []string{loopback.Addr()}, time.Second
+		o.HTTPAddr = "127.0.0.1:0"
+	})
+	waitFor(t, "a join to fail", func() bool { return n.log.count("joining failed, trying again") > 0 })
+	if n.isJoined() {
+		t.Error("joined, although nobody is there")
+	}
+	other := start(t)
+	if _, err := other.Join([]string{n.GossipAddr()}, false); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "it to count as joined", n.isJoined)
+	if n.Contacted() != 0 || n.log.count("in the cluster, although none of retry-join") != 1 {
+		t.Errorf("contacted %d:\n%s", n.Contacted(), n.log)
+	}
+	waitFor(t, "it to be ready", func() bool { status, _ := n.get(t, "/readyz"); return status == http.StatusOK })
+	failures := n.log.count("joining failed, trying again")
+	waitFor(t, "the name to be tried on", func() bool { return n.log.count("joining failed, trying again") > failures })
+	publish(t, n, "at once")
+	if n.log.count("publishing although no node could be joined") != 0 {
+		t.Error("a publish was held")
 	}
 }

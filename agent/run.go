@@ -199,7 +199,17 @@ func (a *Agent) join(ctx context.Context) error {
 		return nil
 	}
 	return retryJoin(ctx, a, net.DefaultResolver, a.opts.RetryJoin, a.opts.ReplayOnJoin,
-		a.opts.RetryInterval, a.opts.RetryMaxAttempts, a.logger)
+		a.opts.RetryInterval, a.opts.RetryMaxAttempts, a.joinedAnyway, a.logger)
+}
+
+// joinedAnyway counts the node as joined if it is in a cluster although none of
+// -retry-join could be reached: it found members by its snapshot, or they found
+// it. The names are tried on.
+func (a *Agent) joinedAnyway() {
+	if others := len(aliveNames(a.serf.Members())) - 1; others > 0 && !a.isJoined() {
+		a.logger.Info("in the cluster, although none of retry-join could be joined yet", "others", others)
+		a.markJoined(0)
+	}
 }
 
 // drainLook is how often drain looks whether a target still takes events.
