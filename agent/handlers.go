@@ -46,7 +46,7 @@ func (o *Options) handlers() (handlerSet, error) {
 	}
 	set := handlerSet{native: map[string]string{}}
 	for i := range o.Targets {
-		t, err := o.Targets[i].target()
+		t, err := o.Targets[i].Target()
 		if err != nil {
 			errs = append(errs, o.targetError(i, err))
 			continue
@@ -69,7 +69,7 @@ func (o *Options) handlers() (handlerSet, error) {
 		}
 	}
 	if gateway != "" {
-		t, err := (&TargetOptions{Preset: "kong", URL: gateway}).target()
+		t, err := (&TargetOptions{Preset: "kong", URL: gateway}).Target()
 		if err == nil {
 			_, err = set.add(t)
 		}
@@ -156,7 +156,7 @@ func (set *handlerSet) addSpec(spec string, native bool) error {
 	if ofKong {
 		opts.Preset, opts.Events = "kong", cmp.Or(filter, "*") // not the preset's
 	}
-	t, err := opts.target()
+	t, err := opts.Target()
 	if err != nil {
 		return err
 	}

@@ -70,10 +70,10 @@ type FlushOptions struct {
 // in it are like "tls.ca_file".
 func TargetKeys() []string { return structFields(new(TargetOptions)).names() }
 
-// target makes a handler's target, with the secrets and certificates as they
+// Target makes a handler's target, with the defaults and the secrets and certificates as they
 // are in their files now. The error names all that is wrong, without the values
 // of secrets.
-func (t *TargetOptions) target() (handler.Target, error) {
+func (t *TargetOptions) Target() (handler.Target, error) {
 	var errs []error
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...)))

@@ -183,7 +183,7 @@ func TestTargetOverTLS(t *testing.T) {
 		"no TLS at all": {TLSOptions{}, false},
 	} {
 		opts := TargetOptions{URL: srv.URL, Method: "PUT", TLS: tt.tls, BearerTokenFile: writeFile(t, "tok\n")}
-		target, err := opts.target()
+		target, err := opts.Target()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +240,7 @@ func TestTargetOverItsPreset(t *testing.T) {
 			URL: "http://h/", Header: http.Header{}, Filters: mustFilters(t, "*"), Flush: &handler.FlushRequest{LastEvent: true, Header: http.Header{}},
 		}},
 	} {
-		got, err := tt.opts.target()
+		got, err := tt.opts.Target()
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -249,7 +249,7 @@ func TestTargetOverItsPreset(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	_, err := (&TargetOptions{Preset: "squid", URL: "http://h/all"}).target()
+	_, err := (&TargetOptions{Preset: "squid", URL: "http://h/all"}).Target()
 	if err == nil || !strings.Contains(err.Error(), "url: all events would ask for one path, where preset squid has {{path}}") {
 		t.Errorf("a path without a placeholder: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 	"agentctl/agent/large"
 	"agentctl/handler"
 )
+
+// kongPreset is what the command posts by where nothing else is said.
+const kongPreset = "kong"
 
 type handlerCommand struct{}
 
@@ -32,13 +36,16 @@ func (*handlerCommand) Help() string {
 Options:
 
   -gateway=URL   Where to post: http://, https:// or unix:/socket:/path; also as
-                 AGENTCTL_GATEWAY. Default: ` + agent.DefaultGateway + `
+                 AGENTCTL_GATEWAY. Default, for a Kong: ` + agent.DefaultGateway + `
+  -preset=kong   What kind of server it is; "agentctl check -presets" tells which
+                 there are, and what each is sent.
   -budget=5s     Longest time for all tries together. Serf runs one script at a
                  time, so a long budget holds up the events that follow.
 
-Example:
+Examples:
 
-  serf agent -event-handler 'user:kong=agentctl handler -gateway=` + agent.DefaultGateway + `'`
+  serf agent -event-handler 'user:kong=agentctl handler -gateway=` + agent.DefaultGateway + `'
+  serf agent -event-handler 'user:purge=agentctl handler -preset=varnish-purge -gateway=http://127.0.0.1:6081'`
 }
 
 func (c *handlerCommand) Run(args []string) int {
@@ -53,7 +60,8 @@ func (c *handlerCommand) Run(args []string) int {
 
 func (c *handlerCommand) deliver(ctx context.Context, args []string) error {
 	fs := newFlags("handler")
-	gateway := fs.String("gateway", firstEnv(agent.DefaultGateway, "AGENTCTL_GATEWAY"), "")
+	gateway := fs.String("gateway", firstEnv("", "AGENTCTL_GATEWAY"), "")
+	preset := fs.String("preset", kongPreset, "")
 	budget := fs.Duration("budget", 5*time.Second, "")
 	if err := parseFlags(fs, args); err != nil {
 		return err
@@ -64,13 +72,16 @@ func (c *handlerCommand) deliver(ctx context.Context, args []string) error {
 	if *budget <= 0 {
 		return fmt.Errorf("-budget: %v is not above zero", *budget)
 	}
-	target := handler.Target{
-		URL:       agent.GatewayURL(*gateway),
-		UserAgent: "agentctl/" + agent.Version,
-		Timeout:   min(*budget, handler.DefaultTimeout),
-	}.WithDefaults()
-	if err := target.Validate(); err != nil {
-		return fmt.Errorf("-gateway: %w", err)
+	if *gateway == "" && *preset == kongPreset {
+		*gateway = agent.DefaultGateway
+	}
+	if *gateway == "" {
+		return fmt.Errorf("-gateway: is missing: give the address of the server that -preset=%s is for", *preset)
+	}
+	options := agent.TargetOptions{URL: *gateway, Preset: *preset, Timeout: min(*budget, handler.DefaultTimeout)}
+	target, err := options.Target()
+	if err != nil {
+		return settingsError(err)
 	}
 	event, err := handler.FromScript(os.Environ(), os.Stdin)
 	if err != nil {
@@ -87,4 +98,10 @@ func (c *handlerCommand) deliver(ctx context.Context, args []string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, *budget, fmt.Errorf("the budget of %v is used up", *budget))
 	defer cancel()
 	return handler.Deliver(ctx, poster, &event)
+}
+
+// settingsError names flags where an error of a target's options names its keys.
+func settingsError(err error) error {
+	keys := strings.NewReplacer("target: ", "", "url: ", "-gateway: ", "preset: ", "-preset: ", "\n", "; ")
+	return errors.New(keys.Replace(err.Error()))
 }
