@@ -70,9 +70,9 @@ type FlushOptions struct {
 // in it are like "tls.ca_file".
 func TargetKeys() []string { return structFields(new(TargetOptions)).names() }
 
-// Target makes a handler's target, with the defaults and the secrets and certificates as they
-// are in their files now. The error names all that is wrong, without the values
-// of secrets.
+// Target makes a handler's target, with the preset's and the defaults' share, and
+// with the secrets and certificates as they are in their files now. The error
+// names all that is wrong, without the values of secrets.
 func (t *TargetOptions) Target() (handler.Target, error) {
 	var errs []error
 	bad := func(key, format string, args ...any) {
