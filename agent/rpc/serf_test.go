@@ -45,7 +45,7 @@ func newSerfAgent(t testing.TB, name string, key []byte) *serfAgent {
 	conf.EventCh = a.events
 	conf.LogOutput = a
 	conf.MemberlistConfig = memberlist.DefaultLocalConfig()
-	conf.QueryTimeoutMult = 64 // times 100 ms: a busy machine may be slow to answer
+	conf.QueryTimeoutMult = 32 // times 100 ms: a busy machine may be slow to answer
 	conf.MemberlistConfig.TCPTimeout = 10 * time.Second
 	conf.MemberlistConfig.SuspicionMult = 10
 	conf.MemberlistConfig.BindAddr = "127.0.0.1"

@@ -170,7 +170,7 @@ func testStockQuery(t *testing.T, ask, respond *stock.RPCClient, records <-chan 
 	t.Helper()
 	acks, answers := make(chan string, 10), make(chan stock.NodeResponse, 10)
 	err := ask.Query(&stock.QueryParam{
-		FilterNodes: []string{"b"}, RequestAck: true, Timeout: 10 * time.Second,
+		FilterNodes: []string{"b"}, RequestAck: true, Timeout: 5 * time.Second,
 		Name: "ask", Payload: []byte("what"), AckCh: acks, RespCh: answers,
 	})
 	if err != nil {
