@@ -95,7 +95,7 @@ func (a *Agent) runRepair(ctx context.Context) error {
 		}
 	}
 	// Whoever has met others by its snapshot, or was joined by them, has what to
-	// compare, even where what it is to join is never there.
+	// compare, even while what it is to join does not answer.
 	select {
 	case <-a.joined:
 	case <-time.After(repairJoin):

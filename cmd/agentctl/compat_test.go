@@ -261,6 +261,7 @@ var (
 // with this program, as serf, against ours, and compares what they print and
 // their exit status.
 func TestCompat(t *testing.T) {
+	t.Parallel()
 	if len(compatCases) < 60 {
 		t.Fatalf("only %d command lines", len(compatCases))
 	}

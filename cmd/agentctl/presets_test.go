@@ -100,6 +100,7 @@ func (f *presetFleet) tried(t *testing.T, i int) {
 // An object that three real caches hold is purged from all of them by one
 // event, and from one of them that was down once it is back; other objects stay.
 func TestPresetsOnRealCaches(t *testing.T) {
+	t.Parallel()
 	const page, other = "/products/17%20b?size=xl&x=%2F", "/products/18"
 	url := `https://` + site + page
 	for _, tt := range []struct {
@@ -118,6 +119,7 @@ func TestPresetsOnRealCaches(t *testing.T) {
 		{squidKind, "squid", "purge", []string{url}, false},
 	} {
 		t.Run(tt.preset, func(t *testing.T) {
+			t.Parallel()
 			o := newOrigin(t)
 			f := newCaches(t, tt.kind, tt.preset, o.addr)
 			serve := func(what, path string, version int64, caches ...*cache) {
@@ -179,6 +181,7 @@ func TestPresetsOnRealCaches(t *testing.T) {
 // One event gives three real Caddys a new configuration; one that was down gets
 // it once it is back, and one that lost it gets the last one by a flush.
 func TestPresetCaddyLoad(t *testing.T) {
+	t.Parallel()
 	f := newCaches(t, caddyKind, "caddy-load", "127.0.0.1:1")
 	load := func(text string) {
 		f.publish(t, "caddy-config", `{"admin":{"listen":"{env.ADMIN}"},"apps":{"http":{"servers":{"s":{"listen":["{env.SITE}"],"routes":[{"handle":[{"handler":"static_response","body":"`+text+`"}]}]}}}}}`)
