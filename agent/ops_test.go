@@ -60,7 +60,7 @@ func TestOperationsEndpoint(t *testing.T) {
 	if err := n.Publish(t.Context(), "kong", []byte("x"), false); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the delivery", func() bool { return n.Targets()[0].Delivered == 1 })
+	waitFor(t, "the delivery", func() bool { s := n.Targets()[0]; return s.Delivered == 1 && s.InFlight == 0 })
 	waitFor(t, "the script", func() bool { return counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
 
 	_, body := n.get(t, "/v1/status")
