@@ -68,9 +68,8 @@ type Agent struct {
 	rejoin    *rejoiner
 	large     *large.Bodies
 	quiet     logs.Quiet
-	journal   handler.Journal
-	store     repair.Store  // the journal too
-	disk      *handler.Disk // the journal, where there is a data directory; else nil
+	journal   *handler.Memory
+	disk      keeper // of what keeps the journal; nil where there is no data directory
 	// returning says that the journal is of an earlier process: this node was
 	// away, and takes in what it missed. lastLTime is the last Lamport time of
 	// a user event in there.

@@ -17,14 +17,14 @@ import (
 // journal in small steps, so that nobody waits for it, and keeps no event for a
 // client, who may read slowly: only sequence numbers.
 type api struct {
-	journal  handler.Journal
+	journal  *handler.Memory
 	outlets  func() []*outlet // that are served now
 	replays  replays
 	follow   chan struct{} // holds a value for each follower
 	searches chan struct{} // and for each search of the journal
 }
 
-func newAPI(journal handler.Journal, outlets func() []*outlet) *api {
+func newAPI(journal *handler.Memory, outlets func() []*outlet) *api {
 	return &api{
 		journal: journal, outlets: outlets,
 		follow: make(chan struct{}, MaxFollowers), searches: make(chan struct{}, MaxSearches),

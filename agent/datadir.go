@@ -31,8 +31,7 @@ func (a *Agent) openJournal() error {
 		MaxPending: o.QueueMaxEvents,
 	}
 	if o.DataDir == "" {
-		memory := handler.NewMemory(limits)
-		a.journal, a.store = memory, memory
+		a.journal = handler.NewMemory(limits)
 		a.logger.Info("the journal is in memory: what waits for a target when the agent ends is lost, and so is what the cluster sends until it is back; -data-dir keeps it")
 		return nil
 	}
@@ -43,7 +42,7 @@ func (a *Agent) openJournal() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.label("data-dir"), err)
 	}
-	a.journal, a.store, a.disk = disk, disk, disk
+	a.journal, a.disk = disk.Memory, disk
 	seq, ltime := disk.Durable()
 	a.lastLTime, a.returning = ltime, !disk.Begun()
 	if seq == 0 && len(disk.Targets()) == 0 { // new, or begun by a process that came no further

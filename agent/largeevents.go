@@ -20,7 +20,7 @@ const unreachedNames = 10
 // openLarge makes what fetches events that are too large for gossip.
 func (a *Agent) openLarge() (err error) {
 	cfg := large.Config{
-		Had: func(w *large.Wanted) bool { return a.store.Had(w.ID()) || a.mayHaveHad(w.LTime) },
+		Had: func(w *large.Wanted) bool { return a.journal.Had(w.ID()) || a.mayHaveHad(w.LTime) },
 		Held: func(id string) ([]byte, bool) {
 			rec, ok := a.journal.Find(id)
 			return rec.Event.Payload, ok
@@ -53,7 +53,7 @@ func (a *Agent) mayHaveHad(ltime uint64) bool {
 	if !a.returning || ltime > a.lastLTime {
 		return false
 	}
-	if ext, err := a.store.Extent(); err != nil || ext.Trimmed == 0 {
+	if ext, err := a.journal.Extent(); err != nil || ext.Trimmed == 0 {
 		return false
 	}
 	for rec, err := range a.journal.Events(0) {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -59,13 +60,18 @@ func (a *Agent) newOps() *http.Server {
 	}
 }
 
+// keeper keeps the journal on a disk.
+type keeper interface {
+	Status() handler.DiskStatus
+	Sync(context.Context) error
+}
+
 // diskStatus tells how the journal's disk stands; false where it has none.
 func (a *Agent) diskStatus() (handler.DiskStatus, bool) {
-	disk, ok := a.journal.(interface{ Status() handler.DiskStatus })
-	if !ok {
+	if a.disk == nil {
 		return handler.DiskStatus{}, false
 	}
-	return disk.Status(), true
+	return a.disk.Status(), true
 }
 
 func (a *Agent) status() StatusReport {

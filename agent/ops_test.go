@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -113,20 +114,18 @@ func TestOperationsEndpoint(t *testing.T) {
 	}
 }
 
-// fakeDisk is a journal whose disk stands as it is told to.
-type fakeDisk struct {
-	*handler.Memory
-	status handler.DiskStatus
-}
+// fakeDisk is a disk that stands as it is told to.
+type fakeDisk struct{ status handler.DiskStatus }
+
+func (d *fakeDisk) Sync(context.Context) error { return nil }
 
 func (d *fakeDisk) Status() handler.DiskStatus { return d.status }
 
 func TestNotReadyWithoutTheDisk(t *testing.T) {
 	t.Parallel()
 	n := start(t)
-	disk := &fakeDisk{Memory: handler.NewMemory(handler.MemoryConfig{})}
-	defer disk.Close()
-	a := &Agent{opts: n.opts, logger: n.logger, registry: n.registry, serf: n.serf, joined: n.joined, journal: disk, rpcLn: n.rpcLn}
+	disk := &fakeDisk{}
+	a := &Agent{opts: n.opts, logger: n.logger, registry: n.registry, serf: n.serf, joined: n.joined, journal: handler.NewMemory(handler.MemoryConfig{}), disk: disk, rpcLn: n.rpcLn}
 	ready := func() string {
 		w := httptest.NewRecorder()
 		a.newOps().Handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))

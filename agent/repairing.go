@@ -49,7 +49,7 @@ const (
 // openRepair makes what compares this node's journal with those of its peers.
 func (a *Agent) openRepair(ctx context.Context) error {
 	cfg := repair.Config{
-		Store:   a.store,
+		Store:   a.journal,
 		Peers:   a.repairPeers,
 		Ask:     a.askPeer(link.KindRepair),
 		Take:    a.takeRepaired,

@@ -20,7 +20,7 @@ func BenchmarkAppend(b *testing.B) {
 		b.Run(fmt.Sprintf("matching=%d/others=%d", c.matching, c.others), func(b *testing.B) {
 			m := NewMemory(MemoryConfig{})
 			defer m.Close()
-			var cursors []Cursor
+			var cursors []*memoryCursor
 			for i := range c.matching {
 				cursors = append(cursors, openCursor(b, m, fmt.Sprint("m", i), Filter{User, "kong"}))
 			}
@@ -130,10 +130,10 @@ func memoryLoop(b *testing.B, t Target, n int) time.Duration {
 func diskLoop(b *testing.B, t Target, n int) time.Duration {
 	d := openDir(b, DiskConfig{Dir: b.TempDir()})
 	defer closeDisk(b, d)
-	return deliveryLoop(b, d, t, n)
+	return deliveryLoop(b, d.Memory, t, n)
 }
 
-func deliveryLoop(b *testing.B, m Journal, t Target, n int) time.Duration {
+func deliveryLoop(b *testing.B, m *Memory, t Target, n int) time.Duration {
 	d, err := NewDelivery(DeliveryConfig{Target: t, Journal: m})
 	if err != nil {
 		b.Fatal(err)
@@ -175,7 +175,7 @@ func BenchmarkMemoryWaiting(b *testing.B) {
 	for b.Loop() {
 		before := heap()
 		m := NewMemory(MemoryConfig{})
-		cursors := []Cursor{openCursor(b, m, "a"), openCursor(b, m, "b")}
+		cursors := []*memoryCursor{openCursor(b, m, "a"), openCursor(b, m, "b")}
 		for i := range uint64(100_000) {
 			m.Append(NewUser(i, "kong", payload300, time.Now()))
 		}
@@ -193,7 +193,7 @@ func BenchmarkCollapse(b *testing.B) {
 	const updates, payloads = 10_000, 10
 	for b.Loop() {
 		m := NewMemory(MemoryConfig{})
-		c := openCollapsing(b, m, "a").(*memoryCursor)
+		c := openCollapsing(b, m, "a")
 		for i := range updates {
 			m.Append(update(uint64(i), i%payloads))
 		}

@@ -201,9 +201,9 @@ func TestDiskOfVersion3(t *testing.T) {
 	}
 	if err := errors.Join(db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(journalBucket)
-		h, err := decodeHeader(headerKey, b.Get(headerKey))
+		h, n, err := decodeHeader(headerKey, b.Get(headerKey))
 		old := encoder{3}
-		for _, v := range []uint64{h.head, h.first, h.ltime, h.count} {
+		for _, v := range []uint64{h.head, h.first, h.ltime, n.events} {
 			old.uint(v)
 		}
 		return errors.Join(err, b.Put(headerKey, old.seal(headerKey)))
@@ -211,10 +211,10 @@ func TestDiskOfVersion3(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := openDir(t, DiskConfig{Dir: dir, noSync: true})
-	mustAppend(t, d, user(1<<40, "new"))
+	mustAppend(t, d.Memory, user(1<<40, "new"))
 	closeDisk(t, d)
 	c, _, err := readFile(path)
-	if err != nil || len(c.problems) > 0 || c.header.state == stateUnknown || c.header.state != c.state || c.state < 3 {
-		t.Errorf("%+v, %d values of targets, %q, %v", c.header, c.state, c.problems, err)
+	if err != nil || len(c.problems) > 0 || c.counts.values == valuesUnknown || c.counts.values != c.values || c.values < 3 {
+		t.Errorf("%+v, %d values of targets, %q, %v", c.counts, c.values, c.problems, err)
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// Bury is Ack for an event that the target refused for good: it is kept with the
+// reason until it has been buried for as long as the retention's age, too many
+// others were buried after it, or it waits again by Requeue.
 func (c *memoryCursor) Bury(seq uint64, why BuriedInfo) error {
 	if why.Time.IsZero() {
 		why.Time = time.Now()
@@ -30,6 +33,7 @@ func (c *memoryCursor) Bury(seq uint64, why BuriedInfo) error {
 	return nil
 }
 
+// Buried lists what is buried, in the order of burial.
 func (c *memoryCursor) Buried() []Buried {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()

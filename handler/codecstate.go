@@ -5,68 +5,36 @@ import (
 	"slices"
 )
 
-// header is the journal's own state.
-type header struct {
-	head  uint64 // the newest sequence number that was ever given
-	first uint64 // of the retained events; head+1 when there is none
-	ltime uint64 // the highest Lamport time of a user event
-	count uint64 // events in the file: a check against whole pages gone astray
-	state uint64 // values of targets in the file, likewise; stateUnknown where version 3 or one before wrote it
+// counts are a check against whole pages gone astray: what the file holds.
+type counts struct {
+	events uint64
+	values uint64 // of targets; valuesUnknown where version 3 or one before wrote it
 }
 
-const stateUnknown = math.MaxUint64
+const valuesUnknown = math.MaxUint64
 
-func encodeHeader(key []byte, h header) []byte {
+func encodeHeader(key []byte, h header, n counts) []byte {
 	b := newEncoder(48)
-	for _, v := range []uint64{h.head, h.first, h.ltime, h.count, h.state} {
+	for _, v := range []uint64{h.head, h.first, h.ltime, n.events, n.values} {
 		b.uint(v)
 	}
 	return b.seal(key)
 }
 
-func decodeHeader(key, value []byte) (header, error) {
+func decodeHeader(key, value []byte) (header, counts, error) {
 	d, err := unseal(key, value)
 	if err != nil {
-		return header{}, err
+		return header{}, counts{}, err
 	}
-	h := header{head: d.uint(), first: d.uint(), ltime: d.uint(), count: d.uint(), state: stateUnknown}
+	h := header{head: d.uint(), first: d.uint(), ltime: d.uint()}
+	n := counts{events: d.uint(), values: valuesUnknown}
 	if d.version > 3 {
-		h.state = d.uint()
+		n.values = d.uint()
 	}
 	if h.first == 0 || h.first > h.head+1 {
-		return header{}, errEncoding
+		return header{}, counts{}, errEncoding
 	}
-	return h, d.end()
-}
-
-// cursorState is a cursor as it is written; queue tells what it means.
-type cursorState struct {
-	place    uint64
-	since    uint64
-	eras     []era
-	collapse uint64 // the below of its collapse
-	lost     uint64
-	expired  uint64
-	gap      Gap // its Mark is of the process
-	holes    spans
-	lostIn   spans
-	refused  spans
-	last     uint64 // the event that it keeps, or 0
-}
-
-func (s *cursorState) filters() Filters { return s.eras[len(s.eras)-1].filters }
-
-// pending tells whether an event waits for the cursor. The extras are those
-// written beside the state.
-func (s *cursorState) pending(e *entry, extras []uint64) bool {
-	if e.Seq < s.place {
-		return false
-	}
-	if _, extra := slices.BinarySearch(extras, e.Seq); !extra &&
-		(e.Seq < s.since || !s.filters().Match(e.Event.Type, e.Event.Name)) {
-		return false
-	}
-	return !s.holes.has(e.Seq)
+	return h, n, d.end()
 }
 
 func encodeCursor(key []byte, s *cursorState) []byte {

@@ -12,7 +12,7 @@ func update(ltime uint64, n int) Event {
 	return NewUser(ltime, "kong", fmt.Appendf(nil, "key %d", n), time.Now())
 }
 
-func openCollapsing(t testing.TB, j Journal, target string) Cursor {
+func openCollapsing(t testing.TB, j *Memory, target string) *memoryCursor {
 	t.Helper()
 	c, err := j.Cursor(target, CursorConfig{Collapse: true})
 	if err != nil {
@@ -22,7 +22,7 @@ func openCollapsing(t testing.TB, j Journal, target string) Cursor {
 }
 
 func TestCollapse(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		j := newJournal(MemoryConfig{MaxPending: 10})
 		c, plain := openCollapsing(t, j, "a"), openCursor(t, j, "b")
 		for i := range 10_000 {
@@ -50,7 +50,7 @@ func TestCollapse(t *testing.T) {
 
 // Events that are not equal, or tell of members, are not joined.
 func TestCollapseOnlyEqual(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		j := newJournal(MemoryConfig{})
 		c := openCollapsing(t, j, "a")
 		now := time.Now()
@@ -61,7 +61,7 @@ func TestCollapseOnlyEqual(t *testing.T) {
 	})
 	// An equal hash proves nothing.
 	m := NewMemory(MemoryConfig{})
-	c := openCollapsing(t, m, "a").(*memoryCursor)
+	c := openCollapsing(t, m, "a")
 	mustAppend(t, m, update(1, 1))
 	other := update(2, 2)
 	c.leaders[leadersKey(&other)] = c.waiting.at(0)
@@ -71,7 +71,7 @@ func TestCollapseOnlyEqual(t *testing.T) {
 
 // A leader that is given up takes along what was joined to it.
 func TestCollapseLoses(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		j := newJournal(MemoryConfig{MaxPending: 2, MaxEvents: 6})
 		c := openCollapsing(t, j, "a")
 		mustAppend(t, j, update(1, 1), update(2, 2), update(3, 1), update(4, 1), update(5, 3))
@@ -86,7 +86,7 @@ func TestCollapseLoses(t *testing.T) {
 
 // What the log lets go of does not wait any more: its leader stands for it.
 func TestCollapseRetention(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		j := newJournal(MemoryConfig{MaxEvents: 4})
 		c := openCollapsing(t, j, "a")
 		for i := range uint64(20) {
@@ -108,7 +108,7 @@ func TestCollapseRetention(t *testing.T) {
 // Opened anew what waits is joined; without Collapse what was joined stays so,
 // and what comes is not.
 func TestCollapseReopen(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		j := newJournal(MemoryConfig{})
 		c := openCollapsing(t, j, "a")
 		mustAppend(t, j, update(1, 1), update(2, 2))
@@ -145,8 +145,8 @@ func TestCollapseNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DiskConfig{Dir: t.TempDir(), Limits: MemoryConfig{MaxPending: 4}}
 		d := openDir(t, cfg)
-		c := openCollapsing(t, d, "a")
-		mustAppend(t, d, update(1, 1), update(2, 2), update(3, 3), update(4, 4),
+		c := openCollapsing(t, d.Memory, "a")
+		mustAppend(t, d.Memory, update(1, 1), update(2, 2), update(3, 3), update(4, 4),
 			update(5, 1), update(6, 2), update(7, 3), update(8, 4))
 		if got := ready(t, c); len(got) != 4 {
 			t.Fatal(got)
@@ -166,7 +166,7 @@ func TestCollapseNextProcess(t *testing.T) {
 		if s, _ := d.CursorStatus("a"); s.Waiting != 4 || s.Lost != 0 || s.Collapsed != 0 {
 			t.Errorf("%+v", s)
 		}
-		got := outcomesOf(d, "a", 8)
+		got := outcomesOf(d.Memory, "a", 8)
 		waiting, delivered, buried := OutcomeWaiting, OutcomeDelivered, OutcomeBuried
 		for i, o := range []Outcome{{State: waiting}, {State: delivered}, {State: buried}, {State: waiting},
 			{State: waiting, Into: 1}, {State: delivered}, {State: buried}, {State: waiting, Into: 4}} {
@@ -174,7 +174,7 @@ func TestCollapseNextProcess(t *testing.T) {
 				t.Errorf("event %d: %+v, want %+v", i+1, got[i], o)
 			}
 		}
-		want(t, "handed out", ready(t, openCollapsing(t, d, "a")), []uint64{1, 4})
+		want(t, "handed out", ready(t, openCollapsing(t, d.Memory, "a")), []uint64{1, 4})
 	})
 }
 
@@ -184,14 +184,14 @@ func TestCollapseHoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DiskConfig{Dir: t.TempDir()}
 		d := openDir(t, cfg)
-		c := openCollapsing(t, d, "a")
-		mustAppend(t, d, update(1, 1), update(2, 2))
+		c := openCollapsing(t, d.Memory, "a")
+		mustAppend(t, d.Memory, update(1, 1), update(2, 2))
 		ready(t, c)
 		ack(t, c, 1)
 		if err := c.Requeue(1); err != nil {
 			t.Fatal(err)
 		}
-		mustAppend(t, d, update(3, 1))
+		mustAppend(t, d.Memory, update(3, 1))
 		ack(t, c, 2)
 		closeDisk(t, d)
 		d = openDir(t, cfg)
@@ -199,23 +199,23 @@ func TestCollapseHoles(t *testing.T) {
 
 		cfg = DiskConfig{Dir: t.TempDir(), Limits: MemoryConfig{MaxEvents: 2}}
 		d = openDir(t, cfg)
-		c = openCollapsing(t, d, "a")
-		openCursor(t, d, "b") // so all is in the file
-		mustAppend(t, d, update(1, 1), update(2, 2), update(3, 1), update(4, 4), update(5, 5))
+		c = openCollapsing(t, d.Memory, "a")
+		openCursor(t, d.Memory, "b") // so all is in the file
+		mustAppend(t, d.Memory, update(1, 1), update(2, 2), update(3, 1), update(4, 4), update(5, 5))
 		if _, err := c.Next(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		ack(t, c, 1)
 		closeDisk(t, d)
 		d = openDir(t, cfg)
-		want(t, "let go of, and through with its leader", ready(t, openCollapsing(t, d, "a")), []uint64{2, 4, 5})
+		want(t, "let go of, and through with its leader", ready(t, openCollapsing(t, d.Memory, "a")), []uint64{2, 4, 5})
 	})
 }
 
 func TestMaxAge(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		j := newJournal(MemoryConfig{})
-		open := func() Cursor {
+		open := func() *memoryCursor {
 			c, err := j.Cursor("a", CursorConfig{MaxAge: time.Minute, Collapse: true})
 			if err != nil {
 				t.Fatal(err)

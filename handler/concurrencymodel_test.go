@@ -121,7 +121,7 @@ func (g *orderGateway) begin(i int) (attempt int) {
 // none is lost: however attempts fail, and however often the delivery ends, with
 // its journal too where that is on disk, and another goes on.
 func TestOrderPerKey(t *testing.T) {
-	check := func(t *testing.T, open func(*rapid.T) (j Journal, reopen func() Journal)) {
+	check := func(t *testing.T, open func(*rapid.T) (j *Memory, reopen func() *Memory)) {
 		synctest.Test(t, func(t *testing.T) {
 			// Behind the interface rapid does not ask a *testing.T for its
 			// deadline, which a bubble refuses.
@@ -134,17 +134,17 @@ func TestOrderPerKey(t *testing.T) {
 		})
 	}
 	t.Run("memory", func(t *testing.T) {
-		check(t, func(*rapid.T) (Journal, func() Journal) {
+		check(t, func(*rapid.T) (*Memory, func() *Memory) {
 			m := NewMemory(MemoryConfig{})
-			return m, func() Journal { return m }
+			return m, func() *Memory { return m }
 		})
 	})
 	t.Run("disk", func(t *testing.T) {
 		base, dirs := t.TempDir(), 0
-		check(t, func(t *rapid.T) (Journal, func() Journal) {
+		check(t, func(t *rapid.T) (*Memory, func() *Memory) {
 			dirs++
 			var d *Disk
-			open := func() Journal {
+			open := func() *Memory {
 				if d != nil {
 					if err := d.Close(); err != nil {
 						t.Error(err)
@@ -154,14 +154,14 @@ func TestOrderPerKey(t *testing.T) {
 				if d, err = OpenDisk(DiskConfig{Dir: filepath.Join(base, fmt.Sprint(dirs)), noSync: true, closeTimeout: 10 * time.Minute}); err != nil {
 					t.Fatal(err)
 				}
-				return d
+				return d.Memory
 			}
 			return open(), open
 		})
 	})
 }
 
-func (run orderRun) check(t *rapid.T, j Journal, reopen func() Journal, g *orderGateway) {
+func (run orderRun) check(t *rapid.T, j *Memory, reopen func() *Memory, g *orderGateway) {
 	defer func() { j.Close() }()
 	target := several(run.Concurrency)
 	target.Name, target.URL, target.MinBackoff, target.MaxBackoff = "t", "http://h/", 5*time.Millisecond, 40*time.Millisecond

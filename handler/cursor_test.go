@@ -7,7 +7,7 @@ import (
 )
 
 func TestJournalCursors(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{})
 		mustAppend(t, m, user(1, "kong"))
 		all := openCursor(t, m, "all")
@@ -41,7 +41,7 @@ func TestJournalCursors(t *testing.T) {
 }
 
 func TestJournalReopen(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{MaxPending: 4})
 		c := openCursor(t, m, "a", Filter{User, "x"})
 		if _, err := m.Cursor("a", CursorConfig{}); !errors.Is(err, ErrCursorInUse) {
@@ -82,7 +82,7 @@ func TestJournalReopen(t *testing.T) {
 }
 
 func TestJournalOverflow(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{MaxPending: 3})
 		slow, fast := openCursor(t, m, "slow"), openCursor(t, m, "fast")
 		mustAppend(t, m, user(1, ""))
@@ -109,7 +109,7 @@ func TestJournalOverflow(t *testing.T) {
 }
 
 func TestJournalOverflowByBytes(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{MaxPendingBytes: 10_000, MaxBytes: 10_000})
 		c := openCursor(t, m, "a")
 		for i := range uint64(4) {

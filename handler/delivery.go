@@ -15,7 +15,7 @@ import (
 // DeliveryConfig is what a Delivery is made of.
 type DeliveryConfig struct {
 	Target  Target
-	Journal Journal
+	Journal *Memory
 	Logger  *slog.Logger // nil: nothing is logged
 	Metrics *Metrics     // nil: nothing is counted
 
@@ -56,7 +56,7 @@ type Delivery struct {
 	cfg     DeliveryConfig
 	log     *slog.Logger
 	poster  poster
-	cursor  Cursor
+	cursor  *memoryCursor
 	key     orderKey
 	backoff backoff
 

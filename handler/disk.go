@@ -39,14 +39,15 @@ type DiskConfig struct {
 	wrap   func(store) store // for tests
 }
 
-// Disk is a Journal that is held in memory and kept in a file, from which the
-// next process goes on. Its goroutine writes what has gathered, some
-// milliseconds after it came, and nothing else ever waits for the disk: see
-// the package's DESIGN.md for what a crash leaves.
+// Disk is a journal that is kept in a file, from which the next process goes on.
+// Its goroutine writes what has gathered, some milliseconds after it came, and
+// nothing else ever waits for the disk: see the package's DESIGN.md for what a
+// crash leaves.
 type Disk struct {
-	*memory // all but what follows is this
+	*Memory // all but what follows is this
 
 	cfg   DiskConfig
+	file  *File
 	log   *slog.Logger
 	lock  *os.File
 	begun bool
@@ -58,14 +59,9 @@ type Disk struct {
 	ending sync.Once
 	err    error // of Close
 
-	mu    sync.Mutex // taken after that of memory
+	mu    sync.Mutex
 	state diskState
 }
-
-// memory keeps Disk's embedded field to the package.
-type memory = Memory
-
-var _ Journal = (*Disk)(nil)
 
 // CorruptError is a journal that cannot be read, or not in full. Nothing of it
 // was changed.
@@ -135,20 +131,17 @@ func openDisk(cfg DiskConfig, lock *os.File) (*Disk, error) {
 		cfg.Logger.Warn("the journal's last commit was not finished or is damaged: going on from the one before", "path", path)
 	}
 	d := &Disk{
-		memory: NewMemory(cfg.Limits),
-		cfg:    cfg,
-		log:    cfg.Logger.With("journal", path),
-		lock:   lock,
-		begun:  begun,
-		quit:   make(chan struct{}),
-		hurry:  make(chan struct{}, 1),
-		done:   make(chan error, 1),
+		cfg:   cfg,
+		log:   cfg.Logger.With("journal", path),
+		lock:  lock,
+		begun: begun,
+		quit:  make(chan struct{}),
+		hurry: make(chan struct{}, 1),
+		done:  make(chan error, 1),
 	}
-	d.changes = &changes{
-		wake: make(chan struct{}, 1), behind: make(chan struct{}, 1),
-		maxLive: cfg.MaxUnwritten, maxLiveBytes: cfg.MaxUnwrittenBytes,
-	}
-	d.restore(c)
+	d.Memory, d.file = Restore(cfg.Limits, &c.journalState, FileConfig{
+		MaxUnwritten: cfg.MaxUnwritten, MaxUnwrittenBytes: cfg.MaxUnwrittenBytes, Close: d.Close,
+	})
 	d.state = diskState{header: c.header, progress: make(chan struct{})}
 	if d.store, err = openStore(path, cfg.noSync); err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
@@ -209,24 +202,16 @@ func CheckDir(dir string) (Report, error) {
 // Begun tells whether this OpenDisk made the journal: there was none.
 func (d *Disk) Begun() bool { return d.begun }
 
-// Cursor opens the cursor of a target, whose name has at most 1,024 bytes.
-func (d *Disk) Cursor(target string, cfg CursorConfig) (Cursor, error) {
-	if len(target) > maxTarget {
-		return nil, fmt.Errorf("the name of a target has %d bytes, and the limit is %d: give it a shorter one", len(target), maxTarget)
-	}
-	return d.memory.Cursor(target, cfg)
-}
-
 // Close writes what is left and gives the directory free. Readers that wait
 // get ErrClosed. When the disk does not take the rest the error says how many
 // events are not in the file. A disk that hangs is waited for 10 s.
 func (d *Disk) Close() error {
 	d.ending.Do(func() {
-		d.end()
+		d.file.End()
 		close(d.quit)
 		select {
 		case d.err = <-d.done:
-			_ = d.memory.Close() // it cannot fail
+			d.file.Drop()
 		case <-time.After(d.cfg.closeTimeout): // a commit may still come, of what memory holds
 			d.err = fmt.Errorf("journal %s: the disk does not answer: %d events are not written", d.cfg.Dir, d.Status().Unwritten)
 		}
@@ -240,9 +225,8 @@ func (d *Disk) Close() error {
 // Sync waits until all that the journal was told before is in the file: events,
 // acknowledgements, burials, places. While the disk fails it waits on.
 func (d *Disk) Sync(ctx context.Context) error {
-	d.memory.mu.Lock()
-	gen, closed := d.changes.gen, d.closed
-	d.memory.mu.Unlock()
+	backlog := d.file.Backlog()
+	gen, closed := backlog.Gen, backlog.Closed
 	for {
 		d.mu.Lock()
 		written, progress, cause := d.state.gen, d.state.progress, d.state.err
@@ -281,16 +265,8 @@ func (d *Disk) Sync(ctx context.Context) error {
 // may come out of order (serf keeps 512 Lamport times): what is held already
 // and comes again is left out by Append.
 func (d *Disk) Durable() (seq, ltime uint64) {
-	d.memory.mu.Lock()
-	defer d.memory.mu.Unlock()
-	d.mu.Lock()
+	d.mu.Lock() // what is written later makes the answer no less true
 	seq, ltime = d.state.header.head, d.state.header.ltime
 	d.mu.Unlock()
-	ch := d.changes
-	for i := range ch.unwritten.len() {
-		if e := ch.unwritten.at(i); e.refs > 0 && e.Event.Type == User && e.Event.LTime <= ltime {
-			ltime = max(e.Event.LTime, 1) - 1
-		}
-	}
-	return seq, ltime
+	return seq, d.file.DurableLTime(ltime)
 }

@@ -39,9 +39,9 @@ func TestDiskGoesOnWhereItWas(t *testing.T) {
 			{Type: "novel", Name: "n", Payload: []byte("x"), Time: time.Now()},
 			user(9, "kong"),
 		}
-		c := openCursor(t, d, "t\xff", Filter{User, "na\x00me"}, Filter{User, "kong"}, Filter{Type: "novel"})
-		openCursor(t, d, "gone", Filter{User, ""})
-		mustAppend(t, d, events...)
+		c := openCursor(t, d.Memory, "t\xff", Filter{User, "na\x00me"}, Filter{User, "kong"}, Filter{Type: "novel"})
+		openCursor(t, d.Memory, "gone", Filter{User, ""})
+		mustAppend(t, d.Memory, events...)
 		want(t, "handed out", ready(t, c), []uint64{7, 0, 9})
 		why := BuriedInfo{Time: time.Now(), Status: 404, Reason: "answered 404", Answer: []byte("no\n")}
 		if err := c.Bury(4, why); err != nil {
@@ -64,8 +64,8 @@ func TestDiskGoesOnWhereItWas(t *testing.T) {
 		if diff := cmp.Diff(events, got, instants); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
 		}
-		mustAppend(t, d, user(10, "kong")) // before anybody opens the cursor
-		c = openCursor(t, d, "t\xff", Filter{User, "kong"})
+		mustAppend(t, d.Memory, user(10, "kong")) // before anybody opens the cursor
+		c = openCursor(t, d.Memory, "t\xff", Filter{User, "kong"})
 		select {
 		case <-c.Losses():
 		default:
@@ -84,16 +84,16 @@ func TestDiskGoesOnWhereItWas(t *testing.T) {
 		}
 		want(t, "head after a replay", d.Head(), 6)
 		want(t, "duplicates", d.Status().Duplicates, 2)
-		want(t, "waiting for a target not served", openCursor(t, d, "gone", Filter{User, ""}).Status().Waiting, 3)
+		want(t, "waiting for a target not served", openCursor(t, d.Memory, "gone", Filter{User, ""}).Status().Waiting, 3)
 	})
 }
 
 func TestDiskForget(t *testing.T) {
 	cfg := DiskConfig{Dir: t.TempDir(), Limits: MemoryConfig{MaxEvents: 1}}
 	d := openDir(t, cfg)
-	c := openCursor(t, d, "a")
-	openCursor(t, d, "ab").Close()
-	mustAppend(t, d, user(1, ""), user(2, ""), user(3, ""))
+	c := openCursor(t, d.Memory, "a")
+	openCursor(t, d.Memory, "ab").Close()
+	mustAppend(t, d.Memory, user(1, ""), user(2, ""), user(3, ""))
 	if _, err := c.Next(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -126,13 +126,13 @@ func TestDiskDurable(t *testing.T) {
 		}
 	}
 	durable(0, 0)
-	mustAppend(t, d, user(10, ""), NewQuery(99, "", nil, time.Now()))
+	mustAppend(t, d.Memory, user(10, ""), NewQuery(99, "", nil, time.Now()))
 	mustSync(t, d)
 	durable(2, 10)
 	hold.block()
-	mustAppend(t, d, user(20, ""))
+	mustAppend(t, d.Memory, user(20, ""))
 	durable(2, 10)
-	mustAppend(t, d, user(8, "late"))
+	mustAppend(t, d.Memory, user(8, "late"))
 	durable(2, 7)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -147,9 +147,9 @@ func TestDiskDurable(t *testing.T) {
 	mustSync(t, d) // it is
 	d = openDir(t, DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 1}})
 	durable(4, 20)
-	mustAppend(t, d, user(30, ""))
+	mustAppend(t, d.Memory, user(30, ""))
 	mustSync(t, d) // the history has let go of 20
-	mustAppend(t, d, user(25, "late"))
+	mustAppend(t, d.Memory, user(25, "late"))
 	closeDisk(t, d)
 	d = openDir(t, DiskConfig{Dir: dir})
 	durable(6, 30)
@@ -160,7 +160,7 @@ func TestDiskDurable(t *testing.T) {
 func TestDiskCommitsInParts(t *testing.T) {
 	dir := t.TempDir()
 	d := openDir(t, DiskConfig{Dir: dir})
-	mustAppend(t, d, user(7, "")) // the highest of the first part comes from before
+	mustAppend(t, d.Memory, user(7, "")) // the highest of the first part comes from before
 	closeDisk(t, d)
 	s, err := openStore(filepath.Join(dir, journalFile), true)
 	if err != nil {
@@ -217,7 +217,7 @@ func TestDiskInUse(t *testing.T) {
 	if _, err := CheckDir(dir); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("%v", err)
 	}
-	if _, err := d.Cursor(strings.Repeat("x", maxTarget+1), CursorConfig{}); err == nil {
+	if _, err := d.Cursor(strings.Repeat("x", MaxTargetName+1), CursorConfig{}); err == nil {
 		t.Error("a name of any length will do")
 	}
 	closeDisk(t, d)
@@ -283,10 +283,10 @@ func TestDiskMetrics(t *testing.T) {
 	cfg := DiskConfig{Dir: t.TempDir(), Metrics: reg, wrap: broken.wrap, Limits: MemoryConfig{MaxEvents: 2}}
 	d := openDir(t, cfg)
 	e := user(1, "")
-	mustAppend(t, d, e, e, user(2, ""), user(3, ""))
+	mustAppend(t, d.Memory, e, e, user(2, ""), user(3, ""))
 	mustSync(t, d)
 	broken.fail(errors.New("no space"))
-	mustAppend(t, d, user(4, ""))
+	mustAppend(t, d.Memory, user(4, ""))
 	waitFor(t, "a failure", func() bool { return d.Status().Failures > 0 })
 	families, err := reg.Gather()
 	if err != nil {

@@ -21,7 +21,7 @@ func BenchmarkDiskAppend(b *testing.B) {
 					next++
 					batch[i] = NewUser(next, "kong", payload300, time.Now())
 				}
-				mustAppend(b, d, batch...)
+				mustAppend(b, d.Memory, batch...)
 				mustSync(b, d)
 			}
 			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "events/s")
@@ -44,10 +44,10 @@ func BenchmarkDiskAppendUnsynced(b *testing.B) {
 func waitingDir(b *testing.B) string {
 	dir := b.TempDir()
 	d := openDir(b, DiskConfig{Dir: dir})
-	openCursor(b, d, "a")
-	openCursor(b, d, "b")
+	openCursor(b, d.Memory, "a")
+	openCursor(b, d.Memory, "b")
 	for i := range uint64(100_000) {
-		mustAppend(b, d, NewUser(i, "kong", payload300, time.Now()))
+		mustAppend(b, d.Memory, NewUser(i, "kong", payload300, time.Now()))
 		if i%1000 == 0 {
 			mustSync(b, d)
 		}
@@ -70,7 +70,7 @@ func BenchmarkDiskRecovery(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StopTimer()
-		want(b, "waiting", openCursor(b, d, "a").Status().Waiting, 100_000)
+		want(b, "waiting", openCursor(b, d.Memory, "a").Status().Waiting, 100_000)
 		closeDisk(b, d)
 		start := time.Now()
 		if _, _, err := readFile(filepath.Join(dir, journalFile)); err != nil {

@@ -74,15 +74,15 @@ func TestDiskFailsAndMends(t *testing.T) {
 		cfg := DiskConfig{Dir: t.TempDir(), Logger: lines.logger(), wrap: broken.wrap, noSync: true,
 			Limits: MemoryConfig{MaxEvents: 3000, MaxPending: 3000}}
 		d := openDir(t, cfg)
-		fast, slow := openCursor(t, d, "fast"), openCursor(t, d, "slow")
-		mustAppend(t, d, user(1, ""), user(2, ""))
+		fast, slow := openCursor(t, d.Memory, "fast"), openCursor(t, d.Memory, "slow")
+		mustAppend(t, d.Memory, user(1, ""), user(2, ""))
 		want(t, "handed out before", ready(t, fast), []uint64{1, 2})
 		mustSync(t, d)
 		began := time.Now()
 		broken.fail(errors.New("no space left"))
 		ack(t, fast, 1, 2)
 		for i := range uint64(10_000) {
-			mustAppend(t, d, user(3+i, ""))
+			mustAppend(t, d.Memory, user(3+i, ""))
 			rec, err := fast.Next(t.Context())
 			if err != nil || rec.Event.LTime != 3+i {
 				t.Fatal(rec, err)
@@ -119,11 +119,11 @@ func TestDiskFailsAndMends(t *testing.T) {
 		cfg.wrap = nil
 		d = openDir(t, cfg)
 		want(t, "retained", d.Status().Retained, 3000)
-		slow = openCursor(t, d, "slow")
+		slow = openCursor(t, d.Memory, "slow")
 		if s := slow.Status(); s.Waiting != 3000 || s.Lost != before.Lost || s.Lost != 7002 {
 			t.Errorf("%+v, before %+v", s, before)
 		}
-		want(t, "waiting for the fast one", openCursor(t, d, "fast").Status().Waiting, 0)
+		want(t, "waiting for the fast one", openCursor(t, d.Memory, "fast").Status().Waiting, 0)
 	})
 }
 
@@ -136,8 +136,8 @@ func TestDiskHangs(t *testing.T) {
 			t.Fatal(err)
 		}
 		broken.block()
-		c := openCursor(t, d, "a")
-		mustAppend(t, d, user(1, ""))
+		c := openCursor(t, d.Memory, "a")
+		mustAppend(t, d.Memory, user(1, ""))
 		time.Sleep(9 * time.Second)
 		want(t, "degraded at first", d.Status().Degraded, false)
 		time.Sleep(2 * time.Second)
@@ -164,10 +164,10 @@ func TestDiskTooMuchUnwritten(t *testing.T) {
 				mustSync(t, d)
 				broken.block()
 				for i := range uint64(9) {
-					mustAppend(t, d, user(i, ""))
+					mustAppend(t, d.Memory, user(i, ""))
 				}
 				for i := range uint64(2) {
-					mustAppend(t, d, user(9+i, ""))
+					mustAppend(t, d.Memory, user(9+i, ""))
 				}
 				synctest.Wait()
 				if s := d.Status(); !s.Degraded || !strings.Contains(s.Error, "wait for the disk") {
@@ -189,10 +189,10 @@ func TestDiskFailsAndLags(t *testing.T) {
 		d := openDir(t, DiskConfig{Dir: t.TempDir(), MaxUnwritten: 10, wrap: broken.wrap})
 		mustSync(t, d)
 		broken.fail(errFull)
-		mustAppend(t, d, user(1, ""))
+		mustAppend(t, d.Memory, user(1, ""))
 		time.Sleep(2 * commitPause) // the commit has failed, and is tried again after a while
 		for i := range uint64(20) {
-			mustAppend(t, d, user(2+i, ""))
+			mustAppend(t, d.Memory, user(2+i, ""))
 		}
 		synctest.Wait()
 		want(t, "why it is degraded", d.Status().Error, errFull.Error())
@@ -209,7 +209,7 @@ func TestDiskFailsAtTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken.fail(errors.New("gone"))
-	mustAppend(t, d, user(1, ""), user(2, ""))
+	mustAppend(t, d.Memory, user(1, ""), user(2, ""))
 	for range 2 {
 		if err := d.Close(); err == nil || !strings.Contains(err.Error(), "2 events are not written: gone") {
 			t.Errorf("%v", err)
@@ -235,8 +235,8 @@ func TestDiskPanics(t *testing.T) {
 	if err := s.commit(&batch{entries: []*entry{nil}}); err == nil || !strings.Contains(err.Error(), "nil pointer") {
 		t.Errorf("%v", err)
 	}
-	c := openCursor(t, d, "a")
-	mustAppend(t, d, user(1, ""))
+	c := openCursor(t, d.Memory, "a")
+	mustAppend(t, d.Memory, user(1, ""))
 	waitFor(t, "degradation", func() bool { return d.Status().Degraded })
 	if _, err := c.Next(t.Context()); err != nil {
 		t.Error(err)

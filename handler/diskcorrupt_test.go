@@ -22,11 +22,11 @@ func someJournal(t testing.TB, n uint64) (file []byte, events map[string]Event) 
 	dir := t.TempDir()
 	d := openDir(t, DiskConfig{Dir: dir, noSync: true, Limits: MemoryConfig{MaxEvents: int(n) - 10}})
 	events = map[string]Event{}
-	a := openCursor(t, d, "a", Filter{User, "kong"})
+	a := openCursor(t, d.Memory, "a", Filter{User, "kong"})
 	for i := range n {
 		e := NewUser(i+1, []string{"kong", "other"}[i%2], bytes.Repeat([]byte{byte(i)}, int(i*37%3000)), time.Now())
 		events[e.ID] = e
-		mustAppend(t, d, e)
+		mustAppend(t, d.Memory, e)
 		if i%50 == 49 {
 			mustSync(t, d)
 		}
@@ -43,8 +43,8 @@ func someJournal(t testing.TB, n uint64) (file []byte, events map[string]Event) 
 			a.Bury(rec.Seq, BuriedInfo{Reason: "refused", Status: 400})
 		}
 	}
-	openCursor(t, d, "b").Close()
-	openCursor(t, d, "b", Filter{User, "other"})
+	openCursor(t, d.Memory, "b").Close()
+	openCursor(t, d.Memory, "b", Filter{User, "other"})
 	closeDisk(t, d)
 	file, err := os.ReadFile(filepath.Join(dir, journalFile))
 	if err != nil {
@@ -93,7 +93,7 @@ func opens(t testing.TB, file []byte, events map[string]Event) bool {
 		}
 	}
 	// It must be possible to go on with it.
-	c := openCursor(t, d, "b", Filter{User, "other"})
+	c := openCursor(t, d.Memory, "b", Filter{User, "other"})
 	for range c.Status().Waiting {
 		rec, err := c.Next(t.Context())
 		if _, ok := events[rec.Event.ID]; err != nil || !ok {
@@ -101,7 +101,7 @@ func opens(t testing.TB, file []byte, events map[string]Event) bool {
 		}
 		ack(t, c, rec.Seq)
 	}
-	mustAppend(t, d, user(1<<40, "new"))
+	mustAppend(t, d.Memory, user(1<<40, "new"))
 	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
@@ -225,15 +225,15 @@ func TestDiskWrongContents(t *testing.T) {
 		},
 		"beyond the head": func(tx *bbolt.Tx) error {
 			b := tx.Bucket(journalBucket)
-			h, err := decodeHeader(headerKey, b.Get(headerKey))
+			h, n, err := decodeHeader(headerKey, b.Get(headerKey))
 			h.head, h.first = 9, 1
-			return errors.Join(err, b.Put(headerKey, encodeHeader(headerKey, h)))
+			return errors.Join(err, b.Put(headerKey, encodeHeader(headerKey, h, n)))
 		},
 		"of the history are there": func(tx *bbolt.Tx) error {
 			b := tx.Bucket(eventsBucket)
-			h, err := decodeHeader(headerKey, tx.Bucket(journalBucket).Get(headerKey))
-			h.count--
-			return errors.Join(err, b.Delete(seqKey(30)), tx.Bucket(journalBucket).Put(headerKey, encodeHeader(headerKey, h)))
+			h, n, err := decodeHeader(headerKey, tx.Bucket(journalBucket).Get(headerKey))
+			n.events--
+			return errors.Join(err, b.Delete(seqKey(30)), tx.Bucket(journalBucket).Put(headerKey, encodeHeader(headerKey, h, n)))
 		},
 		"an unknown value": func(tx *bbolt.Tx) error { return tx.Bucket(journalBucket).Put([]byte("k"), nil) },
 		"a target's value": func(tx *bbolt.Tx) error { return tx.Bucket(targetsBucket).Put([]byte("k"), nil) },
@@ -294,7 +294,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add(encodeCursor(key, &cursorState{place: 3, since: 9, eras: []era{{1, nil}, {2, Filters{{User, "a"}}}}, lost: 1, gap: Gap{Since: now, Reason: "r"}, holes: spans{{4, 4}, {7, 9}}, lostIn: spans{{1, 2}}}))
 	f.Add(encodeSeqs(key, []uint64{1, 2, 1 << 63}))
-	f.Add(encodeHeader(key, header{9, 2, 5, 8, 3}))
+	f.Add(encodeHeader(key, header{9, 2, 5}, counts{8, 3}))
 	f.Add(encodeBurial(key, &BuriedInfo{now, -1, "r", []byte("a")}))
 	f.Fuzz(func(t *testing.T, fuzzed []byte) {
 		try := func(what string, value []byte, again func([]byte) ([]byte, error)) {
@@ -314,7 +314,7 @@ func FuzzDecode(f *testing.F) {
 			try("event", value, func(v []byte) ([]byte, error) { e, err := decodeEvent(key, v); return encodeEvent(key, &e), err })
 			try("cursor", value, func(v []byte) ([]byte, error) { s, err := decodeCursor(key, v); return encodeCursor(key, &s), err })
 			try("seqs", value, func(v []byte) ([]byte, error) { s, err := decodeSeqs(key, v); return encodeSeqs(key, s), err })
-			try("header", value, func(v []byte) ([]byte, error) { h, err := decodeHeader(key, v); return encodeHeader(key, h), err })
+			try("header", value, func(v []byte) ([]byte, error) { h, n, err := decodeHeader(key, v); return encodeHeader(key, h, n), err })
 			try("burial", value, func(v []byte) ([]byte, error) { b, err := decodeBurial(key, v); return encodeBurial(key, &b), err })
 		}
 	})
@@ -332,9 +332,7 @@ func FuzzReadContents(f *testing.F) {
 		c := readContents(bytes.NewReader(damaged), int64(len(damaged)))
 		c.report("x", 0)
 		if len(c.problems) == 0 {
-			m := NewMemory(MemoryConfig{})
-			m.changes = &changes{wake: make(chan struct{}, 1)}
-			m.restore(c)
+			Restore(MemoryConfig{}, &c.journalState, FileConfig{})
 		}
 	})
 }
@@ -357,7 +355,7 @@ func TestCodec(t *testing.T) {
 	if _, err := decodeCursor([]byte{1, 3}, encodeCursor(key, &s)); !errors.Is(err, errChecksum) {
 		t.Errorf("in another's place: %v", err)
 	}
-	for name, target := range map[string]string{"": "", "x": "x", "long": strings.Repeat("y", maxTarget)} {
+	for name, target := range map[string]string{"": "", "x": "x", "long": strings.Repeat("y", MaxTargetName)} {
 		got, kind, seq, ok := splitTargetKey(burialKey(target, 77))
 		if got != target || kind != kindBurial || seq != 77 || !ok {
 			t.Errorf("%s: %q %c %d %v", name, got, kind, seq, ok)

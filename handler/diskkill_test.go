@@ -27,9 +27,9 @@ func TestKilledProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := openCursor(t, d, "a")
+	c := openCursor(t, d.Memory, "a")
 	for i := d.Head() + 1; ; i++ {
-		mustAppend(t, d, user(i, "kong"))
+		mustAppend(t, d.Memory, user(i, "kong"))
 		if i%10 != 0 { // each tenth waits for the next life
 			for {
 				rec, err := c.Next(t.Context())
@@ -128,13 +128,13 @@ func TestDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := openCursor(t, d, "a")
-	mustAppend(t, d, user(1, ""))
+	c := openCursor(t, d.Memory, "a")
+	mustAppend(t, d.Memory, user(1, ""))
 	mustSync(t, d)
 	full()
 	payload := make([]byte, 8<<10)
 	for i := uint64(2); i < 3000; i++ { // 24 MB
-		mustAppend(t, d, NewUser(i, "kong", payload, time.Now()))
+		mustAppend(t, d.Memory, NewUser(i, "kong", payload, time.Now()))
 	}
 	waitFor(t, "degradation", func() bool { s := d.Status(); return s.Failures > 0 && s.Degraded })
 	if s := d.Status(); !strings.Contains(s.Error, "no space left") {

@@ -52,19 +52,18 @@ type DiskStatus struct {
 
 // Status tells how the journal stands.
 func (d *Disk) Status() DiskStatus {
-	d.memory.mu.Lock()
-	defer d.memory.mu.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	b := d.file.Backlog()
 	s := DiskStatus{
 		Degraded:       !d.state.since.IsZero(),
 		Since:          d.state.since,
-		Unwritten:      d.changes.live,
-		UnwrittenBytes: d.changes.liveBytes,
-		Head:           d.head,
+		Unwritten:      b.Events,
+		UnwrittenBytes: b.Bytes,
+		Head:           b.Head,
 		Durable:        d.state.header.head,
-		Retained:       d.memory.log.len(),
-		Duplicates:     d.duplicates,
+		Retained:       b.Retained,
+		Duplicates:     b.Duplicates,
 		Commits:        d.state.commits,
 		Failures:       d.state.failures,
 		Degrades:       d.state.degrades,
@@ -88,7 +87,7 @@ func (d *Disk) run() {
 	defer pause.Stop()
 	for going := true; going; {
 		select {
-		case <-d.changes.wake:
+		case <-d.file.Wake():
 		case <-d.quit:
 			going = false
 			continue
@@ -98,7 +97,7 @@ func (d *Disk) run() {
 		wait := commitPause - time.Since(begun)
 		if failed {
 			wait, retry = retry, min(2*retry, retryMax)
-			signal(d.changes.wake)
+			d.file.Retry()
 		} else {
 			retry = retryMin
 		}
@@ -129,7 +128,7 @@ func (d *Disk) run() {
 
 // commit writes what has changed.
 func (d *Disk) commit() error {
-	b := d.gather()
+	b := d.file.Gather()
 	slow := time.AfterFunc(d.cfg.SlowCommit, func() {
 		d.degrade(fmt.Errorf("the disk has not answered for %v", d.cfg.SlowCommit), true)
 	})
@@ -139,14 +138,14 @@ func (d *Disk) commit() error {
 	}
 	slow.Stop()
 	if err != nil {
-		d.notWritten(b)
+		d.file.NotWritten(b)
 		d.degrade(err, true) // first: who sees a failure sees the reason
 		d.mu.Lock()
 		d.state.failures++
 		d.mu.Unlock()
 		return err
 	}
-	d.written(b)
+	d.file.Written(b)
 	d.mu.Lock()
 	d.state.commits++
 	d.state.gen, d.state.header = b.gen, b.header
@@ -161,15 +160,12 @@ func (d *Disk) commit() error {
 func (d *Disk) watch(stop <-chan struct{}) {
 	for {
 		select {
-		case <-d.changes.behind:
+		case <-d.file.Behind():
 		case <-stop:
 			return
 		}
-		d.memory.mu.Lock()
-		live, bytes, over := d.changes.live, d.changes.liveBytes, d.changes.over()
-		d.memory.mu.Unlock()
-		if over {
-			d.degrade(fmt.Errorf("%d events (%d bytes) wait for the disk", live, bytes), false)
+		if b := d.file.Backlog(); b.Over {
+			d.degrade(fmt.Errorf("%d events (%d bytes) wait for the disk", b.Events, b.Bytes), false)
 		}
 	}
 }
@@ -195,9 +191,7 @@ func (d *Disk) degrade(err error, cause bool) {
 
 // recovered ends that, unless there is still too much.
 func (d *Disk) recovered(written int) {
-	d.memory.mu.Lock()
-	over := d.changes.over()
-	d.memory.mu.Unlock()
+	over := d.file.Backlog().Over
 	d.mu.Lock()
 	since := d.state.since
 	if over || since.IsZero() {

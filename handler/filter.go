@@ -119,3 +119,6 @@ func IsTarget(what string) bool {
 	}
 	return false
 }
+
+// MaxTargetName is the longest name of a target, in bytes.
+const MaxTargetName = 1024

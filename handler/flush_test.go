@@ -26,7 +26,7 @@ func (r *rig) firsts() []string {
 	return out
 }
 
-func mustGap(t testing.TB, j Journal, n uint64, reason string) {
+func mustGap(t testing.TB, j *Memory, n uint64, reason string) {
 	t.Helper()
 	if err := j.Gap(n, reason); err != nil {
 		t.Fatal(err)

@@ -96,14 +96,14 @@ func TestLastEventIsKept(t *testing.T) {
 		dir := t.TempDir()
 		cfg := DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 2}, noSync: true}
 		d := openDir(t, cfg)
-		cursor := func(keep bool) Cursor {
+		cursor := func(keep bool) *memoryCursor {
 			c, err := d.Cursor("n", CursorConfig{Filters: Filters{{User, "config"}}, KeepLast: keep})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return c
 		}
-		take := func(c Cursor) string {
+		take := func(c *memoryCursor) string {
 			rec, err := c.Next(t.Context())
 			if err == nil {
 				err = c.Ack(rec.Seq, 200)
@@ -115,11 +115,11 @@ func TestLastEventIsKept(t *testing.T) {
 		}
 		c := cursor(true)
 		wanted := user(2, "config")
-		mustAppend(t, d, user(1, "config"), wanted)
+		mustAppend(t, d.Memory, user(1, "config"), wanted)
 		take(c)
 		take(c)
 		for i := range uint64(5) {
-			mustAppend(t, d, user(10+i, "other"))
+			mustAppend(t, d.Memory, user(10+i, "other"))
 		}
 		for life := range 3 {
 			if _, held := d.At(1); held {
@@ -156,7 +156,7 @@ func TestLastEventIsKept(t *testing.T) {
 // A target that comes to want it has what the history tells of.
 func TestLastEventOfTheHistory(t *testing.T) {
 	j := NewMemory(MemoryConfig{})
-	open := func(keep bool) Cursor {
+	open := func(keep bool) *memoryCursor {
 		c, err := j.Cursor("n", CursorConfig{KeepLast: keep})
 		if err != nil {
 			t.Fatal(err)

@@ -53,7 +53,7 @@ type flushGateway struct {
 	run flushRun
 
 	mu        sync.Mutex
-	journal   Journal // of the present delivery
+	journal   *Memory // of the present delivery
 	attempts  int
 	posting   int
 	flushing  int
@@ -130,15 +130,15 @@ func (g *flushGateway) Close() {}
 // lost.
 func TestFlushAgainstModel(t *testing.T) {
 	base, dirs := t.TempDir(), 0
-	for name, open := range map[string]func(MemoryConfig) func() Journal{
-		"memory": func(limits MemoryConfig) func() Journal {
+	for name, open := range map[string]func(MemoryConfig) func() *Memory{
+		"memory": func(limits MemoryConfig) func() *Memory {
 			m := NewMemory(limits)
-			return func() Journal { return m }
+			return func() *Memory { return m }
 		},
-		"disk": func(limits MemoryConfig) func() Journal {
+		"disk": func(limits MemoryConfig) func() *Memory {
 			dirs++
 			dir, d := filepath.Join(base, fmt.Sprint(dirs)), (*Disk)(nil)
-			return func() Journal {
+			return func() *Memory {
 				if d != nil {
 					closeDisk(t, d)
 				}
@@ -146,7 +146,7 @@ func TestFlushAgainstModel(t *testing.T) {
 				if d, err = OpenDisk(DiskConfig{Dir: dir, Limits: limits, noSync: true, closeTimeout: 10 * time.Minute}); err != nil {
 					t.Error(err)
 				}
-				return d
+				return d.Memory
 			}
 		},
 	} {
@@ -162,7 +162,7 @@ func TestFlushAgainstModel(t *testing.T) {
 	}
 }
 
-func (run flushRun) check(t *rapid.T, reopen func() Journal) {
+func (run flushRun) check(t *rapid.T, reopen func() *Memory) {
 	g := &flushGateway{run: run, delivered: map[uint64]bool{}}
 	target := several(run.Concurrency)
 	target.Name, target.URL, target.Flush = "t", "http://h/", &FlushRequest{}

@@ -131,7 +131,7 @@ func TestFlushAcrossProcesses(t *testing.T) {
 			p = &fakePoster{answer: func(ctx context.Context, _ *Event, _ int) error { return sleep(ctx, time.Second) }}
 			target := flushed(1)
 			target.URL = "http://h/"
-			delivery, err := newDelivery(DeliveryConfig{Target: target, Journal: d}, p)
+			delivery, err := newDelivery(DeliveryConfig{Target: target, Journal: d.Memory}, p)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +155,7 @@ func TestFlushAcrossProcesses(t *testing.T) {
 			d = openDir(t, DiskConfig{Dir: dir, noSync: true})
 		}
 		life(func(delivery *Delivery, cancel context.CancelFunc) {
-			mustGap(t, d, 3, "it was lost")
+			mustGap(t, d.Memory, 3, "it was lost")
 			mustSync(t, d)
 			time.Sleep(time.Second / 2)
 			cancel()

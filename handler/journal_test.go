@@ -18,7 +18,7 @@ func user(ltime uint64, name string) Event {
 	return NewUser(ltime, name, fmt.Appendf(nil, "payload %d", ltime), time.Now())
 }
 
-func openCursor(t testing.TB, j Journal, target string, fs ...Filter) Cursor {
+func openCursor(t testing.TB, j *Memory, target string, fs ...Filter) *memoryCursor {
 	t.Helper()
 	c, err := j.Cursor(target, CursorConfig{Filters: fs})
 	if err != nil {
@@ -30,7 +30,7 @@ func openCursor(t testing.TB, j Journal, target string, fs ...Filter) Cursor {
 // ready returns the Lamport times of what the cursor hands out without
 // waiting. It must be called in a synctest bubble: what was handed out before
 // waits too but does not come again, and there a nanosecond tells.
-func ready(t testing.TB, c Cursor) []uint64 {
+func ready(t testing.TB, c *memoryCursor) []uint64 {
 	t.Helper()
 	var got []uint64
 	for range c.Status().Waiting {
@@ -57,7 +57,7 @@ func ltimes(t testing.TB, records iter.Seq2[Record, error]) []uint64 {
 	return got
 }
 
-func mustAppend(t testing.TB, j Journal, events ...Event) {
+func mustAppend(t testing.TB, j *Memory, events ...Event) {
 	t.Helper()
 	if err := j.Append(events...); err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func want[T any](t testing.TB, what string, got, want T) {
 }
 
 func TestJournalNextWaits(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{})
 		c := openCursor(t, m, "a", Filter{User, "kong"})
 		got := make(chan Record)
@@ -113,7 +113,7 @@ func TestJournalNextWaits(t *testing.T) {
 }
 
 func TestJournalKeepsItsOwnPayload(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{})
 		c := openCursor(t, m, "a")
 		payload := []byte("abc")
@@ -130,7 +130,7 @@ func TestJournalKeepsItsOwnPayload(t *testing.T) {
 }
 
 func TestJournalRetention(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{MaxEvents: 3, MaxAge: time.Hour})
 		c := openCursor(t, m, "a")
 		for i := range uint64(5) {
@@ -150,7 +150,7 @@ func TestJournalRetention(t *testing.T) {
 
 // Age lets go of nothing that serf may send again.
 func TestJournalRetainsWhatSerfSendsAgain(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{MaxEvents: 4, MaxAge: time.Hour})
 		aged := func() []uint64 {
 			time.Sleep(2 * time.Hour)
@@ -166,7 +166,7 @@ func TestJournalRetainsWhatSerfSendsAgain(t *testing.T) {
 }
 
 func TestJournalByLTime(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{})
 		now := time.Now()
 		mustAppend(t, m, user(9, "a"), user(3, "b"), NewQuery(4, "q", nil, now), user(5, "c"), user(3, "d"), user(6, "e"))
@@ -191,10 +191,10 @@ func TestJournalByLTime(t *testing.T) {
 }
 
 func TestJournalConcurrently(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		const writers, each = 4, 500
 		m := newJournal(MemoryConfig{})
-		cursors := []Cursor{openCursor(t, m, "a"), openCursor(t, m, "b")}
+		cursors := []*memoryCursor{openCursor(t, m, "a"), openCursor(t, m, "b")}
 		var wg sync.WaitGroup
 		for w := range writers {
 			wg.Go(func() {
@@ -231,7 +231,7 @@ func TestJournalConcurrently(t *testing.T) {
 
 // Events that were lost before they came are a gap for every target.
 func TestGap(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{})
 		a, err := m.Cursor("a", CursorConfig{})
 		if err != nil {
@@ -246,7 +246,7 @@ func TestGap(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for name, c := range map[string]Cursor{"a": a, "b": b} {
+		for name, c := range map[string]*memoryCursor{"a": a, "b": b} {
 			if s := c.Status(); s.Lost != 6 || !s.Gap.Open() || s.Gap.Reason != "the reason" || s.Waiting != 0 {
 				t.Errorf("cursor %s: %+v, want 6 lost, since some time", name, s)
 			}
@@ -262,7 +262,7 @@ func TestGap(t *testing.T) {
 		if err := m.Lose(User, "e", "one event"); err != nil {
 			t.Fatal(err)
 		}
-		for c, want := range map[Cursor]Gap{
+		for c, want := range map[*memoryCursor]Gap{
 			a: {Reason: "one event", Mark: 4}, // no filters: all
 			b: {Reason: "one query", Mark: 3},
 		} {

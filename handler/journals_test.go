@@ -7,17 +7,17 @@ import (
 )
 
 // eachJournal runs a test once with each kind of journal, in a bubble.
-func eachJournal(t *testing.T, test func(t *testing.T, newJournal func(MemoryConfig) Journal)) {
+func eachJournal(t *testing.T, test func(t *testing.T, newJournal func(MemoryConfig) *Memory)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			test(t, func(cfg MemoryConfig) Journal { return NewMemory(cfg) })
+			test(t, func(cfg MemoryConfig) *Memory { return NewMemory(cfg) })
 		})
 	})
 	t.Run("disk", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			test(t, func(cfg MemoryConfig) Journal {
-				return openDir(t, DiskConfig{Dir: t.TempDir(), Limits: cfg, noSync: true})
+			test(t, func(cfg MemoryConfig) *Memory {
+				return openDir(t, DiskConfig{Dir: t.TempDir(), Limits: cfg, noSync: true}).Memory
 			})
 		})
 	})
@@ -42,7 +42,7 @@ func closeDisk(t testing.TB, d *Disk) {
 	}
 }
 
-func ack(t testing.TB, c Cursor, seqs ...uint64) {
+func ack(t testing.TB, c *memoryCursor, seqs ...uint64) {
 	t.Helper()
 	for _, seq := range seqs {
 		if err := c.Ack(seq, 200); err != nil {

@@ -52,6 +52,11 @@ func (l *last) seq() uint64 {
 	return l.entry.Seq
 }
 
+// RequeueLast makes the newest event wait once more that the target took or that
+// was given up, unless a newer one waits: it comes behind what is older, and
+// before all that is to come. Those that were refused or outdated do not count.
+// It is for a CursorConfig with KeepLast, and fails with ErrNoLast where no such
+// event is known, and none waits.
 func (c *memoryCursor) RequeueLast() error {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()

@@ -14,9 +14,9 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DiskConfig{Dir: t.TempDir(), Limits: MemoryConfig{MaxBuried: 1}}
 		d := openDir(t, cfg)
-		c := openCursor(t, d, "refusing")
+		c := openCursor(t, d.Memory, "refusing")
 		for i := range uint64(events) {
-			mustAppend(t, d, user(i, ""))
+			mustAppend(t, d.Memory, user(i, ""))
 		}
 		for seq := uint64(1); seq <= events; seq++ {
 			if _, err := c.Next(t.Context()); err != nil {
@@ -33,8 +33,8 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 		}
 		for i := range 2 * maxEras {
 			c.Close()
-			c = openCursor(t, d, "refusing", Filter{User, fmt.Sprint("name", i)})
-			mustAppend(t, d, user(uint64(events+i), fmt.Sprint("name", i)))
+			c = openCursor(t, d.Memory, "refusing", Filter{User, fmt.Sprint("name", i)})
+			mustAppend(t, d.Memory, user(uint64(events+i), fmt.Sprint("name", i)))
 			ready(t, c)
 			ack(t, c, d.Head())
 		}
@@ -60,9 +60,9 @@ func TestCollapseWithManyHoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DiskConfig{Dir: t.TempDir()}
 		d := openDir(t, cfg)
-		c := openCollapsing(t, d, "a")
+		c := openCollapsing(t, d.Memory, "a")
 		for i := range uint64(pairs) {
-			mustAppend(t, d, update(2*i, 0), update(2*i+1, int(i+1)))
+			mustAppend(t, d.Memory, update(2*i, 0), update(2*i+1, int(i+1)))
 		}
 		if _, err := c.Next(t.Context()); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
 package handler
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,28 +42,21 @@ type TargetReport struct {
 	GapSince time.Time `json:"gap_since,omitzero"` // zero: there is no gap
 }
 
-// contents is what a journal's file holds.
+// contents is what was read of a journal's file.
 type contents struct {
-	header   header
+	journalState
+	counts   counts // as the header has them
 	hasHead  bool
-	version  *versionError // of the first value that is too new
-	entries  []*entry      // in order
-	targets  map[string]*targetContents
-	state    uint64          // values of targets
-	buckets  map[string]bool // that are there
+	version  *versionError   // of the first value that is too new
+	values   uint64          // of targets that are there
+	buckets  map[string]bool // likewise
 	problems []string
 	torn     bool
 }
 
-type targetContents struct {
-	cursor *cursorState
-	extras []uint64
-	buried map[uint64]BuriedInfo
-}
-
 // readContents reads a whole file, and checks all of it that counts.
 func readContents(r io.ReaderAt, size int64) *contents {
-	c := &contents{targets: map[string]*targetContents{}, buckets: map[string]bool{}}
+	c := &contents{buckets: map[string]bool{}}
 	f, err := openBolt(r, size, c.problem)
 	if err != nil {
 		c.problem(err)
@@ -97,18 +89,17 @@ func (c *contents) value(bucket string, key, value []byte) {
 	switch {
 	case bucket == string(journalBucket) && string(key) == string(headerKey):
 		what = "the header"
-		c.header, err = decodeHeader(key, value)
+		c.header, c.counts, err = decodeHeader(key, value)
 		c.hasHead = err == nil
 	case bucket == string(eventsBucket) && len(key) == 8:
-		e := &entry{written: true}
-		e.Seq = binary.BigEndian.Uint64(key)
-		what = fmt.Sprintf("event %d", e.Seq)
-		if e.Event, err = decodeEvent(key, value); err == nil {
-			c.entries = append(c.entries, e)
+		r := Record{Seq: binary.BigEndian.Uint64(key)}
+		what = fmt.Sprintf("event %d", r.Seq)
+		if r.Event, err = decodeEvent(key, value); err == nil {
+			c.add(r)
 		}
 	case bucket == string(targetsBucket):
-		c.state++
-		what, err = c.target(key, value)
+		c.values++
+		what, err = c.targetValue(key, value)
 	default:
 		err = fmt.Errorf("it is under %q in %q", excerpt(string(key), 40), excerpt(bucket, 40))
 	}
@@ -117,16 +108,12 @@ func (c *contents) value(bucket string, key, value []byte) {
 	}
 }
 
-func (c *contents) target(key, value []byte) (what string, err error) {
+func (c *contents) targetValue(key, value []byte) (what string, err error) {
 	name, kind, seq, ok := splitTargetKey(key)
 	if !ok {
 		return "a target's value", errEncoding
 	}
-	t := c.targets[name]
-	if t == nil {
-		t = &targetContents{buried: map[uint64]BuriedInfo{}}
-		c.targets[name] = t
-	}
+	t := c.target(name)
 	switch kind {
 	case kindCursor:
 		var s cursorState
@@ -148,8 +135,8 @@ func (c *contents) check() {
 			c.problem(fmt.Errorf("its part %q is not there", name))
 		}
 	}
-	if n := uint64(len(c.entries)); n != c.header.count {
-		c.problem(fmt.Errorf("%d events are there, and %d should be", n, c.header.count))
+	if n := uint64(len(c.entries)); n != c.counts.events {
+		c.problem(fmt.Errorf("%d events are there, and %d should be", n, c.counts.events))
 	}
 	if n := len(c.entries); n > 0 && c.entries[n-1].Seq > c.header.head {
 		c.problem(fmt.Errorf("event %d is beyond the head, %d", c.entries[n-1].Seq, c.header.head))
@@ -168,19 +155,9 @@ func (c *contents) check() {
 			c.problem(fmt.Errorf("target %q has no place", excerpt(name, 80)))
 		}
 	}
-	if c.state != c.header.state && c.header.state != stateUnknown {
-		c.problem(fmt.Errorf("%d values of targets are there, and %d should be", c.state, c.header.state))
+	if c.values != c.counts.values && c.counts.values != valuesUnknown {
+		c.problem(fmt.Errorf("%d values of targets are there, and %d should be", c.values, c.counts.values))
 	}
-}
-
-// waiting yields what waits for a target.
-func (c *contents) waiting(t *targetContents) (out []*entry) {
-	for _, e := range c.entries {
-		if t.cursor.pending(e, t.extras) {
-			out = append(out, e)
-		}
-	}
-	return out
 }
 
 // report sums the contents up.
@@ -202,73 +179,4 @@ func (c *contents) report(path string, size int64) Report {
 	}
 	slices.SortFunc(r.Targets, func(a, b TargetReport) int { return strings.Compare(a.Name, b.Name) })
 	return r
-}
-
-// restore makes the memory of contents without a problem.
-func (m *Memory) restore(c *contents) {
-	m.head = c.header.head
-	m.maxLTime = c.header.ltime
-	if c.header.first > 1 { // of which type that was, and when, is not known
-		m.ltimes.trimmed, m.trimTime = c.header.first-1, time.Now()
-	}
-	bySeq := make(map[uint64]*entry, len(c.entries))
-	for _, e := range c.entries {
-		bySeq[e.Seq] = e
-		if e.Seq >= c.header.first {
-			m.retain(e)
-		} else {
-			m.index(e)
-		}
-	}
-	for name, t := range c.targets {
-		cur := newMemoryCursor(m)
-		cur.closed = true
-		close(cur.done)
-		s := t.cursor
-		cur.queue = queue{
-			eras: s.eras, lost: s.lost, expired: s.expired, collapse: collapse{below: s.collapse}, gap: s.gap,
-			since: s.since, extras: t.extras, holes: s.holes,
-			lostIn: s.lostIn, refused: s.refused,
-		}
-		if cur.gap.Open() {
-			cur.gap.Mark = 1 // it is one to Mend
-		}
-		if e := bySeq[s.last]; e != nil {
-			cur.keep = true
-			cur.remember(e)
-		}
-		m.cursors[name] = cur
-		for seq, why := range t.buried {
-			e := bySeq[seq]
-			if e == nil {
-				cur.touchBuried(seq) // its event is gone: so shall it be
-				continue
-			}
-			e.refs++
-			cur.buried = append(cur.buried, &burial{e, why})
-		}
-		slices.SortFunc(cur.buried, func(a, b *burial) int {
-			return cmp.Or(a.why.Time.Compare(b.why.Time), cmp.Compare(a.entry.Seq, b.entry.Seq))
-		})
-		for _, e := range c.waiting(t) {
-			if !t.holdsBuried(e.Seq) {
-				cur.add(e)
-			}
-		}
-		cur.collapsed = 0 // they were counted when they came first
-		cur.dirty = cur.lost != s.lost || len(cur.buriedDirty) > 0
-	}
-	for _, e := range c.entries {
-		if e.refs == 0 { // nobody needs it: a crash came before it was deleted
-			delete(m.byID, e.Event.ID)
-			m.changes.gone = append(m.changes.gone, e.Seq)
-		}
-	}
-	m.trim(time.Now())
-	m.changes.wakeWriter()
-}
-
-func (t *targetContents) holdsBuried(seq uint64) bool {
-	_, ok := t.buried[seq]
-	return ok
 }

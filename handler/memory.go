@@ -43,14 +43,22 @@ const recordSize = 200
 type entry struct {
 	Record
 	refs    int  // the log and the cursors that hold it
-	written bool // of a Disk: it is in the file
+	written bool // it is in the file, where there is one
 }
 
-// Memory is a Journal in memory: it ends with the process. The log and the
-// cursors hold pointers to the same entries, so an event is stored once
-// however many targets wait for it, is free once the last of them is through,
-// and an event that a target's filters refuse costs that target an empty
-// outcome record at most.
+// Memory is one log of events with a cursor for each target. Events have
+// sequence numbers from 1, in the order of Append, with no holes. They stay for
+// a retention by count, size and age, delivered or not; what a cursor still
+// needs stays for that cursor, up to its own limit.
+//
+// It is held in memory and ends with the process, unless a file is behind it,
+// from which the next process goes on: package disk keeps one. The log and the
+// cursors hold pointers to the same entries, so an event is stored once however
+// many targets wait for it, is free once the last of them is done with it, and
+// an event that a target's filters refuse costs that target an empty outcome
+// record at most.
+//
+// A Memory is safe for concurrent use.
 type Memory struct {
 	cfg MemoryConfig
 
@@ -65,10 +73,15 @@ type Memory struct {
 	duplicates uint64            // events left out, as they were held already
 	cursors    map[string]*memoryCursor
 	closed     bool
-	changes    *changes // what a Disk has to write; nil without one
+	changes    *changes     // what the file lacks; nil without a file
+	closeFile  func() error // what Close calls, where there is a file
 }
 
-var _ Journal = (*Memory)(nil)
+// Record is an event with its place in a Memory.
+type Record struct {
+	Seq   uint64
+	Event Event
+}
 
 // NewMemory makes an empty journal.
 func NewMemory(cfg MemoryConfig) *Memory {
@@ -85,7 +98,10 @@ func positiveOr[T int | time.Duration](v *T, def T) {
 	}
 }
 
-// Append adds events. It fails only once the journal is closed.
+// Append adds events at the end, in order, all or none. It copies the payloads,
+// and waits for no target and no disk. Events of zero Time get the present one.
+// An event that the journal has seen is left out. It fails only once the
+// journal is closed.
 func (m *Memory) Append(events ...Event) error {
 	now := time.Now()
 	entries := make([]*entry, len(events))
@@ -178,28 +194,35 @@ func (m *Memory) replayable(e *Event) bool {
 	return e.Type == User && m.maxLTime-e.LTime < SerfWindow
 }
 
-// Close ends the journal; readers that wait get ErrClosed.
+// Close ends the journal; readers that wait get ErrClosed. Where there is a
+// file, what is left is written first, and the error says what was not.
 func (m *Memory) Close() error {
+	if m.closeFile != nil {
+		return m.closeFile()
+	}
 	m.end()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.log, m.bytes, m.byID, m.ltimes = deque[*entry]{}, 0, nil, ltimeIndex{}
+	m.drop()
 	return nil
 }
 
-// end refuses all further calls, and tells whether it was the first to. What
-// the journal holds stays, for a Disk to write.
-func (m *Memory) end() bool {
+// end refuses all further calls. What the journal holds stays, for the file.
+func (m *Memory) end() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
-		return false
+		return
 	}
 	m.closed = true
 	for _, c := range m.cursors {
 		c.close()
 	}
-	return true
+}
+
+// drop lets go of what the journal holds, after its end.
+func (m *Memory) drop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.log, m.bytes, m.byID, m.ltimes = deque[*entry]{}, 0, nil, ltimeIndex{}
 }
 
 func (r *Record) size() int { return len(r.Event.Payload) + len(r.Event.Name) + recordSize }

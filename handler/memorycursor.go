@@ -6,9 +6,13 @@ import (
 	"time"
 )
 
-// memoryCursor is the handle of a target's queue in a Memory. All but the
-// channels is guarded by the journal's lock; a closed one still gathers events
-// until another cursor of the target takes its queue over.
+// memoryCursor is a target's place in a Memory: the events that it was to have
+// and that are not done. Next is for one goroutine at a time; all else may be
+// called from any.
+//
+// It is the handle of the target's queue. All but the channels is guarded by the
+// journal's lock; a closed one still gathers events until another cursor of the
+// target takes its queue over.
 type memoryCursor struct {
 	m *Memory
 	queue
@@ -19,8 +23,6 @@ type memoryCursor struct {
 	losses chan struct{} // holds a value when there was a loss
 	done   chan struct{} // closed by close
 }
-
-var _ Cursor = (*memoryCursor)(nil)
 
 func newMemoryCursor(m *Memory) *memoryCursor {
 	return &memoryCursor{
@@ -69,6 +71,8 @@ func signal(c chan struct{}) {
 	}
 }
 
+// Next hands out the oldest event that matches and was not handed out yet, and
+// waits for one where there is none.
 func (c *memoryCursor) Next(ctx context.Context) (Record, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -132,10 +136,14 @@ func (c *memoryCursor) waitsSince(e *entry) time.Time {
 	return e.Event.Time
 }
 
+// Ack says that the target has taken this one event, which was handed out, and
+// answered with an HTTP status. Acks may come in any order. Of an event not
+// handed out it says nothing.
 func (c *memoryCursor) Ack(seq uint64, status int) error {
 	return c.conclude(seq, verdictDelivered, status)
 }
 
+// Outdate is Ack for an event that was not posted, as it is not true any more.
 func (c *memoryCursor) Outdate(seq uint64) error { return c.conclude(seq, verdictOutdated, 0) }
 
 func (c *memoryCursor) conclude(seq uint64, v verdict, status int) error {
@@ -171,6 +179,7 @@ func (c *memoryCursor) through(seq uint64) *entry {
 	return e
 }
 
+// Status tells how the cursor stands.
 func (c *memoryCursor) Status() CursorStatus {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
@@ -192,6 +201,8 @@ func (c *memoryCursor) status() CursorStatus {
 	return s
 }
 
+// Close frees the cursor for another Cursor call. What was handed out and not
+// acknowledged waits again.
 func (c *memoryCursor) Close() error {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()

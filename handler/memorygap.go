@@ -2,12 +2,16 @@ package handler
 
 import "time"
 
-// Gap counts events that were lost on the way to the journal.
+// Gap says that n events were lost before they could be appended, or with 0 that
+// it cannot be shown that none was. For whom they were is not known: every
+// cursor counts them among its losses, and has a gap from now on. The reason is
+// shown; it is cut to some 200 bytes.
 func (m *Memory) Gap(n uint64, reason string) error {
 	return m.lose(n, reason, func(*memoryCursor) bool { return true })
 }
 
-// Lose counts one of a known type and name.
+// Lose is Gap for one event of which type and name are known: it was lost to the
+// cursors whose filters pick it, and to no other.
 func (m *Memory) Lose(typ Type, name, reason string) error {
 	return m.lose(1, reason, func(c *memoryCursor) bool { return c.filters().Match(typ, name) })
 }
@@ -41,8 +45,11 @@ func (c *memoryCursor) lose(n uint64, reason string) {
 	signal(c.losses)
 }
 
+// Losses receives after events were lost, one value for any number, and at once
+// when a cursor is opened that has a gap.
 func (c *memoryCursor) Losses() <-chan struct{} { return c.losses }
 
+// Gap is that of the journal for this cursor alone.
 func (c *memoryCursor) Gap(n uint64, reason string) error {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()
@@ -54,6 +61,9 @@ func (c *memoryCursor) Gap(n uint64, reason string) error {
 	return nil
 }
 
+// Mend says that the losses up to a mark, that of a CursorStatus read at the
+// given time, harm the target no more. Without newer ones the gap is closed;
+// else it goes on, and began then.
 func (c *memoryCursor) Mend(mark uint64, at time.Time) error {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()

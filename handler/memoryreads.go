@@ -16,7 +16,8 @@ func (m *Memory) retained(seq uint64) *entry {
 	return nil
 }
 
-// Find gives the event of an ID.
+// Find gives the event of this ID, where the journal holds it: because it is
+// retained, or a target still needs it. Nothing has the empty ID.
 func (m *Memory) Find(id string) (Record, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -27,7 +28,7 @@ func (m *Memory) Find(id string) (Record, bool) {
 	return e.Record, true
 }
 
-// At gives the event of a sequence number.
+// At gives the event of this sequence number, where the journal holds it.
 func (m *Memory) At(seq uint64) (Record, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,7 +58,7 @@ func (c *memoryCursor) keeps(seq uint64) *entry {
 	return nil
 }
 
-// Head is the newest sequence number.
+// Head is the sequence number of the newest event, 0 before the first.
 func (m *Memory) Head() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -68,11 +69,13 @@ func (m *Memory) Head() uint64 {
 // for some microseconds, and 2 KB.
 const eventsStep = 256
 
-// Events yields what is retained from a sequence number on, as far as the log
-// goes when it begins. It holds no lock while the caller works.
+// Events yields what the log retains from a sequence number on, oldest first, as
+// far as the log goes when it begins. It holds no lock while the caller works.
 func (m *Memory) Events(from uint64) iter.Seq2[Record, error] { return m.read(from, false) }
 
-// Held is Events with what the cursors alone hold.
+// Held is Events with, before those, what the log has let go of and still waits
+// for a target or is buried, oldest first. What is let go of meanwhile may be
+// missing.
 func (m *Memory) Held(from uint64) iter.Seq2[Record, error] { return m.read(from, true) }
 
 func (m *Memory) read(from uint64, held bool) iter.Seq2[Record, error] {
@@ -139,7 +142,9 @@ func (m *Memory) older(from uint64, into []*entry) []*entry {
 	return append(into, all[:min(len(all), cap(into))]...)
 }
 
-// ByLTime yields what is retained of a range of Lamport times.
+// ByLTime yields the retained user events or queries whose Lamport time is within
+// from and to, both included, in the order of the log: that is not the order of
+// Lamport times.
 func (m *Memory) ByLTime(typ Type, from, to uint64) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
 		for rec, err := range m.Events(0) {

@@ -50,7 +50,7 @@ func TestHeld(t *testing.T) {
 	waits, buries := openCursor(t, m, "waits", Filter{User, ""}), openCursor(t, m, "buries", Filter{User, ""})
 	for seq := range uint64(events) {
 		mustAppend(t, m, user(seq+1, ""))
-		for _, c := range []Cursor{waits, buries} {
+		for _, c := range []*memoryCursor{waits, buries} {
 			if _, err := c.Next(t.Context()); err != nil {
 				t.Fatal(err)
 			}

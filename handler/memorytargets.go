@@ -1,12 +1,20 @@
 package handler
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 )
 
-// Cursor opens the cursor of a target.
-func (m *Memory) Cursor(target string, cfg CursorConfig) (Cursor, error) {
+// Cursor opens the cursor of a target, whose name has at most 1,024 bytes. A
+// cursor not known before stands at the end of the log; another goes on behind
+// the last event acknowledged, with cfg for the events appended from now on. A
+// cursor is open once at a time: else the error is ErrCursorInUse. A closed
+// cursor still keeps its place and gathers events; Forget ends that.
+func (m *Memory) Cursor(target string, cfg CursorConfig) (*memoryCursor, error) {
+	if len(target) > MaxTargetName {
+		return nil, fmt.Errorf("the name of a target has %d bytes, and the limit is %d: give it a shorter one", len(target), MaxTargetName)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -36,14 +44,15 @@ func (m *Memory) Cursor(target string, cfg CursorConfig) (Cursor, error) {
 	return c, nil
 }
 
-// Targets names the targets of all cursors.
+// Targets names the targets of all cursors, open or closed, in order.
 func (m *Memory) Targets() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Sorted(maps.Keys(m.cursors))
 }
 
-// CursorStatus tells how a target's cursor stands.
+// CursorStatus tells how the cursor of a target stands, open or closed; false
+// where the journal has none.
 func (m *Memory) CursorStatus(target string) (CursorStatus, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -54,7 +63,8 @@ func (m *Memory) CursorStatus(target string) (CursorStatus, bool) {
 	return c.status(), true
 }
 
-// Outcome tells what became of an event for a target.
+// Outcome tells what became of an event for a target. It knows of those that are
+// retained, and of those that wait or are buried.
 func (m *Memory) Outcome(target string, seq uint64) Outcome {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,7 +75,8 @@ func (m *Memory) Outcome(target string, seq uint64) Outcome {
 	return c.outcome(seq)
 }
 
-// Forget drops a closed cursor.
+// Forget drops the closed cursor of a target that is gone for good, and what it
+// buried.
 func (m *Memory) Forget(target string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -53,7 +53,7 @@ func (m *journalModel) holds(seq uint64) bool {
 func (m *journalModel) names() []string { return slices.Sorted(maps.Keys(m.targets)) }
 
 // difference tells how a journal differs from the model; "" is not at all.
-func (m *journalModel) difference(j Journal, cursors map[string]Cursor) string {
+func (m *journalModel) difference(j *Memory, cursors map[string]*memoryCursor) string {
 	if j.Head() != uint64(len(m.log)) {
 		return fmt.Sprintf("head %d, want %d", j.Head(), len(m.log))
 	}
@@ -100,7 +100,7 @@ func (m *journalModel) difference(j Journal, cursors map[string]Cursor) string {
 	return ""
 }
 
-func held(j Journal, id string) bool {
+func held(j *Memory, id string) bool {
 	_, ok := j.Find(id)
 	return ok
 }
@@ -127,13 +127,14 @@ var modelFilters = []Filters{nil, {{User, "a"}}, {{User, "b"}, {User, "c"}}, {{T
 // modelRun is one run of random calls on a journal and the model.
 type modelRun struct {
 	model      *journalModel
-	j          Journal
-	cursors    map[string]Cursor
+	j          *Memory
+	cursors    map[string]*memoryCursor
 	maxPending int
-	crash      *crasher // nil: j cannot crash
+	kept       *Disk    // what keeps j; nil: nothing does, and it cannot crash
+	crash      *crasher // likewise
 }
 
-func (r *modelRun) draw(t *rapid.T) (string, *targetModel, Cursor) {
+func (r *modelRun) draw(t *rapid.T) (string, *targetModel, *memoryCursor) {
 	if len(r.model.targets) == 0 {
 		t.Skip("no target yet")
 	}
@@ -154,7 +155,7 @@ func TestMemoryAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := &modelRun{
 			model:      &journalModel{targets: map[string]*targetModel{}},
-			cursors:    map[string]Cursor{},
+			cursors:    map[string]*memoryCursor{},
 			maxPending: rapid.IntRange(1, 12).Draw(t, "max pending"),
 		}
 		r.j = NewMemory(r.limits())

@@ -48,7 +48,7 @@ func (r *modelRun) disk(t *rapid.T, dir string) *Disk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.j, r.crash, r.cursors = d, c, map[string]Cursor{}
+	r.j, r.kept, r.crash, r.cursors = d.Memory, d, c, map[string]*memoryCursor{}
 	return d
 }
 
@@ -60,7 +60,7 @@ func (r *modelRun) openAll(t *rapid.T) {
 }
 
 func (r *modelRun) sync(t *rapid.T) {
-	if err := r.j.(*Disk).Sync(t.Context()); err != nil {
+	if err := r.kept.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c := r.crash
@@ -140,13 +140,13 @@ func TestDiskAgainstModel(t *testing.T) {
 // reopened compares the model with a journal just opened, whose cursors are
 // all closed, and opens them if it is the same.
 func (r *modelRun) reopened(t *rapid.T) string {
-	d := r.j.(*Disk)
-	closed := map[string]Cursor{}
-	d.memory.mu.Lock()
+	d := r.j
+	closed := map[string]*memoryCursor{}
+	d.mu.Lock()
 	for name, c := range d.cursors {
 		closed[name] = c
 	}
-	d.memory.mu.Unlock()
+	d.mu.Unlock()
 	if len(closed) != len(r.model.targets) {
 		return fmt.Sprintf("targets %v, want %v", closed, r.model.names())
 	}

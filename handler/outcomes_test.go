@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func outcomesOf(j Journal, target string, n uint64) []Outcome {
+func outcomesOf(j *Memory, target string, n uint64) []Outcome {
 	var out []Outcome
 	for seq := range n {
 		out = append(out, j.Outcome(target, seq+1))
@@ -22,12 +22,12 @@ func TestOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DiskConfig{Dir: t.TempDir(), Limits: MemoryConfig{MaxPending: 4, MaxBuried: 1}}
 		d := openDir(t, cfg)
-		mustAppend(t, d, user(1, "a"))
-		c := openCursor(t, d, "t", Filter{User, "a"})
+		mustAppend(t, d.Memory, user(1, "a"))
+		c := openCursor(t, d.Memory, "t", Filter{User, "a"})
 		for i := uint64(2); i <= 7; i++ { // 2 is lost
-			mustAppend(t, d, user(i, map[bool]string{true: "a", false: "b"}[i != 4]))
+			mustAppend(t, d.Memory, user(i, map[bool]string{true: "a", false: "b"}[i != 4]))
 		}
-		mustAppend(t, d, user(8, "a"))
+		mustAppend(t, d.Memory, user(8, "a"))
 		lost := time.Now()
 		ready(t, c)
 		time.Sleep(time.Second)
@@ -44,24 +44,24 @@ func TestOutcomes(t *testing.T) {
 			{State: OutcomeBuried, Time: acked, Status: 404}, {State: OutcomeBuried, Time: acked, Status: 410},
 			{State: OutcomeWaiting}, {},
 		}
-		want(t, "outcomes", outcomesOf(d, "t", 9), wanted)
+		want(t, "outcomes", outcomesOf(d.Memory, "t", 9), wanted)
 		want(t, "of no target", d.Outcome("u", 5), Outcome{})
 		c.Close()
 		// Other filters change nothing for what came before.
-		openCursor(t, d, "t", Filter{User, "b"}).Close()
-		mustAppend(t, d, user(9, "a"), user(10, "b"))
+		openCursor(t, d.Memory, "t", Filter{User, "b"}).Close()
+		mustAppend(t, d.Memory, user(9, "a"), user(10, "b"))
 		closeDisk(t, d)
 
 		d = openDir(t, cfg)
 		wanted[1].Time, wanted[2].Time, wanted[4] = time.Time{}, time.Time{}, Outcome{State: OutcomeDelivered}
 		wanted[5] = Outcome{State: OutcomeBuried} // its burial was one too many
-		got := outcomesOf(d, "t", 9)
+		got := outcomesOf(d.Memory, "t", 9)
 		want(t, "time of the burial", got[6].Time.Equal(acked), true)
 		got[6].Time = acked
 		want(t, "after a restart", got, wanted)
 		want(t, "under the new filters", d.Outcome("t", 10), Outcome{State: OutcomeWaiting})
 
-		c = openCursor(t, d, "t", Filter{User, "b"})
+		c = openCursor(t, d.Memory, "t", Filter{User, "b"})
 		if err := c.Requeue(2, 6); err != nil {
 			t.Fatal(err)
 		}
@@ -85,18 +85,18 @@ func TestOutcomes(t *testing.T) {
 func TestOutcomesUnderEarlierFilters(t *testing.T) {
 	cfg := DiskConfig{Dir: t.TempDir(), Limits: MemoryConfig{MaxEvents: 1}}
 	d := openDir(t, cfg)
-	c := openCursor(t, d, "t", Filter{User, "a"})
-	mustAppend(t, d, user(1, "a"))
+	c := openCursor(t, d.Memory, "t", Filter{User, "a"})
+	mustAppend(t, d.Memory, user(1, "a"))
 	if _, err := c.Next(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ack(t, c, 1)
 	c.Close()
-	openCursor(t, d, "t", Filter{User, "b"})
+	openCursor(t, d.Memory, "t", Filter{User, "b"})
 	closeDisk(t, d)
 	d = openDir(t, cfg)
 	want(t, "delivered under other filters", d.Outcome("t", 1), Outcome{State: OutcomeDelivered})
-	mustAppend(t, d, user(2, "b"))
+	mustAppend(t, d.Memory, user(2, "b"))
 	closeDisk(t, d)
 	d = openDir(t, cfg)
 	want(t, "eras", len(d.cursors["t"].eras), 1)

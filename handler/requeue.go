@@ -5,6 +5,11 @@ import (
 	"time"
 )
 
+// Requeue makes events that the journal still holds wait once more, in their old
+// places by sequence number, whether the filters pick them or not. Those that
+// wait already, or are in someone's hands, stay as they are. All or none: a
+// number that is not held is a *NotHeldError, more events than the cursor can
+// hold are a *TooManyError.
 func (c *memoryCursor) Requeue(seqs ...uint64) error {
 	c.m.mu.Lock()
 	defer c.m.mu.Unlock()

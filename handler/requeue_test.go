@@ -7,7 +7,7 @@ import (
 )
 
 func TestJournalRequeue(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{MaxEvents: 4, MaxPending: 4})
 		c := openCursor(t, m, "a", Filter{User, "x"})
 		for i := uint64(1); i <= 6; i++ {
@@ -40,7 +40,7 @@ func TestJournalRequeue(t *testing.T) {
 }
 
 func TestJournalTooManyByBytes(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{MaxPendingBytes: 10_000})
 		c := openCursor(t, m, "a")
 		for i := range uint64(4) {
@@ -60,7 +60,7 @@ func TestJournalTooManyByBytes(t *testing.T) {
 
 // What is asked for once more has waited only since then, however old it is.
 func TestJournalRequeueMaxAge(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) Journal) {
+	eachJournal(t, func(t *testing.T, newJournal func(MemoryConfig) *Memory) {
 		m := newJournal(MemoryConfig{})
 		cfg := CursorConfig{MaxAge: time.Minute}
 		c, err := m.Cursor("a", cfg)

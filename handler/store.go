@@ -29,9 +29,6 @@ const (
 	kindBurial = 'b'
 )
 
-// maxTarget is the longest name of a target, in bytes.
-const maxTarget = 1024
-
 // store is where batches go: a bbolt file, or in tests a broken one.
 type store interface {
 	// commit writes a batch. What the file holds after an error is the state
@@ -103,7 +100,7 @@ func createBolt(path string, noSync bool) (err error) {
 				return err
 			}
 		}
-		return tx.Bucket(journalBucket).Put(headerKey, encodeHeader(headerKey, header{first: 1}))
+		return tx.Bucket(journalBucket).Put(headerKey, encodeHeader(headerKey, header{first: 1}, counts{}))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -164,16 +161,15 @@ func (s *boltStore) commit(b *batch) (err error) {
 func put(tx *bbolt.Tx, b *batch) error {
 	journal, events, targets := tx.Bucket(journalBucket), tx.Bucket(eventsBucket), tx.Bucket(targetsBucket)
 	events.FillPercent = 1 // they come in order
-	old, err := decodeHeader(headerKey, journal.Get(headerKey))
+	old, n, err := decodeHeader(headerKey, journal.Get(headerKey))
 	if err != nil {
 		return fmt.Errorf("header: %w", err)
 	}
 	h := b.header
-	h.count, h.state = old.count, old.state
-	if h.state == stateUnknown {
-		h.state = uint64(targets.Stats().KeyN)
+	if n.values == valuesUnknown {
+		n.values = uint64(targets.Stats().KeyN)
 	}
-	state := counted{targets, &h.state}
+	state := counted{targets, &n.values}
 	h.ltime = max(h.ltime, old.ltime)
 	for _, seq := range b.gone {
 		key := seqKey(seq)
@@ -183,13 +179,13 @@ func put(tx *bbolt.Tx, b *batch) error {
 		if err := events.Delete(key); err != nil {
 			return err
 		}
-		h.count--
+		n.events--
 	}
 	for _, e := range b.entries {
 		key := seqKey(e.Seq)
 		// Beyond the old head there is nothing to look for.
 		if e.Seq > old.head || events.Get(key) == nil {
-			h.count++
+			n.events++
 		}
 		if err := events.Put(key, encodeEvent(key, &e.Event)); err != nil {
 			return err
@@ -205,11 +201,11 @@ func put(tx *bbolt.Tx, b *batch) error {
 		}
 	}
 	for i := range b.cursors {
-		if err := b.cursors[i].put(state); err != nil {
+		if err := putCursor(state, &b.cursors[i]); err != nil {
 			return err
 		}
 	}
-	return journal.Put(headerKey, encodeHeader(headerKey, h))
+	return journal.Put(headerKey, encodeHeader(headerKey, h, n))
 }
 
 // counted is a bucket whose values are counted.
@@ -233,7 +229,7 @@ func (c counted) delete(key []byte) error {
 	return c.Delete(key)
 }
 
-func (c *cursorChange) put(state counted) error {
+func putCursor(state counted, c *cursorChange) error {
 	key := targetKey(c.name, kindCursor)
 	errs := []error{state.put(key, encodeCursor(key, &c.state))}
 	if key := targetKey(c.name, kindExtras); c.moved && len(c.extras) > 0 {

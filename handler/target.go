@@ -132,7 +132,7 @@ func (e *TargetError) Unwrap() error { return e.Err }
 func (t *Target) Validate() error {
 	d := t.WithDefaults()
 	what := "target"
-	if t.Name != "" && len(t.Name) <= maxTarget && printable(t.Name) {
+	if t.Name != "" && len(t.Name) <= MaxTargetName && printable(t.Name) {
 		what += " " + t.Name
 	}
 	var errs []error
@@ -146,8 +146,8 @@ func (t *Target) Validate() error {
 	if d.Name == "" && urlErr == nil || !printable(d.Name) {
 		bad("name: %q must be printable UTF-8, as it is shown in logs and metrics", d.Name)
 	}
-	if len(t.Name) > maxTarget {
-		bad("name: it has %d bytes, and the limit is %d: give it a shorter one", len(t.Name), maxTarget)
+	if len(t.Name) > MaxTargetName {
+		bad("name: it has %d bytes, and the limit is %d: give it a shorter one", len(t.Name), MaxTargetName)
 	}
 	for _, f := range d.Filters {
 		// Read back what is written: one place knows the valid types.

@@ -14,8 +14,7 @@ import (
 	"agentctl/handler"
 )
 
-// Store is what repair needs of a journal; *handler.Memory and *handler.Disk
-// are ones. Its methods are called from several goroutines.
+// Store is what repair needs of a journal; a *handler.Memory is one. Its methods are called from several goroutines.
 type Store interface {
 	// Extent tells what the log spans, its present limits applied.
 	Extent() (handler.Extent, error)
