@@ -39,7 +39,7 @@ const (
 	boltDepth      = 64   // far deeper than any tree is
 )
 
-var native = binary.NativeEndian
+var nativeOrder = binary.NativeEndian
 
 // openBolt reads the two heads. The newer valid one counts: the other is that
 // of the commit before it, or was torn by a crash.
@@ -75,14 +75,14 @@ func (f *boltFile) readMeta(at int64) bool {
 	m := page[boltPageHeader:]
 	h := fnv.New64a()
 	h.Write(m[:56])
-	pageSize := uint64(native.Uint32(m[8:]))
-	if native.Uint32(m) != boltMagic || native.Uint32(m[4:]) != boltVersion ||
-		native.Uint64(m[56:]) != h.Sum64() || pageSize < 512 || at != 0 && uint64(at) != pageSize {
+	pageSize := uint64(nativeOrder.Uint32(m[8:]))
+	if nativeOrder.Uint32(m) != boltMagic || nativeOrder.Uint32(m[4:]) != boltVersion ||
+		nativeOrder.Uint64(m[56:]) != h.Sum64() || pageSize < 512 || at != 0 && uint64(at) != pageSize {
 		return false
 	}
-	if txid := native.Uint64(m[48:]); f.pageSize == 0 || txid > f.txid {
+	if txid := nativeOrder.Uint64(m[48:]); f.pageSize == 0 || txid > f.txid {
 		f.pageSize, f.txid = pageSize, txid
-		f.root, f.pages = native.Uint64(m[16:]), native.Uint64(m[40:])
+		f.root, f.pages = nativeOrder.Uint64(m[16:]), nativeOrder.Uint64(m[40:])
 	}
 	return true
 }
@@ -103,8 +103,8 @@ func (f *boltFile) walk(begin func(bucket string), value func(bucket string, key
 		switch {
 		case flags != boltBucket || len(v) < 16:
 			f.problem(fmt.Errorf("%q is not a bucket", bucket))
-		case native.Uint64(v) != 0:
-			f.tree(native.Uint64(v), each)
+		case nativeOrder.Uint64(v) != 0:
+			f.tree(nativeOrder.Uint64(v), each)
 		default: // a small bucket is a page within the value
 			f.page(0, v[16:], 0, &treeWalk{each: each})
 		}
@@ -138,8 +138,8 @@ func (f *boltFile) load(id uint64, depth int, w *treeWalk) {
 		fail("%w", err)
 		return
 	}
-	overflow := uint64(native.Uint32(head[12:]))
-	if native.Uint64(head[:]) != id || overflow >= f.pages-id {
+	overflow := uint64(nativeOrder.Uint32(head[12:]))
+	if nativeOrder.Uint64(head[:]) != id || overflow >= f.pages-id {
 		fail("its header is wrong")
 		return
 	}
@@ -165,7 +165,7 @@ func (f *boltFile) page(id uint64, page []byte, depth int, w *treeWalk) {
 		fail("it is too short")
 		return
 	}
-	flags, count := native.Uint16(page[8:]), int(native.Uint16(page[10:]))
+	flags, count := nativeOrder.Uint16(page[8:]), int(nativeOrder.Uint16(page[10:]))
 	leaf := flags == boltLeaf
 	if !leaf && flags != boltBranch || !leaf && count == 0 || leaf && count == 0 && depth > 0 ||
 		boltPageHeader+count*boltElement > len(page) {
@@ -177,9 +177,9 @@ func (f *boltFile) page(id uint64, page []byte, depth int, w *treeWalk) {
 		el := page[at : at+boltElement]
 		var pos, ksize, vsize uint64
 		if leaf {
-			pos, ksize, vsize = uint64(native.Uint32(el[4:])), uint64(native.Uint32(el[8:])), uint64(native.Uint32(el[12:]))
+			pos, ksize, vsize = uint64(nativeOrder.Uint32(el[4:])), uint64(nativeOrder.Uint32(el[8:])), uint64(nativeOrder.Uint32(el[12:]))
 		} else {
-			pos, ksize = uint64(native.Uint32(el)), uint64(native.Uint32(el[4:]))
+			pos, ksize = uint64(nativeOrder.Uint32(el)), uint64(nativeOrder.Uint32(el[4:]))
 		}
 		from := uint64(at) + pos
 		if from < uint64(boltPageHeader+count*boltElement) || from+ksize+vsize > uint64(len(page)) {
@@ -200,10 +200,10 @@ func (f *boltFile) page(id uint64, page []byte, depth int, w *treeWalk) {
 		w.first = nil
 		if leaf {
 			w.last, w.began = key, true
-			w.each(key, page[from+ksize:from+ksize+vsize], native.Uint32(el))
+			w.each(key, page[from+ksize:from+ksize+vsize], nativeOrder.Uint32(el))
 			continue
 		}
 		w.first = key
-		f.load(native.Uint64(el[8:]), depth+1, w)
+		f.load(nativeOrder.Uint64(el[8:]), depth+1, w)
 	}
 }

@@ -143,10 +143,14 @@ func (d *decoder) end() error {
 	return nil
 }
 
+// typeCodes are the types of events that the file has a number for, from 1.
+// Their order is part of the format.
+var typeCodes = []Type{MemberJoin, MemberLeave, MemberFailed, MemberUpdate, MemberReap, User, Query}
+
 func encodeEvent(key []byte, e *Event) []byte {
 	b := newEncoder(len(e.ID) + len(e.Name) + len(e.Payload) + 48)
 	// Serf's types are a number, any other is 0 and its name.
-	i := slices.Index(types, e.Type) + 1
+	i := slices.Index(typeCodes, e.Type) + 1
 	b.uint(uint64(i))
 	if i == 0 {
 		b.string(string(e.Type))
@@ -169,8 +173,8 @@ func decodeEvent(key, value []byte) (Event, error) {
 	switch i := d.uint(); {
 	case i == 0:
 		e.Type = Type(d.string())
-	case i <= uint64(len(types)):
-		e.Type = types[i-1]
+	case i <= uint64(len(typeCodes)):
+		e.Type = typeCodes[i-1]
 	default:
 		return Event{}, errEncoding
 	}

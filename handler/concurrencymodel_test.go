@@ -151,7 +151,7 @@ func TestOrderPerKey(t *testing.T) {
 					}
 				}
 				var err error
-				if d, err = OpenDisk(DiskConfig{Dir: filepath.Join(base, fmt.Sprint(dirs)), noSync: true, closeTimeout: 10 * time.Minute}); err != nil {
+				if d, err = OpenDisk(DiskConfig{Dir: filepath.Join(base, fmt.Sprint(dirs)), NoSync: true, CloseTimeout: 10 * time.Minute}); err != nil {
 					t.Fatal(err)
 				}
 				return d.Memory

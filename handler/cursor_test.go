@@ -96,7 +96,7 @@ func TestJournalOverflow(t *testing.T) {
 		time.Sleep(time.Minute)
 		mustAppend(t, m, user(5, ""))
 		// 1 is in someone's hands, so it was not lost; 2 and 3 were.
-		want(t, "status", slow.Status(), CursorStatus{Waiting: 3, Oldest: first.Event.Time, Lost: 2, Gap: Gap{gap, tooManyWaited, 2}})
+		want(t, "status", slow.Status(), CursorStatus{Waiting: 3, Oldest: first.Event.Time, Lost: 2, Gap: Gap{gap, "more events waited than the limit allows", 2}})
 		<-slow.Losses()
 		select {
 		case <-slow.Losses():
@@ -120,7 +120,7 @@ func TestJournalOverflowByBytes(t *testing.T) {
 		want(t, "retained", ltimes(t, m.Events(0)), []uint64{2, 3})
 		ack(t, c, 3, 4)
 		mustAppend(t, m, NewUser(4, "", make([]byte, 9000), time.Now()))
-		want(t, "fits again", c.Status(), CursorStatus{Waiting: 1, Oldest: time.Now(), Lost: 2, Gap: Gap{time.Now(), tooManyWaited, 2}})
+		want(t, "fits again", c.Status(), CursorStatus{Waiting: 1, Oldest: time.Now(), Lost: 2, Gap: Gap{time.Now(), "more events waited than the limit allows", 2}})
 		mustAppend(t, m, NewUser(5, "", make([]byte, 20_000), time.Now()))
 		want(t, "larger than the limit", c.Status().Lost, 4)
 		want(t, "retained", ltimes(t, m.Events(0)), nil)

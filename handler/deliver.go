@@ -53,7 +53,7 @@ func (e *DeliverError) Unwrap() []error {
 // waits of the target, until the target takes the event, refuses it for good,
 // or ctx ends. The error is a *DeliverError.
 func Deliver(ctx context.Context, p *Poster, e *Event) error {
-	return deliver(ctx, p, p.target, e)
+	return deliver(ctx, p, p.Target(), e)
 }
 
 func deliver(ctx context.Context, p poster, t Target, e *Event) error {

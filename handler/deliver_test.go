@@ -20,7 +20,7 @@ func TestDeliver(t *testing.T) {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 	})
-	p := newPoster(t, Target{URL: s.URL, MinBackoff: 1, MaxBackoff: 1})
+	p := httpPoster(t, Target{URL: s.URL, MinBackoff: 1, MaxBackoff: 1, Timeout: time.Minute})
 	e := NewUser(1, "kong", []byte("x"), anyTime)
 	if err := Deliver(t.Context(), p, &e); err != nil || n.Load() != 3 {
 		t.Errorf("%v after %d attempts", err, n.Load())

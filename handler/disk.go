@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,9 +34,10 @@ type DiskConfig struct {
 	// journal degraded. Default 10 s.
 	SlowCommit time.Duration
 
-	closeTimeout time.Duration // how long Close waits for a disk that hangs; tests wait longer
+	// CloseTimeout is how long Close waits for a disk that hangs. Default 10 s.
+	CloseTimeout time.Duration
 
-	noSync bool              // for tests: the file is not forced to the disk
+	NoSync bool              // for tests: the file is not forced to the disk
 	wrap   func(store) store // for tests
 }
 
@@ -86,10 +88,10 @@ func (e *CorruptError) Error() string {
 // The whole file is read and checked: 100,000 events take some tenths of a
 // second.
 func OpenDisk(cfg DiskConfig) (*Disk, error) {
-	positiveOr(&cfg.MaxUnwritten, 10_000)
-	positiveOr(&cfg.MaxUnwrittenBytes, 16<<20)
-	positiveOr(&cfg.SlowCommit, 10*time.Second)
-	positiveOr(&cfg.closeTimeout, 10*time.Second)
+	cfg.MaxUnwritten = cmp.Or(max(cfg.MaxUnwritten, 0), 10_000)
+	cfg.MaxUnwrittenBytes = cmp.Or(max(cfg.MaxUnwrittenBytes, 0), 16<<20)
+	cfg.SlowCommit = cmp.Or(max(cfg.SlowCommit, 0), 10*time.Second)
+	cfg.CloseTimeout = cmp.Or(max(cfg.CloseTimeout, 0), 10*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -113,7 +115,7 @@ func openDisk(cfg DiskConfig, lock *os.File) (*Disk, error) {
 	_, err := os.Lstat(path)
 	begun := errors.Is(err, os.ErrNotExist)
 	if begun {
-		if err := createBolt(path, cfg.noSync); err != nil {
+		if err := createBolt(path, cfg.NoSync); err != nil {
 			return nil, fmt.Errorf("new journal %s: %w", path, err)
 		}
 	}
@@ -143,7 +145,7 @@ func openDisk(cfg DiskConfig, lock *os.File) (*Disk, error) {
 		MaxUnwritten: cfg.MaxUnwritten, MaxUnwrittenBytes: cfg.MaxUnwrittenBytes, Close: d.Close,
 	})
 	d.state = diskState{header: c.header, progress: make(chan struct{})}
-	if d.store, err = openStore(path, cfg.noSync); err != nil {
+	if d.store, err = openStore(path, cfg.NoSync); err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
 	if cfg.wrap != nil {
@@ -212,7 +214,7 @@ func (d *Disk) Close() error {
 		select {
 		case d.err = <-d.done:
 			d.file.Drop()
-		case <-time.After(d.cfg.closeTimeout): // a commit may still come, of what memory holds
+		case <-time.After(d.cfg.CloseTimeout): // a commit may still come, of what memory holds
 			d.err = fmt.Errorf("journal %s: the disk does not answer: %d events are not written", d.cfg.Dir, d.Status().Unwritten)
 		}
 		if d.cfg.Metrics != nil {
@@ -237,7 +239,10 @@ func (d *Disk) Sync(ctx context.Context) error {
 		if closed {
 			return ErrClosed
 		}
-		signal(d.hurry)
+		select {
+		case d.hurry <- struct{}{}:
+		default: // somebody hurries it already
+		}
 		select {
 		case <-progress:
 		case <-d.quit:

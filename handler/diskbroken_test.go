@@ -71,7 +71,7 @@ func waitFor(t testing.TB, what string, is func() bool) {
 func TestDiskFailsAndMends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken, lines := &brokenStore{}, &logLines{}
-		cfg := DiskConfig{Dir: t.TempDir(), Logger: lines.logger(), wrap: broken.wrap, noSync: true,
+		cfg := DiskConfig{Dir: t.TempDir(), Logger: lines.logger(), wrap: broken.wrap, NoSync: true,
 			Limits: MemoryConfig{MaxEvents: 3000, MaxPending: 3000}}
 		d := openDir(t, cfg)
 		fast, slow := openCursor(t, d.Memory, "fast"), openCursor(t, d.Memory, "slow")
@@ -94,7 +94,7 @@ func TestDiskFailsAndMends(t *testing.T) {
 		if !s.Degraded || s.Since.Before(began) || s.Since.Sub(began) > time.Second || s.Error != "no space left" || s.Unwritten != 3000 || s.Durable != 2 || s.Failures < 700 || s.Failures > 1000 {
 			t.Errorf("%+v", s)
 		}
-		if n := d.changes.unwritten.len(); n > 2*3000+1 {
+		if n := d.file.Backlog().Kept; n > 2*3000+1 {
 			t.Errorf("%d events are held for the disk", n)
 		}
 		want(t, "lines of failure", len(lines.with(t, "cannot be written")), 1)
@@ -149,13 +149,13 @@ func TestDiskHangs(t *testing.T) {
 		if err := d.Close(); err == nil || !strings.Contains(err.Error(), "1 events are not written") {
 			t.Errorf("%v", err)
 		}
-		want(t, "closing took", time.Since(began), d.cfg.closeTimeout)
+		want(t, "closing took", time.Since(began), d.cfg.CloseTimeout)
 		broken.mend() // lets the goroutine end
 	})
 }
 
 func TestDiskTooMuchUnwritten(t *testing.T) {
-	for name, cfg := range map[string]DiskConfig{"events": {MaxUnwritten: 10}, "bytes": {MaxUnwrittenBytes: 10 * recordSize}} {
+	for name, cfg := range map[string]DiskConfig{"events": {MaxUnwritten: 10}, "bytes": {MaxUnwrittenBytes: 2000}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				broken := &brokenStore{}

@@ -23,7 +23,7 @@ func TestKilledProcess(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	d, err := OpenDisk(DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 200}, closeTimeout: 10 * time.Minute})
+	d, err := OpenDisk(DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 200}, CloseTimeout: 10 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestDiskKilled(t *testing.T) {
 		}
 		cmd.Process.Kill()
 		cmd.Wait() // it was killed: that is its error
-		d, err := OpenDisk(DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 200}, closeTimeout: 10 * time.Minute})
+		d, err := OpenDisk(DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 200}, CloseTimeout: 10 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,10 +94,10 @@ func TestDiskKilled(t *testing.T) {
 			t.Fatalf("round %d: the events end before %d of %d", round, next, head)
 		}
 		waits := map[uint64]bool{}
-		for _, e := range d.cursors["a"].pending() {
-			waits[e.Seq] = true
-			if e.Seq%10 != 0 && e.Seq <= synced {
-				t.Errorf("round %d: %d was acknowledged and synced with %d, and waits", round, e.Seq, synced)
+		for _, seq := range pending(t, d.Memory, "a") {
+			waits[seq] = true
+			if seq%10 != 0 && seq <= synced {
+				t.Errorf("round %d: %d was acknowledged and synced with %d, and waits", round, seq, synced)
 			}
 		}
 		for seq := uint64(10); seq <= synced; seq += 10 {
@@ -123,7 +123,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	lines := &logLines{}
 	cfg := DiskConfig{Dir: dir + "/data", Logger: lines.logger(), wrap: broken.wrap}
-	cfg.closeTimeout = 10 * time.Minute
+	cfg.CloseTimeout = 10 * time.Minute
 	d, err := OpenDisk(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,9 @@ const (
 
 var types = []Type{MemberJoin, MemberLeave, MemberFailed, MemberUpdate, MemberReap, User, Query}
 
+// Valid tells whether t is a type that serf has.
+func (t Type) Valid() bool { return slices.Contains(types, t) }
+
 // IsMember tells whether t is one of the five member types.
 func (t Type) IsMember() bool {
 	switch t {
@@ -97,12 +100,11 @@ func Sum(name string, payload []byte) (sum [sha256.Size]byte) {
 
 // UserID is the ID of a user event by its Lamport time and Sum.
 func UserID(ltime uint64, sum [sha256.Size]byte) string {
-	return strconv.FormatUint(ltime, 10) + "-" + shortSum(sum)
+	return strconv.FormatUint(ltime, 10) + "-" + ShortSum(sum)
 }
 
-func shortSum(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:8]) }
-
-func hash(name string, payload []byte) string { return shortSum(Sum(name, payload)) }
+// ShortSum is the part of a Sum that stands in IDs: its first 8 bytes in hex.
+func ShortSum(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:8]) }
 
 var cleaner = strings.NewReplacer("\t", `\t`, "\n", `\n`)
 

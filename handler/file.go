@@ -43,6 +43,7 @@ type Backlog struct {
 	Over          bool   // these are more than the limits allow
 	Gen           uint64 // grows with each change
 	Closed        bool   // there will be no more changes
+	Kept          int    // entries in memory for the file, with those that nobody holds any more
 
 	Head       uint64 // the newest event
 	Retained   int    // events of the history
@@ -56,7 +57,7 @@ func (f *File) Backlog() Backlog {
 	defer m.mu.Unlock()
 	ch := m.changes
 	return Backlog{
-		Events: ch.live, Bytes: ch.liveBytes, Over: ch.over(), Gen: ch.gen, Closed: m.closed,
+		Events: ch.live, Bytes: ch.liveBytes, Over: ch.over(), Gen: ch.gen, Closed: m.closed, Kept: ch.unwritten.len(),
 		Head: m.head, Retained: m.log.len(), Duplicates: m.duplicates,
 	}
 }

@@ -2,7 +2,6 @@ package handler
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -51,7 +50,7 @@ func ParseFilters(s string) (Filters, error) {
 		if typ, name, ok := strings.Cut(part, ":"); ok && (typ == string(User) || typ == string(Query)) {
 			f = Filter{Type: Type(typ), Name: name}
 		}
-		if f.Type != anyType && !slices.Contains(types, f.Type) {
+		if f.Type != anyType && !f.Type.Valid() {
 			return nil, &FilterError{Filter: part}
 		}
 		fs = append(fs, f)

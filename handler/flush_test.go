@@ -54,7 +54,7 @@ func TestFlushAfterOverflow(t *testing.T) {
 			}
 			s := r.Status()
 			since := began.Add(10 * time.Second)
-			if s.State != StateFlushing || !s.Since.Equal(since) || !s.GapSince.Equal(since) || s.GapReason != tooManyWaited || s.Lost != 20 || s.Waiting != 10 {
+			if s.State != StateFlushing || !s.Since.Equal(since) || !s.GapSince.Equal(since) || s.GapReason != "more events waited than the limit allows" || s.Lost != 20 || s.Waiting != 10 {
 				t.Errorf("away: %+v", s)
 			}
 			if s.Attempts < int(s.FlushesRetried) || s.FlushesRetried < 3 || s.Flushes != 0 || s.LastError != "flush: connection refused" {

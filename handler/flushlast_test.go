@@ -94,7 +94,7 @@ func TestFlushByLastEventOfNone(t *testing.T) {
 func TestLastEventIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		cfg := DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 2}, noSync: true}
+		cfg := DiskConfig{Dir: dir, Limits: MemoryConfig{MaxEvents: 2}, NoSync: true}
 		d := openDir(t, cfg)
 		cursor := func(keep bool) *memoryCursor {
 			c, err := d.Cursor("n", CursorConfig{Filters: Filters{{User, "config"}}, KeepLast: keep})

@@ -143,7 +143,7 @@ func TestFlushAgainstModel(t *testing.T) {
 					closeDisk(t, d)
 				}
 				var err error
-				if d, err = OpenDisk(DiskConfig{Dir: dir, Limits: limits, noSync: true, closeTimeout: 10 * time.Minute}); err != nil {
+				if d, err = OpenDisk(DiskConfig{Dir: dir, Limits: limits, NoSync: true, CloseTimeout: 10 * time.Minute}); err != nil {
 					t.Error(err)
 				}
 				return d.Memory

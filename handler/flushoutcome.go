@@ -63,7 +63,7 @@ func (d *Delivery) Flush(reason string) error {
 		d.mu.Unlock()
 		d.gate.change(func() { // no flush begins in between
 			err = d.cursor.Gap(0, reason)
-			signal(d.hurry)
+			notify(d.hurry)
 		})
 	}
 	return d.named(err)
@@ -83,7 +83,7 @@ func (d *Delivery) AcceptGap() error {
 	d.state.flush.attempts, d.state.flush.lines = 0, every{}
 	d.mu.Unlock()
 	d.log.Warn("an operator accepted what this target lacks: it counts as fresh, without a flush", "reason", gap.Reason, "since", gap.Since)
-	signal(d.hurry)
+	notify(d.hurry)
 	d.reopen(nil)
 	return nil
 }

@@ -90,6 +90,10 @@ func TestFlushRequestValidate(t *testing.T) {
 	if err := target.Validate(); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestFlushOfNobody(t *testing.T) {
+	target := Target{Name: "gw", URL: "http://127.0.0.1/", Flush: &FlushRequest{SelfJoin: true}}
 	if _, err := newDelivery(DeliveryConfig{Target: target, Journal: NewMemory(MemoryConfig{})}, &fakePoster{}); err == nil || !strings.Contains(err.Error(), "gw") {
 		t.Errorf("a member-join of nobody: %v", err)
 	}
@@ -125,7 +129,7 @@ func TestFlushAcrossProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, journalFile)
-		d := openDir(t, DiskConfig{Dir: dir, noSync: true})
+		d := openDir(t, DiskConfig{Dir: dir, NoSync: true})
 		var p *fakePoster
 		life := func(end func(*Delivery, context.CancelFunc)) Status {
 			p = &fakePoster{answer: func(ctx context.Context, _ *Event, _ int) error { return sleep(ctx, time.Second) }}
@@ -152,7 +156,7 @@ func TestFlushAcrossProcesses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			d = openDir(t, DiskConfig{Dir: dir, noSync: true})
+			d = openDir(t, DiskConfig{Dir: dir, NoSync: true})
 		}
 		life(func(delivery *Delivery, cancel context.CancelFunc) {
 			mustGap(t, d.Memory, 3, "it was lost")

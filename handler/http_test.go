@@ -114,7 +114,7 @@ func TestConnectionsSeveral(t *testing.T) {
 		arrived.Done()
 		arrived.Wait()
 	})
-	p := newPoster(t, Target{URL: s.URL, Concurrency: n, Timeout: time.Minute})
+	p := httpPoster(t, Target{URL: s.URL, Concurrency: n, Timeout: time.Minute})
 	for range rounds {
 		arrived.Add(n)
 		var wg sync.WaitGroup
@@ -132,4 +132,14 @@ func TestConnectionsSeveral(t *testing.T) {
 	if got := made.Load(); got < n || got >= 2*n {
 		t.Errorf("%d connections for %d posts at once", got, n)
 	}
+}
+
+func httpPoster(t testing.TB, target Target) *Poster {
+	t.Helper()
+	p, err := NewPoster(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
 }

@@ -17,7 +17,7 @@ func eachJournal(t *testing.T, test func(t *testing.T, newJournal func(MemoryCon
 	t.Run("disk", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			test(t, func(cfg MemoryConfig) *Memory {
-				return openDir(t, DiskConfig{Dir: t.TempDir(), Limits: cfg, noSync: true}).Memory
+				return openDir(t, DiskConfig{Dir: t.TempDir(), Limits: cfg, NoSync: true}).Memory
 			})
 		})
 	})
@@ -26,7 +26,7 @@ func eachJournal(t *testing.T, test func(t *testing.T, newJournal func(MemoryCon
 // openDir opens a journal that is closed at the end of the test.
 func openDir(t testing.TB, cfg DiskConfig) *Disk {
 	t.Helper()
-	cfg.closeTimeout = 10 * time.Minute // a real disk may be slow
+	cfg.CloseTimeout = 10 * time.Minute // a real disk may be slow
 	d, err := OpenDisk(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -49,4 +49,19 @@ func ack(t testing.TB, c *memoryCursor, seqs ...uint64) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// pending gives what waits for a target, by sequence number, less what is joined
+// to another event.
+func pending(t testing.TB, j *Memory, target string) (seqs []uint64) {
+	t.Helper()
+	for rec, err := range j.Held(0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := j.Outcome(target, rec.Seq); o.State == OutcomeWaiting && o.Into == 0 {
+			seqs = append(seqs, rec.Seq)
+		}
+	}
+	return seqs
 }

@@ -2,6 +2,7 @@ package handler
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 )
@@ -10,6 +11,7 @@ import (
 // it says less of what was delivered, but nothing is delivered that was not,
 // and nothing that waits is skipped.
 func TestCursorLimitsInTheFile(t *testing.T) {
+	const maxFailedSpans, maxEras = 1000, 32 // as the journal has them
 	const events = 2*maxFailedSpans + 400
 	synctest.Test(t, func(t *testing.T) {
 		cfg := DiskConfig{Dir: t.TempDir(), Limits: MemoryConfig{MaxBuried: 1}}
@@ -28,7 +30,8 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := len(d.cursors["refusing"].refused); n > maxFailedSpans || n < maxFailedSpans/2 {
+		mustSync(t, d)
+		if n := len(written(t, cfg.Dir, "refusing").refused); n > maxFailedSpans || n < maxFailedSpans/2 {
 			t.Errorf("%d spans", n)
 		}
 		for i := range 2 * maxEras {
@@ -38,19 +41,25 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 			ready(t, c)
 			ack(t, c, d.Head())
 		}
-		want(t, "eras", len(d.cursors["refusing"].eras), maxEras)
 		closeDisk(t, d)
+		want(t, "filter epochs", len(written(t, cfg.Dir, "refusing").eras), maxEras)
 
 		d = openDir(t, cfg)
 		want(t, "under forgotten filters", d.Outcome("refusing", events+1), Outcome{})
 		want(t, "under remembered ones", d.Outcome("refusing", events+maxEras+1), Outcome{State: OutcomeDelivered})
-		d.cursors["refusing"].eras[0] = era{from: 1} // to see what else is remembered
+		closeDisk(t, d)
+		c2, _, err := readFile(filepath.Join(cfg.Dir, journalFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c2.targets["refusing"].cursor.eras[0] = era{from: 1} // to see what else is remembered
+		j, _ := Restore(cfg.Limits, &c2.journalState, FileConfig{})
 		for seq := uint64(1); seq <= events; seq++ {
-			if o := d.Outcome("refusing", seq); seq%2 == 1 && o.State != OutcomeBuried {
+			if o := j.Outcome("refusing", seq); seq%2 == 1 && o.State != OutcomeBuried {
 				t.Fatalf("event %d was refused, and is %q", seq, o.State)
 			}
 		}
-		want(t, "not all was forgotten", d.Outcome("refusing", events).State, OutcomeDelivered)
+		want(t, "not all was forgotten", j.Outcome("refusing", events).State, OutcomeDelivered)
 	})
 }
 
@@ -76,8 +85,8 @@ func TestCollapseWithManyHoles(t *testing.T) {
 		closeDisk(t, d)
 		d = openDir(t, cfg)
 		waiting := map[uint64]bool{}
-		for _, e := range d.cursors["a"].pending() {
-			waiting[e.Seq] = true
+		for _, seq := range pending(t, d.Memory, "a") {
+			waiting[seq] = true
 		}
 		for seq := uint64(2); seq <= 2*pairs; seq += 2 {
 			if !waiting[seq] {
@@ -87,4 +96,14 @@ func TestCollapseWithManyHoles(t *testing.T) {
 		s, _ := d.CursorStatus("a")
 		want(t, "once more", s.Waiting, pairs+pairs-1-maxHoles)
 	})
+}
+
+// written is what the file holds of a target's cursor.
+func written(t testing.TB, dir, target string) *cursorState {
+	t.Helper()
+	c, _, err := readFile(filepath.Join(dir, journalFile))
+	if err != nil || len(c.problems) > 0 {
+		t.Fatal(c, err)
+	}
+	return c.targets[target].cursor
 }

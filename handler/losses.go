@@ -38,7 +38,7 @@ func (d *Delivery) watchLosses(ctx context.Context) {
 	for {
 		select {
 		case <-d.cursor.Losses():
-			signal(d.lost)
+			notify(d.lost)
 			d.idle.change(nil) // what is lost does not wait any more
 			if pause != nil {
 				continue

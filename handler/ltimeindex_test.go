@@ -167,7 +167,7 @@ func TestLTimesOfAClosedJournal(t *testing.T) {
 
 // What an earlier process let go of counts as trimmed; the rest is indexed.
 func TestLTimesOfALoadedJournal(t *testing.T) {
-	cfg := DiskConfig{Dir: t.TempDir(), Limits: MemoryConfig{MaxEvents: 3}, noSync: true}
+	cfg := DiskConfig{Dir: t.TempDir(), Limits: MemoryConfig{MaxEvents: 3}, NoSync: true}
 	d, err := OpenDisk(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -49,3 +49,12 @@ func (m *monitor) change(f func()) {
 		m.changed = nil
 	}
 }
+
+// notify puts a value into a channel that holds one, unless one is there already
+// and says the same.
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

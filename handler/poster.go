@@ -78,6 +78,9 @@ func NewPoster(t Target) (*Poster, error) {
 	return p, err
 }
 
+// Target is what the Poster posts to, with its defaults filled in.
+func (p *Poster) Target() Target { return p.target }
+
 // Post makes one attempt and returns when it is over: answered, failed, out of
 // time, or ctx ended. An answer of status 2xx, or of DoneCodes, is success, even where its body
 // breaks off: the gateway has taken the event. Otherwise the error is a

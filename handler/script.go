@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +47,7 @@ func FromScript(environ []string, stdin io.Reader) (Event, error) {
 	if typ == "" {
 		return Event{}, &ScriptError{Problem: "SERF_EVENT is not set"}
 	}
-	if !slices.Contains(types, typ) {
+	if !typ.Valid() {
 		return Event{}, &ScriptError{Problem: fmt.Sprintf(`SERF_EVENT is "%s", which is no event type of serf`,
 			excerpt(string(typ), excerptSize))}
 	}
@@ -79,7 +78,7 @@ func FromScript(environ []string, stdin io.Reader) (Event, error) {
 	case Query:
 		return NewQuery(ltime, env["SERF_QUERY_NAME"], payload, now), nil
 	}
-	return NewMember(typ, string(typ)+"-"+hash(string(typ), input), input, now), nil
+	return NewMember(typ, string(typ)+"-"+ShortSum(Sum(string(typ), input)), input, now), nil
 }
 
 // environment is the variables by name; of one set twice the last counts.
