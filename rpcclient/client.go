@@ -97,7 +97,13 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 }
 
 func newClient(cfg Config, conn net.Conn) *Client {
-	c := &Client{
+	c := makeClient(cfg, conn)
+	c.start()
+	return c
+}
+
+func makeClient(cfg Config, conn net.Conn) *Client {
+	return &Client{
 		cfg:    cfg,
 		conn:   conn,
 		outbox: make(chan *request, 64),
@@ -105,6 +111,10 @@ func newClient(cfg Config, conn net.Conn) *Client {
 		done:   make(chan struct{}),
 		open:   make(map[uint64]answer),
 	}
+}
+
+// start begins to read and write. Close waits for both to end.
+func (c *Client) start() {
 	go func() {
 		defer close(c.done)
 		var wg sync.WaitGroup
@@ -113,7 +123,6 @@ func newClient(cfg Config, conn net.Conn) *Client {
 		wg.Wait()
 		c.finish()
 	}()
-	return c
 }
 
 // greet sends handshake and auth together and then waits for both answers.

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +14,9 @@ import (
 	"testing"
 
 	"github.com/mitchellh/cli"
+
+	"agentctl/agent"
+	"agentctl/handler"
 )
 
 // shell runs a program that a check installs, or skips the test.
@@ -44,6 +50,38 @@ func completions(t *testing.T, name string) (path string) {
 	return path
 }
 
+// What the agent of fakeOperations has, that a shell is to offer.
+var (
+	agentTargets = []string{"http://127.0.0.1:8001/cluster/events/#user:kong", "kong"}
+	agentEvents  = []string{"5-0f4b3224a0bfdf43", "6-59bd3a0c2ca29d4e"}
+)
+
+// fakeOperations is an agent's operations endpoint. Some of its answers do not
+// belong on a command line.
+func fakeOperations(t *testing.T) (addr string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var answer any
+		switch r.URL.Path {
+		case "/v1/status":
+			var report agent.StatusReport
+			for _, name := range append([]string{"$(touch x)", "two words", "-flag", "all#*"}, agentTargets...) {
+				report.Targets = append(report.Targets, agent.TargetReport{Status: handler.Status{Target: name}})
+			}
+			answer = report
+		case "/v1/events":
+			var page agent.EventPage
+			for _, id := range agentEvents {
+				page.Events = append(page.Events, agent.EventReport{ID: id})
+			}
+			answer = page
+		}
+		json.NewEncoder(w).Encode(answer)
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
 // offered checks what a shell offers for each command and for values; ask gives
 // the script that prints what is offered behind the given words, and suffix is
 // what the shell shows of a flag that takes a value.
@@ -57,21 +95,33 @@ func offered(t *testing.T, name, suffix string, run func(script string) string, 
 		begin(h.name)
 		script.WriteString(ask(h.name, "-"))
 	}
-	begin("values")
-	script.WriteString(ask("agent", "-profile="))
-	begin("words")
-	script.WriteString(ask("completion", ""))
+	asked := map[string]struct{ words, want []string }{
+		"values":          {[]string{"agent", "-profile="}, []string{"lan", "local", "wan"}},
+		"words":           {[]string{"completion", ""}, []string{"bash", "fish", "zsh"}},
+		"states":          {[]string{"events", "-state="}, []string{"buried", "delivered", "lost", "outdated", "waiting"}},
+		"targets":         {[]string{"events", "-target="}, agentTargets},
+		"replay: targets": {[]string{"replay", "-target="}, agentTargets},
+		"replay: events":  {[]string{"replay", "-id="}, agentEvents},
+		"show: events":    {[]string{"events", "show", ""}, agentEvents},
+	}
+	for what, a := range asked {
+		begin(what)
+		script.WriteString(ask(a.words...))
+	}
 	got := map[string][]string{}
 	what := ""
 	for line := range strings.Lines(run(script.String())) {
 		line = strings.TrimSpace(line)
 		if w, ok := strings.CutPrefix(line, "# "); ok {
 			what = w
-		} else if line != "" {
+		} else if line != "" && (what != "words" || line[0] != '-') { // bash offers flags, too
 			got[what] = append(got[what], line)
 		}
 	}
-	want := map[string][]string{"values": {"lan", "local", "wan"}, "words": {"bash", "fish", "zsh"}}
+	want := map[string][]string{}
+	for what, a := range asked {
+		want[what] = slices.Clone(a.want)
+	}
 	for _, h := range allHelp() {
 		want["commands"] = append(want["commands"], h.name)
 		for _, f := range h.flags {
@@ -95,9 +145,9 @@ func offered(t *testing.T, name, suffix string, run func(script string) string, 
 
 func TestBashCompletes(t *testing.T) {
 	t.Parallel()
-	path := completions(t, "bash")
+	path, ops := completions(t, "bash"), fakeOperations(t)
 	offered(t, "bash", "=", func(script string) string {
-		return shell(t, "bash", "--norc", "-c", "source "+path+"\n"+script)
+		return shell(t, "bash", "--norc", "-c", "export AGENTCTL_HTTP_ADDR="+ops+"\nsource "+path+"\n"+script)
 	}, func(words ...string) string {
 		var list []string
 		for _, w := range words { // as bash splits them
@@ -116,11 +166,14 @@ func TestBashCompletes(t *testing.T) {
 
 func TestFishCompletes(t *testing.T) {
 	t.Parallel()
-	path := completions(t, "fish")
+	path, ops := completions(t, "fish"), fakeOperations(t)
 	offered(t, "fish", "", func(script string) string {
-		return shell(t, "fish", "--no-config", "-c", "source "+path+"\n"+script+"true")
+		return shell(t, "fish", "--no-config", "-c", "set -x AGENTCTL_HTTP_ADDR "+ops+"\nsource "+path+"\n"+script+"true")
 	}, func(words ...string) string {
-		line := strings.Replace("agentctl "+strings.Join(words, " "), "-profile=", "-profile ", 1)
+		line := "agentctl " + strings.Join(words, " ")
+		if flag, ok := strings.CutSuffix(line, "="); ok { // else fish offers -flag=value
+			line = flag + " "
+		}
 		return fmt.Sprintf("complete -C '%s' | string split -f1 \\t\n", line)
 	})
 }
@@ -129,34 +182,67 @@ func TestFishCompletes(t *testing.T) {
 // that print what they are given, which it would offer.
 func TestZshCompletes(t *testing.T) {
 	t.Parallel()
-	path := completions(t, "zsh")
+	path, ops := completions(t, "zsh"), fakeOperations(t)
 	shell(t, "zsh", "-n", path)
 	const helpers = `
 compdef() { : }
 _describe() { local c; for c in ${(P)4}; do print -r -- ${c%%:*}; done }
+compadd() { print -rl -- ${(P)2} }
+act() { if [[ $1 == \(* ]]; then local a=${1#\(}; print -l ${=a%\)}; else eval $1; fi }
 _arguments() {
   local a
   for a in "$@"; do
     case $a in
-    1:*) [[ -n $WORDS ]] && { a=${a##*\(}; print -l ${=a%\)} } ;;
-    *-profile=*) if [[ -n $VALUE ]]; then a=${a##*\(}; print -l ${=a%\)}; else print -r -- -profile=; fi ;;
-    *) [[ -z $VALUE$WORDS ]] && { a=${a#\*}; print -r -- ${a%%\[*} } ;;
+    [0-9]:*) [[ $a == $PLACE:* ]] && act ${a##*:} ;;
+    *-$FLAG=*) act ${a##*:} ;;
+    *) [[ -z $FLAG$PLACE ]] && { a=${a#\*}; print -r -- ${a%%\[*} } ;;
     esac
   done
 }
 `
 	offered(t, "zsh", "=", func(script string) string {
-		return shell(t, "zsh", "-f", "-c", helpers+"source "+path+"\n"+script)
+		return shell(t, "zsh", "-f", "-c", "export AGENTCTL_HTTP_ADDR="+ops+"\n"+helpers+"source "+path+"\n"+script+"true")
 	}, func(words ...string) string {
-		set := "VALUE= WORDS="
+		set := "FLAG= PLACE="
 		last := words[len(words)-1]
-		if strings.HasSuffix(last, "=") {
-			set = "VALUE=1 WORDS="
+		if flag, ok := strings.CutSuffix(last, "="); ok {
+			set = "PLACE= FLAG=" + strings.TrimPrefix(flag, "-")
 		} else if last == "" && len(words) > 1 {
-			set = "VALUE= WORDS=1"
+			set = fmt.Sprint("FLAG= PLACE=", len(words)-1)
 		}
 		return fmt.Sprintf("%s; words=(agentctl %s) CURRENT=%d; () { _agentctl }\n", set, strings.Join(words[:len(words)-1], " ")+" '"+last+"'", len(words)+1)
 	})
+}
+
+// Bash has words end at colons, so only what is behind the last one is offered.
+func TestBashCompletesNamesWithColons(t *testing.T) {
+	t.Parallel()
+	path, ops := completions(t, "bash"), fakeOperations(t)
+	for _, c := range []struct{ words, want string }{
+		{"events -target = http", "http://127.0.0.1:8001/cluster/events/#user:kong"},
+		{"events -target = http :", "//127.0.0.1:8001/cluster/events/#user:kong"},
+		{"events -target = http : //127.0.0.1 : 80", "8001/cluster/events/#user:kong"},
+		{"replay -buried -target = k", "kong"},
+		{"events show 6", "6-59bd3a0c2ca29d4e"},
+		{"events show -raw 6", "6-59bd3a0c2ca29d4e"},
+		{"events show -ra", "-raw"},
+	} {
+		script := fmt.Sprintf("export AGENTCTL_HTTP_ADDR=%s; source %s; COMP_WORDS=(agentctl %s) COMP_CWORD=%d; _agentctl; printf '%%s\\n' \"${COMPREPLY[@]}\"",
+			ops, path, c.words, len(strings.Fields(c.words)))
+		if got := strings.TrimSpace(shell(t, "bash", "--norc", "-c", script)); got != c.want {
+			t.Errorf("%s: offered is %q, want %q", c.words, got, c.want)
+		}
+	}
+}
+
+func TestCompletionValuesErrors(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-values=nonsense"}, {"-values=targets", "bash"}, {"nonsense"}, {}} {
+		var out bytes.Buffer
+		if err := (&completionCommand{}).print(args, &out); !isUsage(err) || out.Len() > 0 {
+			t.Errorf("%q: %v, printed %q", args, err, out.String())
+		}
+	}
 }
 
 func mustCommand(t *testing.T, name string) cli.Command {

@@ -124,11 +124,16 @@ func publish(ctx context.Context, to rpcclient.Config, event agent.PublishReques
 	}
 	defer client.Close()
 	warning, err := client.EventWarn(ctx, event.Name, event.PayloadBase64, event.Coalesce)
+	return answered(out, &event, warning, err)
+}
+
+// answered tells what an agent answered to an event.
+func answered(out io.Writer, event *agent.PublishRequest, warning string, err error) error {
 	if err != nil {
 		return fmt.Errorf("Error sending event: %w", err) // serf's text
 	}
 	warn(warning)
-	dispatched(out, &event)
+	dispatched(out, event)
 	return nil
 }
 

@@ -45,8 +45,8 @@ Options:
   -name=NAME                User events and queries of this name.
   -since=TIME               From this time on: 2026-01-31T15:04:05, with a zone or
                             local; 2026-01-31; or a time ago, such as 15m.
-  -state=STATE              Those that are waiting, delivered, buried, lost or
-                            outdated, at any target or that of -target.
+  -state=waiting|delivered|buried|lost|outdated
+                            Those of this state, at any target or that of -target.
   -target=NAME              Those that were for this target.
   -nodes                    Of show: ask all nodes, over their links, what became
                             of the event at their targets.

@@ -16,11 +16,14 @@ import (
 	"github.com/mitchellh/cli"
 
 	"agentctl/agent"
-	_ "agentctl/cmd/agentctl/quick" // publishes an event before main begins
+	"agentctl/cmd/agentctl/quick" // publishes an event before main begins
 )
 
 func main() {
 	log.SetOutput(io.Discard) // libraries' chatter; the agent takes it into its own log
+	if sent := quick.Left(); sent != nil {
+		os.Exit(finishEvent(sent))
+	}
 	name := strings.TrimSuffix(strings.ToLower(filepath.Base(os.Args[0])), ".exe")
 	os.Exit(run(name, os.Args[1:]))
 }

@@ -44,6 +44,9 @@ func addOpsFlags(fs *flag.FlagSet) opsFlags {
 	}
 }
 
+// opsOfEnvironment is for a command line that cannot have these flags.
+func opsOfEnvironment() opsFlags { return addOpsFlags(newFlags("")) }
+
 func (f opsFlags) json() bool { return *f.format == "json" }
 
 // client checks the flags and makes a client of them.

@@ -17,6 +17,7 @@ type event struct {
 	socket        string  // a unix socket, or
 	addr          [4]byte // TCP
 	port          int
+	serf          bool // the program is called serf
 }
 
 // parse reads a command line as "agentctl event" does, or as "serf event" where
@@ -38,7 +39,7 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 		}
 		return ""
 	}
-	e = &event{coalesce: true, auth: first("SERF_RPC_AUTH", "AGENTCTL_RPC_AUTH")}
+	e = &event{coalesce: true, serf: program == "serf", auth: first("SERF_RPC_AUTH", "AGENTCTL_RPC_AUTH")}
 	addr := first("SERF_RPC_ADDR", "AGENTCTL_RPC_ADDR")
 	if addr == "" {
 		addr = defaultAddr

@@ -10,8 +10,18 @@
 // two dozen others. A test holds that. It is for Linux.
 //
 // It does the plain case: an event by flags, variables and arguments, to an
-// IPv4 address or a unix socket. In any other, and when anything goes
-// wrong as long as the event has surely not been taken, it does nothing, and
-// the ordinary command does the work and words the errors. What it sends is
-// what package rpcclient sends, to the byte.
+// IPv4 address or a unix socket. What it sends is what package rpcclient sends,
+// to the byte and in the same steps: handshake and authentication, and the
+// event once both are answered.
+//
+// It knows one answer, success and nothing else. How the ordinary command
+// takes over from any other depends on how far the conversation is:
+//
+//   - If the event was not sent, this package closes the connection and does
+//     nothing more. The ordinary command starts afresh.
+//   - If the event was sent, the agent may have taken it. This package leaves
+//     the connection, with the answer unread, to the ordinary command
+//     ([Left]). That reads the answer with package rpcclient: a warning, a
+//     refusal, fields of a later version, or no answer at all. Nobody sends
+//     the event again.
 package quick

@@ -7,18 +7,20 @@ import (
 )
 
 // timeout is how long connecting, and each read and write, may take, in seconds.
-// It is that of rpcclient.
-const timeout = 10
+// The ordinary command has more patience, and takes over then.
+const timeout = 1
 
 func init() {
 	args, ok := arguments()
 	if !ok {
 		return
 	}
-	if line, code, done := run(args, getenv); done {
+	line, sent := run(args, getenv)
+	if line != "" {
 		syscall.Write(1, []byte(line+"\n")) // there is nobody to tell
-		syscall.Exit(code)
+		syscall.Exit(0)
 	}
+	left = sent
 }
 
 // arguments are those of the process. Package os, which has them, comes behind
@@ -50,42 +52,48 @@ func getenv(name string) string {
 	return value
 }
 
-// run publishes the event of a command line. done is false where nothing has
-// been published and the ordinary command is to do it.
-func run(args []string, getenv func(string) string) (line string, code int, done bool) {
+// run publishes the event of a command line. It returns the line to print, if
+// the agent has taken the event. Otherwise sent is the event whose answer is
+// left to read, or nil if no event was sent.
+func run(args []string, getenv func(string) string) (line string, sent *Sent) {
 	e, ok := parse(args, getenv)
 	if !ok {
-		return "", 0, false
+		return "", nil
 	}
 	fd, err := e.dial()
 	if err != nil {
-		return "", 0, false
+		return "", nil
 	}
-	defer syscall.Close(int(fd))
-	requests, answers := e.requests()
-	sent, err := fd.write(requests)
-	if err != nil && sent < len(requests) {
-		return "", 0, false // an event that has not come whole is none
+	seq, ok := e.send(fd)
+	if !ok {
+		syscall.Close(int(fd))
+		return "", nil
 	}
-	for seq := byte(1); seq <= answers; seq++ {
-		switch ok, err := readAnswer(fd, seq); {
-		case err != nil:
-			return "Error sending event: event: no answer from the agent at " + e.where + reason(err) +
-				" (the command may or may not have taken effect)", 1, true
-		case !ok:
-			return "", 0, false // the event was refused, or what comes before it
-		}
+	if !fd.takePlain(seq) {
+		return "", &Sent{FD: int(fd), Seq: uint64(seq), Addr: e.where, Name: e.name, Coalesce: e.coalesce, Serf: e.serf}
 	}
-	return "Event '" + e.name + "' dispatched! Coalescing enabled: " + strconv.FormatBool(e.coalesce), 0, true
+	syscall.Close(int(fd))
+	return "Event '" + e.name + "' dispatched! Coalescing enabled: " + strconv.FormatBool(e.coalesce), nil
 }
 
-// reason says why there is no answer. A read that takes too long ends with an
-// error whose own text tells nobody so.
-func reason(err error) string {
-	if err == syscall.EAGAIN {
-		return " within " + strconv.Itoa(timeout) + "s"
+// send greets the agent and sends it the event, under seq. It reports false if
+// the agent surely has not got the event.
+//
+// The event waits for the answers to the greeting: an agent that has no key
+// refuses one, and takes an event all the same. The command has failed then.
+func (e *event) send(fd socket) (seq byte, ok bool) {
+	greeting, lastSeq := e.greeting()
+	if !fd.write(greeting) {
+		return 0, false
 	}
-	return ": " + err.Error()
+	for seq := byte(firstSeq); seq <= lastSeq; seq += seqStep {
+		var answer [plainAnswer]byte
+		if _, err := io.ReadFull(fd, answer[:]); err != nil || !isPlain(answer[:], seq) {
+			return 0, false
+		}
+	}
+	seq = lastSeq + seqStep
+	return seq, fd.write(e.request(seq)) // an event that has not gone out whole is none
 }
 
 // socket is a connected socket. Package net is not used, since it comes behind
@@ -117,18 +125,39 @@ func (e *event) dial() (socket, error) {
 	return socket(fd), nil
 }
 
-func (fd socket) write(p []byte) (sent int, err error) {
-	for sent < len(p) {
-		n, err := syscall.Write(int(fd), p[sent:])
+// write reports whether it wrote the whole of p.
+func (fd socket) write(p []byte) bool {
+	for len(p) > 0 {
+		n, err := syscall.Write(int(fd), p)
 		if err == syscall.EINTR {
 			continue
 		}
 		if err != nil {
-			return sent, err
+			return false
 		}
-		sent += n
+		p = p[n:]
 	}
-	return sent, nil
+	return true
+}
+
+// takePlain waits for an answer. It reads the answer and reports true if it is
+// the plain one and all of it has come; else it leaves the answer where it is.
+func (fd socket) takePlain(seq byte) bool {
+	var answer [plainAnswer + 1]byte // one more, to see that nothing follows
+	for {
+		n, _, err := syscall.Recvfrom(int(fd), answer[:], syscall.MSG_PEEK)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || !isPlain(answer[:max(n, 0)], seq) {
+			return false
+		}
+		break
+	}
+	// A connection that is closed with an answer unread is reset, and agents
+	// report that.
+	_, err := io.ReadFull(fd, answer[:plainAnswer])
+	return err == nil
 }
 
 // Read is for io.Reader.

@@ -2,67 +2,174 @@ package quick
 
 import (
 	"bytes"
+	"io"
+	"net"
+	"reflect"
 	"strings"
+	"sync"
 	"testing"
-	"testing/iotest"
 
 	"agentctl/rpcclient"
 	"agentctl/rpcclient/wire"
+	"agentctl/rpcclient/wire/wiretest"
 )
 
-// What is sent is what package rpcclient sends.
+// conversation is what a client of a fake agent sent, up to the answers to its
+// greeting, and from there on.
+type conversation struct{ greeting, event []byte }
+
+// recordClient has package rpcclient publish an event, and returns what it sent.
+func recordClient(t *testing.T, e *event) (c conversation) {
+	t.Helper()
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	var agent sync.WaitGroup
+	agent.Go(func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		r, w := wire.NewReader(conn, wire.DefaultLimits), wire.NewWriter(conn)
+		for len(c.event) == 0 {
+			var h wire.RequestHeader
+			err := r.Read(&h)
+			request := bytes.Clone(r.Value())
+			if err == nil {
+				err = r.Read(nil)
+			}
+			request = append(request, r.Value()...)
+			if err == nil {
+				err = w.Write(wire.ResponseHeader{Seq: h.Seq}, nil)
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if h.Command == wire.Event {
+				c.event = request
+			} else {
+				c.greeting = append(c.greeting, request...)
+			}
+		}
+	})
+	client, err := rpcclient.Dial(t.Context(), rpcclient.Config{Addr: ln.Addr().String(), AuthKey: e.auth})
+	if err == nil {
+		err = client.Event(t.Context(), e.name, []byte(e.payload), e.coalesce)
+		client.Close()
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	agent.Wait()
+	return c
+}
+
+// What is sent is what package rpcclient sends, in the same two steps; and it
+// is, field by field, what package wire reads of it.
 func TestRequestsAreThoseOfTheClient(t *testing.T) {
 	for _, n := range []int{0, 1, 31, 32, 255, 256, 65535, 65536, 1 << 17} {
 		for _, auth := range []string{"", "key", strings.Repeat("k", 300)} {
 			e := event{name: strings.Repeat("n", n), payload: strings.Repeat("p\xff", n/2), coalesce: n%2 == 0, auth: auth}
-			var want bytes.Buffer
-			w := wire.NewWriter(&want)
-			seq := uint64(0)
-			write := func(cmd wire.Command, body any) {
-				seq++
-				if err := w.Write(wire.RequestHeader{Command: cmd, Seq: seq}, body); err != nil {
-					t.Fatal(err)
-				}
+			greeting, last := e.greeting()
+			request := e.request(last + seqStep)
+			want := recordClient(t, &e)
+			if !bytes.Equal(greeting, want.greeting) || !bytes.Equal(request, want.event) {
+				t.Errorf("size %d, key %q: sent %.80x and %.80x, the client sends %.80x and %.80x", n, auth, greeting, request, want.greeting, want.event)
 			}
-			write(wire.Handshake, wire.HandshakeRequest{Version: wire.Version})
-			if auth != "" {
-				write(wire.Auth, wire.AuthRequest{AuthKey: auth})
-			}
-			write(wire.Event, wire.EventRequest{Name: e.name, Payload: []byte(e.payload), Coalesce: e.coalesce})
-			got, answers := e.requests()
-			if !bytes.Equal(got, want.Bytes()) || uint64(answers) != seq {
-				t.Errorf("size %d, key %q: %d answers to %.80x, want %d to %.80x", n, auth, answers, got, seq, want.Bytes())
-			}
+			checkFields(t, &e, append(greeting, request...))
 		}
 	}
 }
 
-func TestAnswers(t *testing.T) {
-	for name, c := range map[string]struct {
-		header wire.ResponseHeader
-		want   bool
-		err    error
-	}{
-		"well":      {wire.ResponseHeader{Seq: 2}, true, nil},
-		"an error":  {wire.ResponseHeader{Seq: 2, Error: "no"}, false, nil},
-		"a long":    {wire.ResponseHeader{Seq: 2, Error: strings.Repeat("x", 1000)}, false, nil},
-		"other seq": {wire.ResponseHeader{Seq: 3}, false, errAnswer},
-	} {
-		var b bytes.Buffer
-		if err := wire.NewWriter(&b).Write(c.header, nil); err != nil {
-			t.Fatal(err)
+// checkFields reads requests with package wire. A map would hold a field that
+// the structs of wire do not have.
+func checkFields(t *testing.T, e *event, sent []byte) {
+	t.Helper()
+	r := wire.NewReader(bytes.NewReader(sent), wire.DefaultLimits)
+	seq := uint64(0)
+	read := func(cmd wire.Command, body, want any, fields int) {
+		t.Helper()
+		seq += seqStep
+		var h wire.RequestHeader
+		if err := r.Read(&h); err != nil || h != (wire.RequestHeader{Command: cmd, Seq: seq}) {
+			t.Fatalf("the header of %s is %+v, %v", cmd, h, err)
 		}
-		if got, err := readAnswer(iotest.OneByteReader(&b), 2); got != c.want || err != c.err {
-			t.Errorf("%s: %v, %v, want %v, %v", name, got, err, c.want, c.err)
+		if err := r.Read(body); err != nil || !reflect.DeepEqual(body, want) {
+			t.Fatalf("the body of %s is %.200v, %v", cmd, body, err)
+		}
+		var all map[string]any
+		if err := wire.NewReader(bytes.NewReader(r.Value()), wire.DefaultLimits).Read(&all); err != nil || len(all) != fields {
+			t.Fatalf("the body of %s has %d fields, %v; want %d", cmd, len(all), err, fields)
 		}
 	}
-	// Both orders of the two keys are one answer.
-	for _, text := range []string{"\x82\xa5Error\xa0\xa3Seq\x02", "\x82\xa3Seq\x02\xa5Error\xa0"} {
-		if ok, err := readAnswer(strings.NewReader(text), 2); !ok || err != nil {
-			t.Errorf("%q: %v, %v", text, ok, err)
+	read(wire.Handshake, new(wire.HandshakeRequest), &wire.HandshakeRequest{Version: wire.Version}, 1)
+	if e.auth != "" {
+		read(wire.Auth, new(wire.AuthRequest), &wire.AuthRequest{AuthKey: e.auth}, 1)
+	}
+	read(wire.Event, new(wire.EventRequest), &wire.EventRequest{Name: e.name, Payload: []byte(e.payload), Coalesce: e.coalesce}, 3)
+	if err := r.Read(nil); err != io.EOF {
+		t.Errorf("more is sent: %x, %v", r.Value(), err)
+	}
+}
+
+// Of the answers that wire writes, success alone is plain.
+func TestPlainAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer any
+		want   bool
+	}{
+		"success":          {wire.ResponseHeader{Seq: 2}, true},
+		"an error":         {wire.ResponseHeader{Seq: 2, Error: "no"}, false},
+		"a long error":     {wire.ResponseHeader{Seq: 2, Error: strings.Repeat("x", 1000)}, false},
+		"a warning":        {wire.ResponseHeader{Seq: 2, Warning: "some get none"}, false},
+		"another request":  {wire.ResponseHeader{Seq: 4}, false},
+		"a larger number":  {wire.ResponseHeader{Seq: 1 << 40}, false},
+		"a new field":      {map[string]any{"Seq": 2, "Error": "", "Later": 1}, false},
+		"a field too few":  {map[string]any{"Seq": 2}, false},
+		"fields as a list": {[]any{2, ""}, false},
+	} {
+		var b bytes.Buffer
+		if err := wire.NewWriter(&b).Write(c.answer, nil); err != nil {
+			t.Fatal(err)
 		}
-		if ok, err := readAnswer(strings.NewReader(text[:len(text)-1]), 2); ok || err == nil {
-			t.Errorf("%q cut short: %v, %v", text, ok, err)
+		if got := isPlain(b.Bytes(), 2); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	for _, text := range []string{"\x82\xa5Error\xa0\xa3Seq\x02", "\x82\xa3Seq\x02\xa5Error\xa0"} {
+		for n := range len(text) {
+			if isPlain([]byte(text[:n]), 2) {
+				t.Errorf("%q is plain", text[:n])
+			}
+		}
+		if !isPlain([]byte(text), 2) || isPlain([]byte(text+"\x82"), 2) || len(text) != plainAnswer {
+			t.Errorf("%q is not the plain answer, or more is", text)
+		}
+	}
+}
+
+// Success as stock agents sent it is plain: the quick way is for them, too.
+func TestStockAnswersArePlain(t *testing.T) {
+	const dir = "../../../testdata/rpc/"
+	for _, file := range []string{"event.txt", "auth.txt"} {
+		conversation, err := wiretest.Load(dir + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain := 0
+		for _, v := range conversation.Values {
+			var h wire.ResponseHeader
+			if err := wire.NewReader(bytes.NewReader(v.Data), wire.DefaultLimits).Read(&h); err == nil && !v.FromClient && isPlain(v.Data, byte(h.Seq)) {
+				plain++
+			}
+		}
+		if plain < 2 { // the handshake and one more
+			t.Errorf("%s has %d plain answers", file, plain)
 		}
 	}
 }
@@ -72,13 +179,13 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("\x82\xa5Error\xa0\xa3Seq\x02"))
 	f.Add([]byte("\x82\xa3Seq\x02\xa5Error\xa2no"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ok, err := readAnswer(bytes.NewReader(data), 2)
-		if !ok {
+		if !isPlain(data, 2) {
 			return
 		}
 		var h wire.ResponseHeader
-		if derr := wire.NewReader(bytes.NewReader(data), wire.DefaultLimits).Read(&h); err != nil || derr != nil || h != (wire.ResponseHeader{Seq: 2}) {
-			t.Errorf("%x was taken for success: %v; to the client it is %+v, %v", data, err, h, derr)
+		r := wire.NewReader(bytes.NewReader(data), wire.DefaultLimits)
+		if err := r.Read(&h); err != nil || h != (wire.ResponseHeader{Seq: 2}) || len(r.Value()) != len(data) {
+			t.Errorf("%x was taken for success; to the client it is %+v, %v", data, h, err)
 		}
 	})
 }
@@ -98,7 +205,7 @@ func TestPlainCommandLines(t *testing.T) {
 		want *event // nil: it is not a plain one
 	}{
 		{"agentctl event kong x", &plain},
-		{"/usr/bin/serf event kong x", &plain},
+		{"/usr/bin/serf event kong x", with(func(e *event) { e.serf = true })},
 		{"agentctl event kong", with(func(e *event) { e.payload = "" })},
 		{"agentctl event -coalesce=false kong x", with(func(e *event) { e.coalesce = false })},
 		{"agentctl event --coalesce=F kong x", with(func(e *event) { e.coalesce = false })},
@@ -112,7 +219,7 @@ func TestPlainCommandLines(t *testing.T) {
 		{"serf event -rpc-addr=unix:/r kong x", nil},
 		{"agentctl event -rpc-addr=10.0.0.1.:1 kong x", nil},
 		{"agentctl event -rpc-addr=10.0.0.1:1: kong x", nil},
-		{"serf event kong -", with(func(e *event) { e.payload = "-" })},
+		{"serf event kong -", with(func(e *event) { e.payload, e.serf = "-", true })},
 		{"agentctl event kong -", nil},
 		{"agentctl event kong " + strings.Repeat("x", plainBytes-4), with(func(e *event) { e.payload = strings.Repeat("x", plainBytes-4) })},
 		{"agentctl event kong " + strings.Repeat("x", plainBytes-3), nil},

@@ -1,10 +1,5 @@
 package quick
 
-import (
-	"errors"
-	"io"
-)
-
 // appendString encodes a text of msgpack.
 func appendString(b []byte, s string) []byte {
 	switch n := len(s); {
@@ -39,23 +34,31 @@ func appendHeader(b []byte, command string, seq byte) []byte {
 	return append(appendString(b, "Seq"), seq)
 }
 
-// requests is all that is sent: handshake, authentication where there is a key,
-// and the event. How many answers come is answers.
-func (e *event) requests() (b []byte, answers byte) {
-	answers = 1
-	b = appendHeader(b, "handshake", answers)
+// firstSeq is the sequence number of the first request, and seqStep how far the
+// next is from it. They are those of package rpcclient.
+const firstSeq, seqStep = 2, 2
+
+// greeting is what is sent before the event: the handshake, and authentication
+// if there is a key. lastSeq is the sequence number of its last request.
+func (e *event) greeting() (b []byte, lastSeq byte) {
+	lastSeq = firstSeq
+	b = appendHeader(b, "handshake", lastSeq)
 	b = append(appendString(append(b, 0x81), "Version"), 1)
 	if e.auth != "" {
-		answers++
-		b = appendHeader(b, "auth", answers)
+		lastSeq += seqStep
+		b = appendHeader(b, "auth", lastSeq)
 		b = appendString(appendString(append(b, 0x81), "AuthKey"), e.auth)
 	}
-	answers++
-	b = appendHeader(b, "event", answers)
+	return b, lastSeq
+}
+
+// request is the request to publish the event.
+func (e *event) request(seq byte) (b []byte) {
+	b = appendHeader(b, "event", seq)
 	b = appendString(append(b, 0x83), "Coalesce")
 	b = append(b, 0xc2+boolByte(e.coalesce))
 	b = appendString(appendString(b, "Name"), e.name)
-	return appendBytes(appendString(b, "Payload"), e.payload), answers
+	return appendBytes(appendString(b, "Payload"), e.payload)
 }
 
 func boolByte(v bool) byte {
@@ -65,26 +68,14 @@ func boolByte(v bool) byte {
 	return 0
 }
 
-var errAnswer = errors.New("not the answer of an agent")
+// plainAnswer is the size of the answers that isPlain knows.
+const plainAnswer = len("\x82\xa5Error\xa0\xa3Seq_")
 
-// readAnswer reads a response header, {"Error": text, "Seq": small number} in
-// either order, and tells whether it is one without an error. What an error says
-// the ordinary command will find out.
-func readAnswer(r io.Reader, seq byte) (ok bool, err error) {
-	const failure = "\xa5Error" // and a text
-	const success = failure + "\xa0"
+// isPlain reports whether b is the answer of success to a request, and nothing
+// else: {"Error": "", "Seq": seq} in either order, each in the shortest form.
+// That is what all agents send.
+func isPlain(b []byte, seq byte) bool {
+	const well = "\xa5Error\xa0"
 	number := "\xa3Seq" + string([]byte{seq})
-	var buf [len("\x82") + len(success) + len("\xa3Seq_")]byte // no answer is shorter
-	if _, err := io.ReadFull(r, buf[:]); err != nil {
-		return false, err
-	}
-	switch got := string(buf[:]); {
-	case got == "\x82"+success+number, got == "\x82"+number+success:
-		return true, nil
-	case hasPrefix(got, "\x82"+success):
-		return false, errAnswer // to another request
-	case hasPrefix(got, "\x82"+failure), hasPrefix(got, "\x82"+number+failure):
-		return false, nil
-	}
-	return false, errAnswer
+	return string(b) == "\x82"+well+number || string(b) == "\x82"+number+well
 }

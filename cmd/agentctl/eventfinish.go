@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+
+	"agentctl/agent"
+	"agentctl/cmd/agentctl/quick"
+	"agentctl/rpcclient"
+)
+
+// finishEvent ends a command whose event package quick has sent. It prints what
+// the command prints that sends an event itself, and returns its exit status.
+func finishEvent(sent *quick.Sent) int {
+	ctx := context.Background()
+	if !sent.Serf { // serf's own command lets an interrupt end the process
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt)
+		defer stop()
+	}
+	if err := awaitAnswer(ctx, sent, os.Stdout); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+func awaitAnswer(ctx context.Context, sent *quick.Sent, out io.Writer) error {
+	event := agent.PublishRequest{Name: sent.Name, Coalesce: sent.Coalesce}
+	conn, err := takeConn(sent.FD)
+	if err != nil {
+		return answered(out, &event, "", &rpcclient.CallError{Command: "event", Addr: sent.Addr, Sent: true, Err: err})
+	}
+	warning, err := rpcclient.Resume(ctx, rpcclient.Config{Addr: sent.Addr}, conn, sent.Seq)
+	if sent.Serf {
+		warning, err = "", asSerf(err)
+	}
+	return answered(out, &event, warning, err)
+}
+
+// takeConn makes a net.Conn of a connected socket.
+func takeConn(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "agent")
+	defer f.Close() // the conn has a duplicate
+	return net.FileConn(f)
+}
+
+// asSerf words the error of an event as serf's client does, which shows no
+// warnings either.
+func asSerf(err error) error {
+	if remote, ok := errors.AsType[*rpcclient.RemoteError](err); ok {
+		return errors.New(remote.Text)
+	}
+	if err != nil {
+		return errors.New("client closed")
+	}
+	return nil
+}
