@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"runtime"
 	"strconv"
@@ -115,7 +116,9 @@ func (a *Agent) Coordinate(node string) (*coordinate.Coordinate, bool) {
 func (a *Agent) SubscribeEvents(fn func(serf.Event)) (cancel func()) { return a.intake.Subscribe(fn) }
 
 // SubscribeLogs calls fn with each line of the log as [logs.Hub.Subscribe] does.
-func (a *Agent) SubscribeLogs(fn func(line string)) (cancel func()) { return a.hub.Subscribe(fn) }
+func (a *Agent) SubscribeLogs(level slog.Level, fn func(line string)) (cancel func()) {
+	return a.hub.Subscribe(level, fn)
+}
 
 // Stats is what serf's info command shows.
 func (a *Agent) Stats() map[string]map[string]string {

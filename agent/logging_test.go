@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -49,7 +50,7 @@ func TestLogsOfADelivery(t *testing.T) {
 	}
 	var mu sync.Mutex
 	var monitored []string
-	defer hub.Subscribe(func(line string) {
+	defer hub.Subscribe(slog.LevelDebug, func(line string) {
 		mu.Lock()
 		defer mu.Unlock()
 		monitored = append(monitored, line)
@@ -98,6 +99,60 @@ func TestLogsOfADelivery(t *testing.T) {
 	}
 	if strings.Contains(out.String(), "target took an event") {
 		t.Error("the output has a debug line, at info")
+	}
+}
+
+// A delivery makes no line that neither the output nor a monitor wants, so a busy
+// target does not fill the recent lines with its deliveries either.
+func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	hub := logs.New(logs.Config{Out: new(logBuffer), Level: slog.LevelInfo})
+	t.Cleanup(hub.Close)
+	delivered := make(chan struct{}, 100)
+	a, err := New(options(handlers("user:kong="+gw.URL)), hub, Hooks{
+		Attempted: func(_ string, _ handler.Event, err error, _ time.Duration) {
+			if err == nil {
+				delivered <- struct{}{}
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := run(t, a, new(logBuffer))
+	// monitored publishes events, and counts their lines at a monitor: of those
+	// before it subscribes, and since.
+	monitored := func(level slog.Level, payloads ...string) (before, since int) {
+		var mu sync.Mutex
+		lines := 0
+		count := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return lines
+		}
+		defer n.SubscribeLogs(level, func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if strings.Contains(line, "target took an event") {
+				lines++
+			}
+		})()
+		before = count()
+		for _, p := range payloads {
+			publish(t, n, p)
+			<-delivered // after its line
+		}
+		return before, count() - before
+	}
+	publish(t, n, "unheard")
+	<-delivered
+	for i, want := range [][2]int{{0, 0}, {0, 2}, {2, 0}} {
+		level := []slog.Level{slog.LevelInfo, slog.LevelDebug, slog.LevelWarn}[i]
+		before, since := monitored(level, fmt.Sprint(i, "a"), fmt.Sprint(i, "b"))
+		if got := [2]int{before, since}; got != want {
+			t.Errorf("%v: a monitor got lines of %v deliveries before it and since, want %v", level, got, want)
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func (a *Agent) openDelivery(o *outlet) (err error) {
 		Self:        func() []byte { return memberLines([]serf.Member{a.serf.LocalMember()}) },
 		Target:      *o.target,
 		Journal:     a.journal,
-		Logger:      a.logger,
+		Logger:      a.hub.LiveLogger(),
 		Metrics:     a.targetMetrics,
 		OnDelivered: a.onDelivered(o.name),
 		OnFailed:    a.onFailed(o.name),

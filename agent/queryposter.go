@@ -18,7 +18,8 @@ type poster interface {
 
 // queryRunner posts queries to a target and answers them with the body that
 // comes back. A query lives for seconds, so it is tried once, within its
-// deadline, and is not put in the journal.
+// deadline, and is not put in the journal. The poster may send it again if a kept
+// connection turns out to be closed.
 func queryRunner(target string, filters handler.Filters, p poster, logger *slog.Logger, m *metrics) *runner {
 	quiet := &logs.Quiet{Logger: logger.With("target", target)}
 	return newRunner(target, filters, logger, m, func(ctx context.Context, t task) {

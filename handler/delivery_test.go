@@ -275,3 +275,16 @@ func TestFinish(t *testing.T) {
 		}
 	})
 }
+
+// There is a debug line for each delivery, and it must cost nothing while nobody
+// wants it.
+func TestDeliveryAllocatesNothingForALineThatNobodyWants(t *testing.T) {
+	r := start(t, DeliveryConfig{}, MemoryConfig{}, nil) // its log is at INFO
+	e := NewUser(1, strange, payload300, time.Now())
+	if n := testing.AllocsPerRun(100, func() { r.logTaken(&e, 200, 1, time.Second) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if lines := r.log.with(t, ""); len(lines) > 0 {
+		t.Errorf("%v", lines)
+	}
+}

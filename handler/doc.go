@@ -41,7 +41,9 @@
 // An event is acknowledged after the target has answered 2xx, so a process
 // that ends in between, or an answer that is lost, makes the event come again.
 // Each POST carries the event's ID in X-Serf-Event-Id, which is the same for
-// each repeat. No answer, 408, 425, 429 and 5xx are tried again, without end,
+// each repeat. If the target closes a kept connection without a byte of an
+// answer, the request goes out again at once over another; that is no failure,
+// but the target may get the event twice. No answer, 408, 425, 429 and 5xx are tried again, without end,
 // after random waits whose ceiling doubles, or after what Retry-After asks for
 // where that is longer. Any other answer is final: the event is buried, that
 // is logged, counted and kept in a short list, and the next has its turn.

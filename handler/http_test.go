@@ -41,7 +41,7 @@ func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
 func TestDeliveryOverHTTP(t *testing.T) {
 	var mu sync.Mutex // each connection has its own goroutine
 	var ids []string
-	attempts := 0
+	attempts, broken := 0, 0
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -51,6 +51,7 @@ func TestDeliveryOverHTTP(t *testing.T) {
 		case attempts%7 == 3:
 			w.WriteHeader(http.StatusServiceUnavailable)
 		case attempts%7 == 5:
+			broken++
 			panic(http.ErrAbortHandler) // net/http breaks the connection
 		case err != nil || string(body) != strange:
 			w.WriteHeader(http.StatusBadRequest)
@@ -86,7 +87,10 @@ func TestDeliveryOverHTTP(t *testing.T) {
 	defer mu.Unlock()
 	want(t, "taken", ids, wanted)
 	status := d.Status()
-	want(t, "attempts", uint64(attempts), status.Delivered+status.Retried)
+	// A kept connection that breaks makes no attempt of its own.
+	if counted := int(status.Delivered + status.Retried); counted > attempts || counted < attempts-broken {
+		t.Errorf("%d attempts are counted; the gateway had %d requests, and broke off %d of them", counted, attempts, broken)
+	}
 	if status.Retried == 0 || status.Buried > 0 {
 		t.Errorf("%+v", status)
 	}

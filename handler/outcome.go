@@ -71,15 +71,21 @@ func (d *Delivery) delivered(rec *Record, status, attempt int, took time.Duratio
 	d.mu.Unlock()
 	d.cfg.Metrics.observe(d, now.Sub(rec.Event.Time))
 	err := d.ack(rec.Seq, status)
-	if d.log.Enabled(context.Background(), slog.LevelDebug) {
-		d.log.Debug("target took an event", append(d.attrs(&rec.Event), "attempt", attempt, "status", status, "took", took,
-			"size", len(rec.Event.Payload), "payload", newExcerpt(rec.Event.Payload))...)
-	}
+	d.logTaken(&rec.Event, status, attempt, took)
 	d.logRecovery(failure, now)
 	if d.cfg.OnDelivered != nil {
 		d.cfg.OnDelivered(rec.Event, took)
 	}
 	return err
+}
+
+// logTaken makes a line for each delivery, so it must cost nothing while nobody
+// wants such lines.
+func (d *Delivery) logTaken(e *Event, status, attempt int, took time.Duration) {
+	if d.log.Enabled(context.Background(), slog.LevelDebug) {
+		d.log.Debug("target took an event", append(d.attrs(e), "attempt", attempt, "status", status, "took", took,
+			"size", len(e.Payload), "payload", newExcerpt(e.Payload))...)
+	}
 }
 
 func (d *Delivery) outdated(rec *Record) error {

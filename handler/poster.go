@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -82,7 +84,8 @@ func NewPoster(t Target) (*Poster, error) {
 func (p *Poster) Target() Target { return p.target }
 
 // Post makes one attempt and returns when it is over: answered, failed, out of
-// time, or ctx ended. An answer of status 2xx, or of DoneCodes, is success, even where its body
+// time, or ctx ended. If a kept connection turns out to be closed, the attempt
+// goes on over another. An answer of status 2xx, or of DoneCodes, is success, even where its body
 // breaks off: the gateway has taken the event. Otherwise the error is a
 // *PostError, or ctx's error where ctx ended first; then the gateway may still
 // have got the event. An event that lacks what the target's templates need is
@@ -102,7 +105,8 @@ func (p *Poster) send(ctx context.Context, e *Event, told bool) (Response, error
 	defer cancel()
 	// The Transport is used without a Client: that would follow redirects, and
 	// name the URL in its errors.
-	res, err := p.transport.RoundTrip(p.request(attempt, form, e, told))
+	var conn connTrace
+	res, err := p.roundTrip(p.request(conn.watch(attempt), form, e, told), &conn)
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
@@ -124,6 +128,44 @@ func (p *Poster) send(ctx context.Context, e *Event, told bool) (Response, error
 		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	}
 	return Response{}, perr
+}
+
+// roundTrip makes a request. If the connection turns out to be closed, it sends
+// the request again at once, provided that the connection was kept from an
+// earlier request and that no byte of an answer came. Gateways close idle
+// connections, and that is no failure of theirs; but the gateway may also have
+// taken the first request. If a new connection breaks, that is a failure. So
+// each repeat uses up a kept connection.
+//
+// The Transport repeats a POST by itself only if it had written nothing of it.
+func (p *Poster) roundTrip(req *http.Request, conn *connTrace) (*http.Response, error) {
+	for {
+		conn.kept = false // as long as there is no connection
+		res, err := p.transport.RoundTrip(req)
+		if err == nil || !conn.kept || conn.answered.Load() || req.Context().Err() != nil {
+			return res, err
+		}
+		req = req.WithContext(req.Context()) // a copy, as a Transport asks for
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// connTrace tells of the connection that a request went over.
+type connTrace struct {
+	trace    httptrace.ClientTrace
+	kept     bool        // another request went over it before
+	answered atomic.Bool // a byte of an answer came; the connection's goroutine sets it
+}
+
+// watch returns a context for the request.
+func (c *connTrace) watch(ctx context.Context) context.Context {
+	c.trace.GotConn = func(info httptrace.GotConnInfo) { c.kept = info.Reused }
+	c.trace.GotFirstResponseByte = func() { c.answered.Store(true) }
+	return httptrace.WithClientTrace(ctx, &c.trace)
 }
 
 // Close closes idle connections. Posts under way go on to their end.
@@ -155,8 +197,6 @@ func (p *Poster) request(ctx context.Context, form filledForm, e *Event, told bo
 	}
 	if len(body) > 0 {
 		req.Body = io.NopCloser(bytes.NewReader(body))
-		// With GetBody the Transport itself repeats a request that met a
-		// connection the gateway had just closed for being idle.
 		req.GetBody = func() (io.ReadCloser, error) {
 			return io.NopCloser(bytes.NewReader(body)), nil
 		}

@@ -10,5 +10,9 @@
 // lines while it holds its locks. Lines lost that way are counted, and the
 // count is written when the output takes lines again.
 //
+// The debug lines of [Hub.LiveLogger] are not made at all while neither the
+// output nor a subscriber wants them. All others are among the recent lines that
+// a subscriber gets first, whatever their level, as with serf.
+//
 // Levels are serf's: TRACE, DEBUG, INFO, WARN and ERR, in any case.
 package logs

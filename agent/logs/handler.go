@@ -8,16 +8,20 @@ import (
 	"strings"
 )
 
-// logHandler is the slog.Handler of [Hub.Logger]. It is enabled at every
-// level, since a subscriber may want more than the output gets.
+// logHandler is the slog.Handler of [Hub.Logger] and [Hub.LiveLogger]. It is
+// enabled at every level, since a later subscriber may want more of the recent
+// lines than the output gets; unless it is live.
 type logHandler struct {
 	hub   *Hub
 	out   slog.Handler
 	attrs []slog.Attr
 	group string
+	live  bool
 }
 
-func (l *logHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return !l.live || level >= slog.LevelInfo || l.hub.wants(level)
+}
 
 func (l *logHandler) Handle(_ context.Context, rec slog.Record) error {
 	kept := rec.Clone()

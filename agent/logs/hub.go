@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -40,12 +41,22 @@ type Hub struct {
 	lost   atomic.Uint64
 	done   chan struct{}
 
+	wanted slog.LevelVar // the least level of the subscribers; changes under mu
+
 	mu      sync.Mutex
 	ring    [recent]entry
 	next    int // where the next entry goes; entries before it are newer
-	subs    map[int]func(string)
+	subs    map[int]subscriber
 	lastSub int
 	closed  bool
+}
+
+// unwanted is above all levels, for a hub without subscribers.
+const unwanted = slog.Level(math.MaxInt)
+
+type subscriber struct {
+	level slog.Level
+	fn    func(string)
 }
 
 // line is one formatted line on its way to the output.
@@ -70,8 +81,9 @@ func New(cfg Config) *Hub {
 		syslog: cfg.Syslog,
 		queue:  make(chan line, queued),
 		done:   make(chan struct{}),
-		subs:   map[int]func(string){},
+		subs:   map[int]subscriber{},
 	}
+	h.wanted.Set(unwanted)
 	h.level.Set(cfg.Level)
 	h.serf = cfg.Format == "serf"
 	h.out = newFormat(cfg.Format, sink{h})
@@ -114,14 +126,28 @@ func (h *Hub) Lost() uint64 { return h.lost.Load() }
 // Logger returns a logger that writes to the hub.
 func (h *Hub) Logger() *slog.Logger { return slog.New(&logHandler{hub: h, out: h.out}) }
 
+// LiveLogger returns a logger for lines that may come by the thousand, such as
+// one for each delivery. It is enabled below INFO only while the output or a
+// subscriber wants lines of that level. Otherwise such a line costs nothing if
+// the caller asks Enabled first, and it takes no other line's place among the
+// recent ones. From INFO on it does what [Hub.Logger] does.
+func (h *Hub) LiveLogger() *slog.Logger {
+	return slog.New(&logHandler{hub: h, out: h.out, live: true})
+}
+
+// wants tells whether the output or a subscriber wants lines of a level.
+func (h *Hub) wants(l slog.Level) bool { return l >= h.level.Level() || l >= h.wanted.Level() }
+
 // StdLogger returns a logger for serf, memberlist and other packages that
 // write lines with a level in brackets.
 func (h *Hub) StdLogger() *log.Logger { return log.New(lineWriter{h}, "", 0) }
 
 // Subscribe calls fn with the recent lines and then with each new one, one at
-// a time and in order, as serf's monitor shows them, without a newline. fn
+// a time and in order, as serf's monitor shows them, without a newline. The
+// subscriber wants lines from level on: fn has to leave out others itself, and
+// of a [Hub.LiveLogger] gets them from now on, as they were not made before. fn
 // must not block and must not log. After cancel has returned fn is not called.
-func (h *Hub) Subscribe(fn func(line string)) (cancel func()) {
+func (h *Hub) Subscribe(level slog.Level, fn func(line string)) (cancel func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := range recent {
@@ -131,12 +157,23 @@ func (h *Hub) Subscribe(fn func(line string)) (cancel func()) {
 	}
 	h.lastSub++
 	id := h.lastSub
-	h.subs[id] = fn
+	h.subs[id] = subscriber{level, fn}
+	h.subscribed()
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		delete(h.subs, id)
+		h.subscribed()
 	}
+}
+
+// subscribed sets what the subscribers want; mu is held.
+func (h *Hub) subscribed() {
+	least := unwanted
+	for _, s := range h.subs {
+		least = min(least, s.level)
+	}
+	h.wanted.Set(least)
 }
 
 // Close writes what is queued, waiting at most five seconds for the output.
@@ -163,9 +200,9 @@ func (h *Hub) keep(e entry) {
 	if len(h.subs) == 0 {
 		return
 	}
-	s := e.format()
-	for _, fn := range h.subs {
-		fn(s)
+	line := e.format()
+	for _, s := range h.subs {
+		s.fn(line)
 	}
 }
 

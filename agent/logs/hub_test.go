@@ -101,7 +101,7 @@ func TestSubscriberGetsRecentThenNewLines(t *testing.T) {
 		std.Printf("[TRACE] serf: line %d", i)
 	}
 	var got []string
-	cancel := h.Subscribe(func(line string) { got = append(got, line) })
+	cancel := h.Subscribe(LevelTrace, func(line string) { got = append(got, line) })
 	h.Logger().With("a", 1).WithGroup("g").Debug("ours", "b", "x y")
 	std.Print("[DEBUG] serf: last\n")
 	cancel()
@@ -129,7 +129,7 @@ func TestALineStaysOneLine(t *testing.T) {
 	var out, syslog output
 	h := New(Config{Out: &out, Syslog: &lineEnds{&syslog}})
 	var got []string
-	h.Subscribe(func(line string) { got = append(got, line) })
+	h.Subscribe(LevelTrace, func(line string) { got = append(got, line) })
 	h.StdLogger().Print("[INFO] serf: event: x\n2026/01/01 00:00:00 [ERR] agent: forged\r\x1b[31m\u009b0m\n")
 	h.Logger().Info("a\nb\x1b[0m", "name", "c\nd\a")
 	h.Close()
@@ -150,7 +150,7 @@ func TestStuckOutputBlocksNobodyAndLossIsTold(t *testing.T) {
 			h := New(Config{Out: out, Format: format})
 			logger := h.Logger()
 			seen := 0
-			h.Subscribe(func(string) { seen++ })
+			h.Subscribe(LevelTrace, func(string) { seen++ })
 			logger.Info("first")
 			<-out.began // and is now held in Write
 			const extra = 100
@@ -214,13 +214,13 @@ func TestConcurrentUse(t *testing.T) {
 	var out output
 	h := New(Config{Out: &out})
 	var all []string
-	h.Subscribe(func(line string) { all = append(all, line) })
+	h.Subscribe(LevelTrace, func(line string) { all = append(all, line) })
 	churned := make(chan struct{})
 	go func() {
 		defer close(churned)
 		for range 50 {
 			n := 0
-			stop := h.Subscribe(func(string) { n++ })
+			stop := h.Subscribe(LevelTrace, func(string) { n++ })
 			stop()
 			h.SetLevel(slog.LevelDebug)
 			h.Lost()

@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -32,8 +33,9 @@ type fakeAgent struct {
 	members    []serf.Member
 	coord      *coordinate.Coordinate
 	recentLogs []string
-	onLogs     func() // called while SubscribeLogs runs
-	onEvents   func() // called before a subscription of events ends
+	onLogs     func()       // called while SubscribeLogs runs
+	logLevels  []slog.Level // that were subscribed to
+	onEvents   func()       // called before a subscription of events ends
 
 	mu     sync.Mutex
 	events []*func(serf.Event)
@@ -96,9 +98,10 @@ func (a *fakeAgent) SubscribeEvents(fn func(serf.Event)) func() {
 	}
 }
 
-func (a *fakeAgent) SubscribeLogs(fn func(string)) func() {
+func (a *fakeAgent) SubscribeLogs(level slog.Level, fn func(string)) func() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.logLevels = append(a.logLevels, level)
 	for _, line := range a.recentLogs {
 		fn(line)
 	}

@@ -3,6 +3,7 @@ package rpc
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"maps"
 	"net"
 	"slices"
@@ -138,4 +139,6 @@ func (a *serfAgent) Coordinate(node string) (*coordinate.Coordinate, bool) {
 }
 
 func (a *serfAgent) SubscribeEvents(fn func(serf.Event)) func() { return a.fan.SubscribeEvents(fn) }
-func (a *serfAgent) SubscribeLogs(fn func(string)) func()       { return a.fan.SubscribeLogs(fn) }
+func (a *serfAgent) SubscribeLogs(l slog.Level, fn func(string)) func() {
+	return a.fan.SubscribeLogs(l, fn)
+}

@@ -48,8 +48,8 @@ type Agent interface {
 	SubscribeEvents(fn func(serf.Event)) (cancel func())
 	// SubscribeLogs calls fn likewise with each line of the log, recent lines
 	// first. A line looks like "2026/11/23 10:00:00 [INFO] serf: text" and has
-	// no newline.
-	SubscribeLogs(fn func(line string)) (cancel func())
+	// no newline. Lines below level may be among them, and need not be.
+	SubscribeLogs(level slog.Level, fn func(line string)) (cancel func())
 }
 
 // Config is a server's configuration. A zero value of any field but AuthKey,

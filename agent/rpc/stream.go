@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"agentctl/agent/logs"
 	"agentctl/handler"
 	"agentctl/rpcclient/wire"
 
@@ -147,6 +148,10 @@ func (c *session) startMonitor(r request[wire.MonitorRequest]) (none, error) {
 	case c.monitor != nil:
 		return none{}, errMonitorExists
 	}
+	least, err := logs.ParseLevel(string(level))
+	if err != nil {
+		return none{}, err
+	}
 	filter := &logutils.LevelFilter{Levels: logLevels, MinLevel: level}
 	q := c.newQueue(r.Seq, kindLog, max(c.cfg.StreamQueue/8, 1))
 	q.notice = lostLines
@@ -157,7 +162,7 @@ func (c *session) startMonitor(r request[wire.MonitorRequest]) (none, error) {
 	if err := c.out.add(q); err != nil {
 		return none{}, err
 	}
-	cancel = c.agent.SubscribeLogs(func(line string) {
+	cancel = c.agent.SubscribeLogs(least, func(line string) {
 		if filter.Check([]byte(line)) {
 			q.put(mustEncode(wire.LogRecord{Log: line}))
 		}

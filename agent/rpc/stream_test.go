@@ -2,10 +2,13 @@ package rpc
 
 import (
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"agentctl/agent/logs"
 	"agentctl/rpcclient/wire"
 
 	"github.com/google/go-cmp/cmp"
@@ -169,6 +172,22 @@ func TestNoRecordBeforeTheAnswer(t *testing.T) {
 			if got := c.line(seq); got != want {
 				t.Errorf("line %q, want %q", got, want)
 			}
+		}
+	})
+}
+
+// The agent hears which lines a monitor wants, since it does not make all of
+// them for nobody.
+func TestMonitorTellsItsLevel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &fakeAgent{}
+		p := servePipes(t, a, Config{})
+		for _, level := range []string{"TRACE", "debug", "Info", "WARN", "eRR"} {
+			p.dial(t).handshake().must(wire.Monitor, wire.MonitorRequest{LogLevel: level}, nil)
+		}
+		want := []slog.Level{logs.LevelTrace, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+		if !slices.Equal(a.logLevels, want) {
+			t.Errorf("subscribed to %v, want %v", a.logLevels, want)
 		}
 	})
 }
