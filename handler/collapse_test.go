@@ -59,14 +59,6 @@ func TestCollapseOnlyEqual(t *testing.T) {
 		want(t, "handed out", ready(t, c), []uint64{1, 2, 3, 4, 5})
 		want(t, "joined", c.Status().Collapsed, 1)
 	})
-	// An equal hash proves nothing.
-	m := NewMemory(MemoryConfig{})
-	c := openCollapsing(t, m, "a")
-	mustAppend(t, m, update(1, 1))
-	other := update(2, 2)
-	c.leaders[leadersKey(&other)] = c.waiting.at(0)
-	mustAppend(t, m, other)
-	want(t, "waiting by themselves", c.waiting.len(), 2)
 }
 
 // A leader that is given up takes along what was joined to it.

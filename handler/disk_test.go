@@ -166,6 +166,7 @@ func TestDiskCommitsInParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const commitEvents = 5000 // that one transaction takes
 	const events = 2*commitEvents + 1
 	b := &batch{header: header{head: events + 1, first: 1, ltime: 99}, cursors: []cursorChange{{name: "a", state: cursorState{
 		place: events + 1, eras: []era{{from: 1}},

@@ -12,7 +12,7 @@ func TestEventsEnd(t *testing.T) {
 	t.Parallel()
 	m := NewMemory(MemoryConfig{})
 	defer m.Close()
-	const events = 2*eventsStep + 1
+	const events = 2*256 + 1 // more than two steps of a read
 	ltime := uint64(0)
 	add := func() {
 		ltime++
@@ -44,7 +44,7 @@ func TestEventsEnd(t *testing.T) {
 // in order, and then the log.
 func TestHeld(t *testing.T) {
 	t.Parallel()
-	const events, retained = 3 * eventsStep, 4 // the first retained one waits, too
+	const events, retained = 3 * 256, 4 // the first retained one waits, too
 	m := NewMemory(MemoryConfig{MaxEvents: retained})
 	defer m.Close()
 	waits, buries := openCursor(t, m, "waits", Filter{User, ""}), openCursor(t, m, "buries", Filter{User, ""})

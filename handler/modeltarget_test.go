@@ -3,6 +3,7 @@ package handler
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 )
 
@@ -59,8 +60,8 @@ func (t *targetModel) open(m *journalModel, cfg CursorConfig) {
 		t.arrange(m)
 	}
 	if cfg.Collapse {
-		t.below = collapseAll
-	} else if t.below == collapseAll {
+		t.below = math.MaxUint64
+	} else if t.below == math.MaxUint64 {
 		t.below = uint64(len(m.log)) + 1
 	}
 	if m != nil {

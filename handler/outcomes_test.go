@@ -101,24 +101,6 @@ func TestOutcomesUnderEarlierFilters(t *testing.T) {
 	want(t, "filter epochs", len(written(t, cfg.Dir, "t").eras), 1)
 }
 
-// Records go with the history, and filters that refuse all cost none.
-func TestOutcomesAreTrimmed(t *testing.T) {
-	m := NewMemory(MemoryConfig{MaxEvents: 10})
-	c := openCursor(t, m, "a")
-	openCursor(t, m, "b", Filter{User, "other"})
-	for i := range uint64(1000) {
-		mustAppend(t, m, user(i, ""))
-		if rec, err := c.Next(t.Context()); err != nil {
-			t.Fatal(err)
-		} else {
-			ack(t, c, rec.Seq)
-		}
-	}
-	want(t, "records", []int{m.cursors["a"].outcomes.records.len(), m.cursors["b"].outcomes.records.len()}, []int{10, 0})
-	want(t, "let go of", m.Outcome("a", 990), Outcome{})
-	want(t, "retained", m.Outcome("a", 991).State, OutcomeDelivered)
-}
-
 func TestSpans(t *testing.T) {
 	var s spans
 	for _, r := range []span{{5, 6}, {9, 9}, {7, 7}, {1, 2}, {20, 30}, {8, 25}, {40, 40}} {

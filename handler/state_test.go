@@ -3,6 +3,7 @@ package handler
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 // What waits, by the rule that is written: what is at or above the position and
@@ -22,5 +23,58 @@ func TestPendingByTheState(t *testing.T) {
 	}
 	if want := []uint64{5, 6, 10, 11}; !slices.Equal(pending, want) {
 		t.Errorf("pending %v, want %v", pending, want)
+	}
+}
+
+// An equal hash proves nothing: the bytes are compared.
+func TestCollapseComparesTheBytes(t *testing.T) {
+	m := NewMemory(MemoryConfig{})
+	c, err := m.Cursor("a", CursorConfig{Collapse: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, other := NewUser(1, "kong", []byte("key 1"), time.Now()), NewUser(2, "kong", []byte("key 2"), time.Now())
+	if err := m.Append(one); err != nil {
+		t.Fatal(err)
+	}
+	c.leaders[leadersKey(&other)] = c.waiting.at(0)
+	if err := m.Append(other); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.waiting.len(); n != 2 {
+		t.Errorf("%d wait by themselves, want 2", n)
+	}
+}
+
+// Records go with the history, and filters that refuse all cost none.
+func TestOutcomesAreTrimmed(t *testing.T) {
+	m := NewMemory(MemoryConfig{MaxEvents: 10})
+	c, err := m.Cursor("a", CursorConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Cursor("b", CursorConfig{Filters: Filters{{User, "other"}}}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(1000) {
+		if err := m.Append(NewUser(i, "", nil, time.Now())); err != nil {
+			t.Fatal(err)
+		}
+		rec, err := c.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Ack(rec.Seq, 200); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := m.cursors["a"].outcomes.records.len(), m.cursors["b"].outcomes.records.len(); a != 10 || b != 0 {
+		t.Errorf("%d and %d records, want 10 and none", a, b)
+	}
+	if o := m.Outcome("a", 990); o != (Outcome{}) {
+		t.Errorf("what was let go of: %+v", o)
+	}
+	if o := m.Outcome("a", 991); o.State != OutcomeDelivered {
+		t.Errorf("what is retained: %+v", o)
 	}
 }
