@@ -96,7 +96,7 @@ type Agent struct {
 
 	tagsMu sync.Mutex // one change at a time
 
-	publishMu sync.Mutex
+	publishMu publishLock
 	burst     burst
 	ready     bool // the event clock was set for a publish without others
 	holdOnce  sync.Once
@@ -153,6 +153,7 @@ func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err er
 		stopped:  make(chan struct{}),
 		quiet:    logs.Quiet{Logger: logger},
 	}
+	a.publishMu = make(publishLock, 1)
 	a.spreadCtx, a.endSpread = context.WithCancel(context.Background())
 	a.metrics = newMetrics(a.registry)
 	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

@@ -184,7 +184,8 @@ func (in *Intake) drain(ctx context.Context) {
 }
 
 // Take passes a user event on that did not come from serf. It waits for room in
-// the queue, at most until ctx ends, and returns its error then.
+// the queue, at most until ctx ends, and returns its error then. Once Run has
+// returned there will be no room, and it returns errStopping.
 func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
 	for {
 		in.mu.Lock()
@@ -200,6 +201,8 @@ func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
 		in.mu.Unlock()
 		select {
 		case <-room:
+		case <-in.ended:
+			return errStopping
 		case <-ctx.Done():
 			return ctx.Err()
 		}

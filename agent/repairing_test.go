@@ -155,9 +155,11 @@ func TestTheClockFollowsRepair(t *testing.T) {
 	if err := n.takeRepaired(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
-	n.publishMu.Lock()
+	if err := n.publishMu.lock(t.Context(), n.spreadCtx); err != nil {
+		t.Fatal(err)
+	}
 	n.burst = burst{} // the Lamport time of before is not used any longer
-	n.publishMu.Unlock()
+	n.publishMu.unlock()
 	publish(t, n, "same")
 	waitFor(t, "the one that was published here, too", func() bool { return len(gw.of("user")) == 5 })
 	if got := n.eventClock(); got <= clock+3 {
