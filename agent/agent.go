@@ -230,7 +230,7 @@ func (a *Agent) openHandlers() (err error) {
 	}
 	a.intake = newIntake(a.journal, runnersOf(a.outlets), a.stop, a.logger, a.metrics)
 	a.intake.large = a.large
-	a.peers = newPeers(a.opts.NodeName, a.Query, a.opts.PeerLinks, a.logger)
+	a.peers = newPeers(a.opts.NodeName, a.Members, a.Query, a.opts.PeerLinks, a.logger)
 	a.intake.queries = a.peers.take
 	return nil
 }

@@ -98,10 +98,17 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 func TestWhoJoinsIsAsked(t *testing.T) {
 	t.Parallel()
 	n := start(t)
-	for i := range 2 * repairPeers {
-		n.peers.set(fmt.Sprint("known", i), true)
-	}
 	joined := []serf.Member{{Name: "from the other half"}, {Name: n.opts.NodeName}}
+	members := joined
+	for i := range 2 * repairPeers {
+		members = append(members, memberAt(fmt.Sprint("known", i), serf.StatusAlive, 1))
+	}
+	n.peers.mu.Lock()
+	n.peers.list = func() []serf.Member { return members }
+	n.peers.mu.Unlock()
+	for _, m := range members[len(joined):] {
+		n.peers.set(m.Name, true)
+	}
 	asked := func(name string) bool {
 		n.peers.mu.Lock()
 		defer n.peers.mu.Unlock()
