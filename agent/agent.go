@@ -95,7 +95,7 @@ type Agent struct {
 
 	tagsMu sync.Mutex // one change at a time
 
-	publishMu sync.Mutex
+	publishMu publishLock
 	burst     burst
 	ready     bool // the event clock was set for a publish without others
 	holdOnce  sync.Once
@@ -152,6 +152,7 @@ func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err er
 		stopped:  make(chan struct{}),
 		quiet:    logs.Quiet{Logger: logger},
 	}
+	a.publishMu = make(publishLock, 1)
 	a.spreadCtx, a.endSpread = context.WithCancel(context.Background())
 	a.metrics = newMetrics(a.registry)
 	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
@@ -228,7 +229,7 @@ func (a *Agent) openHandlers() (err error) {
 	}
 	a.intake = newIntake(a.journal, runnersOf(a.outlets), a.stop, a.logger, a.metrics)
 	a.intake.large = a.large
-	a.peers = newPeers(a.opts.NodeName, a.Query, a.opts.PeerLinks, a.logger)
+	a.peers = newPeers(a.opts.NodeName, a.Members, a.Query, a.opts.PeerLinks, a.logger)
 	a.intake.queries = a.peers.take
 	return nil
 }

@@ -22,6 +22,9 @@ const (
 	// intakeBytes is how many bytes they have together, but for a single one
 	// that has more.
 	intakeBytes = 64 << 20
+	// intakeKeep is for how many events the buffers of a batch are used again.
+	// Those of a larger batch are let go: a burst does not hold memory for ever.
+	intakeKeep = 1024
 	// intakeQuiet is how long serf's channel has to be silent at the end: what
 	// serf gathers of member events comes as it shuts down, a moment later.
 	intakeQuiet = 100 * time.Millisecond
@@ -184,7 +187,8 @@ func (in *Intake) drain(ctx context.Context) {
 }
 
 // Take passes a user event on that did not come from serf. It waits for room in
-// the queue, at most until ctx ends, and returns its error then.
+// the queue, at most until ctx ends, and returns its error then. Once Run has
+// returned there will be no room, and it returns errStopping.
 func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
 	for {
 		in.mu.Lock()
@@ -200,6 +204,8 @@ func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
 		in.mu.Unlock()
 		select {
 		case <-room:
+		case <-in.ended:
+			return errStopping
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -261,12 +267,13 @@ func (in *Intake) wakeDispatch() {
 	}
 }
 
-// take empties the queue and tells how many events were lost behind it.
+// take empties the queue and tells how many events were lost behind it. What comes
+// next is gathered in spare, which is empty.
 func (in *Intake) take(spare []arrival) (taken []arrival, gap uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	taken, gap = in.queue, in.gap
-	in.queue, in.bytes, in.gap = spare[:0], 0, 0
+	in.queue, in.bytes, in.gap = spare, 0, 0
 	if in.room != nil {
 		close(in.room)
 		in.room = nil
@@ -288,10 +295,7 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 	defer timer.Stop()
 	for stopping := false; ; {
 		batch, gap := in.take(spare)
-		events = events[:0]
 		taken := batch[:0]
-		clear(seen)
-		settled = settled[:0]
 		for _, a := range batch {
 			if a.settled != nil {
 				settled = append(settled, a.settled)
@@ -331,9 +335,11 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 				in.emit(a.event)
 			}
 		}
-		clear(batch)
-		clear(events)
-		spare = batch
+		spare, events, settled = emptied(batch), emptied(events), emptied(settled)
+		if len(seen) > intakeKeep {
+			seen = map[string]bool{} // an emptied one would be as large
+		}
+		clear(seen)
 		due, waiting := held.due()
 		if waiting && (stopping || !time.Now().Before(due)) {
 			for _, e := range held.flush() {
@@ -354,6 +360,16 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 			stopping = true // once more round, for what is left
 		}
 	}
+}
+
+// emptied is a buffer for the next batch that holds nothing of the last one: the
+// same buffer, but for a large one.
+func emptied[T any](buf []T) []T {
+	if cap(buf) > intakeKeep {
+		return nil
+	}
+	clear(buf)
+	return buf[:0]
 }
 
 // emit hands e to the subscribers and the runners. A query's deadline is read

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -274,6 +275,69 @@ func TestIntakePassesOnWhatIsLeft(t *testing.T) {
 			t.Errorf("%d events passed on, %d in the journal, want 101", len(seen), j.len())
 		}
 	})
+}
+
+// forgetful is a journal that keeps nothing, and hangs until it is told to go on.
+type forgetful struct{ hang chan struct{} }
+
+func (j forgetful) Append(...handler.Event) error              { <-j.hang; return nil }
+func (j forgetful) Find(string) (_ handler.Record, known bool) { return }
+func (j forgetful) Gap(uint64, string) error                   { return nil }
+
+// heap is how many bytes are in use.
+func heap() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// A burst does not hold memory for ever, neither that of its events nor that of
+// the buffers that they were in.
+func TestIntakeLetsGoOfABurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := newLog()
+		hang := make(chan struct{})
+		in := newIntake(forgetful{hang}, nil, noFailure(t), logger, nil)
+		end := runIntake(t, in)
+		take := func(n int) {
+			if err := in.Take(t.Context(), user(n, false), byLink); err != nil {
+				t.Fatal(err)
+			}
+		}
+		take(0)
+		synctest.Wait() // that one is with the journal
+		before := heap()
+		for n := range intakeQueue {
+			take(1 + n)
+		}
+		burst := heap() - before
+		close(hang)
+		synctest.Wait()
+		kept := heap() - before
+		t.Logf("%d bytes in the burst, %d after it", burst, kept)
+		if kept > 2<<20 {
+			t.Errorf("%d bytes are in use after a burst of %d events", kept, intakeQueue)
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// What is used again for the next batch points to nothing of the last one.
+func TestBuffersAreEmptied(t *testing.T) {
+	small := make([]*int, 3, intakeKeep)
+	for i := range small {
+		small[i] = new(int)
+	}
+	got := emptied(small)
+	if len(got) != 0 || cap(got) != intakeKeep || slices.ContainsFunc(small, func(p *int) bool { return p != nil }) {
+		t.Errorf("a buffer for %d has %d, room for %d, and holds %v", cap(small), len(got), cap(got), small)
+	}
+	if got := emptied(make([]*int, 3, intakeKeep+1)); got != nil {
+		t.Errorf("a large buffer is kept, with room for %d", cap(got))
+	}
 }
 
 func TestIntakeSubscriptionEndsForSure(t *testing.T) {

@@ -187,7 +187,7 @@ func TestCoalescerOfManyBytes(t *testing.T) {
 // when it was asked first.
 func TestMembersThatMayAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t)
+		p, asked := askingPeers(t, "stock")
 		may := func(name string) bool { return p.mayAnswer(name, time.Now()) }
 		if !may("stock") {
 			t.Error("one that was not asked does not answer")

@@ -11,7 +11,7 @@ import (
 // Of a small cluster all that join are asked, at once.
 func TestNewcomersOfASmallCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t)
+		p, asked := askingPeers(t, "known", "a", "b")
 		p.set("known", true)
 		n := &newcomers{peers: p, alive: func() []string { return numbered(smallCluster) }}
 		n.add([]string{"known", "a", "b"})
@@ -24,7 +24,7 @@ func TestNewcomersOfASmallCluster(t *testing.T) {
 // Of a large one a few are, in one question for all that joined meanwhile.
 func TestNewcomersOfALargeCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t)
+		p, asked := askingPeers(t, numbered(100)...)
 		n := &newcomers{peers: p, alive: func() []string { return numbered(100) }}
 		for i := range 50 {
 			n.add([]string{fmt.Sprint(i), fmt.Sprint(i), "gone"})
@@ -45,7 +45,7 @@ func TestNewcomersOfALargeCluster(t *testing.T) {
 // Nobody is asked if one of them has asked.
 func TestANewcomerThatAsksSparesTheQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t)
+		p, asked := askingPeers(t, numbered(100)...)
 		n := &newcomers{peers: p, alive: func() []string { return numbered(100) }}
 		n.add([]string{"1", "2", "3"})
 		p.set("2", true) // as take does
@@ -65,7 +65,7 @@ func TestANewcomerThatComesAlone(t *testing.T) {
 		asking := 0
 		for range trials * size {
 			logger, _ := newLog()
-			p := newPeers("self", nil, true, logger)
+			p := newPeers("self", membersNamed(alive...), nil, true, logger)
 			n := &newcomers{peers: p, alive: func() []string { return alive }}
 			n.add(alive[:1])
 			time.Sleep(size * newcomersStagger)

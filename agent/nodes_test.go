@@ -342,7 +342,7 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 // Who was asked once is asked again at once, and then not for a while.
 func TestAMemberIsAskedASecondTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t)
+		p, asked := askingPeers(t, "a")
 		p.look([]string{"a"})
 		synctest.Wait()
 		time.Sleep(peerSilence)

@@ -36,12 +36,21 @@ const (
 	peerNameEnd = "\x00"
 	// peerAnswers is how many queries of others wait for their answer.
 	peerAnswers = 256
+	// membersAge is for how long a list of the members is used to tell whether a
+	// name that came over the network is one of them.
+	membersAge = 100 * time.Millisecond
 )
 
 // peers knows which members are agents of ours. All are asked once something
 // is published here; before, only a few, for repair.
+//
+// It keeps something of members alone. Whoever can send a query can put any name
+// into it, and into an answer. So each name that is not kept yet is looked up in
+// the list of members, and each new list drops what is not on it: there are never
+// more names than this node has members.
 type peers struct {
-	self   string // this node's name
+	self   string               // this node's name
+	list   func() []serf.Member // serf's, with those that are gone
 	query  func(name string, payload []byte, p *serf.QueryParam) (*serf.QueryResponse, error)
 	links  bool // this node has links: else it is no peer, and says so by silence
 	logger *slog.Logger
@@ -49,8 +58,10 @@ type peers struct {
 	wake   chan struct{}     // holds a value when there is someone to ask
 	found  func(name string) // told of each that is found to be one; set before Run, may be nil
 
-	mu    sync.Mutex
-	known map[string]*acquaintance
+	mu      sync.Mutex
+	known   map[string]*acquaintance // added to by entry alone
+	members map[string]bool          // those that had not left when looked
+	looked  time.Time
 }
 
 // acquaintance is what is known of a member.
@@ -62,9 +73,9 @@ type acquaintance struct {
 	wait  time.Duration // doubles
 }
 
-func newPeers(self string, query func(string, []byte, *serf.QueryParam) (*serf.QueryResponse, error), links bool, logger *slog.Logger) *peers {
+func newPeers(self string, list func() []serf.Member, query func(string, []byte, *serf.QueryParam) (*serf.QueryResponse, error), links bool, logger *slog.Logger) *peers {
 	return &peers{
-		self: self, query: query, links: links, logger: logger,
+		self: self, list: list, query: query, links: links, logger: logger,
 		asked: make(chan *serf.Query, peerAnswers),
 		wake:  make(chan struct{}, 1),
 		known: map[string]*acquaintance{},
@@ -78,6 +89,42 @@ func (p *peers) is(name string) bool {
 	return p.knows(name)
 }
 
+// entry is what is known of a member, an empty entry at first. It is nil where no
+// member has that name. A caller that is sure has the list of members made anew
+// for a name that is not on it; for others that is done at intervals, since
+// strangers choose the names. p.mu is held.
+func (p *peers) entry(name string, sure bool) *acquaintance {
+	if a := p.known[name]; a != nil {
+		return a
+	}
+	if now := time.Now(); now.Sub(p.looked) >= membersAge || sure && !p.members[name] {
+		p.renew(now)
+	}
+	if !p.members[name] {
+		return nil
+	}
+	a := &acquaintance{wait: peerAgain}
+	p.known[name] = a
+	return a
+}
+
+// renew makes the list of members anew, and drops what is known of others: forget
+// was told of those, unless the intake lost the event. A member that has failed
+// counts, since it may be heard before serf finds it alive again. p.mu is held.
+func (p *peers) renew(now time.Time) {
+	p.looked, p.members = now, map[string]bool{}
+	for _, m := range p.list() {
+		if m.Status != serf.StatusLeft && m.Status != serf.StatusLeaving {
+			p.members[m.Name] = true
+		}
+	}
+	for name := range p.known {
+		if !p.members[name] {
+			delete(p.known, name)
+		}
+	}
+}
+
 // look has those of some members asked that are not known to be peers, in one
 // query if they are not too many, and not before their time.
 func (p *peers) look(names []string) {
@@ -85,12 +132,9 @@ func (p *peers) look(names []string) {
 	defer p.mu.Unlock()
 	now, due := time.Now(), false
 	for _, name := range names {
-		a := p.known[name]
-		if a == nil {
-			a = &acquaintance{wait: peerAgain}
-			p.known[name] = a
-		}
-		due = due || !a.peer && !now.Before(a.next)
+		// The caller has the name from serf: a list without it is out of date.
+		a := p.entry(name, true)
+		due = due || a != nil && !a.peer && !now.Before(a.next)
 	}
 	if due {
 		select {
@@ -133,12 +177,15 @@ func (p *peers) again(name string) bool {
 	return true
 }
 
-// set notes what a member was found to be.
+// set notes what a member was found to be. A name that no member has is ignored:
+// the network chose it.
 func (p *peers) set(name string, peer bool) {
 	p.mu.Lock()
-	a := p.known[name]
-	found := peer && (a == nil || !a.peer)
-	p.known[name] = &acquaintance{peer: peer, next: time.Now().Add(peerAgain), wait: peerAgain}
+	a := p.entry(name, false)
+	found := a != nil && peer && !a.peer
+	if a != nil {
+		*a = acquaintance{peer: peer, next: time.Now().Add(peerAgain), wait: peerAgain}
+	}
 	p.mu.Unlock()
 	if found && p.found != nil {
 		p.found(name)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/memnet"
@@ -24,14 +26,24 @@ type asking struct {
 	names []string // nil: all
 }
 
-// askingPeers is a peers whose questions nobody answers, and that runs; asked
-// are its questions so far.
-func askingPeers(t *testing.T) (p *peers, asked func() []asking) {
+// membersNamed lists members that have these names.
+func membersNamed(names ...string) func() []serf.Member {
+	return func() (members []serf.Member) {
+		for _, name := range names {
+			members = append(members, memberAt(name, serf.StatusAlive, 1))
+		}
+		return members
+	}
+}
+
+// askingPeers is a peers whose questions nobody answers, and that runs, among
+// members of these names; asked are its questions so far.
+func askingPeers(t *testing.T, members ...string) (p *peers, asked func() []asking) {
 	began := time.Now()
 	var mu sync.Mutex
 	var got []asking
 	logger, _ := newLog()
-	p = newPeers("self", func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
+	p = newPeers("self", membersNamed(members...), func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
 		if name != peerQuery {
 			t.Errorf("asks %q", name)
 		}
@@ -66,7 +78,7 @@ func askingPeers(t *testing.T) (p *peers, asked func() []asking) {
 // only while something is sent.
 func TestStockMembersAreAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t)
+		p, asked := askingPeers(t, "stock")
 		time.Sleep(time.Hour)
 		if got := asked(); len(got) != 0 {
 			t.Errorf("asks %v, though nothing is sent", got)
@@ -119,7 +131,7 @@ func TestPeersAreAskedByNameWhereThatFits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p, asked := askingPeers(t)
+				p, asked := askingPeers(t, tt.names...)
 				p.mu.Lock() // all at once
 				for _, n := range tt.names {
 					p.known[n] = &acquaintance{wait: peerAgain}
@@ -142,7 +154,7 @@ func TestPeersAreAskedByNameWhereThatFits(t *testing.T) {
 // question costs is bounded by those that are there.
 func TestAMemberThatIsForgottenIsAskedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t)
+		p, asked := askingPeers(t, "a", "b")
 		p.set("a", true)
 		if !p.is("a") || len(asked()) != 0 {
 			t.Errorf("a peer is asked: %v", asked())
@@ -176,7 +188,7 @@ func newPeersRig(t *testing.T, transport *memnet.Transport, name string) *peersR
 	r := new(peersRig)
 	r.serf, _ = bareSerf(t, transport, name, events)
 	logger, _ := newLog()
-	r.peers = newPeers(name, func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
+	r.peers = newPeers(name, r.serf.Members, func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
 		r.asked.Add(1)
 		return r.serf.Query(name, payload, q)
 	}, !strings.HasSuffix(name, "unlinked"), logger)
@@ -254,10 +266,91 @@ func TestPeersAreFoundAmongStockMembers(t *testing.T) {
 	})
 }
 
+// Who can send a query chooses the names in it and in its answers: nothing is kept
+// of a name that no member has, nor does each one cost a look at all members.
+func TestNothingIsKeptOfStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := newLog()
+		members := []serf.Member{
+			memberAt("member", serf.StatusAlive, 1), memberAt("failed", serf.StatusFailed, 2),
+			memberAt("left", serf.StatusLeft, 3), memberAt("leaving", serf.StatusLeaving, 4),
+		}
+		lists := 0
+		p := newPeers("self", func() []serf.Member { lists++; return members }, nil, true, logger)
+		var found []string
+		p.found = func(name string) { found = append(found, name) }
+		for i := range 100_000 {
+			p.set(fmt.Sprint("stranger ", i), true)
+		}
+		if len(p.known) != 0 || len(found) != 0 || lists != 1 {
+			t.Errorf("%d strangers are kept, %d were found to be peers; the members were listed %d times", len(p.known), len(found), lists)
+		}
+		for _, m := range members {
+			p.set(m.Name, true)
+		}
+		if want := []string{"member", "failed"}; !slices.Equal(found, want) || len(p.known) != len(want) {
+			t.Errorf("%d were found to be peers, the last is %q, and %d are kept; want %q", len(found), found[len(found)-1:], len(p.known), want)
+		}
+
+		members = append(members, memberAt("new", serf.StatusAlive, 5), memberAt("newer", serf.StatusAlive, 6))
+		p.look([]string{"new", "stranger"}) // a caller that has the name from serf
+		if p.known["new"] == nil || p.known["stranger"] != nil || p.knows("new") {
+			t.Error("a new member is not looked for, or a stranger is")
+		}
+		members[0].Status = serf.StatusLeft // and nobody told peers
+		time.Sleep(membersAge)
+		p.set("stranger", true)
+		p.set("newer", true)
+		if p.known["member"] != nil || !p.knows("failed") || !p.knows("newer") || len(p.known) != 3 {
+			t.Errorf("%d are kept: one that has left is still there, or one that has not is gone", len(p.known))
+		}
+	})
+}
+
+// The same with queries that come to an agent by gossip.
+func TestQueriesOfStrangersLeaveNothing(t *testing.T) {
+	t.Parallel()
+	n := start(t)
+	done := make(chan struct{})
+	n.intake.Subscribe(func(e serf.Event) {
+		if u, ok := e.(serf.UserEvent); ok && u.Name == "behind them" {
+			close(done)
+		}
+	})
+	const strangers = 1000
+	for i := range strangers {
+		raw := bytes.NewBuffer([]byte{4}) // serf's messageQueryType
+		err := codec.NewEncoder(raw, &codec.MsgpackHandle{}).Encode(struct {
+			LTime      serf.LamportTime
+			ID         uint32
+			SourceNode string
+			Timeout    time.Duration
+			Name       string
+			Payload    []byte
+		}{serf.LamportTime(i + 1), uint32(i), fmt.Sprint("stranger ", i), time.Minute, peerQuery, []byte("nobody")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.delegate.NotifyMsg(raw.Bytes())
+	}
+	waitFor(t, "the queries", func() bool {
+		return counter(t, n.registry, "agentctl_events_received_total", "query") == strangers
+	})
+	if err := n.Publish(t.Context(), "behind them", nil, false); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	n.peers.mu.Lock()
+	defer n.peers.mu.Unlock()
+	if got := len(n.peers.known); got != 0 {
+		t.Errorf("%d strangers are kept", got)
+	}
+}
+
 // A flood of questions makes nothing wait.
 func TestQuestionsAreTakenWithoutWaiting(t *testing.T) {
 	logger, _ := newLog()
-	p := newPeers("self", nil, true, logger)
+	p := newPeers("self", membersNamed(), nil, true, logger)
 	for range 2 * peerAnswers { // nothing runs that answers
 		if !p.take(&serf.Query{Name: peerQuery}) {
 			t.Fatal("a question of a peer is not taken")

@@ -54,6 +54,9 @@ func (e *SizeError) Error() string {
 // after the first publish: an event published before joining an older cluster
 // carries a Lamport time that is too old there. Publishes are serialised, since serf reads and
 // advances its clock in two steps and merges equal events that come at once.
+//
+// If ctx ends while Publish waits, for a join, for another publish or for room in
+// the intake, it returns the error of ctx and the event goes nowhere.
 func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coalesce bool) error {
 	_, err := a.publish(ctx, name, payload, coalesce)
 	return err
@@ -66,6 +69,37 @@ func (a *Agent) PublishWarn(ctx context.Context, name string, payload []byte, co
 	_, names, err := a.publishReport(ctx, name, payload, coalesce)
 	return a.warnUnreached(names), err
 }
+
+// publishLock is a lock that a publisher holds, and that another one waits for
+// only as long as its context allows. It holds a value while it is locked.
+type publishLock chan struct{}
+
+// lock waits for the lock until ctx ends, and returns its error then. It returns
+// errStopping once the agent publishes nothing any more, which is when sending
+// ends. A caller whose context has ended never gets the lock.
+func (l publishLock) lock(ctx, sending context.Context) error {
+	select {
+	case l <- struct{}{}:
+	default:
+		select {
+		case l <- struct{}{}:
+		case <-sending.Done():
+			return errStopping
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	err := ctx.Err()
+	if sending.Err() != nil {
+		err = errStopping
+	}
+	if err != nil {
+		l.unlock()
+	}
+	return err
+}
+
+func (l publishLock) unlock() { <-l }
 
 // publishReport is publish, and names the members that do not get the event.
 func (a *Agent) publishReport(ctx context.Context, name string, payload []byte, coalesce bool) (e published, unreached []string, err error) {
@@ -114,18 +148,19 @@ func (a *Agent) publish(ctx context.Context, name string, payload []byte, coales
 		select {
 		case <-a.joined:
 		case <-a.held:
+		case <-a.spreadCtx.Done():
+			return e, errStopping
 		case <-ctx.Done():
 			return e, ctx.Err()
 		}
 	}
 	a.logger.Debug("publishing", "event", name, "bytes", len(payload), "coalesce", coalesce)
+	if err := a.publishMu.lock(ctx, a.spreadCtx); err != nil {
+		return e, err
+	}
+	defer a.publishMu.unlock()
 	if a.hooks.Published != nil {
 		a.hooks.Published(name, payload)
-	}
-	a.publishMu.Lock()
-	defer a.publishMu.Unlock()
-	if a.spreadCtx.Err() != nil {
-		return e, errStopping
 	}
 	if err := a.publishAlone(); err != nil {
 		return e, err

@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
 
 	"agentctl/scripts/loopback"
 )
@@ -137,5 +142,108 @@ func TestPublishDoesNotWaitForEver(t *testing.T) {
 	}
 	waitFor(t, "the warning", func() bool {
 		return n.log.count("level=WARN", "publishing although no node could be joined yet") == 1
+	})
+}
+
+// A publisher whose context ends does not go on to wait for another one, and its
+// event goes nowhere.
+func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	n := start(t, handlers("user:kong="+gw.URL))
+	blocked, release := make(chan struct{}), make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(release) })
+	defer goOn()
+	n.intake.Subscribe(func(e serf.Event) {
+		if u, ok := e.(serf.UserEvent); ok && u.Name == "block" {
+			close(blocked)
+			<-release
+		}
+	})
+	if err := n.Publish(t.Context(), "block", nil, false); err != nil {
+		t.Fatal(err)
+	}
+	<-blocked
+	in := n.intake
+	in.mu.Lock()
+	in.bytes = intakeBytes // no room until the intake goes on
+	in.mu.Unlock()
+	first := make(chan error, 1)
+	go func() { first <- n.Publish(t.Context(), "kong", []byte("first"), false) }()
+	waitFor(t, "the first publish to wait for room", func() bool {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		return in.room != nil
+	})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	for want, ctx := range map[error]context.Context{context.Canceled: ended, context.DeadlineExceeded: soon} {
+		gaveUp := make(chan error, 1)
+		go func() { gaveUp <- n.Publish(ctx, "kong", []byte("too late"), false) }()
+		select {
+		case err := <-gaveUp:
+			if !errors.Is(err, want) {
+				t.Errorf("got %v, want %v", err, want)
+			}
+		case <-time.After(patience):
+			t.Fatalf("a publisher goes on to wait for another one: want %v", want)
+		}
+	}
+	goOn()
+	if err := <-first; err != nil {
+		t.Fatal(err)
+	}
+	// The lock is free: one whose context has ended does not get it all the same.
+	if err := n.Publish(ended, "kong", []byte("too late"), false); !errors.Is(err, context.Canceled) {
+		t.Errorf("with a context that has ended: %v", err)
+	}
+	if err := n.Publish(t.Context(), "kong", []byte("last"), false); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the last event to be posted", func() bool { return slices.Contains(bodies(gw.of("user")), "last") })
+	if got := bodies(gw.of("user")); !slices.Equal(got, []string{"first", "last"}) {
+		t.Errorf("posted %q", got)
+	}
+}
+
+// Nobody waits for an agent that has ended.
+func TestAPublisherGivesUpWhenTheAgentStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lock := make(publishLock, 1)
+		sending, stop := context.WithCancel(t.Context())
+		if err := lock.lock(t.Context(), sending); err != nil {
+			t.Fatal(err)
+		}
+		waited := make(chan error, 1)
+		go func() { waited <- lock.lock(t.Context(), sending) }()
+		synctest.Wait()
+		stop()
+		if err := <-waited; err != errStopping {
+			t.Errorf("a publisher that waited for another one: %v", err)
+		}
+		lock.unlock()
+		if err := lock.lock(t.Context(), sending); err != errStopping {
+			t.Errorf("one that came later: %v", err)
+		}
+
+		logger, _ := newLog()
+		broken := errors.New("disk full")
+		in := newIntake(&journal{err: broken}, nil, func(error) {}, logger, nil)
+		end := runIntake(t, in)
+		in.ch <- user(1, false)
+		synctest.Wait()
+		in.mu.Lock()
+		in.bytes = intakeBytes
+		in.mu.Unlock()
+		go func() { waited <- in.Take(t.Context(), user(2, false), local) }()
+		synctest.Wait()
+		if err := end(); !errors.Is(err, broken) {
+			t.Errorf("the intake: %v", err)
+		}
+		if err := <-waited; err != errStopping {
+			t.Errorf("a publisher that waited for room: %v", err)
+		}
 	})
 }

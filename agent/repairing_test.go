@@ -98,10 +98,17 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 func TestWhoJoinsIsAsked(t *testing.T) {
 	t.Parallel()
 	n := start(t)
-	for i := range 2 * repairPeers {
-		n.peers.set(fmt.Sprint("known", i), true)
-	}
 	joined := []serf.Member{{Name: "from the other half"}, {Name: n.opts.NodeName}}
+	members := joined
+	for i := range 2 * repairPeers {
+		members = append(members, memberAt(fmt.Sprint("known", i), serf.StatusAlive, 1))
+	}
+	n.peers.mu.Lock()
+	n.peers.list = func() []serf.Member { return members }
+	n.peers.mu.Unlock()
+	for _, m := range members[len(joined):] {
+		n.peers.set(m.Name, true)
+	}
 	asked := func(name string) bool {
 		n.peers.mu.Lock()
 		defer n.peers.mu.Unlock()
@@ -155,9 +162,11 @@ func TestTheClockFollowsRepair(t *testing.T) {
 	if err := n.takeRepaired(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
-	n.publishMu.Lock()
+	if err := n.publishMu.lock(t.Context(), n.spreadCtx); err != nil {
+		t.Fatal(err)
+	}
 	n.burst = burst{} // the Lamport time of before is not used any longer
-	n.publishMu.Unlock()
+	n.publishMu.unlock()
 	publish(t, n, "same")
 	waitFor(t, "the one that was published here, too", func() bool { return len(gw.of("user")) == 5 })
 	if got := n.eventClock(); got <= clock+3 {

@@ -21,14 +21,15 @@ import (
 // those whose name begins with "ours" are peers.
 func newSpread(members *[]serf.Member) *spread {
 	logger, _ := newLog()
+	list := func() []serf.Member {
+		all := slices.Clone(*members)
+		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) // serf's has no order
+		return all
+	}
 	s := &spread{
-		members: func() []serf.Member {
-			all := slices.Clone(*members)
-			rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) // serf's has no order
-			return all
-		},
-		self: "self", links: new(link.Links), direct: newDirect(nil, 1400, nil),
-		peers: newPeers("self", nil, true, logger), logger: logger, seed: maphash.MakeSeed(),
+		members: list,
+		self:    "self", links: new(link.Links), direct: newDirect(nil, 1400, nil),
+		peers: newPeers("self", list, nil, true, logger), logger: logger, seed: maphash.MakeSeed(),
 	}
 	for _, m := range *members {
 		if strings.HasPrefix(m.Name, "ours") {
@@ -148,6 +149,7 @@ func TestRoutesAreRenewed(t *testing.T) {
 			t.Fatalf("%d over links, %d straight", linked, others)
 		}
 		members = append(members, memberAt("stock", serf.StatusAlive, 2), memberAt("ours-2", serf.StatusAlive, 3))
+		s.peers.look([]string{"ours-2"}) // else its name is a stranger's so soon after the last list
 		s.peers.set("ours-2", true)
 		time.Sleep(routesAge - time.Millisecond)
 		for range 1000 {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -115,7 +117,8 @@ func (v *views) round(ctx context.Context) {
 	defer cancel()
 	names := v.peers()
 	var mu sync.Mutex
-	asked, differing := 0, 0
+	asked, seen := 0, uint64(0)
+	var differing []string // whom they see, by name
 	var asking errgroup.Group
 	for _, name := range names[:min(len(names), viewsPeers)] {
 		asking.Go(func() error {
@@ -132,14 +135,18 @@ func (v *views) round(ctx context.Context) {
 			defer mu.Unlock()
 			asked++
 			if theirs != ours {
-				differing++
-				v.quiet.Log(slog.LevelWarn, fmt.Sprintf("%s sees other members alive than this node does", name), 10*time.Minute,
-					"peer_sees", theirs.alive, "this_node_sees", ours.alive)
+				differing = append(differing, fmt.Sprintf("%s: %d", name, theirs.alive))
+				seen = ours.alive
 			}
 			return nil
 		})
 	}
 	asking.Wait() // nobody returns an error
+	if len(differing) > 0 {
+		slices.Sort(differing)
+		v.quiet.Log(slog.LevelWarn, "a peer sees other members alive than this node does", 10*time.Minute,
+			"peers_see", strings.Join(differing, ", "), "this_node_sees", seen)
+	}
 	v.asked.Set(float64(asked))
-	v.differ.Set(float64(differing))
+	v.differ.Set(float64(len(differing)))
 }

@@ -3,7 +3,10 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
@@ -74,5 +77,29 @@ func TestAgentsTellWhomTheySee(t *testing.T) {
 	waitFor(t, "b to count as one that sees others", func() bool {
 		other.round(t.Context())
 		return level(t, other.differ) == 1
+	})
+}
+
+// The log tells of peers that see others at an interval, and names them all;
+// neither their number nor their names make it more.
+func TestPeersThatSeeOthersAreLoggedSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := newLog()
+		var peers []string
+		v := newViews(func() []serf.Member { return viewMembers("a", "b") }, func() []string { return peers },
+			func(context.Context, string, []byte) ([]byte, error) { return viewOf(viewMembers("a")).encode(), nil },
+			logger, prometheus.NewRegistry())
+		for i := range 100 {
+			peers = []string{fmt.Sprint("peer-", i, "y"), fmt.Sprint("peer-", i, "x")}
+			v.round(t.Context())
+		}
+		if lines := log.count("sees other members"); lines != 1 || log.count(`peers_see="peer-0x: 1, peer-0y: 1" this_node_sees=2`) != 1 {
+			t.Errorf("%d lines in the log for 100 rounds at a time:\n%s", lines, log)
+		}
+		time.Sleep(10 * time.Minute)
+		v.round(t.Context())
+		if log.count("sees other members", "peer-99x", "lines_left_out=99") != 1 {
+			t.Errorf("it is not said again:\n%s", log)
+		}
 	})
 }

@@ -137,8 +137,10 @@ func (l *lanes) through(j *job) *job {
 		return nil
 	}
 	if behind := l.behind[j.key]; len(behind) > 0 {
+		next := behind[0]
+		behind[0] = nil // to be freed before the rest is
 		l.behind[j.key] = behind[1:]
-		return behind[0]
+		return next
 	}
 	delete(l.behind, j.key)
 	if l.taken == 1 {

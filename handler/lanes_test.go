@@ -100,3 +100,21 @@ func TestLanesWindow(t *testing.T) {
 		wantSeq(t, begin(t, l, four), 5)
 	})
 }
+
+// An event that began is not held by those that wait behind it.
+func TestLanesLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := lanesOf(t, 3, "a", "a", "a")
+		first := begin(t, l, nil)
+		wantSeq(t, first, 1)
+		wantSeq(t, begin(t, l, nil), 0) // takes the others, which wait
+		behind := l.behind[first.key]
+		if len(behind) != 2 {
+			t.Fatalf("%d wait behind the first, want 2", len(behind))
+		}
+		wantSeq(t, begin(t, l, first), 2)
+		if behind[0] != nil {
+			t.Errorf("event %d is held, although it began", behind[0].Seq)
+		}
+	})
+}

@@ -171,7 +171,7 @@ func (l *Links) openLinksLocked() (all []*link) {
 // reject counts and logs a stream that did not become a link.
 func (l *Links) reject(reason string, conn net.Conn, err error) {
 	l.metrics.rejected.WithLabelValues(reason).Inc()
-	l.quiet.Log(slog.LevelWarn, "link: stream refused: "+reason, time.Second, "from", addrOf(conn), "error", err)
+	l.quiet.Log(slog.LevelWarn, refusals[reason], time.Second, "from", addrOf(conn), "error", err)
 }
 
 func (l *Links) countAccepted() float64 {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"agentctl/agent/logs"
 )
 
 // Values of the label reason of refused streams.
@@ -22,6 +24,21 @@ const (
 	rejectNoKeyring = "no_keyring"
 	rejectWrongKey  = "wrong_key"
 )
+
+// refusals are the log lines of the reasons. Each has its own interval, so that
+// one stranger's kind of failure does not hide another's.
+var refusals = map[string]logs.Kind{
+	rejectUnseen:    "link: stream refused: " + rejectUnseen,
+	rejectStrangers: "link: stream refused: " + rejectStrangers,
+	rejectMalformed: "link: stream refused: " + rejectMalformed,
+	rejectTimeout:   "link: stream refused: " + rejectTimeout,
+	rejectGone:      "link: stream refused: " + rejectGone,
+	rejectUnproved:  "link: stream refused: " + rejectUnproved,
+	rejectVersion:   "link: stream refused: " + rejectVersion,
+	rejectNoKey:     "link: stream refused: " + rejectNoKey,
+	rejectNoKeyring: "link: stream refused: " + rejectNoKeyring,
+	rejectWrongKey:  "link: stream refused: " + rejectWrongKey,
+}
 
 // Values of the label reason of dropped messages.
 const (

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -60,6 +61,32 @@ func TestQuietsIntervalsGrow(t *testing.T) {
 		time.Sleep(time.Second)
 		if !q.Log(slog.LevelWarn, "refused", time.Second) {
 			t.Error("the interval did not begin anew")
+		}
+	})
+}
+
+// Whatever comes as a kind, a Quiet remembers a few. What is beyond them is still
+// said at an interval.
+func TestQuietIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := Quiet{Logger: slog.New(slog.DiscardHandler)}
+		said := 0
+		for i := range 10_000 {
+			if q.Log(slog.LevelWarn, Kind(fmt.Sprint("kind ", i)), time.Second) {
+				said++
+			}
+		}
+		if len(q.said) > quietKinds+1 || said != len(q.said) {
+			t.Errorf("%d kinds are remembered, %d lines were said; want %d", len(q.said), said, quietKinds+1)
+		}
+		time.Sleep(time.Second)
+		for _, kind := range []Kind{"kind 0", "another"} {
+			if !q.Log(slog.LevelWarn, kind, time.Second) {
+				t.Errorf("%s is held back for longer than its interval", kind)
+			}
+		}
+		if q.Log(slog.LevelWarn, "yet another", time.Second) {
+			t.Error("kinds beyond those that are remembered do not share an interval")
 		}
 	})
 }

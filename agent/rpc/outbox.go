@@ -15,6 +15,7 @@ const (
 	batchBytes    = 64 << 10  // written at a time, and what the write timeout is about
 	turnBytes     = 16 << 10  // of one stream in a batch, before the next has its turn
 	maxReplyBytes = 256 << 10 // of answers that wait; the next request waits for less
+	keepReplies   = 1024      // answers that a buffer may have room for to be used again
 	frameOverhead = 64        // added to a record's length for what keeping it costs
 )
 

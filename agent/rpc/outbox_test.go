@@ -146,3 +146,25 @@ func drain(c chan bool) (s string) {
 	}
 	return s
 }
+
+// A client that once sent many requests together does not hold memory for as long
+// as it is connected.
+func TestManyAnswersAreLetGo(t *testing.T) {
+	o := newOutbox(10, 10<<20)
+	for _, answers := range []int{10 * keepReplies, 10} {
+		for range answers {
+			if err := o.reply(t.Context(), []byte("answer")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, _ := o.take(nil); len(got) != answers*len("answer") {
+			t.Errorf("%d bytes for %d answers", len(got), answers)
+		}
+		if n := cap(o.replies); n > keepReplies {
+			t.Errorf("room for %d answers is kept", n)
+		}
+		if o.replyBytes != 0 {
+			t.Errorf("%d bytes of answers in an empty outbox", o.replyBytes)
+		}
+	}
+}

@@ -143,6 +143,9 @@ func (o *outbox) take(buf []byte) (_ []byte, ended bool) {
 	o.writing = len(o.replies) > 0
 	clear(o.replies)
 	o.replies, o.replyBytes = o.replies[:0], 0
+	if cap(o.replies) > keepReplies {
+		o.replies = nil // many small answers shall not hold memory for ever
+	}
 	if o.finished {
 		return buf, true
 	}
