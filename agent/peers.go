@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/handler/backoff"
 )
 
 const (
@@ -18,8 +20,8 @@ const (
 	// peerQueryTime is for how long an answer is waited for: gossip takes some
 	// rounds, up to 500 ms each, to bring the query to all.
 	peerQueryTime = 5 * time.Second
-	// A node that has not answered is asked again after peerAgain, doubling to
-	// peerSeldom: it may have been changed for one of ours.
+	// A node that has not answered is asked again after peerAgain, and then
+	// after up to peerSeldom: it may have been changed for one of ours.
 	peerAgain  = 10 * time.Second
 	peerSeldom = 10 * time.Minute
 	// peerSilence is how long after it was asked a member is taken for one that
@@ -56,10 +58,9 @@ type peers struct {
 // acquaintance is what is known of a member.
 type acquaintance struct {
 	peer  bool
-	asked time.Time     // the first time, or the last that again was called; zero before
-	times int           // that it was asked
-	next  time.Time     // when to ask again
-	wait  time.Duration // doubles
+	asked time.Time // the first time, or the last that again was called; zero before
+	times int       // that it was asked
+	next  time.Time // when to ask again
 }
 
 func newPeers(self string, query func(string, []byte, *serf.QueryParam) (*serf.QueryResponse, error), links bool, logger *slog.Logger) *peers {
@@ -87,7 +88,7 @@ func (p *peers) look(names []string) {
 	for _, name := range names {
 		a := p.known[name]
 		if a == nil {
-			a = &acquaintance{wait: peerAgain}
+			a = &acquaintance{}
 			p.known[name] = a
 		}
 		due = due || !a.peer && !now.Before(a.next)
@@ -138,7 +139,7 @@ func (p *peers) set(name string, peer bool) {
 	p.mu.Lock()
 	a := p.known[name]
 	found := peer && (a == nil || !a.peer)
-	p.known[name] = &acquaintance{peer: peer, next: time.Now().Add(peerAgain), wait: peerAgain}
+	p.known[name] = &acquaintance{peer: peer, next: time.Now().Add(peerAgain)}
 	p.mu.Unlock()
 	if found && p.found != nil {
 		p.found(name)
@@ -211,8 +212,7 @@ func (p *peers) due() (names []string) {
 				a.asked = now
 			}
 			a.times++
-			a.next = now.Add(a.wait)
-			a.wait = min(2*a.wait, peerSeldom)
+			a.next = now.Add(backoff.Backoff{Min: peerAgain, Max: peerSeldom}.Ceiling(a.times))
 		}
 	}
 	return names

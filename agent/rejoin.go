@@ -17,6 +17,8 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/handler/backoff"
 )
 
 const (
@@ -62,8 +64,8 @@ type rejoiner struct {
 
 // standIn is an address of others than itself.
 type standIn struct {
-	next time.Time
-	wait time.Duration
+	next  time.Time
+	dials int // that it answered
 }
 
 // Run works until ctx ends. It leaves the start to serf and to the joins that
@@ -71,7 +73,7 @@ type standIn struct {
 func (r *rejoiner) Run(ctx context.Context) error {
 	for {
 		select {
-		case <-time.After(r.interval/2 + rand.N(r.interval/2+1)):
+		case <-time.After(backoff.Between(r.interval/2, r.interval)):
 			r.round(ctx)
 		case <-ctx.Done():
 			r.look()
@@ -175,11 +177,11 @@ func (r *rejoiner) dial(addr string, before map[string]bool) {
 	if !after[addr] {
 		s := r.standIns[addr]
 		if s == nil {
-			s = &standIn{wait: r.interval}
+			s = &standIn{}
 			r.standIns[addr] = s
 		}
-		s.wait = min(2*s.wait, standInMost)
-		s.next = time.Now().Add(s.wait)
+		s.dials++
+		s.next = time.Now().Add(backoff.Backoff{Min: 2 * r.interval, Max: standInMost}.Ceiling(s.dials))
 	}
 	for addr := range before {
 		delete(after, addr)

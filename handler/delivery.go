@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"agentctl/handler/backoff"
 )
 
 // DeliveryConfig is what a Delivery is made of.
@@ -58,7 +60,7 @@ type Delivery struct {
 	poster  poster
 	cursor  Cursor
 	key     orderKey
-	backoff backoff
+	backoff backoff.Backoff
 
 	finished chan struct{} // closed by Finish
 	finish   sync.Once
@@ -114,7 +116,7 @@ func newDelivery(cfg DeliveryConfig, p poster) (*Delivery, error) {
 		poster:  p,
 		cursor:  cursor,
 		key:     key,
-		backoff: backoff{cfg.Target.MinBackoff, cfg.Target.MaxBackoff},
+		backoff: backoff.Backoff{Min: cfg.Target.MinBackoff, Max: cfg.Target.MaxBackoff},
 
 		finished: make(chan struct{}),
 		lost:     make(chan struct{}, 1),

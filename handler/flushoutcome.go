@@ -31,7 +31,7 @@ func (d *Delivery) flushFailed(gap Gap, perr *PostError, now time.Time) (wait ti
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
 	pass := f.lines.pass(attempts, now)
 	d.mu.Unlock()
-	wait = max(d.backoff.wait(attempts), perr.RetryAfter)
+	wait = max(d.backoff.Wait(attempts), perr.RetryAfter)
 	if pass {
 		d.log.Warn("target fails its flush: events wait, and it is tried again until it is done", "reason", gap.Reason, "since", gap.Since,
 			"err", excerpt(perr.Error(), 2*excerptSize), "attempts", attempts, "next_in", round(wait), "waiting", d.cursor.Status().Waiting)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 // A flush request is made as its target and itself say, and is no event's.
@@ -128,7 +130,7 @@ func TestFlushAcrossProcesses(t *testing.T) {
 		d := openDir(t, DiskConfig{Dir: dir, noSync: true})
 		var p *fakePoster
 		life := func(end func(*Delivery, context.CancelFunc)) Status {
-			p = &fakePoster{answer: func(ctx context.Context, _ *Event, _ int) error { return sleep(ctx, time.Second) }}
+			p = &fakePoster{answer: func(ctx context.Context, _ *Event, _ int) error { return backoff.Sleep(ctx, time.Second) }}
 			target := flushed(1)
 			target.URL = "http://h/"
 			delivery, err := newDelivery(DeliveryConfig{Target: target, Journal: d}, p)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 // behindInterval is the least time between two rounds of calls of Behind.
@@ -102,6 +104,6 @@ func (l *Links) reportBehind(ctx context.Context) {
 				}
 			}
 		}
-		sleep(ctx, behindInterval)
+		backoff.Sleep(ctx, behindInterval) // the loop looks at the context
 	}
 }
