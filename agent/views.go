@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +16,7 @@ import (
 
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
+	"agentctl/handler/varint"
 )
 
 const (
@@ -51,18 +51,22 @@ func viewOf(members []serf.Member) view {
 }
 
 func (v view) encode() []byte {
-	return append(binary.AppendUvarint([]byte{viewVersion}, v.alive), v.digest[:]...)
+	e := varint.Encoder{viewVersion}
+	e.Uint(v.alive)
+	e.Raw(v.digest[:])
+	return e
 }
 
 func decodeView(b []byte) (v view, err error) {
-	if len(b) == 0 || b[0] != viewVersion {
+	d := varint.NewDecoder(b)
+	if d.Byte() != viewVersion {
 		return v, errors.New("an answer of another version")
 	}
-	alive, n := binary.Uvarint(b[1:])
-	if n <= 0 || copy(v.digest[:], b[1+n:]) != len(v.digest) {
-		return v, errors.New("an answer that is cut short")
+	v.alive = d.Uint()
+	copy(v.digest[:], d.Take(len(v.digest)))
+	if d.Err() != nil {
+		return view{}, errors.New("an answer that is cut short")
 	}
-	v.alive = alive
 	return v, nil
 }
 

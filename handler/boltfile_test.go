@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.etcd.io/bbolt"
+
+	"agentctl/handler/varint"
 )
 
 // Whatever bbolt has made of its pages, by puts and deletes in any order, is
@@ -202,9 +204,9 @@ func TestDiskOfVersion3(t *testing.T) {
 	if err := errors.Join(db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(journalBucket)
 		h, err := decodeHeader(headerKey, b.Get(headerKey))
-		old := encoder{3}
+		old := encoder{varint.Encoder{3}}
 		for _, v := range []uint64{h.head, h.first, h.ltime, h.count} {
-			old.uint(v)
+			old.Uint(v)
 		}
 		return errors.Join(err, b.Put(headerKey, old.seal(headerKey)))
 	}), db.Close()); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"agentctl/handler/backoff"
+	"agentctl/handler/varint"
 )
 
 // A flush request is made as its target and itself say, and is no event's.
@@ -198,11 +199,11 @@ func TestGapOfVersion1(t *testing.T) {
 	key := []byte("key")
 	since := time.Unix(1e9, 0)
 	for name, at := range map[string]time.Time{"gap": since, "none": {}} {
-		b := encoder{1}
+		b := encoder{varint.Encoder{1}}
 		for _, v := range []uint64{1, 1, 1, 1, 0, 0, 5, 2} { // place, since, one era from 1 without filters, collapse, lost, expired
-			b.uint(v)
+			b.Uint(v)
 		}
-		b.time(at)
+		b.Time(at)
 		for range 3 {
 			b.spans(nil)
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"agentctl/handler/varint"
 )
 
 // batchBytes is how much is written to a link at once, at most, but for one
@@ -183,7 +185,7 @@ func (p *peer) next(buf []byte, limit int) (_ []byte, tooLong int) {
 	defer p.mu.Unlock()
 	for ; p.sent < len(p.queue); p.sent++ {
 		record := p.queue[p.sent]
-		if d := (&decoder{b: record}); d.uvarint() > uint64(limit) {
+		if d := varint.NewDecoder(record); d.Uint() > uint64(limit) {
 			tooLong++
 			p.bytes += len(missing) - len(record)
 			record = missing
