@@ -67,7 +67,7 @@ type Agent struct {
 	views     *views         // likewise
 	rejoin    *rejoiner
 	large     *large.Bodies
-	quiet     logs.Quiet
+	quiet     logs.Sampled
 	journal   handler.Journal
 	store     repair.Store  // the journal too
 	disk      *handler.Disk // the journal, where there is a data directory; else nil
@@ -151,7 +151,7 @@ func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err er
 		tried:    make(chan struct{}),
 		held:     make(chan struct{}),
 		stopped:  make(chan struct{}),
-		quiet:    logs.Quiet{Logger: logger},
+		quiet:    logs.Sampled{Logger: logger},
 	}
 	a.spreadCtx, a.endSpread = context.WithCancel(context.Background())
 	a.metrics = newMetrics(a.registry)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/logs"
 	"agentctl/handler"
 )
 
@@ -25,6 +26,9 @@ const (
 	// intakeQuiet is how long serf's channel has to be silent at the end: what
 	// serf gathers of member events comes as it shuts down, a moment later.
 	intakeQuiet = 100 * time.Millisecond
+	// lossSilence is for how long it is not logged, at most, that events go on
+	// to be lost.
+	lossSilence = time.Minute
 )
 
 // eventLog is what Intake needs of the journal.
@@ -50,8 +54,9 @@ type Intake struct {
 	journal eventLog
 	logger  *slog.Logger
 	metrics *metrics
-	fail    func(error) // told at once when the journal fails
-	nonce   string      // tells this process's member events from an earlier one's
+	sampled logs.Sampled // for its Nth
+	fail    func(error)  // told at once when the journal fails
+	nonce   string       // tells this process's member events from an earlier one's
 	began   time.Time
 	queries func(*serf.Query) bool // takes agentctl's own; set before Run
 	large   largeEvents            // likewise
@@ -234,7 +239,7 @@ func (in *Intake) enqueue(e serf.Event) {
 	in.mu.Unlock()
 	if full {
 		in.metrics.dropped(dropIntakeFull, 1)
-		if powerOfTwo(count) {
+		if in.sampled.Nth("lost", count, lossSilence) {
 			in.logger.Error("events are lost: the journal does not take them in time",
 				"lost", count, "event", e.String())
 		}
@@ -377,7 +382,3 @@ func (in *Intake) emit(e serf.Event) {
 		r.offer(t)
 	}
 }
-
-// powerOfTwo thins out a log line that would come with each of a great many
-// drops.
-func powerOfTwo(n uint64) bool { return n&(n-1) == 0 }

@@ -20,7 +20,7 @@ type poster interface {
 // comes back. A query lives for seconds, so it is tried once, within its
 // deadline, and is not put in the journal.
 func queryRunner(target string, filters handler.Filters, p poster, logger *slog.Logger, m *metrics) *runner {
-	quiet := &logs.Quiet{Logger: logger.With("target", target)}
+	quiet := &logs.Sampled{Logger: logger.With("target", target)}
 	return newRunner(target, filters, logger, m, func(ctx context.Context, t task) {
 		q, ok := t.event.(*serf.Query)
 		if !ok {

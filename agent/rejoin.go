@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/logs"
 	"agentctl/handler/backoff"
 )
 
@@ -58,7 +59,8 @@ type rejoiner struct {
 	metrics *metrics
 
 	standIns map[string]*standIn
-	failures uint64 // of names and their addresses since one worked
+	failures uint64       // of names and their addresses since one worked
+	sampled  logs.Sampled // for its Nth
 	lost     atomic.Int64
 }
 
@@ -172,6 +174,7 @@ func (r *rejoiner) dial(addr string, before map[string]bool) {
 		return
 	}
 	r.failures = 0
+	r.sampled.Restart("failed")
 	r.metrics.rejoined("joined")
 	after := r.alive()
 	if !after[addr] {
@@ -194,7 +197,7 @@ func (r *rejoiner) dial(addr string, before map[string]bool) {
 
 // failed logs what fails with each round, ever more seldom.
 func (r *rejoiner) failed(msg string, args ...any) {
-	if r.failures++; powerOfTwo(r.failures) {
+	if r.failures++; r.sampled.Nth("failed", r.failures, 0) {
 		r.logger.Warn(msg+", it is tried again as long as the agent runs", append(args, "failures", r.failures)...)
 	}
 }

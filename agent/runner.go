@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/logs"
 	"agentctl/handler"
 )
 
@@ -35,6 +36,7 @@ type runner struct {
 	run     func(context.Context, task)
 	logger  *slog.Logger
 	metrics *metrics
+	sampled logs.Sampled // for its Nth
 
 	mu    sync.Mutex
 	queue []task
@@ -71,7 +73,7 @@ func (r *runner) offer(t task) {
 	r.mu.Unlock()
 	if full {
 		r.metrics.dropped(dropHandlerFull, 1)
-		if n := r.lost.Add(1); powerOfTwo(n) {
+		if n := r.lost.Add(1); r.sampled.Nth("lost", n, lossSilence) {
 			r.logger.Error("an event handler is stuck or too slow, events are lost to it",
 				"handler", r.name, "lost", n, "waiting", r.waiting())
 		}

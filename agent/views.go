@@ -77,7 +77,7 @@ type views struct {
 	members func() []serf.Member
 	peers   func() []string // that are known, in random order
 	ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
-	quiet   logs.Quiet
+	quiet   logs.Sampled
 
 	asked, differ prometheus.Gauge
 }
@@ -90,7 +90,7 @@ func newViews(members func() []serf.Member, peers func() []string,
 		return g
 	}
 	return &views{
-		members: members, peers: peers, ask: ask, quiet: logs.Quiet{Logger: logger},
+		members: members, peers: peers, ask: ask, quiet: logs.Sampled{Logger: logger},
 		asked:  gauge("asked", "Peers that said in the last round whom they see alive."),
 		differ: gauge("differing", "Peers among them that see other members alive than this node does."),
 	}

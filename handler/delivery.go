@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"agentctl/agent/logs"
 	"agentctl/handler/backoff"
 )
 
@@ -57,6 +58,7 @@ type poster interface {
 type Delivery struct {
 	cfg     DeliveryConfig
 	log     *slog.Logger
+	sampled logs.Sampled // for its Nth
 	poster  poster
 	cursor  Cursor
 	key     orderKey

@@ -30,7 +30,6 @@ type flushState struct {
 	last        time.Time // when one went well
 
 	flushed, retried, refused uint64
-	lines                     every
 }
 
 // flushPace keeps flushes of one target from following each other at once, as

@@ -7,19 +7,21 @@ import (
 	"time"
 )
 
-// quietMost is how long the intervals of a Quiet grow.
+// quietMost is how long the intervals of a Sampled grow.
 const quietMost = time.Minute
 
-// Quiet is a log that says each message at most once in an interval, whatever
+// Sampled is a log that says each message at most once in an interval, whatever
 // clients do: a log line can be an event for a monitor, and a flood of clients
 // shall not become a flood of lines. While the message comes again soon, the
-// interval doubles, up to a minute. What was left out is counted in the next line. It is
-// safe for concurrent use once Logger is set.
-type Quiet struct {
+// interval doubles, up to a minute. What was left out is counted in the next line. Nth
+// samples lines by their number instead, and needs no Logger. It is safe for
+// concurrent use once Logger is set.
+type Sampled struct {
 	Logger *slog.Logger
 
 	mu   sync.Mutex
 	said map[string]*saying // by message: a handful, all of them constants
+	rows map[string]row     // of Nth, likewise by kind
 }
 
 type saying struct {
@@ -30,7 +32,7 @@ type saying struct {
 
 // Log logs msg with args, unless msg was logged less than an interval ago, which
 // begins as every. It reports whether it did.
-func (q *Quiet) Log(level slog.Level, msg string, every time.Duration, args ...any) bool {
+func (q *Sampled) Log(level slog.Level, msg string, every time.Duration, args ...any) bool {
 	q.mu.Lock()
 	s := q.said[msg]
 	if s == nil {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-func TestQuietSaysEachMessageOnceInAnInterval(t *testing.T) {
+func TestSampledSaysEachMessageOnceInAnInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		q := Quiet{Logger: slog.New(slog.NewTextHandler(&out, nil))}
+		q := Sampled{Logger: slog.New(slog.NewTextHandler(&out, nil))}
 		for range 3 {
 			q.Log(slog.LevelWarn, "refused", time.Second)
 		}
@@ -35,9 +35,9 @@ func TestQuietSaysEachMessageOnceInAnInterval(t *testing.T) {
 
 // A failure that goes on is told ever less often, and as often as before once it
 // was over.
-func TestQuietsIntervalsGrow(t *testing.T) {
+func TestSampledIntervalsGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := Quiet{Logger: slog.New(slog.DiscardHandler)}
+		q := Sampled{Logger: slog.New(slog.DiscardHandler)}
 		start := time.Now()
 		var said []time.Duration
 		for time.Since(start) < 5*time.Minute {

@@ -96,7 +96,7 @@ type Server struct {
 	authKey [sha256.Size]byte
 	metrics *metrics
 	hub     hub
-	quiet   logs.Quiet
+	quiet   logs.Sampled
 	guesses chan struct{} // a slot for each auth that is being checked or has just failed
 	clients atomic.Int64
 	serial  atomic.Uint64 // names clients of unix sockets, which have no address
