@@ -13,6 +13,7 @@ import (
 
 	"agentctl/agent/logs"
 	"agentctl/handler"
+	"agentctl/handler/queue"
 )
 
 const (
@@ -62,8 +63,7 @@ type Intake struct {
 	large   largeEvents            // likewise
 
 	mu    sync.Mutex
-	queue []arrival
-	bytes int    // of queue
+	queue queue.Queue[arrival]
 	full  uint64 // events that the queue could not take, in all
 	gap   uint64 // those among them that the journal has not been told of
 	wake  chan struct{}
@@ -114,6 +114,7 @@ func newIntake(journal eventLog, runners []*runner, fail func(error), logger *sl
 		metrics: m,
 		nonce:   hex.EncodeToString(nonce[:]),
 		began:   time.Now(),
+		queue:   newArrivals(),
 		wake:    make(chan struct{}, 1),
 		pings:   make(chan struct{}),
 		ended:   make(chan struct{}),
@@ -122,6 +123,8 @@ func newIntake(journal eventLog, runners []*runner, fail func(error), logger *sl
 	in.setRunners(runners)
 	return in
 }
+
+func newArrivals() queue.Queue[arrival] { return queue.New[arrival](intakeQueue, intakeBytes) }
 
 // setRunners changes who gets the events from now on: when it has returned, one
 // that is not among the runners is offered no more.
@@ -216,7 +219,7 @@ func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
 func (in *Intake) Settle(ctx context.Context) error {
 	settled := make(chan struct{})
 	in.mu.Lock()
-	in.queue = append(in.queue, arrival{settled: settled}) // one more than the queue has room for, at worst
+	in.queue.Force(arrival{settled: settled}, 0) // one more than the queue has room for, at worst
 	in.mu.Unlock()
 	in.wakeDispatch()
 	select {
@@ -250,13 +253,7 @@ func (in *Intake) enqueue(e serf.Event) {
 
 // push queues what has come, where there is room. in.mu is held.
 func (in *Intake) push(a arrival) bool {
-	size := sizeOf(a.event)
-	if len(in.queue) >= intakeQueue || in.bytes > 0 && in.bytes+size > intakeBytes {
-		return false
-	}
-	in.queue = append(in.queue, a)
-	in.bytes += size
-	return true
+	return in.queue.Push(a, sizeOf(a.event))
 }
 
 func (in *Intake) wakeDispatch() {
@@ -266,23 +263,25 @@ func (in *Intake) wakeDispatch() {
 	}
 }
 
-// take empties the queue and tells how many events were lost behind it.
-func (in *Intake) take(spare []arrival) (taken []arrival, gap uint64) {
+// take exchanges the queue for an empty one, and tells how many events were lost
+// behind it.
+func (in *Intake) take(batch *queue.Queue[arrival]) (gap uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	taken, gap = in.queue, in.gap
-	in.queue, in.bytes, in.gap = spare[:0], 0, 0
+	gap, in.gap = in.gap, 0
+	in.queue, *batch = *batch, in.queue
 	if in.room != nil {
 		close(in.room)
 		in.room = nil
 	}
-	return taken, gap
+	return gap
 }
 
 // dispatch passes events on in batches of whatever has gathered.
 func (in *Intake) dispatch(stop <-chan struct{}) error {
 	var (
-		spare  []arrival
+		batch  = newArrivals()
+		taken  []arrival // of the batch, to be handed on
 		events []handler.Event
 		held   coalescer
 		seen   = map[string]bool{} // IDs in a batch
@@ -292,12 +291,12 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for stopping := false; ; {
-		batch, gap := in.take(spare)
-		events = events[:0]
-		taken := batch[:0]
+		gap := in.take(&batch)
+		events, taken = events[:0], taken[:0]
 		clear(seen)
 		settled = settled[:0]
-		for _, a := range batch {
+		for batch.Len() > 0 {
+			a, _ := batch.Pop()
 			if a.settled != nil {
 				settled = append(settled, a.settled)
 				continue
@@ -336,9 +335,7 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 				in.emit(a.event)
 			}
 		}
-		clear(batch)
-		clear(events)
-		spare = batch
+		events, taken = emptied(events), emptied(taken)
 		due, waiting := held.due()
 		if waiting && (stopping || !time.Now().Before(due)) {
 			for _, e := range held.flush() {
@@ -359,6 +356,16 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 			stopping = true // once more round, for what is left
 		}
 	}
+}
+
+// emptied clears a slice to be used again, but for one that a burst made large.
+func emptied[T any](s []T) []T {
+	const most = 1024
+	if cap(s) > most {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }
 
 // emit hands e to the subscribers and the runners. A query's deadline is read

@@ -197,10 +197,10 @@ func BenchmarkCollapse(b *testing.B) {
 		for i := range updates {
 			m.Append(update(uint64(i), i%payloads))
 		}
-		if c.waiting.len() != payloads || c.Status().Waiting != updates {
-			b.Fatalf("%d leaders, %+v", c.waiting.len(), c.Status())
+		if c.waiting.Len() != payloads || c.Status().Waiting != updates {
+			b.Fatalf("%d leaders, %+v", c.waiting.Len(), c.Status())
 		}
-		b.ReportMetric(float64(c.waiting.len()), "leaders")
+		b.ReportMetric(float64(c.waiting.Len()), "leaders")
 		for range payloads {
 			rec, _ := c.Next(b.Context())
 			c.Ack(rec.Seq, 200)

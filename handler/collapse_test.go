@@ -64,9 +64,9 @@ func TestCollapseOnlyEqual(t *testing.T) {
 	c := openCollapsing(t, m, "a").(*memoryCursor)
 	mustAppend(t, m, update(1, 1))
 	other := update(2, 2)
-	c.leaders[leadersKey(&other)] = c.waiting.at(0)
+	c.leaders[leadersKey(&other)] = c.waiting.At(0)
 	mustAppend(t, m, other)
-	want(t, "waiting by themselves", c.waiting.len(), 2)
+	want(t, "waiting by themselves", c.waiting.Len(), 2)
 }
 
 // A leader that is given up takes along what was joined to it.

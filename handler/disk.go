@@ -287,8 +287,8 @@ func (d *Disk) Durable() (seq, ltime uint64) {
 	seq, ltime = d.state.header.head, d.state.header.ltime
 	d.mu.Unlock()
 	ch := d.changes
-	for i := range ch.unwritten.len() {
-		if e := ch.unwritten.at(i); e.refs > 0 && e.Event.Type == User && e.Event.LTime <= ltime {
+	for i := range ch.unwritten.Len() {
+		if e := ch.unwritten.At(i); e.refs > 0 && e.Event.Type == User && e.Event.LTime <= ltime {
 			ltime = max(e.Event.LTime, 1) - 1
 		}
 	}

@@ -94,7 +94,7 @@ func TestDiskFailsAndMends(t *testing.T) {
 		if !s.Degraded || s.Since.Before(began) || s.Since.Sub(began) > time.Second || s.Error != "no space left" || s.Unwritten != 3000 || s.Durable != 2 || s.Failures < 700 || s.Failures > 1000 {
 			t.Errorf("%+v", s)
 		}
-		if n := d.changes.unwritten.len(); n > 2*3000+1 {
+		if n := d.changes.unwritten.Len(); n > 2*3000+1 {
 			t.Errorf("%d events are held for the disk", n)
 		}
 		want(t, "lines of failure", len(lines.with(t, "cannot be written")), 1)

@@ -65,7 +65,7 @@ func (d *Disk) Status() DiskStatus {
 		UnwrittenBytes: d.changes.liveBytes,
 		Head:           d.head,
 		Durable:        d.state.header.head,
-		Retained:       d.memory.log.len(),
+		Retained:       d.memory.log.Len(),
 		Duplicates:     d.duplicates,
 		Commits:        d.state.commits,
 		Failures:       d.state.failures,

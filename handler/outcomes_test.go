@@ -115,7 +115,7 @@ func TestOutcomesAreTrimmed(t *testing.T) {
 			ack(t, c, rec.Seq)
 		}
 	}
-	want(t, "records", []int{m.cursors["a"].outcomes.records.len(), m.cursors["b"].outcomes.records.len()}, []int{10, 0})
+	want(t, "records", []int{m.cursors["a"].outcomes.records.Len(), m.cursors["b"].outcomes.records.Len()}, []int{10, 0})
 	want(t, "let go of", m.Outcome("a", 990), Outcome{})
 	want(t, "retained", m.Outcome("a", 991).State, OutcomeDelivered)
 }

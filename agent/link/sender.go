@@ -81,7 +81,7 @@ func (p *peer) retire() (again time.Duration) {
 	defer l.mu.Unlock()
 	p.mu.Lock()
 	switch now := time.Now(); {
-	case len(p.queue) > 0 || p.dropped > 0 || p.users > 0:
+	case p.queue.Len() > 0 || p.dropped > 0 || p.users > 0:
 		again = l.cfg.AskedTimeout
 	case now.Before(p.notPeerUntil):
 		again = p.notPeerUntil.Sub(now)
