@@ -67,7 +67,7 @@ type Agent struct {
 	views     *views         // likewise
 	rejoin    *rejoiner
 	large     *large.Bodies
-	quiet     logs.Quiet
+	quiet     logs.Sampled
 	journal   *handler.Memory
 	disk      keeper // of what keeps the journal; nil where there is no data directory
 	// returning says that the journal is of an earlier process: this node was
@@ -150,7 +150,7 @@ func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err er
 		tried:    make(chan struct{}),
 		held:     make(chan struct{}),
 		stopped:  make(chan struct{}),
-		quiet:    logs.Quiet{Logger: logger},
+		quiet:    logs.Sampled{Logger: logger},
 	}
 	a.publishMu = make(publishLock, 1)
 	a.spreadCtx, a.endSpread = context.WithCancel(context.Background())

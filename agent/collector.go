@@ -92,7 +92,7 @@ func membersByStatus(members []serf.Member) map[string]int {
 func (in *Intake) waiting() int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return len(in.queue) + len(in.ch)
+	return in.queue.Len() + len(in.ch)
 }
 
 // aliveNames are the members that count as alive, in the order of their names.

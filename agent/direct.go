@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"agentctl/handler/queue"
 )
 
 const (
@@ -46,10 +48,9 @@ type direct struct {
 
 // outbox is what waits for one node. It is guarded by direct's lock.
 type outbox struct {
-	to    *memberlist.Node
-	wake  chan struct{} // holds a value when there is something to send
-	msgs  [][]byte
-	bytes int // of msgs
+	to   *memberlist.Node
+	wake chan struct{} // holds a value when there is something to send
+	msgs queue.Queue[[]byte]
 }
 
 func newDirect(send sender, packetSize int, m *metrics) *direct {
@@ -76,16 +77,14 @@ func (d *direct) enqueue(ctx context.Context, to *memberlist.Node, msg []byte) {
 	}
 	box := d.boxes[to.FullAddress()]
 	if box == nil {
-		box = &outbox{to: to, wake: make(chan struct{}, 1)}
+		box = &outbox{to: to, wake: make(chan struct{}, 1), msgs: queue.New[[]byte](directQueue, directBytes)}
 		d.boxes[to.FullAddress()] = box
 		d.wg.Go(func() { d.serve(ctx, box) })
 	}
-	if len(box.msgs) >= directQueue || box.bytes+len(msg) > directBytes {
+	if !box.msgs.Push(msg, len(msg)) {
 		d.metrics.directSent("dropped")
 		return
 	}
-	box.msgs = append(box.msgs, msg)
-	box.bytes += len(msg)
 	select {
 	case box.wake <- struct{}{}:
 	default:
@@ -129,14 +128,7 @@ func (d *direct) serve(ctx context.Context, box *outbox) {
 func (d *direct) next(box *outbox) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(box.msgs) == 0 {
-		box.msgs = nil // one burst does not hold memory for ever
-		return nil
-	}
-	msg := box.msgs[0]
-	box.msgs[0] = nil // to be freed before the rest is
-	box.msgs = box.msgs[1:]
-	box.bytes -= len(msg)
+	msg, _ := box.msgs.Pop()
 	return msg
 }
 
@@ -145,10 +137,9 @@ func (d *direct) next(box *outbox) []byte {
 func (d *direct) drop(box *outbox) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for range box.msgs {
+	for range box.msgs.Clear() {
 		d.metrics.directSent("failed")
 	}
-	box.msgs, box.bytes = nil, 0
 }
 
 // deliver sends a message; false means that there was no connection to be had.
@@ -170,7 +161,7 @@ func (d *direct) deliver(to *memberlist.Node, msg []byte) (reached bool) {
 func (d *direct) retire(box *outbox) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(box.msgs) > 0 {
+	if box.msgs.Len() > 0 {
 		return false
 	}
 	delete(d.boxes, box.to.FullAddress())

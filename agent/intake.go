@@ -11,7 +11,9 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/logs"
 	"agentctl/handler"
+	"agentctl/handler/queue"
 )
 
 const (
@@ -28,6 +30,9 @@ const (
 	// intakeQuiet is how long serf's channel has to be silent at the end: what
 	// serf gathers of member events comes as it shuts down, a moment later.
 	intakeQuiet = 100 * time.Millisecond
+	// lossSilence is for how long it is not logged, at most, that events go on
+	// to be lost.
+	lossSilence = time.Minute
 )
 
 // eventLog is what Intake needs of the journal.
@@ -53,15 +58,15 @@ type Intake struct {
 	journal eventLog
 	logger  *slog.Logger
 	metrics *metrics
-	fail    func(error) // told at once when the journal fails
-	nonce   string      // tells this process's member events from an earlier one's
+	sampled logs.Sampled // for its Nth
+	fail    func(error)  // told at once when the journal fails
+	nonce   string       // tells this process's member events from an earlier one's
 	began   time.Time
 	queries func(*serf.Query) bool // takes agentctl's own; set before Run
 	large   largeEvents            // likewise
 
 	mu    sync.Mutex
-	queue []arrival
-	bytes int    // of queue
+	queue queue.Queue[arrival]
 	full  uint64 // events that the queue could not take, in all
 	gap   uint64 // those among them that the journal has not been told of
 	wake  chan struct{}
@@ -112,6 +117,7 @@ func newIntake(journal eventLog, runners []*runner, fail func(error), logger *sl
 		metrics: m,
 		nonce:   hex.EncodeToString(nonce[:]),
 		began:   time.Now(),
+		queue:   newArrivals(),
 		wake:    make(chan struct{}, 1),
 		pings:   make(chan struct{}),
 		ended:   make(chan struct{}),
@@ -120,6 +126,8 @@ func newIntake(journal eventLog, runners []*runner, fail func(error), logger *sl
 	in.setRunners(runners)
 	return in
 }
+
+func newArrivals() queue.Queue[arrival] { return queue.New[arrival](intakeQueue, intakeBytes) }
 
 // setRunners changes who gets the events from now on: when it has returned, one
 // that is not among the runners is offered no more.
@@ -217,7 +225,7 @@ func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
 func (in *Intake) Settle(ctx context.Context) error {
 	settled := make(chan struct{})
 	in.mu.Lock()
-	in.queue = append(in.queue, arrival{settled: settled}) // one more than the queue has room for, at worst
+	in.queue.Force(arrival{settled: settled}, 0) // one more than the queue has room for, at worst
 	in.mu.Unlock()
 	in.wakeDispatch()
 	select {
@@ -240,7 +248,7 @@ func (in *Intake) enqueue(e serf.Event) {
 	in.mu.Unlock()
 	if full {
 		in.metrics.dropped(dropIntakeFull, 1)
-		if powerOfTwo(count) {
+		if in.sampled.Nth("lost", count, lossSilence) {
 			in.logger.Error("events are lost: the journal does not take them in time",
 				"lost", count, "event", e.String())
 		}
@@ -251,13 +259,7 @@ func (in *Intake) enqueue(e serf.Event) {
 
 // push queues what has come, where there is room. in.mu is held.
 func (in *Intake) push(a arrival) bool {
-	size := sizeOf(a.event)
-	if len(in.queue) >= intakeQueue || in.bytes > 0 && in.bytes+size > intakeBytes {
-		return false
-	}
-	in.queue = append(in.queue, a)
-	in.bytes += size
-	return true
+	return in.queue.Push(a, sizeOf(a.event))
 }
 
 func (in *Intake) wakeDispatch() {
@@ -267,24 +269,25 @@ func (in *Intake) wakeDispatch() {
 	}
 }
 
-// take empties the queue and tells how many events were lost behind it. What comes
-// next is gathered in spare, which is empty.
-func (in *Intake) take(spare []arrival) (taken []arrival, gap uint64) {
+// take exchanges the queue for an empty one, and tells how many events were lost
+// behind it.
+func (in *Intake) take(batch *queue.Queue[arrival]) (gap uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	taken, gap = in.queue, in.gap
-	in.queue, in.bytes, in.gap = spare, 0, 0
+	gap, in.gap = in.gap, 0
+	in.queue, *batch = *batch, in.queue
 	if in.room != nil {
 		close(in.room)
 		in.room = nil
 	}
-	return taken, gap
+	return gap
 }
 
 // dispatch passes events on in batches of whatever has gathered.
 func (in *Intake) dispatch(stop <-chan struct{}) error {
 	var (
-		spare  []arrival
+		batch  = newArrivals()
+		taken  []arrival // of the batch, to be handed on
 		events []handler.Event
 		held   coalescer
 		seen   = map[string]bool{} // IDs in a batch
@@ -294,9 +297,9 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for stopping := false; ; {
-		batch, gap := in.take(spare)
-		taken := batch[:0]
-		for _, a := range batch {
+		gap := in.take(&batch)
+		for batch.Len() > 0 {
+			a, _ := batch.Pop()
 			if a.settled != nil {
 				settled = append(settled, a.settled)
 				continue
@@ -335,7 +338,7 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 				in.emit(a.event)
 			}
 		}
-		spare, events, settled = emptied(batch), emptied(events), emptied(settled)
+		events, taken, settled = emptied(events), emptied(taken), emptied(settled)
 		if len(seen) > intakeKeep {
 			seen = map[string]bool{} // an emptied one would be as large
 		}
@@ -393,7 +396,3 @@ func (in *Intake) emit(e serf.Event) {
 		r.offer(t)
 	}
 }
-
-// powerOfTwo thins out a log line that would come with each of a great many
-// drops.
-func powerOfTwo(n uint64) bool { return n&(n-1) == 0 }

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 const (
@@ -31,10 +32,7 @@ type joiner interface {
 // failed is called after each attempt that reached nobody. It returns nil after
 // a success and when ctx ends, and an error when the attempts are used up.
 func retryJoin(ctx context.Context, j joiner, r srvResolver, addrs []string, replay bool, interval time.Duration, maxAttempts int, failed func(), logger *slog.Logger) error {
-	wait := min(firstRetry, interval)
-	if maxAttempts > 0 {
-		wait = interval
-	}
+	waits := backoff.Backoff{Min: firstRetry, Max: interval}
 	for attempt := 1; ; attempt++ {
 		n, err := joinOnce(ctx, j, r, addrs, replay, logger)
 		if ctx.Err() != nil {
@@ -48,17 +46,15 @@ func retryJoin(ctx context.Context, j joiner, r srvResolver, addrs []string, rep
 		if maxAttempts > 0 && attempt > maxAttempts {
 			return fmt.Errorf("retry-join: none of %s could be joined in %d attempts: %w", strings.Join(addrs, ", "), attempt, err)
 		}
-		pause := wait/2 + rand.N(wait/2+1)
+		longest := waits.Ceiling(attempt)
+		pause := backoff.Between(longest/2, longest)
 		if maxAttempts > 0 {
-			pause = wait
+			pause = interval
 		}
 		logger.Warn("joining failed, trying again", "attempt", attempt, "in", pause.Round(time.Millisecond), "error", err)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, pause) != nil {
 			return nil
 		}
-		wait = min(2*wait, interval)
 	}
 }
 

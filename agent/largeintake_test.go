@@ -159,8 +159,8 @@ func TestRunnerOfManyBytes(t *testing.T) {
 		r.offer(task{event: heavy(0)})
 		close(drain)
 		<-r.done
-		if ran != 1+fit+1+1 || r.bytes != 0 {
-			t.Errorf("ran %d times, want %d, and %d bytes are said to wait", ran, fit+3, r.bytes)
+		if ran != 1+fit+1+1 || r.queue.Bytes() != 0 {
+			t.Errorf("ran %d times, want %d, and %d bytes are said to wait", ran, fit+3, r.queue.Bytes())
 		}
 	})
 }

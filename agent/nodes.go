@@ -17,14 +17,12 @@ import (
 
 	"agentctl/agent/link"
 	"agentctl/handler"
+	"agentctl/handler/backoff"
 )
 
 const (
 	// nodesVersion begins a question for an event's outcomes; its ID follows.
 	nodesVersion = 1
-	// nodesFirst is the pause before members are asked again, which doubles to
-	// nodesSlow: an event takes a millisecond or two to most gateways.
-	nodesFirst, nodesSlow = 2 * time.Millisecond, 250 * time.Millisecond
 	// nodesTime bounds the wait for one answer.
 	nodesTime = 2 * time.Second
 	// nodesAtOnce is how many members are asked at a time, for one request.
@@ -36,6 +34,10 @@ const (
 	// are more than there may be links to: each needs a new one.
 	nodesEach = 10 * time.Millisecond
 )
+
+// nodesPause is the pause before members are asked again: an event takes a
+// millisecond or two to most gateways.
+var nodesPause = backoff.Backoff{Min: 2 * time.Millisecond, Max: 250 * time.Millisecond}
 
 // nodeAnswer is what a member says of an event: whether it has it, and what
 // became of it at each target that it was for.
@@ -151,7 +153,7 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) N
 	asking, cancel := context.WithTimeout(ctx, max(wait, nodesTime))
 	defer cancel()
 	known := map[string]NodeReport{}
-	for pause := nodesFirst; ; pause = min(2*pause, nodesSlow) {
+	for round := 1; ; round++ {
 		open := n.round(asking, id, known)
 		for name, r := range known { // a question may have been lost
 			if wait > 0 && r.State == NodeUnknown && n.peers.again(name) {
@@ -163,6 +165,7 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) N
 		if !report.Open || wait == 0 {
 			return report
 		}
+		pause := nodesPause.Ceiling(round)
 		if open > maxLinked {
 			pause = max(pause, time.Duration(open)*nodesEach)
 		}

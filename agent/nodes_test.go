@@ -282,7 +282,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 		})
 		report := n.gather(t.Context(), "id", time.Minute)
 		// The stock member has had its two times two seconds by then.
-		if took := time.Since(began); took < 2*peerSilence || took > 2*peerSilence+2*nodesSlow {
+		if took := time.Since(began); took < 2*peerSilence || took > 2*peerSilence+2*nodesPause.Max {
 			t.Errorf("it took %v", took)
 		}
 		states := map[string]NodeState{}

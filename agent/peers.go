@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/handler/backoff"
 )
 
 const (
@@ -18,8 +20,8 @@ const (
 	// peerQueryTime is for how long an answer is waited for: gossip takes some
 	// rounds, up to 500 ms each, to bring the query to all.
 	peerQueryTime = 5 * time.Second
-	// A node that has not answered is asked again after peerAgain, doubling to
-	// peerSeldom: it may have been changed for one of ours.
+	// A node that has not answered is asked again after peerAgain, and then
+	// after up to peerSeldom: it may have been changed for one of ours.
 	peerAgain  = 10 * time.Second
 	peerSeldom = 10 * time.Minute
 	// peerSilence is how long after it was asked a member is taken for one that
@@ -67,10 +69,9 @@ type peers struct {
 // acquaintance is what is known of a member.
 type acquaintance struct {
 	peer  bool
-	asked time.Time     // the first time, or the last that again was called; zero before
-	times int           // that it was asked
-	next  time.Time     // when to ask again
-	wait  time.Duration // doubles
+	asked time.Time // the first time, or the last that again was called; zero before
+	times int       // that it was asked
+	next  time.Time // when to ask again
 }
 
 func newPeers(self string, list func() []serf.Member, query func(string, []byte, *serf.QueryParam) (*serf.QueryResponse, error), links bool, logger *slog.Logger) *peers {
@@ -103,7 +104,7 @@ func (p *peers) entry(name string, sure bool) *acquaintance {
 	if !p.members[name] {
 		return nil
 	}
-	a := &acquaintance{wait: peerAgain}
+	a := &acquaintance{}
 	p.known[name] = a
 	return a
 }
@@ -184,7 +185,7 @@ func (p *peers) set(name string, peer bool) {
 	a := p.entry(name, false)
 	found := a != nil && peer && !a.peer
 	if a != nil {
-		*a = acquaintance{peer: peer, next: time.Now().Add(peerAgain), wait: peerAgain}
+		*a = acquaintance{peer: peer, next: time.Now().Add(peerAgain)}
 	}
 	p.mu.Unlock()
 	if found && p.found != nil {
@@ -258,8 +259,7 @@ func (p *peers) due() (names []string) {
 				a.asked = now
 			}
 			a.times++
-			a.next = now.Add(a.wait)
-			a.wait = min(2*a.wait, peerSeldom)
+			a.next = now.Add(backoff.Backoff{Min: peerAgain, Max: peerSeldom}.Ceiling(a.times))
 		}
 	}
 	return names

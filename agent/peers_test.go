@@ -134,7 +134,7 @@ func TestPeersAreAskedByNameWhereThatFits(t *testing.T) {
 				p, asked := askingPeers(t, tt.names...)
 				p.mu.Lock() // all at once
 				for _, n := range tt.names {
-					p.known[n] = &acquaintance{wait: peerAgain}
+					p.known[n] = &acquaintance{}
 				}
 				p.mu.Unlock()
 				p.is(tt.names[0])

@@ -166,7 +166,7 @@ func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 	<-blocked
 	in := n.intake
 	in.mu.Lock()
-	in.bytes = intakeBytes // no room until the intake goes on
+	in.queue.Force(arrival{settled: make(chan struct{})}, intakeBytes) // no room until the intake goes on
 	in.mu.Unlock()
 	first := make(chan error, 1)
 	go func() { first <- n.Publish(t.Context(), "kong", []byte("first"), false) }()
@@ -235,7 +235,7 @@ func TestAPublisherGivesUpWhenTheAgentStops(t *testing.T) {
 		in.ch <- user(1, false)
 		synctest.Wait()
 		in.mu.Lock()
-		in.bytes = intakeBytes
+		in.queue.Force(arrival{settled: make(chan struct{})}, intakeBytes)
 		in.mu.Unlock()
 		go func() { waited <- in.Take(t.Context(), user(2, false), local) }()
 		synctest.Wait()

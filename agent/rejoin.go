@@ -17,6 +17,9 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/agent/logs"
+	"agentctl/handler/backoff"
 )
 
 const (
@@ -56,14 +59,15 @@ type rejoiner struct {
 	metrics *metrics
 
 	standIns map[string]*standIn
-	failures uint64 // of names and their addresses since one worked
+	failures uint64       // of names and their addresses since one worked
+	sampled  logs.Sampled // for its Nth
 	lost     atomic.Int64
 }
 
 // standIn is an address of others than itself.
 type standIn struct {
-	next time.Time
-	wait time.Duration
+	next  time.Time
+	dials int // that it answered
 }
 
 // Run works until ctx ends. It leaves the start to serf and to the joins that
@@ -71,7 +75,7 @@ type standIn struct {
 func (r *rejoiner) Run(ctx context.Context) error {
 	for {
 		select {
-		case <-time.After(r.interval/2 + rand.N(r.interval/2+1)):
+		case <-time.After(backoff.Between(r.interval/2, r.interval)):
 			r.round(ctx)
 		case <-ctx.Done():
 			r.look()
@@ -170,16 +174,17 @@ func (r *rejoiner) dial(addr string, before map[string]bool) {
 		return
 	}
 	r.failures = 0
+	r.sampled.Restart("failed")
 	r.metrics.rejoined("joined")
 	after := r.alive()
 	if !after[addr] {
 		s := r.standIns[addr]
 		if s == nil {
-			s = &standIn{wait: r.interval}
+			s = &standIn{}
 			r.standIns[addr] = s
 		}
-		s.wait = min(2*s.wait, standInMost)
-		s.next = time.Now().Add(s.wait)
+		s.dials++
+		s.next = time.Now().Add(backoff.Backoff{Min: 2 * r.interval, Max: standInMost}.Ceiling(s.dials))
 	}
 	for addr := range before {
 		delete(after, addr)
@@ -192,7 +197,7 @@ func (r *rejoiner) dial(addr string, before map[string]bool) {
 
 // failed logs what fails with each round, ever more seldom.
 func (r *rejoiner) failed(msg string, args ...any) {
-	if r.failures++; powerOfTwo(r.failures) {
+	if r.failures++; r.sampled.Nth("failed", r.failures, 0) {
 		r.logger.Warn(msg+", it is tried again as long as the agent runs", append(args, "failures", r.failures)...)
 	}
 }

@@ -9,7 +9,9 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/logs"
 	"agentctl/handler"
+	"agentctl/handler/queue"
 )
 
 // runnerQueue is how many events may wait for a script that is running, and
@@ -35,10 +37,10 @@ type runner struct {
 	run     func(context.Context, task)
 	logger  *slog.Logger
 	metrics *metrics
+	sampled logs.Sampled // for its Nth
 
 	mu    sync.Mutex
-	queue []task
-	bytes int           // of queue
+	queue queue.Queue[task]
 	wake  chan struct{} // holds a value when queue got one
 	lost  atomic.Uint64
 	done  chan struct{} // closed when Run returns
@@ -51,6 +53,7 @@ func newRunner(name string, filters handler.Filters, logger *slog.Logger, m *met
 		run:     run,
 		logger:  logger,
 		metrics: m,
+		queue:   queue.New[task](runnerQueue, runnerBytes),
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 	}
@@ -61,17 +64,12 @@ func (r *runner) offer(t task) {
 	if !r.filters.Match(handler.Type(t.event.EventType().String()), nameOf(t.event)) {
 		return
 	}
-	size := sizeOf(t.event)
 	r.mu.Lock()
-	full := len(r.queue) >= runnerQueue || r.bytes > 0 && r.bytes+size > runnerBytes
-	if !full {
-		r.queue = append(r.queue, t)
-		r.bytes += size
-	}
+	full := !r.queue.Push(t, sizeOf(t.event))
 	r.mu.Unlock()
 	if full {
 		r.metrics.dropped(dropHandlerFull, 1)
-		if n := r.lost.Add(1); powerOfTwo(n) {
+		if n := r.lost.Add(1); r.sampled.Nth("lost", n, lossSilence) {
 			r.logger.Error("an event handler is stuck or too slow, events are lost to it",
 				"handler", r.name, "lost", n, "waiting", r.waiting())
 		}
@@ -87,22 +85,13 @@ func (r *runner) offer(t task) {
 func (r *runner) take() (t task, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		return task{}, false
-	}
-	t = r.queue[0]
-	r.bytes -= sizeOf(t.event)
-	r.queue[0] = task{} // what it points to can be freed
-	if r.queue = r.queue[1:]; len(r.queue) == 0 {
-		r.queue = nil
-	}
-	return t, true
+	return r.queue.Pop()
 }
 
 func (r *runner) waiting() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.queue)
+	return r.queue.Len()
 }
 
 // Run works until ctx ends; the run under way is cancelled then. Once drain is

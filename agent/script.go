@@ -39,7 +39,7 @@ var notInEnv = regexp.MustCompile(`[^A-Z0-9_]`)
 func scriptRunner(s script, self func() serf.Member, logger *slog.Logger, m *metrics) *runner {
 	name := redact(s.command)
 	logger = logger.With("script", name)
-	quiet := &logs.Quiet{Logger: logger}
+	quiet := &logs.Sampled{Logger: logger}
 	return newRunner(name, s.filters, logger, m, func(ctx context.Context, t task) {
 		e, start := t.event, time.Now()
 		output, err := runScript(ctx, s.command, self(), e, logger)

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +18,7 @@ import (
 
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
+	"agentctl/handler/varint"
 )
 
 const (
@@ -53,18 +53,22 @@ func viewOf(members []serf.Member) view {
 }
 
 func (v view) encode() []byte {
-	return append(binary.AppendUvarint([]byte{viewVersion}, v.alive), v.digest[:]...)
+	e := varint.Encoder{viewVersion}
+	e.Uint(v.alive)
+	e.Raw(v.digest[:])
+	return e
 }
 
 func decodeView(b []byte) (v view, err error) {
-	if len(b) == 0 || b[0] != viewVersion {
+	d := varint.NewDecoder(b)
+	if d.Byte() != viewVersion {
 		return v, errors.New("an answer of another version")
 	}
-	alive, n := binary.Uvarint(b[1:])
-	if n <= 0 || copy(v.digest[:], b[1+n:]) != len(v.digest) {
-		return v, errors.New("an answer that is cut short")
+	v.alive = d.Uint()
+	copy(v.digest[:], d.Take(len(v.digest)))
+	if d.Err() != nil {
+		return view{}, errors.New("an answer that is cut short")
 	}
-	v.alive = alive
 	return v, nil
 }
 
@@ -75,7 +79,7 @@ type views struct {
 	members func() []serf.Member
 	peers   func() []string // that are known, in random order
 	ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
-	quiet   logs.Quiet
+	quiet   logs.Sampled
 
 	asked, differ prometheus.Gauge
 }
@@ -88,7 +92,7 @@ func newViews(members func() []serf.Member, peers func() []string,
 		return g
 	}
 	return &views{
-		members: members, peers: peers, ask: ask, quiet: logs.Quiet{Logger: logger},
+		members: members, peers: peers, ask: ask, quiet: logs.Sampled{Logger: logger},
 		asked:  gauge("asked", "Peers that said in the last round whom they see alive."),
 		differ: gauge("differing", "Peers among them that see other members alive than this node does."),
 	}

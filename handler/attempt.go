@@ -3,6 +3,8 @@ package handler
 import (
 	"context"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 // deliver takes one event to its end: delivered, buried or outdated. The end of
@@ -45,9 +47,9 @@ func (d *Delivery) deliver(ctx, going context.Context, rec *Record) error {
 			return d.buried(rec, attempt, perr)
 		}
 		d.cfg.Metrics.attempted(d, resultRetried, took)
-		wait := max(d.backoff.wait(attempt), perr.RetryAfter)
+		wait := max(d.backoff.Wait(attempt), perr.RetryAfter)
 		d.failed(rec, perr, attempt, wait)
-		if err := sleep(going, wait); err != nil {
+		if err := backoff.Sleep(going, wait); err != nil {
 			return err
 		}
 		d.mu.Lock()

@@ -3,6 +3,8 @@ package handler
 import (
 	"iter"
 	"slices"
+
+	fifo "agentctl/handler/queue"
 )
 
 // changes is what a journal's file lacks of what its memory holds. It is
@@ -13,8 +15,8 @@ import (
 // entry that nobody holds any more need not be written, and a cursor is one
 // state, however often it changed.
 type changes struct {
-	unwritten deque[*entry] // appended and not written; dead ones among them
-	live      int           // those that someone holds
+	unwritten fifo.Ring[*entry] // appended and not written; dead ones among them
+	live      int               // those that someone holds
 	liveBytes int
 	gone      []uint64 // written, and let go of by all
 	forgotten []string // targets
@@ -26,11 +28,14 @@ type changes struct {
 	behind                chan struct{} // holds a value when more than those wait
 }
 
+// maxDead is how many of the unwritten may be dead, whatever their share.
+const maxDead = 1024
+
 func (ch *changes) appended(e *entry) {
 	if ch == nil {
 		return
 	}
-	ch.unwritten.pushBack(e)
+	ch.unwritten.PushBack(e)
 	ch.live++
 	ch.liveBytes += e.size()
 	if ch.over() {
@@ -51,10 +56,10 @@ func (ch *changes) freed(e *entry) {
 	}
 	ch.live--
 	ch.liveBytes -= e.size()
-	if n := ch.unwritten.len(); n > spareRing && n > 2*ch.live {
+	if n := ch.unwritten.Len(); n > maxDead && n > 2*ch.live {
 		for range n {
-			if e := ch.unwritten.popFront(); e.refs > 0 {
-				ch.unwritten.pushBack(e)
+			if e := ch.unwritten.PopFront(); e.refs > 0 {
+				ch.unwritten.PushBack(e)
 			}
 		}
 	}
@@ -140,8 +145,8 @@ func (m *Memory) gather() *batch {
 	defer m.mu.Unlock()
 	ch := m.changes
 	b := &batch{gen: ch.gen, header: header{head: m.head, first: m.firstRetained(), ltime: m.maxLTime}}
-	for i := range ch.unwritten.len() {
-		if e := ch.unwritten.at(i); e.refs > 0 {
+	for i := range ch.unwritten.Len() {
+		if e := ch.unwritten.At(i); e.refs > 0 {
 			b.entries = append(b.entries, e)
 		}
 	}
@@ -206,8 +211,8 @@ func (m *Memory) written(b *batch) {
 			signal(ch.wake)
 		}
 	}
-	for ch.unwritten.len() > 0 && ch.unwritten.at(0).Seq <= b.header.head {
-		ch.unwritten.popFront()
+	for ch.unwritten.Len() > 0 && ch.unwritten.At(0).Seq <= b.header.head {
+		ch.unwritten.PopFront()
 	}
 }
 

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
-	"time"
+
+	"agentctl/handler/varint"
 )
 
 // Every value in a journal's file is sealed: a version byte, the fields, and
@@ -31,42 +32,24 @@ func (e *versionError) Error() string {
 }
 
 // encoder appends fields to a value.
-type encoder []byte
+type encoder struct{ varint.Encoder }
 
-func newEncoder(size int) encoder { return append(make(encoder, 0, size), codecVersion) }
-
-func (b *encoder) uint(v uint64) { *b = binary.AppendUvarint(*b, v) }
-
-func (b *encoder) bytes(v []byte) {
-	b.uint(uint64(len(v)))
-	*b = append(*b, v...)
-}
-
-func (b *encoder) string(v string) {
-	b.uint(uint64(len(v)))
-	*b = append(*b, v...)
-}
-
-// time writes seconds and nanoseconds: a Time that is zero stays so.
-func (b *encoder) time(t time.Time) {
-	*b = binary.AppendVarint(*b, t.Unix())
-	b.uint(uint64(t.Nanosecond()))
+func newEncoder(size int) encoder {
+	return encoder{append(make(varint.Encoder, 0, size), codecVersion)}
 }
 
 func (b encoder) seal(key []byte) []byte {
-	return binary.BigEndian.AppendUint32(b, checksum(key, b))
+	return binary.BigEndian.AppendUint32(b.Encoder, checksum(key, b.Encoder))
 }
 
 func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
 }
 
-// decoder takes the fields of a value off again. The first that is not there
-// makes it bad, and all further ones zero.
+// decoder takes the fields of a value off again.
 type decoder struct {
-	b       []byte
+	varint.Decoder
 	version byte
-	bad     bool
 }
 
 // unseal checks a value; what the decoder hands out points into it.
@@ -81,63 +64,17 @@ func unseal(key, value []byte) (*decoder, error) {
 	if value[0] == 0 || value[0] > codecVersion {
 		return nil, &versionError{value[0]}
 	}
-	return &decoder{b: value[1:n], version: value[0]}, nil
+	return &decoder{varint.NewDecoder(value[1:n]), value[0]}, nil
 }
 
-func (d *decoder) take(n int) {
-	if n <= 0 {
-		d.b, d.bad = nil, true
-		return
-	}
-	d.b = d.b[n:]
-}
+// bytes and string take what only the value's own length limits.
+func (d *decoder) bytes() []byte { return d.Bytes(varint.NoLimit) }
 
-func (d *decoder) uint() uint64 {
-	v, n := binary.Uvarint(d.b)
-	d.take(n)
-	return v
-}
-
-func (d *decoder) bytes() []byte {
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.b, d.bad = nil, true
-		return nil
-	}
-	v := d.b[:n]
-	d.b = d.b[n:]
-	return v
-}
-
-func (d *decoder) string() string { return string(d.bytes()) }
-
-func (d *decoder) time() time.Time {
-	sec, n := binary.Varint(d.b)
-	d.take(n)
-	nsec := d.uint()
-	if nsec >= 1e9 {
-		d.bad = true
-	}
-	t := time.Unix(sec, int64(nsec))
-	if d.bad || t.IsZero() {
-		return time.Time{}
-	}
-	return t
-}
-
-// count reads how many elements follow, of at least one byte each.
-func (d *decoder) count() int {
-	n := d.uint()
-	if n > uint64(len(d.b)) {
-		d.b, d.bad = nil, true
-		return 0
-	}
-	return int(n)
-}
+func (d *decoder) string() string { return d.Text(varint.NoLimit) }
 
 // end tells whether all was there and nothing is left over.
 func (d *decoder) end() error {
-	if d.bad || len(d.b) > 0 {
+	if d.End() != nil {
 		return errEncoding
 	}
 	return nil
@@ -151,15 +88,15 @@ func encodeEvent(key []byte, e *Event) []byte {
 	b := newEncoder(len(e.ID) + len(e.Name) + len(e.Payload) + 48)
 	// Serf's types are a number, any other is 0 and its name.
 	i := slices.Index(typeCodes, e.Type) + 1
-	b.uint(uint64(i))
+	b.Uint(uint64(i))
 	if i == 0 {
-		b.string(string(e.Type))
+		b.Text(string(e.Type))
 	}
-	b.time(e.Time)
-	b.uint(e.LTime)
-	b.string(e.ID)
-	b.string(e.Name)
-	b.bytes(e.Payload)
+	b.Time(e.Time)
+	b.Uint(e.LTime)
+	b.Text(e.ID)
+	b.Text(e.Name)
+	b.Bytes(e.Payload)
 	return b.seal(key)
 }
 
@@ -170,7 +107,7 @@ func decodeEvent(key, value []byte) (Event, error) {
 		return Event{}, err
 	}
 	var e Event
-	switch i := d.uint(); {
+	switch i := d.Uint(); {
 	case i == 0:
 		e.Type = Type(d.string())
 	case i <= uint64(len(typeCodes)):
@@ -178,8 +115,8 @@ func decodeEvent(key, value []byte) (Event, error) {
 	default:
 		return Event{}, errEncoding
 	}
-	e.Time = d.time()
-	e.LTime = d.uint()
+	e.Time = d.Time()
+	e.LTime = d.Uint()
 	e.ID, e.Name = d.string(), d.string()
 	if p := d.bytes(); len(p) > 0 {
 		e.Payload = slices.Clone(p)

@@ -3,6 +3,8 @@ package handler
 import (
 	"math"
 	"slices"
+
+	"agentctl/handler/varint"
 )
 
 // counts are a check against whole pages gone astray: what the file holds.
@@ -16,7 +18,7 @@ const valuesUnknown = math.MaxUint64
 func encodeHeader(key []byte, h header, n counts) []byte {
 	b := newEncoder(48)
 	for _, v := range []uint64{h.head, h.first, h.ltime, n.events, n.values} {
-		b.uint(v)
+		b.Uint(v)
 	}
 	return b.seal(key)
 }
@@ -26,10 +28,10 @@ func decodeHeader(key, value []byte) (header, counts, error) {
 	if err != nil {
 		return header{}, counts{}, err
 	}
-	h := header{head: d.uint(), first: d.uint(), ltime: d.uint()}
-	n := counts{events: d.uint(), values: valuesUnknown}
+	h := header{head: d.Uint(), first: d.Uint(), ltime: d.Uint()}
+	n := counts{events: d.Uint(), values: valuesUnknown}
 	if d.version > 3 {
-		n.values = d.uint()
+		n.values = d.Uint()
 	}
 	if h.first == 0 || h.first > h.head+1 {
 		return header{}, counts{}, errEncoding
@@ -39,35 +41,35 @@ func decodeHeader(key, value []byte) (header, counts, error) {
 
 func encodeCursor(key []byte, s *cursorState) []byte {
 	b := newEncoder(64 + 8*(len(s.holes)+len(s.lostIn)+len(s.refused)))
-	b.uint(s.place)
-	b.uint(s.since)
-	b.uint(uint64(len(s.eras)))
+	b.Uint(s.place)
+	b.Uint(s.since)
+	b.Uint(uint64(len(s.eras)))
 	for _, era := range s.eras {
-		b.uint(era.from)
-		b.uint(uint64(len(era.filters)))
+		b.Uint(era.from)
+		b.Uint(uint64(len(era.filters)))
 		for _, f := range era.filters {
-			b.string(string(f.Type))
-			b.string(f.Name)
+			b.Text(string(f.Type))
+			b.Text(f.Name)
 		}
 	}
-	b.uint(s.collapse)
-	b.uint(s.lost)
-	b.uint(s.expired)
-	b.time(s.gap.Since)
+	b.Uint(s.collapse)
+	b.Uint(s.lost)
+	b.Uint(s.expired)
+	b.Time(s.gap.Since)
 	b.spans(s.holes)
 	b.spans(s.lostIn)
 	b.spans(s.refused)
-	b.string(s.gap.Reason)
-	b.uint(s.last)
+	b.Text(s.gap.Reason)
+	b.Uint(s.last)
 	return b.seal(key)
 }
 
 func (b *encoder) spans(spans spans) {
-	b.uint(uint64(len(spans)))
+	b.Uint(uint64(len(spans)))
 	at := uint64(0)
 	for _, s := range spans {
-		b.uint(s.from - at)
-		b.uint(s.to - s.from)
+		b.Uint(s.from - at)
+		b.Uint(s.to - s.from)
 		at = s.to
 	}
 }
@@ -77,16 +79,18 @@ func decodeCursor(key, value []byte) (cursorState, error) {
 	if err != nil {
 		return cursorState{}, err
 	}
-	s := cursorState{place: d.uint(), since: d.uint()}
-	for i := range d.count() {
-		era := era{from: d.uint()}
-		for range d.count() {
+	s := cursorState{place: d.Uint(), since: d.Uint()}
+	for i := range d.Count(varint.NoLimit) {
+		era := era{from: d.Uint()}
+		for range d.Count(varint.NoLimit) {
 			era.filters = append(era.filters, Filter{Type: Type(d.string()), Name: d.string()})
 		}
-		d.bad = d.bad || i > 0 && era.from < s.eras[i-1].from
+		if i > 0 && era.from < s.eras[i-1].from {
+			d.Fail("filters are out of order")
+		}
 		s.eras = append(s.eras, era)
 	}
-	s.collapse, s.lost, s.expired, s.gap.Since = d.uint(), d.uint(), d.uint(), d.time()
+	s.collapse, s.lost, s.expired, s.gap.Since = d.Uint(), d.Uint(), d.Uint(), d.Time()
 	s.holes, s.lostIn, s.refused = d.spans(), d.spans(), d.spans()
 	if d.version > 1 {
 		s.gap.Reason = d.string()
@@ -94,9 +98,11 @@ func decodeCursor(key, value []byte) (cursorState, error) {
 		s.gap.Reason = unknownReason
 	}
 	if d.version > 2 {
-		s.last = d.uint()
+		s.last = d.Uint()
 	}
-	d.bad = d.bad || len(s.eras) == 0
+	if len(s.eras) == 0 {
+		d.Fail("there are no filters")
+	}
 	if err := d.end(); err != nil {
 		return cursorState{}, err
 	}
@@ -105,10 +111,12 @@ func decodeCursor(key, value []byte) (cursorState, error) {
 
 func (d *decoder) spans() (out spans) {
 	at := uint64(0)
-	for range d.count() {
-		s := span{from: at + d.uint()}
-		s.to = s.from + d.uint()
-		d.bad = d.bad || s.from < at || s.to < s.from
+	for range d.Count(varint.NoLimit) {
+		s := span{from: at + d.Uint()}
+		s.to = s.from + d.Uint()
+		if s.from < at || s.to < s.from {
+			d.Fail("a span is out of order")
+		}
 		out = append(out, s)
 		at = s.to
 	}
@@ -117,10 +125,10 @@ func (d *decoder) spans() (out spans) {
 
 func encodeSeqs(key []byte, seqs []uint64) []byte {
 	b := newEncoder(16 + 2*len(seqs))
-	b.uint(uint64(len(seqs)))
+	b.Uint(uint64(len(seqs)))
 	at := uint64(0)
 	for _, seq := range seqs {
-		b.uint(seq - at)
+		b.Uint(seq - at)
 		at = seq
 	}
 	return b.seal(key)
@@ -131,11 +139,11 @@ func decodeSeqs(key, value []byte) ([]uint64, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := d.count()
+	n := d.Count(varint.NoLimit)
 	seqs := make([]uint64, n)
 	at := uint64(0)
 	for i := range seqs {
-		next := at + d.uint()
+		next := at + d.Uint()
 		if next < at || i > 0 && next == at {
 			return nil, errEncoding
 		}
@@ -146,10 +154,10 @@ func decodeSeqs(key, value []byte) ([]uint64, error) {
 
 func encodeBurial(key []byte, why *BuriedInfo) []byte {
 	b := newEncoder(len(why.Reason) + len(why.Answer) + 32)
-	b.time(why.Time)
-	b.uint(uint64(int64(why.Status)))
-	b.string(why.Reason)
-	b.bytes(why.Answer)
+	b.Time(why.Time)
+	b.Uint(uint64(int64(why.Status)))
+	b.Text(why.Reason)
+	b.Bytes(why.Answer)
 	return b.seal(key)
 }
 
@@ -158,7 +166,7 @@ func decodeBurial(key, value []byte) (BuriedInfo, error) {
 	if err != nil {
 		return BuriedInfo{}, err
 	}
-	why := BuriedInfo{Time: d.time(), Status: int(int64(d.uint())), Reason: d.string()}
+	why := BuriedInfo{Time: d.Time(), Status: int(int64(d.Uint())), Reason: d.string()}
 	if p := d.bytes(); len(p) > 0 {
 		why.Answer = slices.Clone(p)
 	}

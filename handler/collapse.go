@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"hash/maphash"
 	"math"
+
+	fifo "agentctl/handler/queue"
 )
 
 // collapse is the events of a cursor that are joined to an equal one, their
@@ -177,7 +179,7 @@ func (c *memoryCursor) arrange() {
 		c.outcomes.set(seq, c.m.firstRetained(), record{})
 	}
 	all = sortEntries(all)
-	c.waiting, c.bytes = deque[*entry]{}, 0
+	c.waiting, c.bytes = fifo.Ring[*entry]{}, 0
 	c.leaders, c.groups, c.joined = nil, nil, 0
 	for _, e := range all {
 		c.enqueue(e)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 // keyed is a user event with a key; with "" it has none.
@@ -36,7 +38,7 @@ func TestFinishSeveral(t *testing.T) {
 			if e.LTime == 4 {
 				return refused // it waits for its next attempt, which is not made
 			}
-			return sleep(ctx, time.Duration(e.LTime)*time.Second)
+			return backoff.Sleep(ctx, time.Duration(e.LTime)*time.Second)
 		})
 		appendKeyed(t, r, "a", "b", "c", "d", "e", "f")
 		synctest.Wait()

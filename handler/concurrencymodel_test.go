@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"agentctl/handler/backoff"
 )
 
 // orderRun is a life of a target, all of it drawn before it begins.
@@ -76,7 +78,7 @@ func (g *orderGateway) Post(ctx context.Context, e *Event) (Response, error) {
 	i := int(e.LTime) - 1
 	script := g.run.Events[i]
 	last := g.begin(i) > script.Fails
-	err := sleep(ctx, script.Took)
+	err := backoff.Sleep(ctx, script.Took)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--

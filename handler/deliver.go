@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 // DeliverError is an event that Deliver could not bring to its target.
@@ -58,7 +60,7 @@ func Deliver(ctx context.Context, p *Poster, e *Event) error {
 
 func deliver(ctx context.Context, p poster, t Target, e *Event) error {
 	start := time.Now()
-	wait := backoff{t.MinBackoff, t.MaxBackoff}
+	wait := backoff.Backoff{Min: t.MinBackoff, Max: t.MaxBackoff}
 	var last *PostError
 	giveUp := func(attempts int, cause error) error {
 		return &DeliverError{
@@ -78,7 +80,7 @@ func deliver(ctx context.Context, p poster, t Target, e *Event) error {
 		if perr.Class == Bury {
 			return giveUp(attempt, nil)
 		}
-		if sleep(ctx, max(wait.wait(attempt), perr.RetryAfter)) != nil {
+		if backoff.Sleep(ctx, max(wait.Wait(attempt), perr.RetryAfter)) != nil {
 			return giveUp(attempt, context.Cause(ctx))
 		}
 	}

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"agentctl/agent/logs"
+	"agentctl/handler/backoff"
 )
 
 // DeliveryConfig is what a Delivery is made of.
@@ -55,10 +58,11 @@ type poster interface {
 type Delivery struct {
 	cfg     DeliveryConfig
 	log     *slog.Logger
+	sampled logs.Sampled // for its Nth
 	poster  poster
 	cursor  *memoryCursor
 	key     orderKey
-	backoff backoff
+	backoff backoff.Backoff
 
 	finished chan struct{} // closed by Finish
 	finish   sync.Once
@@ -114,7 +118,7 @@ func newDelivery(cfg DeliveryConfig, p poster) (*Delivery, error) {
 		poster:  p,
 		cursor:  cursor,
 		key:     key,
-		backoff: backoff{cfg.Target.MinBackoff, cfg.Target.MaxBackoff},
+		backoff: backoff.Backoff{Min: cfg.Target.MinBackoff, Max: cfg.Target.MaxBackoff},
 
 		finished: make(chan struct{}),
 		lost:     make(chan struct{}, 1),

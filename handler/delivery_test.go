@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 func TestDeliveryInOrderOneInFlight(t *testing.T) {
@@ -71,18 +73,6 @@ func TestDeliveryBacksOffWithFullJitter(t *testing.T) {
 	// 300 fair draws: fewer than 100 in a half has a chance below 1e-8.
 	if upperHalf < 100 || lowerHalf < 100 {
 		t.Errorf("%d waits above half of the ceiling and %d below", upperHalf, lowerHalf)
-	}
-}
-
-func TestBackoffCeiling(t *testing.T) {
-	b := backoff{3 * time.Second, 10 * time.Second}
-	for attempt, want := range map[int]time.Duration{1: 3e9, 2: 6e9, 3: 10e9, 4: 10e9, 1 << 20: 10e9} {
-		if got := b.ceiling(attempt); got != want {
-			t.Errorf("after %d: %v, want %v", attempt, got, want)
-		}
-	}
-	if got := (backoff{1, 1 << 62}).ceiling(500); got != 1<<62 {
-		t.Errorf("overflow: %v", got)
 	}
 }
 
@@ -253,7 +243,7 @@ func TestFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(MemoryConfig{})
 		p := &fakePoster{answer: func(ctx context.Context, e *Event, attempt int) error {
-			return sleep(ctx, time.Second)
+			return backoff.Sleep(ctx, time.Second)
 		}}
 		d, err := newDelivery(DeliveryConfig{Target: Target{Name: "t", URL: "http://h/"}, Journal: m}, p)
 		if err != nil {

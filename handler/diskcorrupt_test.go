@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"agentctl/handler/varint"
 )
 
 // someJournal makes the file of a journal with a bit of everything in it, and
@@ -235,7 +237,7 @@ func TestDiskWrongContents(t *testing.T) {
 		"a target's value": func(tx *bbolt.Tx) error { return tx.Bucket(targetsBucket).Put([]byte("k"), nil) },
 		"use the newer program": func(tx *bbolt.Tx) error {
 			key := targetKey("a", kindCursor)
-			return tx.Bucket(targetsBucket).Put(key, encoder{codecVersion + 1, 1, 2}.seal(key))
+			return tx.Bucket(targetsBucket).Put(key, encoder{varint.Encoder{codecVersion + 1, 1, 2}}.seal(key))
 		},
 	} {
 		dir, path := dirWith(t, file)
@@ -306,7 +308,7 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		// As it is, and with a good checksum: few would have one.
-		for _, value := range [][]byte{fuzzed, encoder(slices.Clone(fuzzed)).seal(key)} {
+		for _, value := range [][]byte{fuzzed, encoder{slices.Clone(fuzzed)}.seal(key)} {
 			try("event", value, func(v []byte) ([]byte, error) { e, err := decodeEvent(key, v); return encodeEvent(key, &e), err })
 			try("cursor", value, func(v []byte) ([]byte, error) { s, err := decodeCursor(key, v); return encodeCursor(key, &s), err })
 			try("seqs", value, func(v []byte) ([]byte, error) { s, err := decodeSeqs(key, v); return encodeSeqs(key, s), err })

@@ -1,6 +1,7 @@
 package handler
 
 import (
+	"agentctl/handler/varint"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -160,9 +161,9 @@ func TestDiskOfVersion3(t *testing.T) {
 	if err := errors.Join(db.Update(func(tx *bbolt.Tx) error {
 		b := tx.Bucket(journalBucket)
 		h, n, err := decodeHeader(headerKey, b.Get(headerKey))
-		old := encoder{3}
+		old := encoder{varint.Encoder{3}}
 		for _, v := range []uint64{h.head, h.first, h.ltime, n.events} {
-			old.uint(v)
+			old.Uint(v)
 		}
 		return errors.Join(err, b.Put(headerKey, old.seal(headerKey)))
 	}), db.Close()); err != nil {

@@ -3,6 +3,8 @@ package handler
 import (
 	"fmt"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 const (
@@ -10,11 +12,11 @@ const (
 	// that a busy journal does some hundred commits a second and not as many
 	// as the disk can take.
 	commitPause = 10 * time.Millisecond
-	// After a failed commit the writer waits from retryMin, doubling, to
-	// retryMax.
-	retryMin = 100 * time.Millisecond
-	retryMax = 5 * time.Second
 )
+
+// commitRetry is how long the writer waits after a failed commit. It needs no
+// jitter, because the disk is this node's own.
+var commitRetry = backoff.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
 
 // diskState is how the file stands.
 type diskState struct {
@@ -82,7 +84,7 @@ func (d *Disk) run() {
 		defer close(watched)
 		d.watch(stop)
 	}()
-	retry := retryMin
+	failures := 0 // in a row
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for going := true; going; {
@@ -96,10 +98,11 @@ func (d *Disk) run() {
 		failed := d.commit() != nil
 		wait := commitPause - time.Since(begun)
 		if failed {
-			wait, retry = retry, min(2*retry, retryMax)
+			failures++
+			wait = commitRetry.Ceiling(failures)
 			d.file.Retry()
 		} else {
-			retry = retryMin
+			failures = 0
 		}
 		pause.Reset(wait)
 		hurry := d.hurry

@@ -57,8 +57,8 @@ func (f *File) Backlog() Backlog {
 	defer m.mu.Unlock()
 	ch := m.changes
 	return Backlog{
-		Events: ch.live, Bytes: ch.liveBytes, Over: ch.over(), Gen: ch.gen, Closed: m.closed, Kept: ch.unwritten.len(),
-		Head: m.head, Retained: m.log.len(), Duplicates: m.duplicates,
+		Events: ch.live, Bytes: ch.liveBytes, Over: ch.over(), Gen: ch.gen, Closed: m.closed, Kept: ch.unwritten.Len(),
+		Head: m.head, Retained: m.log.Len(), Duplicates: m.duplicates,
 	}
 }
 
@@ -68,8 +68,8 @@ func (f *File) DurableLTime(ltime uint64) uint64 {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	ch := f.m.changes
-	for i := range ch.unwritten.len() {
-		if e := ch.unwritten.at(i); e.refs > 0 && e.Event.Type == User && e.Event.LTime <= ltime {
+	for i := range ch.unwritten.Len() {
+		if e := ch.unwritten.At(i); e.refs > 0 && e.Event.Type == User && e.Event.LTime <= ltime {
 			ltime = max(e.Event.LTime, 1) - 1
 		}
 	}

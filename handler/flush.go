@@ -3,6 +3,8 @@ package handler
 import (
 	"context"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 // refusedHold is for how long a target that refused its flush is not asked
@@ -28,7 +30,6 @@ type flushState struct {
 	last        time.Time // when one went well
 
 	flushed, retried, refused uint64
-	lines                     every
 }
 
 // flushPace keeps flushes of one target from following each other at once, as
@@ -40,12 +41,12 @@ type flushPace struct {
 }
 
 // after notes a flush that went well.
-func (p *flushPace) after(b backoff, now time.Time) {
-	if now.Sub(p.last) > 10*b.ceiling(p.streak) {
+func (p *flushPace) after(b backoff.Backoff, now time.Time) {
+	if now.Sub(p.last) > 10*b.Ceiling(p.streak) {
 		p.streak = 0
 	}
 	p.streak++
-	p.last, p.next = now, now.Add(b.ceiling(p.streak))
+	p.last, p.next = now, now.Add(b.Ceiling(p.streak))
 }
 
 // wantsFlush tells whether a gap is one to be flushed now.

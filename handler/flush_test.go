@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/handler/backoff"
 )
 
 // flushed is a target that has a flush, and takes n events at once.
@@ -126,7 +128,7 @@ func TestFlushOfAGap(t *testing.T) {
 func TestNoFlushAfterFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, DeliveryConfig{Target: flushed(1)}, MemoryConfig{}, func(ctx context.Context, e *Event, _ int) error {
-			return sleep(ctx, time.Second)
+			return backoff.Sleep(ctx, time.Second)
 		})
 		mustAppend(t, r.journal, user(1, ""))
 		synctest.Wait()
@@ -145,7 +147,7 @@ func TestNoFlushAfterFinish(t *testing.T) {
 func TestFlushAgainForWhatWasLostMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, DeliveryConfig{Target: flushed(1)}, MemoryConfig{}, func(ctx context.Context, e *Event, _ int) error {
-			return sleep(ctx, time.Second)
+			return backoff.Sleep(ctx, time.Second)
 		})
 		began := time.Now()
 		mustGap(t, r.journal, 1, "one")
@@ -185,7 +187,7 @@ func TestFlushIsABarrier(t *testing.T) {
 				}
 				count(1)
 				defer count(-1)
-				if err := sleep(ctx, 100*time.Millisecond); err != nil {
+				if err := backoff.Sleep(ctx, 100*time.Millisecond); err != nil {
 					return err
 				}
 				if e.LTime == 3 {
@@ -212,7 +214,7 @@ func TestFlushIsABarrier(t *testing.T) {
 func TestFlushesKeepADistance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, DeliveryConfig{Target: flushed(1)}, MemoryConfig{MaxPending: 10},
-			func(ctx context.Context, e *Event, _ int) error { return sleep(ctx, 100*time.Millisecond) })
+			func(ctx context.Context, e *Event, _ int) error { return backoff.Sleep(ctx, 100*time.Millisecond) })
 		for i := range uint64(10 * 60 * 20) { // ten minutes of twice as much
 			mustAppend(t, r.journal, user(i, ""))
 			time.Sleep(50 * time.Millisecond)

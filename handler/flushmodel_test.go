@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"agentctl/handler/backoff"
 )
 
 // flushRun is a life of a target that is flushed, all of it drawn before.
@@ -86,7 +88,7 @@ func (g *flushGateway) Post(ctx context.Context, e *Event) (Response, error) {
 		g.fault("event %d is posted with %d flushes under way and the gap %+v", e.LTime, g.flushing, gap)
 	}
 	g.mu.Unlock()
-	err := sleep(ctx, took)
+	err := backoff.Sleep(ctx, took)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.posting--
@@ -108,7 +110,7 @@ func (g *flushGateway) Flush(ctx context.Context, _ *Event) (Response, error) {
 	}
 	covers := g.gaps
 	g.mu.Unlock()
-	err := sleep(ctx, took)
+	err := backoff.Sleep(ctx, took)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.flushing--

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 func TestOperatorFlushesAndAccepts(t *testing.T) {
@@ -71,7 +73,7 @@ func TestOperatorFlushesAndAccepts(t *testing.T) {
 func TestAcceptDuringAFlush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, DeliveryConfig{Target: flushed(1)}, MemoryConfig{}, func(ctx context.Context, e *Event, _ int) error {
-			return sleep(ctx, time.Second)
+			return backoff.Sleep(ctx, time.Second)
 		})
 		mustGap(t, r.journal, 1, "lost")
 		mustAppend(t, r.journal, user(1, ""))

@@ -6,7 +6,8 @@ func (d *Delivery) flushed(gap Gap, at, now time.Time) error {
 	d.mu.Lock()
 	f := &d.state.flush
 	f.flushed++
-	f.attempts, f.last, f.lines = 0, now, every{}
+	f.attempts, f.last = 0, now
+	d.sampled.Restart(flushFails)
 	d.mu.Unlock()
 	if err := d.cursor.Mend(gap.Mark, at); err != nil {
 		return err
@@ -29,9 +30,9 @@ func (d *Delivery) flushFailed(gap Gap, perr *PostError, now time.Time) (wait ti
 	f.attempts++
 	attempts := f.attempts
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
-	pass := f.lines.pass(attempts, now)
+	pass := d.sampled.Nth(flushFails, uint64(attempts), sampledSilence)
 	d.mu.Unlock()
-	wait = max(d.backoff.wait(attempts), perr.RetryAfter)
+	wait = max(d.backoff.Wait(attempts), perr.RetryAfter)
 	if pass {
 		d.log.Warn("target fails its flush: events wait, and it is tried again until it is done", "reason", gap.Reason, "since", gap.Since,
 			"err", excerpt(perr.Error(), 2*excerptSize), "attempts", attempts, "next_in", round(wait), "waiting", d.cursor.Status().Waiting)
@@ -44,7 +45,8 @@ func (d *Delivery) flushRefused(gap Gap, perr *PostError, now time.Time) {
 	f := &d.state.flush
 	f.refused++
 	f.refusedMark, f.refusedAt = gap.Mark, now
-	f.attempts, f.lines = 0, every{}
+	f.attempts = 0
+	d.sampled.Restart(flushFails)
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
 	d.mu.Unlock()
 	d.log.Error("target refused its flush: events go on, and its gateway may be stale until its \"flush\" in the configuration is put right, or an operator flushes it and accepts the gap",
@@ -80,7 +82,8 @@ func (d *Delivery) AcceptGap() error {
 		return d.named(err)
 	}
 	d.mu.Lock()
-	d.state.flush.attempts, d.state.flush.lines = 0, every{}
+	d.state.flush.attempts = 0
+	d.sampled.Restart(flushFails)
 	d.mu.Unlock()
 	d.log.Warn("an operator accepted what this target lacks: it counts as fresh, without a flush", "reason", gap.Reason, "since", gap.Since)
 	notify(d.hurry)

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"agentctl/handler/backoff"
+	"agentctl/handler/varint"
 )
 
 // A flush request is made as its target and itself say, and is no event's.
@@ -132,7 +135,7 @@ func TestFlushAcrossProcesses(t *testing.T) {
 		d := openDir(t, DiskConfig{Dir: dir, NoSync: true})
 		var p *fakePoster
 		life := func(end func(*Delivery, context.CancelFunc)) Status {
-			p = &fakePoster{answer: func(ctx context.Context, _ *Event, _ int) error { return sleep(ctx, time.Second) }}
+			p = &fakePoster{answer: func(ctx context.Context, _ *Event, _ int) error { return backoff.Sleep(ctx, time.Second) }}
 			target := flushed(1)
 			target.URL = "http://h/"
 			delivery, err := newDelivery(DeliveryConfig{Target: target, Journal: d.Memory}, p)
@@ -200,11 +203,11 @@ func TestGapOfVersion1(t *testing.T) {
 	key := []byte("key")
 	since := time.Unix(1e9, 0)
 	for name, at := range map[string]time.Time{"gap": since, "none": {}} {
-		b := encoder{1}
+		b := encoder{varint.Encoder{1}}
 		for _, v := range []uint64{1, 1, 1, 1, 0, 0, 5, 2} { // place, since, one era from 1 without filters, collapse, lost, expired
-			b.uint(v)
+			b.Uint(v)
 		}
-		b.time(at)
+		b.Time(at)
 		for range 3 {
 			b.spans(nil)
 		}

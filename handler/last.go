@@ -15,8 +15,8 @@ func (c *memoryCursor) keepLast(keep bool) {
 		c.remember(nil)
 		return
 	}
-	for i := c.m.log.len() - 1; i >= 0 && c.last.entry == nil; i-- {
-		switch e := c.m.log.at(i); c.outcome(e.Seq).State {
+	for i := c.m.log.Len() - 1; i >= 0 && c.last.entry == nil; i-- {
+		switch e := c.m.log.At(i); c.outcome(e.Seq).State {
 		case OutcomeDelivered, OutcomeLost:
 			c.remember(e)
 		}
@@ -67,8 +67,8 @@ func (c *memoryCursor) RequeueLast() error {
 	if n := len(c.given); n > 0 {
 		newest = c.given[n-1].Seq
 	}
-	if n := c.waiting.len(); n > 0 {
-		newest = max(newest, c.waiting.at(n-1).Seq)
+	if n := c.waiting.Len(); n > 0 {
+		newest = max(newest, c.waiting.At(n-1).Seq)
 	}
 	switch seq := c.last.seq(); {
 	case newest > seq, seq > 0 && newest == seq:

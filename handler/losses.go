@@ -3,6 +3,8 @@ package handler
 import (
 	"context"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 // tellLosses logs what this target came to lack since the last time. A flush
@@ -30,9 +32,9 @@ func (d *Delivery) lacksUntold() bool {
 // first time, then after pauses that grow from a second to a minute, and what
 // is left at the end.
 func (d *Delivery) watchLosses(ctx context.Context) {
-	const shortest, longest = time.Second, time.Minute
+	pauses := backoff.Backoff{Min: time.Second, Max: time.Minute}
 	defer d.tellLosses()
-	length := shortest
+	told := 0 // in a row
 	var last time.Time
 	var pause <-chan time.Time // nil when there is none
 	for {
@@ -52,11 +54,11 @@ func (d *Delivery) watchLosses(ctx context.Context) {
 			return
 		}
 		now := time.Now()
-		if now.Sub(last) > 10*longest {
-			length = shortest
+		if now.Sub(last) > 10*pauses.Max {
+			told = 0
 		}
+		told++
 		d.tellLosses()
-		last, pause = now, time.After(length)
-		length = min(2*length, longest)
+		last, pause = now, time.After(pauses.Ceiling(told))
 	}
 }

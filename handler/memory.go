@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"sync"
 	"time"
+
+	fifo "agentctl/handler/queue"
 )
 
 // MemoryConfig is the limits of a journal. Zero and less mean the default.
@@ -63,8 +65,8 @@ type Memory struct {
 	cfg MemoryConfig
 
 	mu         sync.Mutex
-	log        deque[*entry] // what is retained
-	bytes      int           // size of it
+	log        fifo.Ring[*entry] // what is retained
+	bytes      int               // size of it
 	head       uint64
 	maxLTime   uint64            // of the user events that were appended
 	byID       map[string]*entry // all that is held
@@ -143,7 +145,7 @@ func (m *Memory) Append(events ...Event) error {
 // retain puts an entry at the end of the log.
 func (m *Memory) retain(e *entry) {
 	e.refs++
-	m.log.pushBack(e)
+	m.log.PushBack(e)
 	m.bytes += e.size()
 	m.index(e)
 	m.indexLTime(e)
@@ -167,14 +169,14 @@ func (m *Memory) release(e *entry) {
 // trim lets go of what is beyond the retention.
 func (m *Memory) trim(now time.Time) {
 	oldest := now.Add(-m.cfg.MaxAge)
-	for m.log.len() > 0 {
-		first := m.log.at(0)
+	for m.log.Len() > 0 {
+		first := m.log.At(0)
 		aged := first.Event.Time.Before(oldest) && !m.replayable(&first.Event)
-		if m.log.len() <= m.cfg.MaxEvents && m.bytes <= m.cfg.MaxBytes && !aged {
+		if m.log.Len() <= m.cfg.MaxEvents && m.bytes <= m.cfg.MaxBytes && !aged {
 			break
 		}
 		m.bytes -= first.size()
-		m.log.popFront()
+		m.log.PopFront()
 		m.unindexLTime(first)
 		m.release(first)
 	}
@@ -222,7 +224,7 @@ func (m *Memory) end() {
 func (m *Memory) drop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.log, m.bytes, m.byID, m.ltimes = deque[*entry]{}, 0, nil, ltimeIndex{}
+	m.log, m.bytes, m.byID, m.ltimes = fifo.Ring[*entry]{}, 0, nil, ltimeIndex{}
 }
 
 func (r *Record) size() int { return len(r.Event.Payload) + len(r.Event.Name) + recordSize }

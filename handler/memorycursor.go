@@ -42,8 +42,8 @@ func (c *memoryCursor) add(e *entry) {
 		return
 	}
 	c.dirty = true
-	for c.over(len(c.given)+c.waiting.len(), c.bytes) {
-		c.giveUp(c.waiting.popFront(), tooManyWaited)
+	for c.over(len(c.given)+c.waiting.Len(), c.bytes) {
+		c.giveUp(c.waiting.PopFront(), tooManyWaited)
 	}
 	signal(c.wake)
 }
@@ -55,7 +55,7 @@ func (c *memoryCursor) enqueue(e *entry) bool {
 		return false
 	}
 	e.refs++
-	c.waiting.pushBack(e)
+	c.waiting.PushBack(e)
 	c.bytes += e.size()
 	return true
 }
@@ -100,10 +100,10 @@ func (c *memoryCursor) take() (*entry, error) {
 		return nil, ErrClosed
 	}
 	c.expire()
-	if c.waiting.len() == 0 {
+	if c.waiting.Len() == 0 {
 		return nil, nil
 	}
-	e := c.waiting.popFront()
+	e := c.waiting.PopFront()
 	c.unlead(e)
 	if n := len(c.given); n == 0 || c.given[n-1].Seq < e.Seq {
 		c.given = append(c.given, e)
@@ -115,12 +115,12 @@ func (c *memoryCursor) take() (*entry, error) {
 
 // expire gives up what has waited for too long.
 func (c *memoryCursor) expire() {
-	if c.maxAge <= 0 || c.waiting.len() == 0 {
+	if c.maxAge <= 0 || c.waiting.Len() == 0 {
 		return
 	}
 	before, oldest := c.lost, time.Now().Add(-c.maxAge)
-	for c.waiting.len() > 0 && c.waitsSince(c.waiting.at(0)).Before(oldest) {
-		c.giveUp(c.waiting.popFront(), waitedTooLong)
+	for c.waiting.Len() > 0 && c.waitsSince(c.waiting.At(0)).Before(oldest) {
+		c.giveUp(c.waiting.PopFront(), waitedTooLong)
 	}
 	if c.lost > before {
 		c.expired += c.lost - before
@@ -188,7 +188,7 @@ func (c *memoryCursor) Status() CursorStatus {
 
 func (c *memoryCursor) status() CursorStatus {
 	s := CursorStatus{
-		Waiting:   len(c.given) + c.waiting.len() + c.joined,
+		Waiting:   len(c.given) + c.waiting.Len() + c.joined,
 		Collapsed: c.collapsed,
 		Lost:      c.lost,
 		Expired:   c.expired,

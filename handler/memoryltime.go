@@ -97,7 +97,7 @@ func (m *Memory) Had(id string) bool {
 func (m *Memory) HeadAt(t time.Time) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := sort.Search(m.log.len(), func(i int) bool { return !m.log.at(i).Event.Time.Before(t) })
+	n := sort.Search(m.log.Len(), func(i int) bool { return !m.log.At(i).Event.Time.Before(t) })
 	if n == 0 && !m.trimTime.Before(t) {
 		return 0
 	}

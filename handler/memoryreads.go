@@ -6,12 +6,12 @@ import (
 )
 
 // firstRetained is where the log begins, or will.
-func (m *Memory) firstRetained() uint64 { return m.head + 1 - uint64(m.log.len()) }
+func (m *Memory) firstRetained() uint64 { return m.head + 1 - uint64(m.log.Len()) }
 
 // retained gives an event of the log, whose sequence numbers have no holes.
 func (m *Memory) retained(seq uint64) *entry {
-	if i := seq - m.firstRetained(); i < uint64(m.log.len()) { // a seq before it makes i huge
-		return m.log.at(int(i))
+	if i := seq - m.firstRetained(); i < uint64(m.log.Len()) { // a seq before it makes i huge
+		return m.log.At(int(i))
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (m *Memory) older(from uint64, into []*entry) []*entry {
 			}
 		}
 		add(len(c.given), c.givenAt(from), func(i int) *entry { return c.given[i] })
-		add(c.waiting.len(), c.waitingAt(from), c.waiting.at)
+		add(c.waiting.Len(), c.waitingAt(from), c.waiting.At)
 		for _, b := range c.buried {
 			if seq := b.entry.Seq; from <= seq && seq < first {
 				all = append(all, b.entry)

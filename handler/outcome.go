@@ -8,6 +8,16 @@ import (
 	"time"
 )
 
+// Kinds of sampled lines. sampledSilence is how long one that goes on is not
+// logged, at most.
+const (
+	targetFails = "target fails"
+	flushFails  = "flush fails"
+	eventBuried = "event buried"
+
+	sampledSilence = time.Minute
+)
+
 // Buried returns the events that the target refused for good, as far as the
 // journal keeps them, in the order of burial.
 func (d *Delivery) Buried() []Buried { return d.cursor.Buried() }
@@ -67,7 +77,7 @@ func (d *Delivery) delivered(rec *Record, status, attempt int, took time.Duratio
 	d.state.lastDelivered = now
 	d.state.latency.add(now.Sub(rec.Event.Time))
 	d.state.attempts.add(took)
-	failure := d.state.answered(attempt, now)
+	failure := d.answered(attempt, now)
 	d.mu.Unlock()
 	d.cfg.Metrics.observe(d, now.Sub(rec.Event.Time))
 	err := d.ack(rec.Seq, status)
@@ -103,9 +113,9 @@ func (d *Delivery) buried(rec *Record, attempt int, perr *PostError) error {
 	d.state.buried++
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
 	// It did answer: it is well again, as far as trying goes.
-	failure := d.state.answered(attempt, now)
+	failure := d.answered(attempt, now)
 	all := d.state.buried
-	pass := d.state.burials.pass(int(all), now)
+	pass := d.sampled.Nth(eventBuried, all, sampledSilence)
 	d.mu.Unlock()
 	if pass {
 		msg := "target refused an event for good: buried, not tried again"
@@ -121,6 +131,16 @@ func (d *Delivery) buried(rec *Record, attempt int, perr *PostError) error {
 	return err
 }
 
+// answered notes that an event is through at this attempt, and returns the time
+// of failure that this ends, if any. It needs the lock.
+func (d *Delivery) answered(attempt int, now time.Time) failure {
+	f := d.state.answered(attempt, now)
+	if f.attempts > 0 {
+		d.sampled.Restart(targetFails)
+	}
+	return f
+}
+
 func (d *Delivery) failed(rec *Record, perr *PostError, attempt int, wait time.Duration) {
 	now := time.Now()
 	d.mu.Lock()
@@ -134,7 +154,7 @@ func (d *Delivery) failed(rec *Record, perr *PostError, attempt int, wait time.D
 	}
 	f.attempts = max(f.attempts, attempt)
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
-	pass := f.lines.pass(f.attempts, now)
+	pass := d.sampled.Nth(targetFails, uint64(f.attempts), sampledSilence)
 	told := *f
 	d.mu.Unlock()
 	if !pass {

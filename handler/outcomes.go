@@ -1,6 +1,10 @@
 package handler
 
-import "time"
+import (
+	"time"
+
+	fifo "agentctl/handler/queue"
+)
 
 // OutcomeState is what became of an event for a target.
 type OutcomeState string
@@ -59,35 +63,35 @@ func (r record) outcome(seq uint64) Outcome {
 // end with the last event that concerned the target, so that one whose filters
 // refuse everything has none.
 type outcomes struct {
-	records deque[record]
+	records fifo.Ring[record]
 	first   uint64 // the event of the first record
 }
 
 func (o *outcomes) get(seq uint64) record {
-	if i := seq - o.first; i < uint64(o.records.len()) { // a seq before it makes i huge
-		return o.records.at(int(i))
+	if i := seq - o.first; i < uint64(o.records.Len()) { // a seq before it makes i huge
+		return o.records.At(int(i))
 	}
 	return record{}
 }
 
 // set notes a record; retained is the first event that the log has.
 func (o *outcomes) set(seq, retained uint64, r record) {
-	if o.records.len() == 0 {
+	if o.records.Len() == 0 {
 		o.first = retained
 	}
 	if seq < o.first {
 		return
 	}
-	for o.first+uint64(o.records.len()) <= seq {
-		o.records.pushBack(record{})
+	for o.first+uint64(o.records.Len()) <= seq {
+		o.records.PushBack(record{})
 	}
-	o.records.set(int(seq-o.first), r)
+	o.records.Set(int(seq-o.first), r)
 }
 
 // trimOutcomes forgets what the log has let go of.
 func (c *memoryCursor) trimOutcomes(retained uint64) {
-	for o := &c.outcomes; o.records.len() > 0 && o.first < retained; o.first++ {
-		if r := o.records.popFront(); r.verdict == verdictJoined {
+	for o := &c.outcomes; o.records.Len() > 0 && o.first < retained; o.first++ {
+		if r := o.records.PopFront(); r.verdict == verdictJoined {
 			c.leave(o.first, r)
 		}
 	}

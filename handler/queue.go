@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	fifo "agentctl/handler/queue"
 )
 
 // maxHoles bounds what a Disk writes of a cursor. A cursor with more holes is
@@ -25,9 +27,9 @@ const maxFailedSpans = 1000
 type queue struct {
 	eras []era // of filters, in order, at least one
 
-	given   []*entry      // handed out and not acknowledged, by sequence number
-	waiting deque[*entry] // not handed out, likewise
-	bytes   int           // size of both
+	given   []*entry          // handed out and not acknowledged, by sequence number
+	waiting fifo.Ring[*entry] // not handed out, likewise
+	bytes   int               // size of both
 	lost    uint64
 	expired uint64 // of those
 	gap     Gap
@@ -68,10 +70,10 @@ func (c *memoryCursor) giveUp(e *entry, reason string) {
 
 // pending is what is handed out or waits, in order.
 func (q *queue) pending() []*entry {
-	all := make([]*entry, 0, len(q.given)+q.waiting.len())
+	all := make([]*entry, 0, len(q.given)+q.waiting.Len())
 	all = append(all, q.given...)
-	for i := range q.waiting.len() {
-		all = append(all, q.waiting.at(i))
+	for i := range q.waiting.Len() {
+		all = append(all, q.waiting.At(i))
 	}
 	return sortEntries(all)
 }
@@ -86,9 +88,9 @@ func sortEntries(all []*entry) []*entry {
 }
 
 func (q *queue) setWaiting(all []*entry) {
-	q.waiting = deque[*entry]{}
+	q.waiting = fifo.Ring[*entry]{}
 	for _, e := range all {
-		q.waiting.pushBack(e)
+		q.waiting.PushBack(e)
 	}
 }
 
@@ -99,14 +101,14 @@ func (q *queue) givenAt(seq uint64) int {
 
 // waitingAt is the same among those that wait.
 func (q *queue) waitingAt(seq uint64) int {
-	return sort.Search(q.waiting.len(), func(i int) bool { return q.waiting.at(i).Seq >= seq })
+	return sort.Search(q.waiting.Len(), func(i int) bool { return q.waiting.At(i).Seq >= seq })
 }
 
 // first is the first pending entry, or nil.
 func (q *queue) first() *entry {
 	var first *entry
-	if q.waiting.len() > 0 {
-		first = q.waiting.at(0)
+	if q.waiting.Len() > 0 {
+		first = q.waiting.At(0)
 	}
 	if len(q.given) > 0 && (first == nil || q.given[0].Seq < first.Seq) {
 		first = q.given[0]
@@ -154,7 +156,7 @@ func (c *memoryCursor) punchAt(seq uint64) {
 		}
 	}
 	look(len(c.given), func(i int) uint64 { return c.given[i].Seq })
-	look(c.waiting.len(), func(i int) uint64 { return c.waiting.at(i).Seq })
+	look(c.waiting.Len(), func(i int) uint64 { return c.waiting.At(i).Seq })
 	c.holes.add(span{before + 1, behind - 1})
 }
 

@@ -54,9 +54,9 @@ func (c *memoryCursor) requeue(seqs ...uint64) error {
 		c.refused.remove(e.Seq)
 		c.lead(e) // where none does; itself it is not joined, as it was asked for
 	}
-	waiting := make([]*entry, 0, c.waiting.len()+len(more))
-	for i := range c.waiting.len() {
-		waiting = append(waiting, c.waiting.at(i))
+	waiting := make([]*entry, 0, c.waiting.Len()+len(more))
+	for i := range c.waiting.Len() {
+		waiting = append(waiting, c.waiting.At(i))
 	}
 	c.setWaiting(sortEntries(append(waiting, more...)))
 	c.exhume(more)
@@ -84,7 +84,7 @@ func (c *memoryCursor) noteAsked(more []*entry) {
 // room refuses what does not fit beside what is pending.
 func (c *memoryCursor) room(more []*entry) error {
 	cfg := &c.m.cfg
-	pending := len(c.given) + c.waiting.len()
+	pending := len(c.given) + c.waiting.Len()
 	n, size, free := pending+len(more), c.bytes, 0
 	for i, e := range more {
 		size += e.size()
@@ -103,8 +103,8 @@ func (c *memoryCursor) holds(seq uint64) *entry {
 	if i := c.givenAt(seq); i < len(c.given) && c.given[i].Seq == seq {
 		return c.given[i]
 	}
-	if i := c.waitingAt(seq); i < c.waiting.len() && c.waiting.at(i).Seq == seq {
-		return c.waiting.at(i)
+	if i := c.waitingAt(seq); i < c.waiting.Len() && c.waiting.At(i).Seq == seq {
+		return c.waiting.At(i)
 	}
 	return nil
 }

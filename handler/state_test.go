@@ -37,11 +37,11 @@ func TestCollapseComparesTheBytes(t *testing.T) {
 	if err := m.Append(one); err != nil {
 		t.Fatal(err)
 	}
-	c.leaders[leadersKey(&other)] = c.waiting.at(0)
+	c.leaders[leadersKey(&other)] = c.waiting.At(0)
 	if err := m.Append(other); err != nil {
 		t.Fatal(err)
 	}
-	if n := c.waiting.len(); n != 2 {
+	if n := c.waiting.Len(); n != 2 {
 		t.Errorf("%d wait by themselves, want 2", n)
 	}
 }
@@ -68,7 +68,7 @@ func TestOutcomesAreTrimmed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if a, b := m.cursors["a"].outcomes.records.len(), m.cursors["b"].outcomes.records.len(); a != 10 || b != 0 {
+	if a, b := m.cursors["a"].outcomes.records.Len(), m.cursors["b"].outcomes.records.Len(); a != 10 || b != 0 {
 		t.Errorf("%d and %d records, want 10 and none", a, b)
 	}
 	if o := m.Outcome("a", 990); o != (Outcome{}) {

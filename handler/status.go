@@ -75,7 +75,6 @@ type progress struct {
 	latency       samples // of deliveries, from when the event was first known
 	attempts      samples // of deliveries, the last attempt alone
 	flush         flushState
-	burials       every // what of them is logged
 
 	delivered, retried, buried, outdated uint64
 }
@@ -84,9 +83,8 @@ type progress struct {
 // failed; zero when there is none.
 type failure struct {
 	since    time.Time
-	events   int   // whose last attempt failed
-	attempts int   // that failed of one event, at most
-	lines    every // what of it is logged
+	events   int // whose last attempt failed
+	attempts int // that failed of one event, at most
 }
 
 // answered notes that an event is through at this attempt, after its earlier

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"agentctl/handler/backoff"
 	"agentctl/rpcclient/wire"
 )
 
@@ -168,11 +168,7 @@ func (a *connecting) failed() bool {
 }
 
 func (p *Publisher) dial(wait time.Duration) (*Client, error) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-p.ctx.Done():
+	if backoff.Sleep(p.ctx, wait) != nil {
 		return nil, context.Cause(p.ctx)
 	}
 	return Dial(p.ctx, p.cfg.Config)
@@ -183,9 +179,5 @@ func (p *Publisher) backoff() time.Duration {
 	if p.attempts == 0 {
 		return 0
 	}
-	bound := p.cfg.MinBackoff
-	for i := 1; i < p.attempts && bound < p.cfg.MaxBackoff; i++ {
-		bound *= 2
-	}
-	return rand.N(min(bound, p.cfg.MaxBackoff) + 1)
+	return backoff.Backoff{Min: p.cfg.MinBackoff, Max: p.cfg.MaxBackoff}.Wait(p.attempts)
 }

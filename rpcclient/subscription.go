@@ -7,6 +7,7 @@ import (
 	"iter"
 	"sync"
 
+	"agentctl/handler/queue"
 	"agentctl/rpcclient/wire"
 )
 
@@ -23,15 +24,13 @@ type subscription[T any] struct {
 
 	mu     sync.Mutex
 	opened bool // the agent has said yes
-	queue  []entry[T]
-	bytes  int
+	queue  queue.Queue[entry[T]]
 	err    error // why nothing more is queued: errDone, or for the consumer
 }
 
 // entry is a record, or where lost is not 0 a gap of that many records.
 type entry[T any] struct {
 	rec  T
-	size int
 	lost int
 }
 
@@ -45,6 +44,7 @@ func subscribe[T any](ctx context.Context, c *Client, cmd wire.Command, body any
 	s := &subscription[T]{
 		call:   call[nothing]{c: c, cmd: cmd, done: make(chan error, 1)},
 		isLast: isLast,
+		queue:  queue.New[entry[T]](c.cfg.StreamBuffer, streamBytes),
 		ready:  make(chan struct{}, 1),
 	}
 	if err := c.send(ctx, s, body); err != nil {
@@ -82,10 +82,7 @@ func (s *subscription[T]) next(ctx context.Context) (rec T, err error) {
 			return rec, err
 		}
 		s.mu.Lock()
-		if len(s.queue) > 0 {
-			e := s.queue[0]
-			s.queue[0] = entry[T]{} // the array lives on
-			s.queue, s.bytes = s.queue[1:], s.bytes-e.size
+		if e, ok := s.queue.Pop(); ok {
 			s.mu.Unlock()
 			if e.lost > 0 {
 				return rec, &OverflowError{Lost: e.lost}
@@ -116,7 +113,7 @@ func (s *subscription[T]) unsubscribe() {
 	if !over {
 		s.err = errDone
 	}
-	s.queue, s.bytes = nil, 0
+	s.queue.Clear()
 	s.mu.Unlock()
 	if over || !opened && !s.sent() {
 		return
@@ -185,16 +182,16 @@ func (s *subscription[T]) push(rec T, size int) {
 	if s.err != nil {
 		return
 	}
-	n := len(s.queue)
-	full := n >= s.c.cfg.StreamBuffer || n > 0 && s.bytes+size > streamBytes
-	switch {
-	case !full:
-		s.queue, s.bytes = append(s.queue, entry[T]{rec: rec, size: size}), s.bytes+size
-	case s.queue[n-1].lost > 0:
-		s.queue[n-1].lost++
-	default:
-		s.queue = append(s.queue, entry[T]{lost: 1})
+	if s.queue.Push(entry[T]{rec: rec}, size) {
+		return
 	}
+	last := s.queue.Len() - 1
+	if gap := s.queue.At(last); gap.lost > 0 {
+		gap.lost++
+		s.queue.Set(last, gap, 0)
+		return
+	}
+	s.queue.Force(entry[T]{lost: 1}, 0)
 }
 
 func (s *subscription[T]) fail(cause error) {

@@ -28,7 +28,7 @@ const (
 type Bodies struct {
 	cfg     Config
 	metrics *metrics
-	quiet   logs.Quiet
+	quiet   logs.Sampled
 	asks    *rate.Limiter
 	bytes   *rate.Limiter
 	wake    chan struct{} // holds a value when there may be something to do
@@ -56,7 +56,7 @@ func New(cfg Config) (*Bodies, error) {
 	}
 	b := &Bodies{
 		cfg:     cfg,
-		quiet:   logs.Quiet{Logger: cfg.Logger},
+		quiet:   logs.Sampled{Logger: cfg.Logger},
 		asks:    rate.NewLimiter(rate.Limit(cfg.AskRate), cfg.AskRate),
 		bytes:   rate.NewLimiter(rate.Limit(cfg.ByteRate), cfg.ByteRate),
 		wake:    make(chan struct{}, 1),

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 // errAbsent is the answer of a member that does not have an event.
@@ -112,8 +114,8 @@ func (b *Bodies) forget(w *wait) {
 
 // again has an event asked for later.
 func (b *Bodies) again(w *wait) {
-	pause := min(minWait<<min(w.tries, 16), maxWait)
 	w.tries++
+	pause := backoff.Backoff{Min: minWait, Max: maxWait}.Ceiling(w.tries)
 	b.mu.Lock()
 	pause = pause/2 + time.Duration(b.cfg.rand.Int64N(int64(pause)/2+1))
 	w.next, w.busy = time.Now().Add(min(pause, time.Until(w.until))), false

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"agentctl/handler/varint"
 )
 
 // frameType begins a frame. Serf's messages, which go over links as they are,
@@ -20,8 +22,8 @@ var errFrame = errors.New("not an event with its reference")
 // together, for links.
 func Pack(message, payload []byte) []byte {
 	b := make([]byte, 0, 1+binary.MaxVarintLen32+len(message)+len(payload))
-	b = binary.AppendUvarint(append(b, frameType), uint64(len(message)))
-	return append(append(b, message...), payload...)
+	b = varint.AppendBytes(append(b, frameType), message)
+	return append(b, payload...)
 }
 
 // Packed tells whether a message of a link is a frame.
@@ -32,12 +34,12 @@ func Unpack(b []byte) (message, payload []byte, err error) {
 	if !Packed(b) {
 		return nil, nil, errFrame
 	}
-	n, size := binary.Uvarint(b[1:])
-	if size <= 0 || n > uint64(len(b)-1-size) {
+	d := varint.NewDecoder(b[1:])
+	message, payload = d.Bytes(varint.NoLimit), d.Rest()
+	if d.Err() != nil {
 		return nil, nil, errFrame
 	}
-	message = b[1+size:][:n]
-	return message, b[1+size+int(n):], nil
+	return message, payload, nil
 }
 
 // version is that of requests and answers, which begin with it. A request is

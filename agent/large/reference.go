@@ -3,11 +3,11 @@ package large
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"agentctl/handler"
+	"agentctl/handler/varint"
 )
 
 const (
@@ -52,13 +52,11 @@ func (r *Reference) Is(name string, payload []byte) bool {
 
 // Encode makes the payload of the serf event.
 func (r *Reference) Encode() []byte {
-	b := append([]byte(magic), r.Sum[:]...)
-	b = binary.AppendUvarint(b, uint64(r.Size))
-	for _, text := range []string{r.Name, r.Origin} {
-		b = binary.AppendUvarint(b, uint64(len(text)))
-		b = append(b, text...)
-	}
-	return b
+	e := append(varint.Encoder(magic), r.Sum[:]...)
+	e.Uint(uint64(r.Size))
+	e.Text(r.Name)
+	e.Text(r.Origin)
+	return e
 }
 
 // Decode reads what Encode has made, and nothing else.
@@ -70,30 +68,11 @@ func Decode(b []byte) (r Reference, err error) {
 	if b[version] != magic[version] {
 		return r, fmt.Errorf("a reference of version %d, and %d is known here: run the same version of agentctl on all nodes", b[version], magic[version])
 	}
-	rest := b[len(magic)+copy(r.Sum[:], b[len(magic):]):]
-	number := func(most int) int {
-		v, n := binary.Uvarint(rest)
-		if n <= 0 || v > uint64(most) {
-			err = errMalformed
-			return 0
-		}
-		rest = rest[n:]
-		return int(v)
-	}
-	text := func(most int) string {
-		n := number(most)
-		if n > len(rest) {
-			err = errMalformed
-			return ""
-		}
-		s := string(rest[:n])
-		rest = rest[n:]
-		return s
-	}
-	r.Size = number(MaxEvent)
-	r.Name, r.Origin = text(MaxName), text(maxOrigin)
+	d := varint.NewDecoder(b[len(magic)+copy(r.Sum[:], b[len(magic):]):])
+	r.Size = d.UpTo(MaxEvent)
+	r.Name, r.Origin = d.Text(MaxName), d.Text(maxOrigin)
 	// One reference is one text: others would be other events to serf.
-	if err != nil || len(r.Name)+r.Size > MaxEvent || !bytes.Equal(r.Encode(), b) {
+	if d.End() != nil || len(r.Name)+r.Size > MaxEvent || !bytes.Equal(r.Encode(), b) {
 		return Reference{}, errMalformed
 	}
 	return r, nil

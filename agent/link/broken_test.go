@@ -104,7 +104,8 @@ func TestPeerThatIsAwayGetsItLater(t *testing.T) {
 
 // Waits grow from 50 ms to 5 s, and differ.
 func TestRetryWaits(t *testing.T) {
-	for attempt, ceiling := range []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000} {
+	for i, ceiling := range []time.Duration{100, 200, 400, 800, 1600, 3200, 5000, 5000} {
+		attempt := i + 1
 		seen := make(map[time.Duration]bool)
 		for range 100 {
 			w := retryWait(attempt)

@@ -144,7 +144,7 @@ func (p *peer) state() (lk *link, busy bool) {
 	if p.link.alive() {
 		lk = p.link
 	}
-	return lk, len(p.dialing) > 0 || lk != nil && (len(p.queue) > 0 || p.users > 0)
+	return lk, len(p.dialing) > 0 || lk != nil && (p.queue.Len() > 0 || p.users > 0)
 }
 
 // leastUsed orders links by when they were last used.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"agentctl/handler/varint"
 )
 
 // scriptConn is a connection on which everything has been said already.
@@ -127,7 +129,7 @@ func FuzzEvents(f *testing.F) {
 	stream := func(first uint64, msgs ...string) []byte {
 		b := binary.AppendUvarint(nil, first)
 		for _, m := range msgs {
-			b = appendBytes(b, m)
+			b = varint.AppendBytes(b, m)
 		}
 		return b
 	}
@@ -188,7 +190,7 @@ func FuzzEvents(f *testing.F) {
 // FuzzReply gives any bytes as the answer to a request.
 func FuzzReply(f *testing.F) {
 	for status := range byte(6) {
-		f.Add(appendBytes([]byte{status}, "body"))
+		f.Add(varint.AppendBytes([]byte{status}, "body"))
 	}
 	f.Add([]byte{statusOK, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Fuzz(func(t *testing.T, data []byte) {

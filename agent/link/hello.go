@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"net"
+
+	"agentctl/handler/varint"
 )
 
 // maxHello bounds the first message on a link, in bytes: the longest hello
@@ -23,39 +25,28 @@ type hello struct {
 }
 
 func (h hello) encode() []byte {
-	b := append([]byte{h.lo, h.hi}, h.process[:]...)
-	b = binary.AppendUvarint(b, uint64(h.maxMessage))
-	b = appendBytes(b, h.name)
-	b = binary.AppendUvarint(b, uint64(len(h.features)))
+	e := append(varint.Encoder{h.lo, h.hi}, h.process[:]...)
+	e.Uint(uint64(h.maxMessage))
+	e.Text(h.name)
+	e.Uint(uint64(len(h.features)))
 	for _, f := range h.features {
-		b = appendBytes(b, f)
+		e.Text(f)
 	}
-	return b
+	return e
 }
 
 func decodeHello(b []byte) (h hello, err error) {
-	d := decoder{b: b}
-	if versions := d.take(2); versions != nil {
-		h.lo, h.hi = versions[0], versions[1]
-	}
-	copy(h.process[:], d.take(len(h.process)))
-	h.maxMessage = int(min(d.uvarint(), math.MaxInt32))
-	h.name = d.text(maxName)
-	n := d.uvarint()
-	if n > maxFeatures {
-		d.fail(fmt.Sprintf("%d features where %d are allowed", n, maxFeatures))
-	}
-	for range n {
-		if d.err != nil {
-			break
-		}
-		h.features = append(h.features, d.text(maxFeature))
-	}
+	d := varint.NewDecoder(b)
+	h.lo, h.hi = d.Byte(), d.Byte()
+	copy(h.process[:], d.Take(len(h.process)))
+	h.maxMessage = int(min(d.Uint(), math.MaxInt32))
+	h.name = d.Text(maxName)
+	h.features = varint.List(&d, maxFeatures, func() string { return d.Text(maxFeature) })
 	if h.name == "" {
-		d.fail("a peer without a name")
+		d.Fail("a peer without a name")
 	}
-	if d.err != nil {
-		return hello{}, d.err
+	if err := d.Err(); err != nil {
+		return hello{}, fmt.Errorf("%w: %w", errProtocol, err)
 	}
 	return h, nil
 }

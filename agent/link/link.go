@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+
+	"agentctl/handler/varint"
 )
 
 // linkStreams is how many streams a link has at a time, and linkWindow how many
@@ -164,7 +166,7 @@ func (s *stream) readReply(limit int) ([]byte, error) {
 }
 
 func (s *stream) writeReply(status byte, body []byte) error {
-	_, err := s.Write(appendBytes([]byte{status}, body))
+	_, err := s.Write(varint.AppendBytes([]byte{status}, body))
 	return err
 }
 

@@ -23,7 +23,7 @@ type Links struct {
 	party     party
 	transport *Transport
 	metrics   *metrics
-	quiet     logs.Quiet
+	quiet     logs.Sampled
 	sources   sources
 	handling  chan struct{} // a slot for each request that is handled here
 	behind    chan struct{} // wakes the reporter of drops
@@ -58,7 +58,7 @@ func New(cfg Config) (*Links, error) {
 			},
 			timeout: cfg.HandshakeTimeout,
 		},
-		quiet:    logs.Quiet{Logger: cfg.Logger},
+		quiet:    logs.Sampled{Logger: cfg.Logger},
 		handling: make(chan struct{}, cfg.MaxRequests),
 		behind:   make(chan struct{}, 1),
 		peers:    make(map[string]*peer),

@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"agentctl/handler/queue"
+	"agentctl/handler/varint"
 )
 
 // batchBytes is how much is written to a link at once, at most, but for one
@@ -30,9 +33,8 @@ type peer struct {
 	mu      sync.Mutex // taken after that of Links
 	addr    string
 	link    *link // nil or dead where there is none
-	queue   [][]byte
-	bytes   int    // of queue
-	first   uint64 // sequence number of queue[0]
+	queue   queue.Queue[[]byte]
+	first   uint64 // sequence number of the first in queue
 	sent    int    // how many of queue were written to the current stream
 	dropped uint64 // since Behind was last told
 	users   int    // requests that use this entry
@@ -50,6 +52,7 @@ func newPeer(l *Links, to Peer, first uint64) *peer {
 		dialing: make(chan struct{}, 1),
 		asking:  make(chan struct{}, linkRequests),
 		addr:    to.Addr,
+		queue:   queue.New[[]byte](l.cfg.QueueMessages, l.cfg.QueueBytes),
 		first:   first,
 	}
 	p.ctx, p.cancel = context.WithCancelCause(l.ctx)
@@ -88,7 +91,7 @@ func (p *peer) push(record []byte) {
 	switch {
 	case time.Now().Before(p.notPeerUntil):
 		reason = dropNotPeer
-	case len(p.queue) >= l.cfg.QueueMessages || p.bytes+len(record) > l.cfg.QueueBytes:
+	case !p.queue.Push(record, len(record)):
 		reason = dropFull
 	}
 	if reason != "" {
@@ -96,8 +99,6 @@ func (p *peer) push(record []byte) {
 		p.drop(1, reason)
 		return
 	}
-	p.queue = append(p.queue, record)
-	p.bytes += len(record)
 	p.mu.Unlock()
 	l.metrics.queued.Inc()
 	select {
@@ -130,19 +131,15 @@ func (p *peer) takeDropped() (n uint64, notPeer bool) {
 func (p *peer) clear() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.queue)
-	p.popLocked(n)
+	n := p.queue.Clear()
+	p.first += uint64(n)
+	p.sent = 0
 	return n
 }
 
 func (p *peer) popLocked(n int) {
-	for i, record := range p.queue[:n] {
-		p.bytes -= len(record)
-		p.queue[i] = nil // to be freed before the rest is
-	}
-	p.queue = p.queue[n:]
-	if len(p.queue) == 0 {
-		p.queue = nil // one burst does not hold memory for ever
+	for range n {
+		p.queue.Pop()
 	}
 	p.first += uint64(n)
 	p.sent = max(0, p.sent-n)
@@ -152,7 +149,7 @@ func (p *peer) popLocked(n int) {
 func (p *peer) end() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.first + uint64(len(p.queue))
+	return p.first + uint64(p.queue.Len())
 }
 
 // acknowledged is the first sequence number that the peer has not acknowledged.
@@ -165,7 +162,7 @@ func (p *peer) acknowledged() uint64 {
 func (p *peer) pending() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.queue) > 0
+	return p.queue.Len() > 0
 }
 
 // restart begins again with what was not acknowledged, on a new stream.
@@ -181,13 +178,12 @@ func (p *peer) restart() (first uint64) {
 func (p *peer) next(buf []byte, limit int) (_ []byte, tooLong int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for ; p.sent < len(p.queue); p.sent++ {
-		record := p.queue[p.sent]
-		if d := (&decoder{b: record}); d.uvarint() > uint64(limit) {
+	for ; p.sent < p.queue.Len(); p.sent++ {
+		record := p.queue.At(p.sent)
+		if d := varint.NewDecoder(record); d.Uint() > uint64(limit) {
 			tooLong++
-			p.bytes += len(missing) - len(record)
 			record = missing
-			p.queue[p.sent] = record
+			p.queue.Set(p.sent, record, len(record))
 		}
 		if len(buf) > 0 && len(buf)+len(record) > batchBytes {
 			break

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"agentctl/handler/varint"
 )
 
 // receiveBuffer bounds what is read of a stream ahead, and so the messages that
@@ -42,7 +44,7 @@ func (l *Links) receiveFrom(ctx context.Context, src *source, r *bufio.Reader, w
 		return fmt.Errorf("%w: the first message has the number %d", errProtocol, next)
 	}
 	begun()
-	if _, err := w.Write(appendBytes([]byte{statusOK}, "")); err != nil {
+	if _, err := w.Write(varint.AppendBytes([]byte{statusOK}, "")); err != nil {
 		return err
 	}
 	var ack []byte

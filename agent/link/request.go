@@ -3,6 +3,8 @@ package link
 import (
 	"context"
 	"fmt"
+
+	"agentctl/handler/varint"
 )
 
 // Request asks a peer, over the link to it, which is opened where there is
@@ -62,7 +64,7 @@ func (p *peer) ask(ctx context.Context, kind Kind, req []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := lk.openStream(ctx, appendBytes(appendKind(nil, kind), req))
+	st, err := lk.openStream(ctx, varint.AppendBytes(appendKind(nil, kind), req))
 	if err != nil {
 		return nil, err
 	}

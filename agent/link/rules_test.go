@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+
+	"agentctl/handler/varint"
 )
 
 // rawLink opens a link whose streams a test writes itself.
@@ -48,7 +50,7 @@ func TestSecondStreamOfEventsIsRefused(t *testing.T) {
 		if _, err := open(); !errors.Is(err, ErrBusy) {
 			t.Errorf("a second stream: %v", err)
 		}
-		first.Write(appendBytes(nil, "goes on"))
+		first.Write(varint.AppendBytes(nil, "goes on"))
 		synctest.Wait()
 		wantMessages(t, b.received(), "goes on")
 		first.Close()

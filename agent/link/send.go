@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"agentctl/handler/backoff"
+	"agentctl/handler/varint"
 )
 
 // behindInterval is the least time between two rounds of calls of Behind.
@@ -23,7 +26,7 @@ func (l *Links) Broadcast(to []Peer, msg []byte) error {
 		return fmt.Errorf("%w: a message of %d bytes, where 1 to %d are allowed", ErrTooLong, len(msg), l.cfg.MaxMessage)
 	}
 	record := make([]byte, 0, binary.MaxVarintLen32+len(msg))
-	record = appendBytes(record, msg)
+	record = varint.AppendBytes(record, msg)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.running {
@@ -102,6 +105,6 @@ func (l *Links) reportBehind(ctx context.Context) {
 				}
 			}
 		}
-		sleep(ctx, behindInterval)
+		backoff.Sleep(ctx, behindInterval) // the loop looks at the context
 	}
 }

@@ -2,12 +2,12 @@ package link
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
+
+	"agentctl/handler/backoff"
 )
 
 // Waits between attempts to reach a peer, while there is something to send.
@@ -43,25 +43,15 @@ func (p *peer) run() {
 			p.giveUp()
 			continue
 		}
-		sleep(p.ctx, retryWait(attempt))
 		attempt++
+		backoff.Sleep(p.ctx, retryWait(attempt)) // the loop looks at the context
 	}
 }
 
-// retryWait is a random time between minWait and a ceiling that doubles up to
-// maxWait, so that those whom one restart cut off do not all come back at once.
+// retryWait is a random time after an attempt, counted from 1. It is never below
+// minWait, as a dial costs the peer a handshake.
 func retryWait(attempt int) time.Duration {
-	ceiling := min(2*minWait<<min(attempt, 16), maxWait)
-	return minWait + rand.N(ceiling-minWait+1)
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
+	return backoff.Between(minWait, backoff.Backoff{Min: 2 * minWait, Max: maxWait}.Ceiling(attempt))
 }
 
 // rest waits for something to send. It reports false if the peer is gone.
@@ -91,7 +81,7 @@ func (p *peer) retire() (again time.Duration) {
 	defer l.mu.Unlock()
 	p.mu.Lock()
 	switch now := time.Now(); {
-	case len(p.queue) > 0 || p.dropped > 0 || p.users > 0:
+	case p.queue.Len() > 0 || p.dropped > 0 || p.users > 0:
 		again = l.cfg.AskedTimeout
 	case now.Before(p.notPeerUntil):
 		again = p.notPeerUntil.Sub(now)

@@ -1,5 +1,7 @@
 package repair
 
+import "agentctl/handler/varint"
+
 // request and answer are the messages of message.go.
 type request interface {
 	kind() kind
@@ -16,15 +18,15 @@ type answer interface {
 func (o origin) from() origin { return o }
 
 func encodeRequest(m request) []byte {
-	e := encoder{version, byte(m.kind())}
+	e := encoder{varint.Encoder{version, byte(m.kind())}}
 	m.encode(&e)
-	return e
+	return e.Encoder
 }
 
 func encodeAnswer(m answer) []byte {
-	e := encoder{version}
+	e := encoder{varint.Encoder{version}}
 	m.encode(&e)
-	return e
+	return e.Encoder
 }
 
 // open checks a message's version and takes it off.
@@ -35,7 +37,7 @@ func open(b []byte) (*decoder, error) {
 	if b[0] != version {
 		return nil, &VersionError{b[0]}
 	}
-	return &decoder{b: b[1:]}, nil
+	return &decoder{varint.NewDecoder(b[1:])}, nil
 }
 
 func decodeRequest(b []byte) (request, error) {
@@ -44,20 +46,18 @@ func decodeRequest(b []byte) (request, error) {
 		return nil, err
 	}
 	var m request
-	switch k := d.take(1); {
-	case k == nil:
-		return nil, d.err
-	case kind(k[0]) == kindCompare:
+	switch k := kind(d.Byte()); k {
+	case kindCompare:
 		m = &compareRequest{}
-	case kind(k[0]) == kindDigests:
+	case kindDigests:
 		m = &digestsRequest{}
-	case kind(k[0]) == kindIDs:
+	case kindIDs:
 		m = &idsRequest{}
-	case kind(k[0]) == kindEvents:
+	case kindEvents:
 		m = &eventsRequest{}
 	default:
-		d.fail("a request of kind %d", k[0])
-		return nil, d.err
+		d.Fail("a request of kind %d", k)
+		return nil, d.end()
 	}
 	m.decode(d)
 	return m, d.end()

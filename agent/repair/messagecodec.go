@@ -1,6 +1,9 @@
 package repair
 
-import "agentctl/handler"
+import (
+	"agentctl/handler"
+	"agentctl/handler/varint"
+)
 
 func (m *compareRequest) kind() kind { return kindCompare }
 func (m *digestsRequest) kind() kind { return kindDigests }
@@ -8,65 +11,65 @@ func (m *idsRequest) kind() kind     { return kindIDs }
 func (m *eventsRequest) kind() kind  { return kindEvents }
 
 func (m *compareRequest) encode(e *encoder) {
-	e.uvarint(m.from)
-	e.uvarint(m.age)
-	e.fixed(m.life)
-	e.uvarint(m.seq)
-	e.flag(m.marks)
-	e.uvarint(uint64(len(m.known)))
+	e.Uint(m.from)
+	e.Uint(m.age)
+	e.Fixed(m.life)
+	e.Uint(m.seq)
+	e.Bool(m.marks)
+	e.Uint(uint64(len(m.known)))
 	for _, d := range m.known {
 		e.digest(d)
 	}
 }
 
 func (m *compareRequest) decode(d *decoder) {
-	m.from, m.age, m.life, m.seq, m.marks = d.uvarint(), d.uvarint(), d.fixed(), d.uvarint(), d.flag()
-	m.known = list(d, 2, d.digest)
+	m.from, m.age, m.life, m.seq, m.marks = d.Uint(), d.Uint(), d.Fixed(), d.Uint(), d.Bool()
+	m.known = varint.List(&d.Decoder, 2, d.digest)
 }
 
 func (o *origin) encode(e *encoder) {
-	e.fixed(o.life)
-	e.uvarint(o.trimmed)
+	e.Fixed(o.life)
+	e.Uint(o.trimmed)
 }
 
-func (o *origin) decode(d *decoder) { o.life, o.trimmed = d.fixed(), d.uvarint() }
+func (o *origin) decode(d *decoder) { o.life, o.trimmed = d.Fixed(), d.Uint() }
 
 func (m *compareAnswer) encode(e *encoder) {
 	m.origin.encode(e)
-	e.uvarint(m.head)
-	e.uvarint(m.newest)
-	e.uvarint(m.mark)
-	e.flag(m.same)
+	e.Uint(m.head)
+	e.Uint(m.newest)
+	e.Uint(m.mark)
+	e.Bool(m.same)
 	e.digest(m.digest)
-	e.flag(m.late)
-	e.uvarint(m.age)
-	e.uvarint(uint64(len(m.marks)))
+	e.Bool(m.late)
+	e.Uint(m.age)
+	e.Uint(uint64(len(m.marks)))
 	for _, k := range m.marks {
-		e.fixed(k.life)
-		e.uvarint(k.seq)
+		e.Fixed(k.life)
+		e.Uint(k.seq)
 	}
 }
 
 func (m *compareAnswer) decode(d *decoder) {
 	m.origin.decode(d)
-	m.head, m.newest, m.mark, m.same = d.uvarint(), d.uvarint(), d.uvarint(), d.flag()
-	m.digest, m.late, m.age = d.digest(), d.flag(), d.uvarint()
-	m.marks = list(d, maxMarks, func() mark { return mark{d.fixed(), d.uvarint()} })
+	m.head, m.newest, m.mark, m.same = d.Uint(), d.Uint(), d.Uint(), d.Bool()
+	m.digest, m.late, m.age = d.digest(), d.Bool(), d.Uint()
+	m.marks = varint.List(&d.Decoder, maxMarks, func() mark { return mark{d.Fixed(), d.Uint()} })
 }
 
 func encodeSpans(e *encoder, spans []span) {
-	e.uvarint(uint64(len(spans)))
+	e.Uint(uint64(len(spans)))
 	for _, s := range spans {
-		e.uvarint(s[0])
-		e.uvarint(s[1] - s[0])
+		e.Uint(s[0])
+		e.Uint(s[1] - s[0])
 	}
 }
 
 func decodeSpans(d *decoder) []span {
-	return list(d, maxRanges, func() span {
-		low, width := d.uvarint(), d.uvarint()
+	return varint.List(&d.Decoder, maxRanges, func() span {
+		low, width := d.Uint(), d.Uint()
 		if low+width < low {
-			d.fail("a range goes beyond the highest number")
+			d.Fail("a range goes beyond the highest number")
 		}
 		return span{low, low + width}
 	})
@@ -77,7 +80,7 @@ func (m *digestsRequest) decode(d *decoder) { m.spans = decodeSpans(d) }
 
 func (m *digestsAnswer) encode(e *encoder) {
 	m.origin.encode(e)
-	e.uvarint(uint64(len(m.digests)))
+	e.Uint(uint64(len(m.digests)))
 	for _, g := range m.digests {
 		e.digest(g)
 	}
@@ -85,66 +88,66 @@ func (m *digestsAnswer) encode(e *encoder) {
 
 func (m *digestsAnswer) decode(d *decoder) {
 	m.origin.decode(d)
-	m.digests = list(d, maxRanges*fanOut, d.digest)
+	m.digests = varint.List(&d.Decoder, maxRanges*fanOut, d.digest)
 }
 
 func (m *idsRequest) encode(e *encoder) {
 	encodeSpans(e, m.spans)
-	e.uvarint(m.above)
-	e.uvarint(m.after.LTime)
-	e.uvarint(m.after.Seq)
+	e.Uint(m.above)
+	e.Uint(m.after.LTime)
+	e.Uint(m.after.Seq)
 }
 
 func (m *idsRequest) decode(d *decoder) {
-	m.spans, m.above = decodeSpans(d), d.uvarint()
-	m.after = handler.LTimePos{LTime: d.uvarint(), Seq: d.uvarint()}
+	m.spans, m.above = decodeSpans(d), d.Uint()
+	m.after = handler.LTimePos{LTime: d.Uint(), Seq: d.Uint()}
 }
 
 func (m *idsAnswer) encode(e *encoder) {
 	m.origin.encode(e)
-	e.flag(m.more)
-	e.uvarint(uint64(len(m.ids)))
+	e.Bool(m.more)
+	e.Uint(uint64(len(m.ids)))
 	for _, p := range m.ids {
-		e.uvarint(p.pos.LTime)
-		e.uvarint(p.pos.Seq)
-		e.text(p.id)
+		e.Uint(p.pos.LTime)
+		e.Uint(p.pos.Seq)
+		e.Text(p.id)
 	}
 }
 
 func (m *idsAnswer) decode(d *decoder) {
 	m.origin.decode(d)
-	m.more = d.flag()
-	m.ids = list(d, maxIDs, func() place {
-		return place{handler.LTimePos{LTime: d.uvarint(), Seq: d.uvarint()}, d.text(maxID)}
+	m.more = d.Bool()
+	m.ids = varint.List(&d.Decoder, maxIDs, func() place {
+		return place{handler.LTimePos{LTime: d.Uint(), Seq: d.Uint()}, d.Text(maxID)}
 	})
 }
 
 func (m *eventsRequest) encode(e *encoder) {
-	e.uvarint(uint64(len(m.ids)))
+	e.Uint(uint64(len(m.ids)))
 	for _, id := range m.ids {
-		e.text(id)
+		e.Text(id)
 	}
 }
 
 func (m *eventsRequest) decode(d *decoder) {
-	m.ids = list(d, maxIDs, func() string { return d.text(maxID) })
+	m.ids = varint.List(&d.Decoder, maxIDs, func() string { return d.Text(maxID) })
 }
 
 func (m *eventsAnswer) encode(e *encoder) {
 	m.origin.encode(e)
-	e.uvarint(m.done)
-	e.uvarint(uint64(len(m.events)))
+	e.Uint(m.done)
+	e.Uint(uint64(len(m.events)))
 	for _, v := range m.events {
-		e.uvarint(v.ltime)
-		e.text(v.name)
-		e.text(v.payload)
+		e.Uint(v.ltime)
+		e.Text(v.name)
+		e.Text(v.payload)
 	}
 }
 
 func (m *eventsAnswer) decode(d *decoder) {
 	m.origin.decode(d)
-	m.done = d.uvarint()
-	m.events = list(d, maxIDs, func() wireEvent {
-		return wireEvent{d.uvarint(), d.text(maxText), d.text(maxText)}
+	m.done = d.Uint()
+	m.events = varint.List(&d.Decoder, maxIDs, func() wireEvent {
+		return wireEvent{d.Uint(), d.Text(maxText), d.Text(maxText)}
 	})
 }

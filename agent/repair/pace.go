@@ -5,18 +5,21 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/backoff"
 )
 
 // maxSilent is after how many rounds in a row, in which a peer did not answer,
 // it is left to its turn.
 const maxSilent = 5
 
+// silentWaits are the most after rounds in which a peer did not answer.
+var silentWaits = backoff.Backoff{Min: soonWait, Max: soonWait << (maxSilent - 1)}
+
 // pace tells how long after a round the next one may wait at most.
 func (r *Repair) pace(hurry, grown, silent bool) time.Duration {
 	r.mu.Lock()
 	hurry = hurry || len(r.first) > 0
 	r.mu.Unlock()
-	soon := soonWait/2 + r.upTo(soonWait/2)
 	if r.silent++; !silent {
 		r.silent, r.retry = 0, ""
 	}
@@ -24,9 +27,9 @@ func (r *Repair) pace(hurry, grown, silent bool) time.Duration {
 	case hurry:
 		return hurryWait
 	case grown:
-		return soon
+		return r.upperHalf(soonWait)
 	case silent && r.silent <= maxSilent:
-		return soon << (r.silent - 1)
+		return r.upperHalf(silentWaits.Ceiling(r.silent))
 	}
 	return r.cfg.MaxInterval
 }

@@ -125,6 +125,9 @@ func (r *Repair) upTo(d time.Duration) time.Duration {
 	return time.Duration(r.cfg.rand.Int64N(int64(d) + 1))
 }
 
+// upperHalf draws a time from half of d on.
+func (r *Repair) upperHalf(d time.Duration) time.Duration { return d/2 + r.upTo(d/2) }
+
 // Kick has a round begin within a second, because of a join, a heal, or messages
 // to or from a peer that were dropped. It never waits.
 func (r *Repair) Kick(reason string) {

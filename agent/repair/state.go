@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/varint"
 )
 
 const (
@@ -147,54 +148,54 @@ func (s *state) list() (all []mark) {
 
 // encode is what decodeState reads.
 func (s *state) encode() []byte {
-	e := encoder{stateVersion}
+	e := varint.Encoder{stateVersion}
 	born := uint64(0)
 	if !s.born.IsZero() {
 		born = uint64(s.born.UnixMilli())
 	}
-	e.uvarint(born)
-	e.flag(s.based)
-	e.uvarint(s.base)
-	e.uvarint(s.floor)
-	e.uvarint(s.head)
-	e.uvarint(uint64(len(s.lives)))
+	e.Uint(born)
+	e.Bool(s.based)
+	e.Uint(s.base)
+	e.Uint(s.floor)
+	e.Uint(s.head)
+	e.Uint(uint64(len(s.lives)))
 	for _, l := range s.lives {
-		e.fixed(l.id)
-		e.uvarint(l.began)
+		e.Fixed(l.id)
+		e.Uint(l.began)
 	}
 	marks := s.list()
-	e.uvarint(uint64(len(marks)))
+	e.Uint(uint64(len(marks)))
 	for _, m := range marks {
-		e.fixed(m.life)
-		e.uvarint(m.seq)
-		e.uvarint(uint64(s.marks[m.life].used.UnixMilli()))
+		e.Fixed(m.life)
+		e.Uint(m.seq)
+		e.Uint(uint64(s.marks[m.life].used.UnixMilli()))
 	}
 	names := slices.Sorted(maps.Keys(s.peers))
-	e.uvarint(uint64(len(names)))
+	e.Uint(uint64(len(names)))
 	for _, name := range names {
-		e.text(name)
-		e.fixed(s.peers[name].life)
+		e.Text(name)
+		e.Fixed(s.peers[name].life)
 	}
 	return e
 }
 
 func decodeState(b []byte) (*state, error) {
-	d := &decoder{b: b}
-	if v := d.take(1); v == nil || v[0] != stateVersion {
+	d := decoder{varint.NewDecoder(b)}
+	if d.Byte() != stateVersion {
 		return nil, errors.New("repair: what the last process kept is of another version, or damaged: use the agentctl that wrote it, or remove it, and gateways are flushed once where events may be lacking")
 	}
 	s := newState()
-	if born := d.uvarint(); born > 0 {
+	if born := d.Uint(); born > 0 {
 		s.born = time.UnixMilli(int64(born))
 	}
-	s.based, s.base, s.floor, s.head = d.flag(), d.uvarint(), d.uvarint(), d.uvarint()
-	s.lives = list(d, maxLives, func() life { return life{d.fixed(), d.uvarint()} })
-	list(d, maxMarks, func() (none struct{}) {
-		s.marks[d.fixed()] = &note{d.uvarint(), time.UnixMilli(int64(d.uvarint()))}
+	s.based, s.base, s.floor, s.head = d.Bool(), d.Uint(), d.Uint(), d.Uint()
+	s.lives = varint.List(&d.Decoder, maxLives, func() life { return life{d.Fixed(), d.Uint()} })
+	varint.List(&d.Decoder, maxMarks, func() (none struct{}) {
+		s.marks[d.Fixed()] = &note{d.Uint(), time.UnixMilli(int64(d.Uint()))}
 		return none
 	})
-	list(d, maxMarks, func() (none struct{}) {
-		s.peers[d.text(maxPeerName)] = &acquaintance{life: d.fixed()}
+	varint.List(&d.Decoder, maxMarks, func() (none struct{}) {
+		s.peers[d.Text(maxPeerName)] = &acquaintance{life: d.Fixed()}
 		return none
 	})
 	if err := d.end(); err != nil {

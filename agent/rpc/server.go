@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"agentctl/agent/logs"
+	"agentctl/handler/backoff"
 	"agentctl/rpcclient/wire"
 
 	"github.com/hashicorp/serf/coordinate"
@@ -95,7 +96,7 @@ type Server struct {
 	authKey [sha256.Size]byte
 	metrics *metrics
 	hub     hub
-	quiet   logs.Quiet
+	quiet   logs.Sampled
 	guesses chan struct{} // a slot for each auth that is being checked or has just failed
 	clients atomic.Int64
 	serial  atomic.Uint64 // names clients of unix sockets, which have no address
@@ -130,8 +131,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		ln.Close() // an error says no more than that it is closed
 	})
 
-	const minPause, maxPause = 5 * time.Millisecond, time.Second
-	pause := minPause
+	pauses, failures := backoff.Backoff{Min: 5 * time.Millisecond, Max: time.Second}, 0
 	for {
 		conn, err := ln.Accept()
 		switch {
@@ -146,15 +146,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			// Most likely the process is out of file descriptors: going on at
 			// once would only spin.
 			s.quiet.Log(slog.LevelError, "rpc: cannot accept clients, trying again", time.Minute, "error", err)
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
+			failures++
+			if backoff.Sleep(ctx, pauses.Ceiling(failures)) != nil {
 				return nil
 			}
-			pause = min(2*pause, maxPause)
 			continue
 		}
-		pause = minPause
+		failures = 0
 		if s.clients.Add(1) > int64(s.cfg.MaxClients) {
 			s.clients.Add(-1)
 			conn.Close()

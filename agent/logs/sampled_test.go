@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-func TestQuietSaysEachMessageOnceInAnInterval(t *testing.T) {
+func TestSampledSaysEachMessageOnceInAnInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		q := Quiet{Logger: slog.New(slog.NewTextHandler(&out, nil))}
+		q := Sampled{Logger: slog.New(slog.NewTextHandler(&out, nil))}
 		for range 3 {
 			q.Log(slog.LevelWarn, "refused", time.Second)
 		}
@@ -36,9 +36,9 @@ func TestQuietSaysEachMessageOnceInAnInterval(t *testing.T) {
 
 // A failure that goes on is told ever less often, and as often as before once it
 // was over.
-func TestQuietsIntervalsGrow(t *testing.T) {
+func TestSampledIntervalsGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := Quiet{Logger: slog.New(slog.DiscardHandler)}
+		q := Sampled{Logger: slog.New(slog.DiscardHandler)}
 		start := time.Now()
 		var said []time.Duration
 		for time.Since(start) < 5*time.Minute {
@@ -65,19 +65,19 @@ func TestQuietsIntervalsGrow(t *testing.T) {
 	})
 }
 
-// Whatever comes as a kind, a Quiet remembers a few. What is beyond them is still
+// Whatever comes as a kind, a Sampled remembers a few. What is beyond them is still
 // said at an interval.
-func TestQuietIsBounded(t *testing.T) {
+func TestSampledIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := Quiet{Logger: slog.New(slog.DiscardHandler)}
+		q := Sampled{Logger: slog.New(slog.DiscardHandler)}
 		said := 0
 		for i := range 10_000 {
 			if q.Log(slog.LevelWarn, Kind(fmt.Sprint("kind ", i)), time.Second) {
 				said++
 			}
 		}
-		if len(q.said) > quietKinds+1 || said != len(q.said) {
-			t.Errorf("%d kinds are remembered, %d lines were said; want %d", len(q.said), said, quietKinds+1)
+		if len(q.said) > sampledKinds+1 || said != len(q.said) {
+			t.Errorf("%d kinds are remembered, %d lines were said; want %d", len(q.said), said, sampledKinds+1)
 		}
 		time.Sleep(time.Second)
 		for _, kind := range []Kind{"kind 0", "another"} {

@@ -7,29 +7,31 @@ import (
 	"time"
 )
 
-// quietMost is how long the intervals of a Quiet grow.
-const quietMost = time.Minute
+// sampledMost is how long the intervals of a Sampled grow.
+const sampledMost = time.Minute
 
-// quietKinds is how many kinds of message a Quiet tells apart, far more than any
+// sampledKinds is how many kinds of message a Sampled tells apart, far more than any
 // part of the program has. All further ones count as one kind.
-const quietKinds = 64
+const sampledKinds = 64
 
-// Kind is a message of a Quiet, without what differs from one line to the next.
+// Kind is a message of a Sampled, without what differs from one line to the next.
 // It is a constant: names, addresses and errors belong into the attributes, since
-// a Quiet remembers each kind. The compiler takes no text that is made at run
+// a Sampled remembers each kind. The compiler takes no text that is made at run
 // time for one.
 type Kind string
 
-// Quiet is a log that says each message at most once in an interval, whatever
+// Sampled is a log that says each message at most once in an interval, whatever
 // clients do: a log line can be an event for a monitor, and a flood of clients
 // shall not become a flood of lines. While the message comes again soon, the
-// interval doubles, up to a minute. What was left out is counted in the next line. It is
-// safe for concurrent use once Logger is set.
-type Quiet struct {
+// interval doubles, up to a minute. The next line counts those that were left
+// out. Nth samples lines by their number instead, and needs no Logger. A Sampled
+// is safe for concurrent use once Logger is set.
+type Sampled struct {
 	Logger *slog.Logger
 
 	mu   sync.Mutex
-	said map[Kind]*saying // quietKinds at most, and one for all others
+	said map[Kind]*saying // sampledKinds at most, and one for all others
+	rows map[Kind]row     // of Nth, likewise
 }
 
 type saying struct {
@@ -40,7 +42,7 @@ type saying struct {
 
 // Log logs msg with args, unless msg was logged less than an interval ago, which
 // begins as every. It reports whether it did.
-func (q *Quiet) Log(level slog.Level, msg Kind, every time.Duration, args ...any) bool {
+func (q *Sampled) Log(level slog.Level, msg Kind, every time.Duration, args ...any) bool {
 	q.mu.Lock()
 	s := q.saying(msg, every)
 	now := time.Now()
@@ -55,7 +57,7 @@ func (q *Quiet) Log(level slog.Level, msg Kind, every time.Duration, args ...any
 	switch ago := now.Sub(s.last); {
 	case s.last.IsZero():
 	case ago < 2*s.every:
-		s.every = max(every, min(2*s.every, quietMost))
+		s.every = max(every, min(2*s.every, sampledMost))
 	default: // it was over meanwhile
 		s.every = every
 	}
@@ -66,8 +68,8 @@ func (q *Quiet) Log(level slog.Level, msg Kind, every time.Duration, args ...any
 }
 
 // saying finds or makes what is known of a kind. q.mu is held.
-func (q *Quiet) saying(msg Kind, every time.Duration) *saying {
-	if q.said[msg] == nil && len(q.said) >= quietKinds {
+func (q *Sampled) saying(msg Kind, every time.Duration) *saying {
+	if q.said[msg] == nil && len(q.said) >= sampledKinds {
 		msg = ""
 	}
 	s := q.said[msg]

@@ -1,0 +1,84 @@
+// Package queue holds first-in-first-out queues in memory.
+//
+// A [Ring] has no limit of its own: it is for owners that count what they hold.
+// A [Queue] is bounded by the number of its elements and by their bytes, and
+// tells the owner when an element does not fit. The owner decides what that
+// means: to count a loss, or to wait.
+//
+// Both clear the place of an element that was taken, so that what it points to
+// can be freed, and both give memory back when a burst is over. Neither is safe
+// for concurrent use: the owner's lock guards them, and nothing here blocks.
+package queue
+
+// Ring is a queue in a ring that grows and shrinks with its elements. The zero
+// value is empty.
+type Ring[T any] struct {
+	ring []T // its length is 0 or a power of two
+	head int // index of the first element
+	n    int
+}
+
+const (
+	least = 16 // places of a ring that has any
+	spare = 64 // places that an empty ring keeps
+)
+
+// Len is the number of elements.
+func (r *Ring[T]) Len() int { return r.n }
+
+// place is where element i is, or would be.
+func (r *Ring[T]) place(i int) *T { return &r.ring[(r.head+i)&(len(r.ring)-1)] }
+
+// At returns element i from the front, which must be there.
+func (r *Ring[T]) At(i int) T {
+	r.check(i)
+	return *r.place(i)
+}
+
+// Set replaces element i, which must be there.
+func (r *Ring[T]) Set(i int, v T) {
+	r.check(i)
+	*r.place(i) = v
+}
+
+func (r *Ring[T]) check(i int) {
+	if uint(i) >= uint(r.n) {
+		panic("queue: no such element")
+	}
+}
+
+// PushBack adds an element at the end.
+func (r *Ring[T]) PushBack(v T) {
+	if r.n == len(r.ring) {
+		r.resize(max(least, 2*r.n))
+	}
+	*r.place(r.n) = v
+	r.n++
+}
+
+// PopFront takes the first element off, which must be there.
+func (r *Ring[T]) PopFront() T {
+	r.check(0)
+	var zero T
+	first := r.place(0)
+	v := *first
+	*first = zero
+	r.head = (r.head + 1) & (len(r.ring) - 1)
+	r.n--
+	switch {
+	case len(r.ring) <= spare:
+	case r.n == 0:
+		r.ring, r.head = nil, 0
+	case r.n <= len(r.ring)/8: // then it takes as many to grow or shrink again
+		r.resize(len(r.ring) / 4)
+	}
+	return v
+}
+
+// resize moves the elements to a ring of so many places.
+func (r *Ring[T]) resize(places int) {
+	ring := make([]T, places)
+	n := copy(ring, r.ring[r.head:min(r.head+r.n, len(r.ring))])
+	copy(ring[n:], r.ring[:r.n-n])
+	r.ring, r.head = ring, 0
+}
