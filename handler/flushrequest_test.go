@@ -131,7 +131,7 @@ func TestFlushBySelfJoin(t *testing.T) {
 func TestFlushAcrossProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		path := filepath.Join(dir, journalFile)
+		path := filepath.Join(dir, "journal.db")
 		d := openDir(t, DiskConfig{Dir: dir, NoSync: true})
 		var p *fakePoster
 		life := func(end func(*Delivery, context.CancelFunc)) Status {

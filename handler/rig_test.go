@@ -79,6 +79,12 @@ func (l *logLines) Write(b []byte) (int, error) {
 	return l.buf.Write(b)
 }
 
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
 func (l *logLines) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
 
 // with returns the lines whose message contains text.
