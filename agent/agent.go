@@ -20,6 +20,9 @@ import (
 	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
 	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
 )
 
 // Hooks are called as events go their way; the dev command shows them. They
@@ -46,7 +49,7 @@ type Agent struct {
 	registry *prometheus.Registry
 	metrics  *metrics
 
-	targetMetrics *handler.Metrics
+	targetMetrics *delivery.Metrics
 
 	serf     *serf.Serf
 	delegate memberlist.Delegate // serf's: takes messages as if they had come by gossip
@@ -68,7 +71,7 @@ type Agent struct {
 	rejoin    *rejoiner
 	large     *large.Bodies
 	quiet     logs.Sampled
-	journal   *handler.Memory
+	journal   *journal.Journal
 	disk      keeper // of what keeps the journal; nil where there is no data directory
 	// returning says that the journal is of an earlier process: this node was
 	// away, and takes in what it missed. lastLTime is the last Lamport time of
@@ -205,7 +208,7 @@ func (a *Agent) openHandlers() (err error) {
 	if err := a.openJournal(); err != nil {
 		return err
 	}
-	a.targetMetrics = handler.NewMetrics(a.registry)
+	a.targetMetrics = delivery.NewMetrics(a.registry)
 	for _, t := range a.handlers.targets {
 		o, err := a.newTargetOutlet(t)
 		if err == nil {
@@ -271,11 +274,11 @@ func (a *Agent) onDelivered(target string) func(handler.Event, time.Duration) {
 	return func(e handler.Event, took time.Duration) { a.hooks.Attempted(target, e, nil, took) }
 }
 
-func (a *Agent) onFailed(target string) func(handler.Event, *handler.PostError) {
+func (a *Agent) onFailed(gateway string) func(handler.Event, *target.PostError) {
 	if a.hooks.Attempted == nil {
 		return nil
 	}
-	return func(e handler.Event, err *handler.PostError) { a.hooks.Attempted(target, e, err, 0) }
+	return func(e handler.Event, err *target.PostError) { a.hooks.Attempted(gateway, e, err, 0) }
 }
 
 // stop makes Run end for the given cause; only the first one counts.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/target"
 	"agentctl/scripts/loopback"
 )
 
@@ -207,7 +208,7 @@ func TestHooksAndDebugInformation(t *testing.T) {
 	if got := <-published; got != "kong p" {
 		t.Errorf("published %q", got)
 	}
-	if _, ok := errors.AsType[*handler.PostError](<-attempts); !ok {
+	if _, ok := errors.AsType[*target.PostError](<-attempts); !ok {
 		t.Error("the failed attempt is not told")
 	}
 	gw.down.Store(false)

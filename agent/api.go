@@ -6,6 +6,9 @@ import (
 	"unicode/utf8"
 
 	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/journal"
+	"agentctl/handler/journal/disk"
 )
 
 // The HTTP API of the operations endpoint, version 1: its limits, and its
@@ -50,7 +53,7 @@ type StatusReport struct {
 
 // TargetReport is how a target stands.
 type TargetReport struct {
-	handler.Status
+	delivery.Status
 	// BuriedNow counts the events that are buried and kept; Status.Buried all
 	// burials since the agent began, of events that may have gone through since.
 	BuriedNow int `json:"buried_now"`
@@ -62,8 +65,8 @@ type JournalReport struct {
 	Retained uint64    `json:"retained"` // events of the history
 	Oldest   time.Time `json:"oldest,omitzero"`
 	// DataDir and Disk are absent where the journal is in memory.
-	DataDir string              `json:"data_dir,omitempty"`
-	Disk    *handler.DiskStatus `json:"disk,omitempty"`
+	DataDir string       `json:"data_dir,omitempty"`
+	Disk    *disk.Status `json:"disk,omitempty"`
 }
 
 // EventReport is an event of the history.
@@ -86,7 +89,7 @@ type EventReport struct {
 
 // OutcomeReport is what became of an event at a target.
 type OutcomeReport struct {
-	State handler.OutcomeState `json:"state"`
+	State journal.OutcomeState `json:"state"`
 	// Time is that of the delivery, burial or loss, or when it was found to be
 	// outdated; absent while the event
 	// waits, and where that was in an earlier process.
@@ -103,7 +106,7 @@ type OutcomeReport struct {
 
 // OutcomeFlushed is the state, among those of other nodes, of an event that a
 // target lost, and that it was flushed after.
-const OutcomeFlushed handler.OutcomeState = "flushed"
+const OutcomeFlushed journal.OutcomeState = "flushed"
 
 // NodesReport is the answer of GET /v1/events/{id}/nodes: what became of an
 // event at each member that has not left, by name.
@@ -157,7 +160,7 @@ func (e *EventReport) Bytes() []byte {
 }
 
 // newEventReport is the report of an event without its outcomes.
-func newEventReport(rec *handler.Record) EventReport {
+func newEventReport(rec *journal.Record) EventReport {
 	e := &rec.Event
 	r := EventReport{
 		Seq: rec.Seq, ID: e.ID, Time: e.Time, Type: e.Type, Name: e.Name, LTime: e.LTime,

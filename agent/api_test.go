@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
 )
 
 func ltimes(events []EventReport) []uint64 {
@@ -63,7 +65,7 @@ func TestEventsAreListed(t *testing.T) {
 	r.ask(t, "GET", "/v1/events?limit=1", "", &page)
 	got := page.Events[0]
 	for name, o := range got.Targets {
-		if (o.Time.IsZero() || o.Status == 0) != (o.State == handler.OutcomeWaiting) {
+		if (o.Time.IsZero() || o.Status == 0) != (o.State == journal.OutcomeWaiting) {
 			t.Errorf("%s: %+v", name, o)
 		}
 		got.Targets[name] = OutcomeReport{State: o.State}
@@ -79,7 +81,7 @@ func TestEventsAreListed(t *testing.T) {
 func TestPagesGoThroughALongHistory(t *testing.T) {
 	t.Parallel()
 	const events, kept = 3*window + 7, 2*window + 3
-	r := newAPIRig(t, handler.MemoryConfig{MaxEvents: kept})
+	r := newAPIRig(t, journal.Config{MaxEvents: kept})
 	for i := range uint64(events) {
 		r.append(t, handler.NewUser(i+1, "n", nil, time.Time{}))
 	}
@@ -110,7 +112,7 @@ func TestPagesGoThroughALongHistory(t *testing.T) {
 // A page ends where its payloads would be too many bytes, and says so.
 func TestAPageIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, handler.MemoryConfig{})
+	r := newAPIRig(t, journal.Config{})
 	payload := bytes.Repeat([]byte("x"), MaxPageBytes/4)
 	for i := range uint64(6) {
 		r.append(t, handler.NewUser(i+1, "n", payload, time.Time{}))
@@ -133,7 +135,7 @@ func TestAnEventIsShown(t *testing.T) {
 		t.Fatal(status, text)
 	}
 	o := got.Targets["refuser"]
-	if got.ID != id || o.State != handler.OutcomeBuried || o.Status != 503 || !strings.Contains(o.Reason, "503") || o.Time.IsZero() {
+	if got.ID != id || o.State != journal.OutcomeBuried || o.Status != 503 || !strings.Contains(o.Reason, "503") || o.Time.IsZero() {
 		t.Errorf("got %+v", got)
 	}
 	binary := handler.NewUser(9, "b", []byte("\xff\x00"), base)
@@ -154,7 +156,7 @@ func TestACollapsedEventIsShown(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
 	gw.down.Store(true)
-	r := newAPIRig(t, handler.MemoryConfig{}, handler.Target{Name: "t", URL: gw.URL, Collapse: true})
+	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL, Collapse: true})
 	r.append(t, userEvent(1, "a"))
 	waitFor(t, "the first attempt", func() bool { return gw.attempts() > 0 })
 	r.append(t, userEvent(2, "b"), userEvent(3, "b"))
@@ -163,12 +165,12 @@ func TestACollapsedEventIsShown(t *testing.T) {
 		r.ask(t, "GET", "/v1/events/"+userEvent(3, "b").ID, "", &got)
 		return got.Targets["t"]
 	}
-	if got, want := show(), (OutcomeReport{State: handler.OutcomeWaiting, Into: userEvent(2, "b").ID}); got != want {
+	if got, want := show(), (OutcomeReport{State: journal.OutcomeWaiting, Into: userEvent(2, "b").ID}); got != want {
 		t.Errorf("waiting: %+v, want %+v", got, want)
 	}
 	gw.down.Store(false)
 	r.settled(t)
-	if got := show(); got.State != handler.OutcomeDelivered || got.Into != userEvent(2, "b").ID || got.Status != http.StatusOK {
+	if got := show(); got.State != journal.OutcomeDelivered || got.Into != userEvent(2, "b").ID || got.Status != http.StatusOK {
 		t.Errorf("delivered: %+v", got)
 	}
 	if n := len(gw.of("user")); n != 2 {
@@ -179,10 +181,10 @@ func TestACollapsedEventIsShown(t *testing.T) {
 // BenchmarkList has the costs of a page from a full journal: of the newest
 // events, and of a search through all.
 func BenchmarkList(b *testing.B) {
-	j := handler.NewMemory(handler.MemoryConfig{})
+	j := journal.New(journal.Config{})
 	defer j.Close()
 	for _, name := range []string{"one", "two"} {
-		if _, err := j.Cursor(name, handler.CursorConfig{}); err != nil {
+		if _, err := j.Cursor(name, journal.CursorConfig{}); err != nil {
 			b.Fatal(err)
 		}
 	}

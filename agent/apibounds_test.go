@@ -18,14 +18,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
 )
 
 // Clients that keep their connections take no more of them than there are.
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	const extra = 10
-	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: handler.NewMemory(handler.MemoryConfig{})}
+	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: journal.New(journal.Config{})}
 	defer a.journal.Close()
 	a.logger, _ = newLog()
 	a.ops = a.newOps()
@@ -111,7 +112,7 @@ func (c *countedConn) Close() error {
 func TestSearchesAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		j := handler.NewMemory(handler.MemoryConfig{})
+		j := journal.New(journal.Config{})
 		defer j.Close()
 		a := newAPI(j, func() []*outlet { return nil })
 		var ends []func()
@@ -160,7 +161,7 @@ func (g growing) WriteString(s string) (int, error) { return g.Write([]byte(s)) 
 // A page holds no events for who reads it.
 func TestAPageKeepsNoEvents(t *testing.T) {
 	t.Parallel()
-	j := handler.NewMemory(handler.MemoryConfig{MaxEvents: 5})
+	j := journal.New(journal.Config{MaxEvents: 5})
 	defer j.Close()
 	ltime := uint64(0)
 	grow := func() {
@@ -190,10 +191,10 @@ func TestEventsThatOnlyATargetHolds(t *testing.T) {
 	refuser, down, taker := newGateway(t), newGateway(t), newGateway(t)
 	refuser.down.Store(true)
 	down.down.Store(true)
-	r := newAPIRig(t, handler.MemoryConfig{MaxEvents: 3},
-		handler.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:a"), BuryCodes: []int{503}},
-		handler.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:b")},
-		handler.Target{Name: "taker", URL: taker.URL})
+	r := newAPIRig(t, journal.Config{MaxEvents: 3},
+		target.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:a"), BuryCodes: []int{503}},
+		target.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:b")},
+		target.Target{Name: "taker", URL: taker.URL})
 	for i := range uint64(9) {
 		r.append(t, userEvent(i+1, string("abc"[i%3])))
 		r.settled(t, "waiter")

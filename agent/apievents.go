@@ -10,21 +10,21 @@ import (
 	"strings"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // api answers what the operations endpoint knows of events. It reads the
 // journal in small steps, so that nobody waits for it, and keeps no event for a
 // client, who may read slowly: only sequence numbers.
 type api struct {
-	journal  *handler.Memory
+	journal  *journal.Journal
 	outlets  func() []*outlet // that are served now
 	replays  replays
 	follow   chan struct{} // holds a value for each follower
 	searches chan struct{} // and for each search of the journal
 }
 
-func newAPI(journal *handler.Memory, outlets func() []*outlet) *api {
+func newAPI(journal *journal.Journal, outlets func() []*outlet) *api {
 	return &api{
 		journal: journal, outlets: outlets,
 		follow: make(chan struct{}, MaxFollowers), searches: make(chan struct{}, MaxSearches),
@@ -93,7 +93,7 @@ const window = 1000
 func (a *api) newest(q *eventQuery) (*page, error) {
 	p := &page{limit: q.limit}
 	// look takes what is before an event, and returns the first that it saw.
-	look := func(events iter.Seq2[handler.Record, error], before uint64) (first uint64, err error) {
+	look := func(events iter.Seq2[journal.Record, error], before uint64) (first uint64, err error) {
 		first = before
 		var wanted []found
 		for rec, err := range events {
@@ -155,7 +155,7 @@ func (a *api) oldest(q *eventQuery) (*page, error) {
 }
 
 // report is an event with its outcomes.
-func (a *api) report(rec *handler.Record, targets []string) EventReport {
+func (a *api) report(rec *journal.Record, targets []string) EventReport {
 	r := newEventReport(rec)
 	for _, target := range targets {
 		o := a.journal.Outcome(target, rec.Seq)
@@ -230,11 +230,11 @@ func (a *api) show(r *http.Request) (int, any, error) {
 }
 
 // reasons are the outcomes of an event, with the reasons of burials.
-func (a *api) reasons(rec *handler.Record) map[string]OutcomeReport {
+func (a *api) reasons(rec *journal.Record) map[string]OutcomeReport {
 	targets := a.report(rec, a.journal.Targets()).Targets
 	for _, o := range a.outlets() {
 		out := targets[o.name]
-		if o.delivery == nil || out.State != handler.OutcomeBuried {
+		if o.delivery == nil || out.State != journal.OutcomeBuried {
 			continue
 		}
 		for _, b := range o.delivery.Buried() {

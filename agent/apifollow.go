@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // Of a follower: how often the journal is asked for news; how long an event is
@@ -86,7 +86,7 @@ func (f *follower) begin(ctx context.Context) ([]uint64, error) {
 	return p.seqs, nil
 }
 
-func (f *follower) send(rec *handler.Record) error {
+func (f *follower) send(rec *journal.Record) error {
 	report := f.api.report(rec, f.q.targets)
 	return f.write(FollowedEvent{EventReport: &report})
 }
@@ -139,6 +139,6 @@ func (f *follower) news(now time.Time) error {
 // waits tells whether any target is still to have an event.
 func (f *follower) waits(seq uint64) bool {
 	return slices.ContainsFunc(f.q.targets, func(target string) bool {
-		return f.api.journal.Outcome(target, seq).State == handler.OutcomeWaiting
+		return f.api.journal.Outcome(target, seq).State == journal.OutcomeWaiting
 	})
 }

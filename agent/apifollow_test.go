@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // stream is what a follower reads.
@@ -94,9 +95,9 @@ func (deadlines) SetWriteDeadline(time.Time) error { return nil }
 // for long.
 func TestFollowersWaitForOutcomes(t *testing.T) {
 	t.Parallel()
-	j := handler.NewMemory(handler.MemoryConfig{})
+	j := journal.New(journal.Config{})
 	defer j.Close()
-	c, err := j.Cursor("t", handler.CursorConfig{Filters: filters(t, "user:slow,user:fast")})
+	c, err := j.Cursor("t", journal.CursorConfig{Filters: filters(t, "user:slow,user:fast")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestFollowersWaitForOutcomes(t *testing.T) {
 // A stream goes on when the server's time limit for answers is over.
 func TestFollowingOutlivesTheLimitsOfRequests(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, handler.MemoryConfig{})
+	r := newAPIRig(t, journal.Config{})
 	srv := httptest.NewUnstartedServer(r.Config.Handler)
 	const limit = 5 * followEvery
 	srv.Config.WriteTimeout = limit
@@ -146,7 +147,7 @@ func TestFollowingOutlivesTheLimitsOfRequests(t *testing.T) {
 // A follower that comes back names the last event that it had.
 func TestAFollowerGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, handler.MemoryConfig{MaxEvents: 3})
+	r := newAPIRig(t, journal.Config{MaxEvents: 3})
 	for i := range uint64(5) {
 		r.append(t, userEvent(i+1, "n"))
 	}
@@ -161,7 +162,7 @@ func TestAFollowerGoesOnWhereItWas(t *testing.T) {
 // bounded.
 func TestFollowersAreBounded(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, handler.MemoryConfig{})
+	r := newAPIRig(t, journal.Config{})
 	var streams []*stream
 	for range MaxFollowers {
 		streams = append(streams, follow(t, r.URL, ""))

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // apiError is an answer other than 2xx.
@@ -47,7 +47,7 @@ func writeError(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
 	if e, ok := errors.AsType[*apiError](err); ok {
 		status = e.status
-	} else if errors.Is(err, handler.ErrClosed) {
+	} else if errors.Is(err, journal.ErrClosed) {
 		status, err = http.StatusServiceUnavailable, fmt.Errorf("%w: it is being reloaded, or the agent ends: try again", err)
 	}
 	writeJSON(w, status, ErrorReport{err.Error()})

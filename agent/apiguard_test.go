@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 func TestOnlyOwnHostNamesAreAnswered(t *testing.T) {
@@ -52,7 +52,7 @@ func TestOnlyOwnHostNamesAreAnswered(t *testing.T) {
 // A page of another origin is refused, whatever it asks for under /v1/.
 func TestOnlyOwnPagesAreAnswered(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, handler.MemoryConfig{})
+	r := newAPIRig(t, journal.Config{})
 	self := strings.TrimPrefix(r.URL, "http://")
 	for _, test := range []struct {
 		header []string
@@ -92,7 +92,7 @@ func TestOnlyOwnPagesAreAnswered(t *testing.T) {
 
 func TestRequestsThatAreWrong(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, handler.MemoryConfig{})
+	r := newAPIRig(t, journal.Config{})
 	for _, test := range []struct {
 		method, path string
 		status       int

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // eventQuery says which events are wanted.
 type eventQuery struct {
-	state  handler.OutcomeState // "": any
+	state  journal.OutcomeState // "": any
 	target string               // "": any
 	name   string               // "": any
 	since  time.Time
@@ -24,7 +24,7 @@ type eventQuery struct {
 	targets []string // that there are
 }
 
-var outcomeStates = []handler.OutcomeState{handler.OutcomeWaiting, handler.OutcomeDelivered, handler.OutcomeBuried, handler.OutcomeLost, handler.OutcomeOutdated}
+var outcomeStates = []journal.OutcomeState{journal.OutcomeWaiting, journal.OutcomeDelivered, journal.OutcomeBuried, journal.OutcomeLost, journal.OutcomeOutdated}
 
 // eventQuery reads the parameters of a request. Those it does not know are
 // refused: a misspelt filter would list all.
@@ -38,7 +38,7 @@ func (a *api) eventQuery(values url.Values, now time.Time) (*eventQuery, error) 
 		var err error
 		switch key {
 		case "state":
-			if q.state = handler.OutcomeState(value); !slices.Contains(outcomeStates, q.state) {
+			if q.state = journal.OutcomeState(value); !slices.Contains(outcomeStates, q.state) {
 				return nil, bad("waiting, delivered, buried, lost or outdated")
 			}
 		case "target":
@@ -81,7 +81,7 @@ func unknownTarget(name string, names []string) error {
 }
 
 // match tells whether an event is wanted.
-func (a *api) match(q *eventQuery, rec *handler.Record) bool {
+func (a *api) match(q *eventQuery, rec *journal.Record) bool {
 	e := &rec.Event
 	if q.name != "" && e.Name != q.name || e.Time.Before(q.since) {
 		return false

@@ -10,7 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
 )
 
 // keptReplays is how many replays are remembered. Each costs 8 bytes for each
@@ -30,7 +31,7 @@ type replay struct {
 }
 
 // outcomeOf tells what became of an event.
-type outcomeOf func(target string, seq uint64) handler.Outcome
+type outcomeOf func(target string, seq uint64) journal.Outcome
 
 // add remembers a replay and returns its report. Where there are too many it
 // forgets the oldest that is through, or else the oldest.
@@ -67,15 +68,15 @@ func (rs *replays) progress(id uint64, outcome outcomeOf) (ReplayReport, bool) {
 func (r *replay) update(outcome outcomeOf) {
 	r.seqs = slices.DeleteFunc(r.seqs, func(seq uint64) bool {
 		switch outcome(r.report.Target, seq).State {
-		case handler.OutcomeWaiting:
+		case journal.OutcomeWaiting:
 			return false
-		case handler.OutcomeDelivered:
+		case journal.OutcomeDelivered:
 			r.report.Delivered++
-		case handler.OutcomeBuried:
+		case journal.OutcomeBuried:
 			r.report.Buried++
-		case handler.OutcomeLost:
+		case journal.OutcomeLost:
 			r.report.Lost++
-		case handler.OutcomeOutdated:
+		case journal.OutcomeOutdated:
 			r.report.Outdated++
 		default:
 			r.report.Unknown++
@@ -185,21 +186,21 @@ func (a *api) replayEvents(ctx context.Context, req *ReplayRequest, o *outlet) (
 // has let go of since the choice, more than the target can hold, or a flush
 // that it has not. The texts say what to do.
 func refused(err error) error {
-	if many, ok := errors.AsType[*handler.TooManyError](err); ok && many.Free > 0 {
+	if many, ok := errors.AsType[*journal.TooManyError](err); ok && many.Free > 0 {
 		return apiErrorf(http.StatusConflict, "%v (a limit of %d takes the oldest)", err, many.Free)
-	} else if _, gone := errors.AsType[*handler.NotHeldError](err); ok || gone || errors.Is(err, handler.ErrNoFlush) {
+	} else if _, gone := errors.AsType[*journal.NotHeldError](err); ok || gone || errors.Is(err, target.ErrNoFlush) {
 		return apiErrorf(http.StatusConflict, "%v", err)
 	}
 	return err
 }
 
 // chosen are the events that a request names, oldest first, each once.
-func (a *api) chosen(req *ReplayRequest, o *outlet, now time.Time) ([]handler.Record, error) {
-	var recs []handler.Record
+func (a *api) chosen(req *ReplayRequest, o *outlet, now time.Time) ([]journal.Record, error) {
+	var recs []journal.Record
 	switch {
 	case req.Buried:
 		for _, b := range o.delivery.Buried() {
-			recs = append(recs, handler.Record{Seq: b.Seq, Event: b.Event})
+			recs = append(recs, journal.Record{Seq: b.Seq, Event: b.Event})
 		}
 	case req.Since != "":
 		since, err := ParseSince(req.Since, now)
@@ -224,10 +225,10 @@ func (a *api) chosen(req *ReplayRequest, o *outlet, now time.Time) ([]handler.Re
 		}
 	}
 	// By time, so that who has a limit may go on with those since the last.
-	slices.SortFunc(recs, func(a, b handler.Record) int {
+	slices.SortFunc(recs, func(a, b journal.Record) int {
 		return cmp.Or(a.Event.Time.Compare(b.Event.Time), cmp.Compare(a.Seq, b.Seq))
 	})
-	return slices.CompactFunc(recs, func(a, b handler.Record) bool { return a.Seq == b.Seq }), nil
+	return slices.CompactFunc(recs, func(a, b journal.Record) bool { return a.Seq == b.Seq }), nil
 }
 
 // showReplay tells how far a replay is.

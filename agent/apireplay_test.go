@@ -11,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
 )
 
 // replay asks for one and waits until it is through.
@@ -118,7 +120,7 @@ func TestReplayIsRefused(t *testing.T) {
 func TestReplayOfTooManyIsRefused(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, handler.MemoryConfig{MaxPending: 3}, handler.Target{Name: "t", URL: gw.URL})
+	r := newAPIRig(t, journal.Config{MaxPending: 3}, target.Target{Name: "t", URL: gw.URL})
 	for i := range uint64(5) {
 		r.append(t, userEvent(i+1, "n"))
 		r.settled(t)
@@ -158,7 +160,7 @@ func TestReplayOfTooManyIsRefused(t *testing.T) {
 // the server's.
 func TestReplayOfWhatHasGone(t *testing.T) {
 	t.Parallel()
-	err := refused(fmt.Errorf("target t: %w", &handler.NotHeldError{Seq: 3}))
+	err := refused(fmt.Errorf("target t: %w", &journal.NotHeldError{Seq: 3}))
 	if e, ok := errors.AsType[*apiError](err); !ok || e.status != http.StatusConflict || !strings.Contains(e.text, "choose again") {
 		t.Errorf("got %v", err)
 	}
@@ -168,9 +170,9 @@ func TestReplayOfWhatHasGone(t *testing.T) {
 // those that run last.
 func TestReplaysAreForgotten(t *testing.T) {
 	t.Parallel()
-	states := map[uint64]handler.OutcomeState{1: handler.OutcomeDelivered, 2: handler.OutcomeBuried, 3: handler.OutcomeLost,
-		4: handler.OutcomeWaiting, 5: handler.OutcomeOutdated}
-	outcome := func(target string, seq uint64) handler.Outcome { return handler.Outcome{State: states[seq]} }
+	states := map[uint64]journal.OutcomeState{1: journal.OutcomeDelivered, 2: journal.OutcomeBuried, 3: journal.OutcomeLost,
+		4: journal.OutcomeWaiting, 5: journal.OutcomeOutdated}
+	outcome := func(target string, seq uint64) journal.Outcome { return journal.Outcome{State: states[seq]} }
 	var rs replays
 	add := func(seqs ...uint64) {
 		rs.add(&replay{report: ReplayReport{Target: "t", Events: len(seqs)}, seqs: seqs}, outcome)

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
 )
 
 // A change of members that is not true any more is not posted, and not told to
@@ -16,12 +19,12 @@ import (
 func TestReplayOfOutdatedEvents(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, handler.MemoryConfig{}, handler.Target{Name: "t", URL: gw.URL})
+	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 	r.append(t, handler.NewMember(handler.MemberFailed, "old-1", []byte("n\t127.0.0.1\t\t\n"), time.Time{}))
 	r.settled(t)
 	var page EventPage
 	r.ask(t, "GET", "/v1/events?state=outdated", "", &page)
-	if len(page.Events) != 1 || page.Events[0].Targets["t"].State != handler.OutcomeOutdated {
+	if len(page.Events) != 1 || page.Events[0].Targets["t"].State != journal.OutcomeOutdated {
 		t.Errorf("listed: %+v", page)
 	}
 	if got := r.replay(t, `{"target":"t","since":"1h"}`); got.Outdated != 1 || got.Delivered != 0 {
@@ -39,7 +42,7 @@ func TestReplayOfOutdatedEvents(t *testing.T) {
 func TestReplayOfWhatIsForgotten(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, handler.MemoryConfig{MaxEvents: 2}, handler.Target{Name: "t", URL: gw.URL})
+	r := newAPIRig(t, journal.Config{MaxEvents: 2}, target.Target{Name: "t", URL: gw.URL})
 	add := func(ltime uint64) {
 		r.append(t, userEvent(ltime, "n"))
 		r.settled(t)
@@ -60,15 +63,15 @@ func TestReplayOfWhatIsForgotten(t *testing.T) {
 func TestGapsAreSeenTo(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, handler.MemoryConfig{},
-		handler.Target{Name: "flushes", URL: gw.URL, Flush: &handler.FlushRequest{Body: "all"}},
-		handler.Target{Name: "cannot", URL: gw.URL})
+	r := newAPIRig(t, journal.Config{},
+		target.Target{Name: "flushes", URL: gw.URL, Flush: &target.FlushRequest{Body: "all"}},
+		target.Target{Name: "cannot", URL: gw.URL})
 	d := r.agent.outlets[0].delivery
 	var report ReplayReport
 	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"flushes","flush":true}`, &report); status != http.StatusAccepted {
 		t.Fatal(status, text)
 	}
-	waitFor(t, "the flush", func() bool { return d.Status().Flushes == 1 && d.Status().State == handler.StateOK })
+	waitFor(t, "the flush", func() bool { return d.Status().Flushes == 1 && d.Status().State == delivery.StateOK })
 	if err := r.agent.journal.Gap(1, "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,7 @@ func TestGapsAreSeenTo(t *testing.T) {
 		if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"cannot","accept_gap":true}`, &report); status != http.StatusOK {
 			t.Fatal(status, text)
 		}
-		if !report.GapSince.Equal(want) || cannot.Status().State != handler.StateOK {
+		if !report.GapSince.Equal(want) || cannot.Status().State != delivery.StateOK {
 			t.Errorf("%+v, want a gap since %v; the target is %s", report, want, cannot.Status().State)
 		}
 	}
@@ -89,12 +92,12 @@ func TestGapsAreSeenTo(t *testing.T) {
 func TestReplayWhileTheTargetStops(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, handler.MemoryConfig{}, handler.Target{Name: "t", URL: gw.URL})
+	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 	r.append(t, userEvent(1, "n"))
 	r.settled(t)
 	d := r.agent.outlets[0].delivery
 	d.Finish()
-	waitFor(t, "the end", func() bool { return errors.Is(d.Requeue(1), handler.ErrClosed) })
+	waitFor(t, "the end", func() bool { return errors.Is(d.Requeue(1), journal.ErrClosed) })
 	status, text := r.ask(t, "POST", "/v1/replay", `{"target":"t","since":"1h"}`, nil)
 	if status != http.StatusServiceUnavailable || !strings.Contains(text, "being reloaded, or the agent ends: try again") {
 		t.Errorf("%d %s", status, text)

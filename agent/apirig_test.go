@@ -16,6 +16,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
 )
 
 // apiRig is the operations endpoint over a journal and targets, with no serf.
@@ -25,16 +28,16 @@ type apiRig struct {
 	agent *Agent
 }
 
-func newAPIRig(t *testing.T, limits handler.MemoryConfig, targets ...handler.Target) *apiRig {
+func newAPIRig(t *testing.T, limits journal.Config, targets ...target.Target) *apiRig {
 	t.Helper()
-	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: handler.NewMemory(limits)}
+	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: journal.New(limits)}
 	a.logger, _ = newLog()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for _, target := range targets {
 		target.MinBackoff, target.MaxBackoff = time.Millisecond, 10*time.Millisecond
 		target = target.WithDefaults()
-		d, err := handler.NewDelivery(handler.DeliveryConfig{Target: target, Journal: a.journal,
+		d, err := delivery.New(delivery.Config{Target: target, Journal: a.journal,
 			Revise: func(_ context.Context, e handler.Event) (handler.Event, bool) {
 				return e, !strings.HasPrefix(e.ID, "old")
 			}})
@@ -142,10 +145,10 @@ func threeTargets(t *testing.T) (r *apiRig, refuser *gateway, base time.Time) {
 	taker, refuser, down := newGateway(t), newGateway(t), newGateway(t)
 	refuser.down.Store(true)
 	down.down.Store(true)
-	r = newAPIRig(t, handler.MemoryConfig{},
-		handler.Target{Name: "taker", URL: taker.URL, Filters: filters(t, "user:kong")},
-		handler.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:kong,user:purge"), BuryCodes: []int{503}},
-		handler.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:purge")})
+	r = newAPIRig(t, journal.Config{},
+		target.Target{Name: "taker", URL: taker.URL, Filters: filters(t, "user:kong")},
+		target.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:kong,user:purge"), BuryCodes: []int{503}},
+		target.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:purge")})
 	base = time.Now().Add(-time.Hour).Truncate(time.Second)
 	for i, name := range []string{"kong", "purge", "other", "kong", "purge"} {
 		r.append(t, handler.NewUser(uint64(i+1), name, fmt.Appendf(nil, "<%d>", i+1), base.Add(time.Duration(i)*time.Minute)))

@@ -53,7 +53,7 @@ func TestCoalescingIsSerfs(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			feed, stock, stop := stockCoalescing(t)
 			logger, _ := newLog()
-			j := new(journal)
+			j := new(stubJournal)
 			in := newIntake(j, nil, noFailure(t), logger, nil)
 			end := runIntake(t, in)
 			began := time.Now()

@@ -13,7 +13,8 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/journal/disk"
 )
 
 // What -data-dir holds beside the journal.
@@ -25,24 +26,24 @@ const (
 // openJournal opens the journal, in the data directory where there is one.
 func (a *Agent) openJournal() error {
 	o := &a.opts
-	limits := handler.MemoryConfig{
+	limits := journal.Config{
 		MaxEvents:  o.JournalMaxEvents,
 		MaxAge:     o.JournalMaxAge,
 		MaxPending: o.QueueMaxEvents,
 	}
 	if o.DataDir == "" {
-		a.journal = handler.NewMemory(limits)
+		a.journal = journal.New(limits)
 		a.logger.Info("the journal is in memory: what waits for a target when the agent ends is lost, and so is what the cluster sends until it is back; -data-dir keeps it")
 		return nil
 	}
 	start := time.Now()
-	disk, err := handler.OpenDisk(handler.DiskConfig{
+	disk, err := disk.Open(disk.Config{
 		Dir: o.DataDir, Limits: limits, Logger: a.logger, Metrics: a.registry,
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.label("data-dir"), err)
 	}
-	a.journal, a.disk = disk.Memory, disk
+	a.journal, a.disk = disk.Journal, disk
 	seq, ltime := disk.Durable()
 	a.lastLTime, a.returning = ltime, !disk.Begun()
 	if seq == 0 && len(disk.Targets()) == 0 { // new, or begun by a process that came no further
@@ -142,7 +143,7 @@ func replaceFile(path string, data []byte) (err error) {
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
-	return handler.SyncDir(filepath.Dir(path))
+	return disk.SyncDir(filepath.Dir(path))
 }
 
 // journalLine says, for Check, where the journal is.

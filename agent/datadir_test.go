@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"agentctl/handler"
+	"agentctl/handler/delivery"
 	"agentctl/scripts/loopback"
 )
 
@@ -218,7 +219,7 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 	}
 	gw.down.Store(false)
 	n = start(t, append(slices.Clone(opts), func(o *Options) { o.Bind = addr })...) // joins by its snapshot
-	waitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 && n.Targets()[0].State == handler.StateOK })
+	waitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 && n.Targets()[0].State == delivery.StateOK })
 	waitFor(t, "what waited", func() bool { return slices.Contains(bodies(gw.of("user")), "waits") })
 	waitFor(t, "the warning", func() bool { return n.log.count("level=WARN", "the journal is new") == 1 })
 	n.crash(t)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/delivery"
 )
 
 // What a gateway lacks is made good by a member-join of this node, which Kong
@@ -23,8 +24,8 @@ func TestGatewayIsFlushed(t *testing.T) {
 	if err := n.journal.Gap(2, "history is gone"); err != nil {
 		t.Fatal(err)
 	}
-	status := func() handler.Status { return n.Targets()[0] }
-	waitFor(t, "the flush to fail", func() bool { return status().State == handler.StateFlushing && status().Attempts > 0 })
+	status := func() delivery.Status { return n.Targets()[0] }
+	waitFor(t, "the flush to fail", func() bool { return status().State == delivery.StateFlushing && status().Attempts > 0 })
 	before := n.outlets[0]
 	if err := n.Reload(options(set)); err != nil {
 		t.Fatal(err)
@@ -37,7 +38,7 @@ func TestGatewayIsFlushed(t *testing.T) {
 
 	gw.down.Store(false)
 	n = start(t, set)
-	waitFor(t, "the flush", func() bool { return status().Flushes == 1 && status().State == handler.StateOK })
+	waitFor(t, "the flush", func() bool { return status().Flushes == 1 && status().State == delivery.StateOK })
 	if s := status(); s.Lost != 2 || !s.GapSince.IsZero() {
 		t.Errorf("%+v", s)
 	}

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
 )
 
 // Targets that are to be forgotten are looked for each forgetMost, or forgetPart
@@ -41,7 +42,7 @@ func (a *Agent) forgetAged(ctx context.Context) error {
 func (a *Agent) forgetTargets(tell bool) {
 	oldest := time.Now().Add(-a.opts.JournalMaxAge)
 	for _, name := range a.journal.Targets() {
-		if slices.ContainsFunc(a.handlers.targets, func(t handler.Target) bool { return t.Name == name }) {
+		if slices.ContainsFunc(a.handlers.targets, func(t target.Target) bool { return t.Name == name }) {
 			continue
 		}
 		s, _ := a.journal.CursorStatus(name)
@@ -58,7 +59,7 @@ func (a *Agent) forgetTargets(tell bool) {
 // stillNeeds tells whether something is left to do for a target that is not
 // served: since a time before which all is given up. The journal itself gives
 // up burials by age.
-func stillNeeds(s handler.CursorStatus, oldest time.Time) bool {
+func stillNeeds(s journal.CursorStatus, oldest time.Time) bool {
 	return s.Waiting > 0 && s.Oldest.After(oldest) || s.Gap.Since.After(oldest) || s.Buried > 0
 }
 

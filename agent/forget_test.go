@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // A configuration that is wrong for a while costs nothing: neither a start that
@@ -85,16 +85,16 @@ func TestWhatIsStillNeeded(t *testing.T) {
 	now := time.Now()
 	old, young := now.Add(-time.Second), now.Add(time.Second)
 	for name, c := range map[string]struct {
-		s    handler.CursorStatus
+		s    journal.CursorStatus
 		want bool
 	}{
-		"nothing":       {handler.CursorStatus{}, false},
-		"lost, flushed": {handler.CursorStatus{Lost: 3}, false},
-		"waiting":       {handler.CursorStatus{Waiting: 1, Oldest: young}, true},
-		"waiting, old":  {handler.CursorStatus{Waiting: 1, Oldest: old}, false},
-		"a gap":         {handler.CursorStatus{Gap: handler.Gap{Since: young}}, true},
-		"an old gap":    {handler.CursorStatus{Gap: handler.Gap{Since: old}}, false},
-		"buried":        {handler.CursorStatus{Buried: 1}, true},
+		"nothing":       {journal.CursorStatus{}, false},
+		"lost, flushed": {journal.CursorStatus{Lost: 3}, false},
+		"waiting":       {journal.CursorStatus{Waiting: 1, Oldest: young}, true},
+		"waiting, old":  {journal.CursorStatus{Waiting: 1, Oldest: old}, false},
+		"a gap":         {journal.CursorStatus{Gap: journal.Gap{Since: young}}, true},
+		"an old gap":    {journal.CursorStatus{Gap: journal.Gap{Since: old}}, false},
+		"buried":        {journal.CursorStatus{Buried: 1}, true},
 	} {
 		if got := stillNeeds(c.s, now); got != c.want {
 			t.Errorf("%s: %v", name, got)

@@ -15,12 +15,14 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/handler"
+	"agentctl/handler/shim"
+	"agentctl/handler/target"
 )
 
 // handlerSet is what events are for: targets, whose names are unique, and
 // scripts.
 type handlerSet struct {
-	targets []handler.Target
+	targets []target.Target
 	scripts []script
 	// native has the script that each target, by name, takes the place of.
 	native map[string]string
@@ -51,7 +53,7 @@ func (o *Options) handlers() (handlerSet, error) {
 			errs = append(errs, o.targetError(i, err))
 			continue
 		}
-		if slices.ContainsFunc(set.targets, func(other handler.Target) bool { return other.Name == t.Name }) && o.Targets[i].Name != "" {
+		if slices.ContainsFunc(set.targets, func(other target.Target) bool { return other.Name == t.Name }) && o.Targets[i].Name != "" {
 			errs = append(errs, o.targetError(i, fmt.Errorf("name: another target has the name %q", t.Name)))
 			continue
 		}
@@ -188,11 +190,11 @@ func kongScript(command string) (url string, ok bool) {
 	if err != nil || len(text) > most {
 		return "", false
 	}
-	return handler.KongScript(string(text))
+	return shim.KongScript(string(text))
 }
 
 // GatewayURL gives a gateway's URL without a path the path of Kong's endpoint.
 func GatewayURL(u string) string {
-	kong, _ := handler.FindPreset("kong")
+	kong, _ := target.FindPreset("kong")
 	return kong.At(u).URL
 }

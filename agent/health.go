@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/delivery"
 	"agentctl/rpcclient/wire"
 )
 
@@ -20,7 +20,7 @@ type HealthReport struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
 	// Targets are the states of all targets, by name; only of /readyz.
-	Targets map[string]handler.State `json:"targets,omitempty"`
+	Targets map[string]delivery.State `json:"targets,omitempty"`
 }
 
 // OK tells whether nothing is wrong.
@@ -51,12 +51,12 @@ func (a *Agent) healthz(r *http.Request) (int, any, error) {
 // and, with ?targets=ok, counts too: a gateway that is down is no reason to
 // restart or hold back the agent that waits for it.
 func (a *Agent) readyz(r *http.Request) (int, any, error) {
-	report := HealthReport{Status: "ready", Reasons: a.notReady(r.Context()), Targets: map[string]handler.State{}}
+	report := HealthReport{Status: "ready", Reasons: a.notReady(r.Context()), Targets: map[string]delivery.State{}}
 	switch want := r.URL.Query().Get("targets"); want {
 	case "", "ok":
 		for _, t := range a.Targets() {
 			report.Targets[t.Target] = t.State
-			if want != "" && t.State != handler.StateOK {
+			if want != "" && t.State != delivery.StateOK {
 				report.Reasons = append(report.Reasons, fmt.Sprintf("target %s is %s", t.Target, t.State))
 			}
 		}

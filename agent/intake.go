@@ -13,6 +13,7 @@ import (
 
 	"agentctl/agent/logs"
 	"agentctl/handler"
+	"agentctl/handler/journal"
 	"agentctl/handler/queue"
 )
 
@@ -39,7 +40,7 @@ const (
 type eventLog interface {
 	Append(events ...handler.Event) error
 	// Find tells whether an event is known, and gives it.
-	Find(id string) (handler.Record, bool)
+	Find(id string) (journal.Record, bool)
 	// Gap says that n events were lost before they could be appended, and why.
 	Gap(n uint64, reason string) error
 }

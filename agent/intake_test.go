@@ -18,10 +18,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
-// journal keeps what is appended; wait, where set, is called first.
-type journal struct {
+// stubJournal keeps what is appended; wait, where set, is called first.
+type stubJournal struct {
 	mu     sync.Mutex
 	events []handler.Event
 	gap    int
@@ -29,7 +30,7 @@ type journal struct {
 	err    error
 }
 
-func (j *journal) Append(events ...handler.Event) error {
+func (j *stubJournal) Append(events ...handler.Event) error {
 	if j.wait != nil {
 		j.wait()
 	}
@@ -42,16 +43,16 @@ func (j *journal) Append(events ...handler.Event) error {
 	return nil
 }
 
-func (j *journal) Find(id string) (handler.Record, bool) { return handler.Record{}, false }
+func (j *stubJournal) Find(id string) (journal.Record, bool) { return journal.Record{}, false }
 
-func (j *journal) Gap(n uint64, _ string) error {
+func (j *stubJournal) Gap(n uint64, _ string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.gap += int(n)
 	return j.err
 }
 
-func (j *journal) len() int {
+func (j *stubJournal) len() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.events)
@@ -80,7 +81,7 @@ func TestIntakeKeepsOrderEverywhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const events = 10_000
 		logger, _ := newLog()
-		j := new(journal)
+		j := new(stubJournal)
 		var ran, seen []string
 		r := newRunner("r", handler.Filters{{Type: "*"}}, logger, nil, func(_ context.Context, t task) {
 			ran = append(ran, t.event.String())
@@ -139,7 +140,7 @@ func TestIntakeKeepsOrderEverywhere(t *testing.T) {
 
 func TestIntakeMakesEventsOfTheJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := new(journal)
+		j := new(stubJournal)
 		reg := prometheus.NewRegistry()
 		logger, _ := newLog()
 		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
@@ -182,7 +183,7 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const events = 200_000
 		hang := make(chan struct{})
-		j := &journal{wait: func() { <-hang }}
+		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
 		logger, log := newLog()
 		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
@@ -228,7 +229,7 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("disk full")
-		j := &journal{err: broken}
+		j := &stubJournal{err: broken}
 		logger, _ := newLog()
 		reg := prometheus.NewRegistry()
 		var failure error
@@ -255,7 +256,7 @@ func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
 func TestIntakePassesOnWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := newLog()
-		j := new(journal)
+		j := new(stubJournal)
 		in := newIntake(j, nil, noFailure(t), logger, nil)
 		var seen []string
 		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
@@ -280,9 +281,11 @@ func TestIntakePassesOnWhatIsLeft(t *testing.T) {
 // forgetful is a journal that keeps nothing, and hangs until it is told to go on.
 type forgetful struct{ hang chan struct{} }
 
-func (j forgetful) Append(...handler.Event) error              { <-j.hang; return nil }
-func (j forgetful) Find(string) (_ handler.Record, known bool) { return }
-func (j forgetful) Gap(uint64, string) error                   { return nil }
+func (j forgetful) Append(...handler.Event) error { <-j.hang; return nil }
+
+func (j forgetful) Find(string) (_ journal.Record, known bool) { return }
+
+func (j forgetful) Gap(uint64, string) error { return nil }
 
 // heap is how many bytes are in use.
 func heap() int {
@@ -342,7 +345,7 @@ func TestBuffersAreEmptied(t *testing.T) {
 
 func TestIntakeSubscriptionEndsForSure(t *testing.T) {
 	logger, _ := newLog()
-	j := new(journal)
+	j := new(stubJournal)
 	in := newIntake(j, nil, noFailure(t), logger, nil)
 	end := runIntake(t, in)
 	feeding := make(chan struct{})

@@ -13,6 +13,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // took is how many user events came first by a way.
@@ -32,7 +33,7 @@ func TestCopiesAreLeftOut(t *testing.T) {
 		logger, _ := newLog()
 		reg := prometheus.NewRegistry()
 		m := newMetrics(reg)
-		j := handler.NewMemory(handler.MemoryConfig{})
+		j := journal.New(journal.Config{})
 		var seen, ran []string
 		r := newRunner("r", handler.Filters{{Type: "user"}}, logger, nil, func(_ context.Context, t task) {
 			ran = append(ran, t.event.String())
@@ -88,7 +89,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := newLog()
 		hang := make(chan struct{})
-		j := &journal{wait: func() { <-hang }}
+		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
 		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
 		end := runIntake(t, in)
@@ -157,7 +158,7 @@ func TestTakeLeavesSerfAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := newLog()
 		hang := make(chan struct{})
-		in := newIntake(&journal{wait: func() { <-hang }}, nil, noFailure(t), logger, nil)
+		in := newIntake(&stubJournal{wait: func() { <-hang }}, nil, noFailure(t), logger, nil)
 		end := runIntake(t, in)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup

@@ -14,6 +14,7 @@ import (
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/handler"
+	"agentctl/handler/delivery"
 	"agentctl/scripts/loopback"
 )
 
@@ -260,7 +261,7 @@ func TestLargeEventsAcrossARestart(t *testing.T) {
 			t.Errorf("post %d has %d bytes, want %d", i, len(body), len(want[i]))
 		}
 	}
-	if s := n.Targets()[0]; s.Lost != 0 || s.State != handler.StateOK {
+	if s := n.Targets()[0]; s.Lost != 0 || s.State != delivery.StateOK {
 		t.Errorf("%+v", s)
 	}
 }

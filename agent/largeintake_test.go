@@ -13,6 +13,7 @@ import (
 
 	"agentctl/agent/large"
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // fakeLarge keeps what the intake says of references.
@@ -39,7 +40,7 @@ func TestIntakeOfReferences(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := newLog()
 		reg := prometheus.NewRegistry()
-		j := handler.NewMemory(handler.MemoryConfig{})
+		j := journal.New(journal.Config{})
 		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
 		f := new(fakeLarge)
 		in.large = f
@@ -89,7 +90,7 @@ func heavy(n int) serf.UserEvent {
 func TestIntakeOfManyBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
-		j := &journal{wait: func() { <-hang }}
+		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
 		logger, _ := newLog()
 		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))

@@ -16,6 +16,7 @@ import (
 
 	"agentctl/agent/logs"
 	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // lines reads a log in JSON.
@@ -160,8 +161,8 @@ func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 func TestFailingHandlersAreToldSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, log := newLog()
-		p := posterFunc(func(context.Context, *handler.Event) (handler.Response, error) {
-			return handler.Response{}, errors.New("refused")
+		p := posterFunc(func(context.Context, *handler.Event) (target.Response, error) {
+			return target.Response{}, errors.New("refused")
 		})
 		r := queryRunner("gw", every, p, logger, nil)
 		for range 20 {

@@ -16,8 +16,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"agentctl/agent/link"
-	"agentctl/handler"
 	"agentctl/handler/backoff"
+	"agentctl/handler/delivery"
+	"agentctl/handler/journal"
 )
 
 const (
@@ -96,9 +97,9 @@ func (a *api) outcomes(id string) nodeAnswer {
 		now := o.delivery.Status()
 		byLast := o.target.Flush != nil && o.target.Flush.LastEvent
 		switch {
-		case out.State == handler.OutcomeLost && now.GapSince.IsZero() && now.LastFlush.After(out.Time) && (!byLast || now.Waiting == 0):
+		case out.State == journal.OutcomeLost && now.GapSince.IsZero() && now.LastFlush.After(out.Time) && (!byLast || now.Waiting == 0):
 			out.State = OutcomeFlushed
-		case out.State == handler.OutcomeWaiting && now.State != handler.StateOK:
+		case out.State == journal.OutcomeWaiting && now.State != delivery.StateOK:
 			out.Reason = now.LastError
 		}
 		targets[o.name] = out
@@ -272,11 +273,11 @@ func (r *NodeReport) judge(a nodeAnswer) {
 	r.State = NodeApplied
 	for _, o := range a.Targets {
 		switch o.State {
-		case handler.OutcomeDelivered, OutcomeFlushed:
-		case handler.OutcomeWaiting:
+		case journal.OutcomeDelivered, OutcomeFlushed:
+		case journal.OutcomeWaiting:
 			r.State = NodeWaiting
 			return // whatever the others say, it is not over
-		case handler.OutcomeBuried:
+		case journal.OutcomeBuried:
 			r.State = NodeRefused
 		default: // lost, outdated, and what a later version may say
 			if r.State == NodeApplied {

@@ -19,6 +19,8 @@ import (
 
 	"agentctl/agent/link"
 	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
 )
 
 // publishFor publishes an event over HTTP and returns its ID.
@@ -81,7 +83,7 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 	}
 	for _, of := range report.Nodes {
 		for name, o := range of.Targets {
-			if o.State != handler.OutcomeDelivered || o.Status != http.StatusOK {
+			if o.State != journal.OutcomeDelivered || o.Status != http.StatusOK {
 				t.Errorf("%s of %s: %+v", name, of.Node, o)
 			}
 		}
@@ -168,7 +170,7 @@ func TestNodeStates(t *testing.T) {
 		for _, text := range states {
 			a := nodeAnswer{Known: true, Targets: map[string]OutcomeReport{}}
 			for i, s := range strings.Fields(text) {
-				a.Targets[fmt.Sprint(i)] = OutcomeReport{State: handler.OutcomeState(s)}
+				a.Targets[fmt.Sprint(i)] = OutcomeReport{State: journal.OutcomeState(s)}
 			}
 			if text == "of a later version" {
 				a.Targets = map[string]OutcomeReport{"t": {State: "of a later version"}}
@@ -199,10 +201,13 @@ func (p *fakePeers) look(names []string) {
 		}
 	}
 }
+
 func (p *fakePeers) knows(name string) bool { return !strings.HasPrefix(name, "stock") }
+
 func (p *fakePeers) mayAnswer(name string, now time.Time) bool {
 	return now.Sub(p.asked[name]) < peerSilence
 }
+
 func (p *fakePeers) again(name string) bool {
 	times := len(slices.DeleteFunc(slices.Clone(p.asking), func(n string) bool { return n != name }))
 	if p.knows(name) || times > 1 {
@@ -237,7 +242,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		asked := map[string][]time.Duration{}
-		waiting := nodeAnswer{true, map[string]OutcomeReport{"t": {State: handler.OutcomeWaiting}}}
+		waiting := nodeAnswer{true, map[string]OutcomeReport{"t": {State: journal.OutcomeWaiting}}}
 		members := []serf.Member{member("self", "10.0.0.1:1", serf.StatusAlive), member("gone", "10.0.0.2:1", serf.StatusLeft)}
 		answers := map[string]func() (nodeAnswer, error){
 			"quick": func() (nodeAnswer, error) { return nodeAnswer{Known: true}, nil },
@@ -316,7 +321,7 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 			return nil, ctx.Err()
 		}
 		n.outcomes = func(string) nodeAnswer {
-			return nodeAnswer{true, map[string]OutcomeReport{"t": {State: handler.OutcomeWaiting}}}
+			return nodeAnswer{true, map[string]OutcomeReport{"t": {State: journal.OutcomeWaiting}}}
 		}
 		report := n.gather(t.Context(), "id", 5*time.Second)
 		if len(report.Nodes) != 2 || report.Applied || report.Nodes[0].State != NodeUnasked || report.Nodes[1].State != NodeWaiting {
@@ -377,11 +382,11 @@ func TestWhatIsLostIsFlushed(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
 	gw.down.Store(true)
-	target := func(name string, flush *handler.FlushRequest) handler.Target {
-		return handler.Target{Name: name, URL: gw.URL, Filters: []handler.Filter{{Type: handler.User}}, Flush: flush}
+	gateway := func(name string, flush *target.FlushRequest) target.Target {
+		return target.Target{Name: name, URL: gw.URL, Filters: []handler.Filter{{Type: handler.User}}, Flush: flush}
 	}
-	r := newAPIRig(t, handler.MemoryConfig{MaxPending: 2}, target("flushed", &handler.FlushRequest{Body: "all"}),
-		target("last", &handler.FlushRequest{LastEvent: true}), target("accepted", nil))
+	r := newAPIRig(t, journal.Config{MaxPending: 2}, gateway("flushed", &target.FlushRequest{Body: "all"}),
+		gateway("last", &target.FlushRequest{LastEvent: true}), gateway("accepted", nil))
 	api := newAPI(r.agent.journal, r.agent.servedOutlets)
 	var events []handler.Event
 	for i := range 5 {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"agentctl/handler"
+	"agentctl/handler/journal/disk"
 )
 
 // newOps is the operations endpoint: health, metrics, and the API.
@@ -62,14 +62,14 @@ func (a *Agent) newOps() *http.Server {
 
 // keeper keeps the journal on a disk.
 type keeper interface {
-	Status() handler.DiskStatus
+	Status() disk.Status
 	Sync(context.Context) error
 }
 
 // diskStatus tells how the journal's disk stands; false where it has none.
-func (a *Agent) diskStatus() (handler.DiskStatus, bool) {
+func (a *Agent) diskStatus() (disk.Status, bool) {
 	if a.disk == nil {
-		return handler.DiskStatus{}, false
+		return disk.Status{}, false
 	}
 	return a.disk.Status(), true
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/journal"
+	"agentctl/handler/journal/disk"
 	"agentctl/scripts/loopback"
 )
 
@@ -73,9 +75,9 @@ func TestOperationsEndpoint(t *testing.T) {
 	}
 	want := StatusReport{
 		Node: n.opts.NodeName, Version: Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2},
-		Targets: []TargetReport{{Status: handler.Status{Target: strings.Replace(secret, "u:hidden@", "", 1) + "#user:kong", State: handler.StateOK, Delivered: 1}}},
+		Targets: []TargetReport{{Status: delivery.Status{Target: strings.Replace(secret, "u:hidden@", "", 1) + "#user:kong", State: delivery.StateOK, Delivered: 1}}},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(handler.Status{}, "Since", "LastDelivered", "Latency", "AttemptLatency"),
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(delivery.Status{}, "Since", "LastDelivered", "Latency", "AttemptLatency"),
 		cmpopts.IgnoreFields(StatusReport{}, "Journal")); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
@@ -115,17 +117,17 @@ func TestOperationsEndpoint(t *testing.T) {
 }
 
 // fakeDisk is a disk that stands as it is told to.
-type fakeDisk struct{ status handler.DiskStatus }
+type fakeDisk struct{ status disk.Status }
 
 func (d *fakeDisk) Sync(context.Context) error { return nil }
 
-func (d *fakeDisk) Status() handler.DiskStatus { return d.status }
+func (d *fakeDisk) Status() disk.Status { return d.status }
 
 func TestNotReadyWithoutTheDisk(t *testing.T) {
 	t.Parallel()
 	n := start(t)
-	disk := &fakeDisk{}
-	a := &Agent{opts: n.opts, logger: n.logger, registry: n.registry, serf: n.serf, joined: n.joined, journal: handler.NewMemory(handler.MemoryConfig{}), disk: disk, rpcLn: n.rpcLn}
+	fake := &fakeDisk{}
+	a := &Agent{opts: n.opts, logger: n.logger, registry: n.registry, serf: n.serf, joined: n.joined, journal: journal.New(journal.Config{}), disk: fake, rpcLn: n.rpcLn}
 	ready := func() string {
 		w := httptest.NewRecorder()
 		a.newOps().Handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
@@ -134,7 +136,7 @@ func TestNotReadyWithoutTheDisk(t *testing.T) {
 	if got := ready(); !strings.HasPrefix(got, "200 ") {
 		t.Errorf("a disk that is well: %s", got)
 	}
-	disk.status = handler.DiskStatus{Degraded: true, Error: "no space left on device"}
+	fake.status = disk.Status{Degraded: true, Error: "no space left on device"}
 	got := ready()
 	if !strings.HasPrefix(got, "503 ") || !strings.Contains(got, "the journal's disk fails or lags, what comes is in memory only: no space left on device") {
 		t.Errorf("a disk that is full: %s", got)

@@ -10,18 +10,20 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/target"
 )
 
 // outlet is one place that events go to: a target, with its delivery and, where
 // it takes queries, a runner for those; or a script, with its runner.
 type outlet struct {
 	name   string
-	target *handler.Target // nil for a script
+	target *target.Target // nil for a script
 	script script
 
-	delivery *handler.Delivery // of a target
-	poster   *handler.Poster   // of a target that gets queries
-	runner   *runner           // of a script, or of a target that gets queries
+	delivery *delivery.Delivery // of a target
+	poster   *target.Poster     // of a target that gets queries
+	runner   *runner            // of a script, or of a target that gets queries
 
 	cancel context.CancelFunc // set by start
 	done   chan struct{}      // closed when nothing of it runs any more
@@ -30,11 +32,11 @@ type outlet struct {
 }
 
 // newTargetOutlet makes all of a target's outlet but its delivery.
-func (a *Agent) newTargetOutlet(t handler.Target) (*outlet, error) {
+func (a *Agent) newTargetOutlet(t target.Target) (*outlet, error) {
 	o := &outlet{name: t.Name, target: &t, done: make(chan struct{}), drain: make(chan struct{})}
 	if fs := queriesOnly(t.Filters); len(fs) > 0 {
 		var err error
-		if o.poster, err = handler.NewPoster(t); err != nil {
+		if o.poster, err = target.NewPoster(t); err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
 		o.runner = queryRunner(t.Name, fs, o.poster, a.logger, a.metrics)
@@ -52,7 +54,7 @@ func (a *Agent) openDelivery(o *outlet) (err error) {
 	if a.returning {
 		revise = a.stillTrue
 	}
-	o.delivery, err = handler.NewDelivery(handler.DeliveryConfig{
+	o.delivery, err = delivery.New(delivery.Config{
 		Revise:      revise,
 		Self:        func() []byte { return memberLines([]serf.Member{a.serf.LocalMember()}) },
 		Target:      *o.target,
@@ -79,7 +81,7 @@ func (a *Agent) newScriptOutlet(s script) *outlet {
 // serves tells whether o is what a target or script of the given form would be
 // served by, so that it can go on at a reload. One with credentials or
 // certificates is made anew, since those may have changed in their files.
-func (o *outlet) serves(t *handler.Target, s script) bool {
+func (o *outlet) serves(t *target.Target, s script) bool {
 	if (t == nil) != (o.target == nil) {
 		return false
 	}

@@ -230,7 +230,7 @@ func TestAPublisherGivesUpWhenTheAgentStops(t *testing.T) {
 
 		logger, _ := newLog()
 		broken := errors.New("disk full")
-		in := newIntake(&journal{err: broken}, nil, func(error) {}, logger, nil)
+		in := newIntake(&stubJournal{err: broken}, nil, func(error) {}, logger, nil)
 		end := runIntake(t, in)
 		in.ch <- user(1, false)
 		synctest.Wait()

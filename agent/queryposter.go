@@ -9,11 +9,12 @@ import (
 
 	"agentctl/agent/logs"
 	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // poster posts one event to one target, once. *[handler.Poster] is it.
 type poster interface {
-	Post(ctx context.Context, e *handler.Event) (handler.Response, error)
+	Post(ctx context.Context, e *handler.Event) (target.Response, error)
 }
 
 // queryRunner posts queries to a target and answers them with the body that

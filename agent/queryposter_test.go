@@ -10,12 +10,13 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // posterFunc is a poster.
-type posterFunc func(ctx context.Context, e *handler.Event) (handler.Response, error)
+type posterFunc func(ctx context.Context, e *handler.Event) (target.Response, error)
 
-func (f posterFunc) Post(ctx context.Context, e *handler.Event) (handler.Response, error) {
+func (f posterFunc) Post(ctx context.Context, e *handler.Event) (target.Response, error) {
 	return f(ctx, e)
 }
 
@@ -24,11 +25,11 @@ func TestQueryIsPostedOnceWithinItsDeadline(t *testing.T) {
 		logger, log := newLog()
 		posts := 0
 		var got handler.Event
-		p := posterFunc(func(ctx context.Context, e *handler.Event) (handler.Response, error) {
+		p := posterFunc(func(ctx context.Context, e *handler.Event) (target.Response, error) {
 			posts++
 			got = *e
 			<-ctx.Done()
-			return handler.Response{}, ctx.Err()
+			return target.Response{}, ctx.Err()
 		})
 		r := queryRunner("gw", every, p, logger, nil)
 		start := time.Now()
@@ -50,9 +51,9 @@ func TestQueryWithoutAnAnswerIsNotRespondedTo(t *testing.T) {
 	logger, log := newLog()
 	posts := 0
 	var err error
-	r := queryRunner("gw", every, posterFunc(func(context.Context, *handler.Event) (handler.Response, error) {
+	r := queryRunner("gw", every, posterFunc(func(context.Context, *handler.Event) (target.Response, error) {
 		posts++
-		return handler.Response{Status: 204}, err
+		return target.Response{Status: 204}, err
 	}), logger, nil)
 	// This query cannot be responded to: it would panic.
 	later := time.Now().Add(time.Hour)

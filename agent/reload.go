@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"agentctl/agent/logs"
-	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // reloadable are the settings that Reload changes.
@@ -87,7 +87,7 @@ type newOutlets struct {
 // over those that stay the same. It changes nothing. a.reloadMu is held.
 func (a *Agent) prepareOutlets(set handlerSet) (*newOutlets, error) {
 	n := &newOutlets{gone: slices.Clone(a.outlets)}
-	keep := func(t *handler.Target, s script) bool {
+	keep := func(t *target.Target, s script) bool {
 		i := slices.IndexFunc(n.gone, func(o *outlet) bool { return o.serves(t, s) })
 		if i < 0 {
 			return false

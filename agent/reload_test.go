@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // recorder is a gateway that keeps what is posted, and refuses while it is told to.
@@ -248,7 +249,7 @@ func TestReloadWithoutATarget(t *testing.T) {
 	n := startRunning(t, func(o *Options) {
 		o.Targets = []TargetOptions{{Name: "a", URL: r.URL, Events: "user:e"}, {Name: "b", URL: r.URL, Events: "user:none"}}
 	})
-	if _, err := n.journal.Cursor("c", handler.CursorConfig{}); err != nil { // nobody else has it from here on
+	if _, err := n.journal.Cursor("c", journal.CursorConfig{}); err != nil { // nobody else has it from here on
 		t.Fatal(err)
 	}
 	o := n.opts

@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/journal"
 	"agentctl/scripts/loopback"
 )
 
@@ -17,7 +19,7 @@ import (
 // these events has a Lamport time of its own, since they are equal.
 func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	t.Parallel()
-	const missed = 3 * handler.SerfWindow
+	const missed = 3 * journal.SerfWindow
 	gw, dir := newGateway(t), t.TempDir()
 	other := start(t)
 	opts := []func(*Options){in(dir), named("long-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
@@ -35,7 +37,7 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	if n.metrics.took(t, byRepair) == 0 {
 		t.Error("nothing came by repair, so nothing was shown")
 	}
-	if s := n.Targets()[0]; s.Lost != 0 || s.State != handler.StateOK {
+	if s := n.Targets()[0]; s.Lost != 0 || s.State != delivery.StateOK {
 		t.Errorf("the target: %+v", s)
 	}
 }
@@ -58,7 +60,7 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	// The two have compared their journals: else nobody knows what was missed.
 	waitFor(t, "a comparison", func() bool { return counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
 	n.crash(t)
-	for range 3 * handler.SerfWindow {
+	for range 3 * journal.SerfWindow {
 		publish(t, other, "same")
 	}
 	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
@@ -88,7 +90,7 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("after the flush %q were posted, in this order", got)
 	}
-	if s := n.Targets()[0]; s.Flushes != 1 || s.State != handler.StateOK || time.Since(s.LastFlush) > patience {
+	if s := n.Targets()[0]; s.Flushes != 1 || s.State != delivery.StateOK || time.Since(s.LastFlush) > patience {
 		t.Errorf("the target: %+v", s)
 	}
 }

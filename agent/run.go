@@ -13,7 +13,8 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"golang.org/x/net/netutil"
 
-	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/target"
 )
 
 // ErrNoLeave, as the cause of a cancelled context, makes [Agent.Run] end
@@ -232,7 +233,7 @@ func (a *Agent) drain(ctx context.Context) {
 	wg.Wait()
 }
 
-func (a *Agent) drainTarget(ctx context.Context, d *handler.Delivery) {
+func (a *Agent) drainTarget(ctx context.Context, d *delivery.Delivery) {
 	for {
 		look, cancel := context.WithTimeout(ctx, drainLook)
 		err := d.Idle(look)
@@ -253,7 +254,7 @@ func (a *Agent) drainTarget(ctx context.Context, d *handler.Delivery) {
 	}
 }
 
-func (a *Agent) logTarget(t handler.Target, inPlaceOf string) {
+func (a *Agent) logTarget(t target.Target, inPlaceOf string) {
 	args := []any{"target", t.Name, "events", t.Filters.String()}
 	if inPlaceOf != "" {
 		args = append(args, "in_place_of", inPlaceOf)
@@ -276,10 +277,10 @@ func (a *Agent) serveOps(ctx context.Context) error {
 }
 
 // Targets are the states of all targets.
-func (a *Agent) Targets() []handler.Status {
+func (a *Agent) Targets() []delivery.Status {
 	a.outletsMu.Lock()
 	defer a.outletsMu.Unlock()
-	out := []handler.Status{}
+	out := []delivery.Status{}
 	for _, o := range a.outlets {
 		if o.delivery != nil {
 			out = append(out, o.delivery.Status())

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/serf/serf"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // clockMargin is how far beyond the journal a node that came back sets its
@@ -37,7 +37,7 @@ func setSnapshotClock(path string, ltime uint64) (err error) {
 	if err != nil {
 		return err
 	}
-	line := fmt.Appendf(nil, "event-clock: %d\n", ltime-min(ltime, handler.SerfWindow))
+	line := fmt.Appendf(nil, "event-clock: %d\n", ltime-min(ltime, journal.SerfWindow))
 	if _, err := f.WriteAt(line, end); err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // Sources tells where settings were given, for messages: "file:line" of a key in
@@ -63,7 +63,7 @@ func (o *Options) targetError(i int, err error) error {
 		return errors.Join(errs...)
 	}
 	label := fmt.Sprintf("targets[%d]", i)
-	if terr, ok := errors.AsType[*handler.TargetError](err); ok {
+	if terr, ok := errors.AsType[*target.TargetError](err); ok {
 		err = terr.Err // the label says which it is
 	}
 	key, rest, _ := strings.Cut(strings.ReplaceAll(err.Error(), " ", "_"), ":_")

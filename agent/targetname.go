@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode"
 
-	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // maxNameEvents is how many bytes of events a target's name may have; longer
@@ -20,7 +20,7 @@ const maxNameEvents = 100
 // not get what its preset gets anyway, its events. The name is the key to the
 // target's place in the journal, so it comes from what the target itself is: no
 // other target that comes or goes may change it.
-func defaultName(t *handler.Target, usual string) string {
+func defaultName(t *target.Target, usual string) string {
 	events := t.Filters.String()
 	if events == usual {
 		return t.Name
@@ -37,10 +37,10 @@ var errTwin = errors.New(`another target has the same URL and events, and is not
 // has the name, the two have to be the same in all else: it does no harm then
 // if the one comes by the other's place in the journal, as what waits for the
 // one is the same request as for the other.
-func (set *handlerSet) add(t handler.Target) (string, error) {
+func (set *handlerSet) add(t target.Target) (string, error) {
 	name := t.Name
 	for n := 2; ; n++ {
-		i := slices.IndexFunc(set.targets, func(other handler.Target) bool { return other.Name == t.Name })
+		i := slices.IndexFunc(set.targets, func(other target.Target) bool { return other.Name == t.Name })
 		if i < 0 {
 			break
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // TargetOptions is one of the "targets" of a configuration file. The zero value
@@ -73,15 +74,15 @@ func TargetKeys() []string { return structFields(new(TargetOptions)).names() }
 // Target makes a handler's target, with the preset's and the defaults' share, and
 // with the secrets and certificates as they are in their files now. The error
 // names all that is wrong, without the values of secrets.
-func (t *TargetOptions) Target() (handler.Target, error) {
+func (t *TargetOptions) Target() (target.Target, error) {
 	var errs []error
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...)))
 	}
-	preset, ok := handler.FindPreset(t.Preset)
+	preset, ok := target.FindPreset(t.Preset)
 	if !ok {
 		bad("preset", "unknown preset %q%s: want one of %s; \"agentctl check -presets\" tells what each sends",
-			t.Preset, DidYouMean(t.Preset, handler.PresetNames()), strings.Join(handler.PresetNames(), ", "))
+			t.Preset, DidYouMean(t.Preset, target.PresetNames()), strings.Join(target.PresetNames(), ", "))
 	}
 	out, usual := preset.At(t.URL), preset.Filters.String()
 	filters, err := handler.ParseFilters(cmp.Or(t.Events, usual))
@@ -122,7 +123,7 @@ func (t *TargetOptions) Target() (handler.Target, error) {
 
 // codes are the status codes of a preset's target, less those of which the
 // options say something else, and theirs.
-func (t *TargetOptions) codes(preset *handler.Target) (done, retry, bury []int) {
+func (t *TargetOptions) codes(preset *target.Target) (done, retry, bury []int) {
 	said := slices.Concat(t.DoneCodes, t.RetryCodes, t.BuryCodes)
 	both := func(preset, own []int) []int {
 		kept := slices.DeleteFunc(slices.Clone(preset), func(code int) bool { return slices.Contains(said, code) })
@@ -228,11 +229,11 @@ func headerOf(values map[string]string, preset http.Header) http.Header {
 }
 
 // request is nil where nothing is given.
-func (f *FlushOptions) request() *handler.FlushRequest {
+func (f *FlushOptions) request() *target.FlushRequest {
 	if f.Method == "" && f.URL == "" && len(f.Headers) == 0 && f.Body == "" && !f.LastEvent {
 		return nil
 	}
-	return &handler.FlushRequest{
+	return &target.FlushRequest{
 		URL: f.URL, Method: f.Method, Header: headerOf(f.Headers, nil), Body: f.Body, LastEvent: f.LastEvent,
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // readTargets reads a configuration file that holds text.
@@ -65,24 +66,24 @@ func TestTargetsInAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []handler.Target{
-		handler.Target{
+	want := []target.Target{
+		target.Target{
 			Name: "cache", URL: "http://127.0.0.1:6081/", Method: "PURGE", Timeout: 2 * time.Second,
 			Filters:   handler.Filters{{Type: handler.User, Name: "purge"}, {Type: handler.User, Name: "ban"}},
 			Header:    http.Header{"X-Key": {"k"}, "Authorization": {"Basic dTpzM2NyZXQ="}},
 			DoneCodes: []int{404}, RetryCodes: []int{409}, BuryCodes: []int{503},
 			Concurrency: 4, OrderKey: "collection+entity.id", Collapse: true, MaxAge: time.Hour,
-			Flush:     &handler.FlushRequest{Method: "BAN", URL: "http://127.0.0.1:6082/", Header: http.Header{"X-All": {"1"}}, Body: "all"},
+			Flush:     &target.FlushRequest{Method: "BAN", URL: "http://127.0.0.1:6082/", Header: http.Header{"X-All": {"1"}}, Body: "all"},
 			UserAgent: "agentctl/" + Version,
 		}.WithDefaults(),
-		handler.Target{
+		target.Target{
 			URL: "http://127.0.0.1:8001/cluster/events/", Header: http.Header{}, UserAgent: "agentctl/" + Version,
-			Filters: mustFilters(t, GatewayEvents), Collapse: true, Flush: &handler.FlushRequest{SelfJoin: true},
+			Filters: mustFilters(t, GatewayEvents), Collapse: true, Flush: &target.FlushRequest{SelfJoin: true},
 		}.WithDefaults(),
-		handler.Target{
+		target.Target{
 			URL: "http://127.0.0.1:8002/cluster/events/", Header: http.Header{}, UserAgent: "agentctl/" + Version,
 			Filters: mustFilters(t, GatewayEvents),
-			Flush:   &handler.FlushRequest{Method: "DELETE", URL: "http://127.0.0.1:8002/cache", Header: http.Header{}},
+			Flush:   &target.FlushRequest{Method: "DELETE", URL: "http://127.0.0.1:8002/cache", Header: http.Header{}},
 		}.WithDefaults(),
 	}
 	if diff := cmp.Diff(want, set.targets); diff != "" {
@@ -183,11 +184,11 @@ func TestTargetOverTLS(t *testing.T) {
 		"no TLS at all": {TLSOptions{}, false},
 	} {
 		opts := TargetOptions{URL: srv.URL, Method: "PUT", TLS: tt.tls, BearerTokenFile: writeFile(t, "tok\n")}
-		target, err := opts.Target()
+		gateway, err := opts.Target()
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := handler.NewPoster(target)
+		p, err := target.NewPoster(gateway)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,9 +222,9 @@ func TestTargetOverItsPreset(t *testing.T) {
 	no := false
 	for name, tt := range map[string]struct {
 		opts TargetOptions
-		want handler.Target
+		want target.Target
 	}{
-		"as it is": {TargetOptions{Preset: "squid", URL: "http://h/"}, handler.Target{
+		"as it is": {TargetOptions{Preset: "squid", URL: "http://h/"}, target.Target{
 			Name: "http://h{{path}}", URL: "http://h{{path}}", Method: "PURGE", Header: http.Header{"Host": {"{{host}}"}},
 			Filters: mustFilters(t, "user:purge"), DoneCodes: []int{404}, Collapse: true,
 		}},
@@ -231,13 +232,13 @@ func TestTargetOverItsPreset(t *testing.T) {
 			Preset: "nginx-purge", URL: "http://h/clear{{path}}", Method: "GET", Headers: map[string]string{"host": "www.test", "X-A": "b"},
 			Body: "{}", DoneCodes: []int{410}, RetryCodes: []int{404}, Collapse: &no, Events: "user:x",
 			Flush: FlushOptions{URL: "http://h/all"},
-		}, handler.Target{
+		}, target.Target{
 			Name: "http://h/clear{{path}}#user:x", URL: "http://h/clear{{path}}", Method: "GET", Header: http.Header{"Host": {"www.test"}, "X-A": {"b"}},
 			Body: "{}", Filters: mustFilters(t, "user:x"), DoneCodes: []int{412, 410}, RetryCodes: []int{404},
-			Flush: &handler.FlushRequest{URL: "http://h/all", Header: http.Header{}},
+			Flush: &target.FlushRequest{URL: "http://h/all", Header: http.Header{}},
 		}},
-		"the last event": {TargetOptions{URL: "http://h/", Flush: FlushOptions{LastEvent: true}}, handler.Target{
-			URL: "http://h/", Header: http.Header{}, Filters: mustFilters(t, "*"), Flush: &handler.FlushRequest{LastEvent: true, Header: http.Header{}},
+		"the last event": {TargetOptions{URL: "http://h/", Flush: FlushOptions{LastEvent: true}}, target.Target{
+			URL: "http://h/", Header: http.Header{}, Filters: mustFilters(t, "*"), Flush: &target.FlushRequest{LastEvent: true, Header: http.Header{}},
 		}},
 	} {
 		got, err := tt.opts.Target()

@@ -51,7 +51,7 @@
 // An event whose ID the journal still holds is left out by Append, so what a
 // restarted serf is sent again is not delivered again. Member events have IDs
 // of their process, and so never match those of an earlier life. What has
-// become of those that waited since then, DeliveryConfig.Revise can say: before
+// become of those that waited since then, Config.Revise can say: before
 // the first POST of each member event it may put another body in its place, or
 // drop it as outdated.
 //
@@ -60,7 +60,7 @@
 // Append waits for no target, no network, no disk and no log: it takes a lock
 // that is held for memory operations only. A slow or dead target costs other
 // targets nothing. Delivery.Run stops within the time that cancelling a request
-// takes, and the hooks of its DeliveryConfig.
+// takes, and the hooks of its Config.
 //
 // # Loss
 //
@@ -74,7 +74,7 @@
 // an operator with Delivery.AcceptGap. Without a flush the state is stale until
 // then, and events go on.
 //
-// A Memory journal ends with its process, and what waits in it too; a Disk goes
+// A Journal journal ends with its process, and what waits in it too; a Disk goes
 // on in the next process from its last commit, some milliseconds before the
 // end: DESIGN.md tells what a crash at each point leads to. The retention of
 // history never takes an event away from a target that still waits for it.

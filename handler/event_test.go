@@ -11,11 +11,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// strange is a payload that careless code breaks: Kong's own script runs the
-// part behind "]=]" as Lua.
-const strange = "{\"a\":\"]=]..os.exit()..[=[\"}\x00\xff\xfe'\"\\ \t\r\n$(id)`id`%41\n\n"
+	"agentctl/scripts/testkit"
+)
 
 func TestNewUserID(t *testing.T) {
 	now := time.Now()
@@ -62,8 +60,8 @@ func TestMemberLine(t *testing.T) {
 
 func TestUserBodyIsThePayload(t *testing.T) {
 	for _, typ := range []Type{User, Query} {
-		e := Event{Type: typ, Name: "kong", Payload: []byte(strange)}
-		if got := e.Body(); string(got) != strange {
+		e := Event{Type: typ, Name: "kong", Payload: []byte(testkit.Strange)}
+		if got := e.Body(); string(got) != testkit.Strange {
 			t.Errorf("%s: got %q", typ, got)
 		}
 	}
@@ -109,7 +107,7 @@ func TestMemberBodyIsWhatKongsScriptMeant(t *testing.T) {
 func FuzzBody(f *testing.F) {
 	f.Add("member-join", []byte("n\t10.0.0.1\tgw\tk=v\n"))
 	f.Add("member-leave", []byte("a\xff\x00\t\t\t\n\n\n"))
-	f.Add("user", []byte(strange))
+	f.Add("user", []byte(testkit.Strange))
 	f.Add("query", []byte{})
 	f.Fuzz(func(t *testing.T, typ string, payload []byte) {
 		e := Event{Type: Type(typ), Payload: payload}

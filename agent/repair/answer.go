@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 var errBusy = errors.New("repair: too many requests at a time: ask again later")
@@ -106,7 +107,7 @@ func (r *Repair) answerCompare(m *compareRequest) (*compareAnswer, error) {
 	}
 	a.digest, a.same = digests[0], slices.Contains(m.known, digests[0])
 	if m.from > 0 {
-		late, err := r.cfg.Store.LTimePage(handler.LTimeRange{To: m.from - 1, Above: a.mark}, 1)
+		late, err := r.cfg.Store.LTimePage(journal.LTimeRange{To: m.from - 1, Above: a.mark}, 1)
 		if err != nil {
 			return a, err
 		}
@@ -118,7 +119,7 @@ func (r *Repair) answerCompare(m *compareRequest) (*compareAnswer, error) {
 func (r *Repair) answerIDs(m *idsRequest) (*idsAnswer, error) {
 	a := &idsAnswer{}
 	for _, s := range m.spans {
-		q := handler.LTimeRange{From: s[0], To: s[1], Above: m.above, After: m.after}
+		q := journal.LTimeRange{From: s[0], To: s[1], Above: m.above, After: m.after}
 		page, err := r.cfg.Store.LTimePage(q, maxIDs-len(a.ids)+1)
 		if err != nil {
 			return a, err
@@ -128,7 +129,7 @@ func (r *Repair) answerIDs(m *idsRequest) (*idsAnswer, error) {
 				a.more = true
 				return a, nil
 			}
-			a.ids = append(a.ids, place{handler.LTimePos{LTime: rec.Event.LTime, Seq: rec.Seq}, rec.Event.ID})
+			a.ids = append(a.ids, place{journal.LTimePos{LTime: rec.Event.LTime, Seq: rec.Seq}, rec.Event.ID})
 		}
 	}
 	return a, nil

@@ -7,11 +7,12 @@ import (
 	"testing/synctest"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 func TestRefusals(t *testing.T) {
 	cfg := config()
-	store := handler.NewMemory(handler.MemoryConfig{})
+	store := journal.New(journal.Config{})
 	cfg.Store = store
 	r := newRepair(t, cfg)
 	compare := encodeRequest(&compareRequest{})
@@ -36,7 +37,7 @@ func TestRefusals(t *testing.T) {
 	}
 	store.Close()
 	for _, m := range []request{&compareRequest{}, &digestsRequest{[]span{{0, 1}}}, &idsRequest{spans: []span{{0, 1}}}, &eventsRequest{}} {
-		if _, err := r.Handle(t.Context(), "peer", encodeRequest(m)); !errors.Is(err, handler.ErrClosed) {
+		if _, err := r.Handle(t.Context(), "peer", encodeRequest(m)); !errors.Is(err, journal.ErrClosed) {
 			t.Errorf("a closed journal, %T: %v", m, err)
 		}
 	}
@@ -45,11 +46,11 @@ func TestRefusals(t *testing.T) {
 // What a peer may not answer ends the comparison, and is no reason to believe
 // that nothing is lacking.
 func TestAnswersThatAreWrong(t *testing.T) {
-	good := &compareAnswer{origin: origin{life: 5}, head: 9, newest: 9, digest: handler.Digest{Count: 1}}
+	good := &compareAnswer{origin: origin{life: 5}, head: 9, newest: 9, digest: journal.Digest{Count: 1}}
 	ids := &idsAnswer{origin: origin{life: 5}, ids: []place{{id: "9-x"}}}
 	for name, answers := range map[string][]answer{
 		"too few digests":         {good, &digestsAnswer{origin: origin{life: 5}}},
-		"another life":            {good, &digestsAnswer{origin: origin{life: 6}, digests: make([]handler.Digest, 9)}},
+		"another life":            {good, &digestsAnswer{origin: origin{life: 6}, digests: make([]journal.Digest, 9)}},
 		"an endless list":         {late(good), &idsAnswer{origin: origin{life: 5}, more: true}},
 		"no progress":             {late(good), ids, &eventsAnswer{origin: origin{life: 5}}},
 		"more than asked for":     {late(good), ids, &eventsAnswer{origin: origin{life: 5}, done: 2}},

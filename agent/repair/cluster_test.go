@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // modelNode is an agent: a journal, a repair, and what a crash leaves of them.
@@ -21,7 +22,7 @@ type modelNode struct {
 	up   bool
 
 	limit   int // of the journal's history
-	mem     *handler.Memory
+	mem     *journal.Journal
 	rep     *Repair
 	born    time.Time
 	log     []handler.Event // all that was appended
@@ -74,7 +75,7 @@ func (n *modelNode) start() {
 		}
 	}
 	n.c.starts++
-	n.mem = handler.NewMemory(handler.MemoryConfig{MaxEvents: n.limit})
+	n.mem = journal.New(journal.Config{MaxEvents: n.limit})
 	for _, e := range n.log {
 		n.keep(e)
 	}
@@ -121,15 +122,15 @@ func (n *modelNode) start() {
 
 // forgetfulStore is a journal that an earlier process had: what that let go of
 // is not known, but that there was something.
-type forgetfulStore struct{ *handler.Memory }
+type forgetfulStore struct{ *journal.Journal }
 
 func (s *forgetfulStore) Had(id string) bool {
 	_, held := s.Find(id)
 	return held
 }
 
-func (s *forgetfulStore) Extent() (handler.Extent, error) {
-	x, err := s.Memory.Extent()
+func (s *forgetfulStore) Extent() (journal.Extent, error) {
+	x, err := s.Journal.Extent()
 	x.Floor = 0
 	return x, err
 }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 	"agentctl/handler/varint"
 )
 
@@ -13,7 +13,7 @@ var errMalformed = errors.New("repair: malformed message")
 // encoder puts a message together.
 type encoder struct{ varint.Encoder }
 
-func (e *encoder) digest(d handler.Digest) {
+func (e *encoder) digest(d journal.Digest) {
 	e.Uint(d.Count)
 	if d.Count > 0 {
 		e.Fixed(d.Hi)
@@ -24,7 +24,7 @@ func (e *encoder) digest(d handler.Digest) {
 // decoder takes a message apart.
 type decoder struct{ varint.Decoder }
 
-func (d *decoder) digest() (g handler.Digest) {
+func (d *decoder) digest() (g journal.Digest) {
 	if g.Count = d.Uint(); g.Count > 0 {
 		g.Hi, g.Lo = d.Fixed(), d.Fixed()
 	}

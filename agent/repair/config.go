@@ -12,18 +12,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // Store is what repair needs of a journal; a *handler.Memory is one. Its methods are called from several goroutines.
 type Store interface {
 	// Extent tells what the log spans, its present limits applied.
-	Extent() (handler.Extent, error)
+	Extent() (journal.Extent, error)
 	// Digests sums up the user events in ranges of Lamport times.
-	Digests(ranges ...[2]uint64) ([]handler.Digest, error)
+	Digests(ranges ...[2]uint64) ([]journal.Digest, error)
 	// LTimePage gives user events by Lamport time.
-	LTimePage(r handler.LTimeRange, limit int) ([]handler.Record, error)
+	LTimePage(r journal.LTimeRange, limit int) ([]journal.Record, error)
 	// Find gives an event that is held.
-	Find(id string) (handler.Record, bool)
+	Find(id string) (journal.Record, bool)
 	// Had tells whether an event is held, or is remembered to have been. What
 	// the journal has forgotten can come a second time.
 	Had(id string) bool

@@ -6,19 +6,20 @@ import (
 	"testing"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 var someRequests = []request{
-	&compareRequest{from: 7, age: 1 << 40, life: 3, seq: 9, marks: true, known: []handler.Digest{{}, {Count: 2, Hi: 3, Lo: 4}}},
+	&compareRequest{from: 7, age: 1 << 40, life: 3, seq: 9, marks: true, known: []journal.Digest{{}, {Count: 2, Hi: 3, Lo: 4}}},
 	&digestsRequest{[]span{{0, 0}, {5, math.MaxUint64}}},
-	&idsRequest{[]span{{1, 2}}, 8, handler.LTimePos{LTime: 1, Seq: 2}},
+	&idsRequest{[]span{{1, 2}}, 8, journal.LTimePos{LTime: 1, Seq: 2}},
 	&eventsRequest{[]string{"1-0123456789abcdef", ""}},
 }
 
 var someAnswers = []answer{
-	&compareAnswer{origin{1, 2}, 3, 4, 5, true, handler.Digest{Count: 1, Hi: 2, Lo: 3}, true, 6, []mark{{7, 8}}},
-	&digestsAnswer{origin{1, 2}, []handler.Digest{{}, {Count: 1, Hi: 2, Lo: 3}}},
-	&idsAnswer{origin{1, 2}, true, []place{{handler.LTimePos{LTime: 1, Seq: 2}, "id"}}},
+	&compareAnswer{origin{1, 2}, 3, 4, 5, true, journal.Digest{Count: 1, Hi: 2, Lo: 3}, true, 6, []mark{{7, 8}}},
+	&digestsAnswer{origin{1, 2}, []journal.Digest{{}, {Count: 1, Hi: 2, Lo: 3}}},
+	&idsAnswer{origin{1, 2}, true, []place{{journal.LTimePos{LTime: 1, Seq: 2}, "id"}}},
 	&eventsAnswer{origin{1, 2}, 3, []wireEvent{{4, "name", "payload"}}},
 }
 
@@ -62,7 +63,7 @@ func FuzzRequest(f *testing.F) {
 	for _, m := range someRequests {
 		f.Add(encodeRequest(m))
 	}
-	store := handler.NewMemory(handler.MemoryConfig{})
+	store := journal.New(journal.Config{})
 	for i := range uint64(100) {
 		if err := store.Append(handler.NewUser(i*i, "e", []byte("p"), handler.Event{}.Time)); err != nil {
 			f.Fatal(err)

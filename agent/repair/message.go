@@ -3,7 +3,7 @@ package repair
 import (
 	"fmt"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // version is that of the messages. A request begins with it and its kind, an
@@ -46,7 +46,7 @@ type compareRequest struct {
 	marks bool   // those of the peer are wanted
 	// known are digests that mean that nothing is lacking: the asking node's own
 	// one is the last of them.
-	known []handler.Digest
+	known []journal.Digest
 }
 
 // origin begins each answer: whose log it is about, and the newest event of it
@@ -59,7 +59,7 @@ type compareAnswer struct {
 	newest uint64 // Lamport time
 	mark   uint64 // from where on the log is to be compared
 	same   bool   // the digest is one of those known
-	digest handler.Digest
+	digest journal.Digest
 	late   bool   // there are events below the asked Lamport time, above mark
 	age    uint64 // milliseconds
 	marks  []mark
@@ -75,14 +75,14 @@ type digestsRequest struct{ spans []span }
 
 type digestsAnswer struct {
 	origin
-	digests []handler.Digest // of the parts of each span, see split
+	digests []journal.Digest // of the parts of each span, see split
 }
 
 // idsRequest asks for the IDs in spans, which ascend.
 type idsRequest struct {
 	spans []span
 	above uint64
-	after handler.LTimePos
+	after journal.LTimePos
 }
 
 type idsAnswer struct {
@@ -92,7 +92,7 @@ type idsAnswer struct {
 }
 
 type place struct {
-	pos handler.LTimePos
+	pos journal.LTimePos
 	id  string
 }
 

@@ -1,14 +1,17 @@
 package repair
 
 import (
-	"agentctl/handler"
+	"agentctl/handler/journal"
 	"agentctl/handler/varint"
 )
 
 func (m *compareRequest) kind() kind { return kindCompare }
+
 func (m *digestsRequest) kind() kind { return kindDigests }
-func (m *idsRequest) kind() kind     { return kindIDs }
-func (m *eventsRequest) kind() kind  { return kindEvents }
+
+func (m *idsRequest) kind() kind { return kindIDs }
+
+func (m *eventsRequest) kind() kind { return kindEvents }
 
 func (m *compareRequest) encode(e *encoder) {
 	e.Uint(m.from)
@@ -76,6 +79,7 @@ func decodeSpans(d *decoder) []span {
 }
 
 func (m *digestsRequest) encode(e *encoder) { encodeSpans(e, m.spans) }
+
 func (m *digestsRequest) decode(d *decoder) { m.spans = decodeSpans(d) }
 
 func (m *digestsAnswer) encode(e *encoder) {
@@ -100,7 +104,7 @@ func (m *idsRequest) encode(e *encoder) {
 
 func (m *idsRequest) decode(d *decoder) {
 	m.spans, m.above = decodeSpans(d), d.Uint()
-	m.after = handler.LTimePos{LTime: d.Uint(), Seq: d.Uint()}
+	m.after = journal.LTimePos{LTime: d.Uint(), Seq: d.Uint()}
 }
 
 func (m *idsAnswer) encode(e *encoder) {
@@ -118,7 +122,7 @@ func (m *idsAnswer) decode(d *decoder) {
 	m.origin.decode(d)
 	m.more = d.Bool()
 	m.ids = varint.List(&d.Decoder, maxIDs, func() place {
-		return place{handler.LTimePos{LTime: d.Uint(), Seq: d.Uint()}, d.Text(maxID)}
+		return place{journal.LTimePos{LTime: d.Uint(), Seq: d.Uint()}, d.Text(maxID)}
 	})
 }
 

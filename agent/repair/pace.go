@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"agentctl/handler"
 	"agentctl/handler/backoff"
+	"agentctl/handler/journal"
 )
 
 // maxSilent is after how many rounds in a row, in which a peer did not answer,
@@ -75,7 +75,7 @@ func (r *Repair) shuffled(peers []string) []string {
 // this log: one of the two lacks something, and what the peer lacks it sees
 // itself. The same difference counts once, since it may be there to stay: of two
 // nodes of unlike age the younger does not want all that the older has.
-func (r *Repair) differs(peer string, theirs handler.Digest) {
+func (r *Repair) differs(peer string, theirs journal.Digest) {
 	r.mu.Lock()
 	again := r.differed[peer] == theirs
 	if _, known := r.differed[peer]; !known && len(r.differed) >= maxMarks {

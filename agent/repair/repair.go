@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 const (
@@ -49,7 +49,7 @@ type Repair struct {
 	lastHead uint64                    // see moved
 	heads    map[uint64]heard          // of other logs, by life
 	first    []string                  // peers to be asked before those of the deck
-	differed map[string]handler.Digest // of peers that asked, and had not what is here
+	differed map[string]journal.Digest // of peers that asked, and had not what is here
 }
 
 // New makes a Repair that goes on from cfg.State, and saves that it does. The
@@ -87,7 +87,7 @@ func New(ctx context.Context, cfg Config) (*Repair, error) {
 		bytes:    rate.NewLimiter(rate.Limit(cfg.ByteRate), cfg.ByteRate),
 		state:    st,
 		heads:    map[uint64]heard{},
-		differed: map[string]handler.Digest{},
+		differed: map[string]journal.Digest{},
 	}
 	// Others' marks on the log are in terms of its lives: one that is forgotten
 	// in a crash makes them worthless.

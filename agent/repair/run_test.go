@@ -13,6 +13,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 	"agentctl/scripts/leaks"
 )
 
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) { leaks.Main(m) }
 // config is one whose peer never answers.
 func config() Config {
 	return Config{
-		Store: handler.NewMemory(handler.MemoryConfig{}),
+		Store: journal.New(journal.Config{}),
 		Peers: func() []string { return []string{"peer"} },
 		Ask:   func(context.Context, string, []byte) ([]byte, error) { return nil, errUnreachable },
 		Take:  func(context.Context, []handler.Event) error { return nil },

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // doubtError is a peer that has let go of events which were not compared: they
@@ -115,7 +115,7 @@ func (s *session) run(ctx context.Context, marks bool) (hurry bool, err error) {
 }
 
 // request begins a comparison.
-func (s *session) request(ext handler.Extent, marks bool) *compareRequest {
+func (s *session) request(ext journal.Extent, marks bool) *compareRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state

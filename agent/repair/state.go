@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/journal"
 	"agentctl/handler/varint"
 )
 
@@ -53,7 +53,7 @@ type acquaintance struct {
 	life uint64
 	// settled is a digest of the peer's in which nothing was lacking: while it
 	// stays the same, nothing is.
-	settled handler.Digest
+	settled journal.Digest
 }
 
 // newLife goes on with a log whose newest sequence number is head.

@@ -22,8 +22,8 @@ func TestGatewayAway(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), away)
 	defer cancel()
 	published := publishSteadily(t, ctx, d.rpc, 200)
-	eventually(t, "all that was published waits", func() bool { return target(t, d.node).Waiting == len(published) })
-	if s := target(t, d.node); s.Lost > 0 {
+	eventually(t, "all that was published waits", func() bool { return statusOf(t, d.node).Waiting == len(published) })
+	if s := statusOf(t, d.node); s.Lost > 0 {
 		t.Errorf("while the gateway is away, %d events were published: %+v", len(published), s)
 	}
 	if err := d.gw.answer(200); err != nil {
@@ -31,7 +31,7 @@ func TestGatewayAway(t *testing.T) {
 	}
 	// The next try is at most half a minute away, and then it goes quickly.
 	eventually(t, "all events arrive", func() bool { return len(d.gw.taken()) >= len(published) })
-	eventually(t, "nothing waits", func() bool { return target(t, d.node).Waiting == 0 })
+	eventually(t, "nothing waits", func() bool { return statusOf(t, d.node).Waiting == 0 })
 	taken := d.gw.taken()
 	if !slices.Equal(bodies(taken), published) {
 		t.Errorf("%d events arrived, and not the %d published in their order:\n%q", len(taken), len(published), bodies(taken))

@@ -75,7 +75,7 @@ func TestAgentAway(t *testing.T) {
 	if !slices.Equal(slices.Compact(slices.Clone(got)), want) {
 		t.Errorf("of %d posts some are no event that was published", len(got))
 	}
-	if s := target(t, away.node); s.Flushes != 0 || s.Lost != 0 {
+	if s := statusOf(t, away.node); s.Flushes != 0 || s.Lost != 0 {
 		t.Errorf("nothing was lost to it, and it says: %+v", s)
 	}
 	// The stock one has had all that it will ever get of them once it has one that

@@ -6,27 +6,27 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"agentctl/handler"
+	"agentctl/handler/journal/disk"
 )
 
 // journalCheck is what "agentctl check -data-dir" found.
 type journalCheck struct {
-	handler.Report
+	disk.Report
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"` // why it could not be read
 }
 
 // checkJournal reads the journal in a directory that no agent works on.
 func checkJournal(dir string) *journalCheck {
-	report, err := handler.CheckDir(dir)
+	report, err := disk.CheckDir(dir)
 	c := &journalCheck{Report: report, OK: err == nil}
 	if c.Targets == nil {
-		c.Targets = []handler.TargetReport{} // a list in JSON, too
+		c.Targets = []disk.TargetReport{} // a list in JSON, too
 	}
-	if _, damaged := errors.AsType[*handler.CorruptError](err); err != nil && !damaged {
+	if _, damaged := errors.AsType[*disk.CorruptError](err); err != nil && !damaged {
 		c.Error = err.Error()
 	}
-	if _, ok := errors.AsType[*handler.InUseError](err); ok {
+	if _, ok := errors.AsType[*disk.InUseError](err); ok {
 		c.Error += "; \"agentctl status\" shows the journal of an agent that runs"
 	}
 	return c

@@ -10,14 +10,16 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/journal/disk"
 )
 
 // aJournal makes a journal on disk with two events, one of which waits for a
 // target and the other for none.
-func aJournal(t *testing.T) (dir string, d *handler.Disk) {
+func aJournal(t *testing.T) (dir string, d *disk.Disk) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "data")
-	d, err := handler.OpenDisk(handler.DiskConfig{Dir: dir})
+	d, err := disk.Open(disk.Config{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +27,7 @@ func aJournal(t *testing.T) (dir string, d *handler.Disk) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Cursor("kong", handler.CursorConfig{Filters: fs}); err != nil {
+	if _, err := d.Cursor("kong", journal.CursorConfig{Filters: fs}); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Append(handler.NewUser(7, "kong", []byte("x"), time.Time{}), handler.NewUser(9, "other", nil, time.Time{})); err != nil {
@@ -88,7 +90,7 @@ func TestCheckJournal(t *testing.T) {
 		Journal struct {
 			OK      bool
 			Events  int
-			Targets []handler.TargetReport
+			Targets []disk.TargetReport
 		}
 	}
 	out, _, _ = check(t, "-data-dir="+dir, "-node=n", "-format=json")

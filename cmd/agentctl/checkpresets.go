@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // presetReport is a preset as "check -presets" shows it, with the keys that a
@@ -40,7 +40,7 @@ type flushReport struct {
 	Headers   map[string]string `json:"headers,omitempty"`
 }
 
-func newPresetReport(p handler.Preset) presetReport {
+func newPresetReport(p target.Preset) presetReport {
 	t := p.Target
 	r := presetReport{
 		Preset: p.Name, About: p.About, Needs: p.Needs, Events: t.Filters.String(),
@@ -69,7 +69,7 @@ func oneEach(h http.Header) map[string]string {
 // printPresets shows all presets.
 func printPresets(w io.Writer, format string) error {
 	var all []presetReport
-	for _, p := range handler.Presets() {
+	for _, p := range target.Presets() {
 		all = append(all, newPresetReport(p))
 	}
 	if format == "json" {

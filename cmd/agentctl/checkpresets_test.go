@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // "check -presets" lists all presets, and in JSON with the keys of a target.
@@ -30,7 +30,7 @@ func TestCheckPresets(t *testing.T) {
 	var list struct{ Presets []presetReport }
 	dec := json.NewDecoder(strings.NewReader(out))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&list); err != nil || len(list.Presets) != len(handler.Presets()) {
+	if err := dec.Decode(&list); err != nil || len(list.Presets) != len(target.Presets()) {
 		t.Fatalf("%v in %s", err, out)
 	}
 	if got := list.Presets[1]; got.Preset != "kong-cache" || got.Method != "DELETE" || got.Path != "/cache/{{.key}}" || got.Flush.Path != "/cache" {
@@ -45,13 +45,13 @@ func TestPresetsInREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range handler.Presets() {
+	for _, p := range target.Presets() {
 		row := []byte(fmt.Sprintf("\n| `%s` | ", p.Name))
 		_, rest, ok := bytes.Cut(text, row)
 		line, _, _ := bytes.Cut(rest, []byte("\n"))
 		if cells := bytes.Split(line, []byte(" | ")); !ok || len(cells) != 5 {
 			t.Errorf("the row of %s: %d cells: %s", p.Name, len(cells), line)
-		} else if p.Name != handler.DefaultPreset && !bytes.ContainsAny(cells[4], "0123456789") && !bytes.Contains(cells[4], []byte("stand-in")) {
+		} else if p.Name != target.DefaultPreset && !bytes.ContainsAny(cells[4], "0123456789") && !bytes.Contains(cells[4], []byte("stand-in")) {
 			t.Errorf("%s: no version: %s", p.Name, cells[4])
 		}
 	}

@@ -32,7 +32,7 @@ func TestCollapse(t *testing.T) {
 		published[payload] = time.Now()
 		publish(payload)
 	}
-	eventually(t, "nothing waits", func() bool { return target(t, n).Waiting == 0 })
+	eventually(t, "nothing waits", func() bool { return statusOf(t, n).Waiting == 0 })
 	posts := gw.takenUser()
 	last := map[string]time.Time{}
 	for _, p := range posts {
@@ -43,7 +43,7 @@ func TestCollapse(t *testing.T) {
 			t.Errorf("the last POST of %s came at %v, before its last update at %v", payload, last[payload], at)
 		}
 	}
-	s := target(t, n)
+	s := statusOf(t, n)
 	t.Logf("SUMMARY %d updates of %d entities, all but the last with the gateway away, became %d POSTs", updates, entities, len(posts))
 	if len(posts) > few || s.Collapsed < updates-few || s.Lost != 0 {
 		t.Errorf("%d POSTs, want at most %d; %d events were joined to another, %d lost", len(posts), few, s.Collapsed, s.Lost)

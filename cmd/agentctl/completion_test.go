@@ -16,7 +16,7 @@ import (
 	"github.com/mitchellh/cli"
 
 	"agentctl/agent"
-	"agentctl/handler"
+	"agentctl/handler/delivery"
 )
 
 // shell runs a program that a check installs, or skips the test.
@@ -66,7 +66,7 @@ func fakeOperations(t *testing.T) (addr string) {
 		case "/v1/status":
 			var report agent.StatusReport
 			for _, name := range append([]string{"$(touch x)", "two words", "-flag", "all#*"}, agentTargets...) {
-				report.Targets = append(report.Targets, agent.TargetReport{Status: handler.Status{Target: name}})
+				report.Targets = append(report.Targets, agent.TargetReport{Status: delivery.Status{Target: name}})
 			}
 			answer = report
 		case "/v1/events":

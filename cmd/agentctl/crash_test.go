@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/handler"
+	"agentctl/handler/delivery"
 	"agentctl/rpcclient"
 )
 
@@ -90,8 +90,8 @@ func TestCrash(t *testing.T) {
 			t.Errorf("%s: %d of %d events never came to its gateway, by the IDs that %s gave them: %q", d.name,
 				len(lost), len(published), first.name, lost)
 		}
-		eventually(t, d.name+" has nothing waiting", func() bool { return target(t, d.node).Waiting == 0 })
-		if s := target(t, d.node); s.State != handler.StateOK || s.Lost > 0 || s.Buried > 0 {
+		eventually(t, d.name+" has nothing waiting", func() bool { return statusOf(t, d.node).Waiting == 0 })
+		if s := statusOf(t, d.node); s.State != delivery.StateOK || s.Lost > 0 || s.Buried > 0 {
 			t.Errorf("%s: %+v", d.name, s)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/target"
 )
 
 // devPrinter shows, line by line, what happens in a dev cluster. Its methods
@@ -76,7 +77,7 @@ func (p *devPrinter) onAttempt(node string, e handler.Event, err error) {
 		what = e.Name + " " + e.ID
 	}
 	next := "is tried again"
-	if pe, ok := errors.AsType[*handler.PostError](err); ok && pe.Class == handler.Bury {
+	if pe, ok := errors.AsType[*target.PostError](err); ok && pe.Class == target.Bury {
 		next = "is not tried again"
 	}
 	p.say(node, "failed     %s, %s: %v", what, next, err)

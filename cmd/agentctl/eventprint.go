@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"agentctl/agent"
-	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 // payloadShown is how much of a payload a line shows, in bytes.
@@ -89,7 +89,7 @@ func eventName(e *agent.EventReport) string {
 // targetStates is what became of an event: its state where all targets agree,
 // else the states with the targets of each.
 func targetStates(targets map[string]agent.OutcomeReport) string {
-	by := map[handler.OutcomeState][]string{}
+	by := map[journal.OutcomeState][]string{}
 	for _, name := range slices.Sorted(maps.Keys(targets)) {
 		state := targets[name].State
 		by[state] = append(by[state], word(name))

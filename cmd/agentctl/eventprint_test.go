@@ -10,12 +10,13 @@ import (
 
 	"agentctl/agent"
 	"agentctl/handler"
+	"agentctl/handler/journal"
 )
 
 func outcomes(states ...string) map[string]agent.OutcomeReport {
 	out := map[string]agent.OutcomeReport{}
 	for i, s := range states {
-		out[fmt.Sprintf("t%d", i+1)] = agent.OutcomeReport{State: handler.OutcomeState(s)}
+		out[fmt.Sprintf("t%d", i+1)] = agent.OutcomeReport{State: journal.OutcomeState(s)}
 	}
 	return out
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/handler"
+	"agentctl/handler/delivery"
 	"agentctl/rpcclient"
 )
 
@@ -28,8 +28,8 @@ func newPublisher(t *testing.T, n *node) func(payload string) {
 	}
 }
 
-// target asks an agent how its one target stands.
-func target(t *testing.T, n *node) handler.Status {
+// statusOf asks an agent how its one target stands.
+func statusOf(t *testing.T, n *node) delivery.Status {
 	t.Helper()
 	client := http.Client{Timeout: pollLimit}
 	res, err := client.Get("http://" + n.http + "/v1/status")
@@ -37,7 +37,7 @@ func target(t *testing.T, n *node) handler.Status {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	var report struct{ Targets []handler.Status }
+	var report struct{ Targets []delivery.Status }
 	if err := json.NewDecoder(res.Body).Decode(&report); err != nil || len(report.Targets) != 1 {
 		t.Fatalf("status: %+v, %v", report, err)
 	}
@@ -81,12 +81,12 @@ func TestFaults(t *testing.T) {
 	gw.refuse()
 	some("refused")
 	eventually(t, "the agent notices that connections are refused", func() bool {
-		return strings.Contains(target(t, n).LastError, "connection refused")
+		return strings.Contains(statusOf(t, n).LastError, "connection refused")
 	})
 	must(gw.hang())
 	some("hung")
 	eventually(t, "the agent gives an attempt up", func() bool {
-		return strings.Contains(target(t, n).LastError, "no answer within")
+		return strings.Contains(statusOf(t, n).LastError, "no answer within")
 	})
 	must(gw.answer(http.StatusInternalServerError))
 	some("failed")
@@ -94,7 +94,7 @@ func TestFaults(t *testing.T) {
 	must(gw.answer(http.StatusTooManyRequests, "Retry-After", "1"))
 	some("throttled")
 	eventually(t, "an attempt is answered 429", func() bool { return len(gw.answered(429)) > 0 })
-	if s := target(t, n); s.State != handler.StateRetrying || s.Waiting != len(want) || s.Delivered != 0 {
+	if s := statusOf(t, n); s.State != delivery.StateRetrying || s.Waiting != len(want) || s.Delivered != 0 {
 		t.Errorf("status while nothing gets through: %+v, want %d waiting", s, len(want))
 	}
 	must(gw.answer(http.StatusOK))
@@ -113,8 +113,8 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	eventually(t, "the agent is well", func() bool {
-		s := target(t, n)
-		return s.State == handler.StateOK && s.Waiting == 0 && int(s.Delivered) == len(want) && s.Buried == 0 && s.Lost == 0
+		s := statusOf(t, n)
+		return s.State == delivery.StateOK && s.Waiting == 0 && int(s.Delivered) == len(want) && s.Buried == 0 && s.Lost == 0
 	})
 }
 
@@ -152,8 +152,8 @@ func TestBury(t *testing.T) {
 		t.Errorf("refused %q, want the bad one once", got)
 	}
 	eventually(t, "the status counts it", func() bool {
-		s := target(t, n)
-		return s.State == handler.StateOK && s.Buried == 1 && s.Retried == 0 && int(s.Delivered) == len(want)
+		s := statusOf(t, n)
+		return s.State == delivery.StateOK && s.Buried == 1 && s.Retried == 0 && int(s.Delivered) == len(want)
 	})
 	if lines := strings.Count(n.printed(), "refused an event for good"); lines != 1 {
 		t.Errorf("%d lines about it in the log, want 1", lines)

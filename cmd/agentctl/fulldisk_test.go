@@ -74,7 +74,7 @@ func TestFullDisk(t *testing.T) {
 	if got := bodies(d.gw.taken()); strings.Join(got, "\n") != strings.Join(published, "\n") {
 		t.Errorf("on a full disk these were posted:\n%q\nwant, in this order:\n%q", got, published)
 	}
-	eventually(t, "all answers have come", func() bool { return target(t, d.node).Waiting == 0 })
+	eventually(t, "all answers have come", func() bool { return statusOf(t, d.node).Waiting == 0 })
 	// Some more, which wait for their gateway when the agent is killed.
 	d.gw.refuse()
 	for i := range 50 {
@@ -104,7 +104,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	d.start(t)
 	eventually(t, "what waited is posted", func() bool { return len(d.gw.taken()) >= len(published) })
-	eventually(t, "nothing waits", func() bool { return target(t, d.node).Waiting == 0 })
+	eventually(t, "nothing waits", func() bool { return statusOf(t, d.node).Waiting == 0 })
 	if got := bodies(d.gw.taken()); strings.Join(got, "\n") != strings.Join(published, "\n") {
 		t.Errorf("after the kill these have been posted:\n%q\nwant, in this order:\n%q", got, published)
 	}

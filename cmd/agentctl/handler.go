@@ -13,6 +13,9 @@ import (
 	"agentctl/agent"
 	"agentctl/agent/large"
 	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/shim"
+	"agentctl/handler/target"
 )
 
 // kongPreset is what the command posts by where nothing else is said.
@@ -78,26 +81,26 @@ func (c *handlerCommand) deliver(ctx context.Context, args []string) error {
 	if *gateway == "" {
 		return fmt.Errorf("-gateway: is missing: give the address of the server that -preset=%s is for", *preset)
 	}
-	options := agent.TargetOptions{URL: *gateway, Preset: *preset, Timeout: min(*budget, handler.DefaultTimeout)}
-	target, err := options.Target()
+	options := agent.TargetOptions{URL: *gateway, Preset: *preset, Timeout: min(*budget, target.DefaultTimeout)}
+	to, err := options.Target()
 	if err != nil {
 		return settingsError(err)
 	}
-	event, err := handler.FromScript(os.Environ(), os.Stdin)
+	event, err := shim.FromScript(os.Environ(), os.Stdin)
 	if err != nil {
 		return err
 	}
 	if event.Type == handler.User && event.Name == large.EventName {
 		return errors.New("a reference to an event that is too large for serf: only agentctl agents get the event itself; nothing was posted")
 	}
-	poster, err := handler.NewPoster(target)
+	poster, err := target.NewPoster(to)
 	if err != nil {
 		return err
 	}
 	defer poster.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, *budget, fmt.Errorf("the budget of %v is used up", *budget))
 	defer cancel()
-	return handler.Deliver(ctx, poster, &event)
+	return delivery.Deliver(ctx, poster, &event)
 }
 
 // settingsError names flags where an error of a target's options names its keys.

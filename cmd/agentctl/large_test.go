@@ -123,7 +123,7 @@ func TestLargeEvents(t *testing.T) {
 				if !sameInAnyOrder(got, once) {
 					t.Errorf("%s took %d events, want each of %d once", n.name, len(got), len(once))
 				}
-				if s := target(t, n.node); s.Lost != 0 || s.State != "ok" {
+				if s := statusOf(t, n.node); s.Lost != 0 || s.State != "ok" {
 					t.Errorf("%s: %+v", n.name, s)
 				}
 			}

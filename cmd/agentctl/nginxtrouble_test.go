@@ -147,7 +147,7 @@ func TestNginxDatabaseDown(t *testing.T) {
 	output(t, "agentctl", "event", "-rpc-addr="+f.nodes[0].agent.rpc, "-coalesce=false", "kong",
 		`{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"a","path":"/a"}}`)
 	for _, n := range f.nodes {
-		eventually(t, n.name+"'s agent tries again", func() bool { return target(t, n.agent).Retried > 0 })
+		eventually(t, n.name+"'s agent tries again", func() bool { return statusOf(t, n.agent).Retried > 0 })
 	}
 	leads(t, f.nodes, "one")
 	f.fault(t, "null")

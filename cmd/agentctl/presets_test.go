@@ -90,9 +90,9 @@ func (f *presetFleet) ask(t *testing.T, i int, path string, into any) {
 // tried waits until a node has tried in vain to bring an event to its server.
 func (f *presetFleet) tried(t *testing.T, i int) {
 	t.Helper()
-	before := target(t, f.agents[i])
+	before := statusOf(t, f.agents[i])
 	eventually(t, "an event waits for the server that is down", func() bool {
-		s := target(t, f.agents[i])
+		s := statusOf(t, f.agents[i])
 		return s.State == "retrying" && s.Waiting > 0 && s.Retried > before.Retried
 	})
 }
@@ -207,7 +207,7 @@ func TestPresetCaddyLoad(t *testing.T) {
 	output(t, "agentctl", "replay", "-http-addr="+f.agents[0].http, "-target=cache", "-flush")
 	serve("two", f.caches[0])
 	eventually(t, "the flush is done, and the event was posted three times", func() bool {
-		s := target(t, f.agents[0])
+		s := statusOf(t, f.agents[0])
 		return s.State == "ok" && s.Flushes == 1 && s.Delivered == 3
 	})
 }

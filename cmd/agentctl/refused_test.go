@@ -24,13 +24,13 @@ func TestRefused(t *testing.T) {
 		publish(mark + fmt.Sprintf("%03d", i) + strings.Repeat(".", 300))
 	}
 	eventually(t, "the journal is written", func() bool {
-		return target(t, d.node).Waiting == 300 && journalMetric(t, d.node, "unwritten_events") == 0
+		return statusOf(t, d.node).Waiting == 300 && journalMetric(t, d.node, "unwritten_events") == 0
 	})
 
 	t.Run("in use", func(t *testing.T) {
 		refused(t, d.data, fmt.Sprintf("in use by process %d: stop that one", d.cmd.Process.Pid))
 	})
-	if n := target(t, d.node).Waiting; n != 300 {
+	if n := statusOf(t, d.node).Waiting; n != 300 {
 		t.Errorf("beside another agent %d events wait, want 300", n)
 	}
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"agentctl/agent"
-	"agentctl/handler"
+	"agentctl/handler/delivery"
 )
 
 // exitNotWell is the exit status of "status -check" where something is wrong.
@@ -96,7 +96,7 @@ func (c *statusCommand) show(ctx context.Context, args []string, out io.Writer) 
 
 func allWell(s *agent.StatusReport) bool {
 	return s.Joined && s.State == "alive" && (s.Journal.Disk == nil || !s.Journal.Disk.Degraded) &&
-		!slices.ContainsFunc(s.Targets, func(t agent.TargetReport) bool { return t.State != handler.StateOK })
+		!slices.ContainsFunc(s.Targets, func(t agent.TargetReport) bool { return t.State != delivery.StateOK })
 }
 
 func printStatus(out io.Writer, s *agent.StatusReport, now time.Time) error {
@@ -137,7 +137,7 @@ func printStatus(out io.Writer, s *agent.StatusReport, now time.Time) error {
 }
 
 // seconds is one of the quantiles, to two digits or so.
-func seconds(q *handler.Quantiles, v float64) string {
+func seconds(q *delivery.Quantiles, v float64) string {
 	switch {
 	case q.Count == 0:
 		return "-"
@@ -173,7 +173,7 @@ func targetNotes(t *agent.TargetReport, now time.Time) (notes []string) {
 	}
 	if t.Attempts > 0 {
 		failing := "failing"
-		if t.State == handler.StateRetrying { // else Since tells of the loss
+		if t.State == delivery.StateRetrying { // else Since tells of the loss
 			failing += " for " + age(t.Since, now)
 		}
 		notes = append(notes, fmt.Sprintf("%s: %s, attempt %d: %s", name, failing, t.Attempts, lastError))
@@ -188,7 +188,7 @@ func targetNotes(t *agent.TargetReport, now time.Time) (notes []string) {
 func gapNote(t *agent.TargetReport, now time.Time) string {
 	name := word(t.Target)
 	note := fmt.Sprintf("%s: lacks events since %s, or may (%s)", name, ago(t.GapSince, now), printable([]byte(t.GapReason), 300))
-	if t.State == handler.StateFlushing {
+	if t.State == delivery.StateFlushing {
 		return note + ": it is flushed before anything else is posted"
 	}
 	note += fmt.Sprintf(": empty its cache, then \"agentctl replay -target=%s -accept-gap\"", name)

@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"agentctl/agent"
-	"agentctl/handler"
+	"agentctl/handler/delivery"
+	"agentctl/handler/journal/disk"
 )
 
 // longAgo is a time for which the tables need not know the time zone.
@@ -22,11 +23,11 @@ func TestStatusTable(t *testing.T) {
 		Node: "web 1", Version: "1.2.3", State: "alive", Joined: true, Members: map[string]int{"failed": 1, "alive": 12},
 		Journal: agent.JournalReport{Retained: 3, Oldest: oldest},
 		Targets: []agent.TargetReport{
-			{Status: handler.Status{Target: "kong", State: handler.StateOK, LastDelivered: now.Add(-3 * time.Second), Delivered: 1234,
-				Collapsed: 7, LastError: "answered 500", Latency: handler.Quantiles{P50: 0.0004, P90: 0.0123, P99: 90, Count: 5}}},
-			{Status: handler.Status{Target: "cache\x1b[31m", State: handler.StateRetrying, Since: now.Add(-90 * time.Second), Waiting: 4,
+			{Status: delivery.Status{Target: "kong", State: delivery.StateOK, LastDelivered: now.Add(-3 * time.Second), Delivered: 1234,
+				Collapsed: 7, LastError: "answered 500", Latency: delivery.Quantiles{P50: 0.0004, P90: 0.0123, P99: 90, Count: 5}}},
+			{Status: delivery.Status{Target: "cache\x1b[31m", State: delivery.StateRetrying, Since: now.Add(-90 * time.Second), Waiting: 4,
 				OldestWaiting: now.Add(-26 * time.Hour), Attempts: 7, Retried: 6, LastError: "answered 503: \x1b]0;"}},
-			{Status: handler.Status{Target: "far", State: handler.StateStale, Since: now.Add(-72 * time.Hour), GapSince: now.Add(-72 * time.Hour),
+			{Status: delivery.Status{Target: "far", State: delivery.StateStale, Since: now.Add(-72 * time.Hour), GapSince: now.Add(-72 * time.Hour),
 				GapReason: "more events waited", Lost: 1, Attempts: 2, LastError: "no answer", Buried: 3}, BuriedNow: 2},
 		},
 	}
@@ -59,14 +60,14 @@ far: 2 events refused for good: see "agentctl events -target=far -state=buried"
 func TestGapNotes(t *testing.T) {
 	t.Parallel()
 	now := longAgo()
-	gap := handler.Status{Target: "t", State: handler.StateStale, GapSince: now.Add(-time.Minute), GapReason: "history\nis gone", Lost: 7}
+	gap := delivery.Status{Target: "t", State: delivery.StateStale, GapSince: now.Add(-time.Minute), GapReason: "history\nis gone", Lost: 7}
 	refused, flushing, closed := gap, gap, gap
 	refused.FlushesRefused = 1
-	flushing.State = handler.StateFlushing
-	closed.State, closed.GapSince = handler.StateOK, time.Time{} // what was lost before is told by the table
+	flushing.State = delivery.StateFlushing
+	closed.State, closed.GapSince = delivery.StateOK, time.Time{} // what was lost before is told by the table
 	const lacks = `t: lacks events since 1m00s ago, or may ("history\nis gone"): `
 	for _, test := range []struct {
-		s    handler.Status
+		s    delivery.Status
 		want []string
 	}{
 		{gap, []string{lacks + `empty its cache, then "agentctl replay -target=t -accept-gap"`}},
@@ -83,11 +84,11 @@ func TestGapNotes(t *testing.T) {
 func TestJournalLine(t *testing.T) {
 	t.Parallel()
 	now := longAgo()
-	sound := agent.JournalReport{Retained: 5, DataDir: "/var/lib/agentctl", Disk: &handler.DiskStatus{}}
+	sound := agent.JournalReport{Retained: 5, DataDir: "/var/lib/agentctl", Disk: &disk.Status{}}
 	if got := journalLine(&sound, now); got != "in /var/lib/agentctl, durable; 5 events" {
 		t.Errorf("sound: %s", got)
 	}
-	bad := agent.JournalReport{DataDir: "/d", Disk: &handler.DiskStatus{Degraded: true, Since: now.Add(-time.Minute), Error: "no space left on device", Unwritten: 9}}
+	bad := agent.JournalReport{DataDir: "/d", Disk: &disk.Status{Degraded: true, Since: now.Add(-time.Minute), Error: "no space left on device", Unwritten: 9}}
 	if got := journalLine(&bad, now); got != "in /d, DEGRADED for 1m00s: no space left on device; 9 events not in the file; 0 events" {
 		t.Errorf("degraded: %s", got)
 	}

@@ -1,0 +1,61 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"agentctl/handler/backoff"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
+)
+
+// deliver takes one event to its end: delivered, buried or outdated. The end of
+// going keeps further attempts from beginning, that of ctx cancels the one
+// under way; with either the event is not through, and there is an error.
+func (d *Delivery) deliver(ctx, going context.Context, rec *journal.Record) error {
+	d.inFlight.Add(1)
+	defer d.inFlight.Add(-1)
+	if d.cfg.Revise != nil && rec.Event.Type.IsMember() && !d.takeAsIs(rec.Seq) {
+		e, still := d.cfg.Revise(going, rec.Event)
+		if err := going.Err(); err != nil {
+			return err
+		}
+		if !still {
+			return d.outdated(rec)
+		}
+		rec.Event.Payload = e.Payload
+	}
+	for attempt := 1; ; attempt++ {
+		if err := d.enter(going); err != nil {
+			return err
+		}
+		start := time.Now()
+		res, err := d.poster.Post(ctx, &rec.Event)
+		took := time.Since(start)
+		d.leave()
+		if err == nil {
+			d.cfg.Metrics.attempted(d, resultSuccess, took)
+			return d.delivered(rec, res.Status, attempt, took)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		perr := target.AsPostError(err)
+		if d.cfg.OnFailed != nil {
+			d.cfg.OnFailed(rec.Event, perr)
+		}
+		if perr.Class == target.Bury {
+			d.cfg.Metrics.attempted(d, resultBuried, took)
+			return d.buried(rec, attempt, perr)
+		}
+		d.cfg.Metrics.attempted(d, resultRetried, took)
+		wait := max(d.backoff.Wait(attempt), perr.RetryAfter)
+		d.failed(rec, perr, attempt, wait)
+		if err := backoff.Sleep(going, wait); err != nil {
+			return err
+		}
+		d.mu.Lock()
+		d.state.retried++
+		d.mu.Unlock()
+	}
+}

@@ -1,0 +1,287 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"agentctl/handler"
+	"agentctl/handler/backoff"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/journals"
+)
+
+func TestDeliveryInOrderOneInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{Target: target.Target{Filters: handler.Filters{{Type: handler.User, Name: "kong"}}}}, journal.Config{},
+			func(_ context.Context, e *handler.Event, attempt int) error {
+				time.Sleep(time.Millisecond)
+				switch {
+				case e.LTime%5 == 2 && attempt < 3:
+					return refused
+				case e.LTime%5 == 3:
+					return &target.PostError{Class: target.Bury, Status: 400}
+				}
+				return nil
+			})
+		var wanted []string
+		for i := range uint64(50) {
+			e := journals.User(i, "kong")
+			journals.MustAppend(t, r.journal, e, journals.User(i, "other"))
+			wanted = append(wanted, e.ID)
+		}
+		r.idle(t)
+		testkit.Want(t, "order", slices.Compact(r.poster.attempts()), wanted)
+		testkit.Want(t, "in flight at once", r.poster.most, 1)
+		s := r.Status()
+		testkit.Want(t, "counts", []uint64{s.Delivered, s.Retried, s.Buried, s.Lost, uint64(s.Waiting)}, []uint64{40, 20, 10, 0, 0})
+	})
+}
+
+func TestDeliveryBacksOffWithFullJitter(t *testing.T) {
+	const attempts = 16
+	ceilings := []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000}
+	upperHalf, lowerHalf := 0, 0
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, Config{}, journal.Config{}, func(_ context.Context, _ *handler.Event, attempt int) error {
+				if attempt < attempts {
+					return refused
+				}
+				return nil
+			})
+			journals.MustAppend(t, r.journal, journals.User(1, ""))
+			r.idle(t)
+			times := r.poster.times
+			testkit.Want(t, "attempts", len(times), attempts)
+			for i := range attempts - 1 {
+				ceiling := ceilings[min(i, len(ceilings)-1)] * time.Millisecond
+				wait := times[i+1].Sub(times[i])
+				if wait > ceiling {
+					t.Errorf("waited %v after attempt %d, more than %v", wait, i+1, ceiling)
+				}
+				if wait > ceiling/2 {
+					upperHalf++
+				} else {
+					lowerHalf++
+				}
+			}
+		})
+	}
+	// 300 fair draws: fewer than 100 in a half has a chance below 1e-8.
+	if upperHalf < 100 || lowerHalf < 100 {
+		t.Errorf("%d waits above half of the ceiling and %d below", upperHalf, lowerHalf)
+	}
+}
+
+func TestDeliveryHonoursRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{}, journal.Config{}, func(_ context.Context, _ *handler.Event, attempt int) error {
+			if attempt == 1 {
+				return &target.PostError{Class: target.Retry, Status: 429, RetryAfter: time.Minute}
+			}
+			return nil
+		})
+		journals.MustAppend(t, r.journal, journals.User(1, ""))
+		r.idle(t)
+		testkit.Want(t, "wait", r.poster.times[1].Sub(r.poster.times[0]), time.Minute)
+	})
+}
+
+func TestDeliveryStopsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := func(ctx context.Context, _ *handler.Event, _ int) error { <-ctx.Done(); return ctx.Err() }
+		r := start(t, Config{}, journal.Config{}, hang)
+		journals.MustAppend(t, r.journal, journals.User(1, ""), journals.User(2, ""))
+		synctest.Wait()
+		began := time.Now()
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Want(t, "stopping took", time.Since(began), 0)
+		testkit.Want(t, "delivered", r.Status().Delivered, 0)
+		journals.MustAppend(t, r.journal, journals.User(3, ""))
+
+		// The next delivery to the target begins with the event cut off.
+		again, err := newDelivery(Config{Target: r.cfg.Target, Journal: r.journal}, &fakePoster{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- again.Run(ctx) }()
+		if err := again.Idle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		testkit.Want(t, "delivered by the next", again.Status().Delivered, 3)
+	})
+}
+
+func TestDeliveryStopsWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{Target: target.Target{MinBackoff: time.Hour, MaxBackoff: time.Hour}}, journal.Config{},
+			func(context.Context, *handler.Event, int) error { return refused })
+		journals.MustAppend(t, r.journal, journals.User(1, ""))
+		synctest.Wait()
+		began := time.Now()
+		r.stop()
+		testkit.Want(t, "stopping took", time.Since(began), 0)
+		testkit.Want(t, "waiting", r.Status().Waiting, 1)
+	})
+}
+
+func TestDeliveryEndsWithItsJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := journal.New(journal.Config{})
+		d, err := newDelivery(Config{Target: target.Target{Name: "gw", URL: "http://h"}, Journal: j}, &fakePoster{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.Close()
+		if err := d.Run(t.Context()); !errors.Is(err, journal.ErrClosed) || !strings.Contains(err.Error(), "gw") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestDeliveryIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		r := start(t, Config{}, journal.Config{}, func(ctx context.Context, _ *handler.Event, _ int) error {
+			select {
+			case <-release:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+		r.idle(t) // nothing yet: at once
+		journals.MustAppend(t, r.journal, journals.User(1, ""), journals.User(2, ""))
+		idle := make(chan error, 2)
+		for range 2 {
+			go func() { idle <- r.Idle(t.Context()) }()
+		}
+		for range 2 {
+			synctest.Wait()
+			if len(idle) > 0 {
+				t.Fatal("idle with an event in flight")
+			}
+			release <- struct{}{}
+		}
+		synctest.Wait()
+		testkit.Want(t, "waiters told", len(idle), 2)
+
+		journals.MustAppend(t, r.journal, journals.User(3, ""))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := r.Idle(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+func TestDeliveryRequeue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{}, journal.Config{}, nil)
+		events := []handler.Event{journals.User(1, ""), journals.User(2, ""), journals.User(3, "")}
+		journals.MustAppend(t, r.journal, events...)
+		r.idle(t)
+		if err := r.Requeue(3, 2); err != nil {
+			t.Fatal(err)
+		}
+		r.idle(t)
+		testkit.Want(t, "posted", r.poster.attempts(), []string{events[0].ID, events[1].ID, events[2].ID, events[1].ID, events[2].ID})
+	})
+}
+
+func TestDeliveryHooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		r := start(t, Config{
+			OnDelivered: func(e handler.Event, took time.Duration) { got = append(got, fmt.Sprint(e.LTime, " took ", took)) },
+			OnFailed: func(e handler.Event, err *target.PostError) {
+				got = append(got, fmt.Sprint(e.LTime, " ", err.Class, " ", err))
+			},
+		}, journal.Config{}, func(_ context.Context, e *handler.Event, attempt int) error {
+			time.Sleep(time.Second)
+			switch {
+			case e.LTime == 1 && attempt == 1:
+				return refused
+			case e.LTime == 2:
+				return &target.PostError{Class: target.Bury, Status: 404}
+			}
+			return nil
+		})
+		journals.MustAppend(t, r.journal, journals.User(1, ""), journals.User(2, ""))
+		r.idle(t)
+		synctest.Wait()
+		testkit.Want(t, "calls", got, []string{"1 retry connection refused", "1 took 1s", "2 bury answered 404 Not Found"})
+	})
+}
+
+func TestNewDeliveryErrors(t *testing.T) {
+	j := journal.New(journal.Config{})
+	if _, err := New(Config{Target: target.Target{URL: "nonsense"}, Journal: j}); err == nil {
+		t.Error("takes a bad target")
+	}
+	cfg := Config{Target: target.Target{Name: "gw", URL: "http://h"}, Journal: j}
+	if _, err := New(cfg); err != nil {
+		t.Error(err)
+	}
+	if _, err := New(cfg); !errors.Is(err, journal.ErrCursorInUse) || !strings.Contains(err.Error(), "gw") {
+		t.Errorf("two of one name: %v", err)
+	}
+}
+
+// Finish lets the attempt under way end and begins no other, so that its event
+// does not come again from the next Delivery.
+func TestFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := journal.New(journal.Config{})
+		p := &fakePoster{answer: func(ctx context.Context, e *handler.Event, attempt int) error {
+			return backoff.Sleep(ctx, time.Second)
+		}}
+		d, err := newDelivery(Config{Target: target.Target{Name: "t", URL: "http://h/"}, Journal: m}, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Append(handler.NewUser(1, "a", nil, time.Now()), handler.NewUser(2, "b", nil, time.Now())); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- d.Run(t.Context()) }()
+		time.Sleep(time.Second / 2)
+		d.Finish()
+		d.Finish()
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if s := d.Status(); s.Delivered != 1 || s.Waiting != 1 {
+			t.Errorf("%d delivered and %d waiting, want 1 and 1", s.Delivered, s.Waiting)
+		}
+	})
+}
+
+// There is a debug line for each delivery, and it must cost nothing while nobody
+// wants it.
+func TestDeliveryAllocatesNothingForALineThatNobodyWants(t *testing.T) {
+	r := start(t, Config{}, journal.Config{}, nil) // its log is at INFO
+	e := handler.NewUser(1, testkit.Strange, payload300, time.Now())
+	if n := testing.AllocsPerRun(100, func() { r.logTaken(&e, 200, 1, time.Second) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if lines := r.log.With(t, ""); len(lines) > 0 {
+		t.Errorf("%v", lines)
+	}
+}

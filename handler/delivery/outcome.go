@@ -1,0 +1,188 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
+	"agentctl/handler/text"
+)
+
+// Kinds of sampled lines. sampledSilence is how long one that goes on is not
+// logged, at most.
+const (
+	targetFails = "target fails"
+	flushFails  = "flush fails"
+	eventBuried = "event buried"
+
+	sampledSilence = time.Minute
+)
+
+// Buried returns the events that the target refused for good, as far as the
+// journal keeps them, in the order of burial.
+func (d *Delivery) Buried() []journal.Buried { return d.cursor.Buried() }
+
+// Requeue makes the target get events, by sequence number, once more: those
+// that were delivered or lost, as far as the journal holds them, and the
+// buried. All or none; see [Cursor].
+func (d *Delivery) Requeue(seqs ...uint64) error {
+	return d.named(d.cursor.Requeue(seqs...))
+}
+
+// RequeueAsIs is Requeue for events that someone has named one by one: member
+// events among them are posted even if they are not true any more. Of one that
+// still waits when the Delivery ends the next asks Revise again.
+func (d *Delivery) RequeueAsIs(seqs ...uint64) error {
+	d.mu.Lock()
+	// Those that were given up, not posted, go with the next call.
+	maps.DeleteFunc(d.asIs, func(seq uint64, _ struct{}) bool {
+		return d.cfg.Journal.Outcome(d.cfg.Target.Name, seq).State != journal.OutcomeWaiting
+	})
+	before := maps.Clone(d.asIs)
+	if d.asIs == nil {
+		d.asIs = map[uint64]struct{}{}
+	}
+	for _, seq := range seqs { // before a worker can have them
+		d.asIs[seq] = struct{}{}
+	}
+	err := d.cursor.Requeue(seqs...)
+	if err != nil {
+		d.asIs = before
+	}
+	d.mu.Unlock()
+	return d.named(err)
+}
+
+// takeAsIs tells whether an event was requeued as it is.
+func (d *Delivery) takeAsIs(seq uint64) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, as := d.asIs[seq]
+	delete(d.asIs, seq)
+	return as
+}
+
+// named says which target an error is of.
+func (d *Delivery) named(err error) error {
+	if err != nil {
+		err = fmt.Errorf("target %s: %w", d.cfg.Target.Name, err)
+	}
+	return err
+}
+
+func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time.Duration) error {
+	now := time.Now()
+	d.mu.Lock()
+	d.state.delivered++
+	d.state.lastDelivered = now
+	d.state.latency.add(now.Sub(rec.Event.Time))
+	d.state.attempts.add(took)
+	failure := d.answered(attempt, now)
+	d.mu.Unlock()
+	d.cfg.Metrics.observe(d, now.Sub(rec.Event.Time))
+	err := d.ack(rec.Seq, status)
+	d.logTaken(&rec.Event, status, attempt, took)
+	d.logRecovery(failure, now)
+	if d.cfg.OnDelivered != nil {
+		d.cfg.OnDelivered(rec.Event, took)
+	}
+	return err
+}
+
+// logTaken makes a line for each delivery, so it must cost nothing while nobody
+// wants such lines.
+func (d *Delivery) logTaken(e *handler.Event, status, attempt int, took time.Duration) {
+	if d.log.Enabled(context.Background(), slog.LevelDebug) {
+		d.log.Debug("target took an event", append(d.attrs(e), "attempt", attempt, "status", status, "took", took,
+			"size", len(e.Payload), "payload", text.NewExcerpt(e.Payload))...)
+	}
+}
+
+func (d *Delivery) outdated(rec *journal.Record) error {
+	d.mu.Lock()
+	d.state.outdated++
+	d.mu.Unlock()
+	err := d.cursor.Outdate(rec.Seq)
+	d.idle.change(nil)
+	return err
+}
+
+func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostError) error {
+	now := time.Now()
+	d.mu.Lock()
+	d.state.buried++
+	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
+	// It did answer: it is well again, as far as trying goes.
+	failure := d.answered(attempt, now)
+	all := d.state.buried
+	pass := d.sampled.Nth(eventBuried, all, sampledSilence)
+	d.mu.Unlock()
+	if pass {
+		msg := "target refused an event for good: buried, not tried again"
+		why := []any{"attempt", attempt, "status", perr.Status, "answer", text.Excerpt(string(perr.Body), text.ExcerptSize)}
+		if perr.Err != nil { // it never came to the target
+			msg, why = "event cannot be sent to this target: buried", []any{"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize)}
+		}
+		d.log.Error(msg, append(append(d.attrs(&rec.Event), why...), "buried_so_far", all)...)
+	}
+	err := d.cursor.Bury(rec.Seq, journal.BuriedInfo{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
+	d.idle.change(nil)
+	d.logRecovery(failure, now)
+	return err
+}
+
+// answered notes that an event is through at this attempt, and returns the time
+// of failure that this ends, if any. It needs the lock.
+func (d *Delivery) answered(attempt int, now time.Time) failure {
+	f := d.state.answered(attempt, now)
+	if f.attempts > 0 {
+		d.sampled.Restart(targetFails)
+	}
+	return f
+}
+
+func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt int, wait time.Duration) {
+	now := time.Now()
+	d.mu.Lock()
+	f := &d.state.failing
+	first := f.attempts == 0
+	if first {
+		f.since = now
+	}
+	if attempt == 1 {
+		f.events++
+	}
+	f.attempts = max(f.attempts, attempt)
+	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
+	pass := d.sampled.Nth(targetFails, uint64(f.attempts), sampledSilence)
+	told := *f
+	d.mu.Unlock()
+	if !pass {
+		return
+	}
+	msg := "target fails: events wait, and are tried again until it takes them"
+	if !first {
+		msg = "target still fails: events wait, and are tried again until it takes them"
+	}
+	d.log.Warn(msg, append(d.attrs(&rec.Event),
+		"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize), "attempts", told.attempts, "failing_for", text.Round(now.Sub(told.since)),
+		"failing", told.events, "next_in", text.Round(wait), "waiting", d.cursor.Status().Waiting)...)
+}
+
+func (d *Delivery) logRecovery(f failure, now time.Time) {
+	if f.attempts == 0 {
+		return
+	}
+	d.log.Info("target is well again", "failed_for", text.Round(now.Sub(f.since)),
+		"attempts", f.attempts, "waiting", d.cursor.Status().Waiting)
+}
+
+// attrs names an event in a log line. The name is a stranger's.
+func (d *Delivery) attrs(e *handler.Event) []any {
+	return []any{"event", e.ID, "type", string(e.Type), "name", text.Excerpt(e.Name, text.ExcerptSize)}
+}

@@ -1,0 +1,9 @@
+package boltfile
+
+import (
+	"testing"
+
+	"agentctl/scripts/leaks"
+)
+
+func TestMain(m *testing.M) { leaks.Main(m) }

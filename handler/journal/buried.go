@@ -1,0 +1,108 @@
+package journal
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"agentctl/handler"
+)
+
+// Bury is Ack for an event that the target refused for good: it is kept with the
+// reason until it has been buried for as long as the retention's age, too many
+// others were buried after it, or it waits again by Requeue.
+func (c *Cursor) Bury(seq uint64, why BuriedInfo) error {
+	if why.Time.IsZero() {
+		why.Time = time.Now()
+	}
+	why.Answer = bytes.Clone(why.Answer)
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	e := c.settled(seq)
+	if e == nil {
+		return nil
+	}
+	c.settle(e, verdictBuried, why.Time, why.Status)
+	c.buried = append(c.buried, &burial{e, why}) // with the reference that was given's
+	c.touchBuried(seq)
+	if len(c.buried) > c.m.cfg.MaxBuried {
+		c.dropBuried()
+	}
+	c.m.changes.wakeWriter()
+	return nil
+}
+
+// Buried lists what is buried, in the order of burial.
+func (c *Cursor) Buried() []Buried {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	c.trimBuried(time.Now().Add(-c.m.cfg.MaxAge))
+	out := make([]Buried, len(c.buried))
+	for i, b := range c.buried {
+		out[i] = Buried{b.entry.Seq, b.entry.Event, b.why}
+	}
+	return out
+}
+
+// exhume takes entries off the list of the buried, those that are on it.
+func (c *Cursor) exhume(entries []*Entry) {
+	if len(c.buried) == 0 {
+		return
+	}
+	up := make(map[*Entry]bool, len(entries))
+	for _, e := range entries {
+		up[e] = true
+	}
+	c.buried = slices.DeleteFunc(c.buried, func(b *burial) bool {
+		if !up[b.entry] {
+			return false
+		}
+		c.touchBuried(b.entry.Seq)
+		c.m.release(b.entry)
+		return true
+	})
+}
+
+// trimBuried forgets burials from before a time.
+func (c *Cursor) trimBuried(oldest time.Time) {
+	for len(c.buried) > 0 && c.buried[0].why.Time.Before(oldest) {
+		c.dropBuried()
+	}
+}
+
+// dropBuried forgets the oldest burial.
+func (c *Cursor) dropBuried() {
+	b := c.buried[0]
+	c.buried = slices.Delete(c.buried, 0, 1)
+	c.touchBuried(b.entry.Seq)
+	c.m.release(b.entry)
+}
+
+func (c *Cursor) touchBuried(seq uint64) {
+	if c.m.changes == nil {
+		return
+	}
+	if c.buriedDirty == nil {
+		c.buriedDirty = make(map[uint64]struct{})
+	}
+	c.buriedDirty[seq] = struct{}{}
+	c.dirty = true
+}
+
+// BuriedInfo is why an event was buried.
+type BuriedInfo struct {
+	Time   time.Time // of the burial; zero means now
+	Status int       // of the answer
+	Reason string    // one line
+	Answer []byte    // its first bytes
+}
+
+// Buried is an event that a target refused for good.
+type Buried struct {
+	Seq   uint64
+	Event handler.Event
+	BuriedInfo
+}

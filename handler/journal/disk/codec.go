@@ -1,0 +1,126 @@
+package disk
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"slices"
+
+	"agentctl/handler"
+	"agentctl/handler/varint"
+)
+
+// Every value in a journal's file is sealed: a version byte, the fields, and
+// a CRC-32C over key, version and fields, so that a value in another's place
+// is as wrong as one with a bit flipped. Numbers are varints; a string is its
+// length and its bytes. Version 1 had no reason of a gap, 2 no last event of a
+// target, and 3 did not count the values of targets; all are read as well.
+const codecVersion = 4
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var (
+	errChecksum = errors.New("its checksum is wrong")
+	errEncoding = errors.New("its fields make no sense")
+)
+
+// versionError is a value that a later version of this program wrote.
+type versionError struct{ version byte }
+
+func (e *versionError) Error() string {
+	return fmt.Sprintf("it has version %d, and this program reads versions up to %d; use the newer program that wrote it", e.version, codecVersion)
+}
+
+// encoder appends fields to a value.
+type encoder struct{ varint.Encoder }
+
+func newEncoder(size int) encoder {
+	return encoder{append(make(varint.Encoder, 0, size), codecVersion)}
+}
+
+func (b encoder) seal(key []byte) []byte {
+	return binary.BigEndian.AppendUint32(b.Encoder, checksum(key, b.Encoder))
+}
+
+func checksum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+}
+
+// decoder takes the fields of a value off again.
+type decoder struct {
+	varint.Decoder
+	version byte
+}
+
+// unseal checks a value; what the decoder hands out points into it.
+func unseal(key, value []byte) (*decoder, error) {
+	n := len(value) - 4
+	if n < 1 {
+		return nil, errEncoding
+	}
+	if checksum(key, value[:n]) != binary.BigEndian.Uint32(value[n:]) {
+		return nil, errChecksum
+	}
+	if value[0] == 0 || value[0] > codecVersion {
+		return nil, &versionError{value[0]}
+	}
+	return &decoder{varint.NewDecoder(value[1:n]), value[0]}, nil
+}
+
+// bytes and string take what only the value's own length limits.
+func (d *decoder) bytes() []byte { return d.Bytes(varint.NoLimit) }
+
+func (d *decoder) string() string { return d.Text(varint.NoLimit) }
+
+// end tells whether all was there and nothing is left over.
+func (d *decoder) end() error {
+	if d.End() != nil {
+		return errEncoding
+	}
+	return nil
+}
+
+// typeCodes are the types of events that the file has a number for, from 1.
+// Their order is part of the format.
+var typeCodes = []handler.Type{handler.MemberJoin, handler.MemberLeave, handler.MemberFailed, handler.MemberUpdate, handler.MemberReap, handler.User, handler.Query}
+
+func encodeEvent(key []byte, e *handler.Event) []byte {
+	b := newEncoder(len(e.ID) + len(e.Name) + len(e.Payload) + 48)
+	// Serf's types are a number, any other is 0 and its name.
+	i := slices.Index(typeCodes, e.Type) + 1
+	b.Uint(uint64(i))
+	if i == 0 {
+		b.Text(string(e.Type))
+	}
+	b.Time(e.Time)
+	b.Uint(e.LTime)
+	b.Text(e.ID)
+	b.Text(e.Name)
+	b.Bytes(e.Payload)
+	return b.seal(key)
+}
+
+// decodeEvent makes an event that holds nothing of value.
+func decodeEvent(key, value []byte) (handler.Event, error) {
+	d, err := unseal(key, value)
+	if err != nil {
+		return handler.Event{}, err
+	}
+	var e handler.Event
+	switch i := d.Uint(); {
+	case i == 0:
+		e.Type = handler.Type(d.string())
+	case i <= uint64(len(typeCodes)):
+		e.Type = typeCodes[i-1]
+	default:
+		return handler.Event{}, errEncoding
+	}
+	e.Time = d.Time()
+	e.LTime = d.Uint()
+	e.ID, e.Name = d.string(), d.string()
+	if p := d.bytes(); len(p) > 0 {
+		e.Payload = slices.Clone(p)
+	}
+	return e, d.end()
+}

@@ -1,0 +1,279 @@
+package disk
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/handler/journal"
+)
+
+// journalFile is the journal within its directory.
+const journalFile = "journal.db"
+
+// Config is what a Disk is made of.
+type Config struct {
+	Dir     string // made with mode 0700 if it is not there
+	Limits  journal.Config
+	Logger  *slog.Logger          // nil: nothing is logged
+	Metrics prometheus.Registerer // nil: nothing is counted
+
+	// When more events, or bytes of them, than MaxUnwritten and
+	// MaxUnwrittenBytes wait for the disk, the journal is degraded. Defaults
+	// 10,000 and 16 MiB.
+	MaxUnwritten      int
+	MaxUnwrittenBytes int
+
+	// SlowCommit is after how long a commit that does not end makes the
+	// journal degraded. Default 10 s.
+	SlowCommit time.Duration
+
+	// CloseTimeout is how long Close waits for a disk that hangs. Default 10 s.
+	CloseTimeout time.Duration
+
+	NoSync bool              // for tests: the file is not forced to the disk
+	wrap   func(store) store // for tests
+}
+
+// Disk is a journal that is kept in a file, from which the next process goes on.
+// Its goroutine writes what has gathered, some milliseconds after it came, and
+// nothing else ever waits for the disk: see the package's DESIGN.md for what a
+// crash leaves.
+type Disk struct {
+	*journal.Journal // all but what follows is this
+
+	cfg   Config
+	file  *journal.File
+	log   *slog.Logger
+	lock  *os.File
+	begun bool
+	store store
+
+	quit   chan struct{}
+	hurry  chan struct{} // holds a value when a Sync waits
+	done   chan error    // gets what the last commit came to
+	ending sync.Once
+	err    error // of Close
+
+	mu    sync.Mutex
+	state state
+}
+
+// CorruptError is a journal that cannot be read, or not in full. Nothing of it
+// was changed.
+type CorruptError struct {
+	Path     string
+	Problems []string // one line each, at least one
+}
+
+func (e *CorruptError) Error() string {
+	more := ""
+	if n := len(e.Problems) - 1; n > 0 {
+		more = fmt.Sprintf(" (and %d more problems)", n)
+	}
+	return fmt.Sprintf("journal %s is damaged: %s%s. It was left as it is: see what is lost with \"agentctl check -data-dir=%s\", then restore it, or move it (nothing else) away to begin a new one: what waited in it is lost then, and an agent flushes each target once",
+		e.Path, e.Problems[0], more, filepath.Dir(e.Path))
+}
+
+// Open opens the journal in a directory, or begins one, and starts to
+// write; Close ends that. An *InUseError says that another process has the
+// directory, a *CorruptError that the file is damaged.
+//
+// The whole file is read and checked: 100,000 events take some tenths of a
+// second.
+func Open(cfg Config) (*Disk, error) {
+	cfg.MaxUnwritten = cmp.Or(max(cfg.MaxUnwritten, 0), 10_000)
+	cfg.MaxUnwrittenBytes = cmp.Or(max(cfg.MaxUnwrittenBytes, 0), 16<<20)
+	cfg.SlowCommit = cmp.Or(max(cfg.SlowCommit, 0), 10*time.Second)
+	cfg.CloseTimeout = cmp.Or(max(cfg.CloseTimeout, 0), 10*time.Second)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openDisk(cfg, lock)
+	if err != nil {
+		return nil, errors.Join(err, unlockDir(lock))
+	}
+	go d.run()
+	return d, nil
+}
+
+func openDisk(cfg Config, lock *os.File) (*Disk, error) {
+	path := filepath.Join(cfg.Dir, journalFile)
+	_, err := os.Lstat(path)
+	begun := errors.Is(err, os.ErrNotExist)
+	if begun {
+		if err := createBolt(path, cfg.NoSync); err != nil {
+			return nil, fmt.Errorf("new journal %s: %w", path, err)
+		}
+	}
+	c, _, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if c.version != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, c.version)
+	}
+	if len(c.problems) > 0 {
+		return nil, &CorruptError{path, c.problems}
+	}
+	if c.torn {
+		cfg.Logger.Warn("the journal's last commit was not finished or is damaged: going on from the one before", "path", path)
+	}
+	d := &Disk{
+		cfg:   cfg,
+		log:   cfg.Logger.With("journal", path),
+		lock:  lock,
+		begun: begun,
+		quit:  make(chan struct{}),
+		hurry: make(chan struct{}, 1),
+		done:  make(chan error, 1),
+	}
+	d.Journal, d.file = journal.Restore(cfg.Limits, &c.State, journal.FileConfig{
+		MaxUnwritten: cfg.MaxUnwritten, MaxUnwrittenBytes: cfg.MaxUnwrittenBytes, Close: d.Close,
+	})
+	d.state = state{header: c.Header, progress: make(chan struct{})}
+	if d.store, err = openStore(path, cfg.NoSync); err != nil {
+		return nil, fmt.Errorf("journal %s: %w", path, err)
+	}
+	if cfg.wrap != nil {
+		d.store = cfg.wrap(d.store)
+	}
+	if cfg.Metrics != nil {
+		if err := cfg.Metrics.Register(collector{d}); err != nil {
+			return nil, errors.Join(fmt.Errorf("journal metrics: %w", err), d.store.close())
+		}
+	}
+	return d, nil
+}
+
+func readFile(path string) (*contents, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("journal: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, fmt.Errorf("journal: %w", err)
+	}
+	return readContents(f, info.Size()), info.Size(), nil
+}
+
+// CheckDir reads the journal in a directory that no agent works on, and
+// changes nothing. The error is an *InUseError, a *CorruptError (with a Report
+// of what can still be read), or that of reading the file at all.
+func CheckDir(dir string) (Report, error) {
+	path := filepath.Join(dir, journalFile)
+	if _, err := os.Stat(path); err != nil {
+		return Report{Path: path}, fmt.Errorf("no journal: %w", err)
+	}
+	lock, err := peekLock(dir)
+	if err != nil {
+		return Report{Path: path}, err
+	}
+	if lock != nil {
+		defer unlockDir(lock)
+	}
+	c, size, err := readFile(path)
+	if err != nil {
+		return Report{Path: path}, err
+	}
+	r := c.report(path, size)
+	if c.version != nil {
+		return r, fmt.Errorf("journal %s: %w", path, c.version)
+	}
+	if len(c.problems) > 0 {
+		return r, &CorruptError{path, c.problems}
+	}
+	return r, nil
+}
+
+// Begun tells whether this Open made the journal: there was none.
+func (d *Disk) Begun() bool { return d.begun }
+
+// Close writes what is left and gives the directory free. Readers that wait
+// get ErrClosed. When the disk does not take the rest the error says how many
+// events are not in the file. A disk that hangs is waited for 10 s.
+func (d *Disk) Close() error {
+	d.ending.Do(func() {
+		d.file.End()
+		close(d.quit)
+		select {
+		case d.err = <-d.done:
+			d.file.Drop()
+		case <-time.After(d.cfg.CloseTimeout): // a commit may still come, of what memory holds
+			d.err = fmt.Errorf("journal %s: the disk does not answer: %d events are not written", d.cfg.Dir, d.Status().Unwritten)
+		}
+		if d.cfg.Metrics != nil {
+			d.cfg.Metrics.Unregister(collector{d})
+		}
+	})
+	return d.err
+}
+
+// Sync waits until all that the journal was told before is in the file: events,
+// acknowledgements, burials, places. While the disk fails it waits on.
+func (d *Disk) Sync(ctx context.Context) error {
+	backlog := d.file.Backlog()
+	gen, closed := backlog.Gen, backlog.Closed
+	for {
+		d.mu.Lock()
+		written, progress, cause := d.state.gen, d.state.progress, d.state.err
+		d.mu.Unlock()
+		if written >= gen {
+			return nil
+		}
+		if closed {
+			return journal.ErrClosed
+		}
+		select {
+		case d.hurry <- struct{}{}:
+		default: // somebody hurries it already
+		}
+		select {
+		case <-progress:
+		case <-d.quit:
+			closed = true
+			if err := d.Close(); err != nil { // waits for the last commit
+				return err
+			}
+		case <-ctx.Done():
+			if cause != nil {
+				return fmt.Errorf("%w; the journal: %w", ctx.Err(), cause)
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+// Durable tells what is surely in the file: seq is the newest event of those
+// written, and ltime the Lamport time up to which it holds every user event
+// that was appended (or has held, until the retention let go of it). An event
+// appended and not yet written lowers ltime to just below its own.
+//
+// Of events that were not appended yet it says nothing, and events may come
+// with Lamport times below those of earlier ones. Whoever sets serf's clock
+// back after a crash goes from ltime back by as far as the cluster's events
+// may come out of order (serf keeps 512 Lamport times): what is held already
+// and comes again is left out by Append.
+func (d *Disk) Durable() (seq, ltime uint64) {
+	d.mu.Lock() // what is written later makes the answer no less true
+	seq, ltime = d.state.header.Head, d.state.header.LTime
+	d.mu.Unlock()
+	return seq, d.file.DurableLTime(ltime)
+}

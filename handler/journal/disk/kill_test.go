@@ -1,0 +1,165 @@
+package disk
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/scripts/smallfs"
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/journals"
+)
+
+const killedDir = "AGENTCTL_TEST_KILLED_DIR"
+
+// TestKilledProcess is not a test by itself: TestDiskKilled runs it in a
+// process of its own. It appends and acknowledges, tells what was synced, and
+// goes on until it is killed.
+func TestKilledProcess(t *testing.T) {
+	dir := os.Getenv(killedDir)
+	if dir == "" {
+		return
+	}
+	d, err := Open(Config{Dir: dir, Limits: journal.Config{MaxEvents: 200}, CloseTimeout: 10 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := journals.OpenCursor(t, d.Journal, "a")
+	for i := d.Head() + 1; ; i++ {
+		journals.MustAppend(t, d.Journal, journals.User(i, "kong"))
+		if i%10 != 0 { // each tenth waits for the next life
+			for {
+				rec, err := c.Next(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if rec.Event.LTime == i {
+					journals.Ack(t, c, rec.Seq)
+					break
+				}
+			}
+		}
+		if i%7 == 0 {
+			mustSync(t, d)
+			fmt.Printf("synced %d\n", i)
+		}
+	}
+}
+
+// Killed at any moment: what was synced is there, in order, what was
+// acknowledged before is through, and what was not waits.
+func TestDiskKilled(t *testing.T) {
+	dir := t.TempDir()
+	for round := range 10 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledProcess$")
+		cmd.Env = append(os.Environ(), killedDir+"="+dir)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var synced uint64
+		lines := bufio.NewScanner(out)
+		for range 5 + round*3 {
+			if !lines.Scan() {
+				t.Fatal("the process ended")
+			}
+			if _, err := fmt.Sscanf(lines.Text(), "synced %d", &synced); err != nil && !strings.HasPrefix(lines.Text(), "=== ") {
+				t.Fatalf("%q: %v", lines.Text(), err)
+			}
+		}
+		cmd.Process.Kill()
+		cmd.Wait() // it was killed: that is its error
+		d, err := Open(Config{Dir: dir, Limits: journal.Config{MaxEvents: 200}, CloseTimeout: 10 * time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := d.Head()
+		if head < synced {
+			t.Fatalf("round %d: head %d, and %d was synced", round, head, synced)
+		}
+		next := max(head, 200) - 199
+		for rec, err := range d.Events(0) {
+			if e := journals.User(next, "kong"); err != nil || rec.Seq != next || rec.Event.ID != e.ID || string(rec.Event.Payload) != string(e.Payload) {
+				t.Fatalf("round %d: %+v, %v, want %d", round, rec, err, next)
+			}
+			next++
+		}
+		if next != head+1 {
+			t.Fatalf("round %d: the events end before %d of %d", round, next, head)
+		}
+		waits := map[uint64]bool{}
+		for _, seq := range journals.Pending(t, d.Journal, "a") {
+			waits[seq] = true
+			if seq%10 != 0 && seq <= synced {
+				t.Errorf("round %d: %d was acknowledged and synced with %d, and waits", round, seq, synced)
+			}
+		}
+		for seq := uint64(10); seq <= synced; seq += 10 {
+			if !waits[seq] {
+				t.Errorf("round %d: %d was not acknowledged and does not wait", round, seq)
+			}
+		}
+		closeDisk(t, d)
+	}
+}
+
+// errFull is what a store says that stands in for a full disk.
+var errFull = errors.New("no space left on device")
+
+// ENOSPC of a real file system where one may be mounted, else of a store that
+// says so; then there is room again.
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	broken := &brokenStore{}
+	full, room := func() { broken.fail(errFull) }, broken.mend
+	if fs := smallfs.Mount(t, dir); fs != nil {
+		full, room = func() {}, fs.Grow // the journal itself fills it
+	}
+	lines := &testkit.LogLines{}
+	cfg := Config{Dir: dir + "/data", Logger: lines.Logger(), wrap: broken.wrap}
+	cfg.CloseTimeout = 10 * time.Minute
+	d, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := journals.OpenCursor(t, d.Journal, "a")
+	journals.MustAppend(t, d.Journal, journals.User(1, ""))
+	mustSync(t, d)
+	full()
+	payload := make([]byte, 8<<10)
+	for i := uint64(2); i < 3000; i++ { // 24 MB
+		journals.MustAppend(t, d.Journal, handler.NewUser(i, "kong", payload, time.Now()))
+	}
+	testkit.WaitFor(t, "degradation", func() bool { s := d.Status(); return s.Failures > 0 && s.Degraded })
+	if s := d.Status(); !strings.Contains(s.Error, "no space left") {
+		t.Errorf("%+v", s)
+	}
+	for i := uint64(1); i < 3000; i++ {
+		rec, err := c.Next(t.Context())
+		if err != nil || rec.Event.LTime != i {
+			t.Fatal(rec.Seq, err)
+		}
+		if i < 1000 {
+			journals.Ack(t, c, rec.Seq)
+		}
+	}
+	room()
+	mustSync(t, d)
+	testkit.WaitFor(t, "recovery", func() bool { return !d.Status().Degraded })
+	testkit.Want(t, "lines of failure", len(lines.With(t, "cannot be written")) > 0, true)
+	closeDisk(t, d)
+	r, err := CheckDir(cfg.Dir)
+	if err != nil || r.Events != 2999 || r.Targets[0].Waiting != 2000 || r.Targets[0].Lost != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

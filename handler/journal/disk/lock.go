@@ -1,0 +1,98 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"agentctl/handler/text"
+)
+
+// lockFile holds the lock of a data directory, and the number of the process
+// that has it and the name of its host, a line each. It stays there when the
+// process ends: only its lock counts.
+const lockFile = "owner.pid"
+
+// maxLockText bounds what is read of a lock file, in bytes.
+const maxLockText = 300
+
+// InUseError is a data directory that another process works on.
+type InUseError struct {
+	Dir  string
+	PID  int    // 0 when it is not known
+	Host string // of that process, where it is another than ours; else ""
+}
+
+func (e *InUseError) Error() string {
+	who := "another process"
+	if e.PID != 0 {
+		who = fmt.Sprintf("process %d", e.PID)
+	}
+	if e.Host != "" { // a container has a name of its own, and its first process the number 1
+		who += " on host " + text.Excerpt(e.Host, maxLockText)
+	}
+	return fmt.Sprintf("data directory %s is in use by %s: stop that one, or choose another directory", e.Dir, who)
+}
+
+var errLocked = errors.New("locked")
+
+// lockDir takes the lock of a directory. The file returned holds it: unlockDir,
+// or the end of the process, gives it back.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := tryLock(f); err != nil {
+		defer f.Close()
+		return nil, lockError(dir, f, err)
+	}
+	// On a full disk the lock counts all the same; only its holder's name fails.
+	if err := f.Truncate(0); err == nil {
+		host, _ := os.Hostname() // "" where it has none
+		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n%s\n", os.Getpid(), host), 0)
+	}
+	return f, nil
+}
+
+func unlockDir(f *os.File) error {
+	unlock(f)
+	return f.Close()
+}
+
+// peekLock is lockDir for one that only reads, perhaps on a read-only file
+// system: it writes nothing. Where there is no lock file no process works there,
+// and none is made; the file is nil then.
+func peekLock(dir string) (*os.File, error) {
+	f, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := tryLock(f); err != nil {
+		defer f.Close()
+		return nil, lockError(dir, f, err)
+	}
+	return f, nil
+}
+
+// lockError says why the lock that f is for cannot be had.
+func lockError(dir string, f *os.File, err error) error {
+	if !errors.Is(err, errLocked) {
+		return fmt.Errorf("lock of data directory %s: %w", dir, err)
+	}
+	text, _ := io.ReadAll(io.LimitReader(f, maxLockText)) // if it cannot be read, the holder has no name
+	first, second, _ := strings.Cut(string(text), "\n")
+	used := &InUseError{Dir: dir, Host: strings.TrimSpace(second)}
+	used.PID, _ = strconv.Atoi(strings.TrimSpace(first))
+	if ours, err := os.Hostname(); err == nil && ours == used.Host {
+		used.Host = ""
+	}
+	return used
+}

@@ -1,0 +1,34 @@
+//go:build unix
+
+package disk
+
+import (
+	"os"
+	"syscall"
+)
+
+func tryLock(f *os.File) error {
+	for {
+		switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err {
+		case syscall.EINTR:
+		case syscall.EWOULDBLOCK:
+			return errLocked
+		default:
+			return err
+		}
+	}
+}
+
+// unlock gives the lock back. Closing the file is not enough: a process that is
+// being forked at this moment has it open too, until it runs its program.
+func unlock(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) } // the close that follows tells of errors
+
+// SyncDir makes a rename in a directory last, also through a power cut.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,35 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrClosed means that the journal, or this cursor, was closed.
+var ErrClosed = errors.New("journal closed")
+
+// NotHeldError is a Requeue of an event that the journal does not hold.
+type NotHeldError struct{ Seq uint64 }
+
+func (e *NotHeldError) Error() string {
+	return fmt.Sprintf("event %d is not held (any more); list the events and choose again", e.Seq)
+}
+
+// TooManyError is a Requeue that was refused, as more events would wait than
+// fit.
+type TooManyError struct {
+	Waiting      int // events that would wait
+	WaitingBytes int // of them
+	MaxPending   int
+	MaxBytes     int
+	Free         int // how many of those that were asked for fit now, oldest first
+}
+
+func (e *TooManyError) Error() string {
+	next := "wait until some are through"
+	if e.Free > 0 {
+		next = fmt.Sprintf("choose at most %d now, and the others when those are through", e.Free)
+	}
+	return fmt.Sprintf("%d events (%d bytes) would wait, and the limit is %d (%d bytes): %s",
+		e.Waiting, e.WaitingBytes, e.MaxPending, e.MaxBytes, next)
+}

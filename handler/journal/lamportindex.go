@@ -1,0 +1,201 @@
+package journal
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+	"math/bits"
+)
+
+// Digest sums up a set of user events by their IDs. Two sets with equal digests
+// are equal, unless someone made an effort to find two that are not.
+type Digest struct {
+	Count  uint64
+	Hi, Lo uint64 // a sum of hashes, as one number of 128 bits
+}
+
+func newDigest(id string) Digest {
+	h := sha256.Sum256([]byte(id))
+	return Digest{1, binary.BigEndian.Uint64(h[:]), binary.BigEndian.Uint64(h[8:])}
+}
+
+func (d *Digest) add(o Digest) {
+	var carry uint64
+	d.Count += o.Count
+	d.Lo, carry = bits.Add64(d.Lo, o.Lo, 0)
+	d.Hi, _ = bits.Add64(d.Hi, o.Hi, carry)
+}
+
+func (d *Digest) sub(o Digest) {
+	var borrow uint64
+	d.Count -= o.Count
+	d.Lo, borrow = bits.Sub64(d.Lo, o.Lo, 0)
+	d.Hi, _ = bits.Sub64(d.Hi, o.Hi, borrow)
+}
+
+// ltimeIndex has the user events of a log by Lamport time, in a radix tree
+// whose nodes hold the digest of what is below them. Adding and removing take a
+// step for each level, of which there are as many as the highest Lamport time
+// has digits in hex; so does the digest of a range, some 16 times. The zero
+// value is empty.
+type ltimeIndex struct {
+	root   *ltimeNode
+	height int // levels below the root
+
+	trimmed uint64 // sequence number of the newest user event that was removed
+	floor   uint64 // above the Lamport times of all that were removed
+
+	// The hashes of what was removed, the newest of them in had[0]. When that
+	// is full it becomes had[1], and what was there is forgotten.
+	had [2]map[uint64]struct{}
+}
+
+// ltimeNode covers 16^level Lamport times, one at level 0.
+type ltimeNode struct {
+	digest  Digest
+	newest  uint64          // the highest sequence number below
+	kids    *[16]*ltimeNode // nil at level 0
+	entries []*Entry        // at level 0, by sequence number
+}
+
+// width is how many Lamport times a node of a level covers, less 1.
+func width(level int) uint64 {
+	if level >= 16 {
+		return math.MaxUint64
+	}
+	return 1<<(4*level) - 1
+}
+
+func digit(ltime uint64, level int) int { return int(ltime>>(4*(level-1))) & 15 }
+
+func newLTimeNode(level int) *ltimeNode {
+	n := &ltimeNode{}
+	if level > 0 {
+		n.kids = new([16]*ltimeNode)
+	}
+	return n
+}
+
+// add puts an entry behind all that the index has, by sequence number.
+func (x *ltimeIndex) add(e *Entry) {
+	if x.root == nil {
+		x.root, x.height = newLTimeNode(0), 0
+	}
+	for e.Event.LTime > width(x.height) {
+		x.height++
+		above := newLTimeNode(x.height)
+		if x.root.digest.Count > 0 {
+			above.digest, above.newest, above.kids[0] = x.root.digest, x.root.newest, x.root
+		}
+		x.root = above
+	}
+	d := newDigest(e.Event.ID)
+	n := x.root
+	for level := x.height; ; level-- {
+		n.digest.add(d)
+		n.newest = e.Seq
+		if level == 0 {
+			n.entries = append(n.entries, e)
+			return
+		}
+		kid := &n.kids[digit(e.Event.LTime, level)]
+		if *kid == nil {
+			*kid = newLTimeNode(level - 1)
+		}
+		n = *kid
+	}
+}
+
+// remove takes the entry off that has been there the longest; keep is how many
+// of those removed are remembered at least.
+func (x *ltimeIndex) remove(e *Entry, keep int) {
+	d := newDigest(e.Event.ID)
+	x.trimmed = e.Seq
+	if e.Event.LTime >= x.floor {
+		x.floor = e.Event.LTime + 1
+		if x.floor == 0 { // beyond the highest number there is
+			x.floor = math.MaxUint64
+		}
+	}
+	if x.had[0] == nil || len(x.had[0]) >= keep {
+		x.had[0], x.had[1] = map[uint64]struct{}{}, x.had[0]
+	}
+	x.had[0][d.Hi] = struct{}{}
+
+	slot := &x.root
+	for level := x.height; ; level-- {
+		n := *slot
+		if n.digest.sub(d); n.digest.Count == 0 {
+			*slot = nil // with all that is below
+			break
+		}
+		if level == 0 {
+			n.entries[0] = nil
+			n.entries = n.entries[1:]
+			break
+		}
+		slot = &n.kids[digit(e.Event.LTime, level)]
+	}
+	for x.height > 0 && x.root != nil {
+		below := x.root.kids[0]
+		if below == nil || below.digest.Count < x.root.digest.Count {
+			break
+		}
+		x.root = below
+		x.height--
+	}
+}
+
+// removed tells whether an event is remembered to have been removed.
+func (x *ltimeIndex) removed(id string) bool {
+	h := newDigest(id).Hi
+	_, a := x.had[0][h]
+	_, b := x.had[1][h]
+	return a || b
+}
+
+// digest sums up the Lamport times between from and to, both included.
+func (x *ltimeIndex) digest(from, to uint64) (d Digest) {
+	x.root.digestOf(x.height, 0, from, to, &d)
+	return d
+}
+
+func (n *ltimeNode) digestOf(level int, low, from, to uint64, d *Digest) {
+	high := low + width(level)
+	if n == nil || to < low || from > high {
+		return
+	}
+	if from <= low && high <= to {
+		d.add(n.digest)
+		return
+	}
+	for i, kid := range n.kids {
+		kid.digestOf(level-1, low+uint64(i)<<(4*(level-1)), from, to, d)
+	}
+}
+
+// walk calls visit with the entries of a range, by Lamport time and then
+// sequence number, until it returns false.
+func (x *ltimeIndex) walk(r *LTimeRange, visit func(*Entry) bool) {
+	x.root.walk(x.height, 0, r, visit)
+}
+
+func (n *ltimeNode) walk(level int, low uint64, r *LTimeRange, visit func(*Entry) bool) bool {
+	if n == nil || n.newest <= r.Above || r.To < low || max(r.From, r.After.LTime) > low+width(level) {
+		return true
+	}
+	if level == 0 {
+		for _, e := range n.entries {
+			if e.Seq > r.Above && (low > r.After.LTime || e.Seq > r.After.Seq) && !visit(e) {
+				return false
+			}
+		}
+		return true
+	}
+	for i, kid := range n.kids {
+		if !kid.walk(level-1, low+uint64(i)<<(4*(level-1)), r, visit) {
+			return false
+		}
+	}
+	return true
+}

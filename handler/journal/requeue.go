@@ -1,0 +1,119 @@
+package journal
+
+import (
+	"slices"
+	"time"
+)
+
+// Requeue makes events that the journal still holds wait once more, in their old
+// places by sequence number, whether the filters pick them or not. Those that
+// wait already, or are in someone's hands, stay as they are. All or none: a
+// number that is not held is a *NotHeldError, more events than the cursor can
+// hold are a *TooManyError.
+func (c *Cursor) Requeue(seqs ...uint64) error {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	return c.requeue(seqs...)
+}
+
+// requeue is Requeue with the journal's lock held.
+func (c *Cursor) requeue(seqs ...uint64) error {
+	var more []*Entry
+	for _, seq := range seqs {
+		if c.holds(seq) != nil || c.outcomes.get(seq).verdict == verdictJoined {
+			continue
+		}
+		e := c.m.retained(seq)
+		if e == nil && seq == c.last.seq() {
+			e = c.last.entry
+		}
+		if e == nil {
+			b := c.burial(seq)
+			if b == nil {
+				return &NotHeldError{seq}
+			}
+			e = b.entry
+		}
+		more = append(more, e)
+	}
+	more = sortEntries(more)
+	if len(more) == 0 {
+		return nil
+	}
+	if err := c.room(more); err != nil {
+		return err
+	}
+	c.noteAsked(more)
+	for _, e := range more {
+		e.refs++
+		c.bytes += e.size()
+		c.lostIn.remove(e.Seq)
+		c.refused.remove(e.Seq)
+		c.lead(e) // where none does; itself it is not joined, as it was asked for
+	}
+	waiting := make([]*Entry, 0, c.waiting.Len()+len(more))
+	for i := range c.waiting.Len() {
+		waiting = append(waiting, c.waiting.At(i))
+	}
+	c.setWaiting(sortEntries(append(waiting, more...)))
+	c.exhume(more)
+	c.rebase()
+	c.m.changes.wakeWriter()
+	signal(c.wake)
+	return nil
+}
+
+// noteAsked has events wait from now on, whatever their age: who replays what is
+// older than MaxAge wants it posted.
+func (c *Cursor) noteAsked(more []*Entry) {
+	if c.maxAge <= 0 {
+		return
+	}
+	if c.asked == nil {
+		c.asked = make(map[uint64]time.Time)
+	}
+	now := time.Now()
+	for _, e := range more {
+		c.asked[e.Seq] = now
+	}
+}
+
+// room refuses what does not fit beside what is pending.
+func (c *Cursor) room(more []*Entry) error {
+	cfg := &c.m.cfg
+	pending := len(c.given) + c.waiting.Len()
+	n, size, free := pending+len(more), c.bytes, 0
+	for i, e := range more {
+		size += e.size()
+		if !c.over(pending+i+1, size) {
+			free = i + 1
+		}
+	}
+	if free == len(more) {
+		return nil
+	}
+	return &TooManyError{Waiting: n, WaitingBytes: size, MaxPending: cfg.MaxPending, MaxBytes: cfg.MaxPendingBytes, Free: free}
+}
+
+// holds gives an event that is pending, or nil.
+func (c *Cursor) holds(seq uint64) *Entry {
+	if i := c.givenAt(seq); i < len(c.given) && c.given[i].Seq == seq {
+		return c.given[i]
+	}
+	if i := c.waitingAt(seq); i < c.waiting.Len() && c.waiting.At(i).Seq == seq {
+		return c.waiting.At(i)
+	}
+	return nil
+}
+
+// burial gives the burial of an event, or nil.
+func (c *Cursor) burial(seq uint64) *burial {
+	i := slices.IndexFunc(c.buried, func(b *burial) bool { return b.entry.Seq == seq })
+	if i < 0 {
+		return nil
+	}
+	return c.buried[i]
+}

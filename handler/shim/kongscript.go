@@ -1,0 +1,136 @@
+package shim
+
+import (
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// scriptLine is a line that a script written by Kong may have.
+type scriptLine struct {
+	re       *regexp.Regexp // of the whole line, without blanks and, in Lua, the backslash at its end
+	optional bool
+}
+
+func scriptLines(patterns ...string) []scriptLine {
+	lines := make([]scriptLine, len(patterns))
+	for i, p := range patterns {
+		p, optional := strings.CutPrefix(p, "?")
+		lines[i] = scriptLine{regexp.MustCompile("^(?:" + p + ")$"), optional}
+	}
+	return lines
+}
+
+const (
+	scriptAddr = `(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])`
+	scriptPort = `(?P<port>[0-9]{1,5})`
+	scriptPath = `(?P<path>/cluster/events/)`
+	// An interpreter's path, or its name alone.
+	scriptProgram = `[0-9A-Za-z_./+-]*`
+)
+
+// The shell part that the scripts of all generations begin with: it makes the
+// body of what comes on standard input.
+var scriptHead = []string{
+	"#!/bin/sh",
+	"PAYLOAD=`cat`(?: # Read from stdin)?",
+	`if \[ "\$SERF_EVENT" != "user" \]; then`,
+	`PAYLOAD="\{\\"type\\":\\"\$\{SERF_EVENT\}\\",\\"entity\\": ?\\"\$\{PAYLOAD\}\\"\}"`,
+	"fi",
+	`?echo \$PAYLOAD > /tmp/payload`,
+}
+
+// kongScripts are the forms that Kong's generations gave to the rest. They are
+// made when first needed: most commands never do.
+var kongScripts = sync.OnceValue(func() [][]scriptLine {
+	return [][]scriptLine{
+		// 0.9 and 0.10: a Lua text in a variable, run by OpenResty.
+		scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
+			`CMD="`,
+			`local http = require 'resty.http'`,
+			`local client = http.new\(\)`,
+			`?client:set_timeout\([0-9]+\)`,
+			`client:connect\('`+scriptAddr+`', `+scriptPort+`\)`,
+			`client:request \{`,
+			`method = 'POST',`,
+			`path = '`+scriptPath+`',`,
+			`body = \[=\[\$\{PAYLOAD\}\]=\],`,
+			`headers = \{`,
+			`\['content-type'\] = 'application/json'`,
+			`\}`,
+			`\}"`,
+			scriptProgram+`resty -e "\$CMD"`,
+			`?exit 0`,
+		)...),
+		// Early 0.9: one line for OpenResty, with Kong's own HTTP client.
+		scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
+			scriptProgram+`resty -e "require\('kong\.tools\.http_client'\)\.post\('http://`+scriptAddr+`:`+scriptPort+scriptPath+
+				`', \[=\['\$\{PAYLOAD\}'\]=\], \{\['content-type'\] = 'application/json'\}\)"`,
+			`?exit 0`,
+		)...),
+		// 0.6 to 0.8: the same, piped into LuaJIT.
+		scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
+			`COMMAND='require\("kong\.tools\.http_client"\)\.post\("http://`+scriptAddr+`:`+scriptPort+scriptPath+
+				`", \[=\['\$\{PAYLOAD\}'\]=\], \{\["content-type"\] = "application/json"\}\)'`,
+			`echo \$COMMAND \| `+scriptProgram+`luajit[0-9A-Za-z_.+-]*`,
+			`?exit 0`,
+		)...),
+	}
+})
+
+// KongScript tells whether text is, line by line, the event script that a Kong
+// of 0.6 to 0.10 writes when it starts, and if so the URL that the script posts
+// to. One character that no such script has makes it say no: then the script
+// may do something else, and is to be run.
+func KongScript(text string) (url string, ok bool) {
+	var lines []string
+	inLua := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if inLua = inLua || line == `CMD="\`; inLua {
+			line = strings.TrimSpace(strings.TrimSuffix(line, `\`))
+			inLua = line != `}"`
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	for _, form := range kongScripts() {
+		if found, ok := matchScript(lines, form); ok {
+			host := strings.Trim(found["host"], "[]")
+			if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+				host = "127.0.0.1" // it listens on all addresses, this one included
+			}
+			return "http://" + net.JoinHostPort(host, found["port"]) + found["path"], true
+		}
+	}
+	return "", false
+}
+
+// matchScript compares lines with a form and returns what its named parts are.
+func matchScript(lines []string, form []scriptLine) (map[string]string, bool) {
+	found := map[string]string{}
+	for _, want := range form {
+		if len(lines) == 0 {
+			if want.optional {
+				continue
+			}
+			return nil, false
+		}
+		m := want.re.FindStringSubmatch(lines[0])
+		if m == nil {
+			if want.optional {
+				continue
+			}
+			return nil, false
+		}
+		for i, name := range want.re.SubexpNames() {
+			if name != "" {
+				found[name] = m[i]
+			}
+		}
+		lines = lines[1:]
+	}
+	return found, len(lines) == 0
+}

@@ -1,0 +1,96 @@
+package shim
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"agentctl/handler"
+	"agentctl/handler/text"
+)
+
+// MaxScriptInput is how many bytes FromScript reads at most.
+const MaxScriptInput = 1 << 20
+
+// ScriptError is an environment or stdin that serf does not give its event
+// handlers.
+type ScriptError struct {
+	Problem string
+	Err     error // nil where there is no cause beneath
+}
+
+// Error is one line that says what this command is for, and how.
+func (e *ScriptError) Error() string {
+	s := e.Problem
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s + "; this command is for use as a serf event handler, as in: serf agent -event-handler 'user:NAME=agentctl handler -gateway=URL'"
+}
+
+func (e *ScriptError) Unwrap() error { return e.Err }
+
+// FromScript makes the event of the environment and stdin that serf gives an
+// event handler: SERF_EVENT, and with it SERF_USER_EVENT and SERF_USER_LTIME,
+// or SERF_QUERY_NAME and SERF_QUERY_LTIME. It reads stdin to its end, at most
+// MaxScriptInput. The error is a *ScriptError.
+//
+// Serf appends a newline to a payload that does not end in one. One newline at
+// the end is taken off again, so a payload that did end in one arrives without
+// it: the two cannot be told apart.
+//
+// The ID of a member event is made of its type and lines: the same change of
+// the same member has the same ID each time.
+func FromScript(environ []string, stdin io.Reader) (handler.Event, error) {
+	env := environment(environ)
+	typ := handler.Type(env["SERF_EVENT"])
+	if typ == "" {
+		return handler.Event{}, &ScriptError{Problem: "SERF_EVENT is not set"}
+	}
+	if !typ.Valid() {
+		return handler.Event{}, &ScriptError{Problem: fmt.Sprintf(`SERF_EVENT is "%s", which is no event type of serf`,
+			text.Excerpt(string(typ), text.ExcerptSize))}
+	}
+	var ltime uint64
+	if !typ.IsMember() {
+		name := "SERF_USER_LTIME"
+		if typ == handler.Query {
+			name = "SERF_QUERY_LTIME"
+		}
+		var err error
+		if ltime, err = strconv.ParseUint(env[name], 10, 64); err != nil {
+			return handler.Event{}, &ScriptError{Problem: fmt.Sprintf(`%s is "%s", not a Lamport time`,
+				name, text.Excerpt(env[name], text.ExcerptSize))}
+		}
+	}
+	// One byte more than the limit shows that it is passed.
+	input, err := io.ReadAll(io.LimitReader(stdin, MaxScriptInput+1))
+	if err != nil {
+		return handler.Event{}, &ScriptError{Problem: "reading the event from stdin", Err: err}
+	}
+	if len(input) > MaxScriptInput {
+		return handler.Event{}, &ScriptError{Problem: fmt.Sprintf("stdin holds more than %d bytes, the limit for an event", MaxScriptInput)}
+	}
+	now := time.Now()
+	switch payload := bytes.TrimSuffix(input, []byte("\n")); typ {
+	case handler.User:
+		return handler.NewUser(ltime, env["SERF_USER_EVENT"], payload, now), nil
+	case handler.Query:
+		return handler.NewQuery(ltime, env["SERF_QUERY_NAME"], payload, now), nil
+	}
+	return handler.NewMember(typ, string(typ)+"-"+handler.ShortSum(handler.Sum(string(typ), input)), input, now), nil
+}
+
+// environment is the variables by name; of one set twice the last counts.
+func environment(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		if k, v, ok := strings.Cut(kv, "="); ok {
+			env[k] = v
+		}
+	}
+	return env
+}

@@ -1,0 +1,213 @@
+package target
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"agentctl/handler"
+	"agentctl/handler/text"
+	"agentctl/scripts/testkit"
+)
+
+func TestPostConnectionRefused(t *testing.T) {
+	s := httptest.NewServer(nil)
+	s.Close()
+	perr := fails(t, newPoster(t, Target{URL: s.URL}))
+	if perr.Class != Retry || !errors.Is(perr, syscall.ECONNREFUSED) {
+		t.Errorf("%v: %v", perr.Class, perr)
+	}
+}
+
+// rawServer answers each connection's first request with text and then goes
+// on with then.
+func rawServer(t *testing.T, text string, then func(net.Conn)) Target {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go answerRaw(l, text, then)
+	return Target{URL: "http://" + l.Addr().String() + "/"}
+}
+
+// answerRaw is rawServer's loop; it ends when the listener is closed.
+func answerRaw(l net.Listener, text string, then func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+				return
+			}
+			io.WriteString(c, text)
+			then(c)
+		}()
+	}
+}
+
+func reset(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }
+
+func TestPostConnectionBreaks(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		then func(net.Conn)
+	}{
+		"closed before an answer":    {"", func(net.Conn) {}},
+		"reset before an answer":     {"", reset},
+		"reset in the middle of one": {"HTTP/1.1 200 OK\r\nContent-", reset},
+		"not HTTP":                   {"SSH-2.0-x\r\n\r\n", func(net.Conn) {}},
+		"endless header":             {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxHeader), func(net.Conn) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			perr := fails(t, newPoster(t, rawServer(t, c.text, c.then)))
+			if perr.Class != Retry || perr.Status != 0 || perr.Err == nil {
+				t.Errorf("%+v", perr)
+			}
+		})
+	}
+}
+
+// The status says that the event was taken; a body that breaks off, or has no
+// end, changes nothing about that.
+func TestPostBodyBreaksOff(t *testing.T) {
+	for name, then := range map[string]func(net.Conn){
+		"reset":  reset,
+		"closed": func(net.Conn) {},
+		"endless": func(c net.Conn) {
+			for {
+				if _, err := c.Write(make([]byte, 1<<16)); err != nil {
+					return
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begun(t, newPoster(t, rawServer(t, bodyBegins, then)))
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // hangs, until the attempt is over
+		listener := make(testkit.Pipes)
+		defer listener.Close()
+		go answerRaw(listener, bodyBegins, func(c net.Conn) { io.Copy(io.Discard, c) })
+		p := newPoster(t, Target{URL: "http://gateway"})
+		p.transport.DialContext = listener.Dial
+		began := time.Now()
+		begun(t, p)
+		if took := time.Since(began); took != p.target.Timeout {
+			t.Errorf("the rest was waited for for %v, want %v", took, p.target.Timeout)
+		}
+	})
+}
+
+// bodyBegins is the head of an answer, and of its body the beginning.
+const bodyBegins = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nbegin"
+
+// begun posts, and wants the answer that bodyBegins is of.
+func begun(t *testing.T, p *Poster) {
+	t.Helper()
+	e := handler.NewUser(1, "kong", []byte("x"), time.Now())
+	res, err := p.Post(t.Context(), &e)
+	if err != nil || res.Status != 200 || !strings.HasPrefix(string(res.Body), "begin") || len(res.Body) > keptAnswer {
+		t.Errorf("%d bytes, %v", len(res.Body), err)
+	}
+}
+
+func TestPostSwitchingProtocols(t *testing.T) {
+	hold := make(chan struct{})
+	t.Cleanup(func() { close(hold) })
+	target := rawServer(t, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
+		func(net.Conn) { <-hold })
+	target.Timeout = time.Hour // so that reading on would never end
+	perr := fails(t, newPoster(t, target))
+	if perr.Class != Bury || perr.Status != 101 {
+		t.Errorf("%+v", perr)
+	}
+}
+
+func TestPostHangs(t *testing.T) {
+	hold := make(chan struct{})
+	t.Cleanup(func() { close(hold) })
+	target := rawServer(t, "", func(net.Conn) { <-hold })
+	target.Timeout = 50 * time.Millisecond
+	perr := fails(t, newPoster(t, target))
+	if perr.Class != Retry || !errors.Is(perr, context.DeadlineExceeded) || !strings.Contains(perr.Error(), "within 50ms") {
+		t.Errorf("%v", perr)
+	}
+}
+
+func TestPostEndsWithItsContext(t *testing.T) {
+	arrived, hold := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(hold) })
+	ctx, cancel := context.WithCancel(t.Context())
+	target := rawServer(t, "", func(net.Conn) { close(arrived); <-hold })
+	target.Timeout = time.Hour
+	go func() { <-arrived; cancel() }()
+	e := handler.NewUser(1, "kong", []byte("x"), time.Now())
+	_, err := newPoster(t, target).Post(ctx, &e)
+	if _, ok := errors.AsType[*PostError](err); ok || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestPostKeepsConnectionsBehindBodies(t *testing.T) {
+	for name, c := range map[string]struct {
+		size, connections int
+	}{
+		"no body":         {0, 1},
+		"small body":      {10, 1},
+		"kept to a limit": {keptAnswer, 1},
+		"drained":         {drainedAnswer - 1, 1},
+		"too long":        {drainedAnswer * 8, 3},
+	} {
+		// In a bubble, since net/http gives a connection up whose write loop is
+		// behind by 50 ms.
+		synctest.Test(t, func(t *testing.T) {
+			listener, made := make(testkit.Pipes), 0
+			s := &http.Server{
+				Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.WriteHeader(404)
+					w.Write(bytes.Repeat([]byte("x"), c.size))
+				}),
+				ConnState: func(_ net.Conn, state http.ConnState) {
+					if state == http.StateNew {
+						made++ // in the goroutine of Serve alone
+					}
+				},
+			}
+			ended := make(chan error)
+			go func() { ended <- s.Serve(listener) }()
+			p := newPoster(t, Target{URL: "http://gateway"})
+			p.transport.DialContext = listener.Dial
+			for range 3 {
+				perr := fails(t, p)
+				if perr.Class != Bury || len(perr.Body) != min(c.size, keptAnswer) {
+					t.Errorf("%s: %v, %d bytes", name, perr.Class, len(perr.Body))
+				}
+				if len(perr.Error()) > 2*text.ExcerptSize {
+					t.Errorf("%s: the error has %d bytes", name, len(perr.Error()))
+				}
+			}
+			p.Close()
+			s.Close()
+			<-ended
+			if made != c.connections {
+				t.Errorf("%s: %d connections, want %d", name, made, c.connections)
+			}
+		})
+	}
+}

@@ -1,0 +1,224 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"agentctl/handler"
+)
+
+const (
+	keptAnswer    = 4 << 10  // bytes of an answer that are kept
+	drainedAnswer = 64 << 10 // bytes read at most, so that the connection can be used again
+	maxHeader     = 64 << 10 // bytes of an answer's header
+	idleConns     = 8        // kept at least
+	// Gateways commonly close idle connections after 60 or 75 s. Closing ours
+	// first spares us attempts that fail only because the two cross.
+	idleTimeout = 45 * time.Second
+)
+
+// Response is an answer that means the target has taken the event: of status
+// 2xx, or of the target's DoneCodes.
+type Response struct {
+	Status int
+	Body   []byte // its first 4 KiB
+}
+
+// Poster posts events to one target, and its flush requests, an attempt for
+// each call, on connections that are kept. It follows no redirect and uses no
+// HTTP proxy: the gateway is on this node. It is safe for concurrent use.
+type Poster struct {
+	target    Target
+	form      *requestForm
+	transport *http.Transport
+	flush     *Poster // of the flush requests; nil: there are none
+}
+
+// NewPoster makes a Poster. It fails only when the target is not valid, and
+// does not dial.
+func NewPoster(t Target) (*Poster, error) {
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	t = t.WithDefaults()
+	ep, err := parseURL(t.URL)
+	if err != nil {
+		return nil, err
+	}
+	form, err := newRequestForm(&t)
+	if err != nil {
+		return nil, err
+	}
+	dial := (&net.Dialer{}).DialContext
+	if ep.socket != "" {
+		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", ep.socket)
+		}
+	}
+	p := &Poster{
+		target: t,
+		form:   form,
+		transport: &http.Transport{
+			DialContext:            dial,
+			TLSClientConfig:        t.TLS.Clone(),
+			DisableCompression:     true, // the answer is shown, not used
+			MaxIdleConnsPerHost:    max(idleConns, t.Concurrency),
+			IdleConnTimeout:        idleTimeout,
+			MaxResponseHeaderBytes: maxHeader,
+		},
+	}
+	if t.Flush != nil && !t.Flush.LastEvent {
+		p.flush, err = NewPoster(t.flushTarget())
+	}
+	return p, err
+}
+
+// Target is what the Poster posts to, with its defaults filled in.
+func (p *Poster) Target() Target { return p.target }
+
+// Post makes one attempt and returns when it is over: answered, failed, out of
+// time, or ctx ended. If a kept connection turns out to be closed, the attempt
+// goes on over another. An answer of status 2xx, or of DoneCodes, is success, even where its body
+// breaks off: the gateway has taken the event. Otherwise the error is a
+// *PostError, or ctx's error where ctx ended first; then the gateway may still
+// have got the event. An event that lacks what the target's templates need is
+// refused, and nothing is sent.
+func (p *Poster) Post(ctx context.Context, e *handler.Event) (Response, error) {
+	return p.send(ctx, e, true)
+}
+
+// send makes the request for an event; whether it is told to be one is for the
+// caller to say.
+func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Response, error) {
+	form, err := p.form.fill(e)
+	if err != nil {
+		return Response{}, &PostError{Class: Bury, Err: fmt.Errorf("the event was not sent, as it does not fit this target: %w", err)}
+	}
+	attempt, cancel := context.WithTimeout(ctx, p.target.Timeout)
+	defer cancel()
+	// The Transport is used without a Client: that would follow redirects, and
+	// name the URL in its errors.
+	var conn connTrace
+	res, err := p.roundTrip(p.request(conn.watch(attempt), form, e, told), &conn)
+	if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return Response{}, ctx.Err()
+		case attempt.Err() != nil:
+			err = &timeoutError{p.target.Timeout}
+		case errors.Is(err, io.EOF):
+			err = fmt.Errorf("connection closed before an answer came: %w", err)
+		}
+		return Response{}, &PostError{Class: Retry, Err: err}
+	}
+	answer := readAnswer(res)
+	done, class := p.target.done(res.StatusCode)
+	if done {
+		return Response{Status: res.StatusCode, Body: answer}, nil
+	}
+	perr := &PostError{Class: class, Status: res.StatusCode, Body: answer}
+	if class == Retry {
+		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
+	}
+	return Response{}, perr
+}
+
+// roundTrip makes a request. If the connection turns out to be closed, it sends
+// the request again at once, provided that the connection was kept from an
+// earlier request and that no byte of an answer came. Gateways close idle
+// connections, and that is no failure of theirs; but the gateway may also have
+// taken the first request. If a new connection breaks, that is a failure. So
+// each repeat uses up a kept connection.
+//
+// The Transport repeats a POST by itself only if it had written nothing of it.
+func (p *Poster) roundTrip(req *http.Request, conn *connTrace) (*http.Response, error) {
+	for {
+		conn.kept = false // as long as there is no connection
+		res, err := p.transport.RoundTrip(req)
+		if err == nil || !conn.kept || conn.answered.Load() || req.Context().Err() != nil {
+			return res, err
+		}
+		req = req.WithContext(req.Context()) // a copy, as a Transport asks for
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// connTrace tells of the connection that a request went over.
+type connTrace struct {
+	trace    httptrace.ClientTrace
+	kept     bool        // another request went over it before
+	answered atomic.Bool // a byte of an answer came; the connection's goroutine sets it
+}
+
+// watch returns a context for the request.
+func (c *connTrace) watch(ctx context.Context) context.Context {
+	c.trace.GotConn = func(info httptrace.GotConnInfo) { c.kept = info.Reused }
+	c.trace.GotFirstResponseByte = func() { c.answered.Store(true) }
+	return httptrace.WithClientTrace(ctx, &c.trace)
+}
+
+// Close closes idle connections. Posts under way go on to their end.
+func (p *Poster) Close() {
+	p.transport.CloseIdleConnections()
+	if p.flush != nil {
+		p.flush.Close()
+	}
+}
+
+func (p *Poster) request(ctx context.Context, form filledForm, e *handler.Event, told bool) *http.Request {
+	h, body := form.header, form.body
+	// Types, names and IDs come from the network, or from a journal.
+	if told {
+		h["X-Serf-Event"] = []string{headerValue(string(e.Type))}
+		h["X-Serf-Event-Id"] = []string{headerValue(e.ID)}
+		if e.Type == handler.User || e.Type == handler.Query {
+			h["X-Serf-Event-Name"] = []string{headerValue(e.Name)}
+			h["X-Serf-Event-Ltime"] = []string{strconv.FormatUint(e.LTime, 10)}
+		}
+	}
+	req := &http.Request{
+		Method:        form.method,
+		URL:           form.url,
+		Host:          form.host,
+		Header:        h,
+		ContentLength: int64(len(body)),
+		Body:          http.NoBody,
+	}
+	if len(body) > 0 {
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		req.GetBody = func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(body)), nil
+		}
+	}
+	return req.WithContext(ctx)
+}
+
+// readAnswer keeps the beginning of the body and reads on a little, as only a
+// connection whose answer was read whole can be used again.
+func readAnswer(res *http.Response) []byte {
+	defer res.Body.Close()
+	// So it is with 101 too, where reading would be from the bare connection,
+	// and without end.
+	if res.ContentLength == 0 {
+		return nil
+	}
+	kept, err := io.ReadAll(io.LimitReader(res.Body, keptAnswer))
+	if err == nil && len(kept) == keptAnswer {
+		// An error here means that the connection is not used again.
+		_, _ = io.CopyN(io.Discard, res.Body, drainedAnswer-keptAnswer)
+	}
+	return kept
+}

@@ -1,0 +1,89 @@
+package target
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"agentctl/handler/template"
+)
+
+// Preset is a Target for one kind of gateway or cache, less the address. Of its
+// URLs it has only the paths.
+type Preset struct {
+	Name  string
+	About string // what an event does there, in a few words
+	Needs string // what of an event's JSON it takes
+	Target
+}
+
+// DefaultPreset is what a target has that names none.
+const DefaultPreset = "http"
+
+// Presets are all there are, in the order in which they are shown. The caller
+// must not change what they point to.
+func Presets() []Preset { return slices.Clone(presets) }
+
+// PresetNames are the names of all, in order.
+func PresetNames() []string {
+	all := make([]string, len(presets))
+	for i, p := range presets {
+		all[i] = p.Name
+	}
+	return all
+}
+
+// FindPreset gives the preset of a name; "" is the default's.
+func FindPreset(name string) (Preset, bool) {
+	if name == "" {
+		name = DefaultPreset
+	}
+	for _, p := range presets {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Preset{}, false
+}
+
+// At is the preset's target at an address: a URL, of which a path takes the
+// place of the preset's. A lone slash counts as none where the preset's path is
+// a template, as all events would ask for the same.
+func (p Preset) At(address string) Target {
+	t := p.Target
+	t.Header = maps.Clone(t.Header)
+	origin, path := cutOrigin(address)
+	if t.URL == "" || address == "" { // an address that is missing is for Validate
+		t.URL = address
+		return t
+	}
+	if path == "" || path == "/" && template.HasPlaceholder(t.URL) {
+		path = t.URL
+	}
+	t.URL = origin + path
+	if t.Flush != nil {
+		flush := *t.Flush
+		if flush.URL != "" {
+			flush.URL = origin + flush.URL
+		}
+		t.Flush = &flush
+	}
+	return t
+}
+
+// cutOrigin cuts a URL before its path, or query.
+func cutOrigin(address string) (origin, path string) {
+	if rest, ok := strings.CutPrefix(address, "unix:"); ok {
+		socket, path, _ := strings.Cut(rest, ":")
+		return "unix:" + socket + ":", path
+	}
+	_, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return address, ""
+	}
+	i := strings.IndexAny(rest, "/?#{")
+	if i < 0 {
+		return address, ""
+	}
+	return address[:len(address)-len(rest)+i], rest[i:]
+}

@@ -1,0 +1,211 @@
+package target
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"agentctl/handler"
+	"agentctl/handler/template"
+	"agentctl/handler/text"
+)
+
+// requestForm is what all requests to a target have in common, with the
+// templates of what they have not.
+type requestForm struct {
+	method *template.Template
+	url    *url.URL
+	path   *template.Template // of path and query; nil: those of url
+	host   *template.Template // of the Host header
+	header http.Header        // what is fixed
+	parts  map[string][]*template.Template
+	body   *template.Template // nil: the event's own, or with bare none
+	bare   bool
+	plain  bool // nothing of it is of the event but the body
+}
+
+// filledForm is a request to be made.
+type filledForm struct {
+	method string
+	url    *url.URL
+	host   string
+	header http.Header
+	body   []byte
+}
+
+// newRequestForm compiles a target's request. The error is that of the first
+// part that is wrong, and validateRequest names them all.
+func newRequestForm(t *Target) (*requestForm, error) {
+	ep, err := parseURL(t.URL)
+	if err != nil {
+		return nil, err
+	}
+	f := &requestForm{
+		url: ep.url, path: ep.path, plain: ep.path == nil,
+		header: http.Header{"Content-Type": {"application/json"}, "User-Agent": {t.UserAgent}},
+		parts:  map[string][]*template.Template{},
+		bare:   t.Body == "" && (t.NoBody || !takesBody(t.Method)),
+	}
+	compilePart := func(text string, begin template.Context) *template.Template {
+		part, perr := template.Compile(text, begin)
+		if perr != nil {
+			err = perr
+		} else {
+			f.plain = f.plain && part.Parts == nil
+		}
+		return part
+	}
+	if u := ep.url.User; u != nil {
+		password, _ := u.Password()
+		(&http.Request{Header: f.header}).SetBasicAuth(u.Username(), password)
+	}
+	f.method = compilePart(t.Method, template.InMethod)
+	f.host = compilePart(ep.url.Host, template.InHeader)
+	for name, values := range t.Header {
+		name = http.CanonicalHeaderKey(name)
+		if name == "Host" && len(values) > 0 {
+			f.host = compilePart(values[0], template.InHeader)
+			continue
+		}
+		if !slices.ContainsFunc(values, template.HasPlaceholder) {
+			f.header[name] = values
+			continue
+		}
+		for _, v := range values {
+			f.parts[name] = append(f.parts[name], compilePart(v, template.InHeader))
+		}
+	}
+	if t.Body != "" {
+		f.body = compilePart(t.Body, template.InJSON)
+	}
+	return f, err
+}
+
+// takesBody tells whether a request of this method has a body where nothing is
+// said of it. HTTP gives that of others no meaning.
+func takesBody(method string) bool {
+	return slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, method)
+}
+
+// fill makes the request for an event. The error is a *misfit.
+func (f *requestForm) fill(e *handler.Event) (filledForm, error) {
+	out := filledForm{url: f.url, header: make(http.Header, len(f.header)+len(f.parts)+4)} // with room for the event's own
+	maps.Copy(out.header, f.header)
+	if f.plain {
+		out.method, out.host = f.method.Fixed, f.host.Fixed
+		switch {
+		case f.body != nil:
+			out.body = []byte(f.body.Fixed)
+		case !f.bare:
+			out.body = e.Body()
+		}
+		return out, nil
+	}
+	d := template.NewData(e)
+	err := f.fillParts(d, &out)
+	if err != nil && d.Fields == nil {
+		err = fmt.Errorf("%w (its payload is no JSON object)", err)
+	}
+	return out, err
+}
+
+func (f *requestForm) fillParts(d *template.Data, out *filledForm) error {
+	var err error
+	if out.method, err = f.method.Render(d); err != nil {
+		return fmt.Errorf("method: %w", err)
+	}
+	if !text.IsToken(out.method) {
+		return template.Misfitf("method: it makes %q of it", text.Excerpt(out.method, 40))
+	}
+	if out.host, err = f.host.Render(d); err != nil {
+		return fmt.Errorf("header Host: %w", err)
+	}
+	if f.host.Parts != nil && !template.ValidHost(out.host) {
+		return template.Misfitf("header Host: it makes %q of it", text.Excerpt(out.host, 60))
+	}
+	for name, parts := range f.parts {
+		values := make([]string, len(parts))
+		for i, part := range parts {
+			if values[i], err = part.Render(d); err != nil {
+				return fmt.Errorf("header %s: %w", name, err)
+			}
+		}
+		out.header[name] = values
+	}
+	if f.path != nil {
+		if out.url, err = f.fillURL(d); err != nil {
+			return fmt.Errorf("url: %w", err)
+		}
+	}
+	switch {
+	case f.body == nil && !f.bare:
+		out.body = d.Body
+	case f.body != nil:
+		body, err := f.body.Render(d)
+		if err != nil {
+			return fmt.Errorf("body: %w", err)
+		}
+		if out.body = []byte(body); f.body.Parts != nil && !json.Valid(out.body) {
+			return template.Misfitf("body: it makes no JSON of it: %s", text.Excerpt(body, text.ExcerptSize))
+		}
+	}
+	return nil
+}
+
+// fillURL makes the URL for an event. Only path and query are of the event, and
+// the path has none of the segments with which it could leave its place: a
+// server may take them, and those that are escaped, for a way up.
+func (f *requestForm) fillURL(d *template.Data) (*url.URL, error) {
+	rendered, err := f.path.Render(d)
+	if err != nil {
+		return nil, err
+	}
+	path, query, has := strings.Cut(rendered, "?")
+	u := *f.url
+	u.RawPath, u.RawQuery, u.ForceQuery = path, query, has && query == ""
+	if u.Path, err = url.PathUnescape(path); err != nil || u.EscapedPath() != path {
+		return nil, template.Misfitf("it makes the path %q of it, which is none", text.Excerpt(path, text.ExcerptSize))
+	}
+	switch {
+	case !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//"):
+		return nil, template.Misfitf("it makes the path %q of it, which does not begin with one slash", text.Excerpt(path, text.ExcerptSize))
+	case climbs(path):
+		return nil, template.Misfitf("it makes the path %q of it, which has a segment of dots", text.Excerpt(path, text.ExcerptSize))
+	}
+	return &u, nil
+}
+
+// climbs tells whether a path has "." or ".." for a segment, after any number
+// of decodings.
+func climbs(path string) bool {
+	for {
+		for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
+			segment, _, _ = strings.Cut(segment, ";")
+			if segment == "." || segment == ".." {
+				return true
+			}
+		}
+		next, err := url.PathUnescape(path)
+		if err != nil || next == path {
+			return false
+		}
+		path = next
+	}
+}
+
+// jsonBody tells whether a target's Content-Type is that of JSON, as templates
+// of bodies escape for it.
+func (t *Target) jsonBody() bool {
+	for name, values := range t.Header {
+		if http.CanonicalHeaderKey(name) == "Content-Type" && len(values) > 0 {
+			kind, _, err := mime.ParseMediaType(values[0])
+			return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
+		}
+	}
+	return true
+}

@@ -1,0 +1,196 @@
+package template
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"text/template"
+
+	"agentctl/handler"
+	"agentctl/handler/text"
+)
+
+// Data is an event as templates see it.
+type Data struct {
+	event  *handler.Event
+	Body   []byte
+	Fields map[string]any // of its JSON; nil where that is no object
+}
+
+// Types of values that have been made fit for their places already.
+type (
+	requestPath string // a path with its query, as it stands in a request's first line
+	pattern     string // a regular expression without a blank or a quote in it
+	list        string // texts with separators between them
+)
+
+// NewData reads an event's body. One that is no JSON object has no
+// fields, with two exceptions: a payload that is an http or https URL is taken
+// for {"url": …}, and one that begins with a slash for {"path": …}.
+func NewData(e *handler.Event) *Data {
+	d := &Data{event: e, Body: e.Body()}
+	switch text := string(bytes.TrimSpace(d.Body)); {
+	case strings.HasPrefix(text, "{"):
+		dec := json.NewDecoder(strings.NewReader(text))
+		dec.UseNumber() // a number goes on to the target as it came
+		if dec.Decode(&d.Fields) != nil || !json.Valid(d.Body) {
+			d.Fields = nil
+		}
+	case handler.IsTarget(text) && !strings.HasPrefix(text, "unix:"):
+		d.Fields = map[string]any{"url": text}
+	case strings.HasPrefix(text, "/"):
+		d.Fields = map[string]any{"path": text}
+	}
+	return d
+}
+
+// templateFunctions are what a template can call; README.md tells what they
+// do. With nil they are for the parser.
+func templateFunctions(d *Data) template.FuncMap {
+	return template.FuncMap{
+		"host": d.host, "path": d.path, "payload": d.payload, "event": d.meta,
+		"join": join, "pattern": toPattern, "anyof": anyOf,
+	}
+}
+
+func (d *Data) payload() json.RawMessage { return d.Body }
+
+func (d *Data) meta() map[string]any {
+	return map[string]any{
+		"type": string(d.event.Type), "name": d.event.Name, "id": d.event.ID, "ltime": fmt.Sprint(d.event.LTime),
+	}
+}
+
+// text is a field that is a text; false where there is none.
+func (d *Data) text(name string) (string, bool, error) {
+	v, there := d.Fields[name]
+	if !there || v == nil {
+		return "", false, nil
+	}
+	s, ok := v.(string)
+	if !ok {
+		return "", false, Misfitf(".%s is not a text", name)
+	}
+	return s, true, nil
+}
+
+// url is the event's url, or nil.
+func (d *Data) url() (*url.URL, error) {
+	s, there, err := d.text("url")
+	if !there {
+		return nil, err
+	}
+	if _, also := d.Fields["path"]; also {
+		return nil, Misfitf("it has both .url and .path: give one of them")
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, Misfitf(".url cannot be read as a URL")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" || u.Host == "":
+		return nil, Misfitf(".url is no http or https URL with a host")
+	case u.User != nil:
+		return nil, Misfitf(".url has a user in it")
+	}
+	return u, nil
+}
+
+// host is whose object the event is about, as a Host header has it: of its url,
+// or its host.
+func (d *Data) host() (string, error) {
+	u, err := d.url()
+	if err != nil {
+		return "", err
+	}
+	host, there, err := d.text("host")
+	switch {
+	case err != nil:
+		return "", err
+	case there && u != nil:
+		return "", Misfitf("it has both .url and .host: give one of them")
+	case u != nil:
+		host = u.Host
+		if port := u.Port(); port == "80" && u.Scheme == "http" || port == "443" && u.Scheme == "https" {
+			host = strings.TrimSuffix(host, ":"+port) // clients leave it out, too
+		}
+	case !there:
+		return "", Misfitf("it names no host: it needs .url or .host")
+	}
+	host = strings.ToLower(host)
+	if !ValidHost(host) {
+		return "", Misfitf("%q is no host; it may have letters, digits, dots, dashes, and a port", text.Excerpt(host, 60))
+	}
+	return host, nil
+}
+
+var hostName = regexp.MustCompile(`^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[([0-9A-Fa-f:.]+)\])(?::[0-9]{1,5})?$`)
+
+// ValidHost tells whether a text can be a Host header.
+func ValidHost(s string) bool {
+	m := hostName.FindStringSubmatch(s)
+	if m == nil || len(s) > 255 {
+		return false
+	}
+	_, err := netip.ParseAddr(m[1])
+	return m[1] == "" || err == nil
+}
+
+// path is the path and query of what the event is about, as a client would ask
+// for it: of its url, or its path. What is escaped stays so; what would have to
+// be, is.
+func (d *Data) path() (requestPath, error) {
+	u, err := d.url()
+	if err != nil {
+		return "", err
+	}
+	raw, there, err := d.text("path")
+	switch {
+	case err != nil:
+		return "", err
+	case u != nil:
+		// Not what url.Parse makes of it: that may escape in another way.
+		text, _, _ := strings.Cut(d.Fields["url"].(string), "#")
+		_, text, _ = strings.Cut(text, "://")
+		raw = "/"
+		if i := strings.IndexAny(text, "/?"); i >= 0 {
+			raw = text[i:]
+		}
+		if raw[0] == '?' {
+			raw = "/" + raw
+		}
+	case !there:
+		return "", Misfitf("it names no path: it needs .url or .path")
+	case !strings.HasPrefix(raw, "/"):
+		return "", Misfitf(".path does not begin with a slash")
+	case strings.Contains(raw, "#"):
+		return "", Misfitf(".path has a #, which no client sends: write it as %%23")
+	}
+	path, query, has := strings.Cut(raw, "?")
+	path = percentRest(path, func(c byte) bool { return inSegment(c) || c == '/' || c == ';' })
+	if has {
+		path += "?" + percentRest(query, func(c byte) bool { return c > ' ' && c < 0x7f && !strings.ContainsRune(`"<>#%`, rune(c)) })
+	}
+	return requestPath(path), nil
+}
+
+// percentRest is percent for a text in which some bytes are %XX already.
+func percentRest(s string, plain func(byte) bool) string {
+	var b strings.Builder
+	for s != "" {
+		n := 1
+		if len(s) >= 3 && s[0] == '%' && isHex(s[1]) && isHex(s[2]) {
+			n = 3
+			b.WriteString(s[:n])
+		} else {
+			b.WriteString(percent(s[:n], plain))
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
+
+func isHex(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }

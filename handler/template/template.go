@@ -1,0 +1,208 @@
+package template
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"text/template/parse"
+
+	"agentctl/handler/text"
+)
+
+// Limits of what a template makes of an event, in bytes. Servers commonly
+// refuse longer URLs and headers, and what is cut off would be another request.
+const (
+	maxRenderedLine = 8 << 10 // of a URL, a method or a header's value
+	maxRenderedBody = 8 << 20
+)
+
+// A Template is a part of a target's request with placeholders for values
+// of an event: {{.key}} and what else Go's text/template has, less printf and
+// other ways to glue values to texts, and with the functions of
+// templateFunctions. Each placeholder is escaped for its place when the
+// template is made, as html/template does it: its pipeline gets one of the
+// functions of escapes at its end. It is safe for concurrent use.
+type Template struct {
+	Fixed string             // what it is, where it has no placeholder
+	Parts *template.Template // nil where it has none
+	limit int
+}
+
+// Misfit is an event of which a template makes nothing that can be sent.
+type Misfit struct{ problem string }
+
+func (e *Misfit) Error() string { return e.problem }
+
+func Misfitf(format string, args ...any) error { return &Misfit{fmt.Sprintf(format, args...)} }
+
+// HasPlaceholder tells whether a text is a template.
+func HasPlaceholder(text string) bool { return strings.Contains(text, "{{") }
+
+// Compile makes a template of a text that begins in a certain place.
+func Compile(text string, begin Context) (*Template, error) {
+	t := &Template{Fixed: text, limit: maxRenderedLine}
+	if begin == InJSON {
+		t.limit = maxRenderedBody
+	}
+	if !HasPlaceholder(text) {
+		return t, nil
+	}
+	const name = "template"
+	tree := parse.New(name)
+	known := map[string]any{}
+	maps.Copy(known, controls)
+	maps.Copy(known, templateFunctions(nil))
+	trees := map[string]*parse.Tree{}
+	if _, err := tree.Parse(text, "{{", "}}", trees, known); err != nil {
+		problem := trimPosition.ReplaceAllString(err.Error(), "")
+		if strings.HasPrefix(problem, "function ") {
+			problem += "; there are " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")
+		}
+		return nil, errors.New(problem)
+	}
+	if len(trees) > 1 {
+		return nil, errors.New("define and block cannot be used here")
+	}
+	w := walker{}
+	end, err := w.list(tree.Root, begin)
+	if err != nil {
+		return nil, err
+	}
+	if end == inQuotes || end == inString {
+		return nil, errors.New("a quote is opened and not closed")
+	}
+	t.Parts, err = template.New(name).Option("missingkey=zero").
+		Funcs(escapes).Funcs(templateFunctions(nil)).AddParseTree(name, tree)
+	return t, err
+}
+
+// trimPosition takes off what text/template says of a template's name.
+var trimPosition = regexp.MustCompile(`^template: template:(\d+:)*\s*(executing "template" )?`)
+
+// controls are the functions of text/template itself that a template may call:
+// those that make no text of a value.
+var controls = map[string]any{
+	"and": true, "or": true, "not": true, "eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true,
+	"len": true, "index": true,
+}
+
+// Render makes the text for an event. The error is a *misfit.
+func (t *Template) Render(d *Data) (string, error) {
+	if t.Parts == nil {
+		return t.Fixed, nil
+	}
+	parts, err := t.Parts.Clone()
+	if err != nil { // it was never executed itself, so there is none
+		return "", Misfitf("%v", err)
+	}
+	out := limitedText{limit: t.limit}
+	err = parts.Funcs(templateFunctions(d)).Execute(&out, d.Fields)
+	if err == nil {
+		return out.String(), nil
+	}
+	if m, ok := errors.AsType[*Misfit](err); ok {
+		return "", m
+	}
+	if errors.Is(err, errTooLong) {
+		return "", Misfitf("it makes a text of more than %d bytes", t.limit)
+	}
+	return "", Misfitf("%s", text.Excerpt(trimPosition.ReplaceAllString(err.Error(), ""), text.ExcerptSize))
+}
+
+var errTooLong = errors.New("too long")
+
+// limitedText is a text that cannot grow beyond a limit.
+type limitedText struct {
+	strings.Builder
+	limit int
+}
+
+func (l *limitedText) Write(p []byte) (int, error) {
+	if l.Len()+len(p) > l.limit {
+		return 0, errTooLong
+	}
+	return l.Builder.Write(p)
+}
+
+var _ io.Writer = (*limitedText)(nil)
+
+// walker goes through a template and puts an escape into each placeholder.
+type walker struct{ depth int }
+
+// list walks through nodes that begin in a place, and returns where they end.
+func (w *walker) list(l *parse.ListNode, at Context) (Context, error) {
+	if l == nil {
+		return at, nil
+	}
+	for _, n := range l.Nodes {
+		var err error
+		if at, err = w.node(n, at); err != nil {
+			return at, err
+		}
+	}
+	return at, nil
+}
+
+func (w *walker) node(n parse.Node, at Context) (Context, error) {
+	switch n := n.(type) {
+	case *parse.TextNode:
+		return at.after(string(n.Text), w.depth > 0)
+	case *parse.ActionNode:
+		if len(n.Pipe.Decl) > 0 {
+			return at, nil // it gives a variable its value, and writes nothing
+		}
+		return at.placeholder(n)
+	case *parse.IfNode:
+		return w.branch(&n.BranchNode, at)
+	case *parse.WithNode:
+		return w.branch(&n.BranchNode, at)
+	case *parse.RangeNode:
+		end, err := w.branch(&n.BranchNode, at)
+		if err == nil && end != at {
+			err = fmt.Errorf("%s ends %s and begins %s, and so could not come twice", text.Excerpt(n.String(), 40), end, at)
+		}
+		return end, err
+	case *parse.CommentNode:
+		return at, nil
+	}
+	return at, fmt.Errorf("%s: template, break and continue cannot be used here", text.Excerpt(n.String(), 40))
+}
+
+// branch walks through both ways of an if, with or range. They have to end in
+// the same place, since what follows is escaped for that.
+func (w *walker) branch(n *parse.BranchNode, at Context) (Context, error) {
+	w.depth++
+	defer func() { w.depth-- }()
+	one, err := w.list(n.List, at)
+	if err != nil {
+		return at, err
+	}
+	other, err := w.list(n.ElseList, at)
+	if err != nil {
+		return at, err
+	}
+	if end, ok := one.join(other); ok {
+		return end, nil
+	}
+	return at, fmt.Errorf("%s ends %s in one case and %s in another", text.Excerpt(n.String(), 40), one, other)
+}
+
+// escapeWith puts a function at the end of a placeholder's pipeline. It is
+// given what the placeholder is called, for its errors.
+func escapeWith(n *parse.ActionNode, function string) {
+	label := n.Pipe.String()
+	n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{
+		NodeType: parse.NodeCommand,
+		Pos:      n.Pos,
+		Args: []parse.Node{
+			parse.NewIdentifier(function).SetPos(n.Pos),
+			&parse.StringNode{NodeType: parse.NodeString, Pos: n.Pos, Quoted: strconv.Quote(label), Text: label},
+		},
+	})
+}
