@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/dropped"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
@@ -42,12 +43,14 @@ type Hooks struct {
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
 // runs it to its end. Methods are safe for concurrent use.
 type Agent struct {
-	opts     Options
-	hub      *logs.Hub
-	logger   *slog.Logger
-	hooks    Hooks
-	registry *prometheus.Registry
-	metrics  *metrics
+	opts           Options
+	hub            *logs.Hub
+	logger         *slog.Logger
+	hooks          Hooks
+	registry       *prometheus.Registry
+	scriptMetrics  *scriptMetrics
+	targetRemoved  prometheus.Counter // events that waited for a target that is configured no more
+	publishMetrics *publishMetrics
 
 	targetMetrics *delivery.Metrics
 
@@ -157,7 +160,8 @@ func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err er
 	}
 	a.publishMu = make(publishLock, 1)
 	a.spreadCtx, a.endSpread = context.WithCancel(context.Background())
-	a.metrics = newMetrics(a.registry)
+	a.scriptMetrics, a.publishMetrics = newScriptMetrics(a.registry), newPublishMetrics(a.registry)
+	a.targetRemoved = dropped.Counter(a.registry, "target_removed")
 	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "agentctl_log_lines_lost_total",
 		Help: "Log lines that the log output did not take in time.",
@@ -230,7 +234,7 @@ func (a *Agent) openHandlers() (err error) {
 	if err := a.openLarge(); err != nil {
 		return err
 	}
-	a.intake = newIntake(a.journal, runnersOf(a.outlets), a.stop, a.logger, a.metrics)
+	a.intake = newIntake(a.journal, runnersOf(a.outlets), a.stop, a.logger, newIntakeMetrics(a.registry))
 	a.intake.large = a.large
 	a.peers = newPeers(a.opts.NodeName, a.Members, a.Query, a.opts.PeerLinks, a.logger)
 	a.intake.queries = a.peers.take

@@ -56,7 +56,7 @@ func memberNode(name string, port uint16) *memberlist.Node {
 func directRig(t *testing.T, f *fakeSender) (d *direct, ctx context.Context, count func(string) float64, end func()) {
 	reg := prometheus.NewRegistry()
 	ctx, cancel := context.WithCancel(t.Context())
-	d = newDirect(f, 1400, newMetrics(reg))
+	d = newDirect(f, 1400, newPublishMetrics(reg))
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
 	count = func(result string) float64 { return counter(t, reg, "agentctl_direct_messages_total", result) }

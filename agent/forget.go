@@ -68,7 +68,7 @@ func (a *Agent) forget(target string, waiting int) {
 	level := slog.LevelInfo
 	if waiting > 0 {
 		level = slog.LevelWarn
-		a.metrics.dropped(dropTargetRemoved, waiting)
+		a.targetRemoved.Add(float64(waiting))
 	}
 	a.logger.Log(context.Background(), level, "a target is not served any more", "target", target, "dropped", waiting)
 	if err := a.journal.Forget(target); err != nil {

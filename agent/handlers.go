@@ -84,14 +84,14 @@ func (o *Options) handlers() (handlerSet, error) {
 
 // Check validates the options and says, in a few lines, what an agent would run
 // with them. It opens nothing but the files that they name, for reading.
-func (o *Options) Check() ([]string, error) {
+func Check(o *Options) ([]string, error) {
 	set, err := o.handlers() // the one part of Validate that is needed here, too
 	if err == nil {
 		err = o.Validate()
 	}
 	var conf *serf.Config
 	if err == nil {
-		conf, err = o.serfConfig(log.New(io.Discard, "", 0)) // files that cannot be read
+		conf, err = serfConfig(o, log.New(io.Discard, "", 0)) // files that cannot be read
 	}
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ type Intake struct {
 	ch      chan serf.Event
 	journal eventLog
 	logger  *slog.Logger
-	metrics *metrics
+	metrics *intakeMetrics
 	sampled logs.Sampled // for its Nth
 	fail    func(error)  // told at once when the journal fails
 	nonce   string       // tells this process's member events from an earlier one's
@@ -107,7 +107,7 @@ const (
 
 func (w way) String() string { return [...]string{"gossip", "link", "local", "repair", "fetch"}[w] }
 
-func newIntake(journal eventLog, runners []*runner, fail func(error), logger *slog.Logger, m *metrics) *Intake {
+func newIntake(journal eventLog, runners []*runner, fail func(error), logger *slog.Logger, m *intakeMetrics) *Intake {
 	var nonce [4]byte
 	rand.Read(nonce[:]) // never fails
 	in := &Intake{
@@ -248,7 +248,7 @@ func (in *Intake) enqueue(e serf.Event) {
 	count := in.full
 	in.mu.Unlock()
 	if full {
-		in.metrics.dropped(dropIntakeFull, 1)
+		in.metrics.dropped()
 		if in.sampled.Nth("lost", count, lossSilence) {
 			in.logger.Error("events are lost: the journal does not take them in time",
 				"lost", count, "event", e.String())

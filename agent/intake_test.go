@@ -143,7 +143,7 @@ func TestIntakeMakesEventsOfTheJournal(t *testing.T) {
 		j := new(stubJournal)
 		reg := prometheus.NewRegistry()
 		logger, _ := newLog()
-		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
+		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
 		end := runIntake(t, in)
 		began := time.Now()
 		members := []serf.Member{
@@ -186,7 +186,7 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
 		logger, log := newLog()
-		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
+		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
 		end := runIntake(t, in)
 		for n := range events {
 			in.ch <- user(n, false) // would end the test in a deadlock
@@ -233,7 +233,7 @@ func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
 		logger, _ := newLog()
 		reg := prometheus.NewRegistry()
 		var failure error
-		in := newIntake(j, nil, func(err error) { failure = err }, logger, newMetrics(reg))
+		in := newIntake(j, nil, func(err error) { failure = err }, logger, newIntakeMetrics(reg))
 		end := runIntake(t, in)
 		in.ch <- user(1, false)
 		synctest.Wait()

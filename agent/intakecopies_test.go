@@ -17,7 +17,7 @@ import (
 )
 
 // took is how many user events came first by a way.
-func (m *metrics) took(t *testing.T, w way) int {
+func (m *intakeMetrics) took(t *testing.T, w way) int {
 	t.Helper()
 	var out dto.Metric
 	if err := m.events.WithLabelValues("user", w.String()).Write(&out); err != nil {
@@ -32,7 +32,7 @@ func TestCopiesAreLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := newLog()
 		reg := prometheus.NewRegistry()
-		m := newMetrics(reg)
+		m := newIntakeMetrics(reg)
 		j := journal.New(journal.Config{})
 		var seen, ran []string
 		r := newRunner("r", handler.Filters{{Type: "user"}}, logger, nil, func(_ context.Context, t task) {
@@ -91,7 +91,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 		hang := make(chan struct{})
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
-		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
+		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
 		end := runIntake(t, in)
 		ctx, cancel := context.WithCancel(t.Context())
 		if err := in.Take(ctx, user(0, false), byLink); err != nil {

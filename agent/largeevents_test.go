@@ -144,7 +144,7 @@ func TestLargeEventIsFetched(t *testing.T) {
 	})
 	for _, n := range []gatewayNode{b, c} {
 		// Repair may be the first of the two.
-		if fetch, repair := n.metrics.took(t, byFetch), n.metrics.took(t, byRepair); fetch+repair == 0 {
+		if fetch, repair := n.intake.metrics.took(t, byFetch), n.intake.metrics.took(t, byRepair); fetch+repair == 0 {
 			t.Error("it came neither by its reference nor by repair")
 		}
 	}

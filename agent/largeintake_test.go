@@ -41,7 +41,7 @@ func TestIntakeOfReferences(t *testing.T) {
 		logger, _ := newLog()
 		reg := prometheus.NewRegistry()
 		j := journal.New(journal.Config{})
-		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
+		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
 		f := new(fakeLarge)
 		in.large = f
 		var seen []string
@@ -93,7 +93,7 @@ func TestIntakeOfManyBytes(t *testing.T) {
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
 		logger, _ := newLog()
-		in := newIntake(j, nil, noFailure(t), logger, newMetrics(reg))
+		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
 		end := runIntake(t, in)
 		in.ch <- heavy(0)
 		synctest.Wait() // the journal has it, and hangs
@@ -140,7 +140,7 @@ func TestRunnerOfManyBytes(t *testing.T) {
 		logger, _ := newLog()
 		reg := prometheus.NewRegistry()
 		hang, ran := make(chan struct{}), 0
-		r := newRunner("r", every, logger, newMetrics(reg), func(context.Context, task) {
+		r := newRunner("r", every, logger, newScriptMetrics(reg), func(context.Context, task) {
 			<-hang
 			ran++
 		})

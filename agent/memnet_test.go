@@ -32,7 +32,7 @@ func bareSerf(t *testing.T, transport *memnet.Transport, name string, events cha
 	for _, c := range change {
 		c(&o)
 	}
-	conf, err := o.serfConfig(log.New(io.Discard, "", 0))
+	conf, err := serfConfig(&o, log.New(io.Discard, "", 0))
 	if err != nil {
 		t.Fatal(err)
 	}

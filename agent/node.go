@@ -26,7 +26,7 @@ const reclaimTime = 5 * time.Second
 
 // serfConfig makes serf's configuration of o. Nothing is opened yet, except
 // that the tags and keyring files are read.
-func (o *Options) serfConfig(logger *log.Logger) (*serf.Config, error) {
+func serfConfig(o *Options, logger *log.Logger) (*serf.Config, error) {
 	host, port, err := splitAddr(o.Bind)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.label("bind"), err)

@@ -16,7 +16,7 @@ import (
 // on ports of this machine.
 func (a *Agent) openSerf(given Ports) error {
 	ports := given.Gossip
-	conf, err := a.opts.serfConfig(a.hub.StdLogger())
+	conf, err := serfConfig(&a.opts, a.hub.StdLogger())
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (a *Agent) openSerf(given Ports) error {
 		a.peers.found = func(name string) { a.repair.Meet(name, "a peer was found") }
 	}
 	if a.opts.DirectSend {
-		a.spread.direct = newDirect(a.serf.Memberlist(), conf.MemberlistConfig.UDPBufferSize, a.metrics)
+		a.spread.direct = newDirect(a.serf.Memberlist(), conf.MemberlistConfig.UDPBufferSize, a.publishMetrics)
 	}
 	a.intake.Subscribe(a.spread.watch) // for good
 	a.openRejoin(conf)

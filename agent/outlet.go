@@ -39,7 +39,7 @@ func (a *Agent) newTargetOutlet(t target.Target) (*outlet, error) {
 		if o.poster, err = target.NewPoster(t); err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
-		o.runner = queryRunner(t.Name, fs, o.poster, a.logger, a.metrics)
+		o.runner = queryRunner(t.Name, fs, o.poster, a.logger, a.scriptMetrics)
 	}
 	return o, nil
 }
@@ -72,7 +72,7 @@ func (a *Agent) newScriptOutlet(s script) *outlet {
 	return &outlet{
 		name:   redact(s.command),
 		script: s,
-		runner: scriptRunner(s, self, a.logger, a.metrics),
+		runner: scriptRunner(s, self, a.logger, a.scriptMetrics),
 		done:   make(chan struct{}),
 		drain:  make(chan struct{}),
 	}

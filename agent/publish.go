@@ -125,7 +125,7 @@ type published struct {
 
 // publish is Publish; it returns the event as it was sent.
 func (a *Agent) publish(ctx context.Context, name string, payload []byte, coalesce bool) (e published, err error) {
-	defer func() { a.metrics.publish(err) }()
+	defer func() { a.publishMetrics.published(err) }()
 	if name == large.EventName {
 		return e, errReserved
 	}

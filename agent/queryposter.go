@@ -21,7 +21,7 @@ type poster interface {
 // comes back. A query lives for seconds, so it is tried once, within its
 // deadline, and is not put in the journal. The poster may send it again if a kept
 // connection turns out to be closed.
-func queryRunner(target string, filters handler.Filters, p poster, logger *slog.Logger, m *metrics) *runner {
+func queryRunner(target string, filters handler.Filters, p poster, logger *slog.Logger, m *scriptMetrics) *runner {
 	quiet := &logs.Sampled{Logger: logger.With("target", target)}
 	return newRunner(target, filters, logger, m, func(ctx context.Context, t task) {
 		q, ok := t.event.(*serf.Query)

@@ -56,7 +56,7 @@ type rejoiner struct {
 	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
 	found   func() // told when a part was joined
 	logger  *slog.Logger
-	metrics *metrics
+	metrics *rejoinMetrics
 
 	standIns map[string]*standIn
 	failures uint64       // of names and their addresses since one worked
@@ -262,7 +262,7 @@ func (a *Agent) openRejoin(conf *serf.Config) {
 		lookup:   lookupIPs,
 		found:    func() {},
 		logger:   a.logger,
-		metrics:  a.metrics,
+		metrics:  newRejoinMetrics(a.registry),
 		standIns: map[string]*standIn{},
 	}
 	if a.repair != nil {

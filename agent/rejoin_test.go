@@ -48,7 +48,7 @@ func newRejoinNode(name string, names ...string) *rejoinNode {
 	n := &rejoinNode{log: log, reg: prometheus.NewRegistry(), dns: map[string][]string{}}
 	n.rejoiner = &rejoiner{
 		names: names, tried: tried, port: 1, self: member(name, "127.0.0.1:99", serf.StatusAlive), interval: rejoinEvery,
-		roster: known, srv: fakeDNS{}, found: func() {}, logger: logger, metrics: newMetrics(n.reg), standIns: map[string]*standIn{},
+		roster: known, srv: fakeDNS{}, found: func() {}, logger: logger, metrics: newRejoinMetrics(n.reg), standIns: map[string]*standIn{},
 	}
 	n.lookup = func(_ context.Context, host string) (ips []netip.Addr, err error) {
 		n.lookups++

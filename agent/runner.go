@@ -36,7 +36,7 @@ type runner struct {
 	filters handler.Filters
 	run     func(context.Context, task)
 	logger  *slog.Logger
-	metrics *metrics
+	metrics *scriptMetrics
 	sampled logs.Sampled // for its Nth
 
 	mu    sync.Mutex
@@ -46,7 +46,7 @@ type runner struct {
 	done  chan struct{} // closed when Run returns
 }
 
-func newRunner(name string, filters handler.Filters, logger *slog.Logger, m *metrics, run func(context.Context, task)) *runner {
+func newRunner(name string, filters handler.Filters, logger *slog.Logger, m *scriptMetrics, run func(context.Context, task)) *runner {
 	return &runner{
 		name:    name,
 		filters: filters,
@@ -68,8 +68,8 @@ func (r *runner) offer(t task) {
 	full := !r.queue.Push(t, sizeOf(t.event))
 	r.mu.Unlock()
 	if full {
-		r.metrics.dropped(dropHandlerFull, 1)
-		if n := r.lost.Add(1); r.sampled.Nth("lost", n, lossSilence) {
+		r.metrics.droppedFull()
+		if n := r.lost.Add(1); r.sampled.Nth("lost", n, time.Minute) {
 			r.logger.Error("an event handler is stuck or too slow, events are lost to it",
 				"handler", r.name, "lost", n, "waiting", r.waiting())
 		}
@@ -113,7 +113,7 @@ func (r *runner) Run(ctx context.Context, drain <-chan struct{}) error {
 		}
 	}
 	if n := r.waiting(); n > 0 {
-		r.metrics.dropped(dropHandlerStopped, n)
+		r.metrics.droppedAtEnd(n)
 		r.logger.Warn("events were not handled before the end", "handler", r.name, "waiting", n)
 	}
 	return nil

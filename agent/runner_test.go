@@ -48,7 +48,7 @@ func TestRunnerThatHangs(t *testing.T) {
 		const over = 5000
 		logger, log := newLog()
 		reg := prometheus.NewRegistry()
-		m := newMetrics(reg)
+		m := newScriptMetrics(reg)
 		running := make(chan struct{}, 1)
 		stuck := newRunner("stuck", every, logger, m, func(ctx context.Context, _ task) {
 			running <- struct{}{}

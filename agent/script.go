@@ -36,14 +36,14 @@ var notInEnv = regexp.MustCompile(`[^A-Z0-9_]`)
 // scriptRunner runs a command for events just as serf does: by the shell, with
 // SERF_ variables, and the event on its standard input. What it prints to a
 // query is the response.
-func scriptRunner(s script, self func() serf.Member, logger *slog.Logger, m *metrics) *runner {
+func scriptRunner(s script, self func() serf.Member, logger *slog.Logger, m *scriptMetrics) *runner {
 	name := redact(s.command)
 	logger = logger.With("script", name)
 	quiet := &logs.Sampled{Logger: logger}
 	return newRunner(name, s.filters, logger, m, func(ctx context.Context, t task) {
 		e, start := t.event, time.Now()
 		output, err := runScript(ctx, s.command, self(), e, logger)
-		m.scriptRan(err)
+		m.ran(err)
 		logger.Debug("event handler ran", "event", e.String(), "took", time.Since(start), "output", shorten(string(output), loggedOutput))
 		if err != nil {
 			quiet.Log(slog.LevelError, "event handler failed", time.Second, "event", e.String(), "error", err)

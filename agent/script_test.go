@@ -203,7 +203,7 @@ func TestScriptThatHangsIsKilledWithItsChildren(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	reg := prometheus.NewRegistry()
 	s := script{every, "trap '' TERM; sleep 1000 & echo $! >" + file + "; wait"}
-	r := scriptRunner(s, func() serf.Member { return serf.Member{} }, logger, newMetrics(reg))
+	r := scriptRunner(s, func() serf.Member { return serf.Member{} }, logger, newScriptMetrics(reg))
 	r.offer(task{event: user(1, false)})
 	go r.Run(ctx, nil)
 	child := pidIn(t, file)
@@ -247,7 +247,7 @@ func TestScriptsOneAtATimeAndInOrder(t *testing.T) {
 	logger, log := newLog()
 	reg := prometheus.NewRegistry()
 	s := script{handler.Filters{{Type: handler.User}}, "echo begin >>" + file + "; cat >>" + file + "; echo end >>" + file + "; [ $SERF_USER_LTIME != 2 ] # http://u:hidden@h"}
-	r := scriptRunner(s, func() serf.Member { return serf.Member{} }, logger, newMetrics(reg))
+	r := scriptRunner(s, func() serf.Member { return serf.Member{} }, logger, newScriptMetrics(reg))
 	want := ""
 	for n := range 5 {
 		r.offer(task{event: serf.UserEvent{LTime: serf.LamportTime(n), Payload: fmt.Append(nil, n)}})

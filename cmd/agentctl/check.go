@@ -123,7 +123,7 @@ func given(fs *flag.FlagSet) (dir, others bool) {
 func checkConfig(opts *agent.Options, warnings []string, err error) *configCheck {
 	c := &configCheck{Warnings: warnings}
 	if err == nil {
-		c.Summary, err = opts.Check()
+		c.Summary, err = agent.Check(opts)
 	}
 	c.OK, c.Problems = err == nil, errorLines(err)
 	return c

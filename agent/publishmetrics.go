@@ -1,0 +1,49 @@
+package agent
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// publishMetrics counts what is published here. A nil *publishMetrics counts
+// nothing.
+type publishMetrics struct {
+	events *prometheus.CounterVec
+	direct *prometheus.CounterVec
+}
+
+func newPublishMetrics(reg prometheus.Registerer) *publishMetrics {
+	m := &publishMetrics{
+		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "agentctl_events_published_total",
+			Help: "Events that this agent was asked to publish, by result.",
+		}, []string{"result"}),
+		direct: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "agentctl_direct_messages_total",
+			Help: "Events sent straight to members that are no peers, by protocol; failed and dropped ones are left to gossip.",
+		}, []string{"result"}),
+	}
+	reg.MustRegister(m.events, m.direct)
+	// There from the beginning, so that an increase from 0 is one.
+	for _, result := range []string{"success", "error"} {
+		m.events.WithLabelValues(result)
+	}
+	for _, result := range []string{"udp", "tcp", "failed", "dropped"} {
+		m.direct.WithLabelValues(result)
+	}
+	return m
+}
+
+func (m *publishMetrics) published(err error) {
+	if m == nil {
+		return
+	}
+	result := "success"
+	if err != nil {
+		result = "error"
+	}
+	m.events.WithLabelValues(result).Inc()
+}
+
+func (m *publishMetrics) directSent(result string) {
+	if m != nil {
+		m.direct.WithLabelValues(result).Inc()
+	}
+}
