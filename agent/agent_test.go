@@ -13,6 +13,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/target"
 	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
 )
 
 func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
@@ -75,7 +76,7 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 			}
 			// Another test may have been given one of them meanwhile, or have started
 			// a child that holds it for a moment.
-			waitFor(t, "the ports to be free", func() bool {
+			testkit.WaitFor(t, "the ports to be free", func() bool {
 				for _, addr := range []string{bind, rpc} {
 					ln, err := net.Listen("tcp", addr)
 					if err != nil {

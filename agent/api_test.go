@@ -14,6 +14,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
 )
 
 func ltimes(events []EventReport) []uint64 {
@@ -158,7 +159,7 @@ func TestACollapsedEventIsShown(t *testing.T) {
 	gw.down.Store(true)
 	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL, Collapse: true})
 	r.append(t, userEvent(1, "a"))
-	waitFor(t, "the first attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "the first attempt", func() bool { return gw.attempts() > 0 })
 	r.append(t, userEvent(2, "b"), userEvent(3, "b"))
 	show := func() OutcomeReport {
 		var got EventReport

@@ -20,6 +20,7 @@ import (
 
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
 )
 
 // Clients that keep their connections take no more of them than there are.
@@ -45,7 +46,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		conn.SetDeadline(time.Now().Add(patience))
+		conn.SetDeadline(time.Now().Add(testkit.Patience))
 		if _, err := fmt.Fprint(conn, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}

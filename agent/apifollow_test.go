@@ -17,6 +17,7 @@ import (
 
 	"agentctl/handler"
 	"agentctl/handler/journal"
+	"agentctl/scripts/testkit"
 )
 
 // stream is what a follower reads.
@@ -178,7 +179,7 @@ func TestFollowersAreBounded(t *testing.T) {
 		t.Errorf("one too many: %d %s", status, text)
 	}
 	streams[0].body.Close()
-	waitFor(t, "a free place", func() bool {
+	testkit.WaitFor(t, "a free place", func() bool {
 		resp, err := http.Get(r.URL + "/v1/events?follow=1&limit=1")
 		if err != nil {
 			t.Fatal(err)

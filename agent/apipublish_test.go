@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/handler"
+	"agentctl/scripts/testkit"
 )
 
 // opsNode is an agent with a gateway that gets its user events, and its
@@ -61,7 +62,7 @@ func TestPublishOverHTTP(t *testing.T) {
 		if got.ID != id || got.Name != "e" || got.LTime == 0 {
 			t.Errorf("%s %s: answered %+v, want the ID %s", test.query, test.body, got, id)
 		}
-		waitFor(t, "the event with the ID that was answered", func() bool {
+		testkit.WaitFor(t, "the event with the ID that was answered", func() bool {
 			_, known := other.journal.Find(id)
 			return known
 		})

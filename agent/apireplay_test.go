@@ -13,6 +13,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
 )
 
 // replay asks for one and waits until it is through.
@@ -25,7 +26,7 @@ func (r *apiRig) replay(t *testing.T, body string) ReplayReport {
 	if report.Waiting != report.Events || report.ID == 0 {
 		t.Errorf("at the beginning: %+v", report)
 	}
-	waitFor(t, "the replay", func() bool {
+	testkit.WaitFor(t, "the replay", func() bool {
 		r.ask(t, "GET", fmt.Sprintf("/v1/replay/%d", report.ID), "", &report)
 		return report.Waiting == 0
 	})

@@ -12,6 +12,7 @@ import (
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
 )
 
 // A change of members that is not true any more is not posted, and not told to
@@ -71,7 +72,7 @@ func TestGapsAreSeenTo(t *testing.T) {
 	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"flushes","flush":true}`, &report); status != http.StatusAccepted {
 		t.Fatal(status, text)
 	}
-	waitFor(t, "the flush", func() bool { return d.Status().Flushes == 1 && d.Status().State == delivery.StateOK })
+	testkit.WaitFor(t, "the flush", func() bool { return d.Status().Flushes == 1 && d.Status().State == delivery.StateOK })
 	if err := r.agent.journal.Gap(1, "test"); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestReplayWhileTheTargetStops(t *testing.T) {
 	r.settled(t)
 	d := r.agent.outlets[0].delivery
 	d.Finish()
-	waitFor(t, "the end", func() bool { return errors.Is(d.Requeue(1), journal.ErrClosed) })
+	testkit.WaitFor(t, "the end", func() bool { return errors.Is(d.Requeue(1), journal.ErrClosed) })
 	status, text := r.ask(t, "POST", "/v1/replay", `{"target":"t","since":"1h"}`, nil)
 	if status != http.StatusServiceUnavailable || !strings.Contains(text, "being reloaded, or the agent ends: try again") {
 		t.Errorf("%d %s", status, text)

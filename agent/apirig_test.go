@@ -19,6 +19,7 @@ import (
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
 )
 
 // apiRig is the operations endpoint over a journal and targets, with no serf.
@@ -119,7 +120,7 @@ func (r *apiRig) ask(t *testing.T, method, path, body string, v any, header ...s
 // settled waits until targets have an outcome for all events, but those named.
 func (r *apiRig) settled(t *testing.T, but ...string) {
 	t.Helper()
-	waitFor(t, "the deliveries", func() bool {
+	testkit.WaitFor(t, "the deliveries", func() bool {
 		for _, o := range r.agent.outlets {
 			if s := o.delivery.Status(); s.Waiting > 0 && !strings.Contains(strings.Join(but, " "), o.name) {
 				return false

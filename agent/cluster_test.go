@@ -15,6 +15,7 @@ import (
 
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
+	"agentctl/scripts/testkit"
 )
 
 func TestEventsReachEveryGatewayOnce(t *testing.T) {
@@ -39,8 +40,8 @@ func TestEventsReachEveryGatewayOnce(t *testing.T) {
 	}
 	bodies := make([][]string, 2)
 	for i, gw := range gws {
-		waitFor(t, fmt.Sprintf("all events at gateway %d", i), func() bool { return len(gw.of("user")) >= len(payloads) })
-		waitFor(t, "the other member's join", func() bool {
+		testkit.WaitFor(t, fmt.Sprintf("all events at gateway %d", i), func() bool { return len(gw.of("user")) >= len(payloads) })
+		testkit.WaitFor(t, "the other member's join", func() bool {
 			all := ""
 			for _, p := range gw.of("member-join") {
 				all += p.body
@@ -84,12 +85,12 @@ func TestGatewayDownThenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "some attempts", func() bool { return gw.attempts() >= 3 })
+	testkit.WaitFor(t, "some attempts", func() bool { return gw.attempts() >= 3 })
 	if s := n.Targets()[0]; s.Waiting != 20 || s.State != "retrying" || s.Delivered != 0 {
 		t.Errorf("while it is down: %+v", s)
 	}
 	gw.down.Store(false)
-	waitFor(t, "all events", func() bool { return n.Targets()[0].Delivered == 20 })
+	testkit.WaitFor(t, "all events", func() bool { return n.Targets()[0].Delivered == 20 })
 	var got []string
 	for _, p := range gw.of("user") {
 		got = append(got, p.body)
@@ -109,7 +110,7 @@ func TestJoinsThatAreAskedFor(t *testing.T) {
 		if got := n.Contacted(); got != want {
 			t.Errorf("contacted %d nodes, want %d", got, want)
 		}
-		waitFor(t, "all members", func() bool { return n.countMembers("alive") == 3 })
+		testkit.WaitFor(t, "all members", func() bool { return n.countMembers("alive") == 3 })
 	}
 }
 
@@ -131,7 +132,7 @@ func TestQueryIsAnsweredByScriptAndByTarget(t *testing.T) {
 	// Queries are best effort: serf sends one to two nodes only, in this profile,
 	// and those pass it on to two. So it is asked until all have answered.
 	got := map[string]string{}
-	waitFor(t, "an answer from each", func() bool {
+	testkit.WaitFor(t, "an answer from each", func() bool {
 		resp, err := nodes[2].Query("ask", []byte("what"), &serf.QueryParam{Timeout: 3 * time.Second})
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +173,7 @@ func TestStockClientAndMember(t *testing.T) {
 		agent.Process.Kill()
 		agent.Wait()
 	})
-	waitFor(t, "the stock member", func() bool { return n.countMembers("alive") == 2 })
+	testkit.WaitFor(t, "the stock member", func() bool { return n.countMembers("alive") == 2 })
 	do := func(args ...string) string {
 		t.Helper()
 		out, err := exec.Command(program, append([]string{args[0], "-rpc-addr=" + n.RPCAddr()}, args[1:]...)...).CombinedOutput()
@@ -182,7 +183,7 @@ func TestStockClientAndMember(t *testing.T) {
 		return string(out)
 	}
 	do("event", "-coalesce=false", "kong", "a payload")
-	waitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
 	if p := gw.of("user")[0]; p.name != "kong" || p.body != "a payload" {
 		t.Errorf("posted %+v", p)
 	}

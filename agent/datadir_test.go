@@ -14,6 +14,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
 )
 
 // in sets the data directory.
@@ -53,21 +54,21 @@ func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 	opts := []func(*Options){in(dir), named("keeper"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	publish(t, n, "1", "2", "3")
-	waitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
 	n.crash(t)
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the data directory: %v, %v", info, err)
 	}
 	gw.down.Store(false)
 	n = start(t, opts...)
-	waitFor(t, "all posts", func() bool { return len(gw.of("user")) == 3 })
+	testkit.WaitFor(t, "all posts", func() bool { return len(gw.of("user")) == 3 })
 	if diff := cmp.Diff([]string{"1", "2", "3"}, bodies(gw.of("user"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	// A node alone begins its clock behind what it published before: the same
 	// payload is a new event.
 	publish(t, n, "3")
-	waitFor(t, "the new event", func() bool { return len(gw.of("user")) == 4 })
+	testkit.WaitFor(t, "the new event", func() bool { return len(gw.of("user")) == 4 })
 	posts := gw.of("user")
 	if posts[2].id == posts[3].id {
 		t.Errorf("two events have the ID %s", posts[3].id)
@@ -82,7 +83,7 @@ func TestTheClockOutlivesALeave(t *testing.T) {
 	for life := range 3 {
 		n := start(t, opts...)
 		publish(t, n, "same")
-		waitFor(t, "the post", func() bool { return len(gw.of("user")) == life+1 })
+		testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == life+1 })
 		n.end(nil)
 		if err := n.stopped(t); err != nil {
 			t.Fatal(err)
@@ -98,12 +99,12 @@ func TestTheClockOutlivesTheCluster(t *testing.T) {
 	opts := []func(*Options){in(dir), named("survivor"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	publish(t, n, "same")
-	waitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
 	n.crash(t)
 	n = start(t, opts...)
 	join(t, n, start(t))
 	publish(t, n, "same")
-	waitFor(t, "the second post", func() bool { return len(gw.of("user")) == 2 })
+	testkit.WaitFor(t, "the second post", func() bool { return len(gw.of("user")) == 2 })
 }
 
 // The other node has no links, as a stock one: it is serf that sends again what
@@ -123,13 +124,13 @@ func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 		want = append(want, fmt.Sprint(i))
 	}
 	publish(t, other, want[:10]...)
-	waitFor(t, "the first posts", func() bool { return len(gw.of("user")) == 10 })
+	testkit.WaitFor(t, "the first posts", func() bool { return len(gw.of("user")) == 10 })
 	n.crash(t)
 	publish(t, other, want[10:]...)
 	n = start(t, append(slices.Clone(opts), func(o *Options) { o.RetryJoin = []string{other.GossipAddr()} })...)
-	waitFor(t, "the rest", func() bool { return len(gw.of("user")) >= 20 })
+	testkit.WaitFor(t, "the rest", func() bool { return len(gw.of("user")) >= 20 })
 	publish(t, other, "end")
-	waitFor(t, "the end", func() bool { return slices.Contains(bodies(gw.of("user")), "end") })
+	testkit.WaitFor(t, "the end", func() bool { return slices.Contains(bodies(gw.of("user")), "end") })
 	got := bodies(gw.of("user"))
 	slices.Sort(got)
 	want = append(want, "end")
@@ -140,7 +141,7 @@ func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 	// The snapshot knows the other: no join had to be asked for.
 	n.crash(t)
 	n = start(t, opts...)
-	waitFor(t, "the rejoin", func() bool { return n.countMembers("alive") == 2 })
+	testkit.WaitFor(t, "the rejoin", func() bool { return n.countMembers("alive") == 2 })
 }
 
 // Without links, since repair looks a few seconds further back than to when a
@@ -153,7 +154,7 @@ func TestANewNodeTakesInNoHistory(t *testing.T) {
 	publish(t, other, "old")
 	// Once it is gossiped no more, only the full sync of a join can bring it.
 	for _, n := range []*node{other, third} {
-		waitFor(t, "it to be gossiped to its end", func() bool {
+		testkit.WaitFor(t, "it to be gossiped to its end", func() bool {
 			s := n.serf.Stats()
 			return s["event_queue"] == "0" && s["event_time"] == other.serf.Stats()["event_time"]
 		})
@@ -161,7 +162,7 @@ func TestANewNodeTakesInNoHistory(t *testing.T) {
 	n := start(t, in(t.TempDir()), handlers("user:kong="+gw.URL), func(o *Options) { o.PeerLinks = false })
 	join(t, other, third, n)
 	publish(t, other, "new")
-	waitFor(t, "the new event", func() bool { return len(gw.of("user")) > 0 })
+	testkit.WaitFor(t, "the new event", func() bool { return len(gw.of("user")) > 0 })
 	if diff := cmp.Diff([]string{"new"}, bodies(gw.of("user"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -206,22 +207,22 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 	join(t, other, n)
 	addr := n.GossipAddr()
 	publish(t, other, "1")
-	waitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
 	if s := n.Targets()[0]; s.Flushes != 0 || n.bereft {
 		t.Errorf("a new node is flushed: %+v", s)
 	}
 	gw.down.Store(true)
 	publish(t, other, "waits")
-	waitFor(t, "it to wait", func() bool { return n.Targets()[0].Waiting == 1 })
+	testkit.WaitFor(t, "it to wait", func() bool { return n.Targets()[0].Waiting == 1 })
 	n.crash(t)
 	if err := os.Rename(filepath.Join(dir, "journal.db"), filepath.Join(dir, "damaged.db")); err != nil {
 		t.Fatal(err)
 	}
 	gw.down.Store(false)
 	n = start(t, append(slices.Clone(opts), func(o *Options) { o.Bind = addr })...) // joins by its snapshot
-	waitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 && n.Targets()[0].State == delivery.StateOK })
-	waitFor(t, "what waited", func() bool { return slices.Contains(bodies(gw.of("user")), "waits") })
-	waitFor(t, "the warning", func() bool { return n.log.count("level=WARN", "the journal is new") == 1 })
+	testkit.WaitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 && n.Targets()[0].State == delivery.StateOK })
+	testkit.WaitFor(t, "what waited", func() bool { return slices.Contains(bodies(gw.of("user")), "waits") })
+	testkit.WaitFor(t, "the warning", func() bool { return n.log.count("level=WARN", "the journal is new") == 1 })
 	n.crash(t)
 	n = start(t, opts...)
 	if s := n.Targets()[0]; n.bereft || !s.GapSince.IsZero() {
@@ -237,7 +238,7 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 	opts := []func(*Options){in(dir), named("full"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	publish(t, n, "1")
-	waitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
 	n.crash(t)
 	path := filepath.Join(dir, snapshotFile)
 	if err := os.Remove(path); err != nil {
@@ -247,9 +248,9 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	n = start(t, opts...)
-	waitFor(t, "the log to tell", func() bool { return n.log.count("level=ERR", "going on without it", path) == 1 })
+	testkit.WaitFor(t, "the log to tell", func() bool { return n.log.count("level=ERR", "going on without it", path) == 1 })
 	publish(t, n, "2")
-	waitFor(t, "the next post", func() bool { return len(gw.of("user")) == 2 })
+	testkit.WaitFor(t, "the next post", func() bool { return len(gw.of("user")) == 2 })
 }
 
 func TestDamagedKeysTellTheNextStep(t *testing.T) {
@@ -297,7 +298,7 @@ func TestKeysAreKeptInTheDataDirectory(t *testing.T) {
 	}
 	n.crash(t)
 	n = start(t, opts...)
-	waitFor(t, "the warning", func() bool { return n.log.count("level=WARN", "the keys in the data directory are used") == 1 })
+	testkit.WaitFor(t, "the warning", func() bool { return n.log.count("level=WARN", "the keys in the data directory are used") == 1 })
 	resp, err := n.ListKeys()
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 
 	"agentctl/handler"
 	"agentctl/handler/delivery"
+	"agentctl/scripts/testkit"
 )
 
 // What a gateway lacks is made good by a member-join of this node, which Kong
@@ -25,7 +26,7 @@ func TestGatewayIsFlushed(t *testing.T) {
 		t.Fatal(err)
 	}
 	status := func() delivery.Status { return n.Targets()[0] }
-	waitFor(t, "the flush to fail", func() bool { return status().State == delivery.StateFlushing && status().Attempts > 0 })
+	testkit.WaitFor(t, "the flush to fail", func() bool { return status().State == delivery.StateFlushing && status().Attempts > 0 })
 	before := n.outlets[0]
 	if err := n.Reload(options(set)); err != nil {
 		t.Fatal(err)
@@ -38,7 +39,7 @@ func TestGatewayIsFlushed(t *testing.T) {
 
 	gw.down.Store(false)
 	n = start(t, set)
-	waitFor(t, "the flush", func() bool { return status().Flushes == 1 && status().State == delivery.StateOK })
+	testkit.WaitFor(t, "the flush", func() bool { return status().Flushes == 1 && status().State == delivery.StateOK })
 	if s := status(); s.Lost != 2 || !s.GapSince.IsZero() {
 		t.Errorf("%+v", s)
 	}

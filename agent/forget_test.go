@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"agentctl/handler/journal"
+	"agentctl/scripts/testkit"
 )
 
 // A configuration that is wrong for a while costs nothing: neither a start that
@@ -18,7 +19,7 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	opts := []func(*Options){in(dir), named("mended"), right}
 	n := start(t, opts...)
 	publish(t, n, "1", "2")
-	waitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
 	taken := n.RPCAddr()
 	hub, _ := newHub(t)
 	n.crash(t)
@@ -34,23 +35,23 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 
 	kept := []string{"level=WARN", "not configured any more", gw.URL + "#user:kong", "waiting=2"}
 	n = startRunning(t, in(dir), named("mended"), wrong)
-	waitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.count(kept...) == 1 })
+	testkit.WaitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.count(kept...) == 1 })
 	o := n.opts
 	right(&o)
 	if err := n.Reload(o); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "both to wait again", func() bool { return n.Targets()[0].Waiting == 2 })
+	testkit.WaitFor(t, "both to wait again", func() bool { return n.Targets()[0].Waiting == 2 })
 	wrong(&o)
 	if err := n.Reload(o); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.count(kept...) == 2 })
+	testkit.WaitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.count(kept...) == 2 })
 	n.crash(t)
 
 	gw.down.Store(false)
 	start(t, opts...)
-	waitFor(t, "the posts", func() bool { return len(gw.of("user")) >= 2 })
+	testkit.WaitFor(t, "the posts", func() bool { return len(gw.of("user")) >= 2 })
 	if got := bodies(gw.of("user")); !slices.Equal(got, []string{"1", "2"}) {
 		t.Errorf("posted %q", got)
 	}
@@ -62,19 +63,19 @@ func TestTargetsThatAreGoneAreForgotten(t *testing.T) {
 	gw.down.Store(true)
 	n := start(t, in(dir), handlers("user:kong="+gw.URL, "query="+gw.URL))
 	publish(t, n, "1", "2")
-	waitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
 	n.crash(t)
 	other := gw.URL + "/other#user:kong"
 	// What waits for nothing goes at once, the rest as soon as it is too old,
 	// while the agent runs.
 	n = start(t, in(dir), handlers("user:kong="+gw.URL+"/other"), func(o *Options) { o.JournalMaxAge = 2 * time.Second })
-	waitFor(t, "the warning", func() bool {
+	testkit.WaitFor(t, "the warning", func() bool {
 		return n.log.count("level=WARN", "not served any more", gw.URL+"#user:kong", "dropped=2") == 1
 	})
-	waitFor(t, "the other, which lacks nothing", func() bool {
+	testkit.WaitFor(t, "the other, which lacks nothing", func() bool {
 		return n.log.count("level=INFO", "not served any more", gw.URL+"#query", "dropped=0") == 1
 	})
-	waitFor(t, "their places to go", func() bool { return slices.Equal(n.journal.Targets(), []string{other}) })
+	testkit.WaitFor(t, "their places to go", func() bool { return slices.Equal(n.journal.Targets(), []string{other}) })
 	if got := counter(t, n.registry, "agentctl_events_dropped_total", "target_removed"); got != 2 {
 		t.Errorf("%v counted as dropped, want 2", got)
 	}

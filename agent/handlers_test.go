@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"agentctl/scripts/testkit"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,11 +98,11 @@ func TestKongsOwnScriptBecomesATarget(t *testing.T) {
 	if err := n.Publish(t.Context(), "kong", []byte("]=]"), false); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
 	if p := gw.of("user")[0]; p.body != "]=]" {
 		t.Errorf("posted %+v", p)
 	}
-	waitFor(t, "the log to tell of it", func() bool { return n.log.count("events are posted", genuine) == 1 })
+	testkit.WaitFor(t, "the log to tell of it", func() bool { return n.log.count("events are posted", genuine) == 1 })
 }
 
 // A target's name is the key to what waits for it: none may change it but the

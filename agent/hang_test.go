@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"agentctl/scripts/testkit"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -57,12 +58,12 @@ func TestNothingBlocksGossip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(5 * patience):
+	case <-time.After(5 * testkit.Patience):
 		t.Fatal("publishing hangs")
 	}
 	// On a busy machine all of it takes long: a step at a time must not.
 	for step := uint64(1); step <= 20; step++ {
-		waitFor(t, "the good gateway to have more", func() bool { return a.Targets()[1].Delivered >= events/20*step })
+		testkit.WaitFor(t, "the good gateway to have more", func() bool { return a.Targets()[1].Delivered >= events/20*step })
 	}
 	for i, p := range good.of("user") {
 		if p.body != fmt.Sprint(i) {

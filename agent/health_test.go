@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"agentctl/scripts/testkit"
 	"context"
 	"net/http"
 	"slices"
@@ -25,12 +26,12 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
 	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.HTTPAddr = "127.0.0.1:0" })
-	waitFor(t, "all to answer", func() bool { return len(n.stuck(t)) == 0 })
+	testkit.WaitFor(t, "all to answer", func() bool { return len(n.stuck(t)) == 0 })
 	for reason, hang := range map[string]func() (free func()){
 		"the intake does not pass events on to the journal": func() func() {
 			n.intake.runnersMu.Lock()
 			publish(t, n, "x") // dispatch waits for the lock
-			waitFor(t, "the event to be taken", func() bool { return len(gw.of("user")) > 0 })
+			testkit.WaitFor(t, "the event to be taken", func() bool { return len(gw.of("user")) > 0 })
 			return n.intake.runnersMu.Unlock
 		},
 		"the intake does not take events from serf": func() func() {
@@ -45,7 +46,7 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 	} {
 		free := hang()
 		var reasons []string
-		waitFor(t, reason, func() bool { reasons = n.stuck(t); return slices.Contains(reasons, reason) })
+		testkit.WaitFor(t, reason, func() bool { reasons = n.stuck(t); return slices.Contains(reasons, reason) })
 		reasons = n.stuck(t)
 		n.probes.mu.Lock()
 		if waiting := len(n.probes.waiting); waiting > len(reasons) {
@@ -53,7 +54,7 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 		}
 		n.probes.mu.Unlock()
 		free()
-		waitFor(t, "all to answer again", func() bool { return len(n.stuck(t)) == 0 })
+		testkit.WaitFor(t, "all to answer again", func() bool { return len(n.stuck(t)) == 0 })
 	}
 	n.outletsMu.Lock()
 	status, body := n.get(t, "/healthz")
@@ -78,13 +79,13 @@ func TestReadyzAsksRPCAndTellsTargets(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d with %q", path, got, body, status, parts)
 		}
 	}
-	waitFor(t, "RPC", func() bool { return n.pingRPC(t.Context()) == nil })
+	testkit.WaitFor(t, "RPC", func() bool { return n.pingRPC(t.Context()) == nil })
 	want("/readyz", http.StatusOK, `#user:kong": "ok"`)
 	want("/readyz?targets=ok", http.StatusOK)
 	want("/readyz?targets=all", http.StatusBadRequest, "the only value is ok")
 	gw.down.Store(true)
 	publish(t, n, "x")
-	waitFor(t, "the target to fail", func() bool { return n.Targets()[0].State == "retrying" })
+	testkit.WaitFor(t, "the target to fail", func() bool { return n.Targets()[0].State == "retrying" })
 	want("/readyz", http.StatusOK, `#user:kong": "retrying"`)
 	want("/readyz?targets=ok", http.StatusServiceUnavailable, "is retrying")
 	gw.down.Store(false)

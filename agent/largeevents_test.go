@@ -16,6 +16,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
 )
 
 // largest takes events of up to 1 MiB.
@@ -100,7 +101,7 @@ func TestLargeEventsKeepTheirOrder(t *testing.T) {
 	}
 	bad := large.Pack(other.refer(t, "e", "one", 40), []byte("two"))
 	n.takeLinked(link.Peer{Name: "publisher"}, append(msgs, bad, []byte{0xa1}))
-	waitFor(t, "all posts", func() bool { return len(n.gw.of("user")) >= len(want) })
+	testkit.WaitFor(t, "all posts", func() bool { return len(n.gw.of("user")) >= len(want) })
 	var got []string
 	for _, p := range n.gw.of("user") {
 		got = append(got, p.body)
@@ -108,7 +109,7 @@ func TestLargeEventsKeepTheirOrder(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%d events came, not the %d in their order", len(got), len(want))
 	}
-	waitFor(t, "the references to come back from serf", func() bool {
+	testkit.WaitFor(t, "the references to come back from serf", func() bool {
 		return counter(t, n.registry, "agentctl_events_copies_total", "gossip") == float64(len(want))
 	})
 	if clock := n.eventClock(); clock < 30 {
@@ -134,12 +135,12 @@ func TestLargeEventIsFetched(t *testing.T) {
 	gone := &node{Agent: &Agent{opts: Options{NodeName: "gone"}}}
 	b.findsPeer(t, "to know", a.node)
 	b.delegate.NotifyMsg(gone.refer(t, "e", payload, 50))
-	waitFor(t, "b to have it", func() bool {
+	testkit.WaitFor(t, "b to have it", func() bool {
 		return slices.ContainsFunc(b.gw.of("user"), func(p post) bool { return p.body == payload })
 	})
 	// From who published it, whoever that is.
 	c.delegate.NotifyMsg(b.refer(t, "e", payload, 50))
-	waitFor(t, "c to have it", func() bool {
+	testkit.WaitFor(t, "c to have it", func() bool {
 		return slices.ContainsFunc(c.gw.of("user"), func(p post) bool { return p.body == payload })
 	})
 	for _, n := range []gatewayNode{b, c} {
@@ -177,9 +178,9 @@ func TestLargeEventIsLost(t *testing.T) {
 	if want := handler.NewUser(report.LTime, "e", []byte(payload), a.intake.began).ID; report.ID != want {
 		t.Errorf("the ID is %s, want %s", report.ID, want)
 	}
-	waitFor(t, "the flush", func() bool { return slices.ContainsFunc(gw.of(""), func(p post) bool { return p.body == "flush" }) })
+	testkit.WaitFor(t, "the flush", func() bool { return slices.ContainsFunc(gw.of(""), func(p post) bool { return p.body == "flush" }) })
 	publishAll(t, a.Agent, "small")
-	waitFor(t, "the next event", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the next event", func() bool { return len(gw.of("user")) == 1 })
 	if n := other.attempts(); n != 0 {
 		t.Errorf("a target that the event was not for got %d requests", n)
 	}
@@ -245,14 +246,14 @@ func TestLargeEventsAcrossARestart(t *testing.T) {
 	gw.down.Store(true)
 	want := []string{noise(300_000), noise(1000)}
 	publish(t, a, want[0])
-	waitFor(t, "it to wait", func() bool { return n.Targets()[0].Waiting == 1 })
+	testkit.WaitFor(t, "it to wait", func() bool { return n.Targets()[0].Waiting == 1 })
 	n.crash(t)
 	publish(t, a, want[1])
 	gw.down.Store(false)
 	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{a.GossipAddr()} })...)
 	// The first may come twice: it may have been in flight as the node crashed.
 	var got []string
-	waitFor(t, "both", func() bool {
+	testkit.WaitFor(t, "both", func() bool {
 		got = slices.Compact(bodies(gw.of("user")))
 		return len(got) >= 2
 	})
@@ -276,7 +277,7 @@ func TestReferenceFromBeforeTheHistory(t *testing.T) {
 	for range 10 {
 		publish(t, n, noise(1000)) // equal ones have Lamport times of their own
 	}
-	waitFor(t, "all to be in the journal", func() bool { return n.journal.Head() >= 10 })
+	testkit.WaitFor(t, "all to be in the journal", func() bool { return n.journal.Head() >= 10 })
 	last := serf.LamportTime(n.eventClock() - 1)
 	n.crash(t)
 	n = start(t, set...)

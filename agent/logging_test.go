@@ -17,6 +17,7 @@ import (
 	"agentctl/agent/logs"
 	"agentctl/handler"
 	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
 )
 
 // lines reads a log in JSON.
@@ -59,10 +60,10 @@ func TestLogsOfADelivery(t *testing.T) {
 	n := run(t, a, out)
 	const begin = "s3cret\x1b[31m\n"
 	publish(t, n, begin+strings.Repeat("x", 400))
-	waitFor(t, "an attempt that fails", func() bool { return n.Targets()[0].Attempts > 0 })
+	testkit.WaitFor(t, "an attempt that fails", func() bool { return n.Targets()[0].Attempts > 0 })
 	hub.SetLevel(slog.LevelInfo) // from here on the output gets no debug lines
 	gw.down.Store(false)
-	waitFor(t, "the delivery", func() bool { return n.Targets()[0].Delivered == 1 })
+	testkit.WaitFor(t, "the delivery", func() bool { return n.Targets()[0].Delivered == 1 })
 	id := gw.of("user")[0].id
 	taken := func() (line string) {
 		mu.Lock()
@@ -74,7 +75,7 @@ func TestLogsOfADelivery(t *testing.T) {
 		}
 		return line
 	}
-	waitFor(t, "the line at the monitor", func() bool { return taken() != "" })
+	testkit.WaitFor(t, "the line at the monitor", func() bool { return taken() != "" })
 	for _, part := range []string{"[DEBUG] agent: ", "target=gw", "event=" + id, "attempt=", "status=200", `s3cret\x1b[31m\nxxx`, "..."} {
 		if !strings.Contains(taken(), part) {
 			t.Errorf("the monitor's line has no %s: %s", part, taken())

@@ -16,34 +16,16 @@ import (
 
 	"agentctl/agent/logs"
 	"agentctl/scripts/leaks"
+	"agentctl/scripts/testkit"
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
 
-// patience is how long a test waits for what has to come; only a test that
-// fails waits so long.
-const patience = 60 * time.Second
-
 func TestMain(m *testing.M) {
-	stopGrace = patience // what is cut off would be posted twice
+	stopGrace = testkit.Patience // what is cut off would be posted twice
 	leaks.Main(m)
-}
-
-// waitFor polls until cond holds.
-func waitFor(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	poll := time.NewTicker(5 * time.Millisecond)
-	defer poll.Stop()
-	limit := time.After(patience)
-	for !cond() {
-		select {
-		case <-poll.C:
-		case <-limit:
-			t.Fatalf("gave up waiting: %s", what)
-		}
-	}
 }
 
 // logBuffer keeps what is logged.
@@ -177,7 +159,7 @@ func options(change ...func(*Options)) Options {
 	o.Profile = "local"
 	o.Bind, o.RPCAddr, o.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0", Off
 	o.LogLevel = "debug"
-	o.BroadcastTimeout = patience
+	o.BroadcastTimeout = testkit.Patience
 	o.EventHandlers = []string{"user:of-no-test=true"}
 	for _, c := range change {
 		c(&o)
@@ -238,7 +220,7 @@ func (n *node) stopped(t *testing.T) error {
 	select {
 	case <-n.done:
 		return n.err
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		t.Fatal("the agent does not end")
 		return nil
 	}
@@ -253,7 +235,7 @@ func join(t *testing.T, agents ...*node) {
 		}
 	}
 	for _, n := range agents {
-		waitFor(t, "all members alive", func() bool { return n.countMembers("alive") == len(agents) })
+		testkit.WaitFor(t, "all members alive", func() bool { return n.countMembers("alive") == len(agents) })
 	}
 }
 

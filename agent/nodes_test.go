@@ -21,6 +21,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
 )
 
 // publishFor publishes an event over HTTP and returns its ID.
@@ -56,7 +57,7 @@ func (r *apiRig) awaitNodes(t *testing.T, id string, want map[string]NodeState) 
 			t.Logf("the nodes were: %+v", report)
 		}
 	}()
-	waitFor(t, fmt.Sprintf("the nodes to be %v", want), func() bool {
+	testkit.WaitFor(t, fmt.Sprintf("the nodes to be %v", want), func() bool {
 		report, states = r.nodes(t, id, "1s")
 		return maps.Equal(states, want)
 	})
@@ -101,7 +102,7 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 	}
 	// It is asked again until it is well.
 	done := make(chan NodesReport, 1)
-	go func() { done <- n.nodes.gather(t.Context(), id, patience) }()
+	go func() { done <- n.nodes.gather(t.Context(), id, testkit.Patience) }()
 	down.gw.down.Store(false)
 	if report := <-done; !report.Applied {
 		t.Errorf("the gateway is well again: %+v", report)
@@ -113,7 +114,7 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 	unlinked := start(t, named("unlinked"), func(o *Options) { o.PeerLinks = false })
 	join(t, n.node, down.node, none, refuser, unlinked)
 	none.crash(t)
-	waitFor(t, "the crash to be noticed", func() bool { return n.countMembers("failed") == 1 })
+	testkit.WaitFor(t, "the crash to be noticed", func() bool { return n.countMembers("failed") == 1 })
 	maps.Copy(want, map[string]NodeState{"refuser": NodeRefused, "unlinked": NodeUnknown, "no-target": NodeFailed})
 	report = r.awaitNodes(t, r.publishFor(t, "three"), want)
 	if report.Applied || !report.Open {
@@ -401,7 +402,7 @@ func TestWhatIsLostIsFlushed(t *testing.T) {
 		return got
 	}
 	lost := map[string]string{"flushed": "lost", "last": "lost", "accepted": "lost"}
-	waitFor(t, "the first event to be lost", func() bool { return maps.Equal(states(), lost) })
+	testkit.WaitFor(t, "the first event to be lost", func() bool { return maps.Equal(states(), lost) })
 	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"accepted","accept_gap":true}`, new(ReplayReport)); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}
@@ -409,7 +410,7 @@ func TestWhatIsLostIsFlushed(t *testing.T) {
 		t.Errorf("with the gateway down: %v", got)
 	}
 	gw.down.Store(false)
-	waitFor(t, "the flushes", func() bool {
+	testkit.WaitFor(t, "the flushes", func() bool {
 		return maps.Equal(states(), map[string]string{"flushed": "flushed", "last": "flushed", "accepted": "lost"})
 	})
 }

@@ -20,6 +20,7 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
 )
 
 // get reads a page of the operations endpoint.
@@ -63,8 +64,8 @@ func TestOperationsEndpoint(t *testing.T) {
 	if err := n.Publish(t.Context(), "kong", []byte("x"), false); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the delivery", func() bool { s := n.Targets()[0]; return s.Delivered == 1 && s.InFlight == 0 })
-	waitFor(t, "the script", func() bool { return counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
+	testkit.WaitFor(t, "the delivery", func() bool { s := n.Targets()[0]; return s.Delivered == 1 && s.InFlight == 0 })
+	testkit.WaitFor(t, "the script", func() bool { return counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
 
 	_, body := n.get(t, "/v1/status")
 	var got StatusReport
@@ -82,7 +83,7 @@ func TestOperationsEndpoint(t *testing.T) {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	// Member events come when serf has gathered them.
-	if j := got.Journal; j.Head < 1 || j.Retained != j.Head || time.Since(j.Oldest) > patience || j.Disk != nil {
+	if j := got.Journal; j.Head < 1 || j.Retained != j.Head || time.Since(j.Oldest) > testkit.Patience || j.Disk != nil {
 		t.Errorf("the journal: %+v", j)
 	}
 	_, metrics := n.get(t, "/metrics")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
 )
 
 const (
@@ -43,22 +44,22 @@ func TestEventsGoOverLinks(t *testing.T) {
 			if got := a.onLinks(t, "queued") - before; got != 2*events {
 				t.Errorf("%d messages for links, want an event each to two", got)
 			}
-			waitFor(t, "all of them to be acknowledged", func() bool { return a.acknowledged(t) == a.onLinks(t, "queued") })
+			testkit.WaitFor(t, "all of them to be acknowledged", func() bool { return a.acknowledged(t) == a.onLinks(t, "queued") })
 			for _, n := range []gatewayNode{a, b, c} {
 				n.has(t, want)
 			}
-			if got := a.metrics.took(t, local); got != len(want) {
+			if got := a.intake.metrics.took(t, local); got != len(want) {
 				t.Errorf("%d of %d events were local to the publisher", got, len(want))
 			}
 			for _, n := range []gatewayNode{b, c} {
-				link, gossip, repair := n.metrics.took(t, byLink), n.metrics.took(t, byGossip), n.metrics.took(t, byRepair)
+				link, gossip, repair := n.intake.metrics.took(t, byLink), n.intake.metrics.took(t, byGossip), n.intake.metrics.took(t, byRepair)
 				if link+gossip+repair != len(want) || link == 0 {
 					t.Errorf("%d events came first over links, %d by gossip and %d by repair, want %d in all", link, gossip, repair, len(want))
 				}
 			}
 			// Who was asked knows who asked it, and answers over links of its own.
 			want = append(want, b.publish(t, "back", 1)...)
-			waitFor(t, "the answer to be acknowledged", func() bool { return b.acknowledged(t) > 0 })
+			testkit.WaitFor(t, "the answer to be acknowledged", func() bool { return b.acknowledged(t) > 0 })
 			a.has(t, want)
 		})
 	}
@@ -97,12 +98,12 @@ func TestWaysThatAreTurnedOff(t *testing.T) {
 				n.has(t, want)
 			}
 			if tt.linked {
-				waitFor(t, "events to be acknowledged", func() bool { return a.acknowledged(t) == linked+events })
-			} else if got := a.acknowledged(t) + b.metrics.took(t, byLink); got != 0 {
+				testkit.WaitFor(t, "events to be acknowledged", func() bool { return a.acknowledged(t) == linked+events })
+			} else if got := a.acknowledged(t) + b.intake.metrics.took(t, byLink); got != 0 {
 				t.Errorf("%d events went over links", got)
 			}
 			if tt.straight {
-				waitFor(t, "events to be sent straight", func() bool { return a.straight(t)-straight == events })
+				testkit.WaitFor(t, "events to be sent straight", func() bool { return a.straight(t)-straight == events })
 			} else if got := a.straight(t); got != 0 {
 				t.Errorf("%d events went straight", got)
 			}
@@ -124,7 +125,7 @@ func TestKeysAreRotatedUnderTraffic(t *testing.T) {
 		func() error { _, err := b.UseKey(newKey); return err },
 		func() error { _, err := c.RemoveKey(oldKey); return err },
 	} {
-		waitFor(t, "all to do it", func() bool { return step() == nil })
+		testkit.WaitFor(t, "all to do it", func() bool { return step() == nil })
 	}
 	if res, err := a.ListKeys(); err != nil || len(res.Keys) != 1 || res.Keys[newKey] != 3 {
 		t.Errorf("the keys are %v, %v; want the new one alone", res.Keys, err)
@@ -136,7 +137,7 @@ func TestKeysAreRotatedUnderTraffic(t *testing.T) {
 	a.links.KeysChanged() // it looks at them each second; until then the old links live
 	before := a.acknowledged(t)
 	want = append(want, a.publish(t, "last", 10)...)
-	waitFor(t, "links with the new key", func() bool { return a.acknowledged(t)-before >= 20 })
+	testkit.WaitFor(t, "links with the new key", func() bool { return a.acknowledged(t)-before >= 20 })
 	for _, n := range all {
 		n.has(t, want)
 	}
@@ -164,21 +165,21 @@ func TestANodeThatIsReplaced(t *testing.T) {
 				o.StartJoin = []string{a.GossipAddr()}
 			})
 			<-next.Joined()
-			waitFor(t, "it to be alive", func() bool { return a.sees(next.node) == "alive" && next.sees(a.node) == "alive" })
+			testkit.WaitFor(t, "it to be alive", func() bool { return a.sees(next.node) == "alive" && next.sees(a.node) == "alive" })
 			acks, straight := a.acknowledged(t), a.straight(t)
 			n := 0
 			var want []string
-			waitFor(t, "an event to go to the new one", func() bool {
+			testkit.WaitFor(t, "an event to go to the new one", func() bool {
 				a.renewRoutes()
 				want = append(want, a.publish(t, fmt.Sprint("after ", n), 1)...)
 				n++
 				if links {
-					return a.acknowledged(t) > acks && next.metrics.took(t, byLink) > 0
+					return a.acknowledged(t) > acks && next.intake.metrics.took(t, byLink) > 0
 				}
 				// It may go straight before the new one is asked, too.
 				return next.log.count("messageQueryType: "+peerQuery) > 0 && a.straight(t) > straight
 			})
-			waitFor(t, "all to come", func() bool { return len(next.gw.of("user")) >= len(want) })
+			testkit.WaitFor(t, "all to come", func() bool { return len(next.gw.of("user")) >= len(want) })
 			seen := map[string]bool{}
 			for _, p := range next.gw.of("user") { // with some from before, which serf's sync brings
 				if seen[p.id] {
@@ -195,12 +196,12 @@ func TestANodeThatIsReplaced(t *testing.T) {
 // ends, and TestMain sees to it that no goroutine is left.
 func TestStopUnderTraffic(t *testing.T) {
 	t.Parallel()
-	patient := func(o *Options) { o.DrainTimeout = patience }
+	patient := func(o *Options) { o.DrainTimeout = testkit.Patience }
 	a, b, c := startWithGateway(t, patient), startWithGateway(t, patient), startWithGateway(t)
 	join(t, a.node, b.node, c.node)
 	fromA, fromB := a.findsPeer(t, "a", b.node, c.node), b.findsPeer(t, "b", a.node, c.node)
 	stopA, stopB := a.traffic(t, "a's"), b.traffic(t, "b's")
-	waitFor(t, "events to flow over links", func() bool { return c.metrics.took(t, byLink) > 50 })
+	testkit.WaitFor(t, "events to flow over links", func() bool { return c.intake.metrics.took(t, byLink) > 50 })
 	for _, n := range []gatewayNode{b, a} {
 		n.end(nil)
 		if err := n.stopped(t); err != nil {
@@ -248,11 +249,11 @@ func TestReloadUnderTrafficOfPeers(t *testing.T) {
 		if err := b.Reload(o); err != nil {
 			t.Fatal(err)
 		}
-		had := b.metrics.took(t, byLink)
-		waitFor(t, "more events over the link", func() bool { return b.metrics.took(t, byLink) > had })
+		had := b.intake.metrics.took(t, byLink)
+		testkit.WaitFor(t, "more events over the link", func() bool { return b.intake.metrics.took(t, byLink) > had })
 	}
 	want = append(want, stop()...)
-	waitFor(t, "all events", func() bool { return len(r.got()) >= len(want) })
+	testkit.WaitFor(t, "all events", func() bool { return len(r.got()) >= len(want) })
 	got := map[string]int{}
 	for _, body := range r.got() {
 		got[body]++
@@ -285,5 +286,5 @@ func TestNothingIsKeptForAMemberThatIsGone(t *testing.T) {
 	if waiting < 10 {
 		t.Errorf("%d messages wait for one that is gone, want 10 at least", waiting)
 	}
-	waitFor(t, "it to be forgotten", func() bool { return !known() && forgotten() == waiting })
+	testkit.WaitFor(t, "it to be forgotten", func() bool { return !known() && forgotten() == waiting })
 }

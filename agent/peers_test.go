@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/memnet"
+	"agentctl/scripts/testkit"
 )
 
 // asking is a question of peers, as its query was given it.
@@ -333,7 +334,7 @@ func TestQueriesOfStrangersLeaveNothing(t *testing.T) {
 		}
 		n.delegate.NotifyMsg(raw.Bytes())
 	}
-	waitFor(t, "the queries", func() bool {
+	testkit.WaitFor(t, "the queries", func() bool {
 		return counter(t, n.registry, "agentctl_events_received_total", "query") == strangers
 	})
 	if err := n.Publish(t.Context(), "behind them", nil, false); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
 )
 
 func TestPublishUpToTheLimit(t *testing.T) {
@@ -50,7 +51,7 @@ func TestPublishUpToTheLimit(t *testing.T) {
 			t.Errorf("counted %v refused events, want 2", got)
 		}
 	}
-	waitFor(t, "what was taken to be posted", func() bool { return len(gw.of("user")) == 4 })
+	testkit.WaitFor(t, "what was taken to be posted", func() bool { return len(gw.of("user")) == 4 })
 }
 
 // Serf would merge equal events that are published at once.
@@ -74,7 +75,7 @@ func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 		close(begin)
 		wg.Wait()
 	}
-	waitFor(t, "all events to be posted", func() bool { return len(gw.of("user")) >= events })
+	testkit.WaitFor(t, "all events to be posted", func() bool { return len(gw.of("user")) >= events })
 	ids := map[string]bool{}
 	for _, p := range gw.of("user") {
 		ids[p.id] = true
@@ -98,7 +99,7 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 		}
 	}
 	n := start(t, func(o *Options) { o.RetryJoin = []string{loopback.Addr()} })
-	waitFor(t, "a join to fail", func() bool { return n.log.count("joining failed, trying again") > 0 })
+	testkit.WaitFor(t, "a join to fail", func() bool { return n.log.count("joining failed, trying again") > 0 })
 	done := make(chan error, 1)
 	go func() { done <- n.Publish(t.Context(), "after", []byte("x"), false) }()
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -118,7 +119,7 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the event at the older node", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the event at the older node", func() bool { return len(gw.of("user")) == 1 })
 	if n.log.count("publishing although no node could be joined") != 0 {
 		t.Error("it did not wait for the join")
 	}
@@ -131,16 +132,16 @@ func TestPublishDoesNotWaitForEver(t *testing.T) {
 	if err := n.Publish(t.Context(), "kong", nil, false); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the event to be posted", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the event to be posted", func() bool { return len(gw.of("user")) == 1 })
 	// Once given up, no publish waits again.
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 	defer cancel()
 	for range 100 { // with a wait each, they would take 500 s
 		if err := n.Publish(ctx, "kong", nil, false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "the warning", func() bool {
+	testkit.WaitFor(t, "the warning", func() bool {
 		return n.log.count("level=WARN", "publishing although no node could be joined yet") == 1
 	})
 }
@@ -170,7 +171,7 @@ func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 	in.mu.Unlock()
 	first := make(chan error, 1)
 	go func() { first <- n.Publish(t.Context(), "kong", []byte("first"), false) }()
-	waitFor(t, "the first publish to wait for room", func() bool {
+	testkit.WaitFor(t, "the first publish to wait for room", func() bool {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		return in.room != nil
@@ -187,7 +188,7 @@ func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 			if !errors.Is(err, want) {
 				t.Errorf("got %v, want %v", err, want)
 			}
-		case <-time.After(patience):
+		case <-time.After(testkit.Patience):
 			t.Fatalf("a publisher goes on to wait for another one: want %v", want)
 		}
 	}
@@ -202,7 +203,7 @@ func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 	if err := n.Publish(t.Context(), "kong", []byte("last"), false); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the last event to be posted", func() bool { return slices.Contains(bodies(gw.of("user")), "last") })
+	testkit.WaitFor(t, "the last event to be posted", func() bool { return slices.Contains(bodies(gw.of("user")), "last") })
 	if got := bodies(gw.of("user")); !slices.Equal(got, []string{"first", "last"}) {
 		t.Errorf("posted %q", got)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"agentctl/agent/memnet"
 	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
 )
 
 const (
@@ -336,23 +337,23 @@ func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 	n := start(t, opts...)
 	join(t, other, n)
 	addr := other.GossipAddr()
-	waitFor(t, "the roster", func() bool {
+	testkit.WaitFor(t, "the roster", func() bool {
 		data, err := os.ReadFile(filepath.Join(n.opts.DataDir, rosterFile))
 		return err == nil && strings.Contains(string(data), addr)
 	})
 	other.crash(t)
-	waitFor(t, "the other to have failed", func() bool { return n.countMembers("failed") == 1 })
+	testkit.WaitFor(t, "the other to have failed", func() bool { return n.countMembers("failed") == 1 })
 	n.crash(t)
 	n = start(t, opts...)
 	// Serf's own attempt by its snapshot is over by then, if there was one.
-	waitFor(t, "it to be missed", func() bool { return counter(t, n.registry, "agentctl_rejoins_total", "unanswered") > 0 })
+	testkit.WaitFor(t, "it to be missed", func() bool { return counter(t, n.registry, "agentctl_rejoins_total", "unanswered") > 0 })
 	other = start(t, named("lost"), func(o *Options) { o.Bind = addr })
-	waitFor(t, "both to be one cluster", func() bool { return n.countMembers("alive") == 2 && other.countMembers("alive") == 2 })
-	waitFor(t, "word that it was looked for", func() bool {
+	testkit.WaitFor(t, "both to be one cluster", func() bool { return n.countMembers("alive") == 2 && other.countMembers("alive") == 2 })
+	testkit.WaitFor(t, "word that it was looked for", func() bool {
 		return n.log.count("level=INFO", "a lost member is joined again", "member=lost") > 0
 	})
 	publish(t, other, "after")
-	waitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
 }
 
 // A node that others found, or that found them by its snapshot, is in the cluster
@@ -364,7 +365,7 @@ func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
 		o.RetryJoin, o.RetryInterval = []string{loopback.Addr()}, time.Second
 		o.HTTPAddr = "127.0.0.1:0"
 	})
-	waitFor(t, "a join to fail", func() bool { return n.log.count("joining failed, trying again") > 0 })
+	testkit.WaitFor(t, "a join to fail", func() bool { return n.log.count("joining failed, trying again") > 0 })
 	if n.isJoined() {
 		t.Error("joined, although nobody is there")
 	}
@@ -372,14 +373,14 @@ func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
 	if _, err := other.Join([]string{n.GossipAddr()}, false); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "it to count as joined", n.isJoined)
+	testkit.WaitFor(t, "it to count as joined", n.isJoined)
 	if n.Contacted() != 0 || n.log.count("in the cluster, although none of retry-join") != 1 {
 		t.Errorf("contacted %d:\n%s", n.Contacted(), n.log)
 	}
-	waitFor(t, "it to be ready", func() bool { status, _ := n.get(t, "/readyz"); return status == http.StatusOK })
-	waitFor(t, "a comparison", func() bool { return counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
+	testkit.WaitFor(t, "it to be ready", func() bool { status, _ := n.get(t, "/readyz"); return status == http.StatusOK })
+	testkit.WaitFor(t, "a comparison", func() bool { return counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
 	failures := n.log.count("joining failed, trying again")
-	waitFor(t, "the name to be tried on", func() bool { return n.log.count("joining failed, trying again") > failures })
+	testkit.WaitFor(t, "the name to be tried on", func() bool { return n.log.count("joining failed, trying again") > failures })
 	publish(t, n, "at once")
 	if n.log.count("publishing although no node could be joined") != 0 {
 		t.Error("a publish was held")

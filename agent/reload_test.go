@@ -13,6 +13,7 @@ import (
 
 	"agentctl/handler"
 	"agentctl/handler/journal"
+	"agentctl/scripts/testkit"
 )
 
 // recorder is a gateway that keeps what is posted, and refuses while it is told to.
@@ -57,7 +58,7 @@ func (r *recorder) setFail(fail bool) {
 func startRunning(t *testing.T, change ...func(*Options)) *node {
 	t.Helper()
 	n := start(t, change...)
-	waitFor(t, "the agent to run", func() bool {
+	testkit.WaitFor(t, "the agent to run", func() bool {
 		n.reloadMu.Lock()
 		defer n.reloadMu.Unlock()
 		return n.delivering != nil
@@ -93,7 +94,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 			target("token", late.URL, func(o *TargetOptions) { o.BearerTokenFile = token })}
 	})
 	publishAll(t, n.Agent, "1", "2")
-	waitFor(t, "the healthy targets to have both", func() bool { return len(up.got()) == 2 && len(late.got()) == 2 })
+	testkit.WaitFor(t, "the healthy targets to have both", func() bool { return len(up.got()) == 2 && len(late.got()) == 2 })
 
 	upDelivery := n.outlets[1].delivery
 	o := n.opts
@@ -118,7 +119,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	down.setFail(false)
 	want := []string{"1", "2", "3"}
 	for name, r := range map[string]*recorder{"down": down, "up": up, "token": late} {
-		waitFor(t, name+" to have all", func() bool { return len(r.got()) >= 3 })
+		testkit.WaitFor(t, name+" to have all", func() bool { return len(r.got()) >= 3 })
 		if got := r.got(); !slices.Equal(got, want) {
 			t.Errorf("%s got %v, want %v", name, got, want)
 		}
@@ -130,7 +131,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	// Two targets go; what waits for one is kept.
 	down.setFail(true)
 	publishAll(t, n.Agent, "4")
-	waitFor(t, "it to wait", func() bool {
+	testkit.WaitFor(t, "it to wait", func() bool {
 		s := n.Targets()
 		return len(up.got()) == 4 && len(late.got()) == 4 && s[1].Waiting == 1 && s[2].Waiting == 0
 	})
@@ -142,7 +143,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 		t.Errorf("places are kept for %v, want those of the target that stays and of the one that lacks an event", got)
 	}
 	publishAll(t, n.Agent, "5")
-	waitFor(t, "the one that stays to have it", func() bool { return len(up.got()) == 5 })
+	testkit.WaitFor(t, "the one that stays to have it", func() bool { return len(up.got()) == 5 })
 	if len(n.Targets()) != 1 || len(late.got()) != 4 {
 		t.Errorf("%d targets, and the removed one got %v", len(n.Targets()), late.got())
 	}
@@ -178,7 +179,7 @@ func TestReloadOfBadOptionsChangesNothing(t *testing.T) {
 		}
 	}
 	publishAll(t, n.Agent, "1")
-	waitFor(t, "the target to go on", func() bool { return len(r.got()) == 1 })
+	testkit.WaitFor(t, "the target to go on", func() bool { return len(r.got()) == 1 })
 }
 
 // A target that takes long to stop keeps no other from being served.
@@ -213,15 +214,15 @@ func TestReloadOfASlowTarget(t *testing.T) {
 	n := run(t, a, log)
 	end := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(end) // before that of run
-	waitFor(t, "the agent to run", func() bool { return n.log.count("events are posted", "target=fast") == 1 })
+	testkit.WaitFor(t, "the agent to run", func() bool { return n.log.count("events are posted", "target=fast") == 1 })
 	publishAll(t, n.Agent, "1")
 	<-held
 	o, reloaded := n.opts, make(chan error, 1)
 	o.Targets = with("2")[:2]
 	go func() { reloaded <- n.Reload(o) }()
-	waitFor(t, "the other to be served anew", func() bool { return n.log.count("events are posted", "target=fast") == 2 })
+	testkit.WaitFor(t, "the other to be served anew", func() bool { return n.log.count("events are posted", "target=fast") == 2 })
 	publishAll(t, n.Agent, "2")
-	waitFor(t, "it to have both", func() bool { return len(fast.got()) == 2 })
+	testkit.WaitFor(t, "it to have both", func() bool { return len(fast.got()) == 2 })
 	names := func() (out []string) {
 		for _, s := range n.Targets() {
 			out = append(out, s.Target)
@@ -236,7 +237,7 @@ func TestReloadOfASlowTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	slow.setFail(false)
-	waitFor(t, "the slow one to have both", func() bool { return slices.Equal(slow.got(), []string{"1", "2"}) })
+	testkit.WaitFor(t, "the slow one to have both", func() bool { return slices.Equal(slow.got(), []string{"1", "2"}) })
 	if got := names(); !slices.Equal(got, []string{"slow", "fast"}) {
 		t.Errorf("then the targets are %v", got)
 	}
@@ -260,9 +261,9 @@ func TestReloadWithoutATarget(t *testing.T) {
 	if got := n.Targets(); len(got) != 1 || got[0].Target != "a" {
 		t.Errorf("targets %v", got)
 	}
-	waitFor(t, "the log to tell", func() bool { return n.log.count("level=ERR", "cannot be served", "target=c") == 1 })
+	testkit.WaitFor(t, "the log to tell", func() bool { return n.log.count("level=ERR", "cannot be served", "target=c") == 1 })
 	publishAll(t, n.Agent, "1")
-	waitFor(t, "the other to be served", func() bool { return len(r.got()) == 1 })
+	testkit.WaitFor(t, "the other to be served", func() bool { return len(r.got()) == 1 })
 	n.end(nil)
 	if err := n.stopped(t); err != nil {
 		t.Error(err)
@@ -321,7 +322,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		return distinct, ordered
 	}
 	for name, r := range map[string]*recorder{"stays": stays, "flips": flips} {
-		waitFor(t, name+" to have all", func() bool { n, _ := inOrder(r.got()); return n == events })
+		testkit.WaitFor(t, name+" to have all", func() bool { n, _ := inOrder(r.got()); return n == events })
 		if _, ordered := inOrder(r.got()); !ordered {
 			t.Errorf("%s: out of order", name)
 		}

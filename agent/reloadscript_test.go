@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"agentctl/scripts/testkit"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func TestReloadOfScriptsLosesNothing(t *testing.T) {
 		publishAll(t, n.Agent, payload)
 		if i%(events/reloads) == 0 {
 			if i%(2*events/reloads) == 0 { // every other time the old script is idle
-				waitFor(t, "what was published to be handled", func() bool { return len(handled()) == i+1 })
+				testkit.WaitFor(t, "what was published to be handled", func() bool { return len(handled()) == i+1 })
 			}
 			o := n.opts
 			o.EventHandlers = script(i + 1)
@@ -41,7 +42,7 @@ func TestReloadOfScriptsLosesNothing(t *testing.T) {
 			}
 		}
 	}
-	waitFor(t, "every event to be handled", func() bool { return len(handled()) >= events })
+	testkit.WaitFor(t, "every event to be handled", func() bool { return len(handled()) >= events })
 	if got := handled(); !slices.Equal(got, want) {
 		t.Errorf("handled %v, want %v", got, want)
 	}

@@ -13,6 +13,7 @@ import (
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
 	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
 )
 
 // A node that was away for more than serf remembers gets all of it: each of
@@ -27,14 +28,14 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	join(t, other, n)
 	addr := n.GossipAddr() // the cluster does not take the name at another
 	publish(t, other, "first")
-	waitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
 	n.crash(t)
 	for range missed {
 		publish(t, other, "same")
 	}
 	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
-	waitFor(t, "all posts", func() bool { return len(gw.of("user")) == 1+missed })
-	if n.metrics.took(t, byRepair) == 0 {
+	testkit.WaitFor(t, "all posts", func() bool { return len(gw.of("user")) == 1+missed })
+	if n.intake.metrics.took(t, byRepair) == 0 {
 		t.Error("nothing came by repair, so nothing was shown")
 	}
 	if s := n.Targets()[0]; s.Lost != 0 || s.State != delivery.StateOK {
@@ -56,22 +57,22 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	join(t, other, n)
 	addr := n.GossipAddr()
 	publish(t, other, "first")
-	waitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
 	// The two have compared their journals: else nobody knows what was missed.
-	waitFor(t, "a comparison", func() bool { return counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
+	testkit.WaitFor(t, "a comparison", func() bool { return counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
 	n.crash(t)
 	for range 3 * journal.SerfWindow {
 		publish(t, other, "same")
 	}
 	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
-	waitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 })
+	testkit.WaitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 })
 	// What gossip still brings of what was missed comes in no order; what is
 	// published now does, over a link, once that is there.
-	waitFor(t, "it to be known as a peer", func() bool { return other.peers.is(n.opts.NodeName) })
+	testkit.WaitFor(t, "it to be known as a peer", func() bool { return other.peers.is(n.opts.NodeName) })
 	other.renewRoutes()
 	before := other.acknowledged(t)
 	publish(t, other, "to open a link")
-	waitFor(t, "a link", func() bool { return other.acknowledged(t) > before })
+	testkit.WaitFor(t, "a link", func() bool { return other.acknowledged(t) > before })
 	var want []string
 	for i := range 20 {
 		want = append(want, fmt.Sprint("after ", i))
@@ -80,17 +81,17 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 		// One at a time: gossip might bring a later one first.
 		before := other.acknowledged(t)
 		publish(t, other, w)
-		waitFor(t, "it to go over the link", func() bool { return other.acknowledged(t) > before })
+		testkit.WaitFor(t, "it to go over the link", func() bool { return other.acknowledged(t) > before })
 	}
 	var got []string
-	waitFor(t, "what was published after the flush", func() bool {
+	testkit.WaitFor(t, "what was published after the flush", func() bool {
 		got = slices.DeleteFunc(bodies(gw.of("user")), func(b string) bool { return !strings.HasPrefix(b, "after ") })
 		return len(got) == len(want)
 	})
 	if !slices.Equal(got, want) {
 		t.Errorf("after the flush %q were posted, in this order", got)
 	}
-	if s := n.Targets()[0]; s.Flushes != 1 || s.State != delivery.StateOK || time.Since(s.LastFlush) > patience {
+	if s := n.Targets()[0]; s.Flushes != 1 || s.State != delivery.StateOK || time.Since(s.LastFlush) > testkit.Patience {
 		t.Errorf("the target: %+v", s)
 	}
 }
@@ -134,17 +135,17 @@ func TestAPeerIsComparedWithOnceItIsFound(t *testing.T) {
 	a, b := start(t), start(t)
 	join(t, a, b)
 	compared := func() float64 { return counter(t, a.registry, "agentctl_repair_comparisons_total", "same") }
-	waitFor(t, "the first comparison", func() bool { return compared() > 0 })
+	testkit.WaitFor(t, "the first comparison", func() bool { return compared() > 0 })
 	for range 5 { // at the usual pace that takes a minute and more
 		before := compared()
 		a.spread.behind(b.opts.NodeName, false)
-		waitFor(t, "a comparison", func() bool { return compared() > before })
+		testkit.WaitFor(t, "a comparison", func() bool { return compared() > before })
 	}
 	began := time.Now()
 	a.peers.forget(b.opts.NodeName)
 	a.peers.set(b.opts.NodeName, true)
 	before := compared()
-	waitFor(t, "a comparison with who was found", func() bool { return compared() > before })
+	testkit.WaitFor(t, "a comparison with who was found", func() bool { return compared() > before })
 	t.Logf("compared %v after it was found", time.Since(began))
 }
 
@@ -170,7 +171,7 @@ func TestTheClockFollowsRepair(t *testing.T) {
 	n.burst = burst{} // the Lamport time of before is not used any longer
 	n.publishMu.unlock()
 	publish(t, n, "same")
-	waitFor(t, "the one that was published here, too", func() bool { return len(gw.of("user")) == 5 })
+	testkit.WaitFor(t, "the one that was published here, too", func() bool { return len(gw.of("user")) == 5 })
 	if got := n.eventClock(); got <= clock+3 {
 		t.Errorf("the clock is at %d, and was at %d before events up to %d came", got, clock, clock+2)
 	}

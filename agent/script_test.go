@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/handler"
+	"agentctl/scripts/testkit"
 )
 
 // dumped is what a script was given.
@@ -173,7 +174,7 @@ func TestScriptThatDoesNotReadItsInput(t *testing.T) {
 // pidIn waits until a script has written a process's id to a file.
 func pidIn(t *testing.T, file string) (pid int) {
 	t.Helper()
-	waitFor(t, "the script to tell a process", func() bool {
+	testkit.WaitFor(t, "the script to tell a process", func() bool {
 		text, _ := os.ReadFile(file)
 		var err error
 		pid, err = strconv.Atoi(strings.TrimSuffix(string(text), "\n"))
@@ -207,12 +208,12 @@ func TestScriptThatHangsIsKilledWithItsChildren(t *testing.T) {
 	r.offer(task{event: user(1, false)})
 	go r.Run(ctx, nil)
 	child := pidIn(t, file)
-	waitFor(t, "the warning that it is slow", func() bool {
+	testkit.WaitFor(t, "the warning that it is slow", func() bool {
 		return log.count("level=WARN", "event handler is slow", "user-event: e1") == 1
 	})
 	cancel()
 	<-r.done
-	waitFor(t, "the script's child to end", func() bool { return gone(child) })
+	testkit.WaitFor(t, "the script's child to end", func() bool { return gone(child) })
 	if log.count("level=ERROR", "event handler failed", "killed") != 1 {
 		t.Errorf("log: %s", log)
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"agentctl/scripts/testkit"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,7 +87,7 @@ func TestTagsFile(t *testing.T) {
 		t.Error("tags over serf's limit are taken")
 	}
 	want := map[string]string{"dc": "east", "new": "2"}
-	waitFor(t, "the other node to see the tags", func() bool {
+	testkit.WaitFor(t, "the other node to see the tags", func() bool {
 		for _, m := range other.Members() {
 			if m.Name == n.opts.NodeName {
 				return cmp.Equal(m.Tags, want)

@@ -13,19 +13,20 @@ import (
 	"time"
 
 	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
 )
 
 func TestGracefulEndIsSeenAsLeft(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	a, b := start(t, func(o *Options) { o.DrainTimeout = patience }), start(t, handlers("member-leave="+gw.URL))
+	a, b := start(t, func(o *Options) { o.DrainTimeout = testkit.Patience }), start(t, handlers("member-leave="+gw.URL))
 	join(t, a, b)
 	a.end(nil)
 	if err := a.stopped(t); err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	waitFor(t, "the other node to see it as left", func() bool { return b.sees(a) == "left" })
-	waitFor(t, "the leave at the gateway", func() bool {
+	testkit.WaitFor(t, "the other node to see it as left", func() bool { return b.sees(a) == "left" })
+	testkit.WaitFor(t, "the leave at the gateway", func() bool {
 		posts := gw.of("member-leave")
 		return len(posts) == 1 && strings.Contains(posts[0].body, a.opts.NodeName)
 	})
@@ -48,16 +49,16 @@ func TestEndWithoutLeavingIsSeenAsFailed(t *testing.T) {
 	if err := a.stopped(t); err != ErrNoLeave {
 		t.Errorf("Run: %v, want %v", err, ErrNoLeave)
 	}
-	waitFor(t, "the failure to be seen", func() bool { return b.sees(a) == "failed" })
-	waitFor(t, "the failure at the gateway", func() bool { return len(gw.of("member-failed")) == 1 })
+	testkit.WaitFor(t, "the failure to be seen", func() bool { return b.sees(a) == "failed" })
+	testkit.WaitFor(t, "the failure at the gateway", func() bool { return len(gw.of("member-failed")) == 1 })
 	if err := b.ForceLeave(a.opts.NodeName, false); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the node to be seen as left", func() bool { return b.sees(a) == "left" })
+	testkit.WaitFor(t, "the node to be seen as left", func() bool { return b.sees(a) == "left" })
 	if err := b.ForceLeave(a.opts.NodeName, true); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the node to be forgotten", func() bool { return b.sees(a) == "" })
+	testkit.WaitFor(t, "the node to be forgotten", func() bool { return b.sees(a) == "" })
 }
 
 // Of two nodes with one name the cluster keeps the one it knew first.
@@ -95,7 +96,7 @@ func TestEndDeliversWhatWaits(t *testing.T) {
 	gw := newGateway(t)
 	gw.down.Store(true)
 	file := filepath.Join(t.TempDir(), "out")
-	n := start(t, handlers("user="+gw.URL, "user=cat >>"+file+"; echo >>"+file), func(o *Options) { o.DrainTimeout = patience })
+	n := start(t, handlers("user="+gw.URL, "user=cat >>"+file+"; echo >>"+file), func(o *Options) { o.DrainTimeout = testkit.Patience })
 	var want []string
 	for i := range 20 {
 		want = append(want, fmt.Sprint(i))
@@ -103,9 +104,9 @@ func TestEndDeliversWhatWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	waitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
 	n.end(nil)
-	waitFor(t, "the node to have left", func() bool { return n.serf.State().String() == "shutdown" })
+	testkit.WaitFor(t, "the node to have left", func() bool { return n.serf.State().String() == "shutdown" })
 	select {
 	case <-n.done:
 		t.Fatal("ended before the events were delivered")
@@ -149,13 +150,13 @@ func TestEndIsBoundedAndSaysWhatIsLeft(t *testing.T) {
 	if n.log.count("level=WARN", "events were not handled before the end", "waiting=6") != 1 {
 		t.Error("what was not handled is not told")
 	}
-	waitFor(t, "the script's child to end", func() bool { return gone(child) })
+	testkit.WaitFor(t, "the script's child to end", func() bool { return gone(child) })
 }
 
 func TestAPartThatFailsEndsRun(t *testing.T) {
 	t.Parallel()
 	n := start(t, func(o *Options) { o.HTTPAddr = "127.0.0.1:0" })
-	waitFor(t, "the operations endpoint", func() bool {
+	testkit.WaitFor(t, "the operations endpoint", func() bool {
 		resp, err := http.Get("http://" + n.HTTPAddr() + "/healthz")
 		if err != nil {
 			return false

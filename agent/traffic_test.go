@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"agentctl/scripts/testkit"
 	"errors"
 	"fmt"
 	"net"
@@ -24,7 +25,7 @@ func startWithGateway(t *testing.T, change ...func(*Options)) gatewayNode {
 // has waits until the gateway has these events, and no others.
 func (n gatewayNode) has(t *testing.T, want []string) {
 	t.Helper()
-	waitFor(t, fmt.Sprintf("the %d events at the gateway of %s", len(want), n.opts.NodeName), func() bool {
+	testkit.WaitFor(t, fmt.Sprintf("the %d events at the gateway of %s", len(want), n.opts.NodeName), func() bool {
 		return len(n.gw.of("user")) >= len(want)
 	})
 	var got []string
@@ -89,7 +90,7 @@ func (n *node) findsPeer(t *testing.T, label string, others ...*node) (payloads 
 	t.Helper()
 	for _, other := range others {
 		payloads = append(payloads, n.publish(t, label+" to find "+other.opts.NodeName, 1)...)
-		waitFor(t, other.opts.NodeName+" to be found to be a peer", func() bool { return n.peers.is(other.opts.NodeName) })
+		testkit.WaitFor(t, other.opts.NodeName+" to be found to be a peer", func() bool { return n.peers.is(other.opts.NodeName) })
 	}
 	n.renewRoutes()
 	return payloads

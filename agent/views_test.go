@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"agentctl/scripts/testkit"
 	"context"
 	"errors"
 	"fmt"
@@ -69,12 +70,12 @@ func TestAgentsTellWhomTheySee(t *testing.T) {
 	t.Parallel()
 	a, b := start(t), start(t)
 	join(t, a, b)
-	waitFor(t, "an answer that agrees", func() bool {
+	testkit.WaitFor(t, "an answer that agrees", func() bool {
 		a.views.round(t.Context())
 		return level(t, a.views.asked) == 1 && level(t, a.views.differ) == 0
 	})
 	other := newViews(func() []serf.Member { return viewMembers("nobody") }, a.views.peers, a.views.ask, a.logger, prometheus.NewRegistry())
-	waitFor(t, "b to count as one that sees others", func() bool {
+	testkit.WaitFor(t, "b to count as one that sees others", func() bool {
 		other.round(t.Context())
 		return level(t, other.differ) == 1
 	})

@@ -2,21 +2,9 @@ package testkit
 
 import (
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// WaitFor polls for what no channel tells.
-func WaitFor(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("still no %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
 
 // Strange is a payload that careless code breaks: Kong's own script runs the
 // part behind "]=]" as Lua.
