@@ -11,7 +11,7 @@ import (
 )
 
 func TestHandlersBecomeTargetsAndScripts(t *testing.T) {
-	o := options(handlers("a.sh b", "user:x=http://h/1", "http://h/1", "query=c.sh"))
+	o := changed(withHandlers("a.sh b", "user:x=http://h/1", "http://h/1", "query=c.sh"))
 	o.Gateway = "http://g:1"
 	set, err := o.handlers()
 	if err != nil {
@@ -34,7 +34,7 @@ func TestHandlersBecomeTargetsAndScripts(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	bare := options(handlers())
+	bare := changed(withHandlers())
 	if set, err := bare.handlers(); err != nil || len(set.targets) != 1 || set.targets[0].URL != DefaultGateway {
 		t.Errorf("without any: %+v, %v", set, err)
 	}
@@ -114,7 +114,7 @@ func TestNoTargetNamesAnother(t *testing.T) {
 		"user:\x01=" + u, "user:\xff=" + u}
 	names := func(specs ...string) (out []string) {
 		t.Helper()
-		o := options(handlers(specs...))
+		o := changed(withHandlers(specs...))
 		set, err := o.handlers()
 		if err != nil {
 			t.Fatal(err)
@@ -139,8 +139,8 @@ func TestNoTargetNamesAnother(t *testing.T) {
 		t.Errorf("twins are %q, want %q", got, want)
 	}
 	for name, change := range map[string]func(*Options){
-		"queries":   handlers("user:a=http://h/1?k=1", "user:a=http://h/1?k=2"),
-		"passwords": handlers("user:a=http://u:1@h/1", "user:a=http://u:2@h/1"),
+		"queries":   withHandlers("user:a=http://h/1?k=1", "user:a=http://h/1?k=2"),
+		"passwords": withHandlers("user:a=http://u:1@h/1", "user:a=http://u:2@h/1"),
 		"targets": func(o *Options) {
 			o.Targets = []TargetOptions{{URL: u}, {URL: u, Method: "PUT"}}
 		},
@@ -148,7 +148,7 @@ func TestNoTargetNamesAnother(t *testing.T) {
 			o.EventHandlers, o.Gateway = []string{"http://g/cluster/events/"}, "http://g/cluster/events/"
 		},
 	} {
-		o := options(change)
+		o := changed(change)
 		if _, err := o.handlers(); err == nil || !strings.Contains(err.Error(), errTwin.Error()) {
 			t.Errorf("%s: error %v", name, err)
 		}

@@ -115,7 +115,7 @@ func TestIntakeKeepsOrderEverywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		close(drain)
-		<-r.done
+		r.idle(t.Context())
 		if diff := cmp.Diff(want, seen); diff != "" {
 			t.Errorf("subscriber (-want +got):\n%s", diff)
 		}

@@ -68,7 +68,7 @@ func TestCopiesAreLeftOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		close(drain)
-		<-r.done
+		r.idle(t.Context())
 		if len(seen) != 5 || len(ran) != 3 || j.Head() != 3 {
 			t.Errorf("a stream has %v, a script %v, the journal %d; want 3 events each, and the stream 2 queries", seen, ran, j.Head())
 		}

@@ -148,7 +148,7 @@ func TestRunnerOfManyBytes(t *testing.T) {
 		go r.Run(t.Context(), drain)
 		const fit = runnerBytes>>20 - 1 // names take some, too
 		for n := range 1 + fit + 3 {
-			r.offer(task{event: heavy(n)})
+			r.offer(task{event: mebibyte(n)})
 			synctest.Wait()
 		}
 		r.offer(task{event: serf.MemberEvent{}}) // takes no room
@@ -157,7 +157,7 @@ func TestRunnerOfManyBytes(t *testing.T) {
 		}
 		close(hang)
 		synctest.Wait()
-		r.offer(task{event: heavy(0)})
+		r.offer(task{event: mebibyte(0)})
 		close(drain)
 		<-r.done
 		if ran != 1+fit+1+1 || r.queue.Bytes() != 0 {

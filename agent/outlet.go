@@ -72,7 +72,7 @@ func (a *Agent) newScriptOutlet(s script) *outlet {
 	return &outlet{
 		name:   redact(s.command),
 		script: s,
-		runner: scriptRunner(s, self, a.logger, a.scriptMetrics),
+		runner: scriptRunner(s.command, s.filters, self, a.logger, a.scriptMetrics),
 		done:   make(chan struct{}),
 		drain:  make(chan struct{}),
 	}

@@ -60,7 +60,7 @@ func TestQueryWithoutAnAnswerIsNotRespondedTo(t *testing.T) {
 	r.run(t.Context(), task{&serf.Query{}, later})
 	err = errors.New("status 500")
 	r.run(t.Context(), task{&serf.Query{}, later})
-	r.run(t.Context(), task{event: user(1, false)}) // none of its business
+	r.run(t.Context(), task{event: scriptEvent(1)}) // none of its business
 	if posts != 2 || log.count("level=WARN") != 1 || log.count("status 500") != 1 {
 		t.Errorf("%d posts, log: %s", posts, log)
 	}

@@ -4,16 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"sync"
 
 	"agentctl/agent/logs"
 	"agentctl/handler/target"
 )
-
-// reloadable are the settings that Reload changes.
-var reloadable = []string{"event_handlers", "targets", "gateway", "native_handlers", "tags", "role", "log_level"}
 
 // Reload takes over the event handlers, targets, tags and log level of o, and
 // reads secrets and certificates from their files again. What has not changed
@@ -192,13 +188,7 @@ func (a *Agent) listOutlet(was, o *outlet) {
 
 // warnOfRestart names the settings whose new values need a restart.
 func (a *Agent) warnOfRestart(o *Options) {
-	for _, s := range settings {
-		if slices.Contains(reloadable, s.Key) {
-			continue
-		}
-		was, is := reflect.ValueOf(s.pointer(&a.opts)).Elem(), reflect.ValueOf(s.pointer(o)).Elem()
-		if !reflect.DeepEqual(was.Interface(), is.Interface()) {
-			a.logger.Warn("this setting takes effect when the agent is started anew", "setting", s.Name())
-		}
+	for _, name := range restartFor(&a.opts, o) {
+		a.logger.Warn("this setting takes effect when the agent is started anew", "setting", name)
 	}
 }

@@ -24,7 +24,7 @@ func TestRunnerTakesWhatItsFiltersPass(t *testing.T) {
 		var ran []string
 		r := newRunner("r", filters, logger, nil, func(_ context.Context, t task) { ran = append(ran, t.event.String()) })
 		for _, e := range []serf.Event{
-			user(1, false), user(2, false), &serf.Query{Name: "q"}, &serf.Query{Name: "e1"},
+			scriptEvent(1), scriptEvent(2), &serf.Query{Name: "q"}, &serf.Query{Name: "e1"},
 			serf.MemberEvent{Type: serf.EventMemberJoin}, serf.MemberEvent{Type: serf.EventMemberLeave},
 		} {
 			r.offer(task{event: e})
@@ -62,8 +62,8 @@ func TestRunnerThatHangs(t *testing.T) {
 		go other.Run(ctx, drain)
 		const events = 1 + runnerQueue + over
 		for n := range events {
-			stuck.offer(task{event: user(n, false)})
-			other.offer(task{event: user(n, false)})
+			stuck.offer(task{event: scriptEvent(n)})
+			other.offer(task{event: scriptEvent(n)})
 			if n == 0 {
 				<-running
 			}
@@ -111,7 +111,7 @@ func TestRunnerDrains(t *testing.T) {
 		drain := make(chan struct{})
 		go r.Run(t.Context(), drain)
 		for n := range 3 {
-			r.offer(task{event: user(n, false)})
+			r.offer(task{event: scriptEvent(n)})
 		}
 		close(drain)
 		for want := range 3 {
@@ -129,4 +129,15 @@ func TestRunnerDrains(t *testing.T) {
 		cancel()
 		newRunner("never run", every, logger, nil, nil).idle(bound) // ends with its context
 	})
+}
+
+func scriptEvent(n int) serf.UserEvent {
+	return serf.UserEvent{LTime: serf.LamportTime(n), Name: fmt.Sprintf("e%d", n), Payload: []byte{byte(n)}}
+}
+
+// mebibyte is an event with a payload of 1 MiB.
+func mebibyte(n int) serf.UserEvent {
+	u := scriptEvent(n)
+	u.Payload = make([]byte, 1<<20)
+	return u
 }

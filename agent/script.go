@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/logs"
+	"agentctl/handler"
 )
 
 const (
@@ -36,13 +37,13 @@ var notInEnv = regexp.MustCompile(`[^A-Z0-9_]`)
 // scriptRunner runs a command for events just as serf does: by the shell, with
 // SERF_ variables, and the event on its standard input. What it prints to a
 // query is the response.
-func scriptRunner(s script, self func() serf.Member, logger *slog.Logger, m *scriptMetrics) *runner {
-	name := redact(s.command)
+func scriptRunner(command string, filters handler.Filters, self func() serf.Member, logger *slog.Logger, m *scriptMetrics) *runner {
+	name := redact(command)
 	logger = logger.With("script", name)
 	quiet := &logs.Sampled{Logger: logger}
-	return newRunner(name, s.filters, logger, m, func(ctx context.Context, t task) {
+	return newRunner(name, filters, logger, m, func(ctx context.Context, t task) {
 		e, start := t.event, time.Now()
-		output, err := runScript(ctx, s.command, self(), e, logger)
+		output, err := runScript(ctx, command, self(), e, logger)
 		m.ran(err)
 		logger.Debug("event handler ran", "event", e.String(), "took", time.Since(start), "output", shorten(string(output), loggedOutput))
 		if err != nil {

@@ -147,7 +147,7 @@ func TestScriptForANameWithNUL(t *testing.T) {
 func TestScriptOutputIsCutToItsEnd(t *testing.T) {
 	t.Parallel()
 	logger, log := newLog()
-	out, err := runScript(t.Context(), `i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; echo the end >&2`, serf.Member{}, user(1, false), logger)
+	out, err := runScript(t.Context(), `i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; echo the end >&2`, serf.Member{}, scriptEvent(1), logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,9 +203,9 @@ func TestScriptThatHangsIsKilledWithItsChildren(t *testing.T) {
 	logger, log := newLog()
 	ctx, cancel := context.WithCancel(t.Context())
 	reg := prometheus.NewRegistry()
-	s := script{every, "trap '' TERM; sleep 1000 & echo $! >" + file + "; wait"}
-	r := scriptRunner(s, func() serf.Member { return serf.Member{} }, logger, newScriptMetrics(reg))
-	r.offer(task{event: user(1, false)})
+	command := "trap '' TERM; sleep 1000 & echo $! >" + file + "; wait"
+	r := scriptRunner(command, every, func() serf.Member { return serf.Member{} }, logger, newScriptMetrics(reg))
+	r.offer(task{event: scriptEvent(1)})
 	go r.Run(ctx, nil)
 	child := pidIn(t, file)
 	testkit.WaitFor(t, "the warning that it is slow", func() bool {
@@ -228,7 +228,7 @@ func TestScriptThatLeavesAChildBehind(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "pid")
 	logger, log := newLog()
-	out, err := runScript(t.Context(), "sleep 1000 & echo $! >"+file+"; echo done", serf.Member{}, user(1, false), logger)
+	out, err := runScript(t.Context(), "sleep 1000 & echo $! >"+file+"; echo done", serf.Member{}, scriptEvent(1), logger)
 	child := pidIn(t, file)
 	defer syscall.Kill(child, syscall.SIGKILL)
 	if err != nil || string(out) != "done\n" {
@@ -247,8 +247,8 @@ func TestScriptsOneAtATimeAndInOrder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "out")
 	logger, log := newLog()
 	reg := prometheus.NewRegistry()
-	s := script{handler.Filters{{Type: handler.User}}, "echo begin >>" + file + "; cat >>" + file + "; echo end >>" + file + "; [ $SERF_USER_LTIME != 2 ] # http://u:hidden@h"}
-	r := scriptRunner(s, func() serf.Member { return serf.Member{} }, logger, newScriptMetrics(reg))
+	command := "echo begin >>" + file + "; cat >>" + file + "; echo end >>" + file + "; [ $SERF_USER_LTIME != 2 ] # http://u:hidden@h"
+	r := scriptRunner(command, handler.Filters{{Type: handler.User}}, func() serf.Member { return serf.Member{} }, logger, newScriptMetrics(reg))
 	want := ""
 	for n := range 5 {
 		r.offer(task{event: serf.UserEvent{LTime: serf.LamportTime(n), Payload: fmt.Append(nil, n)}})

@@ -46,17 +46,17 @@ func TestValidateNamesEachBadSetting(t *testing.T) {
 		"tombstone":        {func(o *Options) { o.TombstoneTimeout = -1 }, "tombstone_timeout: -1ns is negative"},
 		"retries":          {func(o *Options) { o.RetryMaxAttempts = -1 }, "retry-max: -1 is negative"},
 		"gateway":          {func(o *Options) { o.Gateway = "ftp://u:hidden@h" }, `gateway: "ftp://xxxxx@h" is not a URL: want one like http://`},
-		"handler type":     {handlers("user,members=x"), `event-handler "user,members=x": `},
-		"handler empty":    {handlers("user="), `event-handler "user=": nothing to run or post to`},
-		"handler password": {handlers("user=http://u:hidden word@h"), `event-handler "user=http://xxxxx@h": `},
-		"handler odd URL":  {handlers("user=http://u:hidden/x@h:1"), `event-handler "user=http://xxxxx@h:1": `},
-		"handler port":     {handlers("user=http://u:hidden@h:x/"), `event-handler "user=http://xxxxx@h:x/": `},
-		"handler control":  {handlers("user=http://u:hidden\n@h/"), `event-handler "user=http://xxxxx@h/": `},
-		"handler escape":   {handlers("user=http://u:hidden%zz@h/"), `event-handler "user=http://xxxxx@h/": `},
-		"handler no host":  {handlers("user=http://u:hidden@/"), `event-handler "user=http://xxxxx@/": `},
+		"handler type":     {withHandlers("user,members=x"), `event-handler "user,members=x": `},
+		"handler empty":    {withHandlers("user="), `event-handler "user=": nothing to run or post to`},
+		"handler password": {withHandlers("user=http://u:hidden word@h"), `event-handler "user=http://xxxxx@h": `},
+		"handler odd URL":  {withHandlers("user=http://u:hidden/x@h:1"), `event-handler "user=http://xxxxx@h:1": `},
+		"handler port":     {withHandlers("user=http://u:hidden@h:x/"), `event-handler "user=http://xxxxx@h:x/": `},
+		"handler control":  {withHandlers("user=http://u:hidden\n@h/"), `event-handler "user=http://xxxxx@h/": `},
+		"handler escape":   {withHandlers("user=http://u:hidden%zz@h/"), `event-handler "user=http://xxxxx@h/": `},
+		"handler no host":  {withHandlers("user=http://u:hidden@/"), `event-handler "user=http://xxxxx@/": `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := options(tt.change)
+			o := changed(tt.change)
 			err := o.Validate()
 			if err == nil {
 				t.Fatal("it is taken")
@@ -73,7 +73,7 @@ func TestValidateNamesEachBadSetting(t *testing.T) {
 }
 
 func TestValidateNamesAllAtOnce(t *testing.T) {
-	o := options(handlers("user=", "x,y=z"))
+	o := changed(withHandlers("user=", "x,y=z"))
 	o.Bind, o.Profile, o.RPCAddr, o.LogLevel, o.Gateway = "a:b:c", "x", "y", "z", "w"
 	err := o.Validate()
 	if err == nil {
@@ -99,12 +99,12 @@ func TestValidateTakesWhatIsGood(t *testing.T) {
 		"key 16":         func(o *Options) { o.EncryptKey = "cGFzc3dvcmRwYXNzd29yZA==" },
 		"unix":           func(o *Options) { o.RPCAddr, o.HTTPAddr = "unix:/r.sock", "unix:/h.sock" },
 		"as Kong starts": func(o *Options) { o.LogLevel, o.Profile, o.Bind = "err", "wan", "0.0.0.0:7946" },
-		"handlers":       handlers("a.sh", "user=b.sh", "user:x,query:y=http://u:p@h/", "*=unix:/s:/p", "member-join=https://h?a=b"),
+		"handlers":       withHandlers("a.sh", "user=b.sh", "user:x,query:y=http://u:p@h/", "*=unix:/s:/p", "member-join=https://h?a=b"),
 		"limits":         func(o *Options) { o.UserEventSizeLimit, o.QuerySizeLimit, o.MaxEventSize = 9216, 1<<16, 1<<20 },
 		"mdns":           func(o *Options) { o.Discover, o.MDNS = "c", MDNSOptions{"lo", false, true} },
 		"no drain":       func(o *Options) { o.DrainTimeout = 0 },
 	} {
-		o := options(change)
+		o := changed(change)
 		if err := o.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -112,7 +112,7 @@ func TestValidateTakesWhatIsGood(t *testing.T) {
 }
 
 func TestNormalize(t *testing.T) {
-	o := options()
+	o := changed()
 	o.NodeName, o.Role, o.Tags = "", "web", nil
 	o.RetryInterval, o.BroadcastTimeout, o.RejoinAfterLeave = time.Millisecond, 0, true
 	warnings, err := o.Normalize()
@@ -138,4 +138,20 @@ func TestNormalize(t *testing.T) {
 	if again, _ := o.Normalize(); len(again) != 2 { // role and rejoin stay as they are
 		t.Errorf("the second time: %q", again)
 	}
+}
+
+// changed are the default options of a node with these changes.
+func changed(change ...func(*Options)) Options {
+	o := DefaultOptions()
+	o.NodeName, o.Bind = "node", "127.0.0.1:0"
+	o.EventHandlers = []string{"user:of-no-test=true"}
+	for _, c := range change {
+		c(&o)
+	}
+	return o
+}
+
+// withHandlers sets the event handlers.
+func withHandlers(specs ...string) func(*Options) {
+	return func(o *Options) { o.EventHandlers = specs }
 }
