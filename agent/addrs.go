@@ -1,6 +1,10 @@
 package agent
 
-import "net"
+import (
+	"net"
+
+	"agentctl/agent/config"
+)
 
 // warnOpen says so where anyone on the network can command this agent.
 func (a *Agent) warnOpen() {
@@ -34,7 +38,7 @@ func addrOf(ln net.Listener) string {
 // HTTPAddr is the address of the operations endpoint, or "off".
 func (a *Agent) HTTPAddr() string {
 	if a.opsLn == nil {
-		return Off
+		return config.Off
 	}
 	return addrOf(a.opsLn)
 }

@@ -14,12 +14,14 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/config"
 	"agentctl/agent/dropped"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
 	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
+	"agentctl/agent/script"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
@@ -43,12 +45,12 @@ type Hooks struct {
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
 // runs it to its end. Methods are safe for concurrent use.
 type Agent struct {
-	opts           Options
+	opts           config.Options
 	hub            *logs.Hub
 	logger         *slog.Logger
 	hooks          Hooks
 	registry       *prometheus.Registry
-	scriptMetrics  *scriptMetrics
+	scriptMetrics  *script.Metrics
 	targetRemoved  prometheus.Counter // events that waited for a target that is configured no more
 	publishMetrics *publishMetrics
 
@@ -89,7 +91,7 @@ type Agent struct {
 	delivering *part      // that outlets run in; nil where there is no reload
 
 	outletsMu sync.Mutex // held for moments only; who changes the two holds reloadMu too
-	handlers  handlerSet
+	handlers  config.Handlers
 	outlets   []*outlet
 
 	rpc       *rpc.Server
@@ -128,13 +130,13 @@ type Ports struct {
 // New opens all that an agent needs: its journal, the gossip, RPC and
 // operations ports. It returns an error that says what could not be had, and
 // then leaves nothing open. [Agent.Run] has to be called, or [Agent.Close].
-func New(o Options, hub *logs.Hub, hooks Hooks) (*Agent, error) {
+func New(o config.Options, hub *logs.Hub, hooks Hooks) (*Agent, error) {
 	return NewOn(Ports{}, o, hub, hooks)
 }
 
 // NewOn is New on other ports. They are the agent's from then on; after an error
 // the caller closes them, which may have been done.
-func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
+func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 	logger := hub.Logger()
 	warnings, err := o.Normalize()
 	if err != nil {
@@ -160,7 +162,7 @@ func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err er
 	}
 	a.publishMu = make(publishLock, 1)
 	a.spreadCtx, a.endSpread = context.WithCancel(context.Background())
-	a.scriptMetrics, a.publishMetrics = newScriptMetrics(a.registry), newPublishMetrics(a.registry)
+	a.scriptMetrics, a.publishMetrics = script.NewMetrics(a.registry), newPublishMetrics(a.registry)
 	a.targetRemoved = dropped.Counter(a.registry, "target_removed")
 	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "agentctl_log_lines_lost_total",
@@ -182,7 +184,7 @@ func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err er
 		}
 	}
 	a.rpc = rpc.New(a, rpc.Config{AuthKey: o.RPCAuthKey, Logger: logger, Metrics: a.registry})
-	if o.HTTPAddr != Off {
+	if o.HTTPAddr != config.Off {
 		if a.opsLn, err = listen(o.HTTPAddr); err != nil {
 			return nil, listenError("operations", "http-addr", err)
 		}
@@ -206,14 +208,14 @@ func NewOn(ports Ports, o Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err er
 
 // openHandlers makes the journal and an outlet for each target and script.
 func (a *Agent) openHandlers() (err error) {
-	if a.handlers, err = a.opts.handlers(); err != nil {
+	if a.handlers, err = a.opts.CompileHandlers(); err != nil {
 		return err
 	}
 	if err := a.openJournal(); err != nil {
 		return err
 	}
 	a.targetMetrics = delivery.NewMetrics(a.registry)
-	for _, t := range a.handlers.targets {
+	for _, t := range a.handlers.Targets {
 		o, err := a.newTargetOutlet(t)
 		if err == nil {
 			err = a.openDelivery(o)
@@ -228,7 +230,7 @@ func (a *Agent) openHandlers() (err error) {
 			return err
 		}
 	}
-	for _, s := range a.handlers.scripts {
+	for _, s := range a.handlers.Scripts {
 		a.outlets = append(a.outlets, a.newScriptOutlet(s))
 	}
 	if err := a.openLarge(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/handler/target"
 	"agentctl/scripts/loopback"
@@ -36,23 +37,23 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 	}
 	key := "cGFzc3dvcmRwYXNzd29yZA=="
 	for name, tt := range map[string]struct {
-		change func(*Options)
+		change func(*config.Options)
 		want   []string
 	}{
-		"gossip TCP":       {func(o *Options) { o.Bind = taken.Addr().String() }, []string{"gossip: ", taken.Addr().String()[10:], "address already in use", "is an agent running already?", "-bind"}},
-		"gossip UDP":       {func(o *Options) { o.Bind = udp.LocalAddr().String() }, []string{"gossip: ", "UDP", "-bind"}},
-		"RPC":              {func(o *Options) { o.RPCAddr = taken.Addr().String() }, []string{"RPC: ", taken.Addr().String(), "-rpc-addr"}},
-		"operations":       {func(o *Options) { o.HTTPAddr = taken.Addr().String() }, []string{"operations: ", taken.Addr().String(), "-http-addr"}},
-		"RPC socket":       {func(o *Options) { o.RPCAddr = "unix:/no/such/folder/s" }, []string{"RPC: ", "/no/such/folder/s"}},
-		"keyring none":     {func(o *Options) { o.KeyringFile = "/no/keyring" }, []string{"keyring-file: ", "/no/keyring"}},
-		"keyring text":     {func(o *Options) { o.KeyringFile = file("hidden") }, []string{"keyring-file: ", "is not a JSON list of keys"}},
-		"keyring empty":    {func(o *Options) { o.KeyringFile = file("[]") }, []string{"keyring-file: ", "holds no keys", "agentctl keygen"}},
-		"keyring bad":      {func(o *Options) { o.KeyringFile = file(`["` + key + `", "hidden"]`) }, []string{"keyring-file: ", "key 2: the key is not base64"}},
-		"keyring no key":   {func(o *Options) { o.KeyringFile = file(`[""]`) }, []string{"keyring-file: ", "/file: "}},
-		"tags file":        {func(o *Options) { o.TagsFile = file("[]") }, []string{"tags-file: ", "is not a JSON object of texts"}},
-		"tags too large":   {func(o *Options) { o.Tags = map[string]string{"a": strings.Repeat("x", 600)} }, []string{"gossip: ", "tags exceeds limit of 512 bytes"}},
-		"name not allowed": {func(o *Options) { o.NodeName, o.ValidateNodeNames = "a b", true }, []string{"gossip: ", "ame"}},
-		"options":          {func(o *Options) { o.Profile = "x" }, []string{"profile: "}},
+		"gossip TCP":       {func(o *config.Options) { o.Bind = taken.Addr().String() }, []string{"gossip: ", taken.Addr().String()[10:], "address already in use", "is an agent running already?", "-bind"}},
+		"gossip UDP":       {func(o *config.Options) { o.Bind = udp.LocalAddr().String() }, []string{"gossip: ", "UDP", "-bind"}},
+		"RPC":              {func(o *config.Options) { o.RPCAddr = taken.Addr().String() }, []string{"RPC: ", taken.Addr().String(), "-rpc-addr"}},
+		"operations":       {func(o *config.Options) { o.HTTPAddr = taken.Addr().String() }, []string{"operations: ", taken.Addr().String(), "-http-addr"}},
+		"RPC socket":       {func(o *config.Options) { o.RPCAddr = "unix:/no/such/folder/s" }, []string{"RPC: ", "/no/such/folder/s"}},
+		"keyring none":     {func(o *config.Options) { o.KeyringFile = "/no/keyring" }, []string{"keyring-file: ", "/no/keyring"}},
+		"keyring text":     {func(o *config.Options) { o.KeyringFile = file("hidden") }, []string{"keyring-file: ", "is not a JSON list of keys"}},
+		"keyring empty":    {func(o *config.Options) { o.KeyringFile = file("[]") }, []string{"keyring-file: ", "holds no keys", "agentctl keygen"}},
+		"keyring bad":      {func(o *config.Options) { o.KeyringFile = file(`["` + key + `", "hidden"]`) }, []string{"keyring-file: ", "key 2: the key is not base64"}},
+		"keyring no key":   {func(o *config.Options) { o.KeyringFile = file(`[""]`) }, []string{"keyring-file: ", "/file: "}},
+		"tags file":        {func(o *config.Options) { o.TagsFile = file("[]") }, []string{"tags-file: ", "is not a JSON object of texts"}},
+		"tags too large":   {func(o *config.Options) { o.Tags = map[string]string{"a": strings.Repeat("x", 600)} }, []string{"gossip: ", "tags exceeds limit of 512 bytes"}},
+		"name not allowed": {func(o *config.Options) { o.NodeName, o.ValidateNodeNames = "a b", true }, []string{"gossip: ", "ame"}},
+		"options":          {func(o *config.Options) { o.Profile = "x" }, []string{"profile: "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub, _ := newHub(t)
@@ -97,7 +98,7 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 
 func TestAnAgentThatIsNotRunIsClosed(t *testing.T) {
 	hub, _ := newHub(t)
-	o := options(func(o *Options) { o.Bind, o.HTTPAddr = loopback.Addr(), "127.0.0.1:0" })
+	o := options(func(o *config.Options) { o.Bind, o.HTTPAddr = loopback.Addr(), "127.0.0.1:0" })
 	for range 3 { // the same port each time
 		a, err := New(o, hub, Hooks{})
 		if err != nil {
@@ -117,7 +118,7 @@ func TestRPCSocketIsItsOwnersAlone(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "s")
 	hub, _ := newHub(t)
-	o := options(func(o *Options) { o.RPCAddr = "unix:" + path })
+	o := options(func(o *config.Options) { o.RPCAddr = "unix:" + path })
 	// A socket left from a crash.
 	stale, err := net.Listen("unix", path)
 	if err != nil {
@@ -134,7 +135,7 @@ func TestRPCSocketIsItsOwnersAlone(t *testing.T) {
 	if err != nil || info.Mode() != fs.ModeSocket|0o600 {
 		t.Errorf("%v, %v, want a socket with 0600", info.Mode(), err)
 	}
-	if a.RPCAddr() != "unix:"+path || a.HTTPAddr() != Off {
+	if a.RPCAddr() != "unix:"+path || a.HTTPAddr() != config.Off {
 		t.Errorf("RPC at %s, operations at %s", a.RPCAddr(), a.HTTPAddr())
 	}
 	// One that is in use is not taken away.
@@ -167,10 +168,10 @@ func TestOpenPortsAreWarnedOf(t *testing.T) {
 		"with key": {"0.0.0.0:0", "hidden", 0},
 	} {
 		hub, log := newHub(t)
-		a, err := New(options(func(o *Options) {
+		a, err := New(options(func(o *config.Options) {
 			o.RPCAddr, o.RPCAuthKey, o.HTTPAddr = tt.addr, tt.key, tt.addr
 			if tt.key != "" {
-				o.HTTPTokenFile = writeFile(t, tt.key)
+				o.HTTPTokenFile = testkit.WriteFile(t, tt.key)
 			}
 		}), hub, Hooks{})
 		if err != nil {
@@ -179,7 +180,7 @@ func TestOpenPortsAreWarnedOf(t *testing.T) {
 		a.Close()
 		hub.Close()
 		for _, port := range []string{"RPC", "the operations endpoint"} {
-			if n := log.count("level=WARN", port+" is open to the network"); n != tt.want {
+			if n := log.Count("level=WARN", port+" is open to the network"); n != tt.want {
 				t.Errorf("%s: %d warnings of %s, want %d", name, n, port, tt.want)
 			}
 		}

@@ -29,7 +29,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	const extra = 10
 	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: journal.New(journal.Config{})}
 	defer a.journal.Close()
-	a.logger, _ = newLog()
+	a.logger, _ = testkit.NewLog()
 	a.ops = a.newOps()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
@@ -191,7 +192,7 @@ func TestFollowersAreBounded(t *testing.T) {
 
 func TestFollowersEndWithTheAgent(t *testing.T) {
 	t.Parallel()
-	n := start(t, func(o *Options) { o.HTTPAddr = "127.0.0.1:0" })
+	n := start(t, func(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" })
 	s := follow(t, "http://"+n.HTTPAddr(), "")
 	if err := n.Publish(t.Context(), "kong", []byte("x"), false); err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"agentctl/agent/config"
 	"agentctl/handler/journal"
 )
 
@@ -114,7 +115,7 @@ func withToken(file string, next http.HandlerFunc) http.HandlerFunc {
 		return next
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
-		want, err := ReadSecret(file)
+		want, err := config.ReadSecret(file)
 		if err != nil {
 			writeError(w, fmt.Errorf("the agent's token cannot be read, so nobody is let in: %w", err))
 			return

@@ -128,7 +128,7 @@ func (a *Agent) readPayload(r *http.Request) ([]byte, error) {
 		return nil, apiErrorf(http.StatusUnsupportedMediaType,
 			"a body of type %q may come from a web page's form: send the payload with Content-Type: application/octet-stream, or another type that no form has", typ)
 	}
-	limit := a.opts.maxEvent()
+	limit := a.opts.MaxEvent()
 	payload, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, int64(limit)))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, apiErrorf(http.StatusRequestEntityTooLarge,

@@ -11,13 +11,14 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/scripts/testkit"
 )
 
 // opsNode is an agent with a gateway that gets its user events, and its
 // operations endpoint.
-func opsNode(t *testing.T, change ...func(*Options)) (n gatewayNode, r *apiRig) {
+func opsNode(t *testing.T, change ...func(*config.Options)) (n gatewayNode, r *apiRig) {
 	t.Helper()
 	n = startWithGateway(t, change...)
 	r = &apiRig{Server: httptest.NewServer(n.newOps().Handler), agent: n.Agent}
@@ -78,7 +79,7 @@ func TestPublishOverHTTP(t *testing.T) {
 
 func TestPublishOverHTTPIsRefused(t *testing.T) {
 	t.Parallel()
-	n, r := opsNode(t, func(o *Options) { o.MaxEventSize = 0 })
+	n, r := opsNode(t, func(o *config.Options) { o.MaxEventSize = 0 })
 	const octets = "application/octet-stream"
 	for _, test := range []struct {
 		query, typ, body string
@@ -132,8 +133,8 @@ func TestPublishOverHTTPIsRefused(t *testing.T) {
 // needs no restart.
 func TestTokenOfTheOperationsEndpoint(t *testing.T) {
 	t.Parallel()
-	file := writeFile(t, "one\n")
-	n, r := opsNode(t, func(o *Options) { o.HTTPTokenFile = file })
+	file := testkit.WriteFile(t, "one\n")
+	n, r := opsNode(t, func(o *config.Options) { o.HTTPTokenFile = file })
 	publish := func(header ...string) int {
 		status, _ := r.ask(t, "POST", "/v1/events?name=e", "x", nil, append(header, "Content-Type", "application/octet-stream")...)
 		return status
@@ -152,15 +153,15 @@ func TestTokenOfTheOperationsEndpoint(t *testing.T) {
 	if status, _ := r.ask(t, "GET", "/v1/events", "", nil); status != 200 {
 		t.Errorf("asking without the token: %d", status)
 	}
-	writeTo(t, file, "two")
+	testkit.WriteTo(t, file, "two")
 	if one, two := publish("Authorization", "Bearer one"), publish("Authorization", "Bearer two"); one != 401 || two != 202 {
 		t.Errorf("with a new token: the old one %d, the new one %d", one, two)
 	}
-	writeTo(t, file, "")
+	testkit.WriteTo(t, file, "")
 	if got := publish("Authorization", "Bearer "); got != 500 {
 		t.Errorf("with no token in the file: %d", got)
 	}
-	if got := counter(t, n.registry, "agentctl_events_published_total", "success"); got != 3 {
+	if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "success"); got != 3 {
 		t.Errorf("%v events were published, want 3", got)
 	}
 }

@@ -32,7 +32,7 @@ type apiRig struct {
 func newAPIRig(t *testing.T, limits journal.Config, targets ...target.Target) *apiRig {
 	t.Helper()
 	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: journal.New(limits)}
-	a.logger, _ = newLog()
+	a.logger, _ = testkit.NewLog()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for _, target := range targets {

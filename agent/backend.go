@@ -11,7 +11,9 @@ import (
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/version"
 	"agentctl/handler"
+	"agentctl/handler/text"
 )
 
 // The methods in this file are what the RPC server calls, beside Publish. They
@@ -137,14 +139,14 @@ func (a *Agent) Stats() map[string]map[string]string {
 			}
 		}
 	}
-	for _, t := range set.targets {
+	for _, t := range set.Targets {
 		add(t.Filters, t.Name)
 	}
-	for _, s := range set.scripts {
-		add(s.filters, redact(s.command))
+	for _, s := range set.Scripts {
+		add(s.Filters, text.Redact(s.Command))
 	}
 	return map[string]map[string]string{
-		"agent": {"name": local.Name, "version": Version},
+		"agent": {"name": local.Name, "version": version.Version},
 		"runtime": {
 			"os":         runtime.GOOS,
 			"arch":       runtime.GOARCH,

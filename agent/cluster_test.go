@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/config"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
@@ -21,8 +22,8 @@ import (
 func TestEventsReachEveryGatewayOnce(t *testing.T) {
 	t.Parallel()
 	gws := []*gateway{newGateway(t), newGateway(t)}
-	a := start(t, func(o *Options) { o.EventHandlers, o.Gateway = nil, gws[0].URL })
-	b := start(t, func(o *Options) { o.EventHandlers, o.Gateway = nil, gws[1].URL })
+	a := start(t, func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gws[0].URL })
+	b := start(t, func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gws[1].URL })
 	join(t, a, b)
 	payloads := []string{
 		`{"type":"ENTITY_UPDATED"}`, "", "\n", "line\n", "\x00\xff\xfe", "]=]; os.exit() --[=[", "ü ☃ 😀", strings.Repeat("x", 508),
@@ -103,8 +104,8 @@ func TestGatewayDownThenUp(t *testing.T) {
 func TestJoinsThatAreAskedFor(t *testing.T) {
 	t.Parallel()
 	first := start(t)
-	a := start(t, func(o *Options) { o.StartJoin = []string{first.GossipAddr()} })
-	b := start(t, func(o *Options) { o.RetryJoin = []string{"127.0.0.1:1", first.GossipAddr()} })
+	a := start(t, func(o *config.Options) { o.StartJoin = []string{first.GossipAddr()} })
+	b := start(t, func(o *config.Options) { o.RetryJoin = []string{"127.0.0.1:1", first.GossipAddr()} })
 	for n, want := range map[*node]int{first: 0, a: 1, b: 1} {
 		<-n.Joined()
 		if got := n.Contacted(); got != want {

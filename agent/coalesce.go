@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/script"
 )
 
 const (
@@ -38,7 +40,7 @@ func (c *coalescer) add(e serf.Event, now time.Time) (held bool) {
 		c.quantum = now.Add(coalescePeriod)
 	}
 	c.quiet = now.Add(quiescePeriod)
-	c.bytes += sizeOf(u)
+	c.bytes += script.SizeOf(u)
 	latest, known := c.held[u.Name]
 	switch {
 	case !known:

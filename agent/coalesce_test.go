@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/scripts/testkit"
 )
 
 // stockCoalescing runs a serf node with serf's own coalescing, alone on a
@@ -52,7 +54,7 @@ func TestCoalescingIsSerfs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			feed, stock, stop := stockCoalescing(t)
-			logger, _ := newLog()
+			logger, _ := testkit.NewLog()
 			j := new(stubJournal)
 			in := newIntake(j, nil, noFailure(t), logger, nil)
 			end := runIntake(t, in)

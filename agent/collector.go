@@ -7,6 +7,8 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"agentctl/agent/version"
 )
 
 // collector reads what the agent is and holds at each collection, so that it
@@ -53,7 +55,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	b := ReadBuild()
+	b := version.ReadBuild()
 	gauge(c.build, 1, b.Version, b.Revision, b.Go, b.Serf)
 	joined := 0.0
 	if c.a.isJoined() {

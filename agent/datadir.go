@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -15,12 +14,6 @@ import (
 
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
-)
-
-// What -data-dir holds beside the journal.
-const (
-	snapshotFile = "serf.snapshot"
-	keyringFile  = "serf.keyring"
 )
 
 // openJournal opens the journal, in the data directory where there is one.
@@ -41,7 +34,7 @@ func (a *Agent) openJournal() error {
 		Dir: o.DataDir, Limits: limits, Logger: a.logger, Metrics: a.registry,
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w", o.label("data-dir"), err)
+		return fmt.Errorf("%s: %w", o.Label("data-dir"), err)
 	}
 	a.journal, a.disk = disk.Journal, disk
 	seq, ltime := disk.Durable()
@@ -59,39 +52,6 @@ func (a *Agent) openJournal() error {
 
 // noJournal is why targets have a gap where the journal is gone.
 const noJournal = "the journal was begun anew: what waited in the one before is not known"
-
-// keyring reads the keys that gossip is encrypted with, nil for none, and tells
-// the file that is to keep them. A keyring in the data directory rules over
-// the key of -encrypt, which begins one: the keys may have been rotated since.
-func (o *Options) keyring() (ring *memberlist.Keyring, path string, err error) {
-	if o.KeyringFile != "" {
-		if ring, err = readKeyring(o.KeyringFile); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", o.label("keyring-file"), err)
-		}
-		return ring, o.KeyringFile, nil
-	}
-	if o.DataDir != "" {
-		path = filepath.Join(o.DataDir, keyringFile)
-		ring, err = readKeyring(path)
-		if err == nil {
-			return ring, path, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, "", fmt.Errorf("%w; restore the file, or move it away and begin a new one with the cluster's key as -encrypt", err)
-		}
-	}
-	if o.EncryptKey == "" {
-		return nil, "", nil
-	}
-	key, err := base64.StdEncoding.DecodeString(o.EncryptKey)
-	if err == nil {
-		ring, err = memberlist.NewKeyring(nil, key)
-	}
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", o.label("encrypt"), err)
-	}
-	return ring, path, nil
-}
 
 // keepKeyring begins the keyring file in the data directory, which serf only
 // writes when the keys change.
@@ -144,10 +104,4 @@ func replaceFile(path string, data []byte) (err error) {
 		return err
 	}
 	return disk.SyncDir(filepath.Dir(path))
-}
-
-// journalLine says, for Check, where the journal is.
-func (o *Options) journalLine() string {
-	return fmt.Sprintf("%s; at most %d events or %v of history, and %d that wait for each target",
-		cmp.Or(o.DataDir, "in memory"), o.JournalMaxEvents, o.JournalMaxAge, o.QueueMaxEvents)
 }

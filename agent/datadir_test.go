@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/scripts/loopback"
@@ -18,10 +19,10 @@ import (
 )
 
 // in sets the data directory.
-func in(dir string) func(*Options) { return func(o *Options) { o.DataDir = dir } }
+func in(dir string) func(*config.Options) { return func(o *config.Options) { o.DataDir = dir } }
 
 // named keeps a node's name across its lives.
-func named(name string) func(*Options) { return func(o *Options) { o.NodeName = name } }
+func named(name string) func(*config.Options) { return func(o *config.Options) { o.NodeName = name } }
 
 // crash ends an agent as far as the cluster can see. What its journal was told
 // is written all the same: see the process tests for an end without that.
@@ -51,7 +52,7 @@ func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), filepath.Join(t.TempDir(), "new")
 	gw.down.Store(true)
-	opts := []func(*Options){in(dir), named("keeper"), handlers("user:kong=" + gw.URL)}
+	opts := []func(*config.Options){in(dir), named("keeper"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	publish(t, n, "1", "2", "3")
 	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
@@ -79,7 +80,7 @@ func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 func TestTheClockOutlivesALeave(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
-	opts := []func(*Options){in(dir), named("leaver"), handlers("user:kong=" + gw.URL)}
+	opts := []func(*config.Options){in(dir), named("leaver"), handlers("user:kong=" + gw.URL)}
 	for life := range 3 {
 		n := start(t, opts...)
 		publish(t, n, "same")
@@ -96,7 +97,7 @@ func TestTheClockOutlivesALeave(t *testing.T) {
 func TestTheClockOutlivesTheCluster(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
-	opts := []func(*Options){in(dir), named("survivor"), handlers("user:kong=" + gw.URL)}
+	opts := []func(*config.Options){in(dir), named("survivor"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	publish(t, n, "same")
 	testkit.WaitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
@@ -112,13 +113,13 @@ func TestTheClockOutlivesTheCluster(t *testing.T) {
 func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
-	other := start(t, func(o *Options) { o.PeerLinks = false })
-	opts := []func(*Options){in(dir), named("away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
+	other := start(t, func(o *config.Options) { o.PeerLinks = false })
+	opts := []func(*config.Options){in(dir), named("away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	join(t, other, n)
 	// The cluster does not take a name at another address for the same node.
 	addr := n.GossipAddr()
-	opts = append(opts, func(o *Options) { o.Bind = addr })
+	opts = append(opts, func(o *config.Options) { o.Bind = addr })
 	var want []string
 	for i := range 20 {
 		want = append(want, fmt.Sprint(i))
@@ -127,7 +128,7 @@ func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 	testkit.WaitFor(t, "the first posts", func() bool { return len(gw.of("user")) == 10 })
 	n.crash(t)
 	publish(t, other, want[10:]...)
-	n = start(t, append(slices.Clone(opts), func(o *Options) { o.RetryJoin = []string{other.GossipAddr()} })...)
+	n = start(t, append(slices.Clone(opts), func(o *config.Options) { o.RetryJoin = []string{other.GossipAddr()} })...)
 	testkit.WaitFor(t, "the rest", func() bool { return len(gw.of("user")) >= 20 })
 	publish(t, other, "end")
 	testkit.WaitFor(t, "the end", func() bool { return slices.Contains(bodies(gw.of("user")), "end") })
@@ -159,7 +160,7 @@ func TestANewNodeTakesInNoHistory(t *testing.T) {
 			return s["event_queue"] == "0" && s["event_time"] == other.serf.Stats()["event_time"]
 		})
 	}
-	n := start(t, in(t.TempDir()), handlers("user:kong="+gw.URL), func(o *Options) { o.PeerLinks = false })
+	n := start(t, in(t.TempDir()), handlers("user:kong="+gw.URL), func(o *config.Options) { o.PeerLinks = false })
 	join(t, other, third, n)
 	publish(t, other, "new")
 	testkit.WaitFor(t, "the new event", func() bool { return len(gw.of("user")) > 0 })
@@ -202,7 +203,7 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
 	other := start(t)
-	opts := []func(*Options){in(dir), named("bereft"), bind(loopback.Addr()), func(o *Options) { o.EventHandlers, o.Gateway = nil, gw.URL }}
+	opts := []func(*config.Options){in(dir), named("bereft"), bind(loopback.Addr()), func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gw.URL }}
 	n := start(t, opts...)
 	join(t, other, n)
 	addr := n.GossipAddr()
@@ -219,10 +220,10 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	gw.down.Store(false)
-	n = start(t, append(slices.Clone(opts), func(o *Options) { o.Bind = addr })...) // joins by its snapshot
+	n = start(t, append(slices.Clone(opts), func(o *config.Options) { o.Bind = addr })...) // joins by its snapshot
 	testkit.WaitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 && n.Targets()[0].State == delivery.StateOK })
 	testkit.WaitFor(t, "what waited", func() bool { return slices.Contains(bodies(gw.of("user")), "waits") })
-	testkit.WaitFor(t, "the warning", func() bool { return n.log.count("level=WARN", "the journal is new") == 1 })
+	testkit.WaitFor(t, "the warning", func() bool { return n.log.Count("level=WARN", "the journal is new") == 1 })
 	n.crash(t)
 	n = start(t, opts...)
 	if s := n.Targets()[0]; n.bereft || !s.GapSince.IsZero() {
@@ -235,12 +236,12 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 func TestASnapshotThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
-	opts := []func(*Options){in(dir), named("full"), handlers("user:kong=" + gw.URL)}
+	opts := []func(*config.Options){in(dir), named("full"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	publish(t, n, "1")
 	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
 	n.crash(t)
-	path := filepath.Join(dir, snapshotFile)
+	path := filepath.Join(dir, config.SnapshotFile)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +249,7 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	n = start(t, opts...)
-	testkit.WaitFor(t, "the log to tell", func() bool { return n.log.count("level=ERR", "going on without it", path) == 1 })
+	testkit.WaitFor(t, "the log to tell", func() bool { return n.log.Count("level=ERR", "going on without it", path) == 1 })
 	publish(t, n, "2")
 	testkit.WaitFor(t, "the next post", func() bool { return len(gw.of("user")) == 2 })
 }
@@ -256,7 +257,7 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 func TestDamagedKeysTellTheNextStep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	path := filepath.Join(dir, keyringFile)
+	path := filepath.Join(dir, config.KeyringFile)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +283,7 @@ func TestKeysAreKeptInTheDataDirectory(t *testing.T) {
 		}
 		return out
 	}
-	opts := []func(*Options){in(dir), named("rotating"), func(o *Options) { o.EncryptKey = first }}
+	opts := []func(*config.Options){in(dir), named("rotating"), func(o *config.Options) { o.EncryptKey = first }}
 	n := start(t, opts...)
 	if diff := cmp.Diff([]string{first}, keys()); diff != "" {
 		t.Errorf("at first (-want +got):\n%s", diff)
@@ -298,7 +299,7 @@ func TestKeysAreKeptInTheDataDirectory(t *testing.T) {
 	}
 	n.crash(t)
 	n = start(t, opts...)
-	testkit.WaitFor(t, "the warning", func() bool { return n.log.count("level=WARN", "the keys in the data directory are used") == 1 })
+	testkit.WaitFor(t, "the warning", func() bool { return n.log.Count("level=WARN", "the keys in the data directory are used") == 1 })
 	resp, err := n.ListKeys()
 	if err != nil {
 		t.Fatal(err)

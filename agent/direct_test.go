@@ -13,6 +13,8 @@ import (
 
 	"github.com/hashicorp/memberlist"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/scripts/testkit"
 )
 
 // fakeSender keeps what direct sends.
@@ -59,7 +61,7 @@ func directRig(t *testing.T, f *fakeSender) (d *direct, ctx context.Context, cou
 	d = newDirect(f, 1400, newPublishMetrics(reg))
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
-	count = func(result string) float64 { return counter(t, reg, "agentctl_direct_messages_total", result) }
+	count = func(result string) float64 { return testkit.Counter(t, reg, "agentctl_direct_messages_total", result) }
 	return d, ctx, count, func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/agent/config"
+	"agentctl/agent/script"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/scripts/testkit"
@@ -17,7 +19,7 @@ func TestGatewayIsFlushed(t *testing.T) {
 	gw := newGateway(t)
 	gw.down.Store(true)
 	dir := t.TempDir()
-	set := func(o *Options) {
+	set := func(o *config.Options) {
 		o.NodeName = "n1"
 		o.Gateway, o.DataDir = gw.URL, dir
 	}
@@ -45,7 +47,7 @@ func TestGatewayIsFlushed(t *testing.T) {
 	}
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
-	member := handler.NewMember(handler.MemberJoin, "", memberLines(n.Members()), time.Time{})
+	member := handler.NewMember(handler.MemberJoin, "", script.MemberLines(n.Members()), time.Time{})
 	if p := gw.posts[0]; p.typ != "" || p.id != "" || p.body != string(member.Body()) {
 		t.Errorf("posted first: %+v, want %s", p, member.Body())
 	}

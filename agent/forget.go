@@ -42,7 +42,7 @@ func (a *Agent) forgetAged(ctx context.Context) error {
 func (a *Agent) forgetTargets(tell bool) {
 	oldest := time.Now().Add(-a.opts.JournalMaxAge)
 	for _, name := range a.journal.Targets() {
-		if slices.ContainsFunc(a.handlers.targets, func(t target.Target) bool { return t.Name == name }) {
+		if slices.ContainsFunc(a.handlers.Targets, func(t target.Target) bool { return t.Name == name }) {
 			continue
 		}
 		s, _ := a.journal.CursorStatus(name)

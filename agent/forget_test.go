@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/agent/config"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
 )
@@ -16,7 +17,7 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	gw, dir := newGateway(t), t.TempDir()
 	gw.down.Store(true)
 	right, wrong := handlers("user:kong="+gw.URL), handlers("user:kong="+gw.URL+"/wrong")
-	opts := []func(*Options){in(dir), named("mended"), right}
+	opts := []func(*config.Options){in(dir), named("mended"), right}
 	n := start(t, opts...)
 	publish(t, n, "1", "2")
 	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
@@ -28,14 +29,14 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(options(in(dir), wrong, func(o *Options) { o.RPCAddr = taken }), hub, Hooks{}); err == nil {
+	if _, err := New(options(in(dir), wrong, func(o *config.Options) { o.RPCAddr = taken }), hub, Hooks{}); err == nil {
 		t.Fatal("an agent starts on a port that is taken")
 	}
 	ln.Close()
 
 	kept := []string{"level=WARN", "not configured any more", gw.URL + "#user:kong", "waiting=2"}
 	n = startRunning(t, in(dir), named("mended"), wrong)
-	testkit.WaitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.count(kept...) == 1 })
+	testkit.WaitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.Count(kept...) == 1 })
 	o := n.opts
 	right(&o)
 	if err := n.Reload(o); err != nil {
@@ -46,7 +47,7 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	if err := n.Reload(o); err != nil {
 		t.Fatal(err)
 	}
-	testkit.WaitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.count(kept...) == 2 })
+	testkit.WaitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.Count(kept...) == 2 })
 	n.crash(t)
 
 	gw.down.Store(false)
@@ -68,15 +69,15 @@ func TestTargetsThatAreGoneAreForgotten(t *testing.T) {
 	other := gw.URL + "/other#user:kong"
 	// What waits for nothing goes at once, the rest as soon as it is too old,
 	// while the agent runs.
-	n = start(t, in(dir), handlers("user:kong="+gw.URL+"/other"), func(o *Options) { o.JournalMaxAge = 2 * time.Second })
+	n = start(t, in(dir), handlers("user:kong="+gw.URL+"/other"), func(o *config.Options) { o.JournalMaxAge = 2 * time.Second })
 	testkit.WaitFor(t, "the warning", func() bool {
-		return n.log.count("level=WARN", "not served any more", gw.URL+"#user:kong", "dropped=2") == 1
+		return n.log.Count("level=WARN", "not served any more", gw.URL+"#user:kong", "dropped=2") == 1
 	})
 	testkit.WaitFor(t, "the other, which lacks nothing", func() bool {
-		return n.log.count("level=INFO", "not served any more", gw.URL+"#query", "dropped=0") == 1
+		return n.log.Count("level=INFO", "not served any more", gw.URL+"#query", "dropped=0") == 1
 	})
 	testkit.WaitFor(t, "their places to go", func() bool { return slices.Equal(n.journal.Targets(), []string{other}) })
-	if got := counter(t, n.registry, "agentctl_events_dropped_total", "target_removed"); got != 2 {
+	if got := testkit.Counter(t, n.registry, "agentctl_events_dropped_total", "target_removed"); got != 2 {
 		t.Errorf("%v counted as dropped, want 2", got)
 	}
 }

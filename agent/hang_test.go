@@ -1,13 +1,15 @@
 package agent
 
 import (
-	"agentctl/scripts/testkit"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
+
+	"agentctl/agent/config"
+	"agentctl/scripts/testkit"
 )
 
 // A gateway and a script that hang for ever cost nobody else anything.
@@ -24,7 +26,7 @@ func TestNothingBlocksGossip(t *testing.T) {
 	t.Cleanup(hanging.Close)
 	t.Cleanup(func() { close(release) })
 	good := newGateway(t)
-	a := start(t, handlers("user="+hanging.URL, "user=sleep 100000", "user="+good.URL), func(o *Options) { o.DrainTimeout = 0 })
+	a := start(t, handlers("user="+hanging.URL, "user=sleep 100000", "user="+good.URL), func(o *config.Options) { o.DrainTimeout = 0 })
 	b := start(t)
 	join(t, a, b)
 	var lapses sync.Map // what b saw of a, but alive
@@ -80,11 +82,11 @@ func TestNothingBlocksGossip(t *testing.T) {
 		t.Errorf("the hanging gateway: %+v, want %d waiting", s, events)
 	}
 	// One event is with the script, the others wait for it: none is lost yet.
-	if n := runnersOf(a.outlets)[0].waiting(); n != events-1 {
+	if n := runnersOf(a.outlets)[0].Waiting(); n != events-1 {
 		t.Errorf("%d events wait for the script, want %d", n, events-1)
 	}
 	for _, reason := range []string{"intake_full", "handler_full"} {
-		if n := counter(t, a.registry, "agentctl_events_dropped_total", reason); n != 0 {
+		if n := testkit.Counter(t, a.registry, "agentctl_events_dropped_total", reason); n != 0 {
 			t.Errorf("%v dropped: %s", n, reason)
 		}
 	}
@@ -93,11 +95,11 @@ func TestNothingBlocksGossip(t *testing.T) {
 		t.Error(err)
 	}
 	a.hub.Close()
-	if a.log.count("events were not delivered before the end", fmt.Sprint("waiting=", events)) != 1 ||
-		a.log.count("events were not handled before the end", "sleep 100000", fmt.Sprint("waiting=", events-1)) != 1 {
+	if a.log.Count("events were not delivered before the end", fmt.Sprint("waiting=", events)) != 1 ||
+		a.log.Count("events were not handled before the end", "sleep 100000", fmt.Sprint("waiting=", events-1)) != 1 {
 		t.Error("what is left at the end is not told")
 	}
-	if n := counter(t, a.registry, "agentctl_events_dropped_total", "handler_stopped"); n != events-1 {
+	if n := testkit.Counter(t, a.registry, "agentctl_events_dropped_total", "handler_stopped"); n != events-1 {
 		t.Errorf("%v counted as left at the end, want %d", n, events-1)
 	}
 }

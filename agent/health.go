@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"agentctl/handler/delivery"
+	"agentctl/handler/text"
 	"agentctl/rpcclient/wire"
 )
 
@@ -61,7 +62,7 @@ func (a *Agent) readyz(r *http.Request) (int, any, error) {
 			}
 		}
 	default:
-		return 0, nil, apiErrorf(http.StatusBadRequest, "targets=%s: the only value is ok", shorten(want, 40))
+		return 0, nil, apiErrorf(http.StatusBadRequest, "targets=%s: the only value is ok", text.Shorten(want, 40))
 	}
 	if !report.OK() {
 		report.Status = "not ready"

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"agentctl/scripts/testkit"
 	"context"
 	"net/http"
 	"slices"
@@ -10,6 +9,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/config"
+	"agentctl/scripts/testkit"
 )
 
 // stuck is what Hung says within a short time.
@@ -25,7 +27,7 @@ func (n *node) stuck(t *testing.T) []string {
 func TestHealthzLooksAtTheLoops(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.HTTPAddr = "127.0.0.1:0" })
+	n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" })
 	testkit.WaitFor(t, "all to answer", func() bool { return len(n.stuck(t)) == 0 })
 	for reason, hang := range map[string]func() (free func()){
 		"the intake does not pass events on to the journal": func() func() {
@@ -67,7 +69,7 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 func TestReadyzAsksRPCAndTellsTargets(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.HTTPAddr = "127.0.0.1:0" })
+	n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" })
 	want := func(path string, status int, parts ...string) {
 		t.Helper()
 		got, body := n.get(t, path)

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/logs"
+	"agentctl/agent/script"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/queue"
@@ -78,7 +79,7 @@ type Intake struct {
 	members uint64 // of dispatch only: numbers the member events
 
 	runnersMu sync.Mutex // held while an event is offered
-	runners   []*runner
+	runners   []*script.Runner
 
 	subsMu  sync.Mutex
 	subs    map[int]func(serf.Event)
@@ -107,7 +108,7 @@ const (
 
 func (w way) String() string { return [...]string{"gossip", "link", "local", "repair", "fetch"}[w] }
 
-func newIntake(journal eventLog, runners []*runner, fail func(error), logger *slog.Logger, m *intakeMetrics) *Intake {
+func newIntake(journal eventLog, runners []*script.Runner, fail func(error), logger *slog.Logger, m *intakeMetrics) *Intake {
 	var nonce [4]byte
 	rand.Read(nonce[:]) // never fails
 	in := &Intake{
@@ -132,7 +133,7 @@ func newArrivals() queue.Queue[arrival] { return queue.New[arrival](intakeQueue,
 
 // setRunners changes who gets the events from now on: when it has returned, one
 // that is not among the runners is offered no more.
-func (in *Intake) setRunners(runners []*runner) {
+func (in *Intake) setRunners(runners []*script.Runner) {
 	in.runnersMu.Lock()
 	defer in.runnersMu.Unlock()
 	in.runners = runners
@@ -260,7 +261,7 @@ func (in *Intake) enqueue(e serf.Event) {
 
 // push queues what has come, where there is room. in.mu is held.
 func (in *Intake) push(a arrival) bool {
-	return in.queue.Push(a, sizeOf(a.event))
+	return in.queue.Push(a, script.SizeOf(a.event))
 }
 
 func (in *Intake) wakeDispatch() {
@@ -379,12 +380,12 @@ func emptied[T any](buf []T) []T {
 // emit hands e to the subscribers and the runners. A query's deadline is read
 // first: serf changes it, unguarded, when someone responds.
 func (in *Intake) emit(e serf.Event) {
-	t := task{event: e}
+	t := script.Task{Event: e}
 	if q, ok := e.(*serf.Query); ok {
 		if in.queries != nil && in.queries(q) {
 			return
 		}
-		t.deadline = q.Deadline()
+		t.Deadline = q.Deadline()
 	}
 	in.subsMu.Lock()
 	for _, fn := range in.subs {
@@ -394,6 +395,6 @@ func (in *Intake) emit(e serf.Event) {
 	in.runnersMu.Lock()
 	defer in.runnersMu.Unlock()
 	for _, r := range in.runners {
-		r.offer(t)
+		r.Offer(t)
 	}
 }

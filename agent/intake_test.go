@@ -17,8 +17,10 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/script"
 	"agentctl/handler"
 	"agentctl/handler/journal"
+	"agentctl/scripts/testkit"
 )
 
 // stubJournal keeps what is appended; wait, where set, is called first.
@@ -80,15 +82,15 @@ func user(n int, coalesce bool) serf.UserEvent {
 func TestIntakeKeepsOrderEverywhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const events = 10_000
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		j := new(stubJournal)
 		var ran, seen []string
-		r := newRunner("r", handler.Filters{{Type: "*"}}, logger, nil, func(_ context.Context, t task) {
-			ran = append(ran, t.event.String())
+		r := script.NewRunner("r", handler.Filters{{Type: "*"}}, logger, nil, func(_ context.Context, t script.Task) {
+			ran = append(ran, t.Event.String())
 		})
 		drain := make(chan struct{})
 		go r.Run(t.Context(), drain)
-		in := newIntake(j, []*runner{r}, noFailure(t), logger, nil)
+		in := newIntake(j, []*script.Runner{r}, noFailure(t), logger, nil)
 		in.Subscribe(func(e serf.Event) {
 			if u, ok := e.(serf.UserEvent); ok && j.len() < int(u.LTime)-events/3 {
 				t.Errorf("%s comes before it is in the journal", u)
@@ -115,7 +117,7 @@ func TestIntakeKeepsOrderEverywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		close(drain)
-		r.idle(t.Context())
+		r.Idle(t.Context())
 		if diff := cmp.Diff(want, seen); diff != "" {
 			t.Errorf("subscriber (-want +got):\n%s", diff)
 		}
@@ -142,7 +144,7 @@ func TestIntakeMakesEventsOfTheJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := new(stubJournal)
 		reg := prometheus.NewRegistry()
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
 		end := runIntake(t, in)
 		began := time.Now()
@@ -167,7 +169,7 @@ func TestIntakeMakesEventsOfTheJournal(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		for typ, want := range map[string]float64{"user": 1, "member-failed": 2, "query": 1} {
-			if got := counter(t, reg, "agentctl_events_received_total", typ); got != want {
+			if got := testkit.Counter(t, reg, "agentctl_events_received_total", typ); got != want {
 				t.Errorf("counted %v of %s, want %v", got, typ, want)
 			}
 		}
@@ -185,7 +187,7 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 		hang := make(chan struct{})
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
-		logger, log := newLog()
+		logger, log := testkit.NewLog()
 		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
 		end := runIntake(t, in)
 		for n := range events {
@@ -201,10 +203,10 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 		if lost < events-2*intakeQueue || lost > events-intakeQueue {
 			t.Errorf("%d lost, want what is over %d", lost, intakeQueue)
 		}
-		if got := counter(t, reg, "agentctl_events_dropped_total", "intake_full"); int(got) != lost {
+		if got := testkit.Counter(t, reg, "agentctl_events_dropped_total", "intake_full"); int(got) != lost {
 			t.Errorf("counted %v, want %d", got, lost)
 		}
-		lines := log.count("level=ERROR", "events are lost")
+		lines := log.Count("level=ERROR", "events are lost")
 		if lines == 0 || lines > 18 {
 			t.Errorf("%d lines tell of %d lost events, want one for each power of two", lines, lost)
 		}
@@ -230,7 +232,7 @@ func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := errors.New("disk full")
 		j := &stubJournal{err: broken}
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		reg := prometheus.NewRegistry()
 		var failure error
 		in := newIntake(j, nil, func(err error) { failure = err }, logger, newIntakeMetrics(reg))
@@ -244,7 +246,7 @@ func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
 			in.ch <- user(n, false)
 		}
 		synctest.Wait()
-		if got := counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 2*intakeChan {
+		if got := testkit.Counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 2*intakeChan {
 			t.Errorf("%v counted as lost, want %d", got, 2*intakeChan)
 		}
 		if err := end(); !errors.Is(err, broken) {
@@ -255,7 +257,7 @@ func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
 
 func TestIntakePassesOnWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		j := new(stubJournal)
 		in := newIntake(j, nil, noFailure(t), logger, nil)
 		var seen []string
@@ -299,7 +301,7 @@ func heap() int {
 // the buffers that they were in.
 func TestIntakeLetsGoOfABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		hang := make(chan struct{})
 		in := newIntake(forgetful{hang}, nil, noFailure(t), logger, nil)
 		end := runIntake(t, in)
@@ -344,7 +346,7 @@ func TestBuffersAreEmptied(t *testing.T) {
 }
 
 func TestIntakeSubscriptionEndsForSure(t *testing.T) {
-	logger, _ := newLog()
+	logger, _ := testkit.NewLog()
 	j := new(stubJournal)
 	in := newIntake(j, nil, noFailure(t), logger, nil)
 	end := runIntake(t, in)

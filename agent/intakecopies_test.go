@@ -12,8 +12,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"agentctl/agent/script"
 	"agentctl/handler"
 	"agentctl/handler/journal"
+	"agentctl/scripts/testkit"
 )
 
 // took is how many user events came first by a way.
@@ -30,17 +32,17 @@ func (m *intakeMetrics) took(t *testing.T, w way) int {
 // event: for the journal, scripts and streams.
 func TestCopiesAreLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		reg := prometheus.NewRegistry()
 		m := newIntakeMetrics(reg)
 		j := journal.New(journal.Config{})
 		var seen, ran []string
-		r := newRunner("r", handler.Filters{{Type: "user"}}, logger, nil, func(_ context.Context, t task) {
-			ran = append(ran, t.event.String())
+		r := script.NewRunner("r", handler.Filters{{Type: "user"}}, logger, nil, func(_ context.Context, t script.Task) {
+			ran = append(ran, t.Event.String())
 		})
 		drain := make(chan struct{})
 		go r.Run(t.Context(), drain)
-		in := newIntake(j, []*runner{r}, noFailure(t), logger, m)
+		in := newIntake(j, []*script.Runner{r}, noFailure(t), logger, m)
 		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
 		end := runIntake(t, in)
 		take := func(n int, w way) {
@@ -68,7 +70,7 @@ func TestCopiesAreLeftOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		close(drain)
-		r.idle(t.Context())
+		r.Idle(t.Context())
 		if len(seen) != 5 || len(ran) != 3 || j.Head() != 3 {
 			t.Errorf("a stream has %v, a script %v, the journal %d; want 3 events each, and the stream 2 queries", seen, ran, j.Head())
 		}
@@ -76,7 +78,7 @@ func TestCopiesAreLeftOut(t *testing.T) {
 			if got := m.took(t, w); got != want.first {
 				t.Errorf("%d came first by %s, want %d", got, w, want.first)
 			}
-			if got := counter(t, reg, "agentctl_events_copies_total", w.String()); int(got) != want.copies {
+			if got := testkit.Counter(t, reg, "agentctl_events_copies_total", w.String()); int(got) != want.copies {
 				t.Errorf("%v copies by %s, want %d", got, w, want.copies)
 			}
 		}
@@ -87,7 +89,7 @@ func TestCopiesAreLeftOut(t *testing.T) {
 // full, and loses nothing; or gives up when its context ends.
 func TestTakeWaitsForRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		hang := make(chan struct{})
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
@@ -147,7 +149,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 		if want := 1 + intakeQueue + waiting; j.len() != want {
 			t.Errorf("%d in the journal, want %d", j.len(), want)
 		}
-		if got := counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 0 || j.gap != 0 {
+		if got := testkit.Counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 0 || j.gap != 0 {
 			t.Errorf("%v counted as lost, a gap of %d", got, j.gap)
 		}
 	})
@@ -156,7 +158,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 // What serf brings meanwhile is not held up by those who wait.
 func TestTakeLeavesSerfAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		hang := make(chan struct{})
 		in := newIntake(&stubJournal{wait: func() { <-hang }}, nil, noFailure(t), logger, nil)
 		end := runIntake(t, in)

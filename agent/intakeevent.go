@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/large"
+	"agentctl/agent/script"
 	"agentctl/handler"
 )
 
@@ -53,35 +54,7 @@ func (in *Intake) convert(a arrival) (handler.Event, bool) {
 	case serf.MemberEvent:
 		in.members++
 		id := in.memberPrefix() + strconv.FormatUint(in.members, 10)
-		return handler.NewMember(handler.Type(e.Type.String()), id, memberLines(e.Members), a.at), true
+		return handler.NewMember(handler.Type(e.Type.String()), id, script.MemberLines(e.Members), a.at), true
 	}
 	return handler.Event{}, false
-}
-
-// memberLines is what serf writes to a script's stdin for these members.
-func memberLines(members []serf.Member) []byte {
-	var lines []byte
-	for _, m := range members {
-		lines = append(lines, handler.MemberLine(m.Name, m.Addr.String(), m.Tags["role"], m.Tags)...)
-	}
-	return lines
-}
-
-// sizeOf is about how many bytes an event holds.
-func sizeOf(e serf.Event) int {
-	if u, ok := e.(serf.UserEvent); ok {
-		return len(u.Name) + len(u.Payload)
-	}
-	return 0
-}
-
-// nameOf is the name that filters look at.
-func nameOf(e serf.Event) string {
-	switch e := e.(type) {
-	case serf.UserEvent:
-		return e.Name
-	case *serf.Query:
-		return e.Name
-	}
-	return ""
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"agentctl/scripts/testkit"
 )
 
 // fakeJoiner fails until succeedAt, a count of calls.
@@ -65,7 +67,7 @@ func TestRetryJoinBacksOff(t *testing.T) {
 	shortest, longest := time.Hour, time.Duration(0)
 	for range 40 {
 		synctest.Test(t, func(t *testing.T) {
-			logger, log := newLog()
+			logger, log := testkit.NewLog()
 			j := &fakeJoiner{succeedAt: 9}
 			if err := retryJoin(t.Context(), j, fakeDNS{}, []string{"a", "b:1"}, true, interval, 0, j.failed, logger); err != nil {
 				t.Fatal(err)
@@ -84,10 +86,10 @@ func TestRetryJoinBacksOff(t *testing.T) {
 			if ceiling != interval || len(j.calls) != 9 || !slices.Equal(j.calls[8], []string{"a", "b:1"}) || !j.replays[8] {
 				t.Errorf("%d calls, the last with %v, replay %v", len(j.calls), j.calls[8], j.replays[8])
 			}
-			if n := log.count("level=WARN", "trying again", "error=refused"); n != 8 {
+			if n := log.Count("level=WARN", "trying again", "error=refused"); n != 8 {
 				t.Errorf("%d warnings, want 8", n)
 			}
-			if n := log.count("joined the cluster", "attempts=9"); n != 1 {
+			if n := log.Count("joined the cluster", "attempts=9"); n != 1 {
 				t.Errorf("%d lines tell of the join, want 1", n)
 			}
 		})
@@ -101,7 +103,7 @@ func TestRetryJoinBacksOff(t *testing.T) {
 // the limit.
 func TestRetryJoinWithALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		j := new(fakeJoiner)
 		start := time.Now()
 		err := retryJoin(t.Context(), j, fakeDNS{}, []string{"a", "b"}, false, 7*time.Second, 3, j.failed, logger)
@@ -116,7 +118,7 @@ func TestRetryJoinWithALimit(t *testing.T) {
 
 func TestRetryJoinEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
@@ -131,7 +133,7 @@ func TestRetryJoinEndsWithItsContext(t *testing.T) {
 
 func TestJoinLooksSRVRecordsUpEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, log := newLog()
+		logger, log := testkit.NewLog()
 		dns := fakeDNS{"_serf._tcp.x": {
 			errors.New("server misbehaving"),
 			[]*net.SRV{},
@@ -147,14 +149,14 @@ func TestJoinLooksSRVRecordsUpEachTime(t *testing.T) {
 		if diff := cmp.Diff(want, j.calls); diff != "" {
 			t.Errorf("joined (-want +got):\n%s", diff)
 		}
-		if log.count("server misbehaving") != 1 || log.count("dns+srv://_serf._tcp.x: no SRV records") != 2 {
+		if log.Count("server misbehaving") != 1 || log.Count("dns+srv://_serf._tcp.x: no SRV records") != 2 {
 			t.Errorf("log:\n%s", log)
 		}
 	})
 }
 
 func TestJoinWithAddressesThatCannotBeLookedUp(t *testing.T) {
-	logger, log := newLog()
+	logger, log := testkit.NewLog()
 	dns := fakeDNS{"good": {[]*net.SRV{srv("g.", 1)}}}
 	addrs := []string{"plain", "dns+srv://gone", "dns+srv://good"}
 	j := &fakeJoiner{succeedAt: 1}
@@ -164,7 +166,7 @@ func TestJoinWithAddressesThatCannotBeLookedUp(t *testing.T) {
 	if want := []string{"plain", "g:1"}; !slices.Equal(j.calls[0], want) {
 		t.Errorf("joined %v, want %v", j.calls[0], want)
 	}
-	if log.count("level=WARN", "dns+srv://gone", "no such host") != 1 {
+	if log.Count("level=WARN", "dns+srv://gone", "no such host") != 1 {
 		t.Errorf("the one that failed is not told:\n%s", log)
 	}
 	// Both reasons, when nothing could be joined.

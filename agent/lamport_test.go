@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/config"
 )
 
 func TestBurstsShareLamportTimes(t *testing.T) {
@@ -49,9 +51,9 @@ func TestBurstsShareLamportTimes(t *testing.T) {
 func TestSharedLamportTimesAreSeenByOthers(t *testing.T) {
 	t.Parallel()
 	const events = 500
-	for name, change := range map[string]func(*Options){
-		"over links": func(*Options) {},
-		"by gossip":  func(o *Options) { o.PeerLinks, o.DirectSend = false, false },
+	for name, change := range map[string]func(*config.Options){
+		"over links": func(*config.Options) {},
+		"by gossip":  func(o *config.Options) { o.PeerLinks, o.DirectSend = false, false },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/config"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/handler"
@@ -20,7 +21,7 @@ import (
 )
 
 // largest takes events of up to 1 MiB.
-func largest(o *Options) { o.MaxEventSize = large.MaxEvent }
+func largest(o *config.Options) { o.MaxEventSize = large.MaxEvent }
 
 // noise is a payload of that many bytes, of no pattern.
 func noise(n int) string {
@@ -32,7 +33,7 @@ func noise(n int) string {
 
 // largeEvents counts what became of large events.
 func (n *node) largeEvents(t *testing.T, result string) int {
-	return int(counter(t, n.registry, "agentctl_large_events_total", result))
+	return int(testkit.Counter(t, n.registry, "agentctl_large_events_total", result))
 }
 
 // refer is the serf message for a large event, as its publisher has it.
@@ -51,7 +52,7 @@ func (n *node) refer(t *testing.T, name, payload string, ltime serf.LamportTime)
 // links are open, encrypted, or not known yet.
 func TestLargeEvents(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*Options){"plain": wan, "encrypted": encrypted} {
+	for name, change := range map[string]func(*config.Options){"plain": wan, "encrypted": encrypted} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, b, c := startWithGateway(t, change, largest), startWithGateway(t, change), startWithGateway(t, change)
@@ -82,7 +83,7 @@ func TestLargeEvents(t *testing.T) {
 func TestLargeEventsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	n := startWithGateway(t)
-	other := &node{Agent: &Agent{opts: Options{NodeName: "publisher"}}}
+	other := &node{Agent: &Agent{opts: config.Options{NodeName: "publisher"}}}
 	var msgs [][]byte
 	var want []string
 	for i := range 20 {
@@ -110,7 +111,7 @@ func TestLargeEventsKeepTheirOrder(t *testing.T) {
 		t.Errorf("%d events came, not the %d in their order", len(got), len(want))
 	}
 	testkit.WaitFor(t, "the references to come back from serf", func() bool {
-		return counter(t, n.registry, "agentctl_events_copies_total", "gossip") == float64(len(want))
+		return testkit.Counter(t, n.registry, "agentctl_events_copies_total", "gossip") == float64(len(want))
 	})
 	if clock := n.eventClock(); clock < 30 {
 		t.Errorf("serf's clock is %d: it has not seen them all", clock)
@@ -132,7 +133,7 @@ func TestLargeEventIsFetched(t *testing.T) {
 	}
 	a.has(t, []string{payload})
 	// The publisher is gone, or another one: a is a peer that has it.
-	gone := &node{Agent: &Agent{opts: Options{NodeName: "gone"}}}
+	gone := &node{Agent: &Agent{opts: config.Options{NodeName: "gone"}}}
 	b.findsPeer(t, "to know", a.node)
 	b.delegate.NotifyMsg(gone.refer(t, "e", payload, 50))
 	testkit.WaitFor(t, "b to have it", func() bool {
@@ -160,11 +161,11 @@ func TestLargeEventIsLost(t *testing.T) {
 	t.Parallel()
 	gw, other := newGateway(t), newGateway(t)
 	a, r := opsNode(t)
-	b := start(t, func(o *Options) {
+	b := start(t, func(o *config.Options) {
 		o.PeerLinks, o.EventHandlers = false, nil
-		o.Targets = []TargetOptions{
-			{Name: "wants", URL: gw.URL, Events: "user:e", Flush: FlushOptions{Body: "flush"}},
-			{Name: "other", URL: other.URL, Events: "user:other", Flush: FlushOptions{Body: "flush"}},
+		o.Targets = []config.TargetOptions{
+			{Name: "wants", URL: gw.URL, Events: "user:e", Flush: config.FlushOptions{Body: "flush"}},
+			{Name: "other", URL: other.URL, Events: "user:other", Flush: config.FlushOptions{Body: "flush"}},
 		}
 	})
 	join(t, a.node, b)
@@ -187,7 +188,7 @@ func TestLargeEventIsLost(t *testing.T) {
 	if n := b.largeEvents(t, "lost"); n != 1 || len(gw.of("")) != 1 {
 		t.Errorf("%d lost, %d flushes, want one each", n, len(gw.of("")))
 	}
-	if n := a.log.count("level=WARN", "a large event does not reach all members", b.opts.NodeName); n != 1 {
+	if n := a.log.Count("level=WARN", "a large event does not reach all members", b.opts.NodeName); n != 1 {
 		t.Errorf("%d warnings, want 1", n)
 	}
 	a.has(t, []string{payload, "small"})
@@ -202,7 +203,7 @@ func TestLargeEventIsLost(t *testing.T) {
 func TestLargeEventIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		change        func(*Options)
+		change        func(*config.Options)
 		name, payload int
 		want          string // "": it is taken
 	}{
@@ -210,14 +211,14 @@ func TestLargeEventIsRefused(t *testing.T) {
 		{largest, 1, large.MaxEvent, "the limit is 1048576"},
 		{largest, large.MaxName, 1, ""},
 		{largest, large.MaxName + 1, 1, "may have a name of 512"},
-		{func(*Options) {}, 1, 64<<10 - 1, ""},
-		{func(*Options) {}, 1, 64 << 10, "the limit is 65536"},
-		{func(o *Options) { o.PeerLinks = false }, 1, 512, "the limit is 512"},
-		{func(o *Options) { o.MaxEventSize = 0 }, 1, 512, "the limit is 512"},
-		{func(o *Options) { o.MaxEventSize = 100 }, 1, 511, ""},
-		{func(o *Options) { o.UserEventSizeLimit = 9216 }, 1, 9215, ""}, // serf's encoding is over its limit
-		{func(o *Options) {
-			*o = SerfOptions()
+		{func(*config.Options) {}, 1, 64<<10 - 1, ""},
+		{func(*config.Options) {}, 1, 64 << 10, "the limit is 65536"},
+		{func(o *config.Options) { o.PeerLinks = false }, 1, 512, "the limit is 512"},
+		{func(o *config.Options) { o.MaxEventSize = 0 }, 1, 512, "the limit is 512"},
+		{func(o *config.Options) { o.MaxEventSize = 100 }, 1, 511, ""},
+		{func(o *config.Options) { o.UserEventSizeLimit = 9216 }, 1, 9215, ""}, // serf's encoding is over its limit
+		{func(o *config.Options) {
+			*o = config.SerfOptions()
 			o.NodeName, o.Bind, o.RPCAddr = "as-serf", "127.0.0.1:0", "127.0.0.1:0"
 		}, 1, 512, "the limit is 512"},
 	} {
@@ -239,7 +240,7 @@ func TestLargeEventsAcrossARestart(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
 	a := start(t, largest)
-	opts := []func(*Options){in(dir), named("large-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
+	opts := []func(*config.Options){in(dir), named("large-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	join(t, a, n)
 	addr := n.GossipAddr()
@@ -250,7 +251,7 @@ func TestLargeEventsAcrossARestart(t *testing.T) {
 	n.crash(t)
 	publish(t, a, want[1])
 	gw.down.Store(false)
-	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{a.GossipAddr()} })...)
+	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{a.GossipAddr()} })...)
 	// The first may come twice: it may have been in flight as the node crashed.
 	var got []string
 	testkit.WaitFor(t, "both", func() bool {
@@ -272,7 +273,7 @@ func TestLargeEventsAcrossARestart(t *testing.T) {
 func TestReferenceFromBeforeTheHistory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	set := []func(*Options){in(dir), named("trims"), func(o *Options) { o.JournalMaxEvents = 5 }}
+	set := []func(*config.Options){in(dir), named("trims"), func(o *config.Options) { o.JournalMaxEvents = 5 }}
 	n := start(t, set...)
 	for range 10 {
 		publish(t, n, noise(1000)) // equal ones have Lamport times of their own

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"agentctl/agent/large"
 	"agentctl/handler"
 	"agentctl/handler/journal"
+	"agentctl/scripts/testkit"
 )
 
 // fakeLarge keeps what the intake says of references.
@@ -38,7 +38,7 @@ func reference(u serf.UserEvent) serf.UserEvent {
 // known, whichever came first.
 func TestIntakeOfReferences(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		reg := prometheus.NewRegistry()
 		j := journal.New(journal.Config{})
 		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
@@ -72,7 +72,7 @@ func TestIntakeOfReferences(t *testing.T) {
 		if j.Head() != 3 || len(seen) != 3 {
 			t.Errorf("the journal has %d events, a stream %q", j.Head(), seen)
 		}
-		if got := counter(t, reg, "agentctl_events_copies_total", "gossip"); got != 2 {
+		if got := testkit.Counter(t, reg, "agentctl_events_copies_total", "gossip"); got != 2 {
 			t.Errorf("%v copies, want 2", got)
 		}
 	})
@@ -92,7 +92,7 @@ func TestIntakeOfManyBytes(t *testing.T) {
 		hang := make(chan struct{})
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
 		end := runIntake(t, in)
 		in.ch <- heavy(0)
@@ -119,7 +119,7 @@ func TestIntakeOfManyBytes(t *testing.T) {
 			t.Error("there was room for one more")
 		default:
 		}
-		if got := counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 1 {
+		if got := testkit.Counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 1 {
 			t.Errorf("%v of gossip were lost, want 1", got)
 		}
 		close(hang)
@@ -131,37 +131,6 @@ func TestIntakeOfManyBytes(t *testing.T) {
 		}
 		if j.len() != fit+2 || j.gap != 1 {
 			t.Errorf("%d events are in the journal, and a gap of %d", j.len(), j.gap)
-		}
-	})
-}
-
-func TestRunnerOfManyBytes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
-		reg := prometheus.NewRegistry()
-		hang, ran := make(chan struct{}), 0
-		r := newRunner("r", every, logger, newScriptMetrics(reg), func(context.Context, task) {
-			<-hang
-			ran++
-		})
-		drain := make(chan struct{})
-		go r.Run(t.Context(), drain)
-		const fit = runnerBytes>>20 - 1 // names take some, too
-		for n := range 1 + fit + 3 {
-			r.offer(task{event: mebibyte(n)})
-			synctest.Wait()
-		}
-		r.offer(task{event: serf.MemberEvent{}}) // takes no room
-		if got := counter(t, reg, "agentctl_events_dropped_total", "handler_full"); got != 3 {
-			t.Errorf("%v are lost, want 3", got)
-		}
-		close(hang)
-		synctest.Wait()
-		r.offer(task{event: mebibyte(0)})
-		close(drain)
-		<-r.done
-		if ran != 1+fit+1+1 || r.queue.Bytes() != 0 {
-			t.Errorf("ran %d times, want %d, and %d bytes are said to wait", ran, fit+3, r.queue.Bytes())
 		}
 	})
 }

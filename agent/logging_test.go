@@ -1,37 +1,19 @@
 package agent
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/serf/serf"
-
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/handler"
-	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
 )
-
-// lines reads a log in JSON.
-func (b *logBuffer) lines(t *testing.T) (lines []map[string]any) {
-	t.Helper()
-	for text := range strings.Lines(b.String()) {
-		var line map[string]any
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			t.Fatalf("%v: %s", err, text)
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
 
 // Lines name the event, the target and the attempt; only debug lines have of the
 // payload, the beginning, and nothing in it that a terminal would act on. A
@@ -40,12 +22,12 @@ func TestLogsOfADelivery(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
 	gw.down.Store(true)
-	out := new(logBuffer)
+	out := new(testkit.LogBuffer)
 	hub := logs.New(logs.Config{Out: out, Format: "json", Level: slog.LevelDebug})
 	t.Cleanup(hub.Close)
-	a, err := New(options(func(o *Options) {
+	a, err := New(options(func(o *config.Options) {
 		o.EventHandlers = nil
-		o.Targets = []TargetOptions{{Name: "gw", URL: gw.URL, Events: "user:kong"}}
+		o.Targets = []config.TargetOptions{{Name: "gw", URL: gw.URL, Events: "user:kong"}}
 	}), hub, Hooks{})
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +67,7 @@ func TestLogsOfADelivery(t *testing.T) {
 		t.Errorf("the monitor's line has too much of the payload: %s", taken())
 	}
 	fails := 0
-	for _, line := range out.lines(t) {
+	for _, line := range out.Lines(t) {
 		if strings.Contains(line["msg"].(string), "target fails") {
 			fails++
 			if line["event"] != id || line["target"] != "gw" || line["attempts"] != 1.0 || line["level"] != "WARN" {
@@ -109,7 +91,7 @@ func TestLogsOfADelivery(t *testing.T) {
 func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	hub := logs.New(logs.Config{Out: new(logBuffer), Level: slog.LevelInfo})
+	hub := logs.New(logs.Config{Out: new(testkit.LogBuffer), Level: slog.LevelInfo})
 	t.Cleanup(hub.Close)
 	delivered := make(chan struct{}, 100)
 	a, err := New(options(handlers("user:kong="+gw.URL)), hub, Hooks{
@@ -122,7 +104,7 @@ func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := run(t, a, new(logBuffer))
+	n := run(t, a, new(testkit.LogBuffer))
 	// monitored publishes events, and counts their lines at a monitor: of those
 	// before it subscribes, and since.
 	monitored := func(level slog.Level, payloads ...string) (before, since int) {
@@ -156,25 +138,4 @@ func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 			t.Errorf("%v: a monitor got lines of %v deliveries before it and since, want %v", level, got, want)
 		}
 	}
-}
-
-// What fails again and again is told ever less often, with a count.
-func TestFailingHandlersAreToldSeldom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		logger, log := newLog()
-		p := posterFunc(func(context.Context, *handler.Event) (target.Response, error) {
-			return target.Response{}, errors.New("refused")
-		})
-		r := queryRunner("gw", every, p, logger, nil)
-		for range 20 {
-			r.run(t.Context(), task{&serf.Query{LTime: 3, Name: "ask"}, time.Now().Add(time.Minute)})
-			time.Sleep(time.Second)
-		}
-		if got := log.count("query was not answered"); got != 5 { // after 0, 1, 3, 7 and 15 s
-			t.Errorf("20 failures in 20 s make %d lines, want 5:\n%s", got, log)
-		}
-		if log.count("query was not answered", "lines_left_out=7") != 1 {
-			t.Errorf("what was left out is not told:\n%s", log)
-		}
-	})
 }

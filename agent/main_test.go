@@ -1,90 +1,28 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/scripts/leaks"
 	"agentctl/scripts/testkit"
-
-	"github.com/hashicorp/serf/serf"
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 )
 
 func TestMain(m *testing.M) {
 	stopGrace = testkit.Patience // what is cut off would be posted twice
 	leaks.Main(m)
-}
-
-// logBuffer keeps what is logged.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-// count is the number of lines that hold all parts.
-func (b *logBuffer) count(parts ...string) int {
-	n := 0
-lines:
-	for l := range strings.Lines(b.String()) {
-		for _, p := range parts {
-			if !strings.Contains(l, p) {
-				continue lines
-			}
-		}
-		n++
-	}
-	return n
-}
-
-func newLog() (*slog.Logger, *logBuffer) {
-	b := new(logBuffer)
-	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})), b
-}
-
-// counter reads a counter from a registry: the sum of those whose first label has
-// a value; 0 if there are none.
-func counter(t *testing.T, reg prometheus.Gatherer, name, label string) (sum float64) {
-	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != name || f.GetType() != dto.MetricType_COUNTER {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			if m.GetLabel()[0].GetValue() == label {
-				sum += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return sum
 }
 
 // post is one event that a gateway was sent.
@@ -143,7 +81,7 @@ func (g *gateway) attempts() int {
 // node is an agent that runs.
 type node struct {
 	*Agent
-	log  *logBuffer
+	log  *testkit.LogBuffer
 	end  context.CancelCauseFunc
 	done chan struct{}
 	err  error // of Run, once done is closed
@@ -153,11 +91,11 @@ var nodes atomic.Int64
 
 // options are those of an agent on loopback, all ports free ones, that has no
 // event handler to speak of.
-func options(change ...func(*Options)) Options {
-	o := DefaultOptions()
+func options(change ...func(*config.Options)) config.Options {
+	o := config.DefaultOptions()
 	o.NodeName = fmt.Sprintf("node-%d", nodes.Add(1))
 	o.Profile = "local"
-	o.Bind, o.RPCAddr, o.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0", Off
+	o.Bind, o.RPCAddr, o.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0", config.Off
 	o.LogLevel = "debug"
 	o.BroadcastTimeout = testkit.Patience
 	o.EventHandlers = []string{"user:of-no-test=true"}
@@ -168,12 +106,12 @@ func options(change ...func(*Options)) Options {
 }
 
 // handlers sets the event handlers.
-func handlers(specs ...string) func(*Options) {
-	return func(o *Options) { o.EventHandlers = specs }
+func handlers(specs ...string) func(*config.Options) {
+	return func(o *config.Options) { o.EventHandlers = specs }
 }
 
-func newHub(t *testing.T) (*logs.Hub, *logBuffer) {
-	buf := new(logBuffer)
+func newHub(t *testing.T) (*logs.Hub, *testkit.LogBuffer) {
+	buf := new(testkit.LogBuffer)
 	hub := logs.New(logs.Config{Out: buf, Level: slog.LevelDebug})
 	t.Cleanup(hub.Close)
 	return hub, buf
@@ -187,7 +125,7 @@ func patient(c *serf.Config) {
 }
 
 // start makes and runs an agent, which the end of the test stops.
-func start(t *testing.T, change ...func(*Options)) *node {
+func start(t *testing.T, change ...func(*config.Options)) *node {
 	t.Helper()
 	hub, buf := newHub(t)
 	a, err := NewOn(Ports{tune: patient}, options(change...), hub, Hooks{})
@@ -197,7 +135,7 @@ func start(t *testing.T, change ...func(*Options)) *node {
 	return run(t, a, buf)
 }
 
-func run(t *testing.T, a *Agent, buf *logBuffer) *node {
+func run(t *testing.T, a *Agent, buf *testkit.LogBuffer) *node {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	n := &node{Agent: a, log: buf, end: cancel, done: make(chan struct{})}
 	go func() {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/mdns"
+
+	"agentctl/agent/config"
 )
 
 const (
@@ -28,7 +30,7 @@ type discovery struct {
 }
 
 // newDiscovery starts to announce; Run looks for others, and stops both.
-func newDiscovery(o *Options, join joiner, ip net.IP, port int, logger *slog.Logger, std *log.Logger) (*discovery, error) {
+func newDiscovery(o *config.Options, join joiner, ip net.IP, port int, logger *slog.Logger, std *log.Logger) (*discovery, error) {
 	var iface *net.Interface
 	for _, name := range []string{o.MDNS.Interface, o.Interface} {
 		if name != "" && iface == nil {

@@ -8,11 +8,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/mdns"
+
+	"agentctl/scripts/testkit"
 )
 
 func TestDiscoveryJoinsWhatItFindsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		j := &fakeJoiner{succeedAt: 1}
 		d := &discovery{join: j, replay: true, logger: logger, seen: map[string]bool{"10.0.0.9:7946": true}}
 		found := make(chan *mdns.ServiceEntry, 32)

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/config"
 	"agentctl/agent/memnet"
 )
 
@@ -26,9 +27,9 @@ func memNetOn(n *memnet.Network, names ...string) (transports map[string]*memnet
 }
 
 // bareSerf is a serf node without an agent.
-func bareSerf(t *testing.T, transport *memnet.Transport, name string, events chan serf.Event, change ...func(*Options)) (*serf.Serf, memberlist.Delegate) {
+func bareSerf(t *testing.T, transport *memnet.Transport, name string, events chan serf.Event, change ...func(*config.Options)) (*serf.Serf, memberlist.Delegate) {
 	t.Helper()
-	o := options(func(o *Options) { o.NodeName, o.UserEventSizeLimit = name, serf.UserEventSizeLimit })
+	o := options(func(o *config.Options) { o.NodeName, o.UserEventSizeLimit = name, serf.UserEventSizeLimit })
 	for _, c := range change {
 		c(&o)
 	}

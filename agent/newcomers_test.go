@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"agentctl/scripts/testkit"
 )
 
 // Of a small cluster all that join are asked, at once.
@@ -64,7 +66,7 @@ func TestANewcomerThatComesAlone(t *testing.T) {
 		alive := numbered(size)
 		asking := 0
 		for range trials * size {
-			logger, _ := newLog()
+			logger, _ := testkit.NewLog()
 			p := newPeers("self", membersNamed(alive...), nil, true, logger)
 			n := &newcomers{peers: p, alive: func() []string { return alive }}
 			n.add(alive[:1])

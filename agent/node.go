@@ -1,17 +1,16 @@
 package agent
 
 import (
-	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log"
 	"maps"
-	"os"
 	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/config"
 )
 
 // encodedOverhead is what serf's encoding of a user event adds to its name
@@ -26,14 +25,14 @@ const reclaimTime = 5 * time.Second
 
 // serfConfig makes serf's configuration of o. Nothing is opened yet, except
 // that the tags and keyring files are read.
-func serfConfig(o *Options, logger *log.Logger) (*serf.Config, error) {
-	host, port, err := splitAddr(o.Bind)
+func serfConfig(o *config.Options, logger *log.Logger) (*serf.Config, error) {
+	host, port, err := config.SplitAddr(o.Bind)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.label("bind"), err)
+		return nil, fmt.Errorf("%s: %w", o.Label("bind"), err)
 	}
 	if o.Interface != "" {
 		if host, err = interfaceAddr(o.Interface, host); err != nil {
-			return nil, fmt.Errorf("%s: %w", o.label("iface"), err)
+			return nil, fmt.Errorf("%s: %w", o.Label("iface"), err)
 		}
 	}
 	conf := serf.DefaultConfig()
@@ -48,11 +47,11 @@ func serfConfig(o *Options, logger *log.Logger) (*serf.Config, error) {
 	ml := conf.MemberlistConfig
 	ml.BindAddr, ml.BindPort = host, port
 	if o.Advertise != "" {
-		if ml.AdvertiseAddr, ml.AdvertisePort, err = splitAddr(o.Advertise); err != nil {
-			return nil, fmt.Errorf("%s: %w", o.label("advertise"), err)
+		if ml.AdvertiseAddr, ml.AdvertisePort, err = config.SplitAddr(o.Advertise); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Label("advertise"), err)
 		}
 	} else if addr, err := advertised(host); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.label("bind"), err)
+		return nil, fmt.Errorf("%s: %w", o.Label("bind"), err)
 	} else if addr.IsValid() {
 		ml.AdvertiseAddr, ml.AdvertisePort = addr.String(), port
 	}
@@ -94,11 +93,11 @@ func serfConfig(o *Options, logger *log.Logger) (*serf.Config, error) {
 
 	conf.Tags = maps.Clone(o.Tags)
 	if o.TagsFile != "" {
-		if conf.Tags, err = readTags(o.TagsFile); err != nil {
-			return nil, fmt.Errorf("%s: %w", o.label("tags-file"), err)
+		if conf.Tags, err = config.ReadTags(o.TagsFile); err != nil {
+			return nil, fmt.Errorf("%s: %w", o.Label("tags-file"), err)
 		}
 	}
-	if ml.Keyring, conf.KeyringFile, err = o.keyring(); err != nil {
+	if ml.Keyring, conf.KeyringFile, err = o.Keyring(); err != nil {
 		return nil, err
 	}
 	return conf, nil
@@ -125,22 +124,6 @@ func interfaceAddr(name, host string) (string, error) {
 	return "", fmt.Errorf("%q does not have the address %s of -bind", name, host)
 }
 
-// readTags reads a tags file; one that is not there yet has no tags.
-func readTags(path string) (map[string]string, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return map[string]string{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var tags map[string]string
-	if err := json.Unmarshal(data, &tags); err != nil {
-		return nil, fmt.Errorf("%s is not a JSON object of texts: %w", path, err)
-	}
-	return tags, nil
-}
-
 // writeTags replaces a tags file as a whole, readable by its owner only.
 func writeTags(path string, tags map[string]string) error {
 	data, err := json.MarshalIndent(tags, "", "  ")
@@ -148,31 +131,4 @@ func writeTags(path string, tags map[string]string) error {
 		return err
 	}
 	return replaceFile(path, data)
-}
-
-// readKeyring reads a JSON list of base64 keys, the first of them primary.
-func readKeyring(path string) (*memberlist.Keyring, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	var encoded []string
-	if err := json.Unmarshal(data, &encoded); err != nil {
-		return nil, fmt.Errorf("%s is not a JSON list of keys: %w", path, err)
-	}
-	if len(encoded) == 0 {
-		return nil, fmt.Errorf("%s holds no keys: put one from \"agentctl keygen\" in it", path)
-	}
-	keys := make([][]byte, len(encoded))
-	for i, s := range encoded {
-		if err := checkKey(s); err != nil {
-			return nil, fmt.Errorf("%s: key %d: %w", path, i+1, err)
-		}
-		keys[i], _ = base64.StdEncoding.DecodeString(s) // checkKey has seen to it
-	}
-	ring, err := memberlist.NewKeyring(keys, keys[0])
-	if err != nil { // an empty key
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return ring, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/config"
 	"agentctl/agent/link"
 	"agentctl/handler"
 	"agentctl/handler/journal"
@@ -74,7 +75,7 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 		http.Error(w, "no such thing", http.StatusBadRequest)
 	}))
 	t.Cleanup(refusing.Close)
-	none := start(t, named("no-target"), func(o *Options) { o.EventHandlers = []string{"user:other=" + refusing.URL} })
+	none := start(t, named("no-target"), func(o *config.Options) { o.EventHandlers = []string{"user:other=" + refusing.URL} })
 	join(t, n.node, down.node, none)
 
 	want := map[string]NodeState{"asked": NodeApplied, "gateway-down": NodeApplied, "no-target": NodeApplied}
@@ -111,7 +112,7 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 
 	// One refuses, one cannot be asked, one is down.
 	refuser := start(t, named("refuser"), handlers("user:e="+refusing.URL))
-	unlinked := start(t, named("unlinked"), func(o *Options) { o.PeerLinks = false })
+	unlinked := start(t, named("unlinked"), func(o *config.Options) { o.PeerLinks = false })
 	join(t, n.node, down.node, none, refuser, unlinked)
 	none.crash(t)
 	testkit.WaitFor(t, "the crash to be noticed", func() bool { return n.countMembers("failed") == 1 })
@@ -154,7 +155,7 @@ func TestNodesRequestsThatAreRefused(t *testing.T) {
 	if status, text := r.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusServiceUnavailable {
 		t.Errorf("one too many: %d %s", status, text)
 	}
-	_, unlinked := opsNode(t, func(o *Options) { o.PeerLinks = false })
+	_, unlinked := opsNode(t, func(o *config.Options) { o.PeerLinks = false })
 	if status, text := unlinked.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusConflict || !strings.Contains(text, "-peer-links") {
 		t.Errorf("without links: %d %s", status, text)
 	}

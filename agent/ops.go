@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"agentctl/agent/version"
 	"agentctl/handler/journal/disk"
 )
 
@@ -77,7 +78,7 @@ func (a *Agent) diskStatus() (disk.Status, bool) {
 func (a *Agent) status() StatusReport {
 	report := StatusReport{
 		Node:    a.opts.NodeName,
-		Version: Version,
+		Version: version.Version,
 		State:   a.serf.State().String(),
 		Joined:  a.isJoined(),
 		Members: map[string]int{},

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"agentctl/agent/config"
+	"agentctl/agent/version"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
@@ -45,7 +47,7 @@ func TestOperationsEndpoint(t *testing.T) {
 	gw := newGateway(t)
 	secret := strings.Replace(gw.URL, "://", "://u:hidden@", 1)
 	other := start(t)
-	n := start(t, handlers("user:kong="+secret, "user=true"), func(o *Options) {
+	n := start(t, handlers("user:kong="+secret, "user=true"), func(o *config.Options) {
 		o.HTTPAddr, o.RetryJoin = "127.0.0.1:0", []string{loopback.Addr()}
 	})
 	if status, body := n.get(t, "/healthz"); status != http.StatusOK || !strings.Contains(string(body), `"ok"`) {
@@ -65,7 +67,7 @@ func TestOperationsEndpoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.WaitFor(t, "the delivery", func() bool { s := n.Targets()[0]; return s.Delivered == 1 && s.InFlight == 0 })
-	testkit.WaitFor(t, "the script", func() bool { return counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
+	testkit.WaitFor(t, "the script", func() bool { return testkit.Counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
 
 	_, body := n.get(t, "/v1/status")
 	var got StatusReport
@@ -75,7 +77,7 @@ func TestOperationsEndpoint(t *testing.T) {
 		t.Fatalf("%v: %s", err, body)
 	}
 	want := StatusReport{
-		Node: n.opts.NodeName, Version: Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2},
+		Node: n.opts.NodeName, Version: version.Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2},
 		Targets: []TargetReport{{Status: delivery.Status{Target: strings.Replace(secret, "u:hidden@", "", 1) + "#user:kong", State: delivery.StateOK, Delivered: 1}}},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(delivery.Status{}, "Since", "LastDelivered", "Latency", "AttemptLatency"),

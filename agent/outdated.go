@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/script"
 	"agentctl/handler"
 )
 
@@ -38,7 +39,7 @@ func (a *Agent) stillTrue(ctx context.Context, e handler.Event) (handler.Event, 
 	present := map[string]bool{}
 	for _, m := range a.serf.Members() {
 		if m.Status == serf.StatusAlive {
-			present[memberName(memberLines([]serf.Member{m}))] = true
+			present[memberName(script.MemberLines([]serf.Member{m}))] = true
 		}
 	}
 	var lines []byte
@@ -51,7 +52,7 @@ func (a *Agent) stillTrue(ctx context.Context, e handler.Event) (handler.Event, 
 	return e, len(lines) > 0
 }
 
-// memberName is the name in a line as memberLines writes them.
+// memberName is the name in a line as MemberLines writes them.
 func memberName(line []byte) string {
 	name, _, _ := bytes.Cut(line, []byte("\t"))
 	return string(name)

@@ -9,9 +9,12 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/config"
+	"agentctl/agent/script"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/target"
+	"agentctl/handler/text"
 )
 
 // outlet is one place that events go to: a target, with its delivery and, where
@@ -19,11 +22,11 @@ import (
 type outlet struct {
 	name   string
 	target *target.Target // nil for a script
-	script script
+	script config.Script
 
 	delivery *delivery.Delivery // of a target
 	poster   *target.Poster     // of a target that gets queries
-	runner   *runner            // of a script, or of a target that gets queries
+	runner   *script.Runner     // of a script, or of a target that gets queries
 
 	cancel context.CancelFunc // set by start
 	done   chan struct{}      // closed when nothing of it runs any more
@@ -34,12 +37,12 @@ type outlet struct {
 // newTargetOutlet makes all of a target's outlet but its delivery.
 func (a *Agent) newTargetOutlet(t target.Target) (*outlet, error) {
 	o := &outlet{name: t.Name, target: &t, done: make(chan struct{}), drain: make(chan struct{})}
-	if fs := queriesOnly(t.Filters); len(fs) > 0 {
+	if fs := script.QueriesOnly(t.Filters); len(fs) > 0 {
 		var err error
 		if o.poster, err = target.NewPoster(t); err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
-		o.runner = queryRunner(t.Name, fs, o.poster, a.logger, a.scriptMetrics)
+		o.runner = script.NewQueryRunner(t.Name, fs, o.poster, a.logger, a.scriptMetrics)
 	}
 	return o, nil
 }
@@ -56,7 +59,7 @@ func (a *Agent) openDelivery(o *outlet) (err error) {
 	}
 	o.delivery, err = delivery.New(delivery.Config{
 		Revise:      revise,
-		Self:        func() []byte { return memberLines([]serf.Member{a.serf.LocalMember()}) },
+		Self:        func() []byte { return script.MemberLines([]serf.Member{a.serf.LocalMember()}) },
 		Target:      *o.target,
 		Journal:     a.journal,
 		Logger:      a.hub.LiveLogger(),
@@ -67,12 +70,12 @@ func (a *Agent) openDelivery(o *outlet) (err error) {
 	return err
 }
 
-func (a *Agent) newScriptOutlet(s script) *outlet {
+func (a *Agent) newScriptOutlet(s config.Script) *outlet {
 	self := func() serf.Member { return a.serf.LocalMember() }
 	return &outlet{
-		name:   redact(s.command),
+		name:   text.Redact(s.Command),
 		script: s,
-		runner: scriptRunner(s.command, s.filters, self, a.logger, a.scriptMetrics),
+		runner: script.New(s.Command, s.Filters, self, a.logger, a.scriptMetrics),
 		done:   make(chan struct{}),
 		drain:  make(chan struct{}),
 	}
@@ -81,12 +84,12 @@ func (a *Agent) newScriptOutlet(s script) *outlet {
 // serves tells whether o is what a target or script of the given form would be
 // served by, so that it can go on at a reload. One with credentials or
 // certificates is made anew, since those may have changed in their files.
-func (o *outlet) serves(t *target.Target, s script) bool {
+func (o *outlet) serves(t *target.Target, s config.Script) bool {
 	if (t == nil) != (o.target == nil) {
 		return false
 	}
 	if t == nil {
-		return o.script.command == s.command && reflect.DeepEqual(o.script.filters, s.filters)
+		return o.script.Command == s.Command && reflect.DeepEqual(o.script.Filters, s.Filters)
 	}
 	return t.TLS == nil && o.target.TLS == nil && reflect.DeepEqual(*t, *o.target)
 }
@@ -144,7 +147,7 @@ func (o *outlet) stop() {
 func (o *outlet) finish() { o.once.Do(func() { close(o.drain) }) }
 
 // runnersOf are the runners among the outlets.
-func runnersOf(outlets []*outlet) (out []*runner) {
+func runnersOf(outlets []*outlet) (out []*script.Runner) {
 	for _, o := range outlets {
 		if o.runner != nil {
 			out = append(out, o.runner)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"testing"
 
+	"agentctl/agent/config"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -14,19 +15,19 @@ const (
 	newKey = "5K9OtfP7efFrNKe5WCQvXvnaXJ5cWP0SvXiwe0kkjM4="
 )
 
-func wan(o *Options) { o.Profile = "wan" }
+func wan(o *config.Options) { o.Profile = "wan" }
 
 // Agents of ours get events over links, whatever the cluster is like.
 func TestEventsGoOverLinks(t *testing.T) {
 	t.Parallel()
 	const events = 300
-	for name, change := range map[string]func(*testing.T) func(*Options){
-		"plain":     func(*testing.T) func(*Options) { return func(*Options) {} },
-		"encrypted": func(*testing.T) func(*Options) { return encrypted },
-		"IPv6":      func(t *testing.T) func(*Options) { return bind(ipv6(t)) },
-		"advertised": func(t *testing.T) func(*Options) {
+	for name, change := range map[string]func(*testing.T) func(*config.Options){
+		"plain":     func(*testing.T) func(*config.Options) { return func(*config.Options) {} },
+		"encrypted": func(*testing.T) func(*config.Options) { return encrypted },
+		"IPv6":      func(t *testing.T) func(*config.Options) { return bind(ipv6(t)) },
+		"advertised": func(t *testing.T) func(*config.Options) {
 			advertised := otherLoopback(t)
-			return func(o *Options) { o.Bind, o.Advertise = "0.0.0.0:0", advertised }
+			return func(o *config.Options) { o.Bind, o.Advertise = "0.0.0.0:0", advertised }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,11 +71,11 @@ func TestEventsGoOverLinks(t *testing.T) {
 func TestWaysThatAreTurnedOff(t *testing.T) {
 	t.Parallel()
 	const events = 30
-	ways := func(links, direct bool) func(*Options) {
-		return func(o *Options) { o.PeerLinks, o.DirectSend = links, direct }
+	ways := func(links, direct bool) func(*config.Options) {
+		return func(o *config.Options) { o.PeerLinks, o.DirectSend = links, direct }
 	}
 	for name, tt := range map[string]struct {
-		from, to         func(*Options)
+		from, to         func(*config.Options)
 		linked, straight bool // by which an event goes in the end
 	}{
 		"no links":         {ways(false, true), ways(false, true), false, true},
@@ -160,7 +161,7 @@ func TestANodeThatIsReplaced(t *testing.T) {
 			if err := b.stopped(t); err != ErrNoLeave {
 				t.Fatal(err)
 			}
-			next := startWithGateway(t, bind(addr), func(o *Options) {
+			next := startWithGateway(t, bind(addr), func(o *config.Options) {
 				o.NodeName, o.PeerLinks = b.opts.NodeName, links
 				o.StartJoin = []string{a.GossipAddr()}
 			})
@@ -177,7 +178,7 @@ func TestANodeThatIsReplaced(t *testing.T) {
 					return a.acknowledged(t) > acks && next.intake.metrics.took(t, byLink) > 0
 				}
 				// It may go straight before the new one is asked, too.
-				return next.log.count("messageQueryType: "+peerQuery) > 0 && a.straight(t) > straight
+				return next.log.Count("messageQueryType: "+peerQuery) > 0 && a.straight(t) > straight
 			})
 			testkit.WaitFor(t, "all to come", func() bool { return len(next.gw.of("user")) >= len(want) })
 			seen := map[string]bool{}
@@ -196,7 +197,7 @@ func TestANodeThatIsReplaced(t *testing.T) {
 // ends, and TestMain sees to it that no goroutine is left.
 func TestStopUnderTraffic(t *testing.T) {
 	t.Parallel()
-	patient := func(o *Options) { o.DrainTimeout = testkit.Patience }
+	patient := func(o *config.Options) { o.DrainTimeout = testkit.Patience }
 	a, b, c := startWithGateway(t, patient), startWithGateway(t, patient), startWithGateway(t)
 	join(t, a.node, b.node, c.node)
 	fromA, fromB := a.findsPeer(t, "a", b.node, c.node), b.findsPeer(t, "b", a.node, c.node)
@@ -207,7 +208,7 @@ func TestStopUnderTraffic(t *testing.T) {
 		if err := n.stopped(t); err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		if n.log.count("level=WARN", "stopping: ") != 0 {
+		if n.log.Count("level=WARN", "stopping: ") != 0 {
 			t.Error("a part did not stop in time")
 		}
 	}
@@ -216,7 +217,7 @@ func TestStopUnderTraffic(t *testing.T) {
 		t.Errorf("publishing at one that has stopped: %v", err)
 	}
 	for n, want := range map[gatewayNode][]string{a: fromA, b: fromB} {
-		if n.log.count("events were not delivered before the end") != 0 {
+		if n.log.Count("events were not delivered before the end") != 0 {
 			t.Errorf("%s ended with events that were not delivered", n.opts.NodeName)
 		}
 		posted := map[string]bool{}
@@ -236,10 +237,10 @@ func TestReloadUnderTrafficOfPeers(t *testing.T) {
 	t.Parallel()
 	a := startWithGateway(t)
 	r := newRecorder(t)
-	with := func(n int) []TargetOptions {
-		return []TargetOptions{{Name: "changes", URL: r.URL, Events: "user:e", Headers: map[string]string{"X-N": fmt.Sprint(n)}}}
+	with := func(n int) []config.TargetOptions {
+		return []config.TargetOptions{{Name: "changes", URL: r.URL, Events: "user:e", Headers: map[string]string{"X-N": fmt.Sprint(n)}}}
 	}
-	b := startRunning(t, func(o *Options) { o.Targets = with(0) })
+	b := startRunning(t, func(o *config.Options) { o.Targets = with(0) })
 	join(t, a.node, b)
 	want := a.findsPeer(t, "first", b)
 	stop := a.traffic(t, "meanwhile")
@@ -276,7 +277,7 @@ func TestNothingIsKeptForAMemberThatIsGone(t *testing.T) {
 		defer a.peers.mu.Unlock()
 		return a.peers.known[b.opts.NodeName] != nil
 	}
-	forgotten := func() int { return int(counter(t, a.registry, "agentctl_link_dropped_total", "forgotten")) }
+	forgotten := func() int { return int(testkit.Counter(t, a.registry, "agentctl_link_dropped_total", "forgotten")) }
 	b.end(ErrNoLeave)
 	if err := b.stopped(t); err != ErrNoLeave {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/version"
 	"agentctl/handler/backoff"
 )
 
@@ -236,7 +237,7 @@ func (p *peers) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case q := <-p.asked:
-			if err := q.Respond([]byte(Version)); err != nil {
+			if err := q.Respond([]byte(version.Version)); err != nil {
 				p.logger.Debug("a peer's question was not answered", "node", q.SourceNode(), "error", err)
 			}
 		case <-p.wake:

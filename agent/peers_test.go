@@ -43,7 +43,7 @@ func askingPeers(t *testing.T, members ...string) (p *peers, asked func() []aski
 	began := time.Now()
 	var mu sync.Mutex
 	var got []asking
-	logger, _ := newLog()
+	logger, _ := testkit.NewLog()
 	p = newPeers("self", membersNamed(members...), func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
 		if name != peerQuery {
 			t.Errorf("asks %q", name)
@@ -188,7 +188,7 @@ func newPeersRig(t *testing.T, transport *memnet.Transport, name string) *peersR
 	events := make(chan serf.Event)
 	r := new(peersRig)
 	r.serf, _ = bareSerf(t, transport, name, events)
-	logger, _ := newLog()
+	logger, _ := testkit.NewLog()
 	r.peers = newPeers(name, r.serf.Members, func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
 		r.asked.Add(1)
 		return r.serf.Query(name, payload, q)
@@ -271,7 +271,7 @@ func TestPeersAreFoundAmongStockMembers(t *testing.T) {
 // of a name that no member has, nor does each one cost a look at all members.
 func TestNothingIsKeptOfStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		members := []serf.Member{
 			memberAt("member", serf.StatusAlive, 1), memberAt("failed", serf.StatusFailed, 2),
 			memberAt("left", serf.StatusLeft, 3), memberAt("leaving", serf.StatusLeaving, 4),
@@ -335,7 +335,7 @@ func TestQueriesOfStrangersLeaveNothing(t *testing.T) {
 		n.delegate.NotifyMsg(raw.Bytes())
 	}
 	testkit.WaitFor(t, "the queries", func() bool {
-		return counter(t, n.registry, "agentctl_events_received_total", "query") == strangers
+		return testkit.Counter(t, n.registry, "agentctl_events_received_total", "query") == strangers
 	})
 	if err := n.Publish(t.Context(), "behind them", nil, false); err != nil {
 		t.Fatal(err)
@@ -350,7 +350,7 @@ func TestQueriesOfStrangersLeaveNothing(t *testing.T) {
 
 // A flood of questions makes nothing wait.
 func TestQuestionsAreTakenWithoutWaiting(t *testing.T) {
-	logger, _ := newLog()
+	logger, _ := testkit.NewLog()
 	p := newPeers("self", membersNamed(), nil, true, logger)
 	for range 2 * peerAnswers { // nothing runs that answers
 		if !p.take(&serf.Query{Name: peerQuery}) {

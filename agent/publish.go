@@ -129,8 +129,8 @@ func (a *Agent) publish(ctx context.Context, name string, payload []byte, coales
 	if name == large.EventName {
 		return e, errReserved
 	}
-	if len(name)+len(payload) > a.opts.UserEventSizeLimit && !a.opts.mayRefer(name, payload) {
-		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: a.opts.maxEvent()}
+	if len(name)+len(payload) > a.opts.UserEventSizeLimit && !a.opts.MayRefer(name, payload) {
+		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: a.opts.MaxEvent()}
 	}
 	select {
 	case <-a.joined:
@@ -175,7 +175,7 @@ func (a *Agent) publish(ctx context.Context, name string, payload []byte, coales
 func (a *Agent) send(ctx context.Context, name string, payload []byte, coalesce bool) (e published, err error) {
 	e = published{serf.UserEvent{Name: name, Payload: payload, Coalesce: coalesce}, len(name)+len(payload) > a.opts.UserEventSizeLimit}
 	raw, err := a.message(&e)
-	if err == nil && len(raw) > serf.UserEventSizeLimit && a.opts.mayRefer(name, payload) {
+	if err == nil && len(raw) > serf.UserEventSizeLimit && a.opts.MayRefer(name, payload) {
 		e.byReference = true
 		raw, err = a.message(&e)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/config"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -28,7 +29,7 @@ func TestPublishUpToTheLimit(t *testing.T) {
 		// Serf's own bound is on the encoded event, 30 bytes more here.
 		{9216, 9186},
 	} {
-		n := start(t, handlers("user:n="+gw.URL), func(o *Options) { o.UserEventSizeLimit, o.MaxEventSize = tt.limit, 0 })
+		n := start(t, handlers("user:n="+gw.URL), func(o *config.Options) { o.UserEventSizeLimit, o.MaxEventSize = tt.limit, 0 })
 		if err := n.Publish(t.Context(), "n", make([]byte, tt.most-1), false); err != nil {
 			t.Errorf("limit %d, %d bytes: %v", tt.limit, tt.most, err)
 		}
@@ -47,7 +48,7 @@ func TestPublishUpToTheLimit(t *testing.T) {
 		if !ok || *se != (SizeError{Name: 1, Payload: tt.limit, Limit: tt.limit}) || err.Error() != want {
 			t.Errorf("limit %d: %v, want %s", tt.limit, err, want)
 		}
-		if got := counter(t, n.registry, "agentctl_events_published_total", "error"); got != 2 {
+		if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "error"); got != 2 {
 			t.Errorf("counted %v refused events, want 2", got)
 		}
 	}
@@ -60,7 +61,7 @@ func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 	const rounds, atOnce = 10, 200
 	const events = rounds * atOnce
 	gw := newGateway(t)
-	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.LogLevel = "err" })
+	n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.LogLevel = "err" })
 	for range rounds {
 		var wg sync.WaitGroup
 		begin := make(chan struct{})
@@ -83,7 +84,7 @@ func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 	if len(ids) != events {
 		t.Errorf("%d events of %d are distinct", len(ids), events)
 	}
-	if got := counter(t, n.registry, "agentctl_events_published_total", "success"); got != events {
+	if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "success"); got != events {
 		t.Errorf("counted %v, want %d", got, events)
 	}
 }
@@ -98,8 +99,8 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n := start(t, func(o *Options) { o.RetryJoin = []string{loopback.Addr()} })
-	testkit.WaitFor(t, "a join to fail", func() bool { return n.log.count("joining failed, trying again") > 0 })
+	n := start(t, func(o *config.Options) { o.RetryJoin = []string{loopback.Addr()} })
+	testkit.WaitFor(t, "a join to fail", func() bool { return n.log.Count("joining failed, trying again") > 0 })
 	done := make(chan error, 1)
 	go func() { done <- n.Publish(t.Context(), "after", []byte("x"), false) }()
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -120,7 +121,7 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.WaitFor(t, "the event at the older node", func() bool { return len(gw.of("user")) == 1 })
-	if n.log.count("publishing although no node could be joined") != 0 {
+	if n.log.Count("publishing although no node could be joined") != 0 {
 		t.Error("it did not wait for the join")
 	}
 }
@@ -128,7 +129,7 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 func TestPublishDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	n := start(t, handlers("user:kong="+gw.URL), func(o *Options) { o.RetryJoin = []string{loopback.Addr()} })
+	n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.RetryJoin = []string{loopback.Addr()} })
 	if err := n.Publish(t.Context(), "kong", nil, false); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func TestPublishDoesNotWaitForEver(t *testing.T) {
 		}
 	}
 	testkit.WaitFor(t, "the warning", func() bool {
-		return n.log.count("level=WARN", "publishing although no node could be joined yet") == 1
+		return n.log.Count("level=WARN", "publishing although no node could be joined yet") == 1
 	})
 }
 
@@ -229,7 +230,7 @@ func TestAPublisherGivesUpWhenTheAgentStops(t *testing.T) {
 			t.Errorf("one that came later: %v", err)
 		}
 
-		logger, _ := newLog()
+		logger, _ := testkit.NewLog()
 		broken := errors.New("disk full")
 		in := newIntake(&stubJournal{err: broken}, nil, func(error) {}, logger, nil)
 		end := runIntake(t, in)

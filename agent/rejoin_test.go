@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/config"
 	"agentctl/agent/memnet"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
@@ -34,7 +35,7 @@ type rejoinNode struct {
 	*rejoiner
 	serf    *serf.Serf // nil where members is the test's
 	addr    string
-	log     *logBuffer
+	log     *testkit.LogBuffer
 	reg     *prometheus.Registry
 	dns     map[string][]string // addresses of names, without the port
 	lookups int
@@ -42,7 +43,7 @@ type rejoinNode struct {
 }
 
 func newRejoinNode(name string, names ...string) *rejoinNode {
-	logger, log := newLog()
+	logger, log := testkit.NewLog()
 	known, _ := openRoster("", forgets)
 	tried := make(chan struct{})
 	close(tried)
@@ -114,7 +115,7 @@ func newRejoinCluster(t *testing.T, size int) *rejoinCluster {
 // start makes a node that has the transport of another name.
 func (c *rejoinCluster) start(t *testing.T, name, transport string) *rejoinNode {
 	n, tr := newRejoinNode(name), c.net.Add(c.transports[transport].Addr().String()) // the last one may have ended
-	n.serf, _ = bareSerf(t, tr, name, nil, func(o *Options) { o.ReconnectTimeout = forgets })
+	n.serf, _ = bareSerf(t, tr, name, nil, func(o *config.Options) { o.ReconnectTimeout = forgets })
 	t.Cleanup(func() { n.serf.Shutdown() })
 	n.addr, n.self, n.members, n.ping = tr.Addr().String(), n.serf.LocalMember(), n.serf.Members, n.serf.Memberlist().Ping
 	n.join = func(addrs []string) (int, error) {
@@ -152,8 +153,8 @@ func TestALongCutHeals(t *testing.T) {
 		time.Sleep(5 * time.Second) // gossip
 		found, asked := 0, 0.0
 		for _, n := range c.nodes {
-			found += n.log.count("level=INFO", "a lost member is joined again")
-			asked += counter(t, n.reg, "agentctl_rejoins_total", "unanswered")
+			found += n.log.Count("level=INFO", "a lost member is joined again")
+			asked += testkit.Counter(t, n.reg, "agentctl_rejoins_total", "unanswered")
 			n.look()
 			if alive, lost := n.alives(), n.lost.Load(); alive != 4 || lost != 0 {
 				t.Errorf("%s knows %d members, %d are lost", n.self.Name, alive, lost)
@@ -177,7 +178,7 @@ func TestANameIsLookedUpAgain(t *testing.T) {
 		host, port, _ := net.SplitHostPort(c.nodes[1].addr)
 		a.names = []string{"seed:" + port}
 		rounds(t, 20*time.Minute, a)
-		if n := a.log.count("level=WARN", "cannot be looked up", "no such host"); n != 6 { // after 1, 2, 4, 8, 16, 32
+		if n := a.log.Count("level=WARN", "cannot be looked up", "no such host"); n != 6 { // after 1, 2, 4, 8, 16, 32
 			t.Errorf("%d lines in 40 rounds tell that the name is unknown, want 6", n)
 		}
 		if n := a.alives(); n != 1 {
@@ -191,7 +192,7 @@ func TestANameIsLookedUpAgain(t *testing.T) {
 				t.Errorf("%s knows %d members", n.self.Name, n.alives())
 			}
 		}
-		if a.log.count("level=INFO", "members of which this node knew nothing are joined", "addr="+c.nodes[1].addr, "members=2") != 1 {
+		if a.log.Count("level=INFO", "members of which this node knew nothing are joined", "addr="+c.nodes[1].addr, "members=2") != 1 {
 			t.Errorf("the log:\n%s", a.log)
 		}
 	})
@@ -262,7 +263,7 @@ func TestAnAddressOfOthers(t *testing.T) {
 		if dialed := len(n.joins) - before; dialed != 120*rejoinDials {
 			t.Errorf("%d dials in 120 rounds", dialed)
 		}
-		if lines := n.log.count("level=WARN", "cannot be joined", "refused"); lines != 9 {
+		if lines := n.log.Count("level=WARN", "cannot be joined", "refused"); lines != 9 {
 			t.Errorf("%d lines tell of 360 failures", lines)
 		}
 	})
@@ -331,8 +332,8 @@ func TestANameAtAnotherAddress(t *testing.T) {
 func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	soon := func(o *Options) { o.RetryInterval = time.Second }
-	opts := []func(*Options){in(t.TempDir()), named("restarted"), handlers("user:kong=" + gw.URL), soon}
+	soon := func(o *config.Options) { o.RetryInterval = time.Second }
+	opts := []func(*config.Options){in(t.TempDir()), named("restarted"), handlers("user:kong=" + gw.URL), soon}
 	other := start(t, named("lost"), bind(loopback.Addr()))
 	n := start(t, opts...)
 	join(t, other, n)
@@ -346,11 +347,11 @@ func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 	n.crash(t)
 	n = start(t, opts...)
 	// Serf's own attempt by its snapshot is over by then, if there was one.
-	testkit.WaitFor(t, "it to be missed", func() bool { return counter(t, n.registry, "agentctl_rejoins_total", "unanswered") > 0 })
-	other = start(t, named("lost"), func(o *Options) { o.Bind = addr })
+	testkit.WaitFor(t, "it to be missed", func() bool { return testkit.Counter(t, n.registry, "agentctl_rejoins_total", "unanswered") > 0 })
+	other = start(t, named("lost"), func(o *config.Options) { o.Bind = addr })
 	testkit.WaitFor(t, "both to be one cluster", func() bool { return n.countMembers("alive") == 2 && other.countMembers("alive") == 2 })
 	testkit.WaitFor(t, "word that it was looked for", func() bool {
-		return n.log.count("level=INFO", "a lost member is joined again", "member=lost") > 0
+		return n.log.Count("level=INFO", "a lost member is joined again", "member=lost") > 0
 	})
 	publish(t, other, "after")
 	testkit.WaitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
@@ -361,11 +362,11 @@ func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 // publishes.
 func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
 	t.Parallel()
-	n := start(t, func(o *Options) {
+	n := start(t, func(o *config.Options) {
 		o.RetryJoin, o.RetryInterval = []string{loopback.Addr()}, time.Second
 		o.HTTPAddr = "127.0.0.1:0"
 	})
-	testkit.WaitFor(t, "a join to fail", func() bool { return n.log.count("joining failed, trying again") > 0 })
+	testkit.WaitFor(t, "a join to fail", func() bool { return n.log.Count("joining failed, trying again") > 0 })
 	if n.isJoined() {
 		t.Error("joined, although nobody is there")
 	}
@@ -374,15 +375,15 @@ func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.WaitFor(t, "it to count as joined", n.isJoined)
-	if n.Contacted() != 0 || n.log.count("in the cluster, although none of retry-join") != 1 {
+	if n.Contacted() != 0 || n.log.Count("in the cluster, although none of retry-join") != 1 {
 		t.Errorf("contacted %d:\n%s", n.Contacted(), n.log)
 	}
 	testkit.WaitFor(t, "it to be ready", func() bool { status, _ := n.get(t, "/readyz"); return status == http.StatusOK })
-	testkit.WaitFor(t, "a comparison", func() bool { return counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
-	failures := n.log.count("joining failed, trying again")
-	testkit.WaitFor(t, "the name to be tried on", func() bool { return n.log.count("joining failed, trying again") > failures })
+	testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
+	failures := n.log.Count("joining failed, trying again")
+	testkit.WaitFor(t, "the name to be tried on", func() bool { return n.log.Count("joining failed, trying again") > failures })
 	publish(t, n, "at once")
-	if n.log.count("publishing although no node could be joined") != 0 {
+	if n.log.Count("publishing although no node could be joined") != 0 {
 		t.Error("a publish was held")
 	}
 }

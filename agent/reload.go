@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/handler/target"
 )
@@ -20,7 +21,7 @@ import (
 // An error means that nothing has changed. Should a target that was found valid
 // fail to be served all the same, that is logged, and the others are served.
 // Safe for concurrent use.
-func (a *Agent) Reload(o Options) error {
+func (a *Agent) Reload(o config.Options) error {
 	warnings, err := o.Normalize()
 	if err != nil {
 		return err
@@ -28,7 +29,7 @@ func (a *Agent) Reload(o Options) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	set, err := o.handlers()
+	set, err := o.CompileHandlers()
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (a *Agent) Reload(o Options) error {
 	a.replaceOutlets(set, outlets)
 	a.hub.SetLevel(level)
 	a.warnOfRestart(&o)
-	a.logger.Info("configuration reloaded", "targets", len(set.targets), "scripts", len(set.scripts))
+	a.logger.Info("configuration reloaded", "targets", len(set.Targets), "scripts", len(set.Scripts))
 	return nil
 }
 
@@ -81,9 +82,9 @@ type newOutlets struct {
 
 // prepareOutlets makes the outlets for the targets and scripts of set, and takes
 // over those that stay the same. It changes nothing. a.reloadMu is held.
-func (a *Agent) prepareOutlets(set handlerSet) (*newOutlets, error) {
+func (a *Agent) prepareOutlets(set config.Handlers) (*newOutlets, error) {
 	n := &newOutlets{gone: slices.Clone(a.outlets)}
-	keep := func(t *target.Target, s script) bool {
+	keep := func(t *target.Target, s config.Script) bool {
 		i := slices.IndexFunc(n.gone, func(o *outlet) bool { return o.serves(t, s) })
 		if i < 0 {
 			return false
@@ -93,8 +94,8 @@ func (a *Agent) prepareOutlets(set handlerSet) (*newOutlets, error) {
 		return true
 	}
 	add := func(o *outlet) { n.all, n.fresh = append(n.all, o), append(n.fresh, o) }
-	for _, t := range set.targets {
-		if keep(&t, script{}) {
+	for _, t := range set.Targets {
+		if keep(&t, config.Script{}) {
 			continue
 		}
 		o, err := a.newTargetOutlet(t)
@@ -103,7 +104,7 @@ func (a *Agent) prepareOutlets(set handlerSet) (*newOutlets, error) {
 		}
 		add(o)
 	}
-	for _, s := range set.scripts {
+	for _, s := range set.Scripts {
 		if !keep(nil, s) {
 			add(a.newScriptOutlet(s))
 		}
@@ -113,7 +114,7 @@ func (a *Agent) prepareOutlets(set handlerSet) (*newOutlets, error) {
 
 // replaceOutlets serves the targets and scripts of set, by the outlets that were
 // prepared for it, from now on. a.reloadMu is held.
-func (a *Agent) replaceOutlets(set handlerSet, n *newOutlets) {
+func (a *Agent) replaceOutlets(set config.Handlers, n *newOutlets) {
 	// The new runners first, so that no event falls between an old one and a
 	// new one; they queue until they are started.
 	a.intake.setRunners(runnersOf(n.all))
@@ -127,7 +128,7 @@ func (a *Agent) replaceOutlets(set handlerSet, n *newOutlets) {
 			was = gone[i]
 			gone = slices.Concat(gone[:i], gone[i+1:])
 		}
-		work.Go(func() { a.takeOver(o, was, set.native[o.name]) })
+		work.Go(func() { a.takeOver(o, was, set.Native[o.name]) })
 	}
 	for _, o := range gone {
 		a.listOutlet(o, nil)
@@ -187,8 +188,8 @@ func (a *Agent) listOutlet(was, o *outlet) {
 }
 
 // warnOfRestart names the settings whose new values need a restart.
-func (a *Agent) warnOfRestart(o *Options) {
-	for _, name := range restartFor(&a.opts, o) {
+func (a *Agent) warnOfRestart(o *config.Options) {
+	for _, name := range config.NeedRestart(&a.opts, o) {
 		a.logger.Warn("this setting takes effect when the agent is started anew", "setting", name)
 	}
 }

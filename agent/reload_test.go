@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
@@ -55,7 +56,7 @@ func (r *recorder) setFail(fail bool) {
 }
 
 // startRunning is start, once the agent takes reloads.
-func startRunning(t *testing.T, change ...func(*Options)) *node {
+func startRunning(t *testing.T, change ...func(*config.Options)) *node {
 	t.Helper()
 	n := start(t, change...)
 	testkit.WaitFor(t, "the agent to run", func() bool {
@@ -81,28 +82,28 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	t.Parallel()
 	down, up, late := newRecorder(t), newRecorder(t), newRecorder(t)
 	down.setFail(true)
-	token := writeFile(t, "one")
-	target := func(name, url string, change func(*TargetOptions)) TargetOptions {
-		o := TargetOptions{Name: name, URL: url, Events: "user:e"}
+	token := testkit.WriteFile(t, "one")
+	target := func(name, url string, change func(*config.TargetOptions)) config.TargetOptions {
+		o := config.TargetOptions{Name: name, URL: url, Events: "user:e"}
 		if change != nil {
 			change(&o)
 		}
 		return o
 	}
-	n := startRunning(t, func(o *Options) {
-		o.Targets = []TargetOptions{target("down", down.URL, nil), target("up", up.URL, nil),
-			target("token", late.URL, func(o *TargetOptions) { o.BearerTokenFile = token })}
+	n := startRunning(t, func(o *config.Options) {
+		o.Targets = []config.TargetOptions{target("down", down.URL, nil), target("up", up.URL, nil),
+			target("token", late.URL, func(o *config.TargetOptions) { o.BearerTokenFile = token })}
 	})
 	publishAll(t, n.Agent, "1", "2")
 	testkit.WaitFor(t, "the healthy targets to have both", func() bool { return len(up.got()) == 2 && len(late.got()) == 2 })
 
 	upDelivery := n.outlets[1].delivery
 	o := n.opts
-	writeTo(t, token, "two")
-	o.Targets = []TargetOptions{
+	testkit.WriteTo(t, token, "two")
+	o.Targets = []config.TargetOptions{
 		target("up", up.URL, nil),
-		target("down", down.URL, func(o *TargetOptions) { o.Method = "PUT" }),
-		target("token", late.URL, func(o *TargetOptions) { o.BearerTokenFile = token }),
+		target("down", down.URL, func(o *config.TargetOptions) { o.Method = "PUT" }),
+		target("token", late.URL, func(o *config.TargetOptions) { o.BearerTokenFile = token }),
 	}
 	o.EventHandlers = []string{"user:e=true"}
 	o.Tags = map[string]string{"zone": "b"}
@@ -152,20 +153,20 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 func TestReloadOfBadOptionsChangesNothing(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
-	n := startRunning(t, func(o *Options) {
-		o.Targets = []TargetOptions{{URL: r.URL, Events: "user:e"}}
+	n := startRunning(t, func(o *config.Options) {
+		o.Targets = []config.TargetOptions{{URL: r.URL, Events: "user:e"}}
 		o.Tags = map[string]string{"zone": "a"}
 	})
 	before := n.outlets[0]
-	for name, change := range map[string]func(*Options){
-		"target": func(o *Options) { o.Targets = []TargetOptions{{URL: "nonsense"}} },
-		"level":  func(o *Options) { o.LogLevel = "loud" },
-		"name": func(o *Options) {
-			o.Targets = []TargetOptions{{URL: r.URL + "/other", Events: "user:e"}, {Name: strings.Repeat("n", 1025), URL: r.URL}}
+	for name, change := range map[string]func(*config.Options){
+		"target": func(o *config.Options) { o.Targets = []config.TargetOptions{{URL: "nonsense"}} },
+		"level":  func(o *config.Options) { o.LogLevel = "loud" },
+		"name": func(o *config.Options) {
+			o.Targets = []config.TargetOptions{{URL: r.URL + "/other", Events: "user:e"}, {Name: strings.Repeat("n", 1025), URL: r.URL}}
 		},
-		"tags": func(o *Options) {
+		"tags": func(o *config.Options) {
 			o.Tags = map[string]string{"big": strings.Repeat("x", 600)}
-			o.Targets = []TargetOptions{{URL: r.URL + "/other", Events: "user:e"}}
+			o.Targets = []config.TargetOptions{{URL: r.URL + "/other", Events: "user:e"}}
 		},
 	} {
 		o := n.opts
@@ -187,9 +188,9 @@ func TestReloadOfASlowTarget(t *testing.T) {
 	t.Parallel()
 	slow, fast := newRecorder(t), newRecorder(t)
 	slow.setFail(true)
-	with := func(n string) []TargetOptions {
+	with := func(n string) []config.TargetOptions {
 		headers := map[string]string{"X-N": n}
-		return []TargetOptions{
+		return []config.TargetOptions{
 			{Name: "slow", URL: slow.URL, Events: "user:e", Headers: headers},
 			{Name: "fast", URL: fast.URL, Events: "user:e", Headers: headers},
 			{Name: "gone", URL: fast.URL, Events: "user:other", Method: "PUT"},
@@ -197,7 +198,7 @@ func TestReloadOfASlowTarget(t *testing.T) {
 	}
 	held, release := make(chan struct{}, 1), make(chan struct{})
 	hub, log := newHub(t)
-	a, err := New(options(func(o *Options) { o.Targets = with("1") }), hub, Hooks{
+	a, err := New(options(func(o *config.Options) { o.Targets = with("1") }), hub, Hooks{
 		Attempted: func(_ string, _ handler.Event, err error, _ time.Duration) {
 			if err != nil {
 				select {
@@ -214,13 +215,13 @@ func TestReloadOfASlowTarget(t *testing.T) {
 	n := run(t, a, log)
 	end := sync.OnceFunc(func() { close(release) })
 	t.Cleanup(end) // before that of run
-	testkit.WaitFor(t, "the agent to run", func() bool { return n.log.count("events are posted", "target=fast") == 1 })
+	testkit.WaitFor(t, "the agent to run", func() bool { return n.log.Count("events are posted", "target=fast") == 1 })
 	publishAll(t, n.Agent, "1")
 	<-held
 	o, reloaded := n.opts, make(chan error, 1)
 	o.Targets = with("2")[:2]
 	go func() { reloaded <- n.Reload(o) }()
-	testkit.WaitFor(t, "the other to be served anew", func() bool { return n.log.count("events are posted", "target=fast") == 2 })
+	testkit.WaitFor(t, "the other to be served anew", func() bool { return n.log.Count("events are posted", "target=fast") == 2 })
 	publishAll(t, n.Agent, "2")
 	testkit.WaitFor(t, "it to have both", func() bool { return len(fast.got()) == 2 })
 	names := func() (out []string) {
@@ -247,21 +248,21 @@ func TestReloadOfASlowTarget(t *testing.T) {
 func TestReloadWithoutATarget(t *testing.T) {
 	t.Parallel()
 	r := newRecorder(t)
-	n := startRunning(t, func(o *Options) {
-		o.Targets = []TargetOptions{{Name: "a", URL: r.URL, Events: "user:e"}, {Name: "b", URL: r.URL, Events: "user:none"}}
+	n := startRunning(t, func(o *config.Options) {
+		o.Targets = []config.TargetOptions{{Name: "a", URL: r.URL, Events: "user:e"}, {Name: "b", URL: r.URL, Events: "user:none"}}
 	})
 	if _, err := n.journal.Cursor("c", journal.CursorConfig{}); err != nil { // nobody else has it from here on
 		t.Fatal(err)
 	}
 	o := n.opts
-	o.Targets = []TargetOptions{{Name: "c", URL: r.URL, Events: "user:none,query"}, {Name: "a", URL: r.URL, Events: "user:e", Method: "PUT"}}
+	o.Targets = []config.TargetOptions{{Name: "c", URL: r.URL, Events: "user:none,query"}, {Name: "a", URL: r.URL, Events: "user:e", Method: "PUT"}}
 	if err := n.Reload(o); err != nil {
 		t.Fatal(err)
 	}
 	if got := n.Targets(); len(got) != 1 || got[0].Target != "a" {
 		t.Errorf("targets %v", got)
 	}
-	testkit.WaitFor(t, "the log to tell", func() bool { return n.log.count("level=ERR", "cannot be served", "target=c") == 1 })
+	testkit.WaitFor(t, "the log to tell", func() bool { return n.log.Count("level=ERR", "cannot be served", "target=c") == 1 })
 	publishAll(t, n.Agent, "1")
 	testkit.WaitFor(t, "the other to be served", func() bool { return len(r.got()) == 1 })
 	n.end(nil)
@@ -275,13 +276,13 @@ func TestReloadWithoutATarget(t *testing.T) {
 func TestReloadUnderLoad(t *testing.T) {
 	t.Parallel()
 	stays, flips := newRecorder(t), newRecorder(t)
-	with := func(n int) []TargetOptions {
-		return []TargetOptions{
+	with := func(n int) []config.TargetOptions {
+		return []config.TargetOptions{
 			{Name: "stays", URL: stays.URL, Events: "user:e"},
 			{Name: "flips", URL: flips.URL, Events: "user:e", Headers: map[string]string{"X-N": fmt.Sprint(n)}},
 		}
 	}
-	n := startRunning(t, func(o *Options) { o.Targets = with(0) })
+	n := startRunning(t, func(o *config.Options) { o.Targets = with(0) })
 	const events = 400
 	done := make(chan struct{})
 	go func() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
@@ -23,7 +24,7 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	const missed = 3 * journal.SerfWindow
 	gw, dir := newGateway(t), t.TempDir()
 	other := start(t)
-	opts := []func(*Options){in(dir), named("long-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
+	opts := []func(*config.Options){in(dir), named("long-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	join(t, other, n)
 	addr := n.GossipAddr() // the cluster does not take the name at another
@@ -33,7 +34,7 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	for range missed {
 		publish(t, other, "same")
 	}
-	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
+	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
 	testkit.WaitFor(t, "all posts", func() bool { return len(gw.of("user")) == 1+missed })
 	if n.intake.metrics.took(t, byRepair) == 0 {
 		t.Error("nothing came by repair, so nothing was shown")
@@ -48,10 +49,10 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	t.Parallel()
 	gw, dir := newGateway(t), t.TempDir()
-	other := start(t, func(o *Options) { o.JournalMaxEvents = 100 })
-	flush := TargetOptions{Name: "gw", URL: gw.URL, Events: "user:kong", Flush: FlushOptions{Body: "flush"}}
-	opts := []func(*Options){in(dir), named("too-long-away"), bind(loopback.Addr()), func(o *Options) {
-		o.EventHandlers, o.Targets = nil, []TargetOptions{flush}
+	other := start(t, func(o *config.Options) { o.JournalMaxEvents = 100 })
+	flush := config.TargetOptions{Name: "gw", URL: gw.URL, Events: "user:kong", Flush: config.FlushOptions{Body: "flush"}}
+	opts := []func(*config.Options){in(dir), named("too-long-away"), bind(loopback.Addr()), func(o *config.Options) {
+		o.EventHandlers, o.Targets = nil, []config.TargetOptions{flush}
 	}}
 	n := start(t, opts...)
 	join(t, other, n)
@@ -59,12 +60,12 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	publish(t, other, "first")
 	testkit.WaitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
 	// The two have compared their journals: else nobody knows what was missed.
-	testkit.WaitFor(t, "a comparison", func() bool { return counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
+	testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
 	n.crash(t)
 	for range 3 * journal.SerfWindow {
 		publish(t, other, "same")
 	}
-	n = start(t, append(opts, func(o *Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
+	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
 	testkit.WaitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 })
 	// What gossip still brings of what was missed comes in no order; what is
 	// published now does, over a link, once that is there.
@@ -134,7 +135,7 @@ func TestAPeerIsComparedWithOnceItIsFound(t *testing.T) {
 	t.Parallel()
 	a, b := start(t), start(t)
 	join(t, a, b)
-	compared := func() float64 { return counter(t, a.registry, "agentctl_repair_comparisons_total", "same") }
+	compared := func() float64 { return testkit.Counter(t, a.registry, "agentctl_repair_comparisons_total", "same") }
 	testkit.WaitFor(t, "the first comparison", func() bool { return compared() > 0 })
 	for range 5 { // at the usual pace that takes a minute and more
 		before := compared()

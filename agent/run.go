@@ -13,8 +13,12 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"golang.org/x/net/netutil"
 
+	"agentctl/agent/config"
+	"agentctl/agent/script"
+	"agentctl/agent/version"
 	"agentctl/handler/delivery"
 	"agentctl/handler/target"
+	"agentctl/handler/text"
 )
 
 // ErrNoLeave, as the cause of a cancelled context, makes [Agent.Run] end
@@ -26,7 +30,7 @@ var ErrNoLeave = errors.New("stopped without leaving")
 const (
 	joinWait    = 200 * time.Millisecond // a dial under way: serf's own time limit ends it
 	requestWait = time.Second            // an RPC client's request, such as a join
-	partWait    = scriptWait + 2*time.Second
+	partWait    = script.OutputWait + 2*time.Second
 )
 
 // part is a group of goroutines that are stopped together.
@@ -89,7 +93,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.reloadMu.Unlock()
 	taking.start(a.intake.Run)
 	taking.start(a.forgetAged)
-	ops.start(func(ctx context.Context) error { return runOrphans(ctx, a.logger) })
+	ops.start(func(ctx context.Context) error { return script.ReapOrphans(ctx, a.logger) })
 	spreading.start(a.peers.Run)
 	spreading.start(a.large.Run)
 	if a.links != nil {
@@ -104,12 +108,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.ops != nil {
 		ops.start(a.serveOps)
 	}
-	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", Version, "gossip", a.GossipAddr(),
+	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", version.Version, "gossip", a.GossipAddr(),
 		"rpc", a.RPCAddr(), "http", a.HTTPAddr(), "profile", a.opts.Profile, "encrypted", a.Encrypted())
-	for _, t := range handlers.targets {
-		a.logTarget(t, handlers.native[t.Name])
+	for _, t := range handlers.Targets {
+		a.logTarget(t, handlers.Native[t.Name])
 	}
-	for _, s := range handlers.scripts {
+	for _, s := range handlers.Scripts {
 		a.logScript(s)
 	}
 	joining.start(a.join)
@@ -224,7 +228,7 @@ func (a *Agent) drain(ctx context.Context) {
 	for _, o := range a.outlets { // nobody changes them any more
 		o.finish()
 		if o.runner != nil {
-			wg.Go(func() { o.runner.idle(ctx) })
+			wg.Go(func() { o.runner.Idle(ctx) })
 		}
 		if d := o.delivery; d != nil {
 			wg.Go(func() { a.drainTarget(ctx, d) })
@@ -262,8 +266,8 @@ func (a *Agent) logTarget(t target.Target, inPlaceOf string) {
 	a.logger.Info("events are posted", args...)
 }
 
-func (a *Agent) logScript(s script) {
-	a.logger.Info("events are handled by a script", "script", redact(s.command), "events", s.filters.String())
+func (a *Agent) logScript(s config.Script) {
+	a.logger.Info("events are handled by a script", "script", text.Redact(s.Command), "events", s.Filters.String())
 }
 
 // serveOps serves the operations endpoint until ctx ends.

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	serfagent "github.com/hashicorp/serf/cmd/serf/command/agent"
+
+	"agentctl/agent/config"
 )
 
 func TestAllFlagsOfSerfAreTaken(t *testing.T) {
@@ -27,7 +29,7 @@ func TestAllFlagsOfSerfAreTaken(t *testing.T) {
 		if f == "config-file" || f == "config-dir" {
 			continue // these say where settings are; the command reads them
 		}
-		if !slices.ContainsFunc(Settings(), func(s Setting) bool { return s.Flag == f }) {
+		if !slices.ContainsFunc(config.Settings(), func(s config.Setting) bool { return s.Flag == f }) {
 			t.Errorf("serf's -%s is not taken", f)
 		}
 	}
@@ -57,15 +59,15 @@ func TestAllKeysOfSerfAreTaken(t *testing.T) {
 		t.Fatalf("only %d keys found: %v", len(keys), keys)
 	}
 	for _, k := range keys {
-		if !slices.ContainsFunc(Settings(), func(s Setting) bool { return s.Key == k }) {
+		if !slices.ContainsFunc(config.Settings(), func(s config.Setting) bool { return s.Key == k }) {
 			t.Errorf("serf's key %s is not taken", k)
 		}
 	}
 }
 
 // fromSerf is serf's configuration as ours.
-func fromSerf(c *serfagent.Config) Options {
-	return Options{
+func fromSerf(c *serfagent.Config) config.Options {
+	return config.Options{
 		NodeName:               c.NodeName,
 		Role:                   c.Role,
 		Tags:                   c.Tags,
@@ -87,7 +89,7 @@ func fromSerf(c *serfagent.Config) Options {
 		RejoinAfterLeave:       c.RejoinAfterLeave,
 		SnapshotPath:           c.SnapshotPath,
 		Discover:               c.Discover,
-		MDNS:                   MDNSOptions(c.MDNS),
+		MDNS:                   config.MDNSOptions(c.MDNS),
 		LeaveOnTerm:            c.LeaveOnTerm,
 		SkipLeaveOnInt:         c.SkipLeaveOnInt,
 		BroadcastTimeout:       c.BroadcastTimeout,
@@ -113,7 +115,7 @@ func fromSerf(c *serfagent.Config) Options {
 
 // asSerf compares what serf has too; levels of the log are in any case.
 var asSerf = cmp.Options{
-	cmpopts.IgnoreFields(Options{}, "AsSerf", "NativeHandlers", "Gateway", "HTTPAddr", "HTTPTokenFile", "LogFormat", "DrainTimeout",
+	cmpopts.IgnoreFields(config.Options{}, "AsSerf", "NativeHandlers", "Gateway", "HTTPAddr", "HTTPTokenFile", "LogFormat", "DrainTimeout",
 		"DataDir", "JournalMaxEvents", "JournalMaxAge", "QueueMaxEvents", "PeerLinks", "DirectSend", "MaxEventSize"),
 	cmpopts.EquateEmpty(),
 	cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "LogLevel" },
@@ -122,13 +124,13 @@ var asSerf = cmp.Options{
 
 func TestDefaultsAreSerfs(t *testing.T) {
 	want := fromSerf(serfagent.DefaultConfig())
-	if diff := cmp.Diff(want, SerfOptions(), asSerf); diff != "" {
+	if diff := cmp.Diff(want, config.SerfOptions(), asSerf); diff != "" {
 		t.Errorf("SerfOptions (-serf +ours):\n%s", diff)
 	}
 	// Those that differ. Compression takes longer than it saves: events and pings
 	// have some hundred bytes.
 	want.LeaveOnTerm, want.EnableCompression = true, false
-	if diff := cmp.Diff(want, DefaultOptions(), asSerf); diff != "" {
+	if diff := cmp.Diff(want, config.DefaultOptions(), asSerf); diff != "" {
 		t.Errorf("DefaultOptions (-serf +ours):\n%s", diff)
 	}
 }
@@ -183,7 +185,7 @@ func TestFilesMeanWhatTheyMeanToSerf(t *testing.T) {
 					t.Fatalf("serf: %v", err)
 				}
 				want := fromSerf(serfagent.MergeConfig(serfagent.DefaultConfig(), read))
-				got := SerfOptions()
+				got := config.SerfOptions()
 				if err := got.ReadConfig(paths...); err != nil {
 					t.Fatal(err)
 				}

@@ -15,12 +15,13 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/link"
+	"agentctl/scripts/testkit"
 )
 
 // newSpread is a spread with a view of members that the test gives, in which
 // those whose name begins with "ours" are peers.
 func newSpread(members *[]serf.Member) *spread {
-	logger, _ := newLog()
+	logger, _ := testkit.NewLog()
 	list := func() []serf.Member {
 		all := slices.Clone(*members)
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) // serf's has no order

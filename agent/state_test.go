@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"agentctl/scripts/testkit"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/config"
+	"agentctl/scripts/testkit"
 )
 
 func TestKeyRotation(t *testing.T) {
@@ -22,9 +24,9 @@ func TestKeyRotation(t *testing.T) {
 		return path
 	}
 	files := []string{ring(), ring()}
-	a := start(t, func(o *Options) { o.KeyringFile = files[0] })
-	b := start(t, func(o *Options) { o.KeyringFile = files[1] })
-	c := start(t, func(o *Options) { o.EncryptKey = first })
+	a := start(t, func(o *config.Options) { o.KeyringFile = files[0] })
+	b := start(t, func(o *config.Options) { o.KeyringFile = files[1] })
+	c := start(t, func(o *config.Options) { o.EncryptKey = first })
 	join(t, a, b, c)
 	plain := start(t)
 	if _, err := plain.Join([]string{a.GossipAddr()}, false); err == nil {
@@ -62,12 +64,12 @@ func TestKeyRotation(t *testing.T) {
 		t.Error("the key in use could be removed")
 	}
 	for _, f := range files {
-		kept, err := readKeyring(f)
+		kept, err := config.ReadKeyring(f)
 		if err != nil || len(kept.GetKeys()) != 1 || string(kept.GetPrimaryKey()) != "wordpasswordpass" {
 			t.Errorf("kept %v, %v", kept, err)
 		}
 	}
-	late := start(t, func(o *Options) { o.KeyringFile = files[0] })
+	late := start(t, func(o *config.Options) { o.KeyringFile = files[0] })
 	join(t, a, late, b, c)
 }
 
@@ -75,7 +77,7 @@ func TestTagsFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "tags")
 	other := start(t)
-	n := start(t, func(o *Options) { o.TagsFile = path })
+	n := start(t, func(o *config.Options) { o.TagsFile = path })
 	join(t, other, n)
 	if err := n.UpdateTags(map[string]string{"dc": "east", "old": "1"}, nil); err != nil {
 		t.Fatal(err)
@@ -102,7 +104,7 @@ func TestTagsFile(t *testing.T) {
 	if err := n.stopped(t); err != nil {
 		t.Fatal(err)
 	}
-	again := start(t, func(o *Options) { o.TagsFile = path })
+	again := start(t, func(o *config.Options) { o.TagsFile = path })
 	if got := again.serf.LocalMember().Tags; !cmp.Equal(got, want) {
 		t.Errorf("after a restart %v, want %v", got, want)
 	}

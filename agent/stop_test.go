@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/agent/config"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -19,7 +20,7 @@ import (
 func TestGracefulEndIsSeenAsLeft(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	a, b := start(t, func(o *Options) { o.DrainTimeout = testkit.Patience }), start(t, handlers("member-leave="+gw.URL))
+	a, b := start(t, func(o *config.Options) { o.DrainTimeout = testkit.Patience }), start(t, handlers("member-leave="+gw.URL))
 	join(t, a, b)
 	a.end(nil)
 	if err := a.stopped(t); err != nil {
@@ -66,7 +67,7 @@ func TestNameConflictEndsRun(t *testing.T) {
 	t.Parallel()
 	a, b, c := start(t), start(t), start(t)
 	join(t, a, b, c)
-	double := start(t, func(o *Options) { o.NodeName = a.opts.NodeName })
+	double := start(t, func(o *config.Options) { o.NodeName = a.opts.NodeName })
 	double.Join([]string{b.GossipAddr()}, false) // whether it says so or not
 	err := double.stopped(t)
 	if err == nil || !strings.Contains(err.Error(), "same name") || !strings.Contains(err.Error(), "-node") {
@@ -79,11 +80,11 @@ func TestNameConflictEndsRun(t *testing.T) {
 
 func TestJoinThatFailsEndsRun(t *testing.T) {
 	t.Parallel()
-	a := start(t, func(o *Options) { o.StartJoin = []string{loopback.Addr()} })
+	a := start(t, func(o *config.Options) { o.StartJoin = []string{loopback.Addr()} })
 	if err := a.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "join: ") || !strings.Contains(err.Error(), a.opts.StartJoin[0]) {
 		t.Errorf("Run: %v", err)
 	}
-	b := start(t, func(o *Options) {
+	b := start(t, func(o *config.Options) {
 		o.RetryJoin, o.RetryMaxAttempts, o.RetryInterval = []string{loopback.Addr()}, 1, time.Second
 	})
 	if err := b.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "retry-join: none of "+b.opts.RetryJoin[0]+" could be joined in 2 attempts: ") {
@@ -96,7 +97,7 @@ func TestEndDeliversWhatWaits(t *testing.T) {
 	gw := newGateway(t)
 	gw.down.Store(true)
 	file := filepath.Join(t.TempDir(), "out")
-	n := start(t, handlers("user="+gw.URL, "user=cat >>"+file+"; echo >>"+file), func(o *Options) { o.DrainTimeout = testkit.Patience })
+	n := start(t, handlers("user="+gw.URL, "user=cat >>"+file+"; echo >>"+file), func(o *config.Options) { o.DrainTimeout = testkit.Patience })
 	var want []string
 	for i := range 20 {
 		want = append(want, fmt.Sprint(i))
@@ -123,7 +124,7 @@ func TestEndDeliversWhatWaits(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("delivered %v, want %v", got, want)
 	}
-	if got := counter(t, n.registry, "agentctl_scripts_run_total", "success"); got != 20 {
+	if got := testkit.Counter(t, n.registry, "agentctl_scripts_run_total", "success"); got != 20 {
 		t.Errorf("the script ran %v times, want 20", got)
 	}
 }
@@ -132,30 +133,30 @@ func TestEndIsBoundedAndSaysWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "pid")
 	down := "http://" + loopback.Addr() + "/"
-	n := start(t, handlers("user="+down, "user=sleep 1000 & echo $! >"+file+"; wait"), func(o *Options) { o.DrainTimeout = time.Second })
+	n := start(t, handlers("user="+down, "user=sleep 1000 & echo $! >"+file+"; wait"), func(o *config.Options) { o.DrainTimeout = time.Second })
 	for i := range 7 {
 		if err := n.Publish(t.Context(), "e", fmt.Append(nil, i), false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	child := pidIn(t, file)
+	child := testkit.PidIn(t, file)
 	n.end(nil)
 	if err := n.stopped(t); err != nil {
 		t.Error(err)
 	}
 	n.hub.Close()
-	if n.log.count("level=WARN", "events were not delivered before the end", down, "waiting=7", "refused") != 1 {
+	if n.log.Count("level=WARN", "events were not delivered before the end", down, "waiting=7", "refused") != 1 {
 		t.Error("what was not delivered is not told")
 	}
-	if n.log.count("level=WARN", "events were not handled before the end", "waiting=6") != 1 {
+	if n.log.Count("level=WARN", "events were not handled before the end", "waiting=6") != 1 {
 		t.Error("what was not handled is not told")
 	}
-	testkit.WaitFor(t, "the script's child to end", func() bool { return gone(child) })
+	testkit.WaitFor(t, "the script's child to end", func() bool { return testkit.Gone(child) })
 }
 
 func TestAPartThatFailsEndsRun(t *testing.T) {
 	t.Parallel()
-	n := start(t, func(o *Options) { o.HTTPAddr = "127.0.0.1:0" })
+	n := start(t, func(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" })
 	testkit.WaitFor(t, "the operations endpoint", func() bool {
 		resp, err := http.Get("http://" + n.HTTPAddr() + "/healthz")
 		if err != nil {

@@ -1,13 +1,15 @@
 package agent
 
 import (
-	"agentctl/scripts/testkit"
 	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"testing"
 	"time"
+
+	"agentctl/agent/config"
+	"agentctl/scripts/testkit"
 )
 
 // gatewayNode is an agent with a gateway that gets its user events.
@@ -16,10 +18,10 @@ type gatewayNode struct {
 	gw *gateway
 }
 
-func startWithGateway(t *testing.T, change ...func(*Options)) gatewayNode {
+func startWithGateway(t *testing.T, change ...func(*config.Options)) gatewayNode {
 	t.Helper()
 	gw := newGateway(t)
-	return gatewayNode{start(t, append([]func(*Options){handlers("user:e=" + gw.URL)}, change...)...), gw}
+	return gatewayNode{start(t, append([]func(*config.Options){handlers("user:e=" + gw.URL)}, change...)...), gw}
 }
 
 // has waits until the gateway has these events, and no others.
@@ -105,20 +107,20 @@ func (n *node) renewRoutes() {
 
 // onLinks counts messages on links: queued, acknowledged, and so on.
 func (n *node) onLinks(t *testing.T, what string) int {
-	return int(counter(t, n.registry, "agentctl_link_messages_total", what))
+	return int(testkit.Counter(t, n.registry, "agentctl_link_messages_total", what))
 }
 
 func (n *node) acknowledged(t *testing.T) int { return n.onLinks(t, "acknowledged") }
 
 // straight is how many messages went straight to members.
 func (n *node) straight(t *testing.T) int {
-	return int(counter(t, n.registry, "agentctl_direct_messages_total", "udp") +
-		counter(t, n.registry, "agentctl_direct_messages_total", "tcp"))
+	return int(testkit.Counter(t, n.registry, "agentctl_direct_messages_total", "udp") +
+		testkit.Counter(t, n.registry, "agentctl_direct_messages_total", "tcp"))
 }
 
-func encrypted(o *Options) { o.EncryptKey = oldKey }
+func encrypted(o *config.Options) { o.EncryptKey = oldKey }
 
-func bind(addr string) func(*Options) { return func(o *Options) { o.Bind = addr } }
+func bind(addr string) func(*config.Options) { return func(o *config.Options) { o.Bind = addr } }
 
 // otherLoopback is the address of a free port that is not at 127.0.0.1, where the
 // machine has such.

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"agentctl/scripts/testkit"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,8 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"agentctl/scripts/testkit"
 )
 
 func viewMembers(names ...string) (members []serf.Member) {
@@ -46,7 +47,7 @@ func TestPeersThatSeeOthers(t *testing.T) {
 		"same": {1, 0}, "fewer": {1, 1}, "others": {1, 1}, "later": {1, 0},
 		"cut": {}, "version": {}, "empty": {}, "away": {},
 	} {
-		logger, log := newLog()
+		logger, log := testkit.NewLog()
 		v := newViews(func() []serf.Member { return viewMembers("a", "b") }, func() []string { return []string{name} },
 			func(_ context.Context, name string, _ []byte) ([]byte, error) {
 				if answer, ok := theirs[name]; ok {
@@ -59,7 +60,7 @@ func TestPeersThatSeeOthers(t *testing.T) {
 		if asked, differing := level(t, v.asked), level(t, v.differ); asked != want.asked || differing != want.differing {
 			t.Errorf("%s: %v asked, %v differing, want %v", name, asked, differing, want)
 		}
-		if lines := log.count("sees other members"); lines != int(want.differing) {
+		if lines := log.Count("sees other members"); lines != int(want.differing) {
 			t.Errorf("%s: %d lines in the log for two rounds:\n%s", name, lines, log)
 		}
 	}
@@ -85,7 +86,7 @@ func TestAgentsTellWhomTheySee(t *testing.T) {
 // neither their number nor their names make it more.
 func TestPeersThatSeeOthersAreLoggedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logger, log := newLog()
+		logger, log := testkit.NewLog()
 		var peers []string
 		v := newViews(func() []serf.Member { return viewMembers("a", "b") }, func() []string { return peers },
 			func(context.Context, string, []byte) ([]byte, error) { return viewOf(viewMembers("a")).encode(), nil },
@@ -94,12 +95,12 @@ func TestPeersThatSeeOthersAreLoggedSeldom(t *testing.T) {
 			peers = []string{fmt.Sprint("peer-", i, "y"), fmt.Sprint("peer-", i, "x")}
 			v.round(t.Context())
 		}
-		if lines := log.count("sees other members"); lines != 1 || log.count(`peers_see="peer-0x: 1, peer-0y: 1" this_node_sees=2`) != 1 {
+		if lines := log.Count("sees other members"); lines != 1 || log.Count(`peers_see="peer-0x: 1, peer-0y: 1" this_node_sees=2`) != 1 {
 			t.Errorf("%d lines in the log for 100 rounds at a time:\n%s", lines, log)
 		}
 		time.Sleep(10 * time.Minute)
 		v.round(t.Context())
-		if log.count("sees other members", "peer-99x", "lines_left_out=99") != 1 {
+		if log.Count("sees other members", "peer-99x", "lines_left_out=99") != 1 {
 			t.Errorf("it is not said again:\n%s", log)
 		}
 	})

@@ -20,7 +20,7 @@ FILES=$(mktemp -d)
 trap 'rm -rf "$FILES"' EXIT
 mkdir -p "$out"
 build() { # PROCESSOR FILE
-	CGO_ENABLED=0 GOOS=linux GOARCH=$1 go build -trimpath -buildvcs=false -ldflags "-s -w -X agentctl/agent.Version=$VERSION" -o "$2" ./cmd/agentctl
+	CGO_ENABLED=0 GOOS=linux GOARCH=$1 go build -trimpath -buildvcs=false -ldflags "-s -w -X agentctl/agent/version.Version=$VERSION" -o "$2" ./cmd/agentctl
 }
 build "$(go env GOHOSTARCH)" "$FILES/host"
 "$FILES/host" man | gzip -9n >"$FILES/agentctl.1.gz"

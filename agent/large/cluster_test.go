@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/large"
 	"agentctl/agent/logs"
 	"agentctl/agent/memnet"
@@ -32,7 +33,7 @@ type cluster struct {
 
 // newCluster runs so many agents, which know each other as members, on a network
 // with such a share of lost packets. The change is for the last of them.
-func newCluster(t *testing.T, nodes int, loss float64, change func(*agent.Options)) *cluster {
+func newCluster(t *testing.T, nodes int, loss float64, change func(*config.Options)) *cluster {
 	c := &cluster{came: map[string]map[int][]time.Duration{}}
 	hub := logs.New(logs.Config{Out: io.Discard, Level: slog.LevelError})
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -47,8 +48,8 @@ func newCluster(t *testing.T, nodes int, loss float64, change func(*agent.Option
 		MinDelay: 200 * time.Microsecond, MaxDelay: 2 * time.Millisecond, Loss: loss, Resend: 200 * time.Millisecond,
 	})
 	for i := range nodes {
-		o := agent.DefaultOptions()
-		o.NodeName, o.HTTPAddr, o.MaxEventSize = fmt.Sprint("node-", i), agent.Off, large.MaxEvent
+		o := config.DefaultOptions()
+		o.NodeName, o.HTTPAddr, o.MaxEventSize = fmt.Sprint("node-", i), config.Off, large.MaxEvent
 		o.EventHandlers = []string{"user:of-no-test=true"}
 		if i == nodes-1 {
 			change(&o)
@@ -150,7 +151,7 @@ func run(t *testing.T, test func(*testing.T)) {
 func TestClusterHasLargeEvents(t *testing.T) {
 	run(t, func(t *testing.T) {
 		const nodes = 8
-		c := newCluster(t, nodes, 0, func(*agent.Options) {})
+		c := newCluster(t, nodes, 0, func(*config.Options) {})
 		defer c.end()
 		for n, size := range []int{8 << 10, 200_000, 8<<10 + 1, 200_001, large.MaxEvent - 1} {
 			last, warning := c.publish(t, strings.Repeat(fmt.Sprint(n), size), nodes, 5*time.Second)
@@ -167,7 +168,7 @@ func TestClusterHasLargeEvents(t *testing.T) {
 func TestClusterThatLosesPackets(t *testing.T) {
 	run(t, func(t *testing.T) {
 		const nodes = 5
-		c := newCluster(t, nodes, 0.1, func(*agent.Options) {})
+		c := newCluster(t, nodes, 0.1, func(*config.Options) {})
 		defer c.end()
 		for n, size := range []int{8 << 10, 200_000, 200_001} {
 			c.publish(t, strings.Repeat(fmt.Sprint(n), size), nodes, time.Minute)
@@ -180,7 +181,7 @@ func TestClusterThatLosesPackets(t *testing.T) {
 func TestClusterWithOneThatHasNoLinks(t *testing.T) {
 	run(t, func(t *testing.T) {
 		const nodes = 6
-		c := newCluster(t, nodes, 0, func(o *agent.Options) { o.PeerLinks = false })
+		c := newCluster(t, nodes, 0, func(o *config.Options) { o.PeerLinks = false })
 		defer c.end()
 		for n := range 3 {
 			payload := strings.Repeat(fmt.Sprint(n), 8<<10)

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/agent/memnet"
 )
@@ -37,8 +38,10 @@ type mute struct {
 }
 
 func (m *mute) Accept() (net.Conn, error) { <-m.done; return nil, net.ErrClosed }
-func (m *mute) Close() error              { m.once.Do(func() { close(m.done) }); return nil }
-func (m *mute) Addr() net.Addr            { return memnet.Addr("nowhere") }
+
+func (m *mute) Close() error { m.once.Do(func() { close(m.done) }); return nil }
+
+func (m *mute) Addr() net.Addr { return memnet.Addr("nowhere") }
 
 // wholeAgent is an agent on a network in memory, and what it passed on.
 type wholeAgent struct {
@@ -64,15 +67,15 @@ func (a *wholeAgent) alive() (n int) {
 }
 
 // agents make a cluster, which runs until the end of the test.
-func agents(t *testing.T, network *memnet.Network, size int, change ...func(*agent.Options)) (all []*wholeAgent) {
+func agents(t *testing.T, network *memnet.Network, size int, change ...func(*config.Options)) (all []*wholeAgent) {
 	hub := logs.New(logs.Config{Out: io.Discard, Level: slog.LevelError})
 	t.Cleanup(func() {
 		hub.Close()
 		time.Sleep(time.Minute) // probes, and queries whose time has to run out
 	})
 	for i := range size {
-		o := agent.DefaultOptions()
-		o.NodeName, o.HTTPAddr, o.EventHandlers = fmt.Sprint("n", i), agent.Off, []string{"user:of-no-test=true"}
+		o := config.DefaultOptions()
+		o.NodeName, o.HTTPAddr, o.EventHandlers = fmt.Sprint("n", i), config.Off, []string{"user:of-no-test=true"}
 		for _, c := range change {
 			c(&o)
 		}

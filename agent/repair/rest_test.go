@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/memnet"
 )
 
@@ -23,7 +23,7 @@ func atRest(t *testing.T, size int, links bool) (cost perMinute) {
 	bubble(t, func(t *testing.T) {
 		const minutes = 5
 		all := agents(t, memnet.New(memnet.Config{MinDelay: 200 * time.Microsecond, MaxDelay: 2 * time.Millisecond}), size,
-			func(o *agent.Options) { o.PeerLinks = links })
+			func(o *config.Options) { o.PeerLinks = links })
 		time.Sleep(5 * time.Minute) // they have told each other who is there
 		sum := func() (bytes, packets int64) {
 			for _, a := range all {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 )
 
@@ -30,7 +31,7 @@ func (*agentCommand) Help() string {
   second signal ends it at once.
 
   With neither -event-handler nor -gateway, member events and user:kong go to
-  ` + agent.DefaultGateway + `.
+  ` + config.DefaultGateway + `.
 
 Options, each also a variable of the environment (-log-level is
 AGENTCTL_LOG_LEVEL); flags come before variables, variables before files:
@@ -40,8 +41,8 @@ AGENTCTL_LOG_LEVEL); flags come before variables, variables before files:
   -config-dir=DIR
       read every .json file of a folder, in alphabetical order; may be repeated
 `)
-	defaults := agent.DefaultOptions()
-	for _, s := range agent.Settings() {
+	defaults := config.DefaultOptions()
+	for _, s := range config.Settings() {
 		if s.Flag == "" {
 			continue
 		}
@@ -59,7 +60,7 @@ AGENTCTL_LOG_LEVEL); flags come before variables, variables before files:
 		b.WriteString("\n")
 	}
 	b.WriteString("\nIn files, and as AGENTCTL_ with the name in capitals in the environment, only:\n\n")
-	for _, s := range agent.Settings() {
+	for _, s := range config.Settings() {
 		if s.Flag == "" {
 			fmt.Fprintf(&b, "  %s\n      %s\n", s.Key, s.Usage)
 		}
@@ -81,7 +82,7 @@ Examples:
 }
 
 func (c *agentCommand) Run(args []string) int {
-	opts, warnings, err := loadOptions(newFlags("agent"), agent.DefaultOptions(), args)
+	opts, warnings, err := loadOptions(newFlags("agent"), config.DefaultOptions(), args)
 	if err != nil {
 		printErrors("agentctl agent", err)
 		return 1
@@ -105,7 +106,7 @@ func (c *agentCommand) Run(args []string) int {
 
 // runAgent runs an agent until a signal or a failure ends it. At SIGHUP, args
 // are read again, and the files that they name.
-func runAgent(opts agent.Options, args []string, hub *logs.Hub) error {
+func runAgent(opts config.Options, args []string, hub *logs.Hub) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
 	manager := &serviceManager{logger: hub.Logger()}
@@ -124,7 +125,7 @@ func runAgent(opts agent.Options, args []string, hub *logs.Hub) error {
 			hub.Logger().Warn("caught a signal: "+next, "signal", sig.String())
 		},
 		reload: manager.reloading(func() {
-			opts, _, err := loadOptions(newFlags("agent"), agent.DefaultOptions(), args)
+			opts, _, err := loadOptions(newFlags("agent"), config.DefaultOptions(), args)
 			if err == nil {
 				err = a.Reload(opts)
 			}
@@ -151,7 +152,7 @@ type signalActions struct {
 // onSignals returns a context that ends at the first signal to end, with
 // [agent.ErrNoLeave] as its cause where the agent is not to leave the cluster.
 // At the second such signal the program exits.
-func onSignals(opts agent.Options, do signalActions) (_ context.Context, stop func()) {
+func onSignals(opts config.Options, do signalActions) (_ context.Context, stop func()) {
 	// A log reader that goes away is no reason to end.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -205,7 +206,7 @@ func onSignals(opts agent.Options, do signalActions) (_ context.Context, stop fu
 
 // loadOptions reads the settings from all places and validates them. Its error
 // names everything that is wrong, wherever it comes from.
-func loadOptions(fs *flag.FlagSet, defaults agent.Options, args []string) (opts agent.Options, warnings []string, err error) {
+func loadOptions(fs *flag.FlagSet, defaults config.Options, args []string) (opts config.Options, warnings []string, err error) {
 	opts, err = agentOptions(fs, defaults, args, os.LookupEnv)
 	if isUsage(err) {
 		return opts, nil, err
@@ -217,7 +218,7 @@ func loadOptions(fs *flag.FlagSet, defaults agent.Options, args []string) (opts 
 // agentOptions reads the settings from all places: files, then the
 // environment, then flags, over the defaults. Its error names everything that
 // is wrong.
-func agentOptions(fs *flag.FlagSet, opts agent.Options, args []string, lookup func(string) (string, bool)) (agent.Options, error) {
+func agentOptions(fs *flag.FlagSet, opts config.Options, args []string, lookup func(string) (string, bool)) (config.Options, error) {
 	var files []string
 	var given []func() error // flags, applied after the files that they name
 	for _, name := range []string{"config-file", "config-dir"} {
@@ -226,7 +227,7 @@ func agentOptions(fs *flag.FlagSet, opts agent.Options, args []string, lookup fu
 			files = append(files, v)
 		}
 	}
-	for _, s := range agent.Settings() {
+	for _, s := range config.Settings() {
 		if s.Flag != "" {
 			fs.Var(&settingFlag{s, func(v string) {
 				given = append(given, func() error {
@@ -244,7 +245,7 @@ func agentOptions(fs *flag.FlagSet, opts agent.Options, args []string, lookup fu
 		errs = append(errs, fmt.Errorf("unexpected argument %q; \"agentctl agent -help\" lists the flags", fs.Arg(0)))
 	}
 	errs = append(errs, opts.ReadConfig(files...))
-	for _, s := range agent.Settings() {
+	for _, s := range config.Settings() {
 		if v, ok := lookup(s.Env()); ok && v != "" {
 			errs = append(errs, settingError(s.Env(), s.SetEnv(&opts, v)))
 			opts.Note(s.Key, s.Env())
@@ -265,13 +266,15 @@ func settingError(name string, err error) error {
 
 // settingFlag is a setting as a flag; its value is kept for later.
 type settingFlag struct {
-	s    agent.Setting
+	s    config.Setting
 	keep func(string)
 }
 
 func (f *settingFlag) Set(v string) error { f.keep(v); return nil }
-func (f *settingFlag) IsBoolFlag() bool   { return f.s.IsBool() }
-func (f *settingFlag) String() string     { return "" }
+
+func (f *settingFlag) IsBoolFlag() bool { return f.s.IsBool() }
+
+func (f *settingFlag) String() string { return "" }
 
 var _ flag.Value = (*settingFlag)(nil)
 

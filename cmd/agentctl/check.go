@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"agentctl/agent"
+	"agentctl/agent/config"
 )
 
 // exitConfig is the exit status for a configuration that is wrong: EX_CONFIG of
@@ -69,7 +70,7 @@ func (c *checkCommand) Run(args []string) int {
 	example := fs.Bool("example", false, "")
 	presets := fs.Bool("presets", false, "")
 	format := fs.String("format", "text", "")
-	opts, warnings, err := loadOptions(fs, agent.DefaultOptions(), args)
+	opts, warnings, err := loadOptions(fs, config.DefaultOptions(), args)
 	if !isUsage(err) {
 		if *example {
 			fmt.Print(exampleConfig)
@@ -120,7 +121,7 @@ func given(fs *flag.FlagSet) (dir, others bool) {
 	return dir, others
 }
 
-func checkConfig(opts *agent.Options, warnings []string, err error) *configCheck {
+func checkConfig(opts *config.Options, warnings []string, err error) *configCheck {
 	c := &configCheck{Warnings: warnings}
 	if err == nil {
 		c.Summary, err = agent.Check(opts)

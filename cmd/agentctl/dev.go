@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/handler"
 )
@@ -86,8 +87,8 @@ func (c *devCommand) options(args []string) (devOptions, error) {
 	var o devOptions
 	fs := newFlags("dev")
 	fs.IntVar(&o.nodes, "nodes", 3, "")
-	fs.StringVar(&o.rpcAddr, "rpc-addr", agent.DefaultRPCAddr, "")
-	fs.StringVar(&o.httpAddr, "http-addr", agent.DefaultHTTPAddr, "")
+	fs.StringVar(&o.rpcAddr, "rpc-addr", config.DefaultRPCAddr, "")
+	fs.StringVar(&o.httpAddr, "http-addr", config.DefaultHTTPAddr, "")
 	fs.StringVar(&o.logLevel, "log-level", "err", "")
 	fails := fs.String("gateway-fails", "", "")
 	if err := parseFlags(fs, args); err != nil {
@@ -103,7 +104,7 @@ func (c *devCommand) options(args []string) (devOptions, error) {
 	if _, _, err := net.SplitHostPort(o.rpcAddr); err != nil {
 		errs = append(errs, fmt.Errorf("-rpc-addr: %w", err))
 	}
-	if _, _, err := net.SplitHostPort(o.httpAddr); err != nil && o.httpAddr != agent.Off {
+	if _, _, err := net.SplitHostPort(o.httpAddr); err != nil && o.httpAddr != config.Off {
 		errs = append(errs, fmt.Errorf("-http-addr: %w", err))
 	}
 	if _, err := logs.ParseLevel(o.logLevel); err != nil {
@@ -194,8 +195,8 @@ func runDev(ctx context.Context, o devOptions, out io.Writer) error {
 }
 
 // devAgentOptions are those of agent i.
-func devAgentOptions(o devOptions, i int) agent.Options {
-	opts := agent.DefaultOptions()
+func devAgentOptions(o devOptions, i int) config.Options {
+	opts := config.DefaultOptions()
 	opts.NodeName = devName(i)
 	opts.Bind = "127.0.0.1:0"
 	opts.Profile = "local"
@@ -209,13 +210,13 @@ func devAgentOptions(o devOptions, i int) agent.Options {
 }
 
 // newDevNode starts an agent and its gateway.
-func newDevNode(opts agent.Options, hub *logs.Hub, p *devPrinter) (*devNode, error) {
+func newDevNode(opts config.Options, hub *logs.Hub, p *devPrinter) (*devNode, error) {
 	name := opts.NodeName
 	gateway, err := newDevGateway(name, "127.0.0.1:0", devWorkers, p.onApplied)
 	if err != nil {
 		return nil, err
 	}
-	opts.Gateway = agent.GatewayURL(gateway.URL())
+	opts.Gateway = config.GatewayURL(gateway.URL())
 	a, err := agent.New(opts, hub, agent.Hooks{
 		Published: func(event string, payload []byte) { p.onPublished(name, event, payload) },
 		Attempted: func(_ string, e handler.Event, err error, _ time.Duration) { p.onAttempt(name, e, err) },
@@ -258,15 +259,15 @@ func introduce(out io.Writer, o devOptions, nodes []*devNode, since time.Duratio
 	fmt.Fprintln(w, "  NODE\tGOSSIP\tRPC\tHTTP\tGATEWAY")
 	for _, n := range nodes {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", n.name, n.agent.GossipAddr(), n.agent.RPCAddr(),
-			n.agent.HTTPAddr(), agent.GatewayURL(n.gateway.URL()))
+			n.agent.HTTPAddr(), config.GatewayURL(n.gateway.URL()))
 	}
 	w.Flush()
 	first := nodes[0].agent
 	rpc, http := "", ""
-	if o.rpcAddr != agent.DefaultRPCAddr {
+	if o.rpcAddr != config.DefaultRPCAddr {
 		rpc = "-rpc-addr=" + first.RPCAddr() + " "
 	}
-	if o.httpAddr != agent.DefaultHTTPAddr {
+	if o.httpAddr != config.DefaultHTTPAddr {
 		http = " -http-addr=" + first.HTTPAddr()
 	}
 	fmt.Fprintf(out, `
@@ -275,7 +276,7 @@ Publish an event from a second terminal:
   go run ./cmd/agentctl event %skong '{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"1"}}'
 
 `, rpc)
-	if o.httpAddr != agent.Off {
+	if o.httpAddr != config.Off {
 		fmt.Fprintf(out, "See what an agent made of it: go run ./cmd/agentctl status%s\n", http)
 	}
 	fmt.Fprintf(out, `See what a gateway's workers have cached: curl %s/apis/1

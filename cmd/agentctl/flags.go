@@ -9,7 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/rpcclient"
 )
 
@@ -39,7 +39,7 @@ func parseFlags(fs *flag.FlagSet, args []string) error {
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: "); ok {
 		var known []string
 		fs.VisitAll(func(f *flag.Flag) { known = append(known, "-"+f.Name) })
-		near = agent.DidYouMean("-"+strings.TrimLeft(name, "-"), known)
+		near = config.DidYouMean("-"+strings.TrimLeft(name, "-"), known)
 		text = "unknown flag " + name
 	}
 	if errors.Is(err, flag.ErrHelp) {

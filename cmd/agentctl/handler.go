@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/large"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
@@ -39,7 +39,7 @@ func (*handlerCommand) Help() string {
 Options:
 
   -gateway=URL   Where to post: http://, https:// or unix:/socket:/path; also as
-                 AGENTCTL_GATEWAY. Default, for a Kong: ` + agent.DefaultGateway + `
+                 AGENTCTL_GATEWAY. Default, for a Kong: ` + config.DefaultGateway + `
   -preset=kong   What kind of server it is; "agentctl check -presets" tells which
                  there are, and what each is sent.
   -budget=5s     Longest time for all tries together. Serf runs one script at a
@@ -47,7 +47,7 @@ Options:
 
 Examples:
 
-  serf agent -event-handler 'user:kong=agentctl handler -gateway=` + agent.DefaultGateway + `'
+  serf agent -event-handler 'user:kong=agentctl handler -gateway=` + config.DefaultGateway + `'
   serf agent -event-handler 'user:purge=agentctl handler -preset=varnish-purge -gateway=http://127.0.0.1:6081'`
 }
 
@@ -76,12 +76,12 @@ func (c *handlerCommand) deliver(ctx context.Context, args []string) error {
 		return fmt.Errorf("-budget: %v is not above zero", *budget)
 	}
 	if *gateway == "" && *preset == kongPreset {
-		*gateway = agent.DefaultGateway
+		*gateway = config.DefaultGateway
 	}
 	if *gateway == "" {
 		return fmt.Errorf("-gateway: is missing: give the address of the server that -preset=%s is for", *preset)
 	}
-	options := agent.TargetOptions{URL: *gateway, Preset: *preset, Timeout: min(*budget, target.DefaultTimeout)}
+	options := config.TargetOptions{URL: *gateway, Preset: *preset, Timeout: min(*budget, target.DefaultTimeout)}
 	to, err := options.Target()
 	if err != nil {
 		return settingsError(err)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/agent"
+	"agentctl/agent/config"
 )
 
 // flagMethods are the methods of flag.FlagSet that define a flag, and which
@@ -135,7 +135,7 @@ func commandFlags(t *testing.T) map[string][]string {
 				}
 			}
 			if name == "agentOptions" {
-				for _, s := range agent.Settings() {
+				for _, s := range config.Settings() {
 					if s.Flag != "" {
 						own = append(own, s.Flag)
 					}

@@ -15,8 +15,8 @@ import (
 
 	"github.com/mitchellh/cli"
 
-	"agentctl/agent"
-	"agentctl/cmd/agentctl/quick" // publishes an event before main begins
+	"agentctl/agent/config"
+	"agentctl/cmd/agentctl/quick"
 )
 
 func main() {
@@ -75,7 +75,7 @@ func run(name string, args []string) int {
 
 // suggest is the end of a message on a command that does not exist.
 func suggest(name string, cs map[string]cli.CommandFactory) string {
-	return cmp.Or(agent.DidYouMean(name, slices.Sorted(maps.Keys(cs))), ";")
+	return cmp.Or(config.DidYouMean(name, slices.Sorted(maps.Keys(cs))), ";")
 }
 
 // own are the commands that serf does not have, or that do more than serf's.

@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"agentctl/agent"
+	"agentctl/agent/version"
 )
 
 type manCommand struct{}
@@ -66,7 +66,7 @@ func roff(s string) string {
 func writeMan(w io.Writer, all []commandHelp) error {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line(`.TH AGENTCTL 1 "" "agentctl %s" "User Commands"`, roff(agent.Version))
+	line(`.TH AGENTCTL 1 "" "agentctl %s" "User Commands"`, roff(version.Version))
 	line(".SH NAME\nagentctl \\- carries the events of a Serf cluster to the gateway or cache beside it")
 	line(".SH SYNOPSIS\n.B agentctl\n.I COMMAND\n[options] [arguments]")
 	line(".SH DESCRIPTION")

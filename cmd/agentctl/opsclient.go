@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"agentctl/agent"
+	"agentctl/agent/config"
+	"agentctl/agent/version"
 )
 
 // opsTimeout bounds one request to the operations endpoint; a stream has none.
@@ -38,7 +40,7 @@ const opsHelp = `  -format=text|json         Form of the output, text by default
 
 func addOpsFlags(fs *flag.FlagSet) opsFlags {
 	return opsFlags{
-		addr:   fs.String("http-addr", firstEnv(agent.DefaultHTTPAddr, "AGENTCTL_HTTP_ADDR"), ""),
+		addr:   fs.String("http-addr", firstEnv(config.DefaultHTTPAddr, "AGENTCTL_HTTP_ADDR"), ""),
 		format: fs.String("format", "text", ""),
 		token:  fs.String("http-token-file", firstEnv("", "AGENTCTL_HTTP_TOKEN_FILE"), ""),
 	}
@@ -54,7 +56,7 @@ func (f opsFlags) client() (*opsClient, error) {
 	if err := checkFormat(*f.format); err != nil {
 		return nil, err
 	}
-	if *f.addr == agent.Off {
+	if *f.addr == config.Off {
 		return nil, errors.New("-http-addr is off (is AGENTCTL_HTTP_ADDR set?): give the address of the agent's operations endpoint")
 	}
 	if _, _, err := net.SplitHostPort(*f.addr); err != nil && !strings.HasPrefix(*f.addr, "unix:") {
@@ -62,7 +64,7 @@ func (f opsFlags) client() (*opsClient, error) {
 	}
 	c := newOpsClient(*f.addr)
 	if *f.token != "" {
-		token, err := agent.ReadSecret(*f.token)
+		token, err := config.ReadSecret(*f.token)
 		if err != nil {
 			return nil, fmt.Errorf("-http-token-file: %w", err)
 		}
@@ -186,7 +188,7 @@ func (c *opsClient) send(ctx context.Context, method, path string, body []byte) 
 	if err != nil {
 		return nil, fmt.Errorf("-http-addr: %q is no address: %w", c.addr, err)
 	}
-	req.Header.Set("User-Agent", "agentctl/"+agent.Version)
+	req.Header.Set("User-Agent", "agentctl/"+version.Version)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/agent"
+	"agentctl/agent/config"
 )
 
 // Variables that the scripts and the compose file take, beside the program's.
@@ -22,7 +22,7 @@ var packagingVariables = map[string]bool{
 // and the manifests set against the settings: a wrong name would be ignored.
 func TestPackagingVariables(t *testing.T) {
 	known := maps.Clone(packagingVariables)
-	for _, s := range agent.Settings() {
+	for _, s := range config.Settings() {
 		known[s.Env()] = true
 	}
 	found := 0

@@ -15,6 +15,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 )
 
@@ -97,8 +98,8 @@ func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
 func settingsTable() string {
 	var b strings.Builder
 	b.WriteString("| flag | key in files | default | meaning |\n| --- | --- | --- | --- |\n")
-	defaults := agent.DefaultOptions()
-	for _, s := range agent.Settings() {
+	defaults := config.DefaultOptions()
+	for _, s := range config.Settings() {
 		flag, key, value := "", "", ""
 		if s.Flag != "" {
 			flag = "-" + s.Flag
@@ -137,7 +138,7 @@ var descText = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: ("(?:[^"\\]|\
 // metricsTable has the agent's own metrics.
 func metricsTable(t *testing.T) string {
 	t.Helper()
-	opts := agent.DefaultOptions()
+	opts := config.DefaultOptions()
 	opts.NodeName, opts.Bind, opts.RPCAddr, opts.HTTPAddr = "readme", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	opts.DataDir = t.TempDir()
 	hub := logs.New(logs.Config{Out: new(bytes.Buffer)})
@@ -214,7 +215,7 @@ func TestReadmeHasTheKeysOfTargets(t *testing.T) {
 		t.Fatal("README.md has no table of a target's keys: its head is | key | meaning | default |")
 	}
 	table, _, _ = strings.Cut(table, "\n\n")
-	known := agent.TargetKeys()
+	known := config.TargetKeys()
 	word := regexp.MustCompile("`([a-z_]+)`")
 	first := map[string]bool{}
 	for row := range strings.SplitSeq(table, "\n") {

@@ -16,6 +16,7 @@ import (
 	"github.com/mitchellh/cli"
 
 	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 )
 
@@ -24,11 +25,12 @@ import (
 type serfAgentCommand struct{ ui cli.Ui }
 
 func (*serfAgentCommand) Synopsis() string { return (&serfagent.Command{}).Synopsis() }
-func (*serfAgentCommand) Help() string     { return (&serfagent.Command{}).Help() }
+
+func (*serfAgentCommand) Help() string { return (&serfagent.Command{}).Help() }
 
 func (c *serfAgentCommand) Run(args []string) int {
 	ui := &cli.PrefixedUi{OutputPrefix: "==> ", InfoPrefix: "    ", ErrorPrefix: "==> ", Ui: c.ui}
-	opts, warnings, err := loadOptions(serfAgentFlags(ui), agent.SerfOptions(), args)
+	opts, warnings, err := loadOptions(serfAgentFlags(ui), config.SerfOptions(), args)
 	if err != nil {
 		if !isUsage(err) { // then the flag package has said it
 			ui.Error(err.Error())
@@ -63,7 +65,7 @@ func serfAgentFlags(ui cli.Ui) *flag.FlagSet {
 }
 
 // runSerfAgent runs an agent until a signal, a leave or a failure ends it.
-func runSerfAgent(opts agent.Options, args []string, hub *logs.Hub, ui cli.Ui, gate *gate) error {
+func runSerfAgent(opts config.Options, args []string, hub *logs.Hub, ui cli.Ui, gate *gate) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
 	ui.Output("Starting Serf agent...")
@@ -87,7 +89,7 @@ func runSerfAgent(opts agent.Options, args []string, hub *logs.Hub, ui cli.Ui, g
 		},
 		reload: manager.reloading(func() {
 			ui.Output("Reloading configuration...")
-			opts, _, err := loadOptions(serfAgentFlags(ui), agent.SerfOptions(), args)
+			opts, _, err := loadOptions(serfAgentFlags(ui), config.SerfOptions(), args)
 			if err == nil {
 				err = a.Reload(opts)
 			}
@@ -119,7 +121,7 @@ func runSerfAgent(opts agent.Options, args []string, hub *logs.Hub, ui cli.Ui, g
 }
 
 // introduceSerf prints what serf prints of an agent that has started.
-func introduceSerf(ui cli.Ui, a *agent.Agent, opts agent.Options) {
+func introduceSerf(ui cli.Ui, a *agent.Agent, opts config.Options) {
 	ui.Output("Serf agent running!")
 	item := func(name, value string) { ui.Info(fmt.Sprintf("%27s: %s", name, value)) }
 	item("Node name", "'"+opts.NodeName+"'")
@@ -140,7 +142,7 @@ func introduceSerf(ui cli.Ui, a *agent.Agent, opts agent.Options) {
 // hostPort gives an address without a port serf's.
 func hostPort(addr string) string {
 	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return fmt.Sprintf("%s:%d", addr, agent.DefaultBindPort)
+		return fmt.Sprintf("%s:%d", addr, config.DefaultBindPort)
 	}
 	return addr
 }

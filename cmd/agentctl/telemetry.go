@@ -7,15 +7,15 @@ import (
 
 	"github.com/hashicorp/go-metrics"
 	metricsprom "github.com/hashicorp/go-metrics/prometheus"
-	gsyslog "github.com/hashicorp/go-syslog"
+	"github.com/hashicorp/go-syslog"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 )
 
 // newHub makes the log of an agent with these options.
-func newHub(opts agent.Options, out io.Writer, format string) (*logs.Hub, error) {
+func newHub(opts config.Options, out io.Writer, format string) (*logs.Hub, error) {
 	level, err := logs.ParseLevel(opts.LogLevel)
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func newHub(opts agent.Options, out io.Writer, format string) (*logs.Hub, error)
 // statsd where they are set, and to standard error on SIGUSR1; and to the agent's
 // /metrics, where that is served. It sets up the process's global metrics, which
 // is what serf and memberlist write to; what they count before is not there.
-func startTelemetry(opts agent.Options, reg prometheus.Registerer) (stop func(), err error) {
+func startTelemetry(opts config.Options, reg prometheus.Registerer) (stop func(), err error) {
 	inmem := metrics.NewInmemSink(10*time.Second, time.Minute)
 	sinks := metrics.FanoutSink{inmem}
 	if opts.StatsiteAddr != "" {
@@ -55,7 +55,7 @@ func startTelemetry(opts agent.Options, reg prometheus.Registerer) (stop func(),
 	// Reading Go's own figures each second stops the program each time. /metrics
 	// has them too, read when it is asked for.
 	conf.EnableRuntimeMetrics = opts.AsSerf || len(sinks) > 1
-	if opts.HTTPAddr != agent.Off {
+	if opts.HTTPAddr != config.Off {
 		// What is counted once stays: series that come and go look like restarts.
 		s, err := metricsprom.NewPrometheusSinkFrom(metricsprom.PrometheusOpts{Registerer: reg})
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
-	"agentctl/agent"
+	"agentctl/agent/version"
 )
 
 type versionCommand struct{}
@@ -62,7 +62,7 @@ func (c *versionCommand) print(args []string, out io.Writer) error {
 	if err := checkFormat(*format); err != nil {
 		return err
 	}
-	build := agent.ReadBuild()
+	build := version.ReadBuild()
 	if *format == "json" {
 		return writeLine(out, versionReport{
 			Version: build.Version, Revision: build.Revision, Go: build.Go, OS: runtime.GOOS, Arch: runtime.GOARCH,

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent"
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/agent/memnet"
 )
@@ -82,10 +83,10 @@ func newCluster(cfg Config) (_ *cluster, err error) {
 // others have links.
 func (c *cluster) newNode(network *memnet.Network, i int) (*node, error) {
 	n := &node{transport: network.Add(fmt.Sprintf("10.%d.%d.1:7946", i/250, i%250+1)), rpc: memnet.NoListener()}
-	o := agent.DefaultOptions()
+	o := config.DefaultOptions()
 	o.NodeName = fmt.Sprintf("node-%04d", i)
 	o.Profile = c.cfg.Profile
-	o.HTTPAddr = agent.Off
+	o.HTTPAddr = config.Off
 	o.EventHandlers = []string{"user:of-no-simulation=true"} // else the default gateway gets POSTs
 	if i < len(ways) {
 		o.PeerLinks, o.DirectSend = ways[i].links, ways[i].direct

@@ -9,7 +9,7 @@ out=$1
 bundle=/etc/ssl/certs/ca-certificates.crt
 [ -r "$bundle" ] || { echo "rootfs.sh: there is no $bundle: install ca-certificates" >&2; exit 1; }
 mkdir -p "$out/root/bin" "$out/root/etc/ssl/certs" "$out/data"
-CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X agentctl/agent.Version=${VERSION:-0.1.0-dev}" \
+CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X agentctl/agent/version.Version=${VERSION:-0.1.0-dev}" \
 	-o "$out/root/bin/agentctl" ./cmd/agentctl
 # Called by these names it is serf, and Kong's event script.
 ln -sf agentctl "$out/root/bin/serf"

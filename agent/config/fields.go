@@ -1,0 +1,168 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"agentctl/handler/text"
+)
+
+// field is a key of a configuration file.
+type field struct {
+	name   string
+	ptr    any  // to what it sets, or a fieldSet for an object
+	secret bool // its value is not shown in errors
+}
+
+// fieldSet is what the keys of an object set.
+type fieldSet []field
+
+// find looks a key up, without regard to case, as serf does.
+func (fs fieldSet) find(name string) (field, bool) {
+	i := slices.IndexFunc(fs, func(f field) bool { return strings.EqualFold(f.name, name) })
+	if i < 0 {
+		return field{}, false
+	}
+	return fs[i], true
+}
+
+// nearest suggests the key that a misspelt one was meant to be, as the end of a
+// message; "" where none is near.
+func (fs fieldSet) nearest(name string) string {
+	return DidYouMean(name, fs.names())
+}
+
+func (fs fieldSet) names() (names []string) {
+	for _, f := range fs {
+		names = append(names, f.name)
+		if inner, ok := f.ptr.(fieldSet); ok {
+			for _, name := range inner.names() {
+				names = append(names, f.name+"."+name)
+			}
+		}
+	}
+	return names
+}
+
+// fields are the keys of a whole file: those of the settings, where a key with
+// a dot is inside an object.
+func (o *Options) fields() fieldSet {
+	var fs fieldSet
+	for _, s := range settings {
+		if s.Key == "" {
+			continue
+		}
+		f := field{name: s.Key, ptr: s.pointer(o), secret: s.Secret}
+		object, key, nested := strings.Cut(s.Key, ".")
+		if !nested {
+			fs = append(fs, f)
+			continue
+		}
+		f.name = key
+		i := slices.IndexFunc(fs, func(f field) bool { return f.name == object })
+		if i < 0 {
+			i, fs = len(fs), append(fs, field{name: object, ptr: fieldSet{}})
+		}
+		fs[i].ptr = append(fs[i].ptr.(fieldSet), f)
+	}
+	return fs
+}
+
+// structFields are the keys of a struct's fields by their "config" tags, where
+// ",secret" marks a value that is not to be shown.
+func structFields(ptr any) fieldSet {
+	var fs fieldSet
+	v := reflect.ValueOf(ptr).Elem()
+	for i := range v.NumField() {
+		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("config"), ",")
+		f := field{name: name, ptr: v.Field(i).Addr().Interface(), secret: option == "secret"}
+		if v.Field(i).Kind() == reflect.Struct {
+			f.ptr = structFields(f.ptr)
+		}
+		fs = append(fs, f)
+	}
+	return fs
+}
+
+// setJSON applies a value from a file.
+func (f field) setJSON(raw json.RawMessage) error {
+	wrong := func(want string) error {
+		if f.secret {
+			return fmt.Errorf("want %s", want)
+		}
+		var line bytes.Buffer    // the value may stand on several
+		json.Compact(&line, raw) // it has been decoded once
+		return fmt.Errorf("%s is not %s", text.Shorten(text.Redact(line.String()), 60), want)
+	}
+	switch p := f.ptr.(type) {
+	case *string:
+		var v string
+		if json.Unmarshal(raw, &v) != nil {
+			return wrong("a text")
+		}
+		if v != "" {
+			*p = v
+		}
+	case *bool:
+		if json.Unmarshal(raw, p) != nil {
+			return wrong("true or false")
+		}
+	case **bool: // where not given is not false
+		var v bool
+		if json.Unmarshal(raw, &v) != nil {
+			return wrong("true or false")
+		}
+		*p = &v
+	case *int:
+		var v int
+		if json.Unmarshal(raw, &v) != nil {
+			return wrong("a whole number")
+		}
+		if v != 0 {
+			*p = v
+		}
+	case *time.Duration:
+		var v string
+		if json.Unmarshal(raw, &v) != nil {
+			return wrong("a duration such as 30s or 5m")
+		}
+		if v == "" {
+			return nil
+		}
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			return wrong("a duration such as 30s or 5m")
+		}
+		*p = d
+	case *[]string:
+		var v []string
+		if json.Unmarshal(raw, &v) != nil {
+			return wrong("a list of texts")
+		}
+		*p = append(*p, v...)
+	case *[]int:
+		var v []int
+		if json.Unmarshal(raw, &v) != nil {
+			return wrong("a list of whole numbers")
+		}
+		*p = append(*p, v...)
+	case *map[string]string:
+		var v map[string]string
+		if json.Unmarshal(raw, &v) != nil {
+			return wrong("an object of texts")
+		}
+		if *p == nil {
+			*p = map[string]string{}
+		}
+		maps.Copy(*p, v)
+	default:
+		panic(fmt.Sprintf("key %s sets a %T", f.name, p))
+	}
+	return nil
+}

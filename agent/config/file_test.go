@@ -1,0 +1,126 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestConfigFileProblemsAllAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	first := write("1.json", `{
+  "profil": "wan",
+  "protocol": "five",
+  "rpc_auth": 12345678,
+  "tags": {"a": 1},
+  "mdns": {"ipv4": true},
+  "retry_interval": "30",
+  "replay_on_join": "yes",
+  "start_join": "10.0.0.1",
+  "event_handlers": "http://user:hidden@h/",
+  "node_name": [
+    1, 2
+  ],
+  "role": "still read"
+}`)
+	second := write("2.json", "{\n\n\"bind\": \"a\"\n\"role\": \"b\"}")
+	third := write("3.json", "{} {}")
+	fourth := write("4.json", "[]")
+	fifth := write("5.json", "{\"bind\": \"x\",\n")
+	sixth := write("6.json", strings.Repeat(" ", maxConfigSize+1))
+	seventh := write("7.json", `{"mdns": 7}`)
+	o := DefaultOptions()
+	err := o.ReadConfig(first, second, third, fourth, fifth, sixth, seventh, filepath.Join(dir, "none.json"))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	want := []string{
+		first + `:2: unknown key "profil", did you mean "profile"?`,
+		first + `:3: protocol: "five" is not a whole number`,
+		first + `:4: rpc_auth: want a text`,
+		first + `:5: tags: {"a":1} is not an object of texts`,
+		first + `:6: unknown key "mdns.ipv4"`,
+		first + `:7: retry_interval: "30" is not a duration such as 30s or 5m`,
+		first + `:8: replay_on_join: "yes" is not true or false`,
+		first + `:9: start_join: "10.0.0.1" is not a list of texts`,
+		first + `:10: event_handlers: "http://user:xxxxx@h/" is not a list of texts`,
+		first + `:11: node_name: [1,2] is not a text`,
+		second + `:4: invalid character '"' after object key:value pair`,
+		third + `:1: something follows the object`,
+		fourth + `:1: want a JSON object`,
+		fifth + `:2: the file ends too early`,
+		fmt.Sprintf("config file: %s: larger than %d bytes", sixth, maxConfigSize),
+		seventh + `:1: mdns: want a JSON object`,
+		fmt.Sprintf("config file: stat %s: no such file or directory", filepath.Join(dir, "none.json")),
+	}
+	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if o.Role != "still read" {
+		t.Error("a problem kept the other keys from being read")
+	}
+}
+
+func TestUnknownKeySuggestions(t *testing.T) {
+	for key, want := range map[string]string{
+		"rpc_adr":                  `f:1: unknown key "rpc_adr", did you mean "rpc_addr"?`,
+		"RPC-ADDR":                 `f:1: unknown key "RPC-ADDR", did you mean "rpc_addr"?`,
+		"start_joins":              `f:1: unknown key "start_joins", did you mean "start_join"?`,
+		"something_else":           `f:1: unknown key "something_else"`,
+		"":                         `f:1: unknown key ""`,
+		strings.Repeat("a", 1<<16): `f:1: unknown key "` + strings.Repeat("a", 80) + `…"`,
+	} {
+		o := DefaultOptions()
+		errs := o.decodeConfig("f", fmt.Appendf(nil, "{%q: 1}", key))
+		if len(errs) != 1 || errs[0].Error() != want {
+			t.Errorf("%.20q: %.200v, want %s", key, errs, want)
+		}
+	}
+}
+
+// FuzzDecodeConfig: whatever a file holds, reading does not panic; a file that
+// is taken says the same each time; one that is not has errors of one line
+// that name the file and a line in it.
+func FuzzDecodeConfig(f *testing.F) {
+	f.Add([]byte(`{"node_name": "n", "tags": {"a": "b"}, "start_join": ["x"], "protocol": 4}`))
+	f.Add([]byte("{\n\"mdns\": {\"interface\": 1},\n\"retry_interval\": \"x\"}"))
+	f.Add([]byte(`{"leave_on_terminate": false} x`))
+	place := regexp.MustCompile(`^f\.json:(\d+): .`)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		one, two := DefaultOptions(), DefaultOptions()
+		errs := one.decodeConfig("f.json", data)
+		again := two.decodeConfig("f.json", data)
+		if fmt.Sprint(errs) != fmt.Sprint(again) {
+			t.Fatalf("errors differ: %v, %v", errs, again)
+		}
+		if diff := cmp.Diff(one, two); diff != "" {
+			t.Fatalf("read twice:\n%s", diff)
+		}
+		lines := 1 + strings.Count(string(data), "\n")
+		for _, err := range errs {
+			m := place.FindStringSubmatch(err.Error())
+			if m == nil || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("%q does not name its place, or is more than a line", err)
+			}
+			if n, _ := strconv.Atoi(m[1]); n < 1 || n > lines {
+				t.Errorf("%q: the file has %d lines", err, lines)
+			}
+			if len(err.Error()) > 1000 {
+				t.Errorf("an error of %d bytes", len(err.Error()))
+			}
+		}
+	})
+}
