@@ -44,7 +44,7 @@ func (a *Agent) HTTPAddr() string {
 }
 
 // GossipAddr is the address that other members know this one by.
-func (a *Agent) GossipAddr() string { return a.gossipAddr }
+func (a *Agent) GossipAddr() string { return a.serf.Addr() }
 
 // Encrypted tells whether gossip is encrypted.
 func (a *Agent) Encrypted() bool { return a.serf.EncryptionEnabled() }

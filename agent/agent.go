@@ -56,11 +56,8 @@ type Agent struct {
 
 	targetMetrics *delivery.Metrics
 
-	serf     *serf.Serf
-	delegate memberlist.Delegate // serf's: takes messages as if they had come by gossip
-	intake   *Intake
-
-	gossipAddr string // what the others know this node by
+	serf   *gossipNode
+	intake *Intake
 
 	peers     *peers
 	links     *link.Links // nil where there are none

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/memberlist"
 
+	"agentctl/agent/config"
+	"agentctl/agent/files"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 )
@@ -55,19 +57,19 @@ const noJournal = "the journal was begun anew: what waited in the one before is 
 
 // keepKeyring begins the keyring file in the data directory, which serf only
 // writes when the keys change.
-func (a *Agent) keepKeyring(ring *memberlist.Keyring, path string) error {
-	if path == "" || path == a.opts.KeyringFile {
+func keepKeyring(o *config.Options, ring *memberlist.Keyring, path string, logger *slog.Logger) error {
+	if path == "" || path == o.KeyringFile {
 		return nil
 	}
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return writeKeyring(path, ring)
 	}
-	if err != nil || a.opts.EncryptKey == "" {
+	if err != nil || o.EncryptKey == "" {
 		return err
 	}
-	if primary := base64.StdEncoding.EncodeToString(ring.GetPrimaryKey()); primary != a.opts.EncryptKey {
-		a.logger.Warn("the keys in the data directory are used, not the one given: they have been changed since; to begin anew with the given key, move the file away", "file", path)
+	if primary := base64.StdEncoding.EncodeToString(ring.GetPrimaryKey()); primary != o.EncryptKey {
+		logger.Warn("the keys in the data directory are used, not the one given: they have been changed since; to begin anew with the given key, move the file away", "file", path)
 	}
 	return nil
 }
@@ -82,26 +84,5 @@ func writeKeyring(path string, ring *memberlist.Keyring) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, data)
-}
-
-// replaceFile writes a file of its owner's only, so that a reader finds the old
-// text or the new one, also after a power cut.
-func replaceFile(path string, data []byte) (err error) {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync() // else the name may be on the disk before the text is
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return disk.SyncDir(filepath.Dir(path))
+	return files.Replace(path, data)
 }

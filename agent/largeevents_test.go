@@ -113,7 +113,7 @@ func TestLargeEventsKeepTheirOrder(t *testing.T) {
 	testkit.WaitFor(t, "the references to come back from serf", func() bool {
 		return testkit.Counter(t, n.registry, "agentctl_events_copies_total", "gossip") == float64(len(want))
 	})
-	if clock := n.eventClock(); clock < 30 {
+	if clock := n.serf.EventClock(); clock < 30 {
 		t.Errorf("serf's clock is %d: it has not seen them all", clock)
 	}
 	if got := n.largeEvents(t, "refused"); got != 2 {
@@ -135,12 +135,12 @@ func TestLargeEventIsFetched(t *testing.T) {
 	// The publisher is gone, or another one: a is a peer that has it.
 	gone := &node{Agent: &Agent{opts: config.Options{NodeName: "gone"}}}
 	b.findsPeer(t, "to know", a.node)
-	b.delegate.NotifyMsg(gone.refer(t, "e", payload, 50))
+	b.serf.Inject(gone.refer(t, "e", payload, 50))
 	testkit.WaitFor(t, "b to have it", func() bool {
 		return slices.ContainsFunc(b.gw.of("user"), func(p post) bool { return p.body == payload })
 	})
 	// From who published it, whoever that is.
-	c.delegate.NotifyMsg(b.refer(t, "e", payload, 50))
+	c.serf.Inject(b.refer(t, "e", payload, 50))
 	testkit.WaitFor(t, "c to have it", func() bool {
 		return slices.ContainsFunc(c.gw.of("user"), func(p post) bool { return p.body == payload })
 	})
@@ -279,7 +279,7 @@ func TestReferenceFromBeforeTheHistory(t *testing.T) {
 		publish(t, n, noise(1000)) // equal ones have Lamport times of their own
 	}
 	testkit.WaitFor(t, "all to be in the journal", func() bool { return n.journal.Head() >= 10 })
-	last := serf.LamportTime(n.eventClock() - 1)
+	last := serf.LamportTime(n.serf.EventClock() - 1)
 	n.crash(t)
 	n = start(t, set...)
 	for _, tt := range []struct {

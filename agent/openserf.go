@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 
 	"github.com/hashicorp/memberlist"
-	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/large"
 	"agentctl/agent/link"
@@ -24,11 +23,11 @@ func (a *Agent) openSerf(given Ports) error {
 		given.tune(conf)
 	}
 	conf.EventCh = a.intake.ch
-	if err := a.keepKeyring(conf.MemberlistConfig.Keyring, conf.KeyringFile); err != nil {
+	if err := keepKeyring(&a.opts, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
 	if a.returning {
-		a.resetSnapshot(conf)
+		resetSnapshot(conf, a.lastLTime, a.logger)
 	}
 	// The ports first: where serf cannot have them itself, it leaves goroutines
 	// and, with no address to advertise, the ports behind.
@@ -48,13 +47,9 @@ func (a *Agent) openSerf(given Ports) error {
 			return err
 		}
 	}
-	if a.serf, err = serf.Create(conf); err != nil {
-		closeGossip(conf.MemberlistConfig.Transport)
-		return fmt.Errorf("gossip: %w", err)
+	if a.serf, err = openNode(conf); err != nil {
+		return err
 	}
-	a.delegate = conf.MemberlistConfig.Delegate
-	// Once and for all: memberlist writes the node anew when its tags change.
-	a.gossipAddr = a.serf.Memberlist().LocalNode().Address()
 	a.spread = &spread{
 		members: a.serf.Members, self: a.opts.NodeName, links: a.links, peers: a.peers, logger: a.logger, seed: maphash.MakeSeed(),
 	}
@@ -70,7 +65,7 @@ func (a *Agent) openSerf(given Ports) error {
 	a.intake.Subscribe(a.spread.watch) // for good
 	a.openRejoin(conf)
 	if a.returning {
-		return a.witness(a.lastLTime)
+		a.serf.Witness(a.lastLTime)
 	}
 	return nil
 }

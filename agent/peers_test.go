@@ -332,7 +332,7 @@ func TestQueriesOfStrangersLeaveNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.delegate.NotifyMsg(raw.Bytes())
+		n.serf.Inject(raw.Bytes())
 	}
 	testkit.WaitFor(t, "the queries", func() bool {
 		return testkit.Counter(t, n.registry, "agentctl_events_received_total", "query") == strangers

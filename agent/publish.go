@@ -162,9 +162,7 @@ func (a *Agent) publish(ctx context.Context, name string, payload []byte, coales
 	if a.hooks.Published != nil {
 		a.hooks.Published(name, payload)
 	}
-	if err := a.publishAlone(); err != nil {
-		return e, err
-	}
+	a.publishAlone()
 	return a.send(ctx, name, payload, coalesce)
 }
 
@@ -189,7 +187,7 @@ func (a *Agent) send(ctx context.Context, name string, payload []byte, coalesce 
 		return e, err
 	}
 	// As if it had come from a member: serf passes it on to others.
-	a.delegate.NotifyMsg(raw)
+	a.serf.Inject(raw)
 	forLinks := raw
 	if e.byReference {
 		forLinks = large.Pack(raw, payload)
@@ -206,7 +204,7 @@ func (a *Agent) message(e *published) ([]byte, error) {
 		ref := large.Refer(e.Name, e.Payload, a.opts.NodeName)
 		m.Name, m.Payload = large.EventName, ref.Encode()
 	}
-	m.LTime = a.burst.next(serf.LamportTime(a.eventClock()), m.Name, m.Payload, time.Now())
+	m.LTime = a.burst.next(serf.LamportTime(a.serf.EventClock()), m.Name, m.Payload, time.Now())
 	e.LTime = m.LTime
 	return m.encode()
 }
@@ -224,7 +222,7 @@ func (a *Agent) takeLinked(from link.Peer, msgs [][]byte) {
 		if a.intake.Take(a.spreadCtx, e, byLink) != nil {
 			return // the agent ends
 		}
-		a.delegate.NotifyMsg(raw)
+		a.serf.Inject(raw)
 	}
 }
 

@@ -8,11 +8,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/files"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/repair"
@@ -55,7 +55,7 @@ func (a *Agent) openRepair(ctx context.Context) error {
 		Take:    a.takeRepaired,
 		Skip:    func(name string) bool { return name == large.EventName },
 		Gap:     func(reason string) error { return a.journal.Gap(0, reason) },
-		Clock:   a.eventClock,
+		Clock:   func() uint64 { return a.serf.EventClock() },
 		Logger:  a.logger,
 		Metrics: a.registry,
 	}
@@ -72,7 +72,7 @@ func (a *Agent) openRepair(ctx context.Context) error {
 			if err := a.disk.Sync(ctx); err != nil {
 				return err
 			}
-			return replaceFile(path, state)
+			return files.Replace(path, state)
 		}
 	}
 	var err error
@@ -192,10 +192,8 @@ func (a *Agent) takeRepaired(ctx context.Context, events []handler.Event) error 
 	for i := range events {
 		newest = max(newest, events[i].LTime)
 	}
-	if newest >= a.eventClock() {
-		if err := a.witness(newest); err != nil {
-			return err
-		}
+	if newest >= a.serf.EventClock() {
+		a.serf.Witness(newest)
 	}
 	for _, e := range events {
 		u := serf.UserEvent{LTime: serf.LamportTime(e.LTime), Name: e.Name, Payload: e.Payload}
@@ -204,13 +202,4 @@ func (a *Agent) takeRepaired(ctx context.Context, events []handler.Event) error 
 		}
 	}
 	return a.intake.Settle(ctx)
-}
-
-// eventClock is the Lamport time that the next event gets.
-func (a *Agent) eventClock() uint64 {
-	clock, err := strconv.ParseUint(a.serf.Stats()["event_time"], 10, 64)
-	if err != nil {
-		panic(fmt.Sprintf("serf's event clock: %v", err)) // serf writes it from a number
-	}
-	return clock
 }

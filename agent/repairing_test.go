@@ -158,7 +158,7 @@ func TestTheClockFollowsRepair(t *testing.T) {
 	gw := newGateway(t)
 	n := start(t, handlers("user:kong="+gw.URL))
 	publish(t, n, "first")
-	clock := n.eventClock()
+	clock := n.serf.EventClock()
 	var other []handler.Event
 	for i := range uint64(3) {
 		other = append(other, handler.NewUser(clock+i, "kong", []byte("same"), time.Now()))
@@ -173,7 +173,7 @@ func TestTheClockFollowsRepair(t *testing.T) {
 	n.publishMu.unlock()
 	publish(t, n, "same")
 	testkit.WaitFor(t, "the one that was published here, too", func() bool { return len(gw.of("user")) == 5 })
-	if got := n.eventClock(); got <= clock+3 {
+	if got := n.serf.EventClock(); got <= clock+3 {
 		t.Errorf("the clock is at %d, and was at %d before events up to %d came", got, clock, clock+2)
 	}
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"agentctl/agent/files"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -157,7 +158,7 @@ func (r *roster) keep() error {
 	if err != nil || string(data) == string(r.kept) {
 		return err
 	}
-	if err := replaceFile(r.path, data); err != nil {
+	if err := files.Replace(r.path, data); err != nil {
 		return err
 	}
 	r.kept = data

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
-	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/handler/journal"
@@ -49,12 +49,12 @@ func setSnapshotClock(path string, ltime uint64) (err error) {
 // fails, on a full disk say, serf begins without one: with clocks at zero it
 // refuses nothing that peers send again. It lacks the members it knew, so it
 // needs a join.
-func (a *Agent) resetSnapshot(conf *serf.Config) {
-	err := setSnapshotClock(conf.SnapshotPath, a.lastLTime)
+func resetSnapshot(conf *serf.Config, ltime uint64, logger *slog.Logger) {
+	err := setSnapshotClock(conf.SnapshotPath, ltime)
 	if err == nil {
 		return
 	}
-	a.logger.Error("serf's snapshot cannot be written: going on without it, so that no event is taken for known. Members that it names are found again by a join only; make room, and start the agent anew",
+	logger.Error("serf's snapshot cannot be written: going on without it, so that no event is taken for known. Members that it names are found again by a join only; make room, and start the agent anew",
 		"file", conf.SnapshotPath, "error", err)
 	conf.SnapshotPath = ""
 }
@@ -78,28 +78,11 @@ func lastLine(f *os.File) (end int64, err error) {
 	return 0, nil
 }
 
-// witness sets serf's event clock forward to just behind ltime, without making
-// it refuse what is older: as if a member that knows of ltime had told it.
-func (a *Agent) witness(ltime uint64) error {
-	var state bytes.Buffer
-	state.WriteByte(2) // serf's messagePushPullType
-	err := codec.NewEncoder(&state, &codec.MsgpackHandle{}).Encode(struct {
-		EventLTime serf.LamportTime // the next one
-	}{serf.LamportTime(ltime + 1)})
-	if err != nil {
-		return err
-	}
-	a.delegate.MergeRemoteState(state.Bytes(), false)
-	return nil
-}
-
 // publishAlone makes ready for a publish by a node that came back and has not
 // met another yet. a.publishMu is held.
-func (a *Agent) publishAlone() error {
-	if !a.returning || a.ready || a.serf.NumNodes() > 1 {
-		return nil
+func (a *Agent) publishAlone() {
+	if a.returning && !a.ready && a.serf.NumNodes() == 1 {
+		a.serf.Witness(a.lastLTime + clockMargin)
+		a.ready = true
 	}
-	err := a.witness(a.lastLTime + clockMargin)
-	a.ready = err == nil // else the next publish tries again
-	return err
 }
