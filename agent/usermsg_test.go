@@ -1,18 +1,31 @@
 package agent
 
 import (
+	"agentctl/agent/memnet"
 	"bytes"
+	"io"
+	"log"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/serf/serf"
 )
 
 // What we send straight and over links is, to the byte, what serf would.
 func TestUserMessageIsSerfs(t *testing.T) {
 	t.Parallel()
-	s, delegate := bareSerf(t, newMemNet("a")["a"], "a", nil)
+	conf := serf.DefaultConfig()
+	conf.NodeName, conf.UserEventSizeLimit = "a", serf.UserEventSizeLimit
+	conf.Logger = log.New(io.Discard, "", 0)
+	conf.MemberlistConfig.Logger, conf.LogOutput, conf.MemberlistConfig.LogOutput = conf.Logger, nil, nil
+	conf.MemberlistConfig.Transport = memnet.New(memnet.Config{}).Add("10.0.0.1:7946")
+	s, err := serf.Create(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { s.Shutdown() })
+	delegate := conf.MemberlistConfig.Delegate
 	for _, m := range []userMessage{
 		{Name: "kong", Payload: []byte(`{"type":"x"}`)},
 		{Name: "kong", Payload: []byte(`{"type":"x"}`), CC: true},
