@@ -16,6 +16,7 @@ import (
 
 	"agentctl/agent/config"
 	"agentctl/agent/dropped"
+	"agentctl/agent/gossip"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
@@ -56,7 +57,7 @@ type Agent struct {
 
 	targetMetrics *delivery.Metrics
 
-	serf   *gossipNode
+	serf   *gossip.Node
 	intake *Intake
 
 	peers     *peers

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/gossip"
 	"agentctl/agent/version"
 	"agentctl/handler"
 	"agentctl/handler/text"
@@ -73,7 +74,7 @@ func (a *Agent) UpdateTags(set map[string]string, remove []string) error {
 		return err
 	}
 	if a.opts.TagsFile != "" {
-		if err := writeTags(a.opts.TagsFile, tags); err != nil {
+		if err := gossip.WriteTags(a.opts.TagsFile, tags); err != nil {
 			return fmt.Errorf("the tags are in effect but not kept: %w", err)
 		}
 	}

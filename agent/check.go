@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
 	"agentctl/handler/text"
 )
 
@@ -22,7 +23,7 @@ func Check(o *config.Options) ([]string, error) {
 	}
 	var conf *serf.Config
 	if err == nil {
-		conf, err = serfConfig(o, log.New(io.Discard, "", 0)) // files that cannot be read
+		conf, err = gossip.Configure(o, log.New(io.Discard, "", 0)) // files that cannot be read
 	}
 	if err != nil {
 		return nil, err

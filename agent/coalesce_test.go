@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/gossip"
 	"agentctl/scripts/testkit"
 )
 
@@ -33,8 +34,8 @@ func stockCoalescing(t *testing.T) (feed func(serf.UserEvent), out <-chan serf.E
 		t.Fatal(err)
 	}
 	feed = func(u serf.UserEvent) {
-		m := userMessage{u.LTime, u.Name, u.Payload, u.Coalesce}
-		raw, err := m.encode()
+		m := gossip.Message{LTime: u.LTime, Name: u.Name, Payload: u.Payload, CC: u.Coalesce}
+		raw, err := m.Encode()
 		if err != nil {
 			t.Error(err)
 		}

@@ -1,19 +1,10 @@
 package agent
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"log/slog"
 	"os"
 	"time"
 
-	"github.com/hashicorp/memberlist"
-
-	"agentctl/agent/config"
-	"agentctl/agent/files"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 )
@@ -54,35 +45,3 @@ func (a *Agent) openJournal() error {
 
 // noJournal is why targets have a gap where the journal is gone.
 const noJournal = "the journal was begun anew: what waited in the one before is not known"
-
-// keepKeyring begins the keyring file in the data directory, which serf only
-// writes when the keys change.
-func keepKeyring(o *config.Options, ring *memberlist.Keyring, path string, logger *slog.Logger) error {
-	if path == "" || path == o.KeyringFile {
-		return nil
-	}
-	_, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return writeKeyring(path, ring)
-	}
-	if err != nil || o.EncryptKey == "" {
-		return err
-	}
-	if primary := base64.StdEncoding.EncodeToString(ring.GetPrimaryKey()); primary != o.EncryptKey {
-		logger.Warn("the keys in the data directory are used, not the one given: they have been changed since; to begin anew with the given key, move the file away", "file", path)
-	}
-	return nil
-}
-
-// writeKeyring writes keys as serf does, the primary one first.
-func writeKeyring(path string, ring *memberlist.Keyring) error {
-	var keys []string
-	for _, k := range ring.GetKeys() {
-		keys = append(keys, base64.StdEncoding.EncodeToString(k))
-	}
-	data, err := json.MarshalIndent(keys, "", "  ")
-	if err != nil {
-		return err
-	}
-	return files.Replace(path, data)
-}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/gossip"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/handler"
@@ -92,11 +93,11 @@ func unpack(msg []byte) (e serf.UserEvent, raw []byte, err error) {
 	if err != nil {
 		return e, nil, err
 	}
-	var m userMessage
-	if err := m.decode(raw); err != nil {
+	var m gossip.Message
+	if err := m.Decode(raw); err != nil {
 		return e, nil, err
 	}
-	w, err := wanted(m.event())
+	w, err := wanted(m.Event())
 	if err != nil {
 		return e, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/handler"
@@ -40,8 +41,8 @@ func (n *node) largeEvents(t *testing.T, result string) int {
 func (n *node) refer(t *testing.T, name, payload string, ltime serf.LamportTime) []byte {
 	t.Helper()
 	ref := large.Refer(name, []byte(payload), n.opts.NodeName)
-	m := userMessage{LTime: ltime, Name: large.EventName, Payload: ref.Encode()}
-	raw, err := m.encode()
+	m := gossip.Message{LTime: ltime, Name: large.EventName, Payload: ref.Encode()}
+	raw, err := m.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +90,8 @@ func TestLargeEventsKeepTheirOrder(t *testing.T) {
 	for i := range 20 {
 		ltime, payload := serf.LamportTime(10+i), noise(100*i*i*i)
 		if i%2 == 0 {
-			m := userMessage{LTime: ltime, Name: "e", Payload: []byte(payload)}
-			raw, err := m.encode()
+			m := gossip.Message{LTime: ltime, Name: "e", Payload: []byte(payload)}
+			raw, err := m.Encode()
 			if err != nil {
 				t.Fatal(err)
 			}

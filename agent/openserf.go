@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
+	"agentctl/agent/gossip"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 )
@@ -15,7 +16,7 @@ import (
 // on ports of this machine.
 func (a *Agent) openSerf(given Ports) error {
 	ports := given.Gossip
-	conf, err := serfConfig(&a.opts, a.hub.StdLogger())
+	conf, err := gossip.Configure(&a.opts, a.hub.StdLogger())
 	if err != nil {
 		return err
 	}
@@ -23,31 +24,31 @@ func (a *Agent) openSerf(given Ports) error {
 		given.tune(conf)
 	}
 	conf.EventCh = a.intake.ch
-	if err := keepKeyring(&a.opts, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
+	if err := gossip.KeepKeyring(&a.opts, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
 	if a.returning {
-		resetSnapshot(conf, a.lastLTime, a.logger)
+		gossip.SetSnapshotClock(conf, a.lastLTime, a.logger)
 	}
 	// The ports first: where serf cannot have them itself, it leaves goroutines
 	// and, with no address to advertise, the ports behind.
 	if ports == nil {
-		if ports, err = openGossip(conf.MemberlistConfig); err != nil {
+		if ports, err = gossip.Listen(conf.MemberlistConfig); err != nil {
 			return listenError("gossip", "bind", err)
 		}
 	}
 	conf.MemberlistConfig.Transport = ports
 	if a.opts.PeerLinks {
 		if err := a.openRepair(a.spreadCtx); err != nil {
-			closeGossip(ports)
+			gossip.CloseTransport(ports)
 			return err
 		}
 		if err := a.openLinks(conf.MemberlistConfig, ports); err != nil {
-			closeGossip(ports)
+			gossip.CloseTransport(ports)
 			return err
 		}
 	}
-	if a.serf, err = openNode(conf); err != nil {
+	if a.serf, err = gossip.Open(conf); err != nil {
 		return err
 	}
 	a.spread = &spread{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/gossip"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 )
@@ -199,14 +200,14 @@ func (a *Agent) send(ctx context.Context, name string, payload []byte, coalesce 
 
 // message is serf's message for an event, which it gives a Lamport time.
 func (a *Agent) message(e *published) ([]byte, error) {
-	m := userMessage{Name: e.Name, Payload: e.Payload, CC: e.Coalesce}
+	m := gossip.Message{Name: e.Name, Payload: e.Payload, CC: e.Coalesce}
 	if e.byReference {
 		ref := large.Refer(e.Name, e.Payload, a.opts.NodeName)
 		m.Name, m.Payload = large.EventName, ref.Encode()
 	}
 	m.LTime = a.burst.next(serf.LamportTime(a.serf.EventClock()), m.Name, m.Payload, time.Now())
 	e.LTime = m.LTime
-	return m.encode()
+	return m.Encode()
 }
 
 // takeLinked takes in what a peer sent over a link. Serf gets it too, so that
@@ -234,7 +235,25 @@ func (a *Agent) unlink(msg []byte) (e serf.UserEvent, raw []byte, err error) {
 		}
 		return e, raw, err
 	}
-	var m userMessage
-	err = m.decode(msg)
-	return m.event(), msg, err
+	var m gossip.Message
+	err = m.Decode(msg)
+	return m.Event(), msg, err
+}
+
+// clockMargin is how far beyond the journal a node that came back sets its
+// event clock, where it publishes before it has met another. What it published
+// in the milliseconds before a crash may be at other nodes and not in its
+// journal; an event that took such a Lamport time again, with the same payload,
+// would be the same event to them, and dropped. Once it has met others their
+// clock rules, and it is not set forward for nothing: that takes as much from
+// serf's window for events that are on their way, in the whole cluster.
+const clockMargin = 128
+
+// publishAlone makes ready for a publish by a node that came back and has not
+// met another yet. a.publishMu is held.
+func (a *Agent) publishAlone() {
+	if a.returning && !a.ready && a.serf.NumNodes() == 1 {
+		a.serf.Witness(a.lastLTime + clockMargin)
+		a.ready = true
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
 	"agentctl/agent/memnet"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
@@ -312,7 +313,7 @@ func TestANameAtAnotherAddress(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		t.Logf("found to have failed after %v", time.Since(died))
-		time.Sleep(reclaimTime)
+		time.Sleep(gossip.ReclaimTime)
 		again := c.start(t, gone.self.Name, "n3")
 		if _, err := again.serf.Join([]string{c.nodes[0].addr}, false); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
-package agent
+package gossip
 
 import (
-	"agentctl/agent/memnet"
 	"bytes"
 	"io"
 	"log"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/memnet"
 )
 
 // What we send straight and over links is, to the byte, what serf would.
@@ -26,7 +27,7 @@ func TestUserMessageIsSerfs(t *testing.T) {
 	}
 	t.Cleanup(func() { s.Shutdown() })
 	delegate := conf.MemberlistConfig.Delegate
-	for _, m := range []userMessage{
+	for _, m := range []Message{
 		{Name: "kong", Payload: []byte(`{"type":"x"}`)},
 		{Name: "kong", Payload: []byte(`{"type":"x"}`), CC: true},
 		{Name: "", Payload: nil},
@@ -44,20 +45,20 @@ func TestUserMessageIsSerfs(t *testing.T) {
 		}
 		var want []byte
 		for _, b := range delegate.GetBroadcasts(0, 1<<20) {
-			var other userMessage
-			if b[0] == userMessageType && other.decode(b) == nil && other.LTime > m.LTime {
+			var other Message
+			if b[0] == userMessageType && other.Decode(b) == nil && other.LTime > m.LTime {
 				want, m.LTime = b, other.LTime // the newest is this one
 			}
 		}
-		got, err := m.encode()
+		got, err := m.Encode()
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%q: encoded as %x, serf has %x (%v)", m.Name, got, want, err)
 		}
-		var back userMessage
-		if err := back.decode(want); err != nil {
+		var back Message
+		if err := back.Decode(want); err != nil {
 			t.Errorf("%q: %v", m.Name, err)
 		}
-		if diff := cmp.Diff(m.event(), back.event()); diff != "" {
+		if diff := cmp.Diff(m.Event(), back.Event()); diff != "" {
 			t.Errorf("%q decoded (-want +got):\n%s", m.Name, diff)
 		}
 	}
@@ -66,13 +67,13 @@ func TestUserMessageIsSerfs(t *testing.T) {
 // What is decoded stays when the bytes that it came in are used again.
 func TestUserMessageIsACopy(t *testing.T) {
 	t.Parallel()
-	m := userMessage{LTime: 1, Name: "kong", Payload: []byte("payload")}
-	raw, err := m.encode()
+	m := Message{LTime: 1, Name: "kong", Payload: []byte("payload")}
+	raw, err := m.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got userMessage
-	if err := got.decode(raw); err != nil {
+	var got Message
+	if err := got.Decode(raw); err != nil {
 		t.Fatal(err)
 	}
 	clear(raw)
@@ -84,8 +85,8 @@ func TestUserMessageIsACopy(t *testing.T) {
 // Whatever comes, decoding neither panics nor takes memory that the message
 // does not have; and what it gives is encoded to what gives the same again.
 func FuzzUserMessage(f *testing.F) {
-	m := userMessage{LTime: 1 << 40, Name: "kong", Payload: []byte("payload"), CC: true}
-	raw, err := m.encode()
+	m := Message{LTime: 1 << 40, Name: "kong", Payload: []byte("payload"), CC: true}
+	raw, err := m.Encode()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -98,16 +99,16 @@ func FuzzUserMessage(f *testing.F) {
 	f.Add([]byte("\x03\x81\xa7Payload\xdd\xff\xff\xff\xff"))         // as many numbers
 	f.Add(append([]byte{3}, bytes.Repeat([]byte{0x91}, 100_000)...)) // nested
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var m userMessage
-		if m.decode(raw) != nil {
+		var m Message
+		if m.Decode(raw) != nil {
 			return
 		}
-		again, err := m.encode()
+		again, err := m.Encode()
 		if err != nil {
 			t.Fatalf("%+v: %v", m, err)
 		}
-		var back userMessage
-		if err := back.decode(again); err != nil {
+		var back Message
+		if err := back.Decode(again); err != nil {
 			t.Fatalf("%x: %v", again, err)
 		}
 		if diff := cmp.Diff(m, back); diff != "" {

@@ -1,4 +1,4 @@
-package agent
+package gossip
 
 import (
 	"bytes"
@@ -13,21 +13,12 @@ import (
 	"agentctl/handler/journal"
 )
 
-// clockMargin is how far beyond the journal a node that came back sets its
-// event clock, where it publishes before it has met another. What it published
-// in the milliseconds before a crash may be at other nodes and not in its
-// journal; an event that took such a Lamport time again, with the same payload,
-// would be the same event to them, and dropped. Once it has met others their
-// clock rules, and it is not set forward for nothing: that takes as much from
-// serf's window for events that are on their way, in the whole cluster.
-const clockMargin = 128
-
-// setSnapshotClock makes serf begin with the event clock back by its window
+// writeSnapshotClock makes serf begin with the event clock back by its window
 // from ltime, the last Lamport time that the journal holds. What serf had seen
 // of later ones, the journal may lack: left to itself, serf would refuse them
 // as known when peers send them again. It is the last line that counts, also
 // behind one that says the node had left.
-func setSnapshotClock(path string, ltime uint64) (err error) {
+func writeSnapshotClock(path string, ltime uint64) (err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -45,12 +36,12 @@ func setSnapshotClock(path string, ltime uint64) (err error) {
 	return f.Truncate(end + int64(len(line)))
 }
 
-// resetSnapshot does that for the snapshot that serf is to begin with. Where it
+// SetSnapshotClock does that for the snapshot that serf is to begin with. Where it
 // fails, on a full disk say, serf begins without one: with clocks at zero it
 // refuses nothing that peers send again. It lacks the members it knew, so it
 // needs a join.
-func resetSnapshot(conf *serf.Config, ltime uint64, logger *slog.Logger) {
-	err := setSnapshotClock(conf.SnapshotPath, ltime)
+func SetSnapshotClock(conf *serf.Config, ltime uint64, logger *slog.Logger) {
+	err := writeSnapshotClock(conf.SnapshotPath, ltime)
 	if err == nil {
 		return
 	}
@@ -76,13 +67,4 @@ func lastLine(f *os.File) (end int64, err error) {
 		size -= n
 	}
 	return 0, nil
-}
-
-// publishAlone makes ready for a publish by a node that came back and has not
-// met another yet. a.publishMu is held.
-func (a *Agent) publishAlone() {
-	if a.returning && !a.ready && a.serf.NumNodes() == 1 {
-		a.serf.Witness(a.lastLTime + clockMargin)
-		a.ready = true
-	}
 }

@@ -1,4 +1,4 @@
-package agent
+package gossip
 
 import (
 	"bytes"
@@ -8,9 +8,9 @@ import (
 	"github.com/hashicorp/serf/serf"
 )
 
-// userMessage is a user event as serf sends it: a byte that says so, and this
+// Message is a user event as serf sends it: a byte that says so, and this
 // in msgpack with texts and bytes alike in its older form.
-type userMessage struct {
+type Message struct {
 	LTime   serf.LamportTime
 	Name    string
 	Payload []byte
@@ -24,20 +24,20 @@ const userMessageType = 3
 // takes longer than encoding one.
 var userMessageFormat codec.MsgpackHandle
 
-func (m *userMessage) encode() ([]byte, error) {
+func (m *Message) Encode() ([]byte, error) {
 	var buf bytes.Buffer
 	buf.WriteByte(userMessageType)
 	err := codec.NewEncoder(&buf, &userMessageFormat).Encode(m)
 	return buf.Bytes(), err
 }
 
-func (m *userMessage) decode(raw []byte) error {
+func (m *Message) Decode(raw []byte) error {
 	if len(raw) == 0 || raw[0] != userMessageType {
 		return errors.New("not a user event")
 	}
 	return codec.NewDecoderBytes(raw[1:], &userMessageFormat).Decode(m)
 }
 
-func (m *userMessage) event() serf.UserEvent {
+func (m *Message) Event() serf.UserEvent {
 	return serf.UserEvent{LTime: m.LTime, Name: m.Name, Payload: m.Payload, Coalesce: m.CC}
 }

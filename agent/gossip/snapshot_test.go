@@ -1,4 +1,4 @@
-package agent
+package gossip
 
 import (
 	"os"
@@ -30,7 +30,7 @@ func TestSnapshotClockIsTheLastWord(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := setSnapshotClock(path, c.ltime); err != nil {
+		if err := writeSnapshotClock(path, c.ltime); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		got, err := os.ReadFile(path)
@@ -42,7 +42,7 @@ func TestSnapshotClockIsTheLastWord(t *testing.T) {
 
 func TestSnapshotClockNeedsAFile(t *testing.T) {
 	t.Parallel()
-	if err := setSnapshotClock(t.TempDir(), 1); err == nil {
+	if err := writeSnapshotClock(t.TempDir(), 1); err == nil {
 		t.Error("a folder was taken for a snapshot")
 	}
 }

@@ -1,7 +1,6 @@
-package agent
+package gossip
 
 import (
-	"encoding/json"
 	"fmt"
 	"log"
 	"maps"
@@ -11,7 +10,6 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/config"
-	"agentctl/agent/files"
 )
 
 // encodedOverhead is what serf's encoding of a user event adds to its name
@@ -19,14 +17,14 @@ import (
 // of serf up to 0.8, the name and payload.
 const encodedOverhead = 64
 
-// reclaimTime is how long after a member was found to have failed another
+// ReclaimTime is how long after a member was found to have failed another
 // address may have its name: a machine or container that died and was made anew.
 // By itself memberlist first has to forget it, which takes up to a minute.
-const reclaimTime = 5 * time.Second
+const ReclaimTime = 5 * time.Second
 
-// serfConfig makes serf's configuration of o. Nothing is opened yet, except
+// Configure makes serf's configuration of o. Nothing is opened yet, except
 // that the tags and keyring files are read.
-func serfConfig(o *config.Options, logger *log.Logger) (*serf.Config, error) {
+func Configure(o *config.Options, logger *log.Logger) (*serf.Config, error) {
 	host, port, err := config.SplitAddr(o.Bind)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Label("bind"), err)
@@ -56,7 +54,7 @@ func serfConfig(o *config.Options, logger *log.Logger) (*serf.Config, error) {
 	} else if addr.IsValid() {
 		ml.AdvertiseAddr, ml.AdvertisePort = addr.String(), port
 	}
-	ml.DeadNodeReclaimTime = reclaimTime
+	ml.DeadNodeReclaimTime = ReclaimTime
 	ml.EnableCompression = o.EnableCompression
 	ml.Logger, conf.Logger = logger, logger
 	ml.LogOutput, conf.LogOutput = nil, nil
@@ -123,13 +121,4 @@ func interfaceAddr(name, host string) (string, error) {
 		return "", fmt.Errorf("%q has no usable address", name)
 	}
 	return "", fmt.Errorf("%q does not have the address %s of -bind", name, host)
-}
-
-// writeTags replaces a tags file as a whole, readable by its owner only.
-func writeTags(path string, tags map[string]string) error {
-	data, err := json.MarshalIndent(tags, "", "  ")
-	if err != nil {
-		return err
-	}
-	return files.Replace(path, data)
 }

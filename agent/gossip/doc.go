@@ -1,0 +1,25 @@
+// Package gossip is the serf node of an agent. It alone knows what lies inside
+// serf and memberlist: how a configuration becomes serf's, where serf keeps its
+// event clock, what its messages and its snapshot look like, how far behind its
+// clock it still takes an event. The tests compare each of these with the version
+// of serf that the module pins, and fail where another version differs.
+//
+// # Order
+//
+// A [Node] puts nothing in order. [Node.Inject] gives serf a message as if a
+// member had sent it. Serf leaves out what it knows, hands the event to its event
+// channel, and passes it on to other members. Serf drops an event that is more
+// than 512 Lamport times behind its clock.
+//
+// # Blocking
+//
+// No method waits for a member, except those of serf that say so: Join, Leave,
+// RemoveFailedNode, SetTags and the key manager's. Serf sends to its event channel
+// while it holds a lock, so whoever makes the node must read the channel at once
+// and always.
+//
+// # Standing in front of serf
+//
+// A delegate of this package stands between memberlist and serf. It sees each
+// message and each full sync before serf does, and for now passes all of them on.
+package gossip
