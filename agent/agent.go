@@ -234,10 +234,11 @@ func (a *Agent) openHandlers() (err error) {
 	if err := a.openLarge(); err != nil {
 		return err
 	}
-	a.intake = newIntake(a.journal, runnersOf(a.outlets), a.stop, a.logger, newIntakeMetrics(a.registry))
-	a.intake.large = a.large
 	a.peers = newPeers(a.opts.NodeName, a.Members, a.Query, a.opts.PeerLinks, a.logger)
-	a.intake.queries = a.peers.take
+	a.intake = newIntake(intakeConfig{
+		Journal: a.journal, Runners: runnersOf(a.outlets), Fail: a.stop, Large: a.large, Queries: a.peers.take,
+		Logger: a.logger, Metrics: a.registry,
+	})
 	return nil
 }
 

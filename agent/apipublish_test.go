@@ -59,7 +59,7 @@ func TestPublishOverHTTP(t *testing.T) {
 			cancel()
 			continue
 		}
-		id := handler.NewUser(got.LTime, "e", []byte(test.payload), n.intake.began).ID
+		id := handler.NewUser(got.LTime, "e", []byte(test.payload), n.intake.Began()).ID
 		if got.ID != id || got.Name != "e" || got.LTime == 0 {
 			t.Errorf("%s %s: answered %+v, want the ID %s", test.query, test.body, got, id)
 		}
@@ -173,7 +173,7 @@ func TestPublishErrorsAsAnswers(t *testing.T) {
 		status int
 	}{
 		{&SizeError{Name: 1, Payload: 9000, Limit: 9216, Encoded: true}, 413},
-		{errStopping, 503},
+		{ErrStopping, 503},
 		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), 503},
 	} {
 		if got, ok := errors.AsType[*apiError](publishError(test.err)); !ok || got.status != test.status {

@@ -57,7 +57,7 @@ func TestCoalescingIsSerfs(t *testing.T) {
 			feed, stock, stop := stockCoalescing(t)
 			logger, _ := testkit.NewLog()
 			j := new(stubJournal)
-			in := newIntake(j, nil, noFailure(t), logger, nil)
+			in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger})
 			end := runIntake(t, in)
 			began := time.Now()
 			note := func(e serf.Event) (string, bool) {

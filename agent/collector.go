@@ -90,13 +90,6 @@ func membersByStatus(members []serf.Member) map[string]int {
 	return count
 }
 
-// waiting is how many events wait to be passed on.
-func (in *Intake) waiting() int {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	return in.queue.Len() + len(in.ch)
-}
-
 // aliveNames are the members that count as alive, in the order of their names.
 func aliveNames(members []serf.Member) (names []string) {
 	for _, m := range members {

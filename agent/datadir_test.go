@@ -321,13 +321,22 @@ func TestMemberEventsOfAnEarlierLife(t *testing.T) {
 	here := line(n.opts.NodeName)
 	other := start(t)
 	join(t, other, n)
+	var own string // the ID of a member event of this process
+	testkit.WaitFor(t, "a join in the journal", func() bool {
+		for rec := range n.journal.Events(0) {
+			if rec.Event.Type == handler.MemberJoin {
+				own = rec.Event.ID
+			}
+		}
+		return own != ""
+	})
 	for name, c := range map[string]struct {
 		typ     handler.Type
 		id      string
 		payload []byte
 		want    string
 	}{
-		"of this life":             {handler.MemberFailed, n.intake.memberPrefix() + "7", here, string(here)},
+		"of this life":             {handler.MemberFailed, own + "7", here, string(here)},
 		"a join":                   {handler.MemberJoin, "m-old-1", here, ""},
 		"an update":                {handler.MemberUpdate, "m-old-2", here, ""},
 		"failed, and back":         {handler.MemberFailed, "m-old-3", here, ""},
@@ -335,7 +344,7 @@ func TestMemberEventsOfAnEarlierLife(t *testing.T) {
 		"left, and gone":           {handler.MemberLeave, "m-old-5", line("gone"), string(line("gone"))},
 		"one of two is here again": {handler.MemberReap, "m-old-6", append(slices.Clone(here), line("gone")...), string(line("gone"))},
 	} {
-		e, ok := n.stillTrue(ctx, handler.NewMember(c.typ, c.id, c.payload, n.intake.began))
+		e, ok := n.stillTrue(ctx, handler.NewMember(c.typ, c.id, c.payload, n.intake.Began()))
 		if ok != (c.want != "") || ok && string(e.Payload) != c.want {
 			t.Errorf("%s: %q, %v, want %q", name, e.Payload, ok, c.want)
 		}

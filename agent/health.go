@@ -175,26 +175,3 @@ func (p *probes) ask(name string, probe func()) <-chan struct{} {
 	}()
 	return answered
 }
-
-// ping returns once drain has taken it, or Run has returned.
-func (in *Intake) ping() {
-	select {
-	case in.pings <- struct{}{}:
-	case <-in.ended:
-	}
-}
-
-// pass returns once dispatch has passed on all that came before, or Run has
-// returned.
-func (in *Intake) pass() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-in.ended:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	in.Settle(ctx) // its error is the end
-}

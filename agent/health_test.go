@@ -31,15 +31,11 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 	testkit.WaitFor(t, "all to answer", func() bool { return len(n.stuck(t)) == 0 })
 	for reason, hang := range map[string]func() (free func()){
 		"the intake does not pass events on to the journal": func() func() {
-			n.intake.runnersMu.Lock()
-			publish(t, n, "x") // dispatch waits for the lock
+			hang := make(chan struct{})
+			n.intake.Subscribe(func(serf.Event) { <-hang })
+			publish(t, n, "x")
 			testkit.WaitFor(t, "the event to be taken", func() bool { return len(gw.of("user")) > 0 })
-			return n.intake.runnersMu.Unlock
-		},
-		"the intake does not take events from serf": func() func() {
-			n.intake.mu.Lock()
-			n.intake.ch <- serf.UserEvent{Name: "other"} // drain waits for the lock
-			return n.intake.mu.Unlock
+			return func() { close(hang) }
 		},
 		"the delivery of a target does not say how it stands": func() func() {
 			n.outletsMu.Lock()

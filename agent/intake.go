@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/logs"
 	"agentctl/agent/script"
@@ -37,6 +39,9 @@ const (
 	lossSilence = time.Minute
 )
 
+// ErrStopping is what is said to who publishes when nothing is taken in any more.
+var ErrStopping = errors.New("this agent is stopping: publish at another one, or once it is back")
+
 // eventLog is what Intake needs of the journal.
 type eventLog interface {
 	Append(events ...handler.Event) error
@@ -61,11 +66,11 @@ type Intake struct {
 	logger  *slog.Logger
 	metrics *intakeMetrics
 	sampled logs.Sampled // for its Nth
-	fail    func(error)  // told at once when the journal fails
-	nonce   string       // tells this process's member events from an earlier one's
+	fail    func(error)
+	nonce   string // tells this process's member events from an earlier one's
 	began   time.Time
-	queries func(*serf.Query) bool // takes agentctl's own; set before Run
-	large   largeEvents            // likewise
+	queries func(*serf.Query) bool
+	large   largeEvents
 
 	mu    sync.Mutex
 	queue queue.Queue[arrival]
@@ -108,15 +113,31 @@ const (
 
 func (w way) String() string { return [...]string{"gossip", "link", "local", "repair", "fetch"}[w] }
 
-func newIntake(journal eventLog, runners []*script.Runner, fail func(error), logger *slog.Logger, m *intakeMetrics) *Intake {
+// intakeConfig is what an Intake is made of.
+type intakeConfig struct {
+	Journal eventLog
+	Runners []*script.Runner // SetRunners changes them
+	// Fail is told at once when the journal fails.
+	Fail func(error)
+	// Large sees to references to events that are too large for gossip.
+	Large largeEvents
+	// Queries takes the queries that are agentctl's own, and says whether one was;
+	// nil: there are none.
+	Queries func(*serf.Query) bool
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer // nil: nothing is counted
+}
+
+func newIntake(cfg intakeConfig) *Intake {
 	var nonce [4]byte
 	rand.Read(nonce[:]) // never fails
 	in := &Intake{
 		ch:      make(chan serf.Event, intakeChan),
-		journal: journal,
-		fail:    fail,
-		logger:  logger,
-		metrics: m,
+		journal: cfg.Journal,
+		fail:    cfg.Fail,
+		large:   cfg.Large,
+		queries: cfg.Queries,
+		logger:  cfg.Logger,
 		nonce:   hex.EncodeToString(nonce[:]),
 		began:   time.Now(),
 		queue:   newArrivals(),
@@ -125,9 +146,18 @@ func newIntake(journal eventLog, runners []*script.Runner, fail func(error), log
 		ended:   make(chan struct{}),
 		subs:    map[int]func(serf.Event){},
 	}
-	in.setRunners(runners)
+	if cfg.Metrics != nil {
+		in.metrics = newIntakeMetrics(cfg.Metrics)
+	}
+	in.setRunners(cfg.Runners)
 	return in
 }
+
+// Events is what serf is to send its events to.
+func (in *Intake) Events() chan<- serf.Event { return in.ch }
+
+// Began is when the Intake was made: what is older is of an earlier process.
+func (in *Intake) Began() time.Time { return in.began }
 
 func newArrivals() queue.Queue[arrival] { return queue.New[arrival](intakeQueue, intakeBytes) }
 
@@ -198,7 +228,7 @@ func (in *Intake) drain(ctx context.Context) {
 
 // Take passes a user event on that did not come from serf. It waits for room in
 // the queue, at most until ctx ends, and returns its error then. Once Run has
-// returned there will be no room, and it returns errStopping.
+// returned there will be no room, and it returns ErrStopping.
 func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
 	for {
 		in.mu.Lock()
@@ -215,7 +245,7 @@ func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
 		select {
 		case <-room:
 		case <-in.ended:
-			return errStopping
+			return ErrStopping
 		case <-ctx.Done():
 			return ctx.Err()
 		}

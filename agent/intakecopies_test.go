@@ -10,7 +10,6 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 
 	"agentctl/agent/script"
 	"agentctl/handler"
@@ -18,23 +17,12 @@ import (
 	"agentctl/scripts/testkit"
 )
 
-// took is how many user events came first by a way.
-func (m *intakeMetrics) took(t *testing.T, w way) int {
-	t.Helper()
-	var out dto.Metric
-	if err := m.events.WithLabelValues("user", w.String()).Write(&out); err != nil {
-		t.Fatal(err)
-	}
-	return int(out.GetCounter().GetValue())
-}
-
 // An event that comes by several ways, in one batch or in several, is one
 // event: for the journal, scripts and streams.
 func TestCopiesAreLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		reg := prometheus.NewRegistry()
-		m := newIntakeMetrics(reg)
 		j := journal.New(journal.Config{})
 		var seen, ran []string
 		r := script.NewRunner("r", handler.Filters{{Type: "user"}}, logger, nil, func(_ context.Context, t script.Task) {
@@ -42,7 +30,7 @@ func TestCopiesAreLeftOut(t *testing.T) {
 		})
 		drain := make(chan struct{})
 		go r.Run(t.Context(), drain)
-		in := newIntake(j, []*script.Runner{r}, noFailure(t), logger, m)
+		in := newIntake(intakeConfig{Journal: j, Runners: []*script.Runner{r}, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
 		end := runIntake(t, in)
 		take := func(n int, w way) {
@@ -75,8 +63,8 @@ func TestCopiesAreLeftOut(t *testing.T) {
 			t.Errorf("a stream has %v, a script %v, the journal %d; want 3 events each, and the stream 2 queries", seen, ran, j.Head())
 		}
 		for w, want := range map[way]struct{ first, copies int }{local: {1, 0}, byGossip: {1, 2}, byLink: {1, 4}} {
-			if got := m.took(t, w); got != want.first {
-				t.Errorf("%d came first by %s, want %d", got, w, want.first)
+			if got := testkit.CounterWith(t, reg, "agentctl_events_received_total", map[string]string{"type": "user", "way": w.String()}); int(got) != want.first {
+				t.Errorf("%v came first by %s, want %d", got, w, want.first)
 			}
 			if got := testkit.Counter(t, reg, "agentctl_events_copies_total", w.String()); int(got) != want.copies {
 				t.Errorf("%v copies by %s, want %d", got, w, want.copies)
@@ -93,7 +81,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 		hang := make(chan struct{})
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
-		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
+		in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		end := runIntake(t, in)
 		ctx, cancel := context.WithCancel(t.Context())
 		if err := in.Take(ctx, user(0, false), byLink); err != nil {
@@ -160,7 +148,7 @@ func TestTakeLeavesSerfAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		hang := make(chan struct{})
-		in := newIntake(&stubJournal{wait: func() { <-hang }}, nil, noFailure(t), logger, nil)
+		in := newIntake(intakeConfig{Journal: &stubJournal{wait: func() { <-hang }}, Fail: noFailure(t), Logger: logger})
 		end := runIntake(t, in)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
@@ -183,4 +171,70 @@ func TestTakeLeavesSerfAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Nobody waits for the room of an intake that has ended.
+func TestTakeEndsWithTheIntake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := testkit.NewLog()
+		broken, waited := errors.New("disk full"), make(chan error, 1)
+		in := newIntake(intakeConfig{Journal: &stubJournal{err: broken}, Fail: func(error) {}, Logger: logger})
+		end := runIntake(t, in)
+		in.ch <- user(1, false)
+		synctest.Wait()
+		in.mu.Lock()
+		in.queue.Force(arrival{settled: make(chan struct{})}, intakeBytes)
+		in.mu.Unlock()
+		go func() { waited <- in.Take(t.Context(), user(2, false), local) }()
+		synctest.Wait()
+		if err := end(); !errors.Is(err, broken) {
+			t.Errorf("the intake: %v", err)
+		}
+		if err := <-waited; err != ErrStopping {
+			t.Errorf("a publisher that waited for room: %v", err)
+		}
+	})
+}
+
+// Each probe is answered by the loop that it is for, and not while that hangs.
+func TestProbesTellOfALoopThatHangs(t *testing.T) {
+	t.Parallel()
+	logger, _ := testkit.NewLog()
+	in := newIntake(intakeConfig{Journal: new(stubJournal), Fail: noFailure(t), Logger: logger})
+	end := runIntake(t, in)
+	asked := func(probe func()) <-chan struct{} {
+		done := make(chan struct{})
+		go func() { defer close(done); probe() }()
+		return done
+	}
+	hangs := func(what string, answered <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-answered:
+			t.Errorf("%s: answered", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	<-asked(in.ping)
+	<-asked(in.pass)
+	in.runnersMu.Lock()
+	in.ch <- user(1, false) // dispatch waits for the lock
+	<-asked(in.ping)
+	testkit.WaitFor(t, "dispatch to take the event", func() bool { return in.waiting() == 0 })
+	answered := asked(in.pass)
+	hangs("dispatch", answered)
+	in.runnersMu.Unlock()
+	<-answered
+	in.mu.Lock()
+	in.ch <- user(2, false) // drain waits for the lock
+	testkit.WaitFor(t, "drain to take the event", func() bool { return len(in.ch) == 0 })
+	answered = asked(in.ping)
+	hangs("drain", answered)
+	in.mu.Unlock()
+	<-answered
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+	<-asked(in.ping) // also once it has ended
+	<-asked(in.pass)
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/hashicorp/serf/serf"
 
@@ -57,4 +58,22 @@ func (in *Intake) convert(a arrival) (handler.Event, bool) {
 		return handler.NewMember(handler.Type(e.Type.String()), id, script.MemberLines(e.Members), a.at), true
 	}
 	return handler.Event{}, false
+}
+
+// owns tells whether a member event is of this process, and not one that an earlier one left in the journal.
+func (in *Intake) owns(e *handler.Event) bool {
+	return strings.HasPrefix(e.ID, in.memberPrefix())
+}
+
+func (in *Intake) memberPrefix() string { return "m-" + in.nonce + "-" }
+
+// wanted is the event that a serf event refers to.
+func wanted(u serf.UserEvent) (large.Wanted, error) {
+	ref, err := large.Decode(u.Payload)
+	return large.Wanted{Reference: ref, LTime: uint64(u.LTime), Coalesce: u.Coalesce}, err
+}
+
+// userOf is the event that was wanted.
+func userOf(w *large.Wanted, payload []byte) serf.UserEvent {
+	return serf.UserEvent{LTime: serf.LamportTime(w.LTime), Name: w.Name, Payload: payload, Coalesce: w.Coalesce}
 }

@@ -41,11 +41,6 @@ func (a *Agent) openLarge() (err error) {
 	return err
 }
 
-// userOf is the event that was wanted.
-func userOf(w *large.Wanted, payload []byte) serf.UserEvent {
-	return serf.UserEvent{LTime: serf.LamportTime(w.LTime), Name: w.Name, Payload: payload, Coalesce: w.Coalesce}
-}
-
 // mayHaveHad tells of a Lamport time from before this process whether its
 // events may be among those that the history has let go of: after a restart
 // members send references again that were seen to, and nobody may have the
@@ -105,12 +100,6 @@ func unpack(msg []byte) (e serf.UserEvent, raw []byte, err error) {
 		return e, nil, fmt.Errorf("event %s: the %d bytes that came with its reference are not those of the event", w.ID(), len(payload))
 	}
 	return userOf(&w, payload), raw, nil
-}
-
-// wanted is the event that a serf event refers to.
-func wanted(u serf.UserEvent) (large.Wanted, error) {
-	ref, err := large.Decode(u.Payload)
-	return large.Wanted{Reference: ref, LTime: uint64(u.LTime), Coalesce: u.Coalesce}, err
 }
 
 // unreached names the members that get no large event, as far as is known. It

@@ -147,7 +147,7 @@ func TestLargeEventIsFetched(t *testing.T) {
 	})
 	for _, n := range []gatewayNode{b, c} {
 		// Repair may be the first of the two.
-		if fetch, repair := n.intake.metrics.took(t, byFetch), n.intake.metrics.took(t, byRepair); fetch+repair == 0 {
+		if fetch, repair := n.took(t, byFetch), n.took(t, byRepair); fetch+repair == 0 {
 			t.Error("it came neither by its reference nor by repair")
 		}
 	}
@@ -177,7 +177,7 @@ func TestLargeEventIsLost(t *testing.T) {
 	if status != http.StatusAccepted || !slices.Equal(report.Unreached, []string{b.opts.NodeName}) || !strings.Contains(report.Warning, b.opts.NodeName) {
 		t.Errorf("%d %s: %+v", status, text, report)
 	}
-	if want := handler.NewUser(report.LTime, "e", []byte(payload), a.intake.began).ID; report.ID != want {
+	if want := handler.NewUser(report.LTime, "e", []byte(payload), a.intake.Began()).ID; report.ID != want {
 		t.Errorf("the ID is %s, want %s", report.ID, want)
 	}
 	testkit.WaitFor(t, "the flush", func() bool { return slices.ContainsFunc(gw.of(""), func(p post) bool { return p.body == "flush" }) })

@@ -41,9 +41,8 @@ func TestIntakeOfReferences(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		reg := prometheus.NewRegistry()
 		j := journal.New(journal.Config{})
-		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
 		f := new(fakeLarge)
-		in.large = f
+		in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Large: f, Logger: logger, Metrics: reg})
 		var seen []string
 		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
 		end := runIntake(t, in)
@@ -93,7 +92,7 @@ func TestIntakeOfManyBytes(t *testing.T) {
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
 		logger, _ := testkit.NewLog()
-		in := newIntake(j, nil, noFailure(t), logger, newIntakeMetrics(reg))
+		in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		end := runIntake(t, in)
 		in.ch <- heavy(0)
 		synctest.Wait() // the journal has it, and hangs

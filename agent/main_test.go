@@ -188,3 +188,9 @@ func (n *node) sees(other *node) string {
 	}
 	return ""
 }
+
+// took is how many user events came first by a way.
+func (n *node) took(t *testing.T, w way) int {
+	t.Helper()
+	return int(testkit.CounterWith(t, n.registry, "agentctl_events_received_total", map[string]string{"type": "user", "way": w.String()}))
+}

@@ -23,7 +23,7 @@ func (a *Agent) openSerf(given Ports) error {
 	if given.tune != nil {
 		given.tune(conf)
 	}
-	conf.EventCh = a.intake.ch
+	conf.EventCh = a.intake.Events()
 	if err := gossip.KeepKeyring(&a.opts, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}

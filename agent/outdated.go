@@ -3,7 +3,6 @@ package agent
 import (
 	"bytes"
 	"context"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -61,7 +60,7 @@ func memberName(line []byte) string {
 // awaitMembers waits until the node has found others again, or reviseWait has
 // passed, and tells whether ctx goes on.
 func (a *Agent) awaitMembers(ctx context.Context) bool {
-	late := time.NewTimer(time.Until(a.intake.began.Add(reviseWait)))
+	late := time.NewTimer(time.Until(a.intake.Began().Add(reviseWait)))
 	defer late.Stop()
 	poll := time.NewTicker(revisePoll)
 	defer poll.Stop()
@@ -76,10 +75,3 @@ func (a *Agent) awaitMembers(ctx context.Context) bool {
 	}
 	return ctx.Err() == nil
 }
-
-// owns tells whether a member event is of this process.
-func (in *Intake) owns(e *handler.Event) bool {
-	return strings.HasPrefix(e.ID, in.memberPrefix())
-}
-
-func (in *Intake) memberPrefix() string { return "m-" + in.nonce + "-" }

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -20,9 +19,6 @@ const publishHold = 5 * time.Second
 
 // largeWarnEvery is how often it is logged that large events do not reach all.
 const largeWarnEvery = time.Minute
-
-// errStopping is what is said to who publishes when nothing is sent any more.
-var errStopping = errors.New("this agent is stopping: publish at another one, or once it is back")
 
 // errReserved is what is said to who publishes under a name of agentctl's own.
 var errReserved = fmt.Errorf("the event name %s is agentctl's own: publish under another", large.EventName)
@@ -76,7 +72,7 @@ func (a *Agent) PublishWarn(ctx context.Context, name string, payload []byte, co
 type publishLock chan struct{}
 
 // lock waits for the lock until ctx ends, and returns its error then. It returns
-// errStopping once the agent publishes nothing any more, which is when sending
+// ErrStopping once the agent publishes nothing any more, which is when sending
 // ends. A caller whose context has ended never gets the lock.
 func (l publishLock) lock(ctx, sending context.Context) error {
 	select {
@@ -85,14 +81,14 @@ func (l publishLock) lock(ctx, sending context.Context) error {
 		select {
 		case l <- struct{}{}:
 		case <-sending.Done():
-			return errStopping
+			return ErrStopping
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	err := ctx.Err()
 	if sending.Err() != nil {
-		err = errStopping
+		err = ErrStopping
 	}
 	if err != nil {
 		l.unlock()
@@ -150,7 +146,7 @@ func (a *Agent) publish(ctx context.Context, name string, payload []byte, coales
 		case <-a.joined:
 		case <-a.held:
 		case <-a.spreadCtx.Done():
-			return e, errStopping
+			return e, ErrStopping
 		case <-ctx.Done():
 			return e, ctx.Err()
 		}

@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashicorp/serf/serf"
-
 	"agentctl/agent/config"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
@@ -152,31 +150,25 @@ func TestPublishDoesNotWaitForEver(t *testing.T) {
 func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	n := start(t, handlers("user:kong="+gw.URL))
-	blocked, release := make(chan struct{}), make(chan struct{})
+	publishing, release := make(chan struct{}), make(chan struct{})
 	goOn := sync.OnceFunc(func() { close(release) })
 	defer goOn()
-	n.intake.Subscribe(func(e serf.Event) {
-		if u, ok := e.(serf.UserEvent); ok && u.Name == "block" {
-			close(blocked)
-			<-release
-		}
+	hub, buf := newHub(t)
+	a, err := NewOn(Ports{tune: patient}, options(handlers("user:kong="+gw.URL)), hub, Hooks{
+		Published: func(_ string, payload []byte) {
+			if string(payload) == "first" {
+				close(publishing)
+				<-release
+			}
+		},
 	})
-	if err := n.Publish(t.Context(), "block", nil, false); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	<-blocked
-	in := n.intake
-	in.mu.Lock()
-	in.queue.Force(arrival{settled: make(chan struct{})}, intakeBytes) // no room until the intake goes on
-	in.mu.Unlock()
+	n := run(t, a, buf)
 	first := make(chan error, 1)
 	go func() { first <- n.Publish(t.Context(), "kong", []byte("first"), false) }()
-	testkit.WaitFor(t, "the first publish to wait for room", func() bool {
-		in.mu.Lock()
-		defer in.mu.Unlock()
-		return in.room != nil
-	})
+	<-publishing
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	soon, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -222,30 +214,12 @@ func TestAPublisherGivesUpWhenTheAgentStops(t *testing.T) {
 		go func() { waited <- lock.lock(t.Context(), sending) }()
 		synctest.Wait()
 		stop()
-		if err := <-waited; err != errStopping {
+		if err := <-waited; err != ErrStopping {
 			t.Errorf("a publisher that waited for another one: %v", err)
 		}
 		lock.unlock()
-		if err := lock.lock(t.Context(), sending); err != errStopping {
+		if err := lock.lock(t.Context(), sending); err != ErrStopping {
 			t.Errorf("one that came later: %v", err)
-		}
-
-		logger, _ := testkit.NewLog()
-		broken := errors.New("disk full")
-		in := newIntake(&stubJournal{err: broken}, nil, func(error) {}, logger, nil)
-		end := runIntake(t, in)
-		in.ch <- user(1, false)
-		synctest.Wait()
-		in.mu.Lock()
-		in.queue.Force(arrival{settled: make(chan struct{})}, intakeBytes)
-		in.mu.Unlock()
-		go func() { waited <- in.Take(t.Context(), user(2, false), local) }()
-		synctest.Wait()
-		if err := end(); !errors.Is(err, broken) {
-			t.Errorf("the intake: %v", err)
-		}
-		if err := <-waited; err != errStopping {
-			t.Errorf("a publisher that waited for room: %v", err)
 		}
 	})
 }

@@ -36,7 +36,7 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	}
 	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
 	testkit.WaitFor(t, "all posts", func() bool { return len(gw.of("user")) == 1+missed })
-	if n.intake.metrics.took(t, byRepair) == 0 {
+	if n.took(t, byRepair) == 0 {
 		t.Error("nothing came by repair, so nothing was shown")
 	}
 	if s := n.Targets()[0]; s.Lost != 0 || s.State != delivery.StateOK {

@@ -71,7 +71,7 @@ func (n *node) traffic(t *testing.T, label string) (stop func() []string) {
 			switch {
 			case err == nil:
 				taken = append(taken, payload)
-			case errors.Is(err, errStopping):
+			case errors.Is(err, ErrStopping):
 				return
 			default:
 				t.Errorf("publishing while others come and go: %v", err)
