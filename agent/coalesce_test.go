@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/gossip"
+	"agentctl/agent/memnet"
 	"agentctl/scripts/testkit"
 )
 
@@ -28,7 +29,7 @@ func stockCoalescing(t *testing.T) (feed func(serf.UserEvent), out <-chan serf.E
 	conf.CoalescePeriod, conf.QuiescentPeriod = coalescePeriod, quiescePeriod
 	conf.UserCoalescePeriod, conf.UserQuiescentPeriod = coalescePeriod, quiescePeriod
 	conf.MemberlistConfig.Logger = conf.Logger
-	conf.MemberlistConfig.Transport = newMemNet("stock")["stock"]
+	conf.MemberlistConfig.Transport = memnet.New(memnet.Config{}).Add("10.0.0.1:7946")
 	s, err := serf.Create(conf)
 	if err != nil {
 		t.Fatal(err)
