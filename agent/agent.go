@@ -17,6 +17,7 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/dropped"
 	"agentctl/agent/gossip"
+	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
@@ -58,7 +59,7 @@ type Agent struct {
 	targetMetrics *delivery.Metrics
 
 	serf   *gossip.Node
-	intake *Intake
+	intake *intake.Intake
 
 	peers     *peers
 	links     *link.Links // nil where there are none
@@ -235,7 +236,7 @@ func (a *Agent) openHandlers() (err error) {
 		return err
 	}
 	a.peers = newPeers(a.opts.NodeName, a.Members, a.Query, a.opts.PeerLinks, a.logger)
-	a.intake = newIntake(intakeConfig{
+	a.intake = intake.New(intake.Config{
 		Journal: a.journal, Runners: runnersOf(a.outlets), Fail: a.stop, Large: a.large, Queries: a.peers.take,
 		Logger: a.logger, Metrics: a.registry,
 	})

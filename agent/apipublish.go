@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/handler"
 )
@@ -72,7 +73,7 @@ func publishError(err error) error {
 	switch {
 	case errors.Is(err, errReserved):
 		return apiErrorf(http.StatusBadRequest, "%v", err)
-	case errors.Is(err, ErrStopping):
+	case errors.Is(err, intake.ErrStopping):
 		return apiErrorf(http.StatusServiceUnavailable, "%v", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return apiErrorf(http.StatusServiceUnavailable, "the agent did not take the event within %v, and does not send it: try again", publishWait)

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/config"
+	"agentctl/agent/intake"
 	"agentctl/handler"
 	"agentctl/scripts/testkit"
 )
@@ -173,7 +174,7 @@ func TestPublishErrorsAsAnswers(t *testing.T) {
 		status int
 	}{
 		{&SizeError{Name: 1, Payload: 9000, Limit: 9216, Encoded: true}, 413},
-		{ErrStopping, 503},
+		{intake.ErrStopping, 503},
 		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), 503},
 	} {
 		if got, ok := errors.AsType[*apiError](publishError(test.err)); !ok || got.status != test.status {

@@ -67,7 +67,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(c.members, float64(n), status)
 		}
 	}
-	gauge(c.intake, float64(c.a.intake.waiting()))
+	gauge(c.intake, float64(c.a.intake.Waiting()))
 	j := c.a.journalReport()
 	ch <- prometheus.MustNewConstMetric(c.appended, prometheus.CounterValue, float64(j.Head))
 	gauge(c.retained, float64(j.Retained))

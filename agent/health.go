@@ -122,8 +122,8 @@ func (a *Agent) Hung(ctx context.Context) (reasons []string) {
 	defer cancel()
 	asked := map[string]<-chan struct{}{}
 	for reason, probe := range map[string]func(){
-		"the intake does not take events from serf":           a.intake.ping,
-		"the intake does not pass events on to the journal":   a.intake.pass,
+		"the intake does not take events from serf":           a.intake.Ping,
+		"the intake does not pass events on to the journal":   a.intake.Pass,
 		"serf does not say who is a member":                   func() { a.serf.Members() },
 		"memberlist does not say how many members there are":  func() { a.serf.Memberlist().NumMembers() },
 		"the journal does not say what it holds":              func() { a.journal.Head() },

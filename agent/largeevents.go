@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/gossip"
+	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/handler"
@@ -28,7 +29,7 @@ func (a *Agent) openLarge() (err error) {
 		},
 		Holders: a.holders,
 		Take: func(ctx context.Context, w *large.Wanted, payload []byte) error {
-			return a.intake.Take(ctx, userOf(w, payload), byFetch)
+			return a.intake.Take(ctx, intake.Fetched(w, payload), intake.Fetch)
 		},
 		Lost:    a.lostLarge,
 		Logger:  a.logger,
@@ -92,14 +93,14 @@ func unpack(msg []byte) (e serf.UserEvent, raw []byte, err error) {
 	if err := m.Decode(raw); err != nil {
 		return e, nil, err
 	}
-	w, err := wanted(m.Event())
+	w, err := intake.Wanted(m.Event())
 	if err != nil {
 		return e, nil, err
 	}
 	if !w.Is(w.Name, payload) {
 		return e, nil, fmt.Errorf("event %s: the %d bytes that came with its reference are not those of the event", w.ID(), len(payload))
 	}
-	return userOf(&w, payload), raw, nil
+	return intake.Fetched(&w, payload), raw, nil
 }
 
 // unreached names the members that get no large event, as far as is known. It

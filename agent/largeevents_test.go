@@ -13,6 +13,7 @@ import (
 
 	"agentctl/agent/config"
 	"agentctl/agent/gossip"
+	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/handler"
@@ -129,7 +130,7 @@ func TestLargeEventIsFetched(t *testing.T) {
 	join(t, a.node, b.node, c.node)
 	payload := noise(100_000)
 	event := serf.UserEvent{LTime: 50, Name: "e", Payload: []byte(payload)}
-	if err := a.intake.Take(t.Context(), event, local); err != nil {
+	if err := a.intake.Take(t.Context(), event, intake.Local); err != nil {
 		t.Fatal(err)
 	}
 	a.has(t, []string{payload})
@@ -147,7 +148,7 @@ func TestLargeEventIsFetched(t *testing.T) {
 	})
 	for _, n := range []gatewayNode{b, c} {
 		// Repair may be the first of the two.
-		if fetch, repair := n.took(t, byFetch), n.took(t, byRepair); fetch+repair == 0 {
+		if fetch, repair := n.took(t, intake.Fetch), n.took(t, intake.Repair); fetch+repair == 0 {
 			t.Error("it came neither by its reference nor by repair")
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/config"
+	"agentctl/agent/intake"
 	"agentctl/agent/logs"
 	"agentctl/scripts/leaks"
 	"agentctl/scripts/testkit"
@@ -190,7 +191,7 @@ func (n *node) sees(other *node) string {
 }
 
 // took is how many user events came first by a way.
-func (n *node) took(t *testing.T, w way) int {
+func (n *node) took(t *testing.T, w intake.Way) int {
 	t.Helper()
 	return int(testkit.CounterWith(t, n.registry, "agentctl_events_received_total", map[string]string{"type": "user", "way": w.String()}))
 }

@@ -24,7 +24,7 @@ const (
 // or changed serf has said anew; that it left or failed serf would not say
 // again, so that is true as long as it is not a member.
 func (a *Agent) stillTrue(ctx context.Context, e handler.Event) (handler.Event, bool) {
-	if a.intake.owns(&e) {
+	if a.intake.Owns(&e) {
 		return e, true
 	}
 	switch e.Type {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"agentctl/agent/config"
+	"agentctl/agent/intake"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -49,11 +50,11 @@ func TestEventsGoOverLinks(t *testing.T) {
 			for _, n := range []gatewayNode{a, b, c} {
 				n.has(t, want)
 			}
-			if got := a.took(t, local); got != len(want) {
+			if got := a.took(t, intake.Local); got != len(want) {
 				t.Errorf("%d of %d events were local to the publisher", got, len(want))
 			}
 			for _, n := range []gatewayNode{b, c} {
-				link, gossip, repair := n.took(t, byLink), n.took(t, byGossip), n.took(t, byRepair)
+				link, gossip, repair := n.took(t, intake.Link), n.took(t, intake.Gossip), n.took(t, intake.Repair)
 				if link+gossip+repair != len(want) || link == 0 {
 					t.Errorf("%d events came first over links, %d by gossip and %d by repair, want %d in all", link, gossip, repair, len(want))
 				}
@@ -100,7 +101,7 @@ func TestWaysThatAreTurnedOff(t *testing.T) {
 			}
 			if tt.linked {
 				testkit.WaitFor(t, "events to be acknowledged", func() bool { return a.acknowledged(t) == linked+events })
-			} else if got := a.acknowledged(t) + b.took(t, byLink); got != 0 {
+			} else if got := a.acknowledged(t) + b.took(t, intake.Link); got != 0 {
 				t.Errorf("%d events went over links", got)
 			}
 			if tt.straight {
@@ -175,7 +176,7 @@ func TestANodeThatIsReplaced(t *testing.T) {
 				want = append(want, a.publish(t, fmt.Sprint("after ", n), 1)...)
 				n++
 				if links {
-					return a.acknowledged(t) > acks && next.took(t, byLink) > 0
+					return a.acknowledged(t) > acks && next.took(t, intake.Link) > 0
 				}
 				// It may go straight before the new one is asked, too.
 				return next.log.Count("messageQueryType: "+peerQuery) > 0 && a.straight(t) > straight
@@ -202,7 +203,7 @@ func TestStopUnderTraffic(t *testing.T) {
 	join(t, a.node, b.node, c.node)
 	fromA, fromB := a.findsPeer(t, "a", b.node, c.node), b.findsPeer(t, "b", a.node, c.node)
 	stopA, stopB := a.traffic(t, "a's"), b.traffic(t, "b's")
-	testkit.WaitFor(t, "events to flow over links", func() bool { return c.took(t, byLink) > 50 })
+	testkit.WaitFor(t, "events to flow over links", func() bool { return c.took(t, intake.Link) > 50 })
 	for _, n := range []gatewayNode{b, a} {
 		n.end(nil)
 		if err := n.stopped(t); err != nil {
@@ -213,7 +214,7 @@ func TestStopUnderTraffic(t *testing.T) {
 		}
 	}
 	fromA, fromB = append(fromA, stopA()...), append(fromB, stopB()...)
-	if err := a.Publish(t.Context(), "e", nil, false); err != ErrStopping {
+	if err := a.Publish(t.Context(), "e", nil, false); err != intake.ErrStopping {
 		t.Errorf("publishing at one that has stopped: %v", err)
 	}
 	for n, want := range map[gatewayNode][]string{a: fromA, b: fromB} {
@@ -250,8 +251,8 @@ func TestReloadUnderTrafficOfPeers(t *testing.T) {
 		if err := b.Reload(o); err != nil {
 			t.Fatal(err)
 		}
-		had := b.took(t, byLink)
-		testkit.WaitFor(t, "more events over the link", func() bool { return b.took(t, byLink) > had })
+		had := b.took(t, intake.Link)
+		testkit.WaitFor(t, "more events over the link", func() bool { return b.took(t, intake.Link) > had })
 	}
 	want = append(want, stop()...)
 	testkit.WaitFor(t, "all events", func() bool { return len(r.got()) >= len(want) })

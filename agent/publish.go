@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/gossip"
+	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 )
@@ -81,14 +82,14 @@ func (l publishLock) lock(ctx, sending context.Context) error {
 		select {
 		case l <- struct{}{}:
 		case <-sending.Done():
-			return ErrStopping
+			return intake.ErrStopping
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	err := ctx.Err()
 	if sending.Err() != nil {
-		err = ErrStopping
+		err = intake.ErrStopping
 	}
 	if err != nil {
 		l.unlock()
@@ -146,7 +147,7 @@ func (a *Agent) publish(ctx context.Context, name string, payload []byte, coales
 		case <-a.joined:
 		case <-a.held:
 		case <-a.spreadCtx.Done():
-			return e, ErrStopping
+			return e, intake.ErrStopping
 		case <-ctx.Done():
 			return e, ctx.Err()
 		}
@@ -180,7 +181,7 @@ func (a *Agent) send(ctx context.Context, name string, payload []byte, coalesce 
 	if len(raw) > serf.UserEventSizeLimit {
 		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: a.opts.UserEventSizeLimit, Encoded: true}
 	}
-	if err := a.intake.Take(ctx, e.UserEvent, local); err != nil {
+	if err := a.intake.Take(ctx, e.UserEvent, intake.Local); err != nil {
 		return e, err
 	}
 	// As if it had come from a member: serf passes it on to others.
@@ -216,7 +217,7 @@ func (a *Agent) takeLinked(from link.Peer, msgs [][]byte) {
 			a.logger.Warn("a peer sent what is no event", "peer", from.Name, "error", err)
 			continue
 		}
-		if a.intake.Take(a.spreadCtx, e, byLink) != nil {
+		if a.intake.Take(a.spreadCtx, e, intake.Link) != nil {
 			return // the agent ends
 		}
 		a.serf.Inject(raw)

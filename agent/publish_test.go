@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"agentctl/agent/config"
+	"agentctl/agent/intake"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -214,11 +215,11 @@ func TestAPublisherGivesUpWhenTheAgentStops(t *testing.T) {
 		go func() { waited <- lock.lock(t.Context(), sending) }()
 		synctest.Wait()
 		stop()
-		if err := <-waited; err != ErrStopping {
+		if err := <-waited; err != intake.ErrStopping {
 			t.Errorf("a publisher that waited for another one: %v", err)
 		}
 		lock.unlock()
-		if err := lock.lock(t.Context(), sending); err != ErrStopping {
+		if err := lock.lock(t.Context(), sending); err != intake.ErrStopping {
 			t.Errorf("one that came later: %v", err)
 		}
 	})

@@ -117,7 +117,7 @@ func (a *Agent) prepareOutlets(set config.Handlers) (*newOutlets, error) {
 func (a *Agent) replaceOutlets(set config.Handlers, n *newOutlets) {
 	// The new runners first, so that no event falls between an old one and a
 	// new one; they queue until they are started.
-	a.intake.setRunners(runnersOf(n.all))
+	a.intake.SetRunners(runnersOf(n.all))
 	// Each target is on its own: one that takes long to stop keeps no other
 	// from being served.
 	var work sync.WaitGroup
@@ -141,7 +141,7 @@ func (a *Agent) replaceOutlets(set config.Handlers, n *newOutlets) {
 	work.Wait()
 	served := slices.DeleteFunc(slices.Clone(n.all), func(o *outlet) bool { return o.target != nil && o.delivery == nil })
 	if len(served) < len(n.all) {
-		a.intake.setRunners(runnersOf(served))
+		a.intake.SetRunners(runnersOf(served))
 	}
 	a.outletsMu.Lock()
 	a.outlets, a.handlers = served, set

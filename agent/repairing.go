@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/files"
+	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/repair"
@@ -197,7 +198,7 @@ func (a *Agent) takeRepaired(ctx context.Context, events []handler.Event) error 
 	}
 	for _, e := range events {
 		u := serf.UserEvent{LTime: serf.LamportTime(e.LTime), Name: e.Name, Payload: e.Payload}
-		if err := a.intake.Take(ctx, u, byRepair); err != nil {
+		if err := a.intake.Take(ctx, u, intake.Repair); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/config"
+	"agentctl/agent/intake"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
@@ -36,7 +37,7 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	}
 	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
 	testkit.WaitFor(t, "all posts", func() bool { return len(gw.of("user")) == 1+missed })
-	if n.took(t, byRepair) == 0 {
+	if n.took(t, intake.Repair) == 0 {
 		t.Error("nothing came by repair, so nothing was shown")
 	}
 	if s := n.Targets()[0]; s.Lost != 0 || s.State != delivery.StateOK {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"agentctl/agent/config"
+	"agentctl/agent/intake"
 	"agentctl/scripts/testkit"
 )
 
@@ -71,7 +72,7 @@ func (n *node) traffic(t *testing.T, label string) (stop func() []string) {
 			switch {
 			case err == nil:
 				taken = append(taken, payload)
-			case errors.Is(err, ErrStopping):
+			case errors.Is(err, intake.ErrStopping):
 				return
 			default:
 				t.Errorf("publishing while others come and go: %v", err)

@@ -1,4 +1,4 @@
-package agent
+package intake
 
 import (
 	"fmt"
@@ -42,11 +42,11 @@ func TestIntakeOfReferences(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		j := journal.New(journal.Config{})
 		f := new(fakeLarge)
-		in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Large: f, Logger: logger, Metrics: reg})
+		in := New(Config{Journal: j, Fail: noFailure(t), Large: f, Logger: logger, Metrics: reg})
 		var seen []string
 		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
 		end := runIntake(t, in)
-		take := func(u serf.UserEvent, w way) {
+		take := func(u serf.UserEvent, w Way) {
 			if err := in.Take(t.Context(), u, w); err != nil {
 				t.Error(err)
 			}
@@ -54,9 +54,9 @@ func TestIntakeOfReferences(t *testing.T) {
 		in.ch <- reference(user(1, true))
 		in.ch <- reference(user(1, true))
 		synctest.Wait()
-		take(user(1, true), byLink)
-		take(user(2, false), byLink) // in one batch with its reference
-		take(reference(user(2, false)), byGossip)
+		take(user(1, true), Link)
+		take(user(2, false), Link) // in one batch with its reference
+		take(reference(user(2, false)), Gossip)
 		synctest.Wait()
 		in.ch <- reference(user(1, true))
 		in.ch <- serf.UserEvent{LTime: 3, Name: large.EventName, Payload: []byte("by hand")}
@@ -92,7 +92,7 @@ func TestIntakeOfManyBytes(t *testing.T) {
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
 		logger, _ := testkit.NewLog()
-		in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
+		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		end := runIntake(t, in)
 		in.ch <- heavy(0)
 		synctest.Wait() // the journal has it, and hangs
@@ -105,12 +105,12 @@ func TestIntakeOfManyBytes(t *testing.T) {
 			events = append(events, one)
 		}
 		for _, e := range events {
-			if err := in.Take(t.Context(), e, byLink); err != nil {
+			if err := in.Take(t.Context(), e, Link); err != nil {
 				t.Fatal(err)
 			}
 		}
 		taken := make(chan error, 1)
-		go func() { taken <- in.Take(t.Context(), heavy(fit), byLink) }()
+		go func() { taken <- in.Take(t.Context(), heavy(fit), Link) }()
 		in.ch <- heavy(fit + 1)
 		synctest.Wait()
 		select {
@@ -150,33 +150,4 @@ func TestCoalescerOfManyBytes(t *testing.T) {
 	if _, waiting := c.due(); waiting || c.bytes != 0 {
 		t.Errorf("%d bytes are said to be held", c.bytes)
 	}
-}
-
-// Whoever waits for a member to say what it is waits two seconds at most, from
-// when it was asked first.
-func TestMembersThatMayAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t, "stock")
-		may := func(name string) bool { return p.mayAnswer(name, time.Now()) }
-		if !may("stock") {
-			t.Error("one that was not asked does not answer")
-		}
-		p.is("stock")
-		if len(asked()) != 1 || !may("stock") {
-			t.Error("one that is asked now does not answer")
-		}
-		time.Sleep(peerSilence)
-		if may("stock") {
-			t.Error("it is still waited for")
-		}
-		time.Sleep(peerSeldom)
-		p.is("stock")
-		if len(asked()) != 2 || may("stock") {
-			t.Error("it is waited for again, though it never answered")
-		}
-		p.set("stock", true)
-		if may("stock") || !p.is("stock") {
-			t.Error("a peer is waited for")
-		}
-	})
 }

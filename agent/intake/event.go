@@ -1,4 +1,4 @@
-package agent
+package intake
 
 import (
 	"strconv"
@@ -26,7 +26,7 @@ func (in *Intake) refers(a arrival, seen map[string]bool) bool {
 	if !ok || u.Name != large.EventName {
 		return false
 	}
-	w, err := wanted(u)
+	w, err := Wanted(u)
 	switch {
 	case err != nil:
 		in.large.Refuse(err, "ltime", u.LTime, "bytes", len(u.Payload))
@@ -38,7 +38,7 @@ func (in *Intake) refers(a arrival, seen map[string]bool) bool {
 
 // copied tells whether an event is known already, to the journal or by what is
 // about to be appended to it, and counts the copy then.
-func (in *Intake) copied(id string, seen map[string]bool, w way) bool {
+func (in *Intake) copied(id string, seen map[string]bool, w Way) bool {
 	_, known := in.journal.Find(id)
 	if known = known || seen[id]; known {
 		in.metrics.copied(w)
@@ -60,20 +60,20 @@ func (in *Intake) convert(a arrival) (handler.Event, bool) {
 	return handler.Event{}, false
 }
 
-// owns tells whether a member event is of this process, and not one that an earlier one left in the journal.
-func (in *Intake) owns(e *handler.Event) bool {
+// Owns tells whether a member event is of this process, and not one that an earlier one left in the journal.
+func (in *Intake) Owns(e *handler.Event) bool {
 	return strings.HasPrefix(e.ID, in.memberPrefix())
 }
 
 func (in *Intake) memberPrefix() string { return "m-" + in.nonce + "-" }
 
-// wanted is the event that a serf event refers to.
-func wanted(u serf.UserEvent) (large.Wanted, error) {
+// Wanted is the event that a serf event refers to.
+func Wanted(u serf.UserEvent) (large.Wanted, error) {
 	ref, err := large.Decode(u.Payload)
 	return large.Wanted{Reference: ref, LTime: uint64(u.LTime), Coalesce: u.Coalesce}, err
 }
 
-// userOf is the event that was wanted.
-func userOf(w *large.Wanted, payload []byte) serf.UserEvent {
+// Fetched is the event that was wanted.
+func Fetched(w *large.Wanted, payload []byte) serf.UserEvent {
 	return serf.UserEvent{LTime: serf.LamportTime(w.LTime), Name: w.Name, Payload: payload, Coalesce: w.Coalesce}
 }

@@ -1,4 +1,4 @@
-package agent
+package intake
 
 import (
 	"fmt"
@@ -58,7 +58,7 @@ func TestCoalescingIsSerfs(t *testing.T) {
 			feed, stock, stop := stockCoalescing(t)
 			logger, _ := testkit.NewLog()
 			j := new(stubJournal)
-			in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger})
+			in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger})
 			end := runIntake(t, in)
 			began := time.Now()
 			note := func(e serf.Event) (string, bool) {

@@ -1,4 +1,4 @@
-package agent
+package intake
 
 import (
 	"context"
@@ -90,7 +90,7 @@ func TestIntakeKeepsOrderEverywhere(t *testing.T) {
 		})
 		drain := make(chan struct{})
 		go r.Run(t.Context(), drain)
-		in := newIntake(intakeConfig{Journal: j, Runners: []*script.Runner{r}, Fail: noFailure(t), Logger: logger})
+		in := New(Config{Journal: j, Runners: []*script.Runner{r}, Fail: noFailure(t), Logger: logger})
 		in.Subscribe(func(e serf.Event) {
 			if u, ok := e.(serf.UserEvent); ok && j.len() < int(u.LTime)-events/3 {
 				t.Errorf("%s comes before it is in the journal", u)
@@ -145,7 +145,7 @@ func TestIntakeMakesEventsOfTheJournal(t *testing.T) {
 		j := new(stubJournal)
 		reg := prometheus.NewRegistry()
 		logger, _ := testkit.NewLog()
-		in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
+		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		end := runIntake(t, in)
 		began := time.Now()
 		members := []serf.Member{
@@ -173,7 +173,7 @@ func TestIntakeMakesEventsOfTheJournal(t *testing.T) {
 				t.Errorf("counted %v of %s, want %v", got, typ, want)
 			}
 		}
-		if other := newIntake(intakeConfig{Journal: j, Logger: logger}); other.nonce == in.nonce {
+		if other := New(Config{Journal: j, Logger: logger}); other.nonce == in.nonce {
 			t.Error("two processes' member events have the same IDs")
 		}
 	})
@@ -188,7 +188,7 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
 		logger, log := testkit.NewLog()
-		in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
+		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		end := runIntake(t, in)
 		for n := range events {
 			in.ch <- user(n, false) // would end the test in a deadlock
@@ -235,7 +235,7 @@ func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		reg := prometheus.NewRegistry()
 		var failure error
-		in := newIntake(intakeConfig{Journal: j, Fail: func(err error) { failure = err }, Logger: logger, Metrics: reg})
+		in := New(Config{Journal: j, Fail: func(err error) { failure = err }, Logger: logger, Metrics: reg})
 		end := runIntake(t, in)
 		in.ch <- user(1, false)
 		synctest.Wait()
@@ -259,7 +259,7 @@ func TestIntakePassesOnWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		j := new(stubJournal)
-		in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger})
+		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger})
 		var seen []string
 		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
 		ctx, cancel := context.WithCancel(t.Context())
@@ -303,10 +303,10 @@ func TestIntakeLetsGoOfABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		hang := make(chan struct{})
-		in := newIntake(intakeConfig{Journal: forgetful{hang}, Fail: noFailure(t), Logger: logger})
+		in := New(Config{Journal: forgetful{hang}, Fail: noFailure(t), Logger: logger})
 		end := runIntake(t, in)
 		take := func(n int) {
-			if err := in.Take(t.Context(), user(n, false), byLink); err != nil {
+			if err := in.Take(t.Context(), user(n, false), Link); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -348,7 +348,7 @@ func TestBuffersAreEmptied(t *testing.T) {
 func TestIntakeSubscriptionEndsForSure(t *testing.T) {
 	logger, _ := testkit.NewLog()
 	j := new(stubJournal)
-	in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger})
+	in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger})
 	end := runIntake(t, in)
 	feeding := make(chan struct{})
 	var fed sync.WaitGroup

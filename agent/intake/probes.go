@@ -1,18 +1,18 @@
-package agent
+package intake
 
 import "context"
 
-// ping returns once drain has taken it, or Run has returned.
-func (in *Intake) ping() {
+// Ping returns once drain has taken it, or Run has returned.
+func (in *Intake) Ping() {
 	select {
 	case in.pings <- struct{}{}:
 	case <-in.ended:
 	}
 }
 
-// pass returns once dispatch has passed on all that came before, or Run has
+// Pass returns once dispatch has passed on all that came before, or Run has
 // returned.
-func (in *Intake) pass() {
+func (in *Intake) Pass() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
@@ -25,8 +25,8 @@ func (in *Intake) pass() {
 	in.Settle(ctx) // its error is the end
 }
 
-// waiting is how many events wait to be passed on.
-func (in *Intake) waiting() int {
+// Waiting is how many events wait to be passed on.
+func (in *Intake) Waiting() int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.queue.Len() + len(in.ch)

@@ -1,4 +1,4 @@
-package agent
+package intake
 
 import (
 	"context"
@@ -30,25 +30,25 @@ func TestCopiesAreLeftOut(t *testing.T) {
 		})
 		drain := make(chan struct{})
 		go r.Run(t.Context(), drain)
-		in := newIntake(intakeConfig{Journal: j, Runners: []*script.Runner{r}, Fail: noFailure(t), Logger: logger, Metrics: reg})
+		in := New(Config{Journal: j, Runners: []*script.Runner{r}, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
 		end := runIntake(t, in)
-		take := func(n int, w way) {
+		take := func(n int, w Way) {
 			if err := in.Take(t.Context(), user(n, false), w); err != nil {
 				t.Error(err)
 			}
 		}
-		take(1, local) // one batch
+		take(1, Local) // one batch
 		in.ch <- user(1, false)
-		take(1, byLink)
+		take(1, Link)
 		synctest.Wait()
-		take(1, byLink) // later ones
+		take(1, Link) // later ones
 		synctest.Wait()
 		in.ch <- user(2, false)
 		synctest.Wait()
-		take(2, byLink)
-		take(2, byLink)
-		take(3, byLink)
+		take(2, Link)
+		take(2, Link)
+		take(3, Link)
 		synctest.Wait()
 		in.ch <- user(3, false)
 		in.ch <- &serf.Query{Name: "q"}
@@ -62,7 +62,7 @@ func TestCopiesAreLeftOut(t *testing.T) {
 		if len(seen) != 5 || len(ran) != 3 || j.Head() != 3 {
 			t.Errorf("a stream has %v, a script %v, the journal %d; want 3 events each, and the stream 2 queries", seen, ran, j.Head())
 		}
-		for w, want := range map[way]struct{ first, copies int }{local: {1, 0}, byGossip: {1, 2}, byLink: {1, 4}} {
+		for w, want := range map[Way]struct{ first, copies int }{Local: {1, 0}, Gossip: {1, 2}, Link: {1, 4}} {
 			if got := testkit.CounterWith(t, reg, "agentctl_events_received_total", map[string]string{"type": "user", "way": w.String()}); int(got) != want.first {
 				t.Errorf("%v came first by %s, want %d", got, w, want.first)
 			}
@@ -81,15 +81,15 @@ func TestTakeWaitsForRoom(t *testing.T) {
 		hang := make(chan struct{})
 		j := &stubJournal{wait: func() { <-hang }}
 		reg := prometheus.NewRegistry()
-		in := newIntake(intakeConfig{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
+		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		end := runIntake(t, in)
 		ctx, cancel := context.WithCancel(t.Context())
-		if err := in.Take(ctx, user(0, false), byLink); err != nil {
+		if err := in.Take(ctx, user(0, false), Link); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait() // that one is with the journal
 		for n := range intakeQueue {
-			if err := in.Take(ctx, user(1+n, false), byLink); err != nil {
+			if err := in.Take(ctx, user(1+n, false), Link); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -103,7 +103,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 				if late {
 					of = t.Context()
 				}
-				err := in.Take(of, user(1+intakeQueue+n, false), byLink)
+				err := in.Take(of, user(1+intakeQueue+n, false), Link)
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -148,12 +148,12 @@ func TestTakeLeavesSerfAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		hang := make(chan struct{})
-		in := newIntake(intakeConfig{Journal: &stubJournal{wait: func() { <-hang }}, Fail: noFailure(t), Logger: logger})
+		in := New(Config{Journal: &stubJournal{wait: func() { <-hang }}, Fail: noFailure(t), Logger: logger})
 		end := runIntake(t, in)
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			for in.Take(ctx, user(1, false), byLink) == nil {
+			for in.Take(ctx, user(1, false), Link) == nil {
 			}
 		})
 		synctest.Wait()
@@ -178,14 +178,14 @@ func TestTakeEndsWithTheIntake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		broken, waited := errors.New("disk full"), make(chan error, 1)
-		in := newIntake(intakeConfig{Journal: &stubJournal{err: broken}, Fail: func(error) {}, Logger: logger})
+		in := New(Config{Journal: &stubJournal{err: broken}, Fail: func(error) {}, Logger: logger})
 		end := runIntake(t, in)
 		in.ch <- user(1, false)
 		synctest.Wait()
 		in.mu.Lock()
 		in.queue.Force(arrival{settled: make(chan struct{})}, intakeBytes)
 		in.mu.Unlock()
-		go func() { waited <- in.Take(t.Context(), user(2, false), local) }()
+		go func() { waited <- in.Take(t.Context(), user(2, false), Local) }()
 		synctest.Wait()
 		if err := end(); !errors.Is(err, broken) {
 			t.Errorf("the intake: %v", err)
@@ -200,7 +200,7 @@ func TestTakeEndsWithTheIntake(t *testing.T) {
 func TestProbesTellOfALoopThatHangs(t *testing.T) {
 	t.Parallel()
 	logger, _ := testkit.NewLog()
-	in := newIntake(intakeConfig{Journal: new(stubJournal), Fail: noFailure(t), Logger: logger})
+	in := New(Config{Journal: new(stubJournal), Fail: noFailure(t), Logger: logger})
 	end := runIntake(t, in)
 	asked := func(probe func()) <-chan struct{} {
 		done := make(chan struct{})
@@ -215,26 +215,26 @@ func TestProbesTellOfALoopThatHangs(t *testing.T) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	<-asked(in.ping)
-	<-asked(in.pass)
+	<-asked(in.Ping)
+	<-asked(in.Pass)
 	in.runnersMu.Lock()
 	in.ch <- user(1, false) // dispatch waits for the lock
-	<-asked(in.ping)
-	testkit.WaitFor(t, "dispatch to take the event", func() bool { return in.waiting() == 0 })
-	answered := asked(in.pass)
+	<-asked(in.Ping)
+	testkit.WaitFor(t, "dispatch to take the event", func() bool { return in.Waiting() == 0 })
+	answered := asked(in.Pass)
 	hangs("dispatch", answered)
 	in.runnersMu.Unlock()
 	<-answered
 	in.mu.Lock()
 	in.ch <- user(2, false) // drain waits for the lock
 	testkit.WaitFor(t, "drain to take the event", func() bool { return len(in.ch) == 0 })
-	answered = asked(in.ping)
+	answered = asked(in.Ping)
 	hangs("drain", answered)
 	in.mu.Unlock()
 	<-answered
 	if err := end(); err != nil {
 		t.Error(err)
 	}
-	<-asked(in.ping) // also once it has ended
-	<-asked(in.pass)
+	<-asked(in.Ping) // also once it has ended
+	<-asked(in.Pass)
 }

@@ -1,4 +1,4 @@
-package agent
+package intake
 
 import (
 	"github.com/hashicorp/serf/serf"
@@ -7,15 +7,15 @@ import (
 	"agentctl/agent/dropped"
 )
 
-// intakeMetrics counts what comes in. A nil *intakeMetrics counts nothing.
-type intakeMetrics struct {
+// metrics counts what comes in. A nil *metrics counts nothing.
+type metrics struct {
 	events *prometheus.CounterVec
 	copies *prometheus.CounterVec
 	full   prometheus.Counter
 }
 
-func newIntakeMetrics(reg prometheus.Registerer) *intakeMetrics {
-	m := &intakeMetrics{
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_events_received_total",
 			Help: "Events taken in, each once, by type and by the way that its first copy came: gossip, link, repair, fetch (after a reference to it), or local where it was published here.",
@@ -28,26 +28,26 @@ func newIntakeMetrics(reg prometheus.Registerer) *intakeMetrics {
 	}
 	reg.MustRegister(m.events, m.copies)
 	// There from the beginning, so that an increase from 0 is one.
-	for _, w := range []way{byGossip, byLink, local, byRepair, byFetch} {
+	for _, w := range []Way{Gossip, Link, Local, Repair, Fetch} {
 		m.events.WithLabelValues(serf.EventUser.String(), w.String())
 		m.copies.WithLabelValues(w.String())
 	}
 	return m
 }
 
-func (m *intakeMetrics) received(typ string, w way) {
+func (m *metrics) received(typ string, w Way) {
 	if m != nil {
 		m.events.WithLabelValues(typ, w.String()).Inc()
 	}
 }
 
-func (m *intakeMetrics) copied(w way) {
+func (m *metrics) copied(w Way) {
 	if m != nil {
 		m.copies.WithLabelValues(w.String()).Inc()
 	}
 }
 
-func (m *intakeMetrics) dropped() {
+func (m *metrics) dropped() {
 	if m != nil {
 		m.full.Inc()
 	}

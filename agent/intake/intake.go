@@ -1,4 +1,4 @@
-package agent
+package intake
 
 import (
 	"context"
@@ -42,8 +42,8 @@ const (
 // ErrStopping is what is said to who publishes when nothing is taken in any more.
 var ErrStopping = errors.New("this agent is stopping: publish at another one, or once it is back")
 
-// eventLog is what Intake needs of the journal.
-type eventLog interface {
+// Log is what Intake needs of the journal.
+type Log interface {
 	Append(events ...handler.Event) error
 	// Find tells whether an event is known, and gives it.
 	Find(id string) (journal.Record, bool)
@@ -62,9 +62,9 @@ type eventLog interface {
 // journal.
 type Intake struct {
 	ch      chan serf.Event
-	journal eventLog
+	journal Log
 	logger  *slog.Logger
-	metrics *intakeMetrics
+	metrics *metrics
 	sampled logs.Sampled // for its Nth
 	fail    func(error)
 	nonce   string // tells this process's member events from an earlier one's
@@ -95,27 +95,27 @@ type Intake struct {
 type arrival struct {
 	event serf.Event // nil: nothing came, but settled is to be closed
 	at    time.Time
-	way   way
+	way   Way
 
 	settled chan struct{}
 }
 
-// way is how a copy of an event came to this node.
-type way int
+// Way is how a copy of an event came to this node.
+type Way int
 
 const (
-	byGossip way = iota // or straight from a member: serf does not tell
-	byLink
-	local // it was published here
-	byRepair
-	byFetch // once its reference had come by gossip
+	Gossip Way = iota // or straight from a member: serf does not tell
+	Link
+	Local // it was published here
+	Repair
+	Fetch // once its reference had come by gossip
 )
 
-func (w way) String() string { return [...]string{"gossip", "link", "local", "repair", "fetch"}[w] }
+func (w Way) String() string { return [...]string{"gossip", "link", "local", "repair", "fetch"}[w] }
 
-// intakeConfig is what an Intake is made of.
-type intakeConfig struct {
-	Journal eventLog
+// Config is what an Intake is made of.
+type Config struct {
+	Journal Log
 	Runners []*script.Runner // SetRunners changes them
 	// Fail is told at once when the journal fails.
 	Fail func(error)
@@ -128,7 +128,7 @@ type intakeConfig struct {
 	Metrics prometheus.Registerer // nil: nothing is counted
 }
 
-func newIntake(cfg intakeConfig) *Intake {
+func New(cfg Config) *Intake {
 	var nonce [4]byte
 	rand.Read(nonce[:]) // never fails
 	in := &Intake{
@@ -147,9 +147,9 @@ func newIntake(cfg intakeConfig) *Intake {
 		subs:    map[int]func(serf.Event){},
 	}
 	if cfg.Metrics != nil {
-		in.metrics = newIntakeMetrics(cfg.Metrics)
+		in.metrics = newMetrics(cfg.Metrics)
 	}
-	in.setRunners(cfg.Runners)
+	in.SetRunners(cfg.Runners)
 	return in
 }
 
@@ -161,9 +161,9 @@ func (in *Intake) Began() time.Time { return in.began }
 
 func newArrivals() queue.Queue[arrival] { return queue.New[arrival](intakeQueue, intakeBytes) }
 
-// setRunners changes who gets the events from now on: when it has returned, one
+// SetRunners changes who gets the events from now on: when it has returned, one
 // that is not among the runners is offered no more.
-func (in *Intake) setRunners(runners []*script.Runner) {
+func (in *Intake) SetRunners(runners []*script.Runner) {
 	in.runnersMu.Lock()
 	defer in.runnersMu.Unlock()
 	in.runners = runners
@@ -229,7 +229,7 @@ func (in *Intake) drain(ctx context.Context) {
 // Take passes a user event on that did not come from serf. It waits for room in
 // the queue, at most until ctx ends, and returns its error then. Once Run has
 // returned there will be no room, and it returns ErrStopping.
-func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w way) error {
+func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w Way) error {
 	for {
 		in.mu.Lock()
 		if in.push(arrival{event: e, at: time.Now(), way: w}) {
@@ -269,7 +269,7 @@ func (in *Intake) Settle(ctx context.Context) error {
 }
 
 func (in *Intake) enqueue(e serf.Event) {
-	a := arrival{event: e, at: time.Now(), way: byGossip}
+	a := arrival{event: e, at: time.Now(), way: Gossip}
 	in.mu.Lock()
 	full := !in.push(a)
 	if full {
