@@ -15,7 +15,7 @@ type Filter struct {
 }
 
 // Match tells whether an event of this type and name passes.
-func (f Filter) Match(typ Type, name string) bool {
+func (f Filter) match(typ Type, name string) bool {
 	if f.Type == anyType {
 		return true
 	}
@@ -51,7 +51,7 @@ func ParseFilters(s string) (Filters, error) {
 			f = Filter{Type: Type(typ), Name: name}
 		}
 		if f.Type != anyType && !f.Type.Valid() {
-			return nil, &FilterError{Filter: part}
+			return nil, &filterError{part: part}
 		}
 		fs = append(fs, f)
 	}
@@ -59,23 +59,23 @@ func ParseFilters(s string) (Filters, error) {
 }
 
 // FilterError is a part of a filter that names no type of event.
-type FilterError struct {
-	Filter string // the part at fault
+type filterError struct {
+	part string // the part at fault
 }
 
-func (e *FilterError) Error() string {
+func (e *filterError) Error() string {
 	valid := make([]string, len(types))
 	for i, t := range types {
 		valid[i] = string(t)
 	}
 	return fmt.Sprintf("unknown event type %q; use %s, user:NAME, query:NAME or *, with commas and no blanks between them",
-		e.Filter, strings.Join(valid, ", "))
+		e.part, strings.Join(valid, ", "))
 }
 
 // Match tells whether an event of this type and name passes.
 func (fs Filters) Match(typ Type, name string) bool {
 	for _, f := range fs {
-		if f.Match(typ, name) {
+		if f.match(typ, name) {
 			return true
 		}
 	}

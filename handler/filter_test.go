@@ -38,8 +38,8 @@ func TestParseFiltersError(t *testing.T) {
 		"user:kong,,query:x": "",
 	} {
 		_, err := ParseFilters(s)
-		ferr, ok := errors.AsType[*FilterError](err)
-		if !ok || ferr.Filter != part {
+		ferr, ok := errors.AsType[*filterError](err)
+		if !ok || ferr.part != part {
 			t.Errorf("%q: %v, want a FilterError of %q", s, err, part)
 			continue
 		}

@@ -101,12 +101,12 @@ func newDelivery(cfg Config, p poster) (*Delivery, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	key, err := target.NewOrderKey(cfg.Target.OrderKey)
+	key, err := target.ParseOrderKey(cfg.Target.OrderKey)
 	if err != nil {
 		return nil, fmt.Errorf("target %s: order key: %w", cfg.Target.Name, err)
 	}
 	if f := cfg.Target.Flush; f != nil && f.SelfJoin && cfg.Self == nil {
-		return nil, fmt.Errorf("target %s: flush: a member-join of this node needs DeliveryConfig.Self", cfg.Target.Name)
+		return nil, fmt.Errorf("target %s: flush: a member-join of this node needs Config.Self", cfg.Target.Name)
 	}
 	cursor, err := cfg.Journal.Cursor(cfg.Target.Name, journal.CursorConfig{
 		Filters: cfg.Target.Filters, Collapse: cfg.Target.Collapse, MaxAge: cfg.Target.MaxAge,

@@ -28,10 +28,10 @@ type gate struct {
 // flushState is what a Delivery knows of its flushes. It is guarded by the
 // Delivery's lock.
 type flushState struct {
-	refusedMark uint64    // of the gap whose flush was refused last
-	refusedAt   time.Time // when; zero after an operator asked for another
-	attempts    int       // that failed since one went well, was refused or not needed any more
-	last        time.Time // when one went well
+	refusedWatermark uint64    // of the gap whose flush was refused last
+	refusedAt        time.Time // when; zero after an operator asked for another
+	attempts         int       // that failed since one went well, was refused or not needed any more
+	last             time.Time // when one went well
 
 	flushed, retried, refused uint64
 }
@@ -61,7 +61,7 @@ func (d *Delivery) wantsFlush(gap journal.Gap) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := &d.state.flush
-	return gap.Watermark != f.refusedMark && time.Since(f.refusedAt) >= refusedHold
+	return gap.Watermark != f.refusedWatermark && time.Since(f.refusedAt) >= refusedHold
 }
 
 func (d *Delivery) flushDue() bool { return d.wantsFlush(d.cursor.Status().Gap) }
@@ -123,7 +123,7 @@ func (d *Delivery) held() <-chan time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := &d.state.flush
-	if !gap.Open() || gap.Watermark == f.refusedMark {
+	if !gap.Open() || gap.Watermark == f.refusedWatermark {
 		return nil
 	}
 	return time.After(time.Until(f.refusedAt.Add(refusedHold)))

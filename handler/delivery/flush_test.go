@@ -161,7 +161,7 @@ func TestFlushAgainForWhatWasLostMeanwhile(t *testing.T) {
 		}
 		r.idle(t)
 		testkit.Want(t, "attempts", r.poster.attempts(), []string{flushID, flushID, journals.User(1, "").ID})
-		testkit.Want(t, "the pause between them", r.poster.times[1].Sub(r.poster.times[0]), time.Second+target.DefaultMinBackoff)
+		testkit.Want(t, "the pause between them", r.poster.times[1].Sub(r.poster.times[0]), time.Second+100*time.Millisecond)
 	})
 }
 

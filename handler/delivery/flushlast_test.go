@@ -179,7 +179,7 @@ func TestLastEventOfTheHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 		if rec.Seq == 3 {
-			err = c.Bury(3, journal.BuriedInfo{Status: 400})
+			err = c.Bury(3, journal.Burial{Status: 400})
 		} else {
 			err = c.Ack(rec.Seq, 200)
 		}

@@ -50,7 +50,7 @@ func (d *Delivery) flushRefused(gap journal.Gap, perr *target.PostError, now tim
 	d.mu.Lock()
 	f := &d.state.flush
 	f.refused++
-	f.refusedMark, f.refusedAt = gap.Watermark, now
+	f.refusedWatermark, f.refusedAt = gap.Watermark, now
 	f.attempts = 0
 	d.sampled.Restart(flushFails)
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now

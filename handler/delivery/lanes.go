@@ -11,7 +11,7 @@ import (
 // maxTaken bounds what is taken from a cursor and not through. It is what a
 // Disk can write of a cursor: with more, a crash would make what was
 // acknowledged come again.
-const maxTaken = journal.MaxExceptions
+const maxTaken = journal.MaxSettledExceptions
 
 // job is an event on its way from the cursor to its end.
 type job struct {
@@ -39,7 +39,7 @@ type lanes struct {
 	window int
 
 	mu     sync.Mutex
-	free   sync.Cond         // a worker that waits may find something to do
+	wakeup sync.Cond         // a worker that waits may find something to do
 	behind map[uint64][]*job // of each key that has an event begun: those that wait for it
 	alone  *job              // the event without a key; while there is one, none is taken behind it
 	taken  int               // and not through
@@ -48,7 +48,7 @@ type lanes struct {
 
 func newLanes(take func(context.Context) (journal.Record, error), key target.OrderKey, window int) *lanes {
 	l := &lanes{take: take, key: key, window: window, behind: make(map[uint64][]*job)}
-	l.free.L = &l.mu
+	l.wakeup.L = &l.mu
 	return l
 }
 
@@ -56,7 +56,7 @@ func newLanes(take func(context.Context) (journal.Record, error), key target.Ord
 func (l *lanes) wake() {
 	l.mu.Lock() // else one that has just looked would miss it
 	defer l.mu.Unlock()
-	l.free.Broadcast()
+	l.wakeup.Broadcast()
 }
 
 // next is a source. Whatever may begin since an event is through or was taken
@@ -68,7 +68,7 @@ func (l *lanes) next(ctx context.Context, done *job) (*job, error) {
 	defer l.mu.Unlock()
 	var ready *job
 	if done != nil {
-		ready = l.through(done)
+		ready = l.settle(done)
 	}
 	for {
 		if err := ctx.Err(); err != nil {
@@ -78,7 +78,7 @@ func (l *lanes) next(ctx context.Context, done *job) (*job, error) {
 			break
 		}
 		if !l.mayTake() {
-			l.free.Wait()
+			l.wakeup.Wait()
 			continue
 		}
 		j, err := l.takeOne(ctx)
@@ -88,7 +88,7 @@ func (l *lanes) next(ctx context.Context, done *job) (*job, error) {
 		ready = l.add(j)
 	}
 	if l.mayTake() {
-		l.free.Signal()
+		l.wakeup.Signal()
 	}
 	return ready, nil
 }
@@ -133,7 +133,7 @@ func (l *lanes) add(j *job) *job {
 }
 
 // through returns the event that may begin since j is through, or nil.
-func (l *lanes) through(j *job) *job {
+func (l *lanes) settle(j *job) *job {
 	l.taken--
 	if !j.keyed {
 		l.alone = nil

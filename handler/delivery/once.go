@@ -13,43 +13,43 @@ import (
 )
 
 // DeliverError is an event that Deliver could not bring to its target.
-type DeliverError struct {
-	Target   string // its name
-	ID       string // of the event
-	Attempts int    // those that came to an end
-	Took     time.Duration
-	Last     *target.PostError // the last attempt; nil when none came to an end
-	Err      error             // why it was given up; nil when the target refused the event
+type deliverError struct {
+	target   string // its name
+	id       string // of the event
+	attempts int    // those that came to an end
+	took     time.Duration
+	last     *target.PostError // the last attempt; nil when none came to an end
+	cause    error             // why it was given up; nil when the target refused the event
 }
 
 // Error is one line.
-func (e *DeliverError) Error() string {
-	s := fmt.Sprintf("event %s not delivered to %s: ", text.Excerpt(e.ID, text.ExcerptSize), e.Target)
+func (e *deliverError) Error() string {
+	s := fmt.Sprintf("event %s not delivered to %s: ", text.Excerpt(e.id, text.ExcerptSize), e.target)
 	last := "no attempt came to an end"
-	if e.Last != nil {
-		last = e.Last.Error()
+	if e.last != nil {
+		last = e.last.Error()
 	}
-	if e.Err == nil {
+	if e.cause == nil {
 		return s + "refused for good after " + e.tries() + ": " + last
 	}
-	return s + fmt.Sprintf("given up after %s in %v (%v): ", e.tries(), text.Round(e.Took), e.Err) + last
+	return s + fmt.Sprintf("given up after %s in %v (%v): ", e.tries(), text.Round(e.took), e.cause) + last
 }
 
-func (e *DeliverError) tries() string {
-	if e.Attempts == 1 {
+func (e *deliverError) tries() string {
+	if e.attempts == 1 {
 		return "1 attempt"
 	}
-	return fmt.Sprintf("%d attempts", e.Attempts)
+	return fmt.Sprintf("%d attempts", e.attempts)
 }
 
 // Unwrap gives the last attempt's *PostError and the cause of giving up.
-func (e *DeliverError) Unwrap() []error {
+func (e *deliverError) Unwrap() []error {
 	var errs []error
-	if e.Last != nil {
-		errs = append(errs, e.Last)
+	if e.last != nil {
+		errs = append(errs, e.last)
 	}
-	if e.Err != nil {
-		errs = append(errs, e.Err)
+	if e.cause != nil {
+		errs = append(errs, e.cause)
 	}
 	return errs
 }
@@ -66,8 +66,8 @@ func deliver(ctx context.Context, p poster, t target.Target, e *handler.Event) e
 	wait := backoff.Backoff{Min: t.MinBackoff, Max: t.MaxBackoff}
 	var last *target.PostError
 	giveUp := func(attempts int, cause error) error {
-		return &DeliverError{
-			Target: t.Name, ID: e.ID, Attempts: attempts, Took: time.Since(start), Last: last, Err: cause,
+		return &deliverError{
+			target: t.Name, id: e.ID, attempts: attempts, took: time.Since(start), last: last, cause: cause,
 		}
 	}
 	for attempt := 1; ; attempt++ {

@@ -99,7 +99,7 @@ func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time
 func (d *Delivery) logTaken(e *handler.Event, status, attempt int, took time.Duration) {
 	if d.log.Enabled(context.Background(), slog.LevelDebug) {
 		d.log.Debug("target took an event", append(d.attrs(e), "attempt", attempt, "status", status, "took", took,
-			"size", len(e.Payload), "payload", text.NewExcerpt(e.Payload))...)
+			"size", len(e.Payload), "payload", text.LogPayload(e.Payload))...)
 	}
 }
 
@@ -130,7 +130,7 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 		}
 		d.log.Error(msg, append(append(d.attrs(&rec.Event), why...), "buried_so_far", all)...)
 	}
-	err := d.cursor.Bury(rec.Seq, journal.BuriedInfo{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
+	err := d.cursor.Bury(rec.Seq, journal.Burial{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
 	d.idle.change(nil)
 	d.logRecovery(failure, now)
 	return err

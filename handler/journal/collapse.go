@@ -69,7 +69,7 @@ func (c *Cursor) setCollapse(on bool) {
 	if on {
 		below = collapseAll
 	} else if c.below == collapseAll {
-		below = c.m.head + 1
+		below = c.journal.head + 1
 	}
 	if below != c.below {
 		c.below, c.dirty = below, true
@@ -114,8 +114,8 @@ func (c *Cursor) join(e *Entry) bool {
 	if leader == nil || e.Seq-leader.Seq > math.MaxUint32 {
 		return false
 	}
-	if c.m.retained(e.Seq) == nil {
-		c.punch(e.Seq) // only when it was read or arranged: the leader stands for it
+	if c.journal.retained(e.Seq) == nil {
+		c.addException(e.Seq) // only when it was read or arranged: the leader stands for it
 		return true
 	}
 	g := c.groups[leader.Seq]
@@ -126,7 +126,7 @@ func (c *Cursor) join(e *Entry) bool {
 		g = &group{}
 		c.groups[leader.Seq] = g
 	}
-	c.outcomes.set(e.Seq, c.m.firstRetained(), record{
+	c.outcomes.set(e.Seq, c.journal.firstRetained(), record{
 		verdict: verdictJoined, into: uint32(e.Seq - leader.Seq), at: int64(g.last),
 	})
 	g.n++
@@ -154,7 +154,7 @@ func (c *Cursor) leave(seq uint64, r record) {
 	if g.n--; g.n == 0 {
 		delete(c.groups, leader)
 	}
-	c.punch(seq)
+	c.addException(seq)
 }
 
 // joinedSeqs is all that is joined, in no order.
@@ -176,8 +176,8 @@ func (c *Cursor) arrange() {
 	old := c.pending()
 	all := old
 	for _, seq := range c.joinedSeqs() {
-		all = append(all, c.m.retained(seq))
-		c.outcomes.set(seq, c.m.firstRetained(), record{})
+		all = append(all, c.journal.retained(seq))
+		c.outcomes.set(seq, c.journal.firstRetained(), record{})
 	}
 	all = sortEntries(all)
 	c.waiting, c.bytes = fifo.Ring[*Entry]{}, 0
@@ -186,6 +186,6 @@ func (c *Cursor) arrange() {
 		c.enqueue(e)
 	}
 	for _, e := range old {
-		c.m.release(e)
+		c.journal.release(e)
 	}
 }

@@ -28,7 +28,7 @@ func TestCollapse(t *testing.T) {
 		journals.Ack(t, c, 3)
 		testkit.Want(t, "of one that is through with it", j.Outcome("a", 9993),
 			journal.Outcome{State: journal.OutcomeDelivered, Time: time.Now(), Status: 200, Into: 3})
-		if err := c.Bury(4, journal.BuriedInfo{Status: 422}); err != nil {
+		if err := c.Bury(4, journal.Burial{Status: 422}); err != nil {
 			t.Fatal(err)
 		}
 		testkit.Want(t, "of one that was refused with it", j.Outcome("a", 14),
@@ -136,11 +136,11 @@ func TestCollapseNextProcess(t *testing.T) {
 			t.Fatal(got)
 		}
 		journals.Ack(t, c, 2)
-		if err := c.Bury(3, journal.BuriedInfo{}); err != nil {
+		if err := c.Bury(3, journal.Burial{}); err != nil {
 			t.Fatal(err)
 		}
 		disks.CloseDisk(t, d)
-		r, err := disk.CheckDir(cfg.Dir)
+		r, err := disk.Check(cfg.Dir)
 		if err != nil || r.Targets[0].Waiting != 4 {
 			t.Errorf("%+v, %v", r, err)
 		}

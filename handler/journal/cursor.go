@@ -14,7 +14,7 @@ import (
 // journal's lock; a closed one still gathers events until another cursor of the
 // target takes its queue over.
 type Cursor struct {
-	m *Journal
+	journal *Journal
 	queue
 	maxAge time.Duration
 	closed bool
@@ -24,12 +24,12 @@ type Cursor struct {
 	done   chan struct{} // closed by close
 }
 
-func newCursor(m *Journal) *Cursor {
+func newCursor(j *Journal) *Cursor {
 	return &Cursor{
-		m:      m,
-		wake:   make(chan struct{}, 1),
-		losses: make(chan struct{}, 1),
-		done:   make(chan struct{}),
+		journal: j,
+		wake:    make(chan struct{}, 1),
+		losses:  make(chan struct{}, 1),
+		done:    make(chan struct{}),
 	}
 }
 
@@ -61,7 +61,7 @@ func (c *Cursor) enqueue(e *Entry) bool {
 }
 
 func (c *Cursor) over(events, bytes int) bool {
-	return events > c.m.cfg.MaxPending || bytes > c.m.cfg.MaxPendingBytes
+	return events > c.journal.cfg.MaxPending || bytes > c.journal.cfg.MaxPendingBytes
 }
 
 func signal(c chan struct{}) {
@@ -94,8 +94,8 @@ func (c *Cursor) Next(ctx context.Context) (Record, error) {
 }
 
 func (c *Cursor) take() (*Entry, error) {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	if c.closed {
 		return nil, ErrClosed
 	}
@@ -124,7 +124,7 @@ func (c *Cursor) expire() {
 	}
 	if c.lost > before {
 		c.expired += c.lost - before
-		c.m.changes.wakeWriter()
+		c.journal.changes.wakeWriter()
 	}
 }
 
@@ -148,21 +148,21 @@ func (c *Cursor) Outdate(seq uint64) error { return c.conclude(seq, verdictOutda
 
 func (c *Cursor) conclude(seq uint64, v verdict, status int) error {
 	now := time.Now()
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	if c.closed {
 		return ErrClosed
 	}
-	if e := c.settled(seq); e != nil {
+	if e := c.takeGiven(seq); e != nil {
 		c.settle(e, v, now, status)
-		c.m.release(e)
-		c.m.changes.wakeWriter()
+		c.journal.release(e)
+		c.journal.changes.wakeWriter()
 	}
 	return nil
 }
 
 // settled takes an entry from those handed out; nil when it is not there.
-func (c *Cursor) settled(seq uint64) *Entry {
+func (c *Cursor) takeGiven(seq uint64) *Entry {
 	i := c.givenAt(seq)
 	if i == len(c.given) || c.given[i].Seq != seq {
 		return nil
@@ -175,14 +175,14 @@ func (c *Cursor) settled(seq uint64) *Entry {
 		c.given = slices.Delete(c.given, i, i+1)
 	}
 	c.bytes -= e.size()
-	c.punchAt(seq)
+	c.addExceptionAround(seq)
 	return e
 }
 
 // Status tells how the cursor stands.
 func (c *Cursor) Status() CursorStatus {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	return c.status()
 }
 
@@ -204,8 +204,8 @@ func (c *Cursor) status() CursorStatus {
 // Close frees the cursor for another Cursor call. What was handed out and not
 // acknowledged waits again.
 func (c *Cursor) Close() error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	c.close()
 	return nil
 }

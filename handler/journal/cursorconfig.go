@@ -44,8 +44,6 @@ type CursorStatus struct {
 
 const waitedTooLong = "an event waited for longer than max_age"
 
-const UnknownReason = "an earlier version of this program kept no reason"
-
 // ErrCursorInUse means that a target of that name is being served already.
 var ErrCursorInUse = errors.New("another target of that name is being served")
 

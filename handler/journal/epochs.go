@@ -23,7 +23,7 @@ func (q *queue) filters() handler.Filters { return q.epochs[len(q.epochs)-1].Fil
 
 // newEpoch changes the filters for the events appended from now on.
 func (c *Cursor) newEpoch(fs handler.Filters) {
-	from := c.m.head + 1
+	from := c.journal.head + 1
 	if last := &c.epochs[len(c.epochs)-1]; last.From == from {
 		last.Filters = fs
 	} else {
@@ -35,9 +35,9 @@ func (c *Cursor) newEpoch(fs handler.Filters) {
 
 // meant tells whether an event was for the target when it was appended.
 func (q *queue) meant(e *Entry) bool {
-	for _, era := range slices.Backward(q.epochs) {
-		if era.From <= e.Seq {
-			return era.Filters.Match(e.Event.Type, e.Event.Name)
+	for _, epoch := range slices.Backward(q.epochs) {
+		if epoch.From <= e.Seq {
+			return epoch.Filters.Match(e.Event.Type, e.Event.Name)
 		}
 	}
 	return false

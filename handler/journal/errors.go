@@ -20,8 +20,8 @@ func (e *NotHeldError) Error() string {
 type TooManyError struct {
 	Waiting      int // events that would wait
 	WaitingBytes int // of them
-	MaxPending   int
-	MaxBytes     int
+	maxEvents    int
+	maxBytes     int
 	Free         int // how many of those that were asked for fit now, oldest first
 }
 
@@ -31,5 +31,5 @@ func (e *TooManyError) Error() string {
 		next = fmt.Sprintf("choose at most %d now, and the others when those are through", e.Free)
 	}
 	return fmt.Sprintf("%d events (%d bytes) would wait, and the limit is %d (%d bytes): %s",
-		e.Waiting, e.WaitingBytes, e.MaxPending, e.MaxBytes, next)
+		e.Waiting, e.WaitingBytes, e.maxEvents, e.maxBytes, next)
 }

@@ -11,29 +11,29 @@ import (
 // it cannot be shown that none was. For whom they were is not known: every
 // cursor counts them among its losses, and has a gap from now on. The reason is
 // shown; it is cut to some 200 bytes.
-func (m *Journal) Gap(n uint64, reason string) error {
-	return m.lose(n, reason, func(*Cursor) bool { return true })
+func (j *Journal) Gap(n uint64, reason string) error {
+	return j.lose(n, reason, func(*Cursor) bool { return true })
 }
 
 // Lose is Gap for one event of which type and name are known: it was lost to the
 // cursors whose filters pick it, and to no other.
-func (m *Journal) Lose(typ handler.Type, name, reason string) error {
-	return m.lose(1, reason, func(c *Cursor) bool { return c.filters().Match(typ, name) })
+func (j *Journal) Lose(typ handler.Type, name, reason string) error {
+	return j.lose(1, reason, func(c *Cursor) bool { return c.filters().Match(typ, name) })
 }
 
 // lose counts losses of the cursors that had them.
-func (m *Journal) lose(n uint64, reason string, had func(*Cursor) bool) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+func (j *Journal) lose(n uint64, reason string, had func(*Cursor) bool) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
 		return ErrClosed
 	}
-	for _, c := range m.cursors {
+	for _, c := range j.cursors {
 		if had(c) {
 			c.lose(n, reason)
 		}
 	}
-	m.changes.wakeWriter()
+	j.changes.wakeWriter()
 	return nil
 }
 
@@ -56,13 +56,13 @@ func (c *Cursor) Losses() <-chan struct{} { return c.losses }
 
 // Gap is that of the journal for this cursor alone.
 func (c *Cursor) Gap(n uint64, reason string) error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	if c.closed {
 		return ErrClosed
 	}
 	c.lose(n, reason)
-	c.m.changes.wakeWriter()
+	c.journal.changes.wakeWriter()
 	return nil
 }
 
@@ -70,8 +70,8 @@ func (c *Cursor) Gap(n uint64, reason string) error {
 // given time, harm the target no more. Without newer ones the gap is closed;
 // else it goes on, and began then.
 func (c *Cursor) Mend(mark uint64, at time.Time) error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	switch {
 	case c.closed:
 		return ErrClosed
@@ -83,7 +83,7 @@ func (c *Cursor) Mend(mark uint64, at time.Time) error {
 		c.gap.Since = at
 	}
 	c.dirty = true
-	c.m.changes.wakeWriter()
+	c.journal.changes.wakeWriter()
 	return nil
 }
 

@@ -105,7 +105,7 @@ func positiveOr[T int | time.Duration](v *T, def T) {
 // and waits for no target and no disk. Events of zero Time get the present one.
 // An event that the journal has seen is left out. It fails only once the
 // journal is closed.
-func (m *Journal) Append(events ...handler.Event) error {
+func (j *Journal) Append(events ...handler.Event) error {
 	now := time.Now()
 	entries := make([]*Entry, len(events))
 	for i, e := range events {
@@ -115,74 +115,74 @@ func (m *Journal) Append(events ...handler.Event) error {
 		}
 		entries[i] = &Entry{Record: Record{Event: e}}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
 		return ErrClosed
 	}
 	for _, e := range entries {
-		if m.byID[e.Event.ID] != nil {
-			m.duplicates++
+		if j.byID[e.Event.ID] != nil {
+			j.duplicates++
 			continue
 		}
-		m.head++
-		e.Seq = m.head
+		j.head++
+		e.Seq = j.head
 		if e.Event.Type == handler.User {
-			m.maxLTime = max(m.maxLTime, e.Event.LTime)
+			j.maxLTime = max(j.maxLTime, e.Event.LTime)
 		}
-		m.retain(e)
-		m.changes.appended(e)
-		for _, c := range m.cursors {
+		j.retain(e)
+		j.changes.appended(e)
+		for _, c := range j.cursors {
 			if c.filters().Match(e.Event.Type, e.Event.Name) {
 				c.add(e)
 			}
 		}
 	}
-	m.trim(now)
-	m.changes.wakeWriter()
+	j.trim(now)
+	j.changes.wakeWriter()
 	return nil
 }
 
 // retain puts an entry at the end of the log.
-func (m *Journal) retain(e *Entry) {
+func (j *Journal) retain(e *Entry) {
 	e.refs++
-	m.log.PushBack(e)
-	m.bytes += e.size()
-	m.index(e)
-	m.indexLTime(e)
+	j.log.PushBack(e)
+	j.bytes += e.size()
+	j.index(e)
+	j.indexLTime(e)
 }
 
-func (m *Journal) index(e *Entry) {
+func (j *Journal) index(e *Entry) {
 	if e.Event.ID != "" {
-		m.byID[e.Event.ID] = e
+		j.byID[e.Event.ID] = e
 	}
 }
 
 // release is called when the log or a cursor lets go of an entry.
-func (m *Journal) release(e *Entry) {
+func (j *Journal) release(e *Entry) {
 	if e.refs--; e.refs > 0 {
 		return
 	}
-	delete(m.byID, e.Event.ID)
-	m.changes.freed(e)
+	delete(j.byID, e.Event.ID)
+	j.changes.freed(e)
 }
 
 // trim lets go of what is beyond the retention.
-func (m *Journal) trim(now time.Time) {
-	oldest := now.Add(-m.cfg.MaxAge)
-	for m.log.Len() > 0 {
-		first := m.log.At(0)
-		aged := first.Event.Time.Before(oldest) && !m.replayable(&first.Event)
-		if m.log.Len() <= m.cfg.MaxEvents && m.bytes <= m.cfg.MaxBytes && !aged {
+func (j *Journal) trim(now time.Time) {
+	oldest := now.Add(-j.cfg.MaxAge)
+	for j.log.Len() > 0 {
+		first := j.log.At(0)
+		aged := first.Event.Time.Before(oldest) && !j.replayable(&first.Event)
+		if j.log.Len() <= j.cfg.MaxEvents && j.bytes <= j.cfg.MaxBytes && !aged {
 			break
 		}
-		m.bytes -= first.size()
-		m.log.PopFront()
-		m.unindexLTime(first)
-		m.release(first)
+		j.bytes -= first.size()
+		j.log.PopFront()
+		j.unindexLTime(first)
+		j.release(first)
 	}
-	first := m.firstRetained()
-	for _, c := range m.cursors {
+	first := j.firstRetained()
+	for _, c := range j.cursors {
 		c.trimOutcomes(first)
 		c.trimBuried(oldest)
 	}
@@ -193,39 +193,39 @@ func (m *Journal) trim(now time.Time) {
 const SerfWindow = 512
 
 // replayable tells whether serf may send an event again.
-func (m *Journal) replayable(e *handler.Event) bool {
-	return e.Type == handler.User && m.maxLTime-e.LTime < SerfWindow
+func (j *Journal) replayable(e *handler.Event) bool {
+	return e.Type == handler.User && j.maxLTime-e.LTime < SerfWindow
 }
 
 // Close ends the journal; readers that wait get ErrClosed. Where there is a
 // file, what is left is written first, and the error says what was not.
-func (m *Journal) Close() error {
-	if m.closeFile != nil {
-		return m.closeFile()
+func (j *Journal) Close() error {
+	if j.closeFile != nil {
+		return j.closeFile()
 	}
-	m.end()
-	m.drop()
+	j.end()
+	j.drop()
 	return nil
 }
 
 // end refuses all further calls. What the journal holds stays, for the file.
-func (m *Journal) end() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+func (j *Journal) end() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
 		return
 	}
-	m.closed = true
-	for _, c := range m.cursors {
+	j.closed = true
+	for _, c := range j.cursors {
 		c.close()
 	}
 }
 
 // drop lets go of what the journal holds, after its end.
-func (m *Journal) drop() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.log, m.bytes, m.byID, m.ltimes = fifo.Ring[*Entry]{}, 0, nil, ltimeIndex{}
+func (j *Journal) drop() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.log, j.bytes, j.byID, j.ltimes = fifo.Ring[*Entry]{}, 0, nil, ltimeIndex{}
 }
 
 func (r *Record) size() int { return len(r.Event.Payload) + len(r.Event.Name) + recordSize }

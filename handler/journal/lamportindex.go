@@ -47,7 +47,7 @@ type ltimeIndex struct {
 
 	// The hashes of what was removed, the newest of them in had[0]. When that
 	// is full it becomes had[1], and what was there is forgotten.
-	had [2]map[uint64]struct{}
+	removedHashes [2]map[uint64]struct{}
 }
 
 // ltimeNode covers 16^level Lamport times, one at level 0.
@@ -117,10 +117,10 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 			x.floor = math.MaxUint64
 		}
 	}
-	if x.had[0] == nil || len(x.had[0]) >= keep {
-		x.had[0], x.had[1] = map[uint64]struct{}{}, x.had[0]
+	if x.removedHashes[0] == nil || len(x.removedHashes[0]) >= keep {
+		x.removedHashes[0], x.removedHashes[1] = map[uint64]struct{}{}, x.removedHashes[0]
 	}
-	x.had[0][d.Hi] = struct{}{}
+	x.removedHashes[0][d.Hi] = struct{}{}
 
 	slot := &x.root
 	for level := x.height; ; level-- {
@@ -149,8 +149,8 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 // removed tells whether an event is remembered to have been removed.
 func (x *ltimeIndex) removed(id string) bool {
 	h := newDigest(id).Hi
-	_, a := x.had[0][h]
-	_, b := x.had[1][h]
+	_, a := x.removedHashes[0][h]
+	_, b := x.removedHashes[1][h]
 	return a || b
 }
 

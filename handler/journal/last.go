@@ -15,8 +15,8 @@ func (c *Cursor) keepLast(keep bool) {
 		c.remember(nil)
 		return
 	}
-	for i := c.m.log.Len() - 1; i >= 0 && c.last.entry == nil; i-- {
-		switch e := c.m.log.At(i); c.outcome(e.Seq).State {
+	for i := c.journal.log.Len() - 1; i >= 0 && c.last.entry == nil; i-- {
+		switch e := c.journal.log.At(i); c.outcome(e.Seq).State {
 		case OutcomeDelivered, OutcomeLost:
 			c.remember(e)
 		}
@@ -40,7 +40,7 @@ func (c *Cursor) remember(e *Entry) {
 	}
 	c.last.entry, c.dirty = e, true
 	if before != nil {
-		c.m.release(before)
+		c.journal.release(before)
 	}
 }
 
@@ -58,8 +58,8 @@ func (l *last) seq() uint64 {
 // It is for a CursorConfig with KeepLast, and fails with ErrNoLast where no such
 // event is known, and none waits.
 func (c *Cursor) RequeueLast() error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	if c.closed {
 		return ErrClosed
 	}

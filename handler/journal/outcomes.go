@@ -110,24 +110,24 @@ func (c *Cursor) settle(e *Entry, v verdict, at time.Time, status int) uint64 {
 	for _, seq := range joined {
 		r.into = uint32(seq - e.Seq)
 		c.note(seq, r)
-		c.punch(seq)
+		c.addException(seq)
 	}
 	return 1 + uint64(len(joined))
 }
 
 func (c *Cursor) note(seq uint64, r record) {
-	c.outcomes.set(seq, c.m.firstRetained(), r)
-	if c.m.changes == nil {
+	c.outcomes.set(seq, c.journal.firstRetained(), r)
+	if c.journal.changes == nil {
 		return
 	}
 	// The next process takes what is through and in neither for delivered.
 	switch r.verdict {
 	case verdictLost:
-		c.lostIn.add(Span{seq, seq})
-		c.lostIn.squeeze(maxFailedSpans)
+		c.lostSpans.add(Span{seq, seq})
+		c.lostSpans.squeeze(maxFailedSpans)
 	case verdictBuried:
-		c.refused.add(Span{seq, seq})
-		c.refused.squeeze(maxFailedSpans)
+		c.refusedSpans.add(Span{seq, seq})
+		c.refusedSpans.squeeze(maxFailedSpans)
 	}
 }
 
@@ -136,11 +136,11 @@ func (c *Cursor) outcome(seq uint64) Outcome {
 	if c.holds(seq) != nil {
 		return Outcome{State: OutcomeWaiting}
 	}
-	e := c.m.retained(seq)
+	e := c.journal.retained(seq)
 	if r := c.outcomes.get(seq); e != nil && r.verdict != verdictNone {
 		return r.outcome(seq)
 	}
-	if b := c.burial(seq); b != nil {
+	if b := c.findBuried(seq); b != nil {
 		return Outcome{State: OutcomeBuried, Time: b.why.Time, Status: b.why.Status}
 	}
 	if e == nil || !c.meant(e) {
@@ -148,9 +148,9 @@ func (c *Cursor) outcome(seq uint64) Outcome {
 	}
 	// It was through before this process began.
 	switch {
-	case c.lostIn.has(seq):
+	case c.lostSpans.has(seq):
 		return Outcome{State: OutcomeLost}
-	case c.refused.has(seq):
+	case c.refusedSpans.has(seq):
 		return Outcome{State: OutcomeBuried}
 	}
 	return Outcome{State: OutcomeDelivered}

@@ -41,7 +41,7 @@ func TestOutcomes(t *testing.T) {
 			t.Fatal(err)
 		}
 		acked := time.Now()
-		if err := errors.Join(c.Bury(6, journal.BuriedInfo{Time: acked, Status: 404}), c.Bury(7, journal.BuriedInfo{Time: acked, Status: 410})); err != nil {
+		if err := errors.Join(c.Bury(6, journal.Burial{Time: acked, Status: 404}), c.Bury(7, journal.Burial{Time: acked, Status: 410})); err != nil {
 			t.Fatal(err)
 		}
 		wanted := []journal.Outcome{

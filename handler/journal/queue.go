@@ -12,7 +12,7 @@ import (
 // MaxExceptions bounds what a Disk writes of a cursor. A cursor with more holes is
 // one with as many events in flight at once; past the limit a crash makes what
 // was acknowledged come again.
-const MaxExceptions = 1000
+const MaxSettledExceptions = 1000
 
 // maxFailedSpans bounds what a cursor remembers, for the next process, of the
 // events that were lost, and of those that were refused. Beyond it spans with
@@ -33,38 +33,38 @@ type queue struct {
 	lost    uint64
 	expired uint64 // of those
 	gap     Gap
-	buried  []*burial            // in the order of burial
+	buried  []*buriedEntry       // in the order of burial
 	asked   map[uint64]time.Time // when events that wait once more were asked for; of this process
 
 	since             uint64
 	pendingExceptions []uint64 // in order
-	settledExceptions Spans
+	settledExceptions spans
 
 	collapse
 	last
 
-	outcomes outcomes // in this process
-	lostIn   Spans    // what was lost, and what refused, for the next process
-	refused  Spans
+	outcomes     outcomes // in this process
+	lostSpans    spans    // what was lost, and what refused, for the next process
+	refusedSpans spans
 
-	dirty       bool                // any of it changed since it was gathered for the disk
-	moved       bool                // extras did
-	buriedDirty map[uint64]struct{} // and these burials, by sequence number
+	dirty                    bool                // any of it changed since it was gathered for the disk
+	pendingExceptionsChanged bool                // extras did
+	buriedDirty              map[uint64]struct{} // and these burials, by sequence number
 }
 
 // burial is a buried event.
-type burial struct {
+type buriedEntry struct {
 	entry *Entry
-	why   BuriedInfo
+	why   Burial
 }
 
 // giveUp loses an entry that was taken off those that wait.
 func (c *Cursor) giveUp(e *Entry, reason string) {
 	c.bytes -= e.size()
 	c.unlead(e)
-	c.punchAt(e.Seq)
+	c.addExceptionAround(e.Seq)
 	n := c.settle(e, verdictLost, time.Now(), 0)
-	c.m.release(e)
+	c.journal.release(e)
 	c.lose(n, reason)
 }
 
@@ -121,14 +121,14 @@ func (c *Cursor) position() uint64 {
 	if first := c.first(); first != nil {
 		return first.Seq
 	}
-	return c.m.head + 1
+	return c.journal.head + 1
 }
 
 // punch notes that an event which was joined does not wait any more. Where
 // there are more holes than will be written it may wait again after a crash.
-func (c *Cursor) punch(seq uint64) {
+func (c *Cursor) addException(seq uint64) {
 	c.dirty = true
-	if c.m.changes != nil && c.position() <= seq && len(c.settledExceptions) < MaxExceptions {
+	if c.journal.changes != nil && c.position() <= seq && len(c.settledExceptions) < MaxSettledExceptions {
 		c.settledExceptions.add(Span{seq, seq})
 	}
 }
@@ -136,16 +136,16 @@ func (c *Cursor) punch(seq uint64) {
 // punchAt notes that an event is not pending any more, and nothing is from the
 // pending event before it to the one behind it. Without one before it, the
 // place tells as much. Holes in there are part of the new one.
-func (c *Cursor) punchAt(seq uint64) {
+func (c *Cursor) addExceptionAround(seq uint64) {
 	c.dirty = true
-	if c.m.changes == nil || c.position() > seq {
+	if c.journal.changes == nil || c.position() > seq {
 		return // without a file nobody asks
 	}
 	if c.joined > 0 { // and wait somewhere in between
 		c.settledExceptions.add(Span{seq, seq})
 		return
 	}
-	before, behind := uint64(0), c.m.head+1
+	before, behind := uint64(0), c.journal.head+1
 	look := func(n int, at func(int) uint64) {
 		i := sort.Search(n, func(i int) bool { return at(i) > seq })
 		if i > 0 {
@@ -161,15 +161,15 @@ func (c *Cursor) punchAt(seq uint64) {
 }
 
 // prune forgets what has fallen behind the place, or the log.
-func (c *Cursor) prune() {
+func (c *Cursor) forgetPassed() {
 	place := c.position()
 	c.settledExceptions.trim(place)
 	if len(c.pendingExceptions) > 0 && c.pendingExceptions[len(c.pendingExceptions)-1] < place {
-		c.pendingExceptions, c.moved = nil, true
+		c.pendingExceptions, c.pendingExceptionsChanged = nil, true
 	}
-	first := c.m.firstRetained()
-	c.lostIn.trim(first)
-	c.refused.trim(first)
+	first := c.journal.firstRetained()
+	c.lostSpans.trim(first)
+	c.refusedSpans.trim(first)
 	for len(c.epochs) > 1 && c.epochs[1].From <= first {
 		c.epochs = slices.Delete(c.epochs, 0, 1)
 	}
@@ -186,17 +186,17 @@ func (c *Cursor) rebase() {
 		c.pendingExceptions = append(c.pendingExceptions, c.joinedSeqs()...)
 		slices.Sort(c.pendingExceptions)
 	}
-	c.since, c.settledExceptions = c.m.head+1, nil
-	c.dirty, c.moved = true, true
+	c.since, c.settledExceptions = c.journal.head+1, nil
+	c.dirty, c.pendingExceptionsChanged = true, true
 }
 
 // releaseAll lets go of everything.
 func (c *Cursor) releaseAll() {
 	for _, e := range c.pending() {
-		c.m.release(e)
+		c.journal.release(e)
 	}
 	for _, b := range c.buried {
-		c.m.release(b.entry)
+		c.journal.release(b.entry)
 	}
 	c.remember(nil)
 	c.queue = queue{}

@@ -11,8 +11,8 @@ import (
 // number that is not held is a *NotHeldError, more events than the cursor can
 // hold are a *TooManyError.
 func (c *Cursor) Requeue(seqs ...uint64) error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	if c.closed {
 		return ErrClosed
 	}
@@ -26,12 +26,12 @@ func (c *Cursor) requeue(seqs ...uint64) error {
 		if c.holds(seq) != nil || c.outcomes.get(seq).verdict == verdictJoined {
 			continue
 		}
-		e := c.m.retained(seq)
+		e := c.journal.retained(seq)
 		if e == nil && seq == c.last.seq() {
 			e = c.last.entry
 		}
 		if e == nil {
-			b := c.burial(seq)
+			b := c.findBuried(seq)
 			if b == nil {
 				return &NotHeldError{seq}
 			}
@@ -50,8 +50,8 @@ func (c *Cursor) requeue(seqs ...uint64) error {
 	for _, e := range more {
 		e.refs++
 		c.bytes += e.size()
-		c.lostIn.remove(e.Seq)
-		c.refused.remove(e.Seq)
+		c.lostSpans.remove(e.Seq)
+		c.refusedSpans.remove(e.Seq)
 		c.lead(e) // where none does; itself it is not joined, as it was asked for
 	}
 	waiting := make([]*Entry, 0, c.waiting.Len()+len(more))
@@ -61,7 +61,7 @@ func (c *Cursor) requeue(seqs ...uint64) error {
 	c.setWaiting(sortEntries(append(waiting, more...)))
 	c.exhume(more)
 	c.rebase()
-	c.m.changes.wakeWriter()
+	c.journal.changes.wakeWriter()
 	signal(c.wake)
 	return nil
 }
@@ -83,7 +83,7 @@ func (c *Cursor) noteAsked(more []*Entry) {
 
 // room refuses what does not fit beside what is pending.
 func (c *Cursor) room(more []*Entry) error {
-	cfg := &c.m.cfg
+	cfg := &c.journal.cfg
 	pending := len(c.given) + c.waiting.Len()
 	n, size, free := pending+len(more), c.bytes, 0
 	for i, e := range more {
@@ -95,7 +95,7 @@ func (c *Cursor) room(more []*Entry) error {
 	if free == len(more) {
 		return nil
 	}
-	return &TooManyError{Waiting: n, WaitingBytes: size, MaxPending: cfg.MaxPending, MaxBytes: cfg.MaxPendingBytes, Free: free}
+	return &TooManyError{Waiting: n, WaitingBytes: size, maxEvents: cfg.MaxPending, maxBytes: cfg.MaxPendingBytes, Free: free}
 }
 
 // holds gives an event that is pending, or nil.
@@ -110,8 +110,8 @@ func (c *Cursor) holds(seq uint64) *Entry {
 }
 
 // burial gives the burial of an event, or nil.
-func (c *Cursor) burial(seq uint64) *burial {
-	i := slices.IndexFunc(c.buried, func(b *burial) bool { return b.entry.Seq == seq })
+func (c *Cursor) findBuried(seq uint64) *buriedEntry {
+	i := slices.IndexFunc(c.buried, func(b *buriedEntry) bool { return b.entry.Seq == seq })
 	if i < 0 {
 		return nil
 	}

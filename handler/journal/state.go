@@ -13,7 +13,7 @@ import (
 type State struct {
 	Header  Header
 	Entries []*Entry // in order
-	Targets map[string]*targetState
+	Targets map[string]*TargetState
 }
 
 // Header is the journal's own state.
@@ -24,10 +24,10 @@ type Header struct {
 }
 
 // targetState is a cursor as it is written, with what is written beside it.
-type targetState struct {
-	Cursor *CursorState // nil: the file has none
-	Extras []uint64
-	Buried map[uint64]BuriedInfo
+type TargetState struct {
+	Cursor            *CursorState // nil: the file has none
+	PendingExceptions []uint64
+	Buried            map[uint64]Burial
 }
 
 // CursorState is a cursor as it is written; queue tells what it means.
@@ -35,14 +35,14 @@ type CursorState struct {
 	Position          uint64
 	Since             uint64
 	Epochs            []FilterEpoch
-	Collapse          uint64 // the below of its collapse
+	CollapseBelow     uint64 // the below of its collapse
 	Lost              uint64
 	Expired           uint64
 	Gap               Gap // its Watermark is of the process
-	SettledExceptions Spans
-	LostIn            Spans
-	Refused           Spans
-	Last              uint64 // the event that it keeps, or 0
+	SettledExceptions []Span
+	LostSpans         []Span
+	RefusedSpans      []Span
+	LastEvent         uint64 // the event that it keeps, or 0
 }
 
 func (s *CursorState) Filters() handler.Filters { return s.Epochs[len(s.Epochs)-1].Filters }
@@ -57,29 +57,29 @@ func (s *CursorState) pending(e *Entry, extras []uint64) bool {
 		(e.Seq < s.Since || !s.Filters().Match(e.Event.Type, e.Event.Name)) {
 		return false
 	}
-	return !s.SettledExceptions.has(e.Seq)
+	return !spans(s.SettledExceptions).has(e.Seq)
 }
 
 // Add takes an event of the file in. Events come in order.
 func (s *State) Add(r Record) { s.Entries = append(s.Entries, &Entry{Record: r, written: true}) }
 
 // Target gives the state of a target, which may be new.
-func (s *State) Target(name string) *targetState {
+func (s *State) Target(name string) *TargetState {
 	t := s.Targets[name]
 	if t == nil {
 		if s.Targets == nil {
-			s.Targets = make(map[string]*targetState)
+			s.Targets = make(map[string]*TargetState)
 		}
-		t = &targetState{Buried: make(map[uint64]BuriedInfo)}
+		t = &TargetState{Buried: make(map[uint64]Burial)}
 		s.Targets[name] = t
 	}
 	return t
 }
 
 // Waiting gives what waits for a target.
-func (s *State) Waiting(t *targetState) (out []*Entry) {
+func (s *State) Waiting(t *TargetState) (out []*Entry) {
 	for _, e := range s.Entries {
-		if t.Cursor.pending(e, t.Extras) {
+		if t.Cursor.pending(e, t.PendingExceptions) {
 			out = append(out, e)
 		}
 	}
@@ -87,52 +87,52 @@ func (s *State) Waiting(t *targetState) (out []*Entry) {
 }
 
 // restore makes the memory of a state that is whole.
-func (m *Journal) restore(s *State) {
-	m.head = s.Header.Head
-	m.maxLTime = s.Header.LTime
+func (j *Journal) restore(s *State) {
+	j.head = s.Header.Head
+	j.maxLTime = s.Header.LTime
 	if s.Header.First > 1 { // of which type that was, and when, is not known
-		m.ltimes.trimmed, m.trimTime = s.Header.First-1, time.Now()
+		j.ltimes.trimmed, j.trimTime = s.Header.First-1, time.Now()
 	}
 	bySeq := make(map[uint64]*Entry, len(s.Entries))
 	for _, e := range s.Entries {
 		bySeq[e.Seq] = e
 		if e.Seq >= s.Header.First {
-			m.retain(e)
+			j.retain(e)
 		} else {
-			m.index(e)
+			j.index(e)
 		}
 	}
 	for name, t := range s.Targets {
-		m.restoreCursor(name, t, bySeq, s.Waiting(t))
+		j.restoreCursor(name, t, bySeq, s.Waiting(t))
 	}
 	for _, e := range s.Entries {
 		if e.refs == 0 { // nobody needs it: a crash came before it was deleted
-			delete(m.byID, e.Event.ID)
-			m.changes.gone = append(m.changes.gone, e.Seq)
+			delete(j.byID, e.Event.ID)
+			j.changes.gone = append(j.changes.gone, e.Seq)
 		}
 	}
-	m.trim(time.Now())
-	m.changes.wakeWriter()
+	j.trim(time.Now())
+	j.changes.wakeWriter()
 }
 
-func (m *Journal) restoreCursor(name string, t *targetState, bySeq map[uint64]*Entry, waiting []*Entry) {
-	c := newCursor(m)
+func (j *Journal) restoreCursor(name string, t *TargetState, bySeq map[uint64]*Entry, waiting []*Entry) {
+	c := newCursor(j)
 	c.closed = true
 	close(c.done)
 	s := t.Cursor
 	c.queue = queue{
-		epochs: s.Epochs, lost: s.Lost, expired: s.Expired, collapse: collapse{below: s.Collapse}, gap: s.Gap,
-		since: s.Since, pendingExceptions: t.Extras, settledExceptions: s.SettledExceptions,
-		lostIn: s.LostIn, refused: s.Refused,
+		epochs: s.Epochs, lost: s.Lost, expired: s.Expired, collapse: collapse{below: s.CollapseBelow}, gap: s.Gap,
+		since: s.Since, pendingExceptions: t.PendingExceptions, settledExceptions: s.SettledExceptions,
+		lostSpans: s.LostSpans, refusedSpans: s.RefusedSpans,
 	}
 	if c.gap.Open() {
 		c.gap.Watermark = 1 // it is one to Mend
 	}
-	if e := bySeq[s.Last]; e != nil {
+	if e := bySeq[s.LastEvent]; e != nil {
 		c.keep = true
 		c.remember(e)
 	}
-	m.cursors[name] = c
+	j.cursors[name] = c
 	for seq, why := range t.Buried {
 		e := bySeq[seq]
 		if e == nil {
@@ -140,9 +140,9 @@ func (m *Journal) restoreCursor(name string, t *targetState, bySeq map[uint64]*E
 			continue
 		}
 		e.refs++
-		c.buried = append(c.buried, &burial{e, why})
+		c.buried = append(c.buried, &buriedEntry{e, why})
 	}
-	slices.SortFunc(c.buried, func(a, b *burial) int {
+	slices.SortFunc(c.buried, func(a, b *buriedEntry) int {
 		return cmp.Or(a.why.Time.Compare(b.why.Time), cmp.Compare(a.entry.Seq, b.entry.Seq))
 	})
 	for _, e := range waiting {

@@ -27,18 +27,18 @@ const (
 func (r *Ring[T]) Len() int { return r.n }
 
 // place is where element i is, or would be.
-func (r *Ring[T]) place(i int) *T { return &r.ring[(r.head+i)&(len(r.ring)-1)] }
+func (r *Ring[T]) slot(i int) *T { return &r.ring[(r.head+i)&(len(r.ring)-1)] }
 
 // At returns element i from the front, which must be there.
 func (r *Ring[T]) At(i int) T {
 	r.check(i)
-	return *r.place(i)
+	return *r.slot(i)
 }
 
 // Set replaces element i, which must be there.
 func (r *Ring[T]) Set(i int, v T) {
 	r.check(i)
-	*r.place(i) = v
+	*r.slot(i) = v
 }
 
 func (r *Ring[T]) check(i int) {
@@ -52,7 +52,7 @@ func (r *Ring[T]) PushBack(v T) {
 	if r.n == len(r.ring) {
 		r.resize(max(least, 2*r.n))
 	}
-	*r.place(r.n) = v
+	*r.slot(r.n) = v
 	r.n++
 }
 
@@ -60,7 +60,7 @@ func (r *Ring[T]) PushBack(v T) {
 func (r *Ring[T]) PopFront() T {
 	r.check(0)
 	var zero T
-	first := r.place(0)
+	first := r.slot(0)
 	v := *first
 	*first = zero
 	r.head = (r.head + 1) & (len(r.ring) - 1)

@@ -13,25 +13,25 @@ import (
 )
 
 // MaxScriptInput is how many bytes FromScript reads at most.
-const MaxScriptInput = 1 << 20
+const maxInput = 1 << 20
 
 // ScriptError is an environment or stdin that serf does not give its event
 // handlers.
-type ScriptError struct {
-	Problem string
-	Err     error // nil where there is no cause beneath
+type scriptError struct {
+	problem string
+	err     error // nil where there is no cause beneath
 }
 
 // Error is one line that says what this command is for, and how.
-func (e *ScriptError) Error() string {
-	s := e.Problem
-	if e.Err != nil {
-		s += ": " + e.Err.Error()
+func (e *scriptError) Error() string {
+	s := e.problem
+	if e.err != nil {
+		s += ": " + e.err.Error()
 	}
 	return s + "; this command is for use as a serf event handler, as in: serf agent -event-handler 'user:NAME=agentctl handler -gateway=URL'"
 }
 
-func (e *ScriptError) Unwrap() error { return e.Err }
+func (e *scriptError) Unwrap() error { return e.err }
 
 // FromScript makes the event of the environment and stdin that serf gives an
 // event handler: SERF_EVENT, and with it SERF_USER_EVENT and SERF_USER_LTIME,
@@ -48,10 +48,10 @@ func FromScript(environ []string, stdin io.Reader) (handler.Event, error) {
 	env := environment(environ)
 	typ := handler.Type(env["SERF_EVENT"])
 	if typ == "" {
-		return handler.Event{}, &ScriptError{Problem: "SERF_EVENT is not set"}
+		return handler.Event{}, &scriptError{problem: "SERF_EVENT is not set"}
 	}
 	if !typ.Valid() {
-		return handler.Event{}, &ScriptError{Problem: fmt.Sprintf(`SERF_EVENT is "%s", which is no event type of serf`,
+		return handler.Event{}, &scriptError{problem: fmt.Sprintf(`SERF_EVENT is "%s", which is no event type of serf`,
 			text.Excerpt(string(typ), text.ExcerptSize))}
 	}
 	var ltime uint64
@@ -62,17 +62,17 @@ func FromScript(environ []string, stdin io.Reader) (handler.Event, error) {
 		}
 		var err error
 		if ltime, err = strconv.ParseUint(env[name], 10, 64); err != nil {
-			return handler.Event{}, &ScriptError{Problem: fmt.Sprintf(`%s is "%s", not a Lamport time`,
+			return handler.Event{}, &scriptError{problem: fmt.Sprintf(`%s is "%s", not a Lamport time`,
 				name, text.Excerpt(env[name], text.ExcerptSize))}
 		}
 	}
 	// One byte more than the limit shows that it is passed.
-	input, err := io.ReadAll(io.LimitReader(stdin, MaxScriptInput+1))
+	input, err := io.ReadAll(io.LimitReader(stdin, maxInput+1))
 	if err != nil {
-		return handler.Event{}, &ScriptError{Problem: "reading the event from stdin", Err: err}
+		return handler.Event{}, &scriptError{problem: "reading the event from stdin", err: err}
 	}
-	if len(input) > MaxScriptInput {
-		return handler.Event{}, &ScriptError{Problem: fmt.Sprintf("stdin holds more than %d bytes, the limit for an event", MaxScriptInput)}
+	if len(input) > maxInput {
+		return handler.Event{}, &scriptError{problem: fmt.Sprintf("stdin holds more than %d bytes, the limit for an event", maxInput)}
 	}
 	now := time.Now()
 	switch payload := bytes.TrimSuffix(input, []byte("\n")); typ {

@@ -45,7 +45,7 @@ type FlushRequest struct {
 func (t *Target) flushTarget() Target {
 	f := *t
 	f.Flush, f.DoneCodes, f.Method, f.Body = nil, nil, t.Flush.Method, t.Flush.Body
-	f.NoBody = true
+	f.noBody = true
 	if t.Flush.SelfJoin {
 		f.Body = "{{payload}}"
 	}

@@ -27,7 +27,7 @@ type OrderKey struct {
 }
 
 // NewOrderKey compiles the OrderKey of a Target.
-func NewOrderKey(s string) (OrderKey, error) {
+func ParseOrderKey(s string) (OrderKey, error) {
 	k := OrderKey{seed: maphash.MakeSeed()}
 	if s == wholePayload {
 		return k, nil

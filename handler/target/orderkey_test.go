@@ -31,7 +31,7 @@ func TestOrderKey(t *testing.T) {
 		{"a+b", `{"a":"xsy","b":"z"}`, `{"a":"x","b":"ysz"}`, false},
 		{"a+b", `{"a":true,"b":false}`, `{"a":false,"b":true}`, false},
 	} {
-		k, err := NewOrderKey(c.key)
+		k, err := ParseOrderKey(c.key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestOrderKey(t *testing.T) {
 }
 
 func TestOrderKeyMissing(t *testing.T) {
-	k, err := NewOrderKey("collection+entity.list.1")
+	k, err := ParseOrderKey("collection+entity.list.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestOrderKeyMissing(t *testing.T) {
 			t.Errorf("%q has a key", payload)
 		}
 	}
-	whole, err := NewOrderKey(wholePayload)
+	whole, err := ParseOrderKey(wholePayload)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestTargetConcurrency(t *testing.T) {
 	d := Target{URL: "http://h"}.WithDefaults()
 	testkit.Want(t, "defaults", []any{d.Concurrency, d.OrderKey}, []any{1, "payload"})
 	for _, good := range []Target{
-		{Concurrency: MaxConcurrency, OrderKey: "collection+entity.id"}, {OrderKey: "0.x y.ü"},
+		{Concurrency: maxConcurrency, OrderKey: "collection+entity.id"}, {OrderKey: "0.x y.ü"},
 	} {
 		good.URL = "http://h"
 		if err := good.Validate(); err != nil {

@@ -33,7 +33,7 @@ func (c Class) String() string {
 
 // MaxRetryAfter is how long a Retry-After header can hold an event back;
 // longer ones are cut to it.
-const MaxRetryAfter = 5 * time.Minute
+const maxRetryAfter = 5 * time.Minute
 
 // PostError is an attempt that failed.
 type PostError struct {
@@ -89,10 +89,10 @@ func classify(status int) Class {
 func retryAfter(v string, now time.Time) time.Duration {
 	v = strings.TrimSpace(v)
 	if seconds, err := strconv.ParseUint(v, 10, 64); err == nil {
-		return time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second))) * time.Second
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return min(max(t.Sub(now), 0), MaxRetryAfter)
+		return min(max(t.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
 }

@@ -34,7 +34,7 @@ var presets = []Preset{
 	{
 		Name: "kong", About: "Kong 0.6 to 0.10: posts the event", Needs: "what Kong published",
 		Target: Target{
-			Filters: kongEvents, URL: DefaultUnixPath, Collapse: true,
+			Filters: kongEvents, URL: defaultUnixPath, Collapse: true,
 			Flush: &FlushRequest{SelfJoin: true},
 		},
 	}, {

@@ -49,14 +49,15 @@ func newRequestForm(t *Target) (*requestForm, error) {
 		url: ep.url, path: ep.path, plain: ep.path == nil,
 		header: http.Header{"Content-Type": {"application/json"}, "User-Agent": {t.UserAgent}},
 		parts:  map[string][]*template.Template{},
-		bare:   t.Body == "" && (t.NoBody || !takesBody(t.Method)),
+		bare:   t.Body == "" && (t.noBody || !takesBody(t.Method)),
 	}
 	compilePart := func(text string, begin template.Context) *template.Template {
 		part, perr := template.Compile(text, begin)
 		if perr != nil {
 			err = perr
 		} else {
-			f.plain = f.plain && part.Parts == nil
+			_, fixed := part.Fixed()
+			f.plain = f.plain && fixed
 		}
 		return part
 	}
@@ -97,10 +98,12 @@ func (f *requestForm) fill(e *handler.Event) (filledForm, error) {
 	out := filledForm{url: f.url, header: make(http.Header, len(f.header)+len(f.parts)+4)} // with room for the event's own
 	maps.Copy(out.header, f.header)
 	if f.plain {
-		out.method, out.host = f.method.Fixed, f.host.Fixed
+		out.method, _ = f.method.Fixed()
+		out.host, _ = f.host.Fixed()
 		switch {
 		case f.body != nil:
-			out.body = []byte(f.body.Fixed)
+			body, _ := f.body.Fixed()
+			out.body = []byte(body)
 		case !f.bare:
 			out.body = e.Body()
 		}
@@ -125,7 +128,7 @@ func (f *requestForm) fillParts(d *template.Data, out *filledForm) error {
 	if out.host, err = f.host.Render(d); err != nil {
 		return fmt.Errorf("header Host: %w", err)
 	}
-	if f.host.Parts != nil && !template.ValidHost(out.host) {
+	if _, fixed := f.host.Fixed(); !fixed && !template.ValidHost(out.host) {
 		return template.Misfitf("header Host: it makes %q of it", text.Excerpt(out.host, 60))
 	}
 	for name, parts := range f.parts {
@@ -150,7 +153,8 @@ func (f *requestForm) fillParts(d *template.Data, out *filledForm) error {
 		if err != nil {
 			return fmt.Errorf("body: %w", err)
 		}
-		if out.body = []byte(body); f.body.Parts != nil && !json.Valid(out.body) {
+		out.body = []byte(body)
+		if _, fixed := f.body.Fixed(); !fixed && !json.Valid(out.body) {
 			return template.Misfitf("body: it makes no JSON of it: %s", text.Excerpt(body, text.ExcerptSize))
 		}
 	}

@@ -18,14 +18,14 @@ import (
 // What a Target has where nothing is set.
 const (
 	DefaultTimeout    = 5 * time.Second
-	DefaultMinBackoff = 100 * time.Millisecond
-	DefaultMaxBackoff = 30 * time.Second
-	DefaultUserAgent  = "agentctl"
-	DefaultUnixPath   = "/cluster/events/" // Kong's
+	defaultMinBackoff = 100 * time.Millisecond
+	defaultMaxBackoff = 30 * time.Second
+	defaultUserAgent  = "agentctl"
+	defaultUnixPath   = "/cluster/events/" // Kong's
 )
 
 // MaxConcurrency is the highest Concurrency of a Target.
-const MaxConcurrency = 256
+const maxConcurrency = 256
 
 // Target is where events are posted: the local endpoint of a gateway. The
 // zero value of each field but URL means its default.
@@ -54,7 +54,7 @@ type Target struct {
 	// Method is POST, PUT or PATCH, and none with other methods.
 	Body string
 	// NoBody leaves out the event's body, where Body is empty.
-	NoBody bool
+	noBody bool
 	// DoneCodes, RetryCodes and BuryCodes are status codes that mean something
 	// else than they do by default; see [PostError] for that.
 	DoneCodes, RetryCodes, BuryCodes []int
@@ -100,9 +100,9 @@ func (t *Target) Endpoint() string {
 func (t Target) WithDefaults() Target {
 	orDefault(&t.Method, http.MethodPost)
 	orDefault(&t.Timeout, DefaultTimeout)
-	orDefault(&t.MinBackoff, DefaultMinBackoff)
-	orDefault(&t.MaxBackoff, DefaultMaxBackoff)
-	orDefault(&t.UserAgent, DefaultUserAgent)
+	orDefault(&t.MinBackoff, defaultMinBackoff)
+	orDefault(&t.MaxBackoff, defaultMaxBackoff)
+	orDefault(&t.UserAgent, defaultUserAgent)
 	orDefault(&t.Concurrency, 1)
 	orDefault(&t.OrderKey, wholePayload)
 	if t.Name == "" {
@@ -121,14 +121,14 @@ func orDefault[T comparable](v *T, def T) {
 }
 
 // TargetError is one thing that is wrong with a target.
-type TargetError struct {
-	Target string // "target", and its name where it has a good one
+type Error struct {
+	target string // "target", and its name where it has a good one
 	Err    error  // begins with what of it is wrong, as in "flush: url: ..."
 }
 
-func (e *TargetError) Error() string { return e.Target + ": " + e.Err.Error() }
+func (e *Error) Error() string { return e.target + ": " + e.Err.Error() }
 
-func (e *TargetError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // Validate returns all that is wrong with the target, joined, a line and a
 // *TargetError each, or nil. No text in it repeats a password.
@@ -140,7 +140,7 @@ func (t *Target) Validate() error {
 	}
 	var errs []error
 	bad := func(format string, args ...any) {
-		errs = append(errs, &TargetError{what, fmt.Errorf(format, args...)})
+		errs = append(errs, &Error{what, fmt.Errorf(format, args...)})
 	}
 	_, urlErr := parseURL(d.URL)
 	if urlErr != nil {
@@ -164,10 +164,10 @@ func (t *Target) Validate() error {
 	if d.MinBackoff < 0 || d.MaxBackoff < d.MinBackoff {
 		bad("backoff: from %v to %v is no range; give two durations such as 100ms and 30s", d.MinBackoff, d.MaxBackoff)
 	}
-	if d.Concurrency < 1 || d.Concurrency > MaxConcurrency {
-		bad("concurrency: %d is not within 1 to %d", d.Concurrency, MaxConcurrency)
+	if d.Concurrency < 1 || d.Concurrency > maxConcurrency {
+		bad("concurrency: %d is not within 1 to %d", d.Concurrency, maxConcurrency)
 	}
-	if _, err := NewOrderKey(d.OrderKey); err != nil {
+	if _, err := ParseOrderKey(d.OrderKey); err != nil {
 		bad("order key: %w", err)
 	}
 	if d.MaxAge < 0 {

@@ -91,7 +91,7 @@ func parseURL(raw string) (endpoint, error) {
 			return ep, fmt.Errorf("%q: the socket's path must be absolute, as in unix:/run/gateway.sock", "unix:"+socket)
 		}
 		if !ok {
-			path = DefaultUnixPath
+			path = defaultUnixPath
 		}
 		if !strings.HasPrefix(path, "/") {
 			return ep, fmt.Errorf("%q: the path after the socket must begin with a slash", "unix:"+rest)

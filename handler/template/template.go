@@ -29,8 +29,8 @@ const (
 // template is made, as html/template does it: its pipeline gets one of the
 // functions of escapes at its end. It is safe for concurrent use.
 type Template struct {
-	Fixed string             // what it is, where it has no placeholder
-	Parts *template.Template // nil where it has none
+	fixed string             // what it is, where it has no placeholder
+	parts *template.Template // nil where it has none
 	limit int
 }
 
@@ -46,7 +46,7 @@ func HasPlaceholder(text string) bool { return strings.Contains(text, "{{") }
 
 // Compile makes a template of a text that begins in a certain place.
 func Compile(text string, begin Context) (*Template, error) {
-	t := &Template{Fixed: text, limit: maxRenderedLine}
+	t := &Template{fixed: text, limit: maxRenderedLine}
 	if begin == InJSON {
 		t.limit = maxRenderedBody
 	}
@@ -77,7 +77,7 @@ func Compile(text string, begin Context) (*Template, error) {
 	if end == inQuotes || end == inString {
 		return nil, errors.New("a quote is opened and not closed")
 	}
-	t.Parts, err = template.New(name).Option("missingkey=zero").
+	t.parts, err = template.New(name).Option("missingkey=zero").
 		Funcs(escapes).Funcs(templateFunctions(nil)).AddParseTree(name, tree)
 	return t, err
 }
@@ -92,12 +92,16 @@ var controls = map[string]any{
 	"len": true, "index": true,
 }
 
+// Fixed returns the text of a template without placeholders, which is the same
+// for all events, and whether it is one.
+func (t *Template) Fixed() (text string, ok bool) { return t.fixed, t.parts == nil }
+
 // Render makes the text for an event. The error is a *misfit.
 func (t *Template) Render(d *Data) (string, error) {
-	if t.Parts == nil {
-		return t.Fixed, nil
+	if text, ok := t.Fixed(); ok {
+		return text, nil
 	}
-	parts, err := t.Parts.Clone()
+	parts, err := t.parts.Clone()
 	if err != nil { // it was never executed itself, so there is none
 		return "", Misfitf("%v", err)
 	}

@@ -42,7 +42,7 @@ func Excerpt(s string, limit int) string {
 // line with it is: most debug lines are never read.
 type payloadExcerpt string
 
-func NewExcerpt(payload []byte) payloadExcerpt {
+func LogPayload(payload []byte) payloadExcerpt {
 	// One more than is shown, so that the cut shows.
 	return payloadExcerpt(payload[:min(len(payload), ExcerptSize+1)])
 }

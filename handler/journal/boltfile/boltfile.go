@@ -28,15 +28,15 @@ type File struct {
 }
 
 const (
-	boltMagic      = 0xED0CDAED
-	boltVersion    = 2
-	boltPageHeader = 16
-	boltElement    = 16
-	boltMeta       = 64
-	boltBranch     = 0x01
-	boltLeaf       = 0x02
-	boltBucket     = 0x01 // flag of a leaf's element
-	boltDepth      = 64   // far deeper than any tree is
+	magic          = 0xED0CDAED
+	formatVersion  = 2
+	pageHeaderSize = 16
+	elementSize    = 16
+	metaSize       = 64
+	branchPage     = 0x01
+	leafPage       = 0x02
+	bucketElement  = 0x01 // flag of a leaf's element
+	maxDepth       = 64   // far deeper than any tree is
 )
 
 var nativeOrder = binary.NativeEndian
@@ -68,15 +68,15 @@ func Open(r io.ReaderAt, size int64, problem func(error)) (*File, error) {
 
 // readMeta takes over the head at an offset if it is valid and the newest.
 func (f *File) readMeta(at int64) bool {
-	var page [boltPageHeader + boltMeta]byte
+	var page [pageHeaderSize + metaSize]byte
 	if _, err := f.r.ReadAt(page[:], at); err != nil {
 		return false
 	}
-	m := page[boltPageHeader:]
+	m := page[pageHeaderSize:]
 	h := fnv.New64a()
 	h.Write(m[:56])
 	pageSize := uint64(nativeOrder.Uint32(m[8:]))
-	if nativeOrder.Uint32(m) != boltMagic || nativeOrder.Uint32(m[4:]) != boltVersion ||
+	if nativeOrder.Uint32(m) != magic || nativeOrder.Uint32(m[4:]) != formatVersion ||
 		nativeOrder.Uint64(m[56:]) != h.Sum64() || pageSize < 512 || at != 0 && uint64(at) != pageSize {
 		return false
 	}
@@ -101,7 +101,7 @@ func (f *File) Walk(begin func(bucket string), value func(bucket string, key, va
 			value(bucket, key, v)
 		}
 		switch {
-		case flags != boltBucket || len(v) < 16:
+		case flags != bucketElement || len(v) < 16:
 			f.problem(fmt.Errorf("%q is not a bucket", bucket))
 		case nativeOrder.Uint64(v) != 0:
 			f.tree(nativeOrder.Uint64(v), each)
@@ -128,12 +128,12 @@ func (f *File) load(id uint64, depth int, w *treeWalk) {
 	fail := func(format string, args ...any) {
 		f.problem(fmt.Errorf("page %d: %w", id, fmt.Errorf(format, args...)))
 	}
-	if id < 2 || id >= f.pages || depth > boltDepth {
+	if id < 2 || id >= f.pages || depth > maxDepth {
 		fail("it cannot be where the tree says")
 		return
 	}
 	at := int64(id * f.pageSize)
-	var head [boltPageHeader]byte
+	var head [pageHeaderSize]byte
 	if _, err := f.r.ReadAt(head[:], at); err != nil {
 		fail("%w", err)
 		return
@@ -161,20 +161,20 @@ func (f *File) load(id uint64, depth int, w *treeWalk) {
 // page walks the elements of a page.
 func (f *File) page(id uint64, page []byte, depth int, w *treeWalk) {
 	fail := func(what string) { f.problem(fmt.Errorf("page %d: %s", id, what)) }
-	if len(page) < boltPageHeader {
+	if len(page) < pageHeaderSize {
 		fail("it is too short")
 		return
 	}
 	flags, count := nativeOrder.Uint16(page[8:]), int(nativeOrder.Uint16(page[10:]))
-	leaf := flags == boltLeaf
-	if !leaf && flags != boltBranch || !leaf && count == 0 || leaf && count == 0 && depth > 0 ||
-		boltPageHeader+count*boltElement > len(page) {
+	leaf := flags == leafPage
+	if !leaf && flags != branchPage || !leaf && count == 0 || leaf && count == 0 && depth > 0 ||
+		pageHeaderSize+count*elementSize > len(page) {
 		fail("its header is wrong")
 		return
 	}
 	for i := range count {
-		at := boltPageHeader + i*boltElement
-		el := page[at : at+boltElement]
+		at := pageHeaderSize + i*elementSize
+		el := page[at : at+elementSize]
 		var pos, ksize, vsize uint64
 		if leaf {
 			pos, ksize, vsize = uint64(nativeOrder.Uint32(el[4:])), uint64(nativeOrder.Uint32(el[8:])), uint64(nativeOrder.Uint32(el[12:]))
@@ -182,7 +182,7 @@ func (f *File) page(id uint64, page []byte, depth int, w *treeWalk) {
 			pos, ksize = uint64(nativeOrder.Uint32(el)), uint64(nativeOrder.Uint32(el[4:]))
 		}
 		from := uint64(at) + pos
-		if from < uint64(boltPageHeader+count*boltElement) || from+ksize+vsize > uint64(len(page)) {
+		if from < uint64(pageHeaderSize+count*elementSize) || from+ksize+vsize > uint64(len(page)) {
 			fail("an element points out of it")
 			return
 		}

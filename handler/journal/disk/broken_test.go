@@ -87,7 +87,7 @@ func TestDiskFailsAndMends(t *testing.T) {
 		if !s.Degraded || s.Since.Before(began) || s.Since.Sub(began) > time.Second || s.Error != "no space left" || s.Unwritten != 3000 || s.Durable != 2 || s.Failures < 700 || s.Failures > 1000 {
 			t.Errorf("%+v", s)
 		}
-		if n := d.file.Backlog().Kept; n > 2*3000+1 {
+		if n := d.file.Backlog().Held; n > 2*3000+1 {
 			t.Errorf("%d events are held for the disk", n)
 		}
 		testkit.Want(t, "lines of failure", len(lines.With(t, "cannot be written")), 1)
@@ -105,7 +105,7 @@ func TestDiskFailsAndMends(t *testing.T) {
 		testkit.Want(t, "lines of recovery", len(lines.With(t, "written again")), 1)
 		before := slow.Status()
 		closeDisk(t, d)
-		if r, err := CheckDir(cfg.Dir); err != nil || r.Events != 3000 {
+		if r, err := Check(cfg.Dir); err != nil || r.Events != 3000 {
 			t.Errorf("%+v, %v: what was let go of meanwhile is to be deleted", r, err)
 		}
 
@@ -148,7 +148,7 @@ func TestDiskHangs(t *testing.T) {
 }
 
 func TestDiskTooMuchUnwritten(t *testing.T) {
-	for name, cfg := range map[string]Config{"events": {MaxUnwritten: 10}, "bytes": {MaxUnwrittenBytes: 2000}} {
+	for name, cfg := range map[string]Config{"events": {maxUnwritten: 10}, "bytes": {maxUnwrittenBytes: 2000}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				broken := &brokenStore{}
@@ -179,7 +179,7 @@ func TestDiskTooMuchUnwritten(t *testing.T) {
 func TestDiskFailsAndLags(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := &brokenStore{}
-		d := openDir(t, Config{Dir: t.TempDir(), MaxUnwritten: 10, wrap: broken.wrap})
+		d := openDir(t, Config{Dir: t.TempDir(), maxUnwritten: 10, wrap: broken.wrap})
 		mustSync(t, d)
 		broken.fail(errFull)
 		journals.MustAppend(t, d.Journal, journals.User(1, ""))
@@ -211,7 +211,7 @@ func TestDiskFailsAtTheEnd(t *testing.T) {
 	if err := d.Sync(t.Context()); err == nil {
 		t.Error("synced")
 	}
-	if _, err := CheckDir(d.cfg.Dir); err != nil {
+	if _, err := Check(d.cfg.Dir); err != nil {
 		t.Errorf("it did not let go of the directory: %v", err)
 	}
 }

@@ -124,8 +124,8 @@ func (c *contents) targetValue(key, value []byte) (what string, err error) {
 		if s, err = decodeCursor(key, value); err == nil {
 			t.Cursor = &s
 		}
-	case kindExtras:
-		t.Extras, err = decodeSeqs(key, value)
+	case kindPending:
+		t.PendingExceptions, err = decodeSeqs(key, value)
 	case kindBurial:
 		t.Buried[seq], err = decodeBurial(key, value)
 	}

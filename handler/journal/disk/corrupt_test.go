@@ -45,7 +45,7 @@ func someJournal(t testing.TB, n uint64) (file []byte, events map[string]handler
 		case 0:
 			a.Ack(rec.Seq, 200)
 		case 1:
-			a.Bury(rec.Seq, journal.BuriedInfo{Reason: "refused", Status: 400})
+			a.Bury(rec.Seq, journal.Burial{Reason: "refused", Status: 400})
 		}
 	}
 	journals.OpenCursor(t, d.Journal, "b").Close()
@@ -78,14 +78,14 @@ func opens(t testing.TB, file []byte, events map[string]handler.Event) bool {
 	d, err := Open(Config{Dir: dir, NoSync: true})
 	if err != nil {
 		corrupt, ok := errors.AsType[*CorruptError](err)
-		if !ok || len(corrupt.Problems) == 0 || !strings.Contains(err.Error(), path) ||
+		if !ok || len(corrupt.problems) == 0 || !strings.Contains(err.Error(), path) ||
 			!strings.Contains(err.Error(), "agentctl check -data-dir="+dir) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("not clear: %v", err)
 		}
 		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, file) {
 			t.Errorf("the file was changed: %v", err)
 		}
-		if _, err := CheckDir(dir); err == nil {
+		if _, err := Check(dir); err == nil {
 			t.Error("CheckDir finds nothing")
 		}
 		return false
@@ -115,7 +115,7 @@ func opens(t testing.TB, file []byte, events map[string]handler.Event) bool {
 
 func TestDiskCutOff(t *testing.T) {
 	file, events := someJournal(t, 500)
-	r, err := CheckDir(must(dirWith(t, file)))
+	r, err := Check(must(dirWith(t, file)))
 	if err != nil || r.Events < 490 || len(r.Targets) != 2 || r.Targets[0].Buried != 7 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -259,7 +259,7 @@ func TestDiskWrongContents(t *testing.T) {
 		}
 		for name, open := range map[string]func() error{
 			"OpenDisk": func() error { _, err := Open(Config{Dir: dir}); return err },
-			"CheckDir": func() error { _, err := CheckDir(dir); return err },
+			"CheckDir": func() error { _, err := Check(dir); return err },
 		} {
 			if err := open(); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", name, err, want)
@@ -275,7 +275,7 @@ func TestDiskTornHead(t *testing.T) {
 		damaged := slices.Clone(file)
 		clear(damaged[i*4096+40 : (i+1)*4096])
 		dir, _ := dirWith(t, damaged)
-		r, err := CheckDir(dir)
+		r, err := Check(dir)
 		if err != nil || !r.Torn || r.Events == 0 {
 			t.Errorf("head %d: %+v, %v", i, r, err)
 		}
@@ -293,10 +293,10 @@ func FuzzDecode(f *testing.F) {
 	for _, e := range []handler.Event{journals.User(1, "kong"), handler.NewMember(handler.MemberJoin, "m", []byte("x"), now), {Type: "other"}} {
 		f.Add(encodeEvent(key, &e))
 	}
-	f.Add(encodeCursor(key, &journal.CursorState{Position: 3, Since: 9, Epochs: []journal.FilterEpoch{{From: 1, Filters: nil}, {From: 2, Filters: handler.Filters{{Type: handler.User, Name: "a"}}}}, Lost: 1, Gap: journal.Gap{Since: now, Reason: "r"}, SettledExceptions: journal.Spans{{From: 4, To: 4}, {From: 7, To: 9}}, LostIn: journal.Spans{{From: 1, To: 2}}}))
+	f.Add(encodeCursor(key, &journal.CursorState{Position: 3, Since: 9, Epochs: []journal.FilterEpoch{{From: 1, Filters: nil}, {From: 2, Filters: handler.Filters{{Type: handler.User, Name: "a"}}}}, Lost: 1, Gap: journal.Gap{Since: now, Reason: "r"}, SettledExceptions: []journal.Span{{From: 4, To: 4}, {From: 7, To: 9}}, LostSpans: []journal.Span{{From: 1, To: 2}}}))
 	f.Add(encodeSeqs(key, []uint64{1, 2, 1 << 63}))
 	f.Add(encodeHeader(key, journal.Header{Head: 9, First: 2, LTime: 5}, counts{8, 3}))
-	f.Add(encodeBurial(key, &journal.BuriedInfo{Time: now, Status: -1, Reason: "r", Answer: []byte("a")}))
+	f.Add(encodeBurial(key, &journal.Burial{Time: now, Status: -1, Reason: "r", Answer: []byte("a")}))
 	f.Fuzz(func(t *testing.T, fuzzed []byte) {
 		try := func(what string, value []byte, again func([]byte) ([]byte, error)) {
 			out, err := again(value)
@@ -340,7 +340,7 @@ func FuzzReadContents(f *testing.F) {
 
 func TestCodec(t *testing.T) {
 	key := []byte{1, 2}
-	s := journal.CursorState{Position: 3, Since: 9, Epochs: []journal.FilterEpoch{{From: 2, Filters: nil}, {From: 4, Filters: handler.Filters{{Type: handler.User, Name: "a,b"}, {Type: "*"}}}}, Lost: 1, SettledExceptions: journal.Spans{{From: 4, To: 4}, {From: 7, To: 9}}, LostIn: journal.Spans{{From: 1, To: 2}}, Refused: journal.Spans{{From: 7, To: 7}}}
+	s := journal.CursorState{Position: 3, Since: 9, Epochs: []journal.FilterEpoch{{From: 2, Filters: nil}, {From: 4, Filters: handler.Filters{{Type: handler.User, Name: "a,b"}, {Type: "*"}}}}, Lost: 1, SettledExceptions: []journal.Span{{From: 4, To: 4}, {From: 7, To: 9}}, LostSpans: []journal.Span{{From: 1, To: 2}}, RefusedSpans: []journal.Span{{From: 7, To: 7}}}
 	got, err := decodeCursor(key, encodeCursor(key, &s))
 	if err != nil || fmt.Sprint(got) != fmt.Sprint(s) {
 		t.Errorf("%+v, %v", got, err)

@@ -29,12 +29,12 @@ type Config struct {
 	// When more events, or bytes of them, than MaxUnwritten and
 	// MaxUnwrittenBytes wait for the disk, the journal is degraded. Defaults
 	// 10,000 and 16 MiB.
-	MaxUnwritten      int
-	MaxUnwrittenBytes int
+	maxUnwritten      int
+	maxUnwrittenBytes int
 
 	// SlowCommit is after how long a commit that does not end makes the
 	// journal degraded. Default 10 s.
-	SlowCommit time.Duration
+	slowCommit time.Duration
 
 	// CloseTimeout is how long Close waits for a disk that hangs. Default 10 s.
 	CloseTimeout time.Duration
@@ -64,23 +64,23 @@ type Disk struct {
 	err    error // of Close
 
 	mu    sync.Mutex
-	state state
+	state fileState
 }
 
 // CorruptError is a journal that cannot be read, or not in full. Nothing of it
 // was changed.
 type CorruptError struct {
-	Path     string
-	Problems []string // one line each, at least one
+	path     string
+	problems []string // one line each, at least one
 }
 
 func (e *CorruptError) Error() string {
 	more := ""
-	if n := len(e.Problems) - 1; n > 0 {
+	if n := len(e.problems) - 1; n > 0 {
 		more = fmt.Sprintf(" (and %d more problems)", n)
 	}
 	return fmt.Sprintf("journal %s is damaged: %s%s. It was left as it is: see what is lost with \"agentctl check -data-dir=%s\", then restore it, or move it (nothing else) away to begin a new one: what waited in it is lost then, and an agent flushes each target once",
-		e.Path, e.Problems[0], more, filepath.Dir(e.Path))
+		e.path, e.problems[0], more, filepath.Dir(e.path))
 }
 
 // Open opens the journal in a directory, or begins one, and starts to
@@ -90,9 +90,9 @@ func (e *CorruptError) Error() string {
 // The whole file is read and checked: 100,000 events take some tenths of a
 // second.
 func Open(cfg Config) (*Disk, error) {
-	cfg.MaxUnwritten = cmp.Or(max(cfg.MaxUnwritten, 0), 10_000)
-	cfg.MaxUnwrittenBytes = cmp.Or(max(cfg.MaxUnwrittenBytes, 0), 16<<20)
-	cfg.SlowCommit = cmp.Or(max(cfg.SlowCommit, 0), 10*time.Second)
+	cfg.maxUnwritten = cmp.Or(max(cfg.maxUnwritten, 0), 10_000)
+	cfg.maxUnwrittenBytes = cmp.Or(max(cfg.maxUnwrittenBytes, 0), 16<<20)
+	cfg.slowCommit = cmp.Or(max(cfg.slowCommit, 0), 10*time.Second)
 	cfg.CloseTimeout = cmp.Or(max(cfg.CloseTimeout, 0), 10*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -144,9 +144,9 @@ func openDisk(cfg Config, lock *os.File) (*Disk, error) {
 		done:  make(chan error, 1),
 	}
 	d.Journal, d.file = journal.Restore(cfg.Limits, &c.State, journal.FileConfig{
-		MaxUnwritten: cfg.MaxUnwritten, MaxUnwrittenBytes: cfg.MaxUnwrittenBytes, Close: d.Close,
+		MaxUnwritten: cfg.maxUnwritten, MaxUnwrittenBytes: cfg.maxUnwrittenBytes, Close: d.Close,
 	})
-	d.state = state{header: c.Header, progress: make(chan struct{})}
+	d.state = fileState{header: c.Header, progress: make(chan struct{})}
 	if d.store, err = openStore(path, cfg.NoSync); err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
@@ -177,7 +177,7 @@ func readFile(path string) (*contents, int64, error) {
 // CheckDir reads the journal in a directory that no agent works on, and
 // changes nothing. The error is an *InUseError, a *CorruptError (with a Report
 // of what can still be read), or that of reading the file at all.
-func CheckDir(dir string) (Report, error) {
+func Check(dir string) (Report, error) {
 	path := filepath.Join(dir, journalFile)
 	if _, err := os.Stat(path); err != nil {
 		return Report{Path: path}, fmt.Errorf("no journal: %w", err)
@@ -230,10 +230,10 @@ func (d *Disk) Close() error {
 // acknowledgements, burials, places. While the disk fails it waits on.
 func (d *Disk) Sync(ctx context.Context) error {
 	backlog := d.file.Backlog()
-	gen, closed := backlog.Gen, backlog.Closed
+	gen, closed := backlog.Generation, backlog.Closed
 	for {
 		d.mu.Lock()
-		written, progress, cause := d.state.gen, d.state.progress, d.state.err
+		written, progress, cause := d.state.generation, d.state.progress, d.state.err
 		d.mu.Unlock()
 		if written >= gen {
 			return nil

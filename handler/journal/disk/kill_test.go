@@ -158,7 +158,7 @@ func TestDiskFull(t *testing.T) {
 	testkit.WaitFor(t, "recovery", func() bool { return !d.Status().Degraded })
 	testkit.Want(t, "lines of failure", len(lines.With(t, "cannot be written")) > 0, true)
 	closeDisk(t, d)
-	r, err := CheckDir(cfg.Dir)
+	r, err := Check(cfg.Dir)
 	if err != nil || r.Events != 2999 || r.Targets[0].Waiting != 2000 || r.Targets[0].Lost != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}

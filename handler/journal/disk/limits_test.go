@@ -31,12 +31,12 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 			}
 			if seq%2 == 0 {
 				journals.Ack(t, c, seq)
-			} else if err := c.Bury(seq, journal.BuriedInfo{}); err != nil {
+			} else if err := c.Bury(seq, journal.Burial{}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		mustSync(t, d)
-		if n := len(written(t, cfg.Dir, "refusing").Refused); n > maxFailedSpans || n < maxFailedSpans/2 {
+		if n := len(written(t, cfg.Dir, "refusing").RefusedSpans); n > maxFailedSpans || n < maxFailedSpans/2 {
 			t.Errorf("%d spans", n)
 		}
 		for i := range 2 * maxEras {
@@ -70,7 +70,7 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 
 // With more holes than are written, what is through may come again.
 func TestCollapseWithManyHoles(t *testing.T) {
-	const pairs = journal.MaxExceptions + 200
+	const pairs = journal.MaxSettledExceptions + 200
 	synctest.Test(t, func(t *testing.T) {
 		cfg := Config{Dir: t.TempDir()}
 		d := openDir(t, cfg)
@@ -99,7 +99,7 @@ func TestCollapseWithManyHoles(t *testing.T) {
 			}
 		}
 		s, _ := d.CursorStatus("a")
-		testkit.Want(t, "once more", s.Waiting, pairs+pairs-1-journal.MaxExceptions)
+		testkit.Want(t, "once more", s.Waiting, pairs+pairs-1-journal.MaxSettledExceptions)
 	})
 }
 

@@ -22,20 +22,20 @@ const maxLockText = 300
 
 // InUseError is a data directory that another process works on.
 type InUseError struct {
-	Dir  string
-	PID  int    // 0 when it is not known
-	Host string // of that process, where it is another than ours; else ""
+	dir  string
+	pid  int    // 0 when it is not known
+	host string // of that process, where it is another than ours; else ""
 }
 
 func (e *InUseError) Error() string {
 	who := "another process"
-	if e.PID != 0 {
-		who = fmt.Sprintf("process %d", e.PID)
+	if e.pid != 0 {
+		who = fmt.Sprintf("process %d", e.pid)
 	}
-	if e.Host != "" { // a container has a name of its own, and its first process the number 1
-		who += " on host " + text.Excerpt(e.Host, maxLockText)
+	if e.host != "" { // a container has a name of its own, and its first process the number 1
+		who += " on host " + text.Excerpt(e.host, maxLockText)
 	}
-	return fmt.Sprintf("data directory %s is in use by %s: stop that one, or choose another directory", e.Dir, who)
+	return fmt.Sprintf("data directory %s is in use by %s: stop that one, or choose another directory", e.dir, who)
 }
 
 var errLocked = errors.New("locked")
@@ -89,10 +89,10 @@ func lockError(dir string, f *os.File, err error) error {
 	}
 	text, _ := io.ReadAll(io.LimitReader(f, maxLockText)) // if it cannot be read, the holder has no name
 	first, second, _ := strings.Cut(string(text), "\n")
-	used := &InUseError{Dir: dir, Host: strings.TrimSpace(second)}
-	used.PID, _ = strconv.Atoi(strings.TrimSpace(first))
-	if ours, err := os.Hostname(); err == nil && ours == used.Host {
-		used.Host = ""
+	used := &InUseError{dir: dir, host: strings.TrimSpace(second)}
+	used.pid, _ = strconv.Atoi(strings.TrimSpace(first))
+	if ours, err := os.Hostname(); err == nil && ours == used.host {
+		used.host = ""
 	}
 	return used
 }

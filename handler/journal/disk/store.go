@@ -26,9 +26,9 @@ var (
 )
 
 const (
-	kindCursor = 'c'
-	kindExtras = 'x'
-	kindBurial = 'b'
+	kindCursor  = 'c'
+	kindPending = 'x'
+	kindBurial  = 'b'
 )
 
 // store is where batches go: a bbolt file, or in tests a broken one.
@@ -70,7 +70,7 @@ func splitTargetKey(key []byte) (name string, kind byte, seq uint64, ok bool) {
 	switch {
 	case kind == kindBurial && len(rest) == 8:
 		return name, kind, binary.BigEndian.Uint64(rest), true
-	case (kind == kindCursor || kind == kindExtras) && len(rest) == 0:
+	case (kind == kindCursor || kind == kindPending) && len(rest) == 0:
 		return name, kind, 0, true
 	}
 	return "", 0, 0, false
@@ -142,7 +142,7 @@ func guard(err *error) func() {
 	}
 }
 
-func (s *boltStore) commit(b *journal.Changes) (err error) {
+func (s *boltStore) commit(changes *journal.Changes) (err error) {
 	if s.dead != nil {
 		return s.dead
 	}
@@ -152,7 +152,7 @@ func (s *boltStore) commit(b *journal.Changes) (err error) {
 		}
 	}()
 	defer guard(&err)()
-	for part := range b.Parts() {
+	for part := range changes.Parts() {
 		if err := s.db.Update(func(tx *bbolt.Tx) error { return put(tx, part) }); err != nil {
 			return err
 		}
@@ -160,20 +160,20 @@ func (s *boltStore) commit(b *journal.Changes) (err error) {
 	return nil
 }
 
-func put(tx *bbolt.Tx, b *journal.Changes) error {
+func put(tx *bbolt.Tx, changes *journal.Changes) error {
 	journal, events, targets := tx.Bucket(journalBucket), tx.Bucket(eventsBucket), tx.Bucket(targetsBucket)
 	events.FillPercent = 1 // they come in order
 	old, n, err := decodeHeader(headerKey, journal.Get(headerKey))
 	if err != nil {
 		return fmt.Errorf("header: %w", err)
 	}
-	h := b.Header
+	h := changes.Header
 	if n.values == valuesUnknown {
 		n.values = uint64(targets.Stats().KeyN)
 	}
 	state := counted{targets, &n.values}
 	h.LTime = max(h.LTime, old.LTime)
-	for _, seq := range b.Gone {
+	for _, seq := range changes.Deleted {
 		key := seqKey(seq)
 		if events.Get(key) == nil {
 			continue // went with a commit that was taken for failed
@@ -183,7 +183,7 @@ func put(tx *bbolt.Tx, b *journal.Changes) error {
 		}
 		n.events--
 	}
-	for _, e := range b.Entries {
+	for _, e := range changes.Entries {
 		key := seqKey(e.Seq)
 		// Beyond the old head there is nothing to look for.
 		if e.Seq > old.Head || events.Get(key) == nil {
@@ -193,7 +193,7 @@ func put(tx *bbolt.Tx, b *journal.Changes) error {
 			return err
 		}
 	}
-	for _, name := range b.Forgotten {
+	for _, name := range changes.Forgotten {
 		prefix := targetPrefix(name)
 		c := targets.Cursor()
 		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
@@ -202,8 +202,8 @@ func put(tx *bbolt.Tx, b *journal.Changes) error {
 			}
 		}
 	}
-	for i := range b.Cursors {
-		if err := putCursor(state, &b.Cursors[i]); err != nil {
+	for i := range changes.Cursors {
+		if err := putCursor(state, &changes.Cursors[i]); err != nil {
 			return err
 		}
 	}
@@ -232,16 +232,16 @@ func (c counted) delete(key []byte) error {
 }
 
 func putCursor(state counted, c *journal.CursorChange) error {
-	key := targetKey(c.Name, kindCursor)
+	key := targetKey(c.Target, kindCursor)
 	errs := []error{state.put(key, encodeCursor(key, &c.State))}
-	if key := targetKey(c.Name, kindExtras); c.Moved && len(c.Extras) > 0 {
-		errs = append(errs, state.put(key, encodeSeqs(key, c.Extras)))
-	} else if c.Moved {
+	if key := targetKey(c.Target, kindPending); c.PendingExceptionsChanged && len(c.PendingExceptions) > 0 {
+		errs = append(errs, state.put(key, encodeSeqs(key, c.PendingExceptions)))
+	} else if c.PendingExceptionsChanged {
 		errs = append(errs, state.delete(key))
 	}
-	for _, bc := range c.Buried {
-		if key := burialKey(c.Name, bc.Seq); bc.Why != nil {
-			errs = append(errs, state.put(key, encodeBurial(key, bc.Why)))
+	for seq, burial := range c.Buried {
+		if key := burialKey(c.Target, seq); burial != nil {
+			errs = append(errs, state.put(key, encodeBurial(key, burial)))
 		} else {
 			errs = append(errs, state.delete(key))
 		}

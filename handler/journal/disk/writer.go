@@ -21,10 +21,10 @@ const (
 var commitRetry = backoff.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
 
 // state is how the file stands.
-type state struct {
-	gen      uint64 // of the changes that are in it
-	header   journal.Header
-	progress chan struct{} // closed when gen grows
+type fileState struct {
+	generation uint64 // of the changes that are in it
+	header     journal.Header
+	progress   chan struct{} // closed when gen grows
 
 	since    time.Time // when it became degraded; zero when it is not
 	err      error     // why
@@ -133,31 +133,31 @@ func (d *Disk) run() {
 
 // commit writes what has changed.
 func (d *Disk) commit() error {
-	b := d.file.Gather()
-	slow := time.AfterFunc(d.cfg.SlowCommit, func() {
-		d.degrade(fmt.Errorf("the disk has not answered for %v", d.cfg.SlowCommit), true)
+	changes := d.file.Gather()
+	slow := time.AfterFunc(d.cfg.slowCommit, func() {
+		d.degrade(fmt.Errorf("the disk has not answered for %v", d.cfg.slowCommit), true)
 	})
 	err := error(nil)
-	if !b.Empty() {
-		err = d.store.commit(b)
+	if !changes.Empty() {
+		err = d.store.commit(changes)
 	}
 	slow.Stop()
 	if err != nil {
-		d.file.NotWritten(b)
+		d.file.NotWritten(changes)
 		d.degrade(err, true) // first: who sees a failure sees the reason
 		d.mu.Lock()
 		d.state.failures++
 		d.mu.Unlock()
 		return err
 	}
-	d.file.Written(b)
+	d.file.Written(changes)
 	d.mu.Lock()
 	d.state.commits++
-	d.state.gen, d.state.header = b.Gen, b.Header
+	d.state.generation, d.state.header = changes.Generation, changes.Header
 	close(d.state.progress)
 	d.state.progress = make(chan struct{})
 	d.mu.Unlock()
-	d.recovered(len(b.Entries))
+	d.recovered(len(changes.Entries))
 	return nil
 }
 
