@@ -93,31 +93,3 @@ func (fs Filters) String() string {
 	}
 	return strings.Join(parts, ",")
 }
-
-// SplitHandler takes an event handler apart, as given to serf's
-// -event-handler: "FILTER=WHAT", or WHAT alone. Serf splits at the first "=".
-// So does this, unless the whole is a URL ("http://host/?a=b"): no filter
-// begins like one.
-func SplitHandler(s string) (filter, what string) {
-	if IsTarget(s) {
-		return "", s
-	}
-	if f, w, ok := strings.Cut(s, "="); ok {
-		return f, w
-	}
-	return "", s
-}
-
-// IsTarget tells whether the WHAT of a handler is a URL to post to (http://,
-// https:// or unix:) and not a command to run.
-func IsTarget(what string) bool {
-	for _, prefix := range []string{"http://", "https://", "unix:"} {
-		if len(what) >= len(prefix) && strings.EqualFold(what[:len(prefix)], prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// MaxTargetName is the longest name of a target, in bytes.
-const MaxTargetName = 1024

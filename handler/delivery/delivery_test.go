@@ -191,20 +191,6 @@ func TestDeliveryIdle(t *testing.T) {
 	})
 }
 
-func TestDeliveryRequeue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{}, journal.Config{}, nil)
-		events := []handler.Event{journals.User(1, ""), journals.User(2, ""), journals.User(3, "")}
-		journals.MustAppend(t, r.journal, events...)
-		r.idle(t)
-		if err := r.Requeue(3, 2); err != nil {
-			t.Fatal(err)
-		}
-		r.idle(t)
-		testkit.Want(t, "posted", r.poster.attempts(), []string{events[0].ID, events[1].ID, events[2].ID, events[1].ID, events[2].ID})
-	})
-}
-
 func TestDeliveryHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
@@ -271,17 +257,4 @@ func TestFinish(t *testing.T) {
 			t.Errorf("%d delivered and %d waiting, want 1 and 1", s.Delivered, s.Waiting)
 		}
 	})
-}
-
-// There is a debug line for each delivery, and it must cost nothing while nobody
-// wants it.
-func TestDeliveryAllocatesNothingForALineThatNobodyWants(t *testing.T) {
-	r := start(t, Config{}, journal.Config{}, nil) // its log is at INFO
-	e := handler.NewUser(1, testkit.Strange, payload300, time.Now())
-	if n := testing.AllocsPerRun(100, func() { r.logTaken(&e, 200, 1, time.Second) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-	if lines := r.log.With(t, ""); len(lines) > 0 {
-		t.Errorf("%v", lines)
-	}
 }

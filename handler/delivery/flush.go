@@ -15,16 +15,6 @@ import (
 // again for what is lost meanwhile: each time would hold up the events.
 const refusedHold = time.Minute
 
-// gate keeps a target's attempts and its flushes apart. A flush waits for
-// attempts and not for events: one that fails for ever is between two attempts
-// most of the time, and must not keep the flush away from a gateway that would
-// take it.
-type gate struct {
-	monitor
-	posting  int  // attempts under way
-	flushing bool // a flush is
-}
-
 // flushState is what a Delivery knows of its flushes. It is guarded by the
 // Delivery's lock.
 type flushState struct {
@@ -65,33 +55,6 @@ func (d *Delivery) wantsFlush(gap journal.Gap) bool {
 }
 
 func (d *Delivery) flushDue() bool { return d.wantsFlush(d.cursor.Status().Gap) }
-
-// enter begins an attempt, as soon as no flush is due or under way; leave ends
-// it.
-func (d *Delivery) enter(ctx context.Context) error {
-	if d.cfg.Target.Flush == nil {
-		return nil
-	}
-	return d.gate.when(ctx, func() bool {
-		if d.gate.flushing || d.flushDue() {
-			return false
-		}
-		d.gate.posting++
-		return true
-	})
-}
-
-// reopen lets those on that wait for the end of a flush.
-func (d *Delivery) reopen(f func()) {
-	d.gate.change(f)
-	d.idle.change(nil)
-}
-
-func (d *Delivery) leave() {
-	if d.cfg.Target.Flush != nil {
-		d.gate.change(func() { d.gate.posting-- })
-	}
-}
 
 // flushGaps flushes the target whenever a gap wants it. Its contexts are those
 // of deliver.

@@ -103,7 +103,7 @@ func TestLastEventIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		cfg := disk.Config{Dir: dir, Limits: journal.Config{MaxEvents: 2}, NoSync: true}
-		d := disks.OpenDir(t, cfg)
+		d := disks.Open(t, cfg)
 		cursor := func(keep bool) *journal.Cursor {
 			c, err := d.Cursor("n", journal.CursorConfig{Filters: handler.Filters{{Type: handler.User, Name: "config"}}, KeepLast: keep})
 			if err != nil {
@@ -143,8 +143,8 @@ func TestLastEventIsKept(t *testing.T) {
 			}
 			testkit.Want(t, "waiting", c.Status().Waiting, 1)
 			testkit.Want(t, "the last", take(c), wanted.ID)
-			disks.CloseDisk(t, d)
-			d = disks.OpenDir(t, cfg)
+			testkit.MustClose(t, d)
+			d = disks.Open(t, cfg)
 			c = cursor(true)
 		}
 		if err := c.Close(); err != nil {
@@ -157,7 +157,7 @@ func TestLastEventIsKept(t *testing.T) {
 		if err := c.RequeueLast(); !errors.Is(err, journal.ErrNoLast) {
 			t.Errorf("there is none, and: %v", err)
 		}
-		disks.CloseDisk(t, d)
+		testkit.MustClose(t, d)
 	})
 }
 

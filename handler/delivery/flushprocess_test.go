@@ -56,7 +56,7 @@ func TestFlushAcrossProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "journal.db")
-		d := disks.OpenDir(t, disk.Config{Dir: dir, NoSync: true})
+		d := disks.Open(t, disk.Config{Dir: dir, NoSync: true})
 		var p *fakePoster
 		life := func(end func(*Delivery, context.CancelFunc)) Status {
 			p = &fakePoster{answer: func(ctx context.Context, _ *handler.Event, _ int) error { return backoff.Sleep(ctx, time.Second) }}
@@ -77,17 +77,17 @@ func TestFlushAcrossProcesses(t *testing.T) {
 			return delivery.Status()
 		}
 		next := func(file []byte) {
-			disks.CloseDisk(t, d)
+			testkit.MustClose(t, d)
 			if file != nil {
 				if err := os.WriteFile(path, file, 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
-			d = disks.OpenDir(t, disk.Config{Dir: dir, NoSync: true})
+			d = disks.Open(t, disk.Config{Dir: dir, NoSync: true})
 		}
 		life(func(delivery *Delivery, cancel context.CancelFunc) {
 			journals.MustGap(t, d.Journal, 3, "it was lost")
-			disks.MustSync(t, d)
+			testkit.MustSync(t, d)
 			time.Sleep(time.Second / 2)
 			cancel()
 		})

@@ -128,7 +128,7 @@ func TestCollapseReopen(t *testing.T) {
 func TestCollapseNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := disk.Config{Dir: t.TempDir(), Limits: journal.Config{MaxPending: 4}}
-		d := disks.OpenDir(t, cfg)
+		d := disks.Open(t, cfg)
 		c := journals.OpenCollapsing(t, d.Journal, "a")
 		journals.MustAppend(t, d.Journal, journals.Update(1, 1), journals.Update(2, 2), journals.Update(3, 3), journals.Update(4, 4),
 			journals.Update(5, 1), journals.Update(6, 2), journals.Update(7, 3), journals.Update(8, 4))
@@ -139,14 +139,14 @@ func TestCollapseNextProcess(t *testing.T) {
 		if err := c.Bury(3, journal.Burial{}); err != nil {
 			t.Fatal(err)
 		}
-		disks.CloseDisk(t, d)
+		testkit.MustClose(t, d)
 		r, err := disk.Check(cfg.Dir)
 		if err != nil || r.Targets[0].Waiting != 4 {
 			t.Errorf("%+v, %v", r, err)
 		}
 
 		cfg.Limits.MaxPending = 2 // which counts leaders
-		d = disks.OpenDir(t, cfg)
+		d = disks.Open(t, cfg)
 		if s, _ := d.CursorStatus("a"); s.Waiting != 4 || s.Lost != 0 || s.Collapsed != 0 {
 			t.Errorf("%+v", s)
 		}
@@ -167,7 +167,7 @@ func TestCollapseNextProcess(t *testing.T) {
 func TestCollapseHoles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := disk.Config{Dir: t.TempDir()}
-		d := disks.OpenDir(t, cfg)
+		d := disks.Open(t, cfg)
 		c := journals.OpenCollapsing(t, d.Journal, "a")
 		journals.MustAppend(t, d.Journal, journals.Update(1, 1), journals.Update(2, 2))
 		journals.Ready(t, c)
@@ -177,12 +177,12 @@ func TestCollapseHoles(t *testing.T) {
 		}
 		journals.MustAppend(t, d.Journal, journals.Update(3, 1))
 		journals.Ack(t, c, 2)
-		disks.CloseDisk(t, d)
-		d = disks.OpenDir(t, cfg)
+		testkit.MustClose(t, d)
+		d = disks.Open(t, cfg)
 		testkit.Want(t, "joined to one that waits before a hole", d.Outcome("a", 3), journal.Outcome{State: journal.OutcomeWaiting, Into: 1})
 
 		cfg = disk.Config{Dir: t.TempDir(), Limits: journal.Config{MaxEvents: 2}}
-		d = disks.OpenDir(t, cfg)
+		d = disks.Open(t, cfg)
 		c = journals.OpenCollapsing(t, d.Journal, "a")
 		journals.OpenCursor(t, d.Journal, "b") // so all is in the file
 		journals.MustAppend(t, d.Journal, journals.Update(1, 1), journals.Update(2, 2), journals.Update(3, 1), journals.Update(4, 4), journals.Update(5, 5))
@@ -190,48 +190,8 @@ func TestCollapseHoles(t *testing.T) {
 			t.Fatal(err)
 		}
 		journals.Ack(t, c, 1)
-		disks.CloseDisk(t, d)
-		d = disks.OpenDir(t, cfg)
+		testkit.MustClose(t, d)
+		d = disks.Open(t, cfg)
 		testkit.Want(t, "let go of, and through with its leader", journals.Ready(t, journals.OpenCollapsing(t, d.Journal, "a")), []uint64{2, 4, 5})
-	})
-}
-
-func TestMaxAge(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(journal.Config) *journal.Journal) {
-		j := newJournal(journal.Config{})
-		open := func() *journal.Cursor {
-			c, err := j.Cursor("a", journal.CursorConfig{MaxAge: time.Minute, Collapse: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c
-		}
-		c := open()
-		journals.MustAppend(t, j, journals.Update(1, 1), journals.Update(2, 2), journals.Update(3, 2))
-		rec, err := c.Next(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Minute)
-		journals.MustAppend(t, j, journals.Update(4, 4), journals.Update(5, 2))
-		time.Sleep(time.Nanosecond)
-		lost := time.Now()
-		testkit.Want(t, "not before their turn", c.Status().Lost, 0)
-		testkit.Want(t, "handed out", journals.Ready(t, c), []uint64{4})
-		s := c.Status()
-		testkit.Want(t, "waiting, lost, expired", []uint64{uint64(s.Waiting), s.Lost, s.Expired}, []uint64{2, 3, 3})
-		select {
-		case <-c.Losses():
-		default:
-			t.Error("the loss is not told")
-		}
-		testkit.Want(t, "outcome", j.Outcome("a", 3), journal.Outcome{State: journal.OutcomeLost, Time: lost, Into: 2})
-		journals.Ack(t, c, rec.Seq)
-		testkit.Want(t, "in hand it does not expire", j.Outcome("a", 1).State, journal.OutcomeDelivered)
-		c.Close()
-		time.Sleep(time.Hour)
-		c = journals.OpenCursor(t, j, "a") // without a MaxAge
-		testkit.Want(t, "handed out again", journals.Ready(t, c), []uint64{4})
-		testkit.Want(t, "expired", c.Status().Expired, 3)
 	})
 }

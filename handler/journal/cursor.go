@@ -1,10 +1,25 @@
 package journal
 
 import (
-	"context"
-	"slices"
 	"time"
+
+	"agentctl/handler"
 )
+
+// CursorConfig is what a target wants of its cursor.
+type CursorConfig struct {
+	Filters handler.Filters
+	// Collapse joins an event to one of equal type, name and payload that
+	// waits for its turn: the target gets the first of them only. Member
+	// events are never joined.
+	Collapse bool
+	// MaxAge is for how long an event may wait, by Event.Time, or since its
+	// Requeue in this process: one that has waited longer when its turn comes is
+	// given up, with what was joined to it. 0 and less: for ever.
+	MaxAge time.Duration
+	// KeepLast keeps an event for RequeueLast, whatever the retention says.
+	KeepLast bool
+}
 
 // Cursor is a target's place in a Journal: the events that it was to have
 // and that are not done. Next is for one goroutine at a time; all else may be
@@ -71,114 +86,6 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Next hands out the oldest event that matches and was not handed out yet, and
-// waits for one where there is none.
-func (c *Cursor) Next(ctx context.Context) (Record, error) {
-	for {
-		if err := ctx.Err(); err != nil {
-			return Record{}, err
-		}
-		e, err := c.take()
-		if err != nil {
-			return Record{}, err
-		}
-		if e != nil {
-			return e.Record, nil
-		}
-		select {
-		case <-c.wake:
-		case <-c.done:
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (c *Cursor) take() (*Entry, error) {
-	c.journal.mu.Lock()
-	defer c.journal.mu.Unlock()
-	if c.closed {
-		return nil, ErrClosed
-	}
-	c.expire()
-	if c.waiting.Len() == 0 {
-		return nil, nil
-	}
-	e := c.waiting.PopFront()
-	c.unlead(e)
-	if n := len(c.given); n == 0 || c.given[n-1].Seq < e.Seq {
-		c.given = append(c.given, e)
-	} else { // e was requeued
-		c.given = slices.Insert(c.given, c.givenAt(e.Seq), e)
-	}
-	return e, nil
-}
-
-// expire gives up what has waited for too long.
-func (c *Cursor) expire() {
-	if c.maxAge <= 0 || c.waiting.Len() == 0 {
-		return
-	}
-	before, oldest := c.lost, time.Now().Add(-c.maxAge)
-	for c.waiting.Len() > 0 && c.waitsSince(c.waiting.At(0)).Before(oldest) {
-		c.giveUp(c.waiting.PopFront(), waitedTooLong)
-	}
-	if c.lost > before {
-		c.expired += c.lost - before
-		c.journal.changes.wakeWriter()
-	}
-}
-
-// waitsSince is from when on an entry has waited.
-func (c *Cursor) waitsSince(e *Entry) time.Time {
-	if asked, ok := c.asked[e.Seq]; ok {
-		return asked
-	}
-	return e.Event.Time
-}
-
-// Ack says that the target has taken this one event, which was handed out, and
-// answered with an HTTP status. Acks may come in any order. Of an event not
-// handed out it says nothing.
-func (c *Cursor) Ack(seq uint64, status int) error {
-	return c.conclude(seq, verdictDelivered, status)
-}
-
-// Outdate is Ack for an event that was not posted, as it is not true any more.
-func (c *Cursor) Outdate(seq uint64) error { return c.conclude(seq, verdictOutdated, 0) }
-
-func (c *Cursor) conclude(seq uint64, v verdict, status int) error {
-	now := time.Now()
-	c.journal.mu.Lock()
-	defer c.journal.mu.Unlock()
-	if c.closed {
-		return ErrClosed
-	}
-	if e := c.takeGiven(seq); e != nil {
-		c.settle(e, v, now, status)
-		c.journal.release(e)
-		c.journal.changes.wakeWriter()
-	}
-	return nil
-}
-
-// settled takes an entry from those handed out; nil when it is not there.
-func (c *Cursor) takeGiven(seq uint64) *Entry {
-	i := c.givenAt(seq)
-	if i == len(c.given) || c.given[i].Seq != seq {
-		return nil
-	}
-	e := c.given[i]
-	if i == 0 { // the usual case, in constant time
-		c.given[0] = nil
-		c.given = c.given[1:]
-	} else {
-		c.given = slices.Delete(c.given, i, i+1)
-	}
-	c.bytes -= e.size()
-	c.addExceptionAround(seq)
-	return e
-}
-
 // Status tells how the cursor stands.
 func (c *Cursor) Status() CursorStatus {
 	c.journal.mu.Lock()
@@ -219,4 +126,24 @@ func (c *Cursor) close() {
 	c.setWaiting(c.pending())
 	c.given = nil
 	c.arrange()
+}
+
+// CursorStatus is how a cursor stands.
+type CursorStatus struct {
+	// Waiting counts the events not acknowledged, handed out or not, and those
+	// joined to them, as far as the log retains these.
+	Waiting int
+	// Oldest is when the oldest of them was first known; zero when none waits.
+	Oldest time.Time
+	// Collapsed counts the events that were joined to one that waited, since
+	// the cursor was opened in this process.
+	Collapsed uint64
+	// Lost counts, since the cursor is there, the events that it had to give up
+	// because too many waited, those that waited longer than MaxAge (Expired,
+	// among them), and those that never came into the journal.
+	Lost    uint64
+	Expired uint64
+	Gap     Gap
+	// Buried counts the events that are buried.
+	Buried int
 }

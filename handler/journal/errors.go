@@ -33,3 +33,9 @@ func (e *TooManyError) Error() string {
 	return fmt.Sprintf("%d events (%d bytes) would wait, and the limit is %d (%d bytes): %s",
 		e.Waiting, e.WaitingBytes, e.maxEvents, e.maxBytes, next)
 }
+
+// ErrCursorInUse means that a target of that name is being served already.
+var ErrCursorInUse = errors.New("another target of that name is being served")
+
+// ErrNoLast means that there is no event for RequeueLast.
+var ErrNoLast = errors.New("no event is known that could be posted once more")

@@ -104,3 +104,5 @@ func (g Gap) Open() bool { return !g.Since.IsZero() }
 
 // Why events are lost that the journal had.
 const tooManyWaited = "more events waited than the limit allows"
+
+const waitedTooLong = "an event waited for longer than max_age"

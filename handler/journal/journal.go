@@ -9,46 +9,6 @@ import (
 	fifo "agentctl/handler/queue"
 )
 
-// Config is the limits of a journal. Zero and less mean the default.
-type Config struct {
-	// MaxEvents, MaxBytes and MaxAge bound the history that is retained.
-	// Defaults 100,000, 64 MiB, 24 h. Age goes by Event.Time, and lets go of
-	// no user event within the newest 512 Lamport times, nor of what came
-	// after it: serf sends those again after a restart, and they must still be
-	// known then.
-	MaxEvents int
-	MaxBytes  int
-	MaxAge    time.Duration
-	// MaxPending and MaxPendingBytes bound what waits for one target. Defaults
-	// 100,000 and 64 MiB. Beyond them its oldest waiting events are lost.
-	MaxPending      int
-	MaxPendingBytes int
-	// MaxBuried bounds what is kept of one target's buried events, for MaxAge
-	// each. Default 1,000; beyond it the oldest burial is forgotten.
-	MaxBuried int
-}
-
-func (cfg Config) withDefaults() Config {
-	positiveOr(&cfg.MaxEvents, 100_000)
-	positiveOr(&cfg.MaxBytes, 64<<20)
-	positiveOr(&cfg.MaxAge, 24*time.Hour)
-	positiveOr(&cfg.MaxPending, 100_000)
-	positiveOr(&cfg.MaxPendingBytes, 64<<20)
-	positiveOr(&cfg.MaxBuried, 1000)
-	return cfg
-}
-
-// recordSize is about what a Record costs beside its payload.
-const recordSize = 200
-
-// Entry is an event in a journal. Its Record never changes; the rest is
-// guarded by the journal's lock.
-type Entry struct {
-	Record
-	refs    int  // the log and the cursors that hold it
-	written bool // it is in the file, where there is one
-}
-
 // Journal is one log of events with a cursor for each target. Events have
 // sequence numbers from 1, in the order of Append, with no holes. They stay for
 // a retention by count, size and age, delivered or not; what a cursor still
@@ -80,24 +40,12 @@ type Journal struct {
 	closeFile  func() error      // what Close calls, where there is a file
 }
 
-// Record is an event with its place in a Journal.
-type Record struct {
-	Seq   uint64
-	Event handler.Event
-}
-
 // New makes an empty journal.
 func New(cfg Config) *Journal {
 	return &Journal{
 		cfg:     cfg.withDefaults(),
 		byID:    make(map[string]*Entry),
 		cursors: make(map[string]*Cursor),
-	}
-}
-
-func positiveOr[T int | time.Duration](v *T, def T) {
-	if *v <= 0 {
-		*v = def
 	}
 }
 
@@ -167,36 +115,6 @@ func (j *Journal) release(e *Entry) {
 	j.changes.freed(e)
 }
 
-// trim lets go of what is beyond the retention.
-func (j *Journal) trim(now time.Time) {
-	oldest := now.Add(-j.cfg.MaxAge)
-	for j.log.Len() > 0 {
-		first := j.log.At(0)
-		aged := first.Event.Time.Before(oldest) && !j.replayable(&first.Event)
-		if j.log.Len() <= j.cfg.MaxEvents && j.bytes <= j.cfg.MaxBytes && !aged {
-			break
-		}
-		j.bytes -= first.size()
-		j.log.PopFront()
-		j.unindexLTime(first)
-		j.release(first)
-	}
-	first := j.firstRetained()
-	for _, c := range j.cursors {
-		c.trimOutcomes(first)
-		c.trimBuried(oldest)
-	}
-}
-
-// SerfWindow is how many Lamport times serf keeps user events of: within it a
-// peer sends them again to a node that comes back, and beyond it never.
-const SerfWindow = 512
-
-// replayable tells whether serf may send an event again.
-func (j *Journal) replayable(e *handler.Event) bool {
-	return e.Type == handler.User && j.maxLTime-e.LTime < SerfWindow
-}
-
 // Close ends the journal; readers that wait get ErrClosed. Where there is a
 // file, what is left is written first, and the error says what was not.
 func (j *Journal) Close() error {
@@ -227,5 +145,3 @@ func (j *Journal) drop() {
 	defer j.mu.Unlock()
 	j.log, j.bytes, j.byID, j.ltimes = fifo.Ring[*Entry]{}, 0, nil, ltimeIndex{}
 }
-
-func (r *Record) size() int { return len(r.Event.Payload) + len(r.Event.Name) + recordSize }

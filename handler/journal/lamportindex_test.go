@@ -17,6 +17,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
+	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/disks"
 )
 
@@ -195,8 +196,8 @@ func TestLTimesOfALoadedJournal(t *testing.T) {
 	if err != nil || want[0].Count != 3 {
 		t.Fatal(want, err)
 	}
-	disks.CloseDisk(t, d)
-	d = disks.OpenDir(t, cfg)
+	testkit.MustClose(t, d)
+	d = disks.Open(t, cfg)
 	if got, err := d.Digests([2]uint64{0, math.MaxUint64}); err != nil || got[0] != want[0] {
 		t.Errorf("%v, %v, want %v", got, err, want)
 	}

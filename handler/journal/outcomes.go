@@ -97,40 +97,6 @@ func (c *Cursor) trimOutcomes(retained uint64) {
 	}
 }
 
-// settle notes what became of an event, and of those joined to it. It returns
-// how many that are.
-func (c *Cursor) settle(e *Entry, v verdict, at time.Time, status int) uint64 {
-	r := record{at: at.UnixNano(), status: uint16(status), verdict: v}
-	c.note(e.Seq, r)
-	if v == verdictDelivered || v == verdictLost {
-		c.passed(e)
-	}
-	delete(c.asked, e.Seq)
-	joined := c.ungroup(e.Seq)
-	for _, seq := range joined {
-		r.into = uint32(seq - e.Seq)
-		c.note(seq, r)
-		c.addException(seq)
-	}
-	return 1 + uint64(len(joined))
-}
-
-func (c *Cursor) note(seq uint64, r record) {
-	c.outcomes.set(seq, c.journal.firstRetained(), r)
-	if c.journal.changes == nil {
-		return
-	}
-	// The next process takes what is through and in neither for delivered.
-	switch r.verdict {
-	case verdictLost:
-		c.lostSpans.add(Span{seq, seq})
-		c.lostSpans.squeeze(maxFailedSpans)
-	case verdictBuried:
-		c.refusedSpans.add(Span{seq, seq})
-		c.refusedSpans.squeeze(maxFailedSpans)
-	}
-}
-
 // outcome tells what became of an event.
 func (c *Cursor) outcome(seq uint64) Outcome {
 	if c.holds(seq) != nil {

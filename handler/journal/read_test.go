@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -98,4 +99,29 @@ func TestHeld(t *testing.T) {
 			t.Errorf("at %d: %+v", seq, rec)
 		}
 	}
+}
+
+func TestJournalEvents(t *testing.T) {
+	eachJournal(t, func(t *testing.T, newJournal func(journal.Config) *journal.Journal) {
+		j := newJournal(journal.Config{})
+		now := time.Now()
+		journals.MustAppend(t, j, journals.User(9, "a"), journals.User(3, "b"), handler.NewQuery(4, "q", nil, now), journals.User(5, "c"), journals.User(3, "d"))
+		testkit.Want(t, "in the order of Append", journals.LTimes(t, j.Events(0)), []uint64{9, 3, 4, 5, 3})
+		testkit.Want(t, "from the third on", journals.LTimes(t, j.Events(3)), []uint64{4, 5, 3})
+		for range j.Events(0) {
+			break // must not go on
+		}
+		j.Close()
+		for _, err := range j.Events(0) {
+			if !errors.Is(err, journal.ErrClosed) {
+				t.Errorf("after Close: %v", err)
+			}
+		}
+		if err := j.Append(journals.User(1, "a")); !errors.Is(err, journal.ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+		if _, err := j.Cursor("a", journal.CursorConfig{}); !errors.Is(err, journal.ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	})
 }

@@ -3,7 +3,6 @@ package target
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -83,26 +82,6 @@ func (t *Target) FlushLine() string {
 		line += ", a member-join of this node"
 	}
 	return line
-}
-
-func (t *Target) validateFlush(bad func(string, ...any)) {
-	badFlush := func(format string, args ...any) { bad("flush: %w", fmt.Errorf(format, args...)) }
-	if own := t.Flush; own.LastEvent && (own.URL != "" || own.Method != "" || own.Body != "" || len(own.Header) > 0 || own.SelfJoin) {
-		badFlush("it is the last event once more, and has a request of its own, too: leave one of them out")
-	} else if own.LastEvent && t.Collapse {
-		badFlush("where the last event counts none may be joined to an earlier one that is equal: leave collapse out")
-	}
-	f := t.flushTarget()
-	if t.Flush.URL != "" {
-		if _, err := parseURL(f.URL); err != nil {
-			badFlush("url: %w", err)
-		}
-	}
-	f.Header = t.Flush.Header // those of the target are looked at there
-	f.validateRequest(badFlush)
-	if t.Flush.SelfJoin && t.Flush.Body != "" {
-		badFlush("it is a member-join of this node, and has a body of its own, too: leave one of them out")
-	}
 }
 
 // Flush makes one attempt at the target's flush request, as Post does for an

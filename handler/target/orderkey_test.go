@@ -1,12 +1,10 @@
 package target
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"agentctl/handler"
-	"agentctl/scripts/testkit"
 )
 
 func TestOrderKey(t *testing.T) {
@@ -73,33 +71,5 @@ func TestOrderKeyMissing(t *testing.T) {
 	e := handler.NewMember(handler.MemberJoin, "1", []byte("n\t127.0.0.1\t\t\n"), time.Now())
 	if _, ok := whole.Of(&e); ok {
 		t.Error("a member event has a key")
-	}
-}
-
-func TestTargetConcurrency(t *testing.T) {
-	d := Target{URL: "http://h"}.WithDefaults()
-	testkit.Want(t, "defaults", []any{d.Concurrency, d.OrderKey}, []any{1, "payload"})
-	for _, good := range []Target{
-		{Concurrency: maxConcurrency, OrderKey: "collection+entity.id"}, {OrderKey: "0.x y.ü"},
-	} {
-		good.URL = "http://h"
-		if err := good.Validate(); err != nil {
-			t.Error(err)
-		}
-	}
-	for wanted, bad := range map[string]Target{
-		"concurrency: -1 is not within 1 to 256":  {Concurrency: -1},
-		"concurrency: 257 is not within 1 to 256": {Concurrency: 257},
-		`order key: "a..b" has an empty name`:     {OrderKey: "a..b"},
-		`order key: "a+" has an empty name`:       {OrderKey: "a+"},
-		"max age: -1ns is negative":               {MaxAge: -1},
-		"stands alone":                            {OrderKey: "payload+a"},
-		"must be printable":                       {OrderKey: "a\x1b"},
-		"1025 bytes are more than 1024":           {OrderKey: strings.Repeat("x", 1025)},
-	} {
-		bad.URL = "http://h"
-		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), wanted) {
-			t.Errorf("%v does not say %q", err, wanted)
-		}
 	}
 }

@@ -75,15 +75,6 @@ func (e *timeoutError) Error() string { return fmt.Sprintf("no answer within %v"
 
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-func classify(status int) Class {
-	switch {
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly,
-		status == http.StatusTooManyRequests, status/100 == 5:
-		return Retry
-	}
-	return Bury
-}
-
 // retryAfter reads a Retry-After header: seconds or a date. What it cannot
 // read, and the past, is 0.
 func retryAfter(v string, now time.Time) time.Duration {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -200,16 +199,4 @@ func climbs(path string) bool {
 		}
 		path = next
 	}
-}
-
-// jsonBody tells whether a target's Content-Type is that of JSON, as templates
-// of bodies escape for it.
-func (t *Target) jsonBody() bool {
-	for name, values := range t.Header {
-		if http.CanonicalHeaderKey(name) == "Content-Type" && len(values) > 0 {
-			kind, _, err := mime.ParseMediaType(values[0])
-			return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
-		}
-	}
-	return true
 }

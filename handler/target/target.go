@@ -2,17 +2,11 @@ package target
 
 import (
 	"crypto/tls"
-	"errors"
-	"fmt"
-	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"agentctl/handler"
-	"agentctl/handler/template"
-	"agentctl/handler/text"
 )
 
 // What a Target has where nothing is set.
@@ -120,122 +114,6 @@ func orDefault[T comparable](v *T, def T) {
 	}
 }
 
-// TargetError is one thing that is wrong with a target.
-type Error struct {
-	target string // "target", and its name where it has a good one
-	Err    error  // begins with what of it is wrong, as in "flush: url: ..."
-}
-
-func (e *Error) Error() string { return e.target + ": " + e.Err.Error() }
-
-func (e *Error) Unwrap() error { return e.Err }
-
-// Validate returns all that is wrong with the target, joined, a line and a
-// *TargetError each, or nil. No text in it repeats a password.
-func (t *Target) Validate() error {
-	d := t.WithDefaults()
-	what := "target"
-	if t.Name != "" && len(t.Name) <= handler.MaxTargetName && text.Printable(t.Name) {
-		what += " " + t.Name
-	}
-	var errs []error
-	bad := func(format string, args ...any) {
-		errs = append(errs, &Error{what, fmt.Errorf(format, args...)})
-	}
-	_, urlErr := parseURL(d.URL)
-	if urlErr != nil {
-		bad("url: %w", urlErr)
-	}
-	if d.Name == "" && urlErr == nil || !text.Printable(d.Name) {
-		bad("name: %q must be printable UTF-8, as it is shown in logs and metrics", d.Name)
-	}
-	if len(t.Name) > handler.MaxTargetName {
-		bad("name: it has %d bytes, and the limit is %d: give it a shorter one", len(t.Name), handler.MaxTargetName)
-	}
-	for _, f := range d.Filters {
-		// Read back what is written: one place knows the valid types.
-		if _, err := handler.ParseFilters(f.String()); err != nil {
-			bad("filters: %w", err)
-		}
-	}
-	if d.Timeout < 0 {
-		bad("timeout: %v is negative; give a duration such as 5s", d.Timeout)
-	}
-	if d.MinBackoff < 0 || d.MaxBackoff < d.MinBackoff {
-		bad("backoff: from %v to %v is no range; give two durations such as 100ms and 30s", d.MinBackoff, d.MaxBackoff)
-	}
-	if d.Concurrency < 1 || d.Concurrency > maxConcurrency {
-		bad("concurrency: %d is not within 1 to %d", d.Concurrency, maxConcurrency)
-	}
-	if _, err := ParseOrderKey(d.OrderKey); err != nil {
-		bad("order key: %w", err)
-	}
-	if d.MaxAge < 0 {
-		bad("max age: %v is negative; give a duration such as 1h, or 0 for no limit", d.MaxAge)
-	}
-	if strings.ContainsFunc(d.UserAgent, text.NotInHeader) {
-		bad("user agent: %q has bytes that a header cannot carry; use printable ASCII", d.UserAgent)
-	}
-	d.validateRequest(bad)
-	d.validateCodes(bad)
-	if d.Flush != nil {
-		d.validateFlush(bad)
-	}
-	return errors.Join(errs...)
-}
-
-// ownHeaders are set by Poster itself: for the event, or to frame the request.
-var ownHeaders = []string{"X-Serf-Event", "X-Serf-Event-Name", "X-Serf-Event-Ltime", "X-Serf-Event-Id",
-	"Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade"}
-
-// validateRequest looks at what a flush has of its own, too.
-func (t *Target) validateRequest(bad func(string, ...any)) {
-	if _, err := template.Compile(t.Method, template.InMethod); err != nil {
-		bad("method: %w", err)
-	} else if !template.HasPlaceholder(t.Method) && !text.IsToken(t.Method) {
-		bad("method: %q is no HTTP method", t.Method)
-	}
-	if _, err := template.Compile(t.Body, template.InJSON); err != nil {
-		bad("body: %w", err)
-	} else if template.HasPlaceholder(t.Body) && !t.jsonBody() {
-		bad("body: with placeholders it is JSON, and its Content-Type says otherwise")
-	}
-	for _, name := range slices.Sorted(maps.Keys(t.Header)) {
-		switch {
-		case !text.IsToken(name):
-			bad("headers: %q is no name of a header", name)
-		case slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)):
-			bad("headers: %s cannot be set: agentctl sets it itself", name)
-		case slices.ContainsFunc(t.Header[name], func(v string) bool { return strings.ContainsFunc(v, text.NotInHeader) }):
-			bad("headers: the value of %s has bytes that a header cannot carry; use printable ASCII", name) // it may be a secret
-		default:
-			for _, v := range t.Header[name] {
-				if _, err := template.Compile(v, template.InHeader); err != nil {
-					bad("headers: the template of %s: %w", name, err)
-				}
-			}
-		}
-	}
-}
-
-func (t *Target) validateCodes(bad func(string, ...any)) {
-	in := map[int]string{}
-	for _, list := range []struct {
-		name  string
-		codes []int
-	}{{"done_codes", t.DoneCodes}, {"retry_codes", t.RetryCodes}, {"bury_codes", t.BuryCodes}} {
-		for _, code := range list.codes {
-			switch before := in[code]; {
-			case code < 200 || code > 599:
-				bad("%s: %d is no status code from 200 to 599", list.name, code)
-			case before != "" && before != list.name:
-				bad("%s: %d is in %s already", list.name, code, before)
-			}
-			in[code] = list.name
-		}
-	}
-}
-
 // done tells whether an answer of this status means that the target has taken
 // the event, and otherwise what to do with it.
 func (t *Target) done(status int) (bool, Class) {
@@ -248,4 +126,13 @@ func (t *Target) done(status int) (bool, Class) {
 		return false, Bury
 	}
 	return status/100 == 2, classify(status)
+}
+
+func classify(status int) Class {
+	switch {
+	case status == http.StatusRequestTimeout, status == http.StatusTooEarly,
+		status == http.StatusTooManyRequests, status/100 == 5:
+		return Retry
+	}
+	return Bury
 }

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"text/template"
 
 	"agentctl/handler"
 	"agentctl/handler/text"
@@ -20,13 +19,6 @@ type Data struct {
 	Body   []byte
 	Fields map[string]any // of its JSON; nil where that is no object
 }
-
-// Types of values that have been made fit for their places already.
-type (
-	requestPath string // a path with its query, as it stands in a request's first line
-	pattern     string // a regular expression without a blank or a quote in it
-	list        string // texts with separators between them
-)
 
 // NewData reads an event's body. One that is no JSON object has no
 // fields, with two exceptions: a payload that is an http or https URL is taken
@@ -46,15 +38,6 @@ func NewData(e *handler.Event) *Data {
 		d.Fields = map[string]any{"path": text}
 	}
 	return d
-}
-
-// templateFunctions are what a template can call; README.md tells what they
-// do. With nil they are for the parser.
-func templateFunctions(d *Data) template.FuncMap {
-	return template.FuncMap{
-		"host": d.host, "path": d.path, "payload": d.payload, "event": d.meta,
-		"join": join, "pattern": toPattern, "anyof": anyOf,
-	}
 }
 
 func (d *Data) payload() json.RawMessage { return d.Body }

@@ -2,12 +2,10 @@ package template
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -33,13 +31,6 @@ type Template struct {
 	parts *template.Template // nil where it has none
 	limit int
 }
-
-// Misfit is an event of which a template makes nothing that can be sent.
-type Misfit struct{ problem string }
-
-func (e *Misfit) Error() string { return e.problem }
-
-func Misfitf(format string, args ...any) error { return &Misfit{fmt.Sprintf(format, args...)} }
 
 // HasPlaceholder tells whether a text is a template.
 func HasPlaceholder(text string) bool { return strings.Contains(text, "{{") }
@@ -85,13 +76,6 @@ func Compile(text string, begin Context) (*Template, error) {
 // trimPosition takes off what text/template says of a template's name.
 var trimPosition = regexp.MustCompile(`^template: template:(\d+:)*\s*(executing "template" )?`)
 
-// controls are the functions of text/template itself that a template may call:
-// those that make no text of a value.
-var controls = map[string]any{
-	"and": true, "or": true, "not": true, "eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true,
-	"len": true, "index": true,
-}
-
 // Fixed returns the text of a template without placeholders, which is the same
 // for all events, and whether it is one.
 func (t *Template) Fixed() (text string, ok bool) { return t.fixed, t.parts == nil }
@@ -135,78 +119,3 @@ func (l *limitedText) Write(p []byte) (int, error) {
 }
 
 var _ io.Writer = (*limitedText)(nil)
-
-// walker goes through a template and puts an escape into each placeholder.
-type walker struct{ depth int }
-
-// list walks through nodes that begin in a place, and returns where they end.
-func (w *walker) list(l *parse.ListNode, at Context) (Context, error) {
-	if l == nil {
-		return at, nil
-	}
-	for _, n := range l.Nodes {
-		var err error
-		if at, err = w.node(n, at); err != nil {
-			return at, err
-		}
-	}
-	return at, nil
-}
-
-func (w *walker) node(n parse.Node, at Context) (Context, error) {
-	switch n := n.(type) {
-	case *parse.TextNode:
-		return at.after(string(n.Text), w.depth > 0)
-	case *parse.ActionNode:
-		if len(n.Pipe.Decl) > 0 {
-			return at, nil // it gives a variable its value, and writes nothing
-		}
-		return at.placeholder(n)
-	case *parse.IfNode:
-		return w.branch(&n.BranchNode, at)
-	case *parse.WithNode:
-		return w.branch(&n.BranchNode, at)
-	case *parse.RangeNode:
-		end, err := w.branch(&n.BranchNode, at)
-		if err == nil && end != at {
-			err = fmt.Errorf("%s ends %s and begins %s, and so could not come twice", text.Excerpt(n.String(), 40), end, at)
-		}
-		return end, err
-	case *parse.CommentNode:
-		return at, nil
-	}
-	return at, fmt.Errorf("%s: template, break and continue cannot be used here", text.Excerpt(n.String(), 40))
-}
-
-// branch walks through both ways of an if, with or range. They have to end in
-// the same place, since what follows is escaped for that.
-func (w *walker) branch(n *parse.BranchNode, at Context) (Context, error) {
-	w.depth++
-	defer func() { w.depth-- }()
-	one, err := w.list(n.List, at)
-	if err != nil {
-		return at, err
-	}
-	other, err := w.list(n.ElseList, at)
-	if err != nil {
-		return at, err
-	}
-	if end, ok := one.join(other); ok {
-		return end, nil
-	}
-	return at, fmt.Errorf("%s ends %s in one case and %s in another", text.Excerpt(n.String(), 40), one, other)
-}
-
-// escapeWith puts a function at the end of a placeholder's pipeline. It is
-// given what the placeholder is called, for its errors.
-func escapeWith(n *parse.ActionNode, function string) {
-	label := n.Pipe.String()
-	n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{
-		NodeType: parse.NodeCommand,
-		Pos:      n.Pos,
-		Args: []parse.Node{
-			parse.NewIdentifier(function).SetPos(n.Pos),
-			&parse.StringNode{NodeType: parse.NodeString, Pos: n.Pos, Quoted: strconv.Quote(label), Text: label},
-		},
-	})
-}

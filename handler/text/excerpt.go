@@ -1,14 +1,10 @@
 package text
 
 import (
-	"log/slog"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
-
-func Round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
 // ExcerptSize bounds what is shown of an answer in an error or a log line.
 const ExcerptSize = 200
@@ -36,18 +32,4 @@ func Excerpt(s string, limit int) string {
 		s += "..."
 	}
 	return s
-}
-
-// payloadExcerpt is how a payload begins. It is written out only where a log
-// line with it is: most debug lines are never read.
-type payloadExcerpt string
-
-func LogPayload(payload []byte) payloadExcerpt {
-	// One more than is shown, so that the cut shows.
-	return payloadExcerpt(payload[:min(len(payload), ExcerptSize+1)])
-}
-
-// LogValue is for slog.
-func (p payloadExcerpt) LogValue() slog.Value {
-	return slog.StringValue(Excerpt(string(p), ExcerptSize))
 }

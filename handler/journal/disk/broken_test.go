@@ -70,7 +70,7 @@ func TestDiskFailsAndMends(t *testing.T) {
 		fast, slow := journals.OpenCursor(t, d.Journal, "fast"), journals.OpenCursor(t, d.Journal, "slow")
 		journals.MustAppend(t, d.Journal, journals.User(1, ""), journals.User(2, ""))
 		testkit.Want(t, "handed out before", journals.Ready(t, fast), []uint64{1, 2})
-		mustSync(t, d)
+		testkit.MustSync(t, d)
 		began := time.Now()
 		broken.fail(errors.New("no space left"))
 		journals.Ack(t, fast, 1, 2)
@@ -97,14 +97,14 @@ func TestDiskFailsAndMends(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		broken.mend()
-		mustSync(t, d)
+		testkit.MustSync(t, d)
 		synctest.Wait()
 		if s := d.Status(); s.Degraded || s.Unwritten != 0 || s.Durable != 10_002 || s.Error != "" {
 			t.Errorf("%+v", s)
 		}
 		testkit.Want(t, "lines of recovery", len(lines.With(t, "written again")), 1)
 		before := slow.Status()
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 		if r, err := Check(cfg.Dir); err != nil || r.Events != 3000 {
 			t.Errorf("%+v, %v: what was let go of meanwhile is to be deleted", r, err)
 		}
@@ -154,7 +154,7 @@ func TestDiskTooMuchUnwritten(t *testing.T) {
 				broken := &brokenStore{}
 				cfg.Dir, cfg.wrap = t.TempDir(), broken.wrap
 				d := openDir(t, cfg)
-				mustSync(t, d)
+				testkit.MustSync(t, d)
 				broken.block()
 				for i := range uint64(9) {
 					journals.MustAppend(t, d.Journal, journals.User(i, ""))
@@ -167,7 +167,7 @@ func TestDiskTooMuchUnwritten(t *testing.T) {
 					t.Errorf("%+v", s)
 				}
 				broken.mend()
-				mustSync(t, d)
+				testkit.MustSync(t, d)
 				synctest.Wait()
 				testkit.Want(t, "degraded in the end", d.Status().Degraded, false)
 			})
@@ -180,7 +180,7 @@ func TestDiskFailsAndLags(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := &brokenStore{}
 		d := openDir(t, Config{Dir: t.TempDir(), maxUnwritten: 10, wrap: broken.wrap})
-		mustSync(t, d)
+		testkit.MustSync(t, d)
 		broken.fail(errFull)
 		journals.MustAppend(t, d.Journal, journals.User(1, ""))
 		time.Sleep(2 * commitPause) // the commit has failed, and is tried again after a while
@@ -190,7 +190,7 @@ func TestDiskFailsAndLags(t *testing.T) {
 		synctest.Wait()
 		testkit.Want(t, "why it is degraded", d.Status().Error, errFull.Error())
 		broken.mend()
-		mustSync(t, d)
+		testkit.MustSync(t, d)
 	})
 }
 
@@ -224,7 +224,7 @@ func TestDiskPanics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustSync(t, d)
+	testkit.MustSync(t, d)
 	if err := s.commit(&journal.Changes{Entries: []*journal.Entry{nil}}); err == nil || !strings.Contains(err.Error(), "nil pointer") {
 		t.Errorf("%v", err)
 	}

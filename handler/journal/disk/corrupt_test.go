@@ -17,6 +17,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/varint"
+	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/journals"
 )
 
@@ -33,7 +34,7 @@ func someJournal(t testing.TB, n uint64) (file []byte, events map[string]handler
 		events[e.ID] = e
 		journals.MustAppend(t, d.Journal, e)
 		if i%50 == 49 {
-			mustSync(t, d)
+			testkit.MustSync(t, d)
 		}
 	}
 	for i := range min(20, n/2) {
@@ -50,7 +51,7 @@ func someJournal(t testing.TB, n uint64) (file []byte, events map[string]handler
 	}
 	journals.OpenCursor(t, d.Journal, "b").Close()
 	journals.OpenCursor(t, d.Journal, "b", handler.Filter{Type: handler.User, Name: "other"})
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	file, err := os.ReadFile(filepath.Join(dir, journalFile))
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package disk
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,22 +64,6 @@ type Disk struct {
 
 	mu    sync.Mutex
 	state fileState
-}
-
-// CorruptError is a journal that cannot be read, or not in full. Nothing of it
-// was changed.
-type CorruptError struct {
-	path     string
-	problems []string // one line each, at least one
-}
-
-func (e *CorruptError) Error() string {
-	more := ""
-	if n := len(e.problems) - 1; n > 0 {
-		more = fmt.Sprintf(" (and %d more problems)", n)
-	}
-	return fmt.Sprintf("journal %s is damaged: %s%s. It was left as it is: see what is lost with \"agentctl check -data-dir=%s\", then restore it, or move it (nothing else) away to begin a new one: what waited in it is lost then, and an agent flushes each target once",
-		e.path, e.problems[0], more, filepath.Dir(e.path))
 }
 
 // Open opens the journal in a directory, or begins one, and starts to
@@ -161,48 +144,6 @@ func openDisk(cfg Config, lock *os.File) (*Disk, error) {
 	return d, nil
 }
 
-func readFile(path string) (*contents, int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, fmt.Errorf("journal: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, fmt.Errorf("journal: %w", err)
-	}
-	return readContents(f, info.Size()), info.Size(), nil
-}
-
-// CheckDir reads the journal in a directory that no agent works on, and
-// changes nothing. The error is an *InUseError, a *CorruptError (with a Report
-// of what can still be read), or that of reading the file at all.
-func Check(dir string) (Report, error) {
-	path := filepath.Join(dir, journalFile)
-	if _, err := os.Stat(path); err != nil {
-		return Report{Path: path}, fmt.Errorf("no journal: %w", err)
-	}
-	lock, err := peekLock(dir)
-	if err != nil {
-		return Report{Path: path}, err
-	}
-	if lock != nil {
-		defer unlockDir(lock)
-	}
-	c, size, err := readFile(path)
-	if err != nil {
-		return Report{Path: path}, err
-	}
-	r := c.report(path, size)
-	if c.version != nil {
-		return r, fmt.Errorf("journal %s: %w", path, c.version)
-	}
-	if len(c.problems) > 0 {
-		return r, &CorruptError{path, c.problems}
-	}
-	return r, nil
-}
-
 // Begun tells whether this Open made the journal: there was none.
 func (d *Disk) Begun() bool { return d.begun }
 
@@ -224,56 +165,4 @@ func (d *Disk) Close() error {
 		}
 	})
 	return d.err
-}
-
-// Sync waits until all that the journal was told before is in the file: events,
-// acknowledgements, burials, places. While the disk fails it waits on.
-func (d *Disk) Sync(ctx context.Context) error {
-	backlog := d.file.Backlog()
-	gen, closed := backlog.Generation, backlog.Closed
-	for {
-		d.mu.Lock()
-		written, progress, cause := d.state.generation, d.state.progress, d.state.err
-		d.mu.Unlock()
-		if written >= gen {
-			return nil
-		}
-		if closed {
-			return journal.ErrClosed
-		}
-		select {
-		case d.hurry <- struct{}{}:
-		default: // somebody hurries it already
-		}
-		select {
-		case <-progress:
-		case <-d.quit:
-			closed = true
-			if err := d.Close(); err != nil { // waits for the last commit
-				return err
-			}
-		case <-ctx.Done():
-			if cause != nil {
-				return fmt.Errorf("%w; the journal: %w", ctx.Err(), cause)
-			}
-			return ctx.Err()
-		}
-	}
-}
-
-// Durable tells what is surely in the file: seq is the newest event of those
-// written, and ltime the Lamport time up to which it holds every user event
-// that was appended (or has held, until the retention let go of it). An event
-// appended and not yet written lowers ltime to just below its own.
-//
-// Of events that were not appended yet it says nothing, and events may come
-// with Lamport times below those of earlier ones. Whoever sets serf's clock
-// back after a crash goes from ltime back by as far as the cluster's events
-// may come out of order (serf keeps 512 Lamport times): what is held already
-// and comes again is left out by Append.
-func (d *Disk) Durable() (seq, ltime uint64) {
-	d.mu.Lock() // what is written later makes the answer no less true
-	seq, ltime = d.state.header.Head, d.state.header.LTime
-	d.mu.Unlock()
-	return seq, d.file.DurableLTime(ltime)
 }

@@ -47,7 +47,7 @@ func TestDiskGoesOnWhereItWas(t *testing.T) {
 		}
 		d.Gap(3, "the reason")
 		gap := time.Now()
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 
 		time.Sleep(time.Hour)
 		d = openDir(t, cfg)
@@ -97,7 +97,7 @@ func TestDiskForget(t *testing.T) {
 	if err := errors.Join(c.Bury(1, journal.Burial{}), c.Close(), d.Forget("a"), d.Forget("never")); err != nil {
 		t.Fatal(err)
 	}
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	r, err := Check(cfg.Dir)
 	if err != nil || len(r.Targets) != 1 || r.Targets[0].Name != "ab" || r.Targets[0].Waiting != 3 || r.Events != 3 {
 		t.Errorf("%+v, %v", r, err)
@@ -107,7 +107,7 @@ func TestDiskForget(t *testing.T) {
 	if err := d.Forget("ab"); err != nil { // that nobody has opened
 		t.Fatal(err)
 	}
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	if r, err = Check(cfg.Dir); err != nil || len(r.Targets) != 0 || r.Events != 1 || r.First != 3 || r.Head != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -124,7 +124,7 @@ func TestDiskDurable(t *testing.T) {
 	}
 	durable(0, 0)
 	journals.MustAppend(t, d.Journal, journals.User(10, ""), handler.NewQuery(99, "", nil, time.Now()))
-	mustSync(t, d)
+	testkit.MustSync(t, d)
 	durable(2, 10)
 	hold.block()
 	journals.MustAppend(t, d.Journal, journals.User(20, ""))
@@ -137,17 +137,17 @@ func TestDiskDurable(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	hold.mend()
-	mustSync(t, d)
+	testkit.MustSync(t, d)
 	durable(4, 20)
 	dir := d.cfg.Dir
-	closeDisk(t, d)
-	mustSync(t, d) // it is
+	testkit.MustClose(t, d)
+	testkit.MustSync(t, d) // it is
 	d = openDir(t, Config{Dir: dir, Limits: journal.Config{MaxEvents: 1}})
 	durable(4, 20)
 	journals.MustAppend(t, d.Journal, journals.User(30, ""))
-	mustSync(t, d) // the history has let go of 20
+	testkit.MustSync(t, d) // the history has let go of 20
 	journals.MustAppend(t, d.Journal, journals.User(25, "late"))
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	d = openDir(t, Config{Dir: dir})
 	durable(6, 30)
 }
@@ -158,7 +158,7 @@ func TestDiskCommitsInParts(t *testing.T) {
 	dir := t.TempDir()
 	d := openDir(t, Config{Dir: dir})
 	journals.MustAppend(t, d.Journal, journals.User(7, "")) // the highest of the first part comes from before
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	s, err := openStore(filepath.Join(dir, journalFile), true)
 	if err != nil {
 		t.Fatal(err)
@@ -218,11 +218,11 @@ func TestDiskInUse(t *testing.T) {
 	if _, err := d.Cursor(strings.Repeat("x", handler.MaxTargetName+1), journal.CursorConfig{}); err == nil {
 		t.Error("a name of any length will do")
 	}
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	if err := d.Append(journals.User(1, "")); !errors.Is(err, journal.ErrClosed) {
 		t.Errorf("%v", err)
 	}
-	closeDisk(t, openDir(t, Config{Dir: dir}))
+	testkit.MustClose(t, openDir(t, Config{Dir: dir}))
 	if _, err := Check(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
@@ -232,7 +232,7 @@ func TestDiskInUse(t *testing.T) {
 func TestCheckChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	d := openDir(t, Config{Dir: dir})
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	lock := filepath.Join(dir, lockFile)
 	state := func() (out []string) {
 		t.Helper()
@@ -282,7 +282,7 @@ func TestDiskMetrics(t *testing.T) {
 	d := openDir(t, cfg)
 	e := journals.User(1, "")
 	journals.MustAppend(t, d.Journal, e, e, journals.User(2, ""), journals.User(3, ""))
-	mustSync(t, d)
+	testkit.MustSync(t, d)
 	broken.fail(errors.New("no space"))
 	journals.MustAppend(t, d.Journal, journals.User(4, ""))
 	testkit.WaitFor(t, "a failure", func() bool { return d.Status().Failures > 0 })
@@ -306,6 +306,6 @@ func TestDiskMetrics(t *testing.T) {
 		"agentctl_journal_duplicates_total": 1,
 	})
 	broken.mend()
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	openDir(t, cfg) // registers again
 }

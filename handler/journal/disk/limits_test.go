@@ -35,7 +35,7 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		mustSync(t, d)
+		testkit.MustSync(t, d)
 		if n := len(written(t, cfg.Dir, "refusing").RefusedSpans); n > maxFailedSpans || n < maxFailedSpans/2 {
 			t.Errorf("%d spans", n)
 		}
@@ -46,13 +46,13 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 			journals.Ready(t, c)
 			journals.Ack(t, c, d.Head())
 		}
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 		testkit.Want(t, "filter epochs", len(written(t, cfg.Dir, "refusing").Epochs), maxEras)
 
 		d = openDir(t, cfg)
 		testkit.Want(t, "under forgotten filters", d.Outcome("refusing", events+1), journal.Outcome{})
 		testkit.Want(t, "under remembered ones", d.Outcome("refusing", events+maxEras+1), journal.Outcome{State: journal.OutcomeDelivered})
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 		c2, _, err := readFile(filepath.Join(cfg.Dir, journalFile))
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +87,7 @@ func TestCollapseWithManyHoles(t *testing.T) {
 		}
 		journals.Ack(t, c, 1)
 		testkit.Want(t, "waiting", []uint64{rec.Seq, uint64(c.Status().Waiting)}, []uint64{2, pairs})
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 		d = openDir(t, cfg)
 		waiting := map[uint64]bool{}
 		for _, seq := range journals.Pending(t, d.Journal, "a") {
@@ -125,10 +125,10 @@ func TestOutcomesUnderEarlierFilters(t *testing.T) {
 	journals.Ack(t, c, 1)
 	c.Close()
 	journals.OpenCursor(t, d.Journal, "t", handler.Filter{Type: handler.User, Name: "b"})
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	d = openDir(t, cfg)
 	testkit.Want(t, "delivered under other filters", d.Outcome("t", 1), journal.Outcome{State: journal.OutcomeDelivered})
 	journals.MustAppend(t, d.Journal, journals.User(2, "b"))
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	testkit.Want(t, "filter epochs", len(written(t, cfg.Dir, "t").Epochs), 1)
 }

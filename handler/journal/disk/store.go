@@ -1,8 +1,6 @@
 package disk
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -13,22 +11,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"agentctl/handler/journal"
-)
-
-// The buckets of a journal's file. The header is under headerKey in the first;
-// events are under their sequence numbers; a target's keys are its name's
-// length and name, a kind, and for a burial its sequence number.
-var (
-	journalBucket = []byte("journal")
-	eventsBucket  = []byte("events")
-	targetsBucket = []byte("targets")
-	headerKey     = []byte("header")
-)
-
-const (
-	kindCursor  = 'c'
-	kindPending = 'x'
-	kindBurial  = 'b'
 )
 
 // store is where batches go: a bbolt file, or in tests a broken one.
@@ -42,38 +24,6 @@ type store interface {
 type boltStore struct {
 	db   *bbolt.DB
 	dead error // a panic: bbolt may hold its locks for ever
-}
-
-func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
-
-func targetPrefix(name string) []byte {
-	return append(binary.BigEndian.AppendUint16(nil, uint16(len(name))), name...)
-}
-
-func targetKey(name string, kind byte) []byte { return append(targetPrefix(name), kind) }
-
-func burialKey(name string, seq uint64) []byte {
-	return binary.BigEndian.AppendUint64(targetKey(name, kindBurial), seq)
-}
-
-// splitTargetKey undoes targetKey and burialKey.
-func splitTargetKey(key []byte) (name string, kind byte, seq uint64, ok bool) {
-	if len(key) < 3 {
-		return "", 0, 0, false
-	}
-	n := int(binary.BigEndian.Uint16(key))
-	rest := key[2:]
-	if len(rest) < n+1 {
-		return "", 0, 0, false
-	}
-	name, kind, rest = string(rest[:n]), rest[n], rest[n+1:]
-	switch {
-	case kind == kindBurial && len(rest) == 8:
-		return name, kind, binary.BigEndian.Uint64(rest), true
-	case (kind == kindCursor || kind == kindPending) && len(rest) == 0:
-		return name, kind, 0, true
-	}
-	return "", 0, 0, false
 }
 
 func boltOptions(noSync bool) *bbolt.Options {
@@ -158,95 +108,6 @@ func (s *boltStore) commit(changes *journal.Changes) (err error) {
 		}
 	}
 	return nil
-}
-
-func put(tx *bbolt.Tx, changes *journal.Changes) error {
-	journal, events, targets := tx.Bucket(journalBucket), tx.Bucket(eventsBucket), tx.Bucket(targetsBucket)
-	events.FillPercent = 1 // they come in order
-	old, n, err := decodeHeader(headerKey, journal.Get(headerKey))
-	if err != nil {
-		return fmt.Errorf("header: %w", err)
-	}
-	h := changes.Header
-	if n.values == valuesUnknown {
-		n.values = uint64(targets.Stats().KeyN)
-	}
-	state := counted{targets, &n.values}
-	h.LTime = max(h.LTime, old.LTime)
-	for _, seq := range changes.Deleted {
-		key := seqKey(seq)
-		if events.Get(key) == nil {
-			continue // went with a commit that was taken for failed
-		}
-		if err := events.Delete(key); err != nil {
-			return err
-		}
-		n.events--
-	}
-	for _, e := range changes.Entries {
-		key := seqKey(e.Seq)
-		// Beyond the old head there is nothing to look for.
-		if e.Seq > old.Head || events.Get(key) == nil {
-			n.events++
-		}
-		if err := events.Put(key, encodeEvent(key, &e.Event)); err != nil {
-			return err
-		}
-	}
-	for _, name := range changes.Forgotten {
-		prefix := targetPrefix(name)
-		c := targets.Cursor()
-		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Seek(prefix) {
-			if err := state.delete(bytes.Clone(k)); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range changes.Cursors {
-		if err := putCursor(state, &changes.Cursors[i]); err != nil {
-			return err
-		}
-	}
-	return journal.Put(headerKey, encodeHeader(headerKey, h, n))
-}
-
-// counted is a bucket whose values are counted.
-type counted struct {
-	*bbolt.Bucket
-	n *uint64
-}
-
-func (c counted) put(key, value []byte) error {
-	if c.Get(key) == nil {
-		*c.n++
-	}
-	return c.Put(key, value)
-}
-
-func (c counted) delete(key []byte) error {
-	if c.Get(key) == nil {
-		return nil
-	}
-	*c.n--
-	return c.Delete(key)
-}
-
-func putCursor(state counted, c *journal.CursorChange) error {
-	key := targetKey(c.Target, kindCursor)
-	errs := []error{state.put(key, encodeCursor(key, &c.State))}
-	if key := targetKey(c.Target, kindPending); c.PendingExceptionsChanged && len(c.PendingExceptions) > 0 {
-		errs = append(errs, state.put(key, encodeSeqs(key, c.PendingExceptions)))
-	} else if c.PendingExceptionsChanged {
-		errs = append(errs, state.delete(key))
-	}
-	for seq, burial := range c.Buried {
-		if key := burialKey(c.Target, seq); burial != nil {
-			errs = append(errs, state.put(key, encodeBurial(key, burial)))
-		} else {
-			errs = append(errs, state.delete(key))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func (s *boltStore) close() (err error) {

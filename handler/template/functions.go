@@ -3,9 +3,33 @@ package template
 import (
 	"regexp"
 	"strings"
+	"text/template"
 
 	"agentctl/handler/text"
 )
+
+// templateFunctions are what a template can call; README.md tells what they
+// do. With nil they are for the parser.
+func templateFunctions(d *Data) template.FuncMap {
+	return template.FuncMap{
+		"host": d.host, "path": d.path, "payload": d.payload, "event": d.meta,
+		"join": join, "pattern": toPattern, "anyof": anyOf,
+	}
+}
+
+// Types of values that have been made fit for their places already.
+type (
+	requestPath string // a path with its query, as it stands in a request's first line
+	pattern     string // a regular expression without a blank or a quote in it
+	list        string // texts with separators between them
+)
+
+// controls are the functions of text/template itself that a template may call:
+// those that make no text of a value.
+var controls = map[string]any{
+	"and": true, "or": true, "not": true, "eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true,
+	"len": true, "index": true,
+}
 
 // texts are the elements of a list of an event; one text is a list of it.
 func texts(v any) ([]string, error) {
