@@ -11,20 +11,21 @@ import (
 	"agentctl/handler/text"
 )
 
-// Context is where in a request a template's text or placeholder stands.
+// Context is the escaping context of a template's text or placeholder: where in
+// a request it stands. The exported ones are those in which a template can begin.
 type Context int
 
 const (
-	InMethod Context = iota
-	InPath
-	inQuery
-	atEnd    // behind {{path}}, which ends a URL
-	InHeader // outside quotes
-	inQuotes // of a header
-	InJSON   // where a value may begin
-	pastJSON // where none may: in a literal, behind a value or before a key
-	behindValue
-	inString // of JSON
+	InMethod    Context = iota // an HTTP method, the whole of it
+	InPath                     // the path of a URL, beginning with its slash
+	inQuery                    // behind the question mark of a URL
+	atEnd                      // behind {{path}}, which ends a URL
+	InHeader                   // the value of a header, outside quotes
+	inQuotes                   // within quotes in the value of a header
+	InJSON                     // where a JSON value may begin
+	pastJSON                   // where none may: in a literal, behind a value or before a key
+	behindValue                // behind a placeholder that is a JSON value
+	inString                   // within a text of JSON
 )
 
 var contextNames = [...]string{
@@ -34,9 +35,8 @@ var contextNames = [...]string{
 
 func (at Context) String() string { return contextNames[at] }
 
-// join is where two ways lead that come together again; false where what
-// follows would have to be escaped for the one in another way than for the
-// other.
+// join returns the context behind two branches that end in different ones. It is
+// false if what follows would have to be escaped differently behind each.
 func (at Context) join(q Context) (Context, bool) {
 	if at == q {
 		return at, true
@@ -46,13 +46,13 @@ func (at Context) join(q Context) (Context, bool) {
 	case slices.Equal(both, []Context{InPath, atEnd}):
 		return atEnd, true
 	case both[0] >= InJSON && both[1] <= behindValue:
-		return both[1], true // the one where less may follow
+		return both[1], true // the context in which less may follow
 	}
 	return at, false
 }
 
-// after is the place behind a template's own text. Within an if, with or range
-// it is nested.
+// after returns the context behind a template's own text. The text is nested if
+// it stands within an if, with or range.
 func (at Context) after(rendered string, nested bool) (Context, error) {
 	switch at {
 	case InMethod:
@@ -73,7 +73,7 @@ func (at Context) after(rendered string, nested bool) (Context, error) {
 	return at.afterJSON(rendered)
 }
 
-// inURL matches what may stand in the path and the query of a URL.
+// inURL matches the text that may stand in the path and the query of a URL.
 var inURL = regexp.MustCompile(`^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*$`)
 
 func (at Context) afterURL(text string, nested bool) (Context, error) {
@@ -89,8 +89,8 @@ func (at Context) afterURL(text string, nested bool) (Context, error) {
 	return at, nil
 }
 
-// afterQuotes follows quoted texts, in which a backslash takes its meaning from
-// what is behind it.
+// afterQuotes follows quoted texts. Within quotes a backslash changes the meaning
+// of the next byte, which therefore must be part of the template.
 func (at Context) afterQuotes(text string, outside, within Context) (Context, error) {
 	for i := 0; i < len(text); i++ {
 		switch {
@@ -107,8 +107,8 @@ func (at Context) afterQuotes(text string, outside, within Context) (Context, er
 	return at, nil
 }
 
-// halfEscape matches the beginning of an escape that a placeholder would go on
-// with.
+// halfEscape matches the beginning of an escape that a placeholder would
+// continue.
 var halfEscape = regexp.MustCompile(`\\(u[0-9A-Fa-f]{0,3})?$`)
 
 func (at Context) afterJSON(text string) (Context, error) {
@@ -138,8 +138,8 @@ func (at Context) afterJSON(text string) (Context, error) {
 	return at, nil
 }
 
-// placeholder gives a placeholder the escape of its place, and returns the
-// place behind it.
+// placeholder gives a placeholder the escape of its context, and returns the
+// context behind it.
 func (at Context) placeholder(n *parse.ActionNode) (Context, error) {
 	switch at {
 	case InMethod:
@@ -161,7 +161,7 @@ func (at Context) placeholder(n *parse.ActionNode) (Context, error) {
 	return at, nil
 }
 
-// placeEscapes has, for each place, one of escapes.
+// contextEscapes names the escape of each context, one of escapes.
 var contextEscapes = map[Context]string{
 	InPath: "_segment", inQuery: "_query", InHeader: "_header", inQuotes: "_quoted", InJSON: "_json", inString: "_string",
 }

@@ -13,29 +13,28 @@ import (
 	"agentctl/handler/text"
 )
 
-// Limits of what a template makes of an event, in bytes. Servers commonly
-// refuse longer URLs and headers, and what is cut off would be another request.
+// Limits of a rendered text, in bytes. Servers commonly refuse longer URLs and
+// headers. A text beyond the limit is never cut, as that would be another request.
 const (
 	maxRenderedLine = 8 << 10 // of a URL, a method or a header's value
 	maxRenderedBody = 8 << 20
 )
 
-// A Template is a part of a target's request with placeholders for values
-// of an event: {{.key}} and what else Go's text/template has, less printf and
-// other ways to glue values to texts, and with the functions of
-// templateFunctions. Each placeholder is escaped for its place when the
-// template is made, as html/template does it: its pipeline gets one of the
-// functions of escapes at its end. It is safe for concurrent use.
+// A Template is a part of a request, with placeholders for values of an event. It
+// is safe for concurrent use.
 type Template struct {
-	fixed string             // what it is, where it has no placeholder
-	parts *template.Template // nil where it has none
-	limit int
+	fixed string             // the text itself, if it has no placeholder
+	parts *template.Template // nil if it has none
+	limit int                // of the rendered text, in bytes
 }
 
 // HasPlaceholder tells whether a text is a template.
 func HasPlaceholder(text string) bool { return strings.Contains(text, "{{") }
 
-// Compile makes a template of a text that begins in a certain place.
+// Compile makes a template of a text that begins in a context, one of the exported
+// ones. It puts an escape at the end of each placeholder's pipeline. Printf and
+// other functions that glue values to texts cannot be called, because the result
+// would need an escape for each part. The error is one line for an operator.
 func Compile(text string, begin Context) (*Template, error) {
 	t := &Template{fixed: text, limit: maxRenderedLine}
 	if begin == InJSON {
@@ -73,20 +72,21 @@ func Compile(text string, begin Context) (*Template, error) {
 	return t, err
 }
 
-// trimPosition takes off what text/template says of a template's name.
+// trimPosition matches the template's name and position, with which text/template
+// begins its errors.
 var trimPosition = regexp.MustCompile(`^template: template:(\d+:)*\s*(executing "template" )?`)
 
 // Fixed returns the text of a template without placeholders, which is the same
 // for all events, and whether it is one.
 func (t *Template) Fixed() (text string, ok bool) { return t.fixed, t.parts == nil }
 
-// Render makes the text for an event. The error is a *misfit.
+// Render makes the text for an event. The error is a *Misfit.
 func (t *Template) Render(d *Data) (string, error) {
 	if text, ok := t.Fixed(); ok {
 		return text, nil
 	}
 	parts, err := t.parts.Clone()
-	if err != nil { // it was never executed itself, so there is none
+	if err != nil { // only after an execution, and t.parts is never executed
 		return "", Misfitf("%v", err)
 	}
 	out := limitedText{limit: t.limit}
@@ -105,7 +105,7 @@ func (t *Template) Render(d *Data) (string, error) {
 
 var errTooLong = errors.New("too long")
 
-// limitedText is a text that cannot grow beyond a limit.
+// limitedText is a text that refuses to grow beyond its limit.
 type limitedText struct {
 	strings.Builder
 	limit int

@@ -8,10 +8,12 @@ import (
 	"agentctl/handler/text"
 )
 
-// walker goes through a template and puts an escape into each placeholder.
-type walker struct{ depth int }
+// walker visits the nodes of a template in order, and gives each placeholder the
+// escape of its context.
+type walker struct{ depth int } // of ifs, withs and ranges around the node
 
-// list walks through nodes that begin in a place, and returns where they end.
+// list visits nodes, the first of which begins in a context. It returns the
+// context behind the last.
 func (w *walker) list(l *parse.ListNode, at Context) (Context, error) {
 	if l == nil {
 		return at, nil
@@ -31,7 +33,7 @@ func (w *walker) node(n parse.Node, at Context) (Context, error) {
 		return at.after(string(n.Text), w.depth > 0)
 	case *parse.ActionNode:
 		if len(n.Pipe.Decl) > 0 {
-			return at, nil // it gives a variable its value, and writes nothing
+			return at, nil // it sets a variable, and writes nothing
 		}
 		return at.placeholder(n)
 	case *parse.IfNode:
@@ -50,8 +52,8 @@ func (w *walker) node(n parse.Node, at Context) (Context, error) {
 	return at, fmt.Errorf("%s: template, break and continue cannot be used here", text.Excerpt(n.String(), 40))
 }
 
-// branch walks through both ways of an if, with or range. They have to end in
-// the same place, since what follows is escaped for that.
+// branch visits both branches of an if, with or range. They have to end in the
+// same context, for which the text behind them is escaped.
 func (w *walker) branch(n *parse.BranchNode, at Context) (Context, error) {
 	w.depth++
 	defer func() { w.depth-- }()
@@ -69,8 +71,8 @@ func (w *walker) branch(n *parse.BranchNode, at Context) (Context, error) {
 	return at, fmt.Errorf("%s ends %s in one case and %s in another", text.Excerpt(n.String(), 40), one, other)
 }
 
-// escapeWith puts a function at the end of a placeholder's pipeline. It is
-// given what the placeholder is called, for its errors.
+// escapeWith puts a function at the end of a placeholder's pipeline. The function
+// also gets the pipeline's own text, for its errors.
 func escapeWith(n *parse.ActionNode, function string) {
 	label := n.Pipe.String()
 	n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{

@@ -6,11 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// ExcerptSize bounds what is shown of an answer in an error or a log line.
+// ExcerptSize is how many bytes of an answer or a name an error or a log line
+// shows.
 const ExcerptSize = 200
 
-// Excerpt is the first bytes of text that strangers wrote, fit for a log line
-// and a terminal: control and other unprintable characters are escaped.
+// Excerpt returns the beginning of a text that a stranger wrote, fit for a log
+// line and a terminal. It cuts the text to limit bytes, without splitting a
+// character, and marks the cut with "...". Control and other unprintable
+// characters come out escaped, as in Go's string literals, so the result may be
+// up to four times as long.
 func Excerpt(s string, limit int) string {
 	s = strings.TrimSpace(s)
 	cut := len(s) > limit
