@@ -14,7 +14,7 @@ type Filter struct {
 	Name string // only with User and Query; "" matches every name
 }
 
-// Match tells whether an event of this type and name passes.
+// match tells whether an event of this type and name passes.
 func (f Filter) match(typ Type, name string) bool {
 	if f.Type == anyType {
 		return true
@@ -58,7 +58,7 @@ func ParseFilters(s string) (Filters, error) {
 	return fs, nil
 }
 
-// FilterError is a part of a filter that names no type of event.
+// filterError is a part of a filter that names no type of event.
 type filterError struct {
 	part string // the part at fault
 }

@@ -12,7 +12,7 @@ import (
 	"agentctl/handler/text"
 )
 
-// DeliverError is an event that Deliver could not bring to its target.
+// deliverError is an event that Deliver could not bring to its target.
 type deliverError struct {
 	target   string // its name
 	id       string // of the event

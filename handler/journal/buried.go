@@ -92,7 +92,7 @@ func (c *Cursor) touchBuried(seq uint64) {
 	c.dirty = true
 }
 
-// BuriedInfo is why an event was buried.
+// Burial is why an event was buried.
 type Burial struct {
 	Time   time.Time // of the burial; zero means now
 	Status int       // of the answer

@@ -5,7 +5,7 @@ import (
 	"sort"
 )
 
-// MaxExceptions bounds what a Disk writes of a cursor. A cursor with more holes is
+// MaxSettledExceptions bounds what a Disk writes of a cursor. A cursor with more holes is
 // one with as many events in flight at once; past the limit a crash makes what
 // was acknowledged come again.
 const MaxSettledExceptions = 1000
@@ -24,7 +24,7 @@ func (c *Cursor) position() uint64 {
 	return c.journal.head + 1
 }
 
-// punch notes that an event which was joined does not wait any more. Where
+// addException notes that an event which was joined does not wait any more. Where
 // there are more holes than will be written it may wait again after a crash.
 func (c *Cursor) addException(seq uint64) {
 	c.dirty = true
@@ -33,7 +33,7 @@ func (c *Cursor) addException(seq uint64) {
 	}
 }
 
-// punchAt notes that an event is not pending any more, and nothing is from the
+// addExceptionAround notes that an event is not pending any more, and nothing is from the
 // pending event before it to the one behind it. Without one before it, the
 // place tells as much. Holes in there are part of the new one.
 func (c *Cursor) addExceptionAround(seq uint64) {
@@ -60,7 +60,7 @@ func (c *Cursor) addExceptionAround(seq uint64) {
 	c.settledExceptions.add(Span{before + 1, behind - 1})
 }
 
-// prune forgets what has fallen behind the place, or the log.
+// forgetPassed forgets what has fallen behind the place, or the log.
 func (c *Cursor) forgetPassed() {
 	place := c.position()
 	c.settledExceptions.trim(place)

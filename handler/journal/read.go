@@ -65,7 +65,7 @@ func (j *Journal) Head() uint64 {
 	return j.head
 }
 
-// eventsStep is how many events Events looks up at a time: it keeps the lock
+// readStep is how many events Events looks up at a time: it keeps the lock
 // for some microseconds, and 2 KB.
 const readStep = 256
 

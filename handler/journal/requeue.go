@@ -109,7 +109,7 @@ func (c *Cursor) holds(seq uint64) *Entry {
 	return nil
 }
 
-// burial gives the burial of an event, or nil.
+// findBuried gives the burial of an event, or nil.
 func (c *Cursor) findBuried(seq uint64) *buriedEntry {
 	i := slices.IndexFunc(c.buried, func(b *buriedEntry) bool { return b.entry.Seq == seq })
 	if i < 0 {

@@ -30,7 +30,7 @@ func (c *Cursor) conclude(seq uint64, v verdict, status int) error {
 	return nil
 }
 
-// settled takes an entry from those handed out; nil when it is not there.
+// takeGiven takes an entry from those handed out; nil when it is not there.
 func (c *Cursor) takeGiven(seq uint64) *Entry {
 	i := c.givenAt(seq)
 	if i == len(c.given) || c.given[i].Seq != seq {

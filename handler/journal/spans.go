@@ -9,7 +9,7 @@ import (
 // Span is a range of sequence numbers, both ends included.
 type Span struct{ From, To uint64 }
 
-// Spans are ranges in order, of which no two touch.
+// spans are ranges in order, of which no two touch.
 type spans []Span
 
 // at is the index of the first span that ends at a sequence number or beyond.

@@ -23,7 +23,7 @@ type Header struct {
 	LTime uint64 // the highest Lamport time of a user event
 }
 
-// targetState is a cursor as it is written, with what is written beside it.
+// TargetState is a cursor as it is written, with what is written beside it.
 type TargetState struct {
 	Cursor            *CursorState // nil: the file has none
 	PendingExceptions []uint64

@@ -26,7 +26,7 @@ const (
 // Len is the number of elements.
 func (r *Ring[T]) Len() int { return r.n }
 
-// place is where element i is, or would be.
+// slot is where element i is, or would be.
 func (r *Ring[T]) slot(i int) *T { return &r.ring[(r.head+i)&(len(r.ring)-1)] }
 
 // At returns element i from the front, which must be there.

@@ -12,10 +12,10 @@ import (
 	"agentctl/handler/text"
 )
 
-// MaxScriptInput is how many bytes FromScript reads at most.
+// maxInput is how many bytes FromScript reads at most.
 const maxInput = 1 << 20
 
-// ScriptError is an environment or stdin that serf does not give its event
+// scriptError is an environment or stdin that serf does not give its event
 // handlers.
 type scriptError struct {
 	problem string

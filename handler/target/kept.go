@@ -31,10 +31,10 @@ func (p *Poster) roundTrip(req *http.Request, conn *connTrace) (*http.Response, 
 	}
 }
 
-// connTrace tells of the connection that a request went over.
+// connTrace tells about the connection of a request.
 type connTrace struct {
 	trace    httptrace.ClientTrace
-	kept     bool        // another request went over it before
+	kept     bool        // it was used for another request before
 	answered atomic.Bool // a byte of an answer came; the connection's goroutine sets it
 }
 

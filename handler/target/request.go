@@ -14,21 +14,21 @@ import (
 	"agentctl/handler/text"
 )
 
-// requestForm is what all requests to a target have in common, with the
-// templates of what they have not.
+// requestForm is a target's request, compiled: the fixed parts, and the templates
+// of the others.
 type requestForm struct {
 	method *template.Template
 	url    *url.URL
-	path   *template.Template // of path and query; nil: those of url
-	host   *template.Template // of the Host header
-	header http.Header        // what is fixed
-	parts  map[string][]*template.Template
-	body   *template.Template // nil: the event's own, or with bare none
+	path   *template.Template              // of path and query; nil: those of url
+	host   *template.Template              // of the Host header
+	header http.Header                     // those without placeholders
+	parts  map[string][]*template.Template // of the other headers, by name
+	body   *template.Template              // nil: the event's own body, or with bare none
 	bare   bool
-	plain  bool // nothing of it is of the event but the body
+	plain  bool // only the body depends on the event
 }
 
-// filledForm is a request to be made.
+// filledForm is the request for one event.
 type filledForm struct {
 	method string
 	url    *url.URL
@@ -37,8 +37,8 @@ type filledForm struct {
 	body   []byte
 }
 
-// newRequestForm compiles a target's request. The error is that of the first
-// part that is wrong, and validateRequest names them all.
+// newRequestForm compiles a target's request. The error is of one part that is
+// wrong; validateRequest names them all.
 func newRequestForm(t *Target) (*requestForm, error) {
 	ep, err := parseURL(t.URL)
 	if err != nil {
@@ -86,13 +86,13 @@ func newRequestForm(t *Target) (*requestForm, error) {
 	return f, err
 }
 
-// takesBody tells whether a request of this method has a body where nothing is
-// said of it. HTTP gives that of others no meaning.
+// takesBody tells whether a request of this method has the event's body by default.
+// HTTP gives the body of other requests no meaning.
 func takesBody(method string) bool {
 	return slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, method)
 }
 
-// fill makes the request for an event. The error is a *misfit.
+// fill makes the request for an event. The error is a *template.Misfit.
 func (f *requestForm) fill(e *handler.Event) (filledForm, error) {
 	out := filledForm{url: f.url, header: make(http.Header, len(f.header)+len(f.parts)+4)} // with room for the event's own
 	maps.Copy(out.header, f.header)
@@ -160,9 +160,9 @@ func (f *requestForm) fillParts(d *template.Data, out *filledForm) error {
 	return nil
 }
 
-// fillURL makes the URL for an event. Only path and query are of the event, and
-// the path has none of the segments with which it could leave its place: a
-// server may take them, and those that are escaped, for a way up.
+// fillURL makes the URL for an event. Only path and query depend on the event. The
+// path must not have segments of dots, plain or escaped, because a server may
+// follow them out of the folder that the target names.
 func (f *requestForm) fillURL(d *template.Data) (*url.URL, error) {
 	rendered, err := f.path.Render(d)
 	if err != nil {
@@ -183,8 +183,8 @@ func (f *requestForm) fillURL(d *template.Data) (*url.URL, error) {
 	return &u, nil
 }
 
-// climbs tells whether a path has "." or ".." for a segment, after any number
-// of decodings.
+// climbs tells whether a path has a segment "." or "..", after any number of
+// decodings.
 func climbs(path string) bool {
 	for {
 		for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {

@@ -14,18 +14,20 @@ import (
 	"agentctl/handler/text"
 )
 
-// TargetError is one thing that is wrong with a target.
+// Error is one thing that is wrong with a target.
 type Error struct {
-	target string // "target", and its name where it has a good one
-	Err    error  // begins with what of it is wrong, as in "flush: url: ..."
+	Err error // begins with the part that is wrong, as in "flush: url: ..."
+
+	target string // "target", and its name if that can be shown
 }
 
+// Error is one line, without passwords.
 func (e *Error) Error() string { return e.target + ": " + e.Err.Error() }
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Validate returns all that is wrong with the target, joined, a line and a
-// *TargetError each, or nil. No text in it repeats a password.
+// Validate returns everything that is wrong with the target, or nil: one *Error
+// each, a line long, joined. No text in it repeats a password.
 func (t *Target) Validate() error {
 	d := t.WithDefaults()
 	what := "target"
@@ -34,7 +36,7 @@ func (t *Target) Validate() error {
 	}
 	var errs []error
 	bad := func(format string, args ...any) {
-		errs = append(errs, &Error{what, fmt.Errorf(format, args...)})
+		errs = append(errs, &Error{target: what, Err: fmt.Errorf(format, args...)})
 	}
 	_, urlErr := parseURL(d.URL)
 	if urlErr != nil {
@@ -47,7 +49,7 @@ func (t *Target) Validate() error {
 		bad("name: it has %d bytes, and the limit is %d: give it a shorter one", len(t.Name), handler.MaxTargetName)
 	}
 	for _, f := range d.Filters {
-		// Read back what is written: one place knows the valid types.
+		// Reading back what was written leaves the valid types to ParseFilters.
 		if _, err := handler.ParseFilters(f.String()); err != nil {
 			bad("filters: %w", err)
 		}
@@ -78,11 +80,12 @@ func (t *Target) Validate() error {
 	return errors.Join(errs...)
 }
 
-// ownHeaders are set by Poster itself: for the event, or to frame the request.
+// ownHeaders are the headers that a Poster sets itself, for the event or to frame
+// the request.
 var ownHeaders = []string{"X-Serf-Event", "X-Serf-Event-Name", "X-Serf-Event-Ltime", "X-Serf-Event-Id",
 	"Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade"}
 
-// validateRequest looks at what a flush has of its own, too.
+// validateRequest checks the parts that a flush request has as well.
 func (t *Target) validateRequest(bad func(string, ...any)) {
 	if _, err := template.Compile(t.Method, template.InMethod); err != nil {
 		bad("method: %w", err)
@@ -130,8 +133,8 @@ func (t *Target) validateCodes(bad func(string, ...any)) {
 	}
 }
 
-// jsonBody tells whether a target's Content-Type is that of JSON, as templates
-// of bodies escape for it.
+// jsonBody tells whether a target's Content-Type is JSON. Templates of bodies are
+// escaped for nothing else.
 func (t *Target) jsonBody() bool {
 	for name, values := range t.Header {
 		if http.CanonicalHeaderKey(name) == "Content-Type" && len(values) > 0 {
@@ -155,7 +158,7 @@ func (t *Target) validateFlush(bad func(string, ...any)) {
 			badFlush("url: %w", err)
 		}
 	}
-	f.Header = t.Flush.Header // those of the target are looked at there
+	f.Header = t.Flush.Header // the target's own are checked with the target
 	f.validateRequest(badFlush)
 	if t.Flush.SelfJoin && t.Flush.Body != "" {
 		badFlush("it is a member-join of this node, and has a body of its own, too: leave one of them out")

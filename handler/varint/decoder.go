@@ -80,7 +80,7 @@ func (d *Decoder) Uint() uint64 {
 	return v
 }
 
-// Int takes a number that may be negative.
+// int takes a number that may be negative.
 func (d *Decoder) int() int64 {
 	v, n := binary.Varint(d.b)
 	if !d.skip(n) {

@@ -16,7 +16,7 @@ type Encoder []byte
 // Uint appends a number.
 func (e *Encoder) Uint(v uint64) { *e = binary.AppendUvarint(*e, v) }
 
-// Int appends a number that may be negative.
+// int appends a number that may be negative.
 func (e *Encoder) int(v int64) { *e = binary.AppendVarint(*e, v) }
 
 // Fixed appends a number in eight bytes, for those that are mostly large.

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// CheckDir reads the journal in a directory that no agent works on, and
+// Check reads the journal in a directory that no agent works on, and
 // changes nothing. The error is an *InUseError, a *CorruptError (with a Report
 // of what can still be read), or that of reading the file at all.
 func Check(dir string) (Report, error) {

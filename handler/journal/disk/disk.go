@@ -31,7 +31,7 @@ type Config struct {
 	maxUnwritten      int
 	maxUnwrittenBytes int
 
-	// SlowCommit is after how long a commit that does not end makes the
+	// slowCommit is after how long a commit that does not end makes the
 	// journal degraded. Default 10 s.
 	slowCommit time.Duration
 

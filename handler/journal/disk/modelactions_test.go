@@ -140,7 +140,7 @@ func (r *modelRun) next(t *rapid.T) {
 	m.unlead(r.model, next)
 }
 
-// through draws an event and takes it from the model if it was handed out.
+// takeHandedOut draws an event and takes it from the model if it was handed out.
 func (r *modelRun) takeHandedOut(t *rapid.T, m *targetModel, state journal.OutcomeState) (seq uint64, was bool) {
 	seq = rapid.Uint64Range(0, uint64(len(r.model.log)+1)).Draw(t, "seq")
 	if len(m.given) > 0 && rapid.Bool().Draw(t, "handed out") {

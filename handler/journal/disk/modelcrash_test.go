@@ -40,7 +40,7 @@ func (c *crasher) copy() error {
 	return err
 }
 
-// disk opens the journal in a directory, and its targets' cursors.
+// openDisk opens the journal in a directory, and its targets' cursors.
 func (r *modelRun) openDisk(t *rapid.T, dir string) *Disk {
 	c := &crasher{path: filepath.Join(dir, journalFile)}
 	d, err := Open(Config{Dir: dir, Limits: r.limits(), NoSync: true, CloseTimeout: 10 * time.Minute, wrap: func(s store) store {

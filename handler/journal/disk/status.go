@@ -53,7 +53,7 @@ func (d *Disk) Status() Status {
 	return s
 }
 
-// state is how the file stands.
+// fileState is how the file stands.
 type fileState struct {
 	generation uint64 // of the changes that are in it
 	header     journal.Header
