@@ -2,22 +2,23 @@ package journal
 
 import "time"
 
-// Config is the limits of a journal. Zero and less mean the default.
+// Config holds the limits of a journal. Zero and less mean the default.
 type Config struct {
-	// MaxEvents, MaxBytes and MaxAge bound the history that is retained.
-	// Defaults 100,000, 64 MiB, 24 h. Age goes by Event.Time, and lets go of
-	// no user event within the newest 512 Lamport times, nor of what came
-	// after it: serf sends those again after a restart, and they must still be
-	// known then.
+	// MaxEvents, MaxBytes and MaxAge bound the history. Defaults 100,000, 64 MiB
+	// and 24 h. An event costs its name, its payload and 200 bytes. Age goes by
+	// Event.Time. It lets go of no user event within the newest 512 Lamport
+	// times, nor of any event behind one: serf sends those again after a
+	// restart, and they must still be known then.
 	MaxEvents int
 	MaxBytes  int
 	MaxAge    time.Duration
-	// MaxPending and MaxPendingBytes bound what waits for one target. Defaults
-	// 100,000 and 64 MiB. Beyond them its oldest waiting events are lost.
+	// MaxPending and MaxPendingBytes bound the pending events of one target.
+	// Defaults 100,000 and 64 MiB. Beyond them its oldest events that were not
+	// handed out are lost.
 	MaxPending      int
 	MaxPendingBytes int
-	// MaxBuried bounds what is kept of one target's buried events, for MaxAge
-	// each. Default 1,000; beyond it the oldest burial is forgotten.
+	// MaxBuried bounds the buried events of one target, each of which is kept
+	// for MaxAge. Default 1,000. Beyond it the oldest burial is forgotten.
 	MaxBuried int
 }
 

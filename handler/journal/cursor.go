@@ -6,36 +6,37 @@ import (
 	"agentctl/handler"
 )
 
-// CursorConfig is what a target wants of its cursor.
+// CursorConfig says how a target wants its events. Filters and Collapse count for
+// the events that are appended from then on.
 type CursorConfig struct {
+	// Filters pick the events. Without any, all events are for the target.
 	Filters handler.Filters
 	// Collapse joins an event to one of equal type, name and payload that
-	// waits for its turn: the target gets the first of them only. Member
-	// events are never joined.
+	// waits and was not handed out. The target gets only the first of them.
+	// Member events are never joined.
 	Collapse bool
-	// MaxAge is for how long an event may wait, by Event.Time, or since its
-	// Requeue in this process: one that has waited longer when its turn comes is
-	// given up, with what was joined to it. 0 and less: for ever.
+	// MaxAge is how long an event may wait, from Event.Time, or from its
+	// Requeue in this process. An event that has waited longer when its turn
+	// comes is given up, with those joined to it. 0 and less mean for ever.
 	MaxAge time.Duration
-	// KeepLast keeps an event for RequeueLast, whatever the retention says.
+	// KeepLast keeps the event of RequeueLast, whatever the retention says.
 	KeepLast bool
 }
 
-// Cursor is a target's place in a Journal: the events that it was to have
-// and that are not done. Next is for one goroutine at a time; all else may be
-// called from any.
+// Cursor holds the events that one target has yet to get. Next is for one goroutine
+// at a time; all other methods are safe for concurrent use.
 //
-// It is the handle of the target's queue. All but the channels is guarded by the
-// journal's lock; a closed one still gathers events until another cursor of the
-// target takes its queue over.
+// A Cursor is the handle of its target's queue. The journal's lock guards all of it
+// but the channels. A closed cursor goes on gathering events, until another cursor
+// of the target takes its queue over.
 type Cursor struct {
 	journal *Journal
 	queue
 	maxAge time.Duration
 	closed bool
 
-	wake   chan struct{} // holds a value when waiting got one
-	losses chan struct{} // holds a value when there was a loss
+	wake   chan struct{} // holds a value after an event began to wait
+	losses chan struct{} // holds a value after a loss
 	done   chan struct{} // closed by close
 }
 
@@ -48,9 +49,9 @@ func newCursor(j *Journal) *Cursor {
 	}
 }
 
-// add queues an entry and, past the limits, gives up the oldest that nobody
-// works on. What was handed out is kept: it is either delivered or lost, never
-// counted as both. All that was handed out is within the limits, so this ends.
+// add queues an entry and, past the limits, gives up the oldest entries that were
+// not handed out. Those that were handed out stay: an event is either delivered or
+// lost, and never counts as both. They are within the limits, so this ends.
 func (c *Cursor) add(e *Entry) {
 	if !c.enqueue(e) {
 		c.collapsed++
@@ -63,10 +64,11 @@ func (c *Cursor) add(e *Entry) {
 	signal(c.wake)
 }
 
-// enqueue makes an entry wait behind all others, unless it is joined to one.
+// enqueue makes an entry wait behind all others, unless it is joined to one. It is
+// false for an entry that was joined.
 func (c *Cursor) enqueue(e *Entry) bool {
 	if c.join(e) {
-		delete(c.asked, e.Seq) // from here on it is as old as its leader
+		delete(c.asked, e.Seq) // from now on it is as old as its leader
 		return false
 	}
 	e.refs++
@@ -86,7 +88,7 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Status tells how the cursor stands.
+// Status tells how the cursor stands. It works on a closed cursor, too.
 func (c *Cursor) Status() CursorStatus {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()
@@ -108,8 +110,8 @@ func (c *Cursor) status() CursorStatus {
 	return s
 }
 
-// Close frees the cursor for another Cursor call. What was handed out and not
-// acknowledged waits again.
+// Close ends Next, and frees the target for another call of Journal.Cursor. Events
+// that were handed out and are not settled wait again. The error is always nil.
 func (c *Cursor) Close() error {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()
@@ -128,22 +130,23 @@ func (c *Cursor) close() {
 	c.arrange()
 }
 
-// CursorStatus is how a cursor stands.
+// CursorStatus tells how a cursor stands.
 type CursorStatus struct {
-	// Waiting counts the events not acknowledged, handed out or not, and those
-	// joined to them, as far as the log retains these.
+	// Waiting counts the pending events, handed out or not, and those joined to
+	// them, as far as the history retains these.
 	Waiting int
-	// Oldest is when the oldest of them was first known; zero when none waits.
+	// Oldest is the time of the oldest pending event; zero if there is none.
 	Oldest time.Time
-	// Collapsed counts the events that were joined to one that waited, since
-	// the cursor was opened in this process.
+	// Collapsed counts the events that were joined, since the cursor was opened
+	// in this process.
 	Collapsed uint64
-	// Lost counts, since the cursor is there, the events that it had to give up
-	// because too many waited, those that waited longer than MaxAge (Expired,
-	// among them), and those that never came into the journal.
+	// Lost counts the events that the cursor lost since the target was first
+	// known: given up because too many waited or one waited longer than MaxAge,
+	// or lost before they came into the journal. Expired counts those of them
+	// that waited longer than MaxAge.
 	Lost    uint64
 	Expired uint64
 	Gap     Gap
-	// Buried counts the events that are buried.
+	// Buried counts the events that are buried now.
 	Buried int
 }

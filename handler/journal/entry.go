@@ -7,23 +7,23 @@ import (
 	"agentctl/handler"
 )
 
-// Record is an event with its place in a Journal.
+// Record is an event with its sequence number, which tells its order in a journal.
 type Record struct {
 	Seq   uint64
 	Event handler.Event
 }
 
-// recordSize is about what a Record costs beside its payload.
+// recordSize is about what a Record costs beside its name and payload, in bytes.
 const recordSize = 200
 
 func (r *Record) size() int { return len(r.Event.Payload) + len(r.Event.Name) + recordSize }
 
-// Entry is an event in a journal. Its Record never changes; the rest is
-// guarded by the journal's lock.
+// Entry is an event in a journal's memory, shared by the log and all cursors. Its
+// Record never changes; the rest is guarded by the journal's lock.
 type Entry struct {
 	Record
-	refs    int  // the log and the cursors that hold it
-	written bool // it is in the file, where there is one
+	refs    int  // how many of the log, the cursors and the burials hold it
+	written bool // it is in the file, if there is one
 }
 
 // sortEntries puts entries in order, each once.

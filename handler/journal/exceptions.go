@@ -5,18 +5,19 @@ import (
 	"sort"
 )
 
-// MaxSettledExceptions bounds what a Disk writes of a cursor. A cursor with more holes is
-// one with as many events in flight at once; past the limit a crash makes what
-// was acknowledged come again.
+// MaxSettledExceptions bounds the settled exceptions of a cursor that a file holds.
+// A cursor has more of them only with as many events in flight at once. Past the
+// limit a crash makes settled events come again.
 const MaxSettledExceptions = 1000
 
-// maxFailedSpans bounds what a cursor remembers, for the next process, of the
-// events that were lost, and of those that were refused. Beyond it spans with
-// the least between them become one: of what was delivered between them the
-// next process says that it was not, and never the other way round.
+// maxFailedSpans bounds the spans of lost events, and those of refused events, that
+// a cursor remembers for the next process. Beyond it the spans with the least
+// between them become one. So the next process may call a delivered event lost or
+// buried, and never a lost one delivered.
 const maxFailedSpans = 1000
 
-// position is the first sequence number that is pending or may come to be.
+// position is the first sequence number that is not settled: that of the first
+// pending event, or of the next event to come.
 func (c *Cursor) position() uint64 {
 	if first := c.first(); first != nil {
 		return first.Seq
@@ -24,8 +25,9 @@ func (c *Cursor) position() uint64 {
 	return c.journal.head + 1
 }
 
-// addException notes that an event which was joined does not wait any more. Where
-// there are more holes than will be written it may wait again after a crash.
+// addException notes that a joined event does not wait any more. If the cursor has
+// as many settled exceptions as the file takes, the event may wait again after a
+// crash.
 func (c *Cursor) addException(seq uint64) {
 	c.dirty = true
 	if c.journal.changes != nil && c.position() <= seq && len(c.settledExceptions) < MaxSettledExceptions {
@@ -33,15 +35,16 @@ func (c *Cursor) addException(seq uint64) {
 	}
 }
 
-// addExceptionAround notes that an event is not pending any more, and nothing is from the
-// pending event before it to the one behind it. Without one before it, the
-// place tells as much. Holes in there are part of the new one.
+// addExceptionAround notes that an event is settled. So is then everything from the
+// pending event before it to the pending event behind it. If no pending event is
+// before it, the position tells as much. The new exception takes in those that it
+// covers.
 func (c *Cursor) addExceptionAround(seq uint64) {
 	c.dirty = true
 	if c.journal.changes == nil || c.position() > seq {
-		return // without a file nobody asks
+		return // without a file nobody needs them
 	}
-	if c.joined > 0 { // and wait somewhere in between
+	if c.joined > 0 { // joined events may be pending in between
 		c.settledExceptions.add(Span{seq, seq})
 		return
 	}
@@ -60,11 +63,12 @@ func (c *Cursor) addExceptionAround(seq uint64) {
 	c.settledExceptions.add(Span{before + 1, behind - 1})
 }
 
-// forgetPassed forgets what has fallen behind the place, or the log.
+// forgetPassed forgets exceptions below the position, and spans and filter epochs
+// that have left the history.
 func (c *Cursor) forgetPassed() {
-	place := c.position()
-	c.settledExceptions.trim(place)
-	if len(c.pendingExceptions) > 0 && c.pendingExceptions[len(c.pendingExceptions)-1] < place {
+	position := c.position()
+	c.settledExceptions.trim(position)
+	if len(c.pendingExceptions) > 0 && c.pendingExceptions[len(c.pendingExceptions)-1] < position {
 		c.pendingExceptions, c.pendingExceptionsChanged = nil, true
 	}
 	first := c.journal.firstRetained()
@@ -75,8 +79,8 @@ func (c *Cursor) forgetPassed() {
 	}
 }
 
-// rebase states anew which events are pending, after the rule that told so has
-// changed: those that are now, one by one, and from here on the filters.
+// rebase states anew which events are pending, after the rule changed: the events
+// that are pending now, one by one, and from now on those that pass the filters.
 func (c *Cursor) rebase() {
 	c.pendingExceptions = nil
 	for _, e := range c.pending() {

@@ -2,7 +2,7 @@ package journal
 
 import "slices"
 
-// gather takes what has changed since the last batch.
+// gather takes the changes since the last call of gather.
 func (j *Journal) gather() *Changes {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -13,7 +13,7 @@ func (j *Journal) gather() *Changes {
 			changes.Entries = append(changes.Entries, e)
 		}
 	}
-	changes.Deleted, u.gone = u.gone, nil
+	changes.Deleted, u.deleted = u.deleted, nil
 	changes.Forgotten, u.forgotten = u.forgotten, nil
 	for name, c := range j.cursors {
 		if c.dirty {
@@ -23,7 +23,7 @@ func (j *Journal) gather() *Changes {
 	return changes
 }
 
-// gather takes the state of a dirty cursor.
+// gather takes the state of a cursor that changed.
 func (c *Cursor) gather(name string) CursorChange {
 	c.forgetPassed()
 	change := CursorChange{
@@ -59,7 +59,7 @@ func (c *Cursor) gather(name string) CursorChange {
 	return change
 }
 
-// written is told that a batch is in the file.
+// written is told that changes are in the file.
 func (j *Journal) written(changes *Changes) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -70,7 +70,7 @@ func (j *Journal) written(changes *Changes) {
 			u.live--
 			u.liveBytes -= e.size()
 		} else {
-			u.gone = append(u.gone, e.Seq)
+			u.deleted = append(u.deleted, e.Seq)
 			signal(u.wake)
 		}
 	}
@@ -79,13 +79,13 @@ func (j *Journal) written(changes *Changes) {
 	}
 }
 
-// notWritten is told that a batch may not be in the file, nor in part: its
-// changes are for the next one.
+// notWritten is told that changes may not be in the file, or not in full. The next
+// gather returns them again.
 func (j *Journal) notWritten(changes *Changes) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	u := j.changes
-	u.gone = append(changes.Deleted, u.gone...)
+	u.deleted = append(changes.Deleted, u.deleted...)
 	u.forgotten = append(changes.Forgotten, u.forgotten...)
 	for _, change := range changes.Cursors {
 		c := j.cursors[change.Target]

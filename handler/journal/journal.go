@@ -9,35 +9,29 @@ import (
 	fifo "agentctl/handler/queue"
 )
 
-// Journal is one log of events with a cursor for each target. Events have
-// sequence numbers from 1, in the order of Append, with no holes. They stay for
-// a retention by count, size and age, delivered or not; what a cursor still
-// needs stays for that cursor, up to its own limit.
+// Journal is one log of events, with a cursor for each target. It is safe for
+// concurrent use.
 //
-// It is held in memory and ends with the process, unless a file is behind it,
-// from which the next process goes on: package disk keeps one. The log and the
-// cursors hold pointers to the same entries, so an event is stored once however
-// many targets wait for it, is free once the last of them is done with it, and
-// an event that a target's filters refuse costs that target an empty outcome
-// record at most.
-//
-// A Journal is safe for concurrent use.
+// The log and the cursors hold pointers to the same entries. So an event is stored
+// once, however many targets wait for it, and is freed when the last of them has
+// settled it. An event that a target's filters refuse costs that target an empty
+// outcome record at most.
 type Journal struct {
 	cfg Config
 
 	mu         sync.Mutex
-	log        fifo.Ring[*Entry] // what is retained
-	bytes      int               // size of it
-	head       uint64
+	log        fifo.Ring[*Entry] // the history
+	bytes      int               // of the history
+	head       uint64            // the newest sequence number
 	maxLTime   uint64            // of the user events that were appended
-	byID       map[string]*Entry // all that is held
+	byID       map[string]*Entry // every entry that somebody holds
 	ltimes     ltimeIndex        // the user events of the log
-	trimTime   time.Time         // the latest of what the log let go of
+	trimTime   time.Time         // the latest time of an event that the log let go of
 	duplicates uint64            // events left out, as they were held already
 	cursors    map[string]*Cursor
 	closed     bool
-	changes    *unwrittenChanges // what the file lacks; nil without a file
-	closeFile  func() error      // what Close calls, where there is a file
+	changes    *unwrittenChanges // that the file lacks; nil without a file
+	closeFile  func() error      // ends the journal with its file; nil without one
 }
 
 // New makes an empty journal.
@@ -49,10 +43,10 @@ func New(cfg Config) *Journal {
 	}
 }
 
-// Append adds events at the end, in order, all or none. It copies the payloads,
-// and waits for no target and no disk. Events of zero Time get the present one.
-// An event that the journal has seen is left out. It fails only once the
-// journal is closed.
+// Append adds events at the end, in order. It copies the payloads, and waits for no
+// target and no disk. Events of zero Time get the present one. An event whose ID
+// the journal holds is left out, and counted as a duplicate. The only error is
+// ErrClosed, and then none was added.
 func (j *Journal) Append(events ...handler.Event) error {
 	now := time.Now()
 	entries := make([]*Entry, len(events))
@@ -106,7 +100,7 @@ func (j *Journal) index(e *Entry) {
 	}
 }
 
-// release is called when the log or a cursor lets go of an entry.
+// release is called when the log, a cursor or a burial lets go of an entry.
 func (j *Journal) release(e *Entry) {
 	if e.refs--; e.refs > 0 {
 		return
@@ -115,8 +109,8 @@ func (j *Journal) release(e *Entry) {
 	j.changes.freed(e)
 }
 
-// Close ends the journal; readers that wait get ErrClosed. Where there is a
-// file, what is left is written first, and the error says what was not.
+// Close ends the journal. Readers that wait get ErrClosed. A journal with a file is
+// written first, and the error says how many events were not.
 func (j *Journal) Close() error {
 	if j.closeFile != nil {
 		return j.closeFile()
@@ -126,7 +120,7 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-// end refuses all further calls. What the journal holds stays, for the file.
+// end refuses all further calls. The memory stays as it is, for the file.
 func (j *Journal) end() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -139,7 +133,7 @@ func (j *Journal) end() {
 	}
 }
 
-// drop lets go of what the journal holds, after its end.
+// drop frees the journal's memory, after its end.
 func (j *Journal) drop() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -47,7 +47,7 @@ type ltimeIndex struct {
 
 	// The hashes of what was removed, the newest of them in had[0]. When that
 	// is full it becomes had[1], and what was there is forgotten.
-	removedHashes [2]map[uint64]struct{}
+	trimmedHashes [2]map[uint64]struct{}
 }
 
 // ltimeNode covers 16^level Lamport times, one at level 0.
@@ -117,10 +117,10 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 			x.floor = math.MaxUint64
 		}
 	}
-	if x.removedHashes[0] == nil || len(x.removedHashes[0]) >= keep {
-		x.removedHashes[0], x.removedHashes[1] = map[uint64]struct{}{}, x.removedHashes[0]
+	if x.trimmedHashes[0] == nil || len(x.trimmedHashes[0]) >= keep {
+		x.trimmedHashes[0], x.trimmedHashes[1] = map[uint64]struct{}{}, x.trimmedHashes[0]
 	}
-	x.removedHashes[0][d.Hi] = struct{}{}
+	x.trimmedHashes[0][d.Hi] = struct{}{}
 
 	slot := &x.root
 	for level := x.height; ; level-- {
@@ -149,8 +149,8 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 // removed tells whether an event is remembered to have been removed.
 func (x *ltimeIndex) removed(id string) bool {
 	h := newDigest(id).Hi
-	_, a := x.removedHashes[0][h]
-	_, b := x.removedHashes[1][h]
+	_, a := x.trimmedHashes[0][h]
+	_, b := x.trimmedHashes[1][h]
 	return a || b
 }
 

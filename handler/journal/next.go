@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Next hands out the oldest event that matches and was not handed out yet, and
-// waits for one where there is none.
+// Next hands out the oldest event that waits. If none does, it waits for one, until
+// ctx ends or the cursor is closed, with ErrClosed. It gives up events that are
+// older than MaxAge, so only a caller of Next makes them expire.
 func (c *Cursor) Next(ctx context.Context) (Record, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -48,7 +49,7 @@ func (c *Cursor) take() (*Entry, error) {
 	return e, nil
 }
 
-// expire gives up what has waited for too long.
+// expire gives up the events that have waited for too long.
 func (c *Cursor) expire() {
 	if c.maxAge <= 0 || c.waiting.Len() == 0 {
 		return
@@ -63,7 +64,7 @@ func (c *Cursor) expire() {
 	}
 }
 
-// waitsSince is from when on an entry has waited.
+// waitsSince returns the time from which on an entry has waited.
 func (c *Cursor) waitsSince(e *Entry) time.Time {
 	if asked, ok := c.asked[e.Seq]; ok {
 		return asked

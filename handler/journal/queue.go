@@ -7,12 +7,12 @@ import (
 	fifo "agentctl/handler/queue"
 )
 
-// queue is what a target waits for, whoever holds its cursor. Its pending
-// events are those in extras, and those from since on that pass the filters,
-// less what is below the first pending event or in a hole. That rule, and not
-// each event's state, is what a Disk writes.
+// queue is the state of one target, whoever holds its cursor. An event is pending if
+// it is a pending exception, or if it has a number from since on and passes the
+// filters. It is settled nevertheless if it is below the position or a settled
+// exception. A file holds that rule, and not the state of each event.
 type queue struct {
-	epochs []FilterEpoch // of filters, in order, at least one
+	epochs []FilterEpoch // in order, at least one
 
 	given   []*Entry          // handed out and not acknowledged, by sequence number
 	waiting fifo.Ring[*Entry] // not handed out, likewise
@@ -21,31 +21,31 @@ type queue struct {
 	expired uint64 // of those
 	gap     Gap
 	buried  []*buriedEntry       // in the order of burial
-	asked   map[uint64]time.Time // when events that wait once more were asked for; of this process
+	asked   map[uint64]time.Time // when events were requeued, in this process
 
-	since             uint64
-	pendingExceptions []uint64 // in order
+	since             uint64   // from this event on, the filters tell which are pending
+	pendingExceptions []uint64 // in order; replaced, and never changed in place
 	settledExceptions spans
 
 	collapse
 	last
 
 	outcomes     outcomes // in this process
-	lostSpans    spans    // what was lost, and what refused, for the next process
-	refusedSpans spans
+	lostSpans    spans    // events that were lost, for the next process
+	refusedSpans spans    // events that were refused, likewise
 
-	dirty                    bool                // any of it changed since it was gathered for the disk
-	pendingExceptionsChanged bool                // extras did
-	buriedDirty              map[uint64]struct{} // and these burials, by sequence number
+	dirty                    bool                // any of it changed since it was gathered for the file
+	pendingExceptionsChanged bool                // likewise
+	buriedDirty              map[uint64]struct{} // the burials that changed, by sequence number
 }
 
-// burial is a buried event.
+// buriedEntry is a buried event.
 type buriedEntry struct {
 	entry *Entry
 	why   Burial
 }
 
-// pending is what is handed out or waits, in order.
+// pending returns the entries that are handed out or wait, in order.
 func (q *queue) pending() []*Entry {
 	all := make([]*Entry, 0, len(q.given)+q.waiting.Len())
 	all = append(all, q.given...)
@@ -62,17 +62,18 @@ func (q *queue) setWaiting(all []*Entry) {
 	}
 }
 
-// givenAt is where a sequence number is, or would be, among those handed out.
+// givenAt is the index of a sequence number among the entries handed out, or where
+// it would be.
 func (q *queue) givenAt(seq uint64) int {
 	return sort.Search(len(q.given), func(i int) bool { return q.given[i].Seq >= seq })
 }
 
-// waitingAt is the same among those that wait.
+// waitingAt is the same among the entries that wait.
 func (q *queue) waitingAt(seq uint64) int {
 	return sort.Search(q.waiting.Len(), func(i int) bool { return q.waiting.At(i).Seq >= seq })
 }
 
-// first is the first pending entry, or nil.
+// first returns the first pending entry, or nil.
 func (q *queue) first() *Entry {
 	var first *Entry
 	if q.waiting.Len() > 0 {
@@ -84,7 +85,7 @@ func (q *queue) first() *Entry {
 	return first
 }
 
-// releaseAll lets go of everything.
+// releaseAll lets go of everything, for a target that is forgotten.
 func (c *Cursor) releaseAll() {
 	for _, e := range c.pending() {
 		c.journal.release(e)

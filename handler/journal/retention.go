@@ -6,11 +6,11 @@ import (
 	"agentctl/handler"
 )
 
-// SerfWindow is how many Lamport times serf keeps user events of: within it a
-// peer sends them again to a node that comes back, and beyond it never.
+// SerfWindow is how many Lamport times back serf keeps user events. A peer sends
+// those again to a node that comes back, and never older ones.
 const SerfWindow = 512
 
-// trim lets go of what is beyond the retention.
+// trim lets go of the events and burials beyond the retention.
 func (j *Journal) trim(now time.Time) {
 	oldest := now.Add(-j.cfg.MaxAge)
 	for j.log.Len() > 0 {

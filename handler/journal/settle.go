@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Ack says that the target has taken this one event, which was handed out, and
-// answered with an HTTP status. Acks may come in any order. Of an event not
-// handed out it says nothing.
+// Ack settles one event that was handed out: the target has taken it, with an HTTP
+// status. Acks may come in any order. An event that is not handed out stays as it
+// is. The only error is ErrClosed.
 func (c *Cursor) Ack(seq uint64, status int) error {
 	return c.conclude(seq, verdictDelivered, status)
 }
 
-// Outdate is Ack for an event that was not posted, as it is not true any more.
+// Outdate is Ack for an event that was not posted, because it is not true any more.
 func (c *Cursor) Outdate(seq uint64) error { return c.conclude(seq, verdictOutdated, 0) }
 
 func (c *Cursor) conclude(seq uint64, v verdict, status int) error {
@@ -30,7 +30,8 @@ func (c *Cursor) conclude(seq uint64, v verdict, status int) error {
 	return nil
 }
 
-// takeGiven takes an entry from those handed out; nil when it is not there.
+// takeGiven takes an entry from those handed out. It returns nil if it is not among
+// them.
 func (c *Cursor) takeGiven(seq uint64) *Entry {
 	i := c.givenAt(seq)
 	if i == len(c.given) || c.given[i].Seq != seq {
@@ -48,8 +49,8 @@ func (c *Cursor) takeGiven(seq uint64) *Entry {
 	return e
 }
 
-// settle notes what became of an event, and of those joined to it. It returns
-// how many that are.
+// settle notes what became of an event and of those joined to it. It returns how
+// many events these are.
 func (c *Cursor) settle(e *Entry, v verdict, at time.Time, status int) uint64 {
 	r := record{at: at.UnixNano(), status: uint16(status), verdict: v}
 	c.note(e.Seq, r)
@@ -71,7 +72,7 @@ func (c *Cursor) note(seq uint64, r record) {
 	if c.journal.changes == nil {
 		return
 	}
-	// The next process takes what is through and in neither for delivered.
+	// The next process takes a settled event in neither list for delivered.
 	switch r.verdict {
 	case verdictLost:
 		c.lostSpans.add(Span{seq, seq})
@@ -82,7 +83,7 @@ func (c *Cursor) note(seq uint64, r record) {
 	}
 }
 
-// giveUp loses an entry that was taken off those that wait.
+// giveUp loses an entry that was just taken off those that wait.
 func (c *Cursor) giveUp(e *Entry, reason string) {
 	c.bytes -= e.size()
 	c.unlead(e)

@@ -4,28 +4,27 @@ import (
 	fifo "agentctl/handler/queue"
 )
 
-// unwrittenChanges is what a journal's file lacks of what its memory holds. It is
-// guarded by the journal's lock. A nil *changes is that of a journal without a
-// file, and notes nothing.
+// unwrittenChanges tells what a journal's file lacks. The journal's lock guards it. A
+// journal without a file has a nil *unwrittenChanges, which notes nothing.
 //
-// It cannot outgrow the journal's limits, however long the disk is stuck: an
-// entry that nobody holds any more need not be written, and a cursor is one
-// state, however often it changed.
+// It cannot outgrow the journal's limits, however long the disk is stuck. An entry
+// that nobody holds any more need not be written, and a cursor is one state,
+// however often it changed.
 type unwrittenChanges struct {
-	unwritten fifo.Ring[*Entry] // appended and not written; dead ones among them
-	live      int               // those that someone holds
+	unwritten fifo.Ring[*Entry] // appended and not written; some may be dead
+	live      int               // those that somebody holds; the others are dead
 	liveBytes int
-	gone      []uint64 // written, and let go of by all
-	forgotten []string // targets
+	deleted   []uint64 // written, and not held by anybody any more
+	forgotten []string // targets that were forgotten
 
 	generation uint64        // grows with each change
 	wake       chan struct{} // holds a value when there is something to write
 
 	maxLive, maxLiveBytes int
-	behind                chan struct{} // holds a value when more than those wait
+	behind                chan struct{} // holds a value when more than these are live
 }
 
-// maxDead is how many of the unwritten may be dead, whatever their share.
+// maxDead is how many dead entries there may be, however few are live.
 const maxDead = 1024
 
 func (u *unwrittenChanges) appended(e *Entry) {
@@ -44,13 +43,13 @@ func (u *unwrittenChanges) over() bool {
 	return u.live > u.maxLive || u.liveBytes > u.maxLiveBytes
 }
 
-// freed is told of an entry that nobody holds any more.
+// freed is called for an entry that nobody holds any more.
 func (u *unwrittenChanges) freed(e *Entry) {
 	if u == nil {
 		return
 	}
 	if e.written {
-		u.gone = append(u.gone, e.Seq)
+		u.deleted = append(u.deleted, e.Seq)
 		return
 	}
 	u.live--
@@ -70,7 +69,7 @@ func (u *unwrittenChanges) forget(target string) {
 	}
 }
 
-// wakeWriter ends each call that changed something.
+// wakeWriter is called at the end of each call that changed something.
 func (u *unwrittenChanges) wakeWriter() {
 	if u == nil {
 		return
