@@ -8,9 +8,9 @@ import (
 	"agentctl/handler"
 )
 
-// Bury is Ack for an event that the target refused for good: it is kept with the
-// reason until it has been buried for as long as the retention's age, too many
-// others were buried after it, or it waits again by Requeue.
+// Bury is Ack for an event that the target refused for good. The event is kept with
+// the reason until it has been buried for MaxAge, MaxBuried others were buried
+// after it, or Requeue makes it wait again.
 func (c *Cursor) Bury(seq uint64, why Burial) error {
 	if why.Time.IsZero() {
 		why.Time = time.Now()
@@ -26,7 +26,7 @@ func (c *Cursor) Bury(seq uint64, why Burial) error {
 		return nil
 	}
 	c.settle(e, verdictBuried, why.Time, why.Status)
-	c.buried = append(c.buried, &buriedEntry{e, why}) // with the reference that was given's
+	c.buried = append(c.buried, &buriedEntry{e, why}) // which takes over the reference of c.given
 	c.touchBuried(seq)
 	if len(c.buried) > c.journal.cfg.MaxBuried {
 		c.dropBuried()
@@ -35,7 +35,8 @@ func (c *Cursor) Bury(seq uint64, why Burial) error {
 	return nil
 }
 
-// Buried lists what is buried, in the order of burial.
+// Buried returns the buried events, in the order of burial. It works on a closed
+// cursor, too.
 func (c *Cursor) Buried() []Buried {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()
@@ -47,7 +48,7 @@ func (c *Cursor) Buried() []Buried {
 	return out
 }
 
-// exhume takes entries off the list of the buried, those that are on it.
+// exhume takes those of the entries that are buried off the list.
 func (c *Cursor) exhume(entries []*Entry) {
 	if len(c.buried) == 0 {
 		return
@@ -66,7 +67,7 @@ func (c *Cursor) exhume(entries []*Entry) {
 	})
 }
 
-// trimBuried forgets burials from before a time.
+// trimBuried forgets the burials before a time.
 func (c *Cursor) trimBuried(oldest time.Time) {
 	for len(c.buried) > 0 && c.buried[0].why.Time.Before(oldest) {
 		c.dropBuried()
@@ -92,12 +93,12 @@ func (c *Cursor) touchBuried(seq uint64) {
 	c.dirty = true
 }
 
-// Burial is why an event was buried.
+// Burial tells when and why an event was buried.
 type Burial struct {
-	Time   time.Time // of the burial; zero means now
-	Status int       // of the answer
+	Time   time.Time // for Bury zero means now
+	Status int       // of the target's answer; 0 if there was none
 	Reason string    // one line
-	Answer []byte    // its first bytes
+	Answer []byte    // the first bytes of the answer's body
 }
 
 // Buried is an event that a target refused for good.

@@ -1,15 +1,15 @@
 package journal
 
-// last is a queue's memory of the newest event of a target that each event
-// makes anew, so that it can be posted once more after the history has let go
-// of it. It is held like an event that waits, and by the file too.
+// last keeps a target's last event, so that it can be posted once more after the
+// history has let go of it. It is for targets that hold nothing but the content of
+// their last event. The entry is held like a pending one, and by the file too.
 type last struct {
 	keep  bool
-	entry *Entry // nil: there was none
+	entry *Entry // nil if there was none
 }
 
-// keepLast begins to remember, or ends it. Of what was before it knows what
-// the history tells.
+// keepLast begins or ends to keep the last event. If it begins, it looks for the
+// event in the history.
 func (c *Cursor) keepLast(keep bool) {
 	if c.keep = keep; !keep {
 		c.remember(nil)
@@ -23,7 +23,7 @@ func (c *Cursor) keepLast(keep bool) {
 	}
 }
 
-// passed is told of an event that the target took, or that was given up.
+// passed is called for an event that the target took, or that was given up.
 func (c *Cursor) passed(e *Entry) {
 	if c.keep && (c.last.entry == nil || c.last.entry.Seq < e.Seq) {
 		c.remember(e)
@@ -44,7 +44,7 @@ func (c *Cursor) remember(e *Entry) {
 	}
 }
 
-// seq is that of the event, or 0.
+// seq is the sequence number of the last event, or 0.
 func (l *last) seq() uint64 {
 	if l.entry == nil {
 		return 0
@@ -52,11 +52,11 @@ func (l *last) seq() uint64 {
 	return l.entry.Seq
 }
 
-// RequeueLast makes the newest event wait once more that the target took or that
-// was given up, unless a newer one waits: it comes behind what is older, and
-// before all that is to come. Those that were refused or outdated do not count.
-// It is for a CursorConfig with KeepLast, and fails with ErrNoLast where no such
-// event is known, and none waits.
+// RequeueLast makes the target's last event wait once more: the newest one that the
+// target took or that was given up. Refused and outdated events do not count. If a
+// newer event is pending, RequeueLast does nothing, as that one will do. It is for
+// a CursorConfig with KeepLast. The error is ErrNoLast if no last event is known and
+// none is pending, or one of Requeue's.
 func (c *Cursor) RequeueLast() error {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// firstRetained is where the log begins, or will.
+// firstRetained is the first sequence number of the log; of an empty log the next one
+// to come.
 func (j *Journal) firstRetained() uint64 { return j.head + 1 - uint64(j.log.Len()) }
 
-// retained gives an event of the log, whose sequence numbers have no holes.
+// retained returns an entry of the log, or nil.
 func (j *Journal) retained(seq uint64) *Entry {
 	if i := seq - j.firstRetained(); i < uint64(j.log.Len()) { // a seq before it makes i huge
 		return j.log.At(int(i))
@@ -16,8 +17,8 @@ func (j *Journal) retained(seq uint64) *Entry {
 	return nil
 }
 
-// Find gives the event of this ID, where the journal holds it: because it is
-// retained, or a target still needs it. Nothing has the empty ID.
+// Find returns the event of an ID, if the journal holds it: in the history, or for a
+// target. No event has the empty ID.
 func (j *Journal) Find(id string) (Record, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -28,7 +29,8 @@ func (j *Journal) Find(id string) (Record, bool) {
 	return e.Record, true
 }
 
-// At gives the event of this sequence number, where the journal holds it.
+// At returns the event of a sequence number, if the journal holds it: in the history,
+// or for a target.
 func (j *Journal) At(seq uint64) (Record, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -44,7 +46,7 @@ func (j *Journal) At(seq uint64) (Record, bool) {
 	return e.Record, true
 }
 
-// keeps gives an event that waits, is buried, or is the last, or nil.
+// keeps returns the entry of an event that is pending, buried, or the last; else nil.
 func (c *Cursor) keeps(seq uint64) *Entry {
 	if e := c.holds(seq); e != nil {
 		return e
@@ -58,24 +60,25 @@ func (c *Cursor) keeps(seq uint64) *Entry {
 	return nil
 }
 
-// Head is the sequence number of the newest event, 0 before the first.
+// Head returns the sequence number of the newest event, or 0 before the first.
 func (j *Journal) Head() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.head
 }
 
-// readStep is how many events Events looks up at a time: it keeps the lock
-// for some microseconds, and 2 KB.
+// readStep is how many events Events looks up at a time. It holds the lock for some
+// microseconds then, and keeps 2 KB.
 const readStep = 256
 
-// Events yields what the log retains from a sequence number on, oldest first, as
-// far as the log goes when it begins. It holds no lock while the caller works.
+// Events yields the events of the history from a sequence number on, oldest first,
+// up to the newest at the time of the call. Events that leave the history meanwhile
+// may be missing. It holds no lock while the caller works. The only error is
+// ErrClosed, and ends it.
 func (j *Journal) Events(from uint64) iter.Seq2[Record, error] { return j.read(from, false) }
 
-// Held is Events with, before those, what the log has let go of and still waits
-// for a target or is buried, oldest first. What is let go of meanwhile may be
-// missing.
+// Held is Events together with the older events that the history has let go of and
+// that are pending or buried for a target. All come oldest first.
 func (j *Journal) Held(from uint64) iter.Seq2[Record, error] { return j.read(from, true) }
 
 func (j *Journal) read(from uint64, held bool) iter.Seq2[Record, error] {
@@ -100,8 +103,8 @@ func (j *Journal) read(from uint64, held bool) iter.Seq2[Record, error] {
 	}
 }
 
-// step fills a slice with what is retained from a sequence number to another,
-// and with held what the log has let go of.
+// step fills a slice with entries from a sequence number to another: those of the
+// log, and with held also older ones.
 func (j *Journal) step(from, last uint64, held bool, into []*Entry) ([]*Entry, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -118,13 +121,13 @@ func (j *Journal) step(from, last uint64, held bool, into []*Entry) ([]*Entry, e
 	return into, nil
 }
 
-// older fills a slice with what the log has let go of and cursors hold, from a
-// sequence number on.
+// older fills a slice with entries from a sequence number on that the log has let go
+// of and cursors hold.
 func (j *Journal) older(from uint64, into []*Entry) []*Entry {
 	var all []*Entry
 	first := j.firstRetained()
 	for _, c := range j.cursors {
-		// More than the slice takes of one cursor has no place in it.
+		// The slice takes no more entries of one cursor than it has room for.
 		add := func(n, start int, at func(int) *Entry) {
 			for i := start; i < n && i < start+cap(into) && at(i).Seq < first; i++ {
 				all = append(all, at(i))

@@ -6,10 +6,10 @@ import (
 	"sort"
 )
 
-// Span is a range of sequence numbers, both ends included.
+// Span is a range of sequence numbers, with both ends.
 type Span struct{ From, To uint64 }
 
-// spans are ranges in order, of which no two touch.
+// spans are in order, and no two of them touch.
 type spans []Span
 
 // at is the index of the first span that ends at a sequence number or beyond.
@@ -22,7 +22,7 @@ func (s spans) has(seq uint64) bool {
 	return i < len(s) && s[i].From <= seq
 }
 
-// add takes a range in.
+// add puts a range in.
 func (s *spans) add(r Span) {
 	i := s.at(max(r.From, 1) - 1)
 	j := i
@@ -49,12 +49,12 @@ func (s *spans) remove(seq uint64) {
 	*s = slices.Replace(*s, i, i+1, rest...)
 }
 
-// trim forgets what is before a sequence number.
+// trim forgets the spans that end before a sequence number.
 func (s *spans) trim(first uint64) { *s = slices.Delete(*s, 0, s.at(first)) }
 
-// squeeze joins neighbours when there are more than most, those that have the
-// least between them first. It leaves a quarter of them free, so that spans
-// which come one by one cost little each.
+// squeeze joins neighbours if there are more than most spans, beginning with those
+// that have the least between them. It joins until a quarter of most is free, so
+// that spans which come one by one cost little each.
 func (s *spans) squeeze(most int) {
 	if len(*s) <= most {
 		return

@@ -8,11 +8,11 @@ import (
 	"agentctl/handler"
 )
 
-// Cursor opens the cursor of a target, whose name has at most 1,024 bytes. A
-// cursor not known before stands at the end of the log; another goes on behind
-// the last event acknowledged, with cfg for the events appended from now on. A
-// cursor is open once at a time: else the error is ErrCursorInUse. A closed
-// cursor still keeps its place and gathers events; Forget ends that.
+// Cursor opens the cursor of a target, whose name has at most 1,024 bytes. The cursor
+// of a new target stands at the end of the log. That of a known target goes on with
+// its pending events, also from an earlier process. A target has one open cursor at
+// a time; else the error is ErrCursorInUse. A closed cursor keeps its position and
+// gathers events by its last filters, until Forget.
 func (j *Journal) Cursor(target string, cfg CursorConfig) (*Cursor, error) {
 	if len(target) > handler.MaxTargetName {
 		return nil, fmt.Errorf("the name of a target has %d bytes, and the limit is %d: give it a shorter one", len(target), handler.MaxTargetName)
@@ -46,15 +46,15 @@ func (j *Journal) Cursor(target string, cfg CursorConfig) (*Cursor, error) {
 	return c, nil
 }
 
-// Targets names the targets of all cursors, open or closed, in order.
+// Targets returns the names of all targets, with an open or a closed cursor, in order.
 func (j *Journal) Targets() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return slices.Sorted(maps.Keys(j.cursors))
 }
 
-// CursorStatus tells how the cursor of a target stands, open or closed; false
-// where the journal has none.
+// CursorStatus tells how the cursor of a target stands, open or closed. It is false if
+// there is none.
 func (j *Journal) CursorStatus(target string) (CursorStatus, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -65,8 +65,8 @@ func (j *Journal) CursorStatus(target string) (CursorStatus, bool) {
 	return c.status(), true
 }
 
-// Outcome tells what became of an event for a target. It knows of those that are
-// retained, and of those that wait or are buried.
+// Outcome tells what became of an event for a target. It knows of the events of the
+// history, and of those that are pending or buried.
 func (j *Journal) Outcome(target string, seq uint64) Outcome {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -77,8 +77,8 @@ func (j *Journal) Outcome(target string, seq uint64) Outcome {
 	return c.outcome(seq)
 }
 
-// Forget drops the closed cursor of a target that is gone for good, and what it
-// buried.
+// Forget drops the cursor of a target that is gone for good, with all that it holds. An
+// open cursor is ErrCursorInUse, and an unknown target is no error.
 func (j *Journal) Forget(target string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
