@@ -8,23 +8,18 @@ import (
 	"io"
 )
 
-// File reads a bbolt file without trusting any of it. bbolt itself maps
-// the file and follows its page numbers and offsets unchecked: a file cut off
-// or with a bit flipped can make it panic, or fault where no recover helps. So
-// before bbolt gets to see a file, this walks each page that its newest tree
-// reaches, once, by bounded reads, and hands out every key and value.
-//
-// The format is bbolt's version 2, in the byte order of the machine.
+// File is a bbolt file whose heads were read. Walk reads the rest.
 type File struct {
+	Torn bool // one of the two heads is not valid
+
 	r        io.ReaderAt
 	size     int64
-	problem  func(error) // is told of each fault; the walk goes on beside it
-	pageSize uint64
-	pages    uint64 // page numbers in use are below this
-	root     uint64
-	txid     uint64
-	Torn     bool // one of the two heads is not valid
-	reached  []bool
+	problem  func(error) // is called for each fault; the walk goes on beside it
+	pageSize uint64      // in bytes
+	pages    uint64      // page numbers in use are below this
+	root     uint64      // the page of the newest tree's root
+	txid     uint64      // the newest transaction
+	reached  []bool      // by page number
 }
 
 const (
@@ -41,8 +36,10 @@ const (
 
 var nativeOrder = binary.NativeEndian
 
-// Open reads the two heads. The newer valid one counts: the other is that
-// of the commit before it, or was torn by a crash.
+// Open reads the two heads of a file with so many bytes. The newer valid head counts.
+// The other is that of the commit before it, or a crash tore it. Open fails if none
+// is valid, or if the file is shorter than its head says. Walk calls problem for each
+// fault that it finds.
 func Open(r io.ReaderAt, size int64, problem func(error)) (*File, error) {
 	f := &File{r: r, size: size, problem: problem}
 	first := f.readMeta(0)
@@ -66,7 +63,8 @@ func Open(r io.ReaderAt, size int64, problem func(error)) (*File, error) {
 	return f, nil
 }
 
-// readMeta takes over the head at an offset if it is valid and the newest.
+// readMeta reads the head at an offset, and tells whether it is valid. It takes the
+// head over if that is the newest so far.
 func (f *File) readMeta(at int64) bool {
 	var page [pageHeaderSize + metaSize]byte
 	if _, err := f.r.ReadAt(page[:], at); err != nil {
@@ -87,8 +85,8 @@ func (f *File) readMeta(at int64) bool {
 	return true
 }
 
-// Walk names each bucket at the top level, and then hands out its keys and
-// values, which are valid during the call only.
+// Walk calls begin for each bucket at the top level, and then value for each key in
+// it. Keys and values are valid only during the call. Walk must be called once.
 func (f *File) Walk(begin func(bucket string), value func(bucket string, key, value []byte)) {
 	f.tree(f.root, func(name, v []byte, flags uint32) {
 		bucket := string(name)
@@ -111,12 +109,12 @@ func (f *File) Walk(begin func(bucket string), value func(bucket string, key, va
 	})
 }
 
-// treeWalk is what is known on the way through one tree.
+// treeWalk is the state of the walk through one tree.
 type treeWalk struct {
 	each  func(key, value []byte, flags uint32)
-	last  []byte // the key before
+	last  []byte // the last key
 	began bool
-	first []byte // the key that the branch above has for the page that comes; nil where there is none
+	first []byte // the key that the branch above has for the next page; nil if there is none
 }
 
 func (f *File) tree(root uint64, each func(key, value []byte, flags uint32)) {
@@ -191,8 +189,8 @@ func (f *File) page(id uint64, page []byte, depth int, w *treeWalk) {
 			fail("its keys are out of order")
 			return
 		}
-		// By this bbolt finds a page in its branch when it writes it anew: with
-		// another key there the old page would stay beside the new one.
+		// bbolt finds a page in its branch by this key when it writes the page
+		// anew. With another key the old page would stay beside the new one.
 		if len(key) == 0 || w.first != nil && !bytes.Equal(key, w.first) {
 			fail("its keys are not those of the page above")
 			return

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// Check reads the journal in a directory that no agent works on, and
-// changes nothing. The error is an *InUseError, a *CorruptError (with a Report
-// of what can still be read), or that of reading the file at all.
+// Check reads the journal in a directory that no agent works on, and changes nothing.
+// The error is an *InUseError; a *CorruptError, with a Report of the part that can be
+// read; or an error of the file system.
 func Check(dir string) (Report, error) {
 	path := filepath.Join(dir, journalFile)
 	if _, err := os.Stat(path); err != nil {
@@ -38,26 +38,26 @@ func Check(dir string) (Report, error) {
 	return r, nil
 }
 
-// Report is what CheckDir found.
+// Report is the result of Check.
 type Report struct {
 	Path  string `json:"path"`  // of the file
 	Bytes int64  `json:"bytes"` // its size
 
 	Events  int            `json:"events"` // that can be read
-	First   uint64         `json:"first"`  // their sequence numbers
+	First   uint64         `json:"first"`  // the sequence numbers of the first and last of them
 	Last    uint64         `json:"last"`
 	Head    uint64         `json:"head"`  // the newest sequence number that was given
 	LTime   uint64         `json:"ltime"` // the highest Lamport time of a user event
 	Targets []TargetReport `json:"targets"`
 
-	// Torn says that the commit before the last shutdown was not finished:
-	// the journal is that of the commit before.
+	// Torn says that the last commit was not finished, or that its head rotted.
+	// The journal is that of the commit before.
 	Torn bool `json:"torn"`
-	// Problems is what is damaged, one line each, at most 100.
+	// Problems has a line for each damage, and at most 100.
 	Problems []string `json:"problems,omitempty"`
 }
 
-// TargetReport is how a target's cursor stands.
+// TargetReport tells how a target's cursor stands.
 type TargetReport struct {
 	Name     string    `json:"name"`
 	Filters  string    `json:"filters"`
@@ -67,7 +67,7 @@ type TargetReport struct {
 	GapSince time.Time `json:"gap_since,omitzero"` // zero: there is no gap
 }
 
-// report sums the contents up.
+// report sums up the contents.
 func (c *contents) report(path string, size int64) Report {
 	r := Report{
 		Path: path, Bytes: size, Torn: c.torn, Problems: c.problems,

@@ -215,7 +215,7 @@ func TestDiskWrongContents(t *testing.T) {
 			b := tx.Bucket(eventsBucket)
 			return b.Put(seqKey(30), slices.Clone(b.Get(seqKey(31))))
 		},
-		"has no place": func(tx *bbolt.Tx) error { return tx.Bucket(targetsBucket).Delete(targetKey("a", kindCursor)) },
+		"has no cursor": func(tx *bbolt.Tx) error { return tx.Bucket(targetsBucket).Delete(targetKey("a", kindCursor)) },
 		"values of targets are there": func(tx *bbolt.Tx) error { // one of them is a burial, of which no other value tells
 			c := tx.Bucket(targetsBucket).Cursor()
 			c.First()
@@ -363,7 +363,7 @@ func TestGapOfVersion1(t *testing.T) {
 	since := time.Unix(1e9, 0)
 	for name, at := range map[string]time.Time{"gap": since, "none": {}} {
 		b := encoder{varint.Encoder{1}}
-		for _, v := range []uint64{1, 1, 1, 1, 0, 0, 5, 2} { // place, since, one era from 1 without filters, collapse, lost, expired
+		for _, v := range []uint64{1, 1, 1, 1, 0, 0, 5, 2} { // position, since, one filter epoch from 1 without filters, collapse, lost, expired
 			b.Uint(v)
 		}
 		b.Time(at)

@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 )
 
-// CorruptError is a journal that cannot be read, or not in full. Nothing of it
-// was changed.
+// CorruptError is a journal that cannot be read, or not in full. The file was not
+// changed.
 type CorruptError struct {
 	path     string
 	problems []string // one line each, at least one

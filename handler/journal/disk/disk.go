@@ -15,25 +15,20 @@ import (
 	"agentctl/handler/journal"
 )
 
-// journalFile is the journal within its directory.
+// journalFile is the name of the journal within its directory.
 const journalFile = "journal.db"
 
-// Config is what a Disk is made of.
+// Config says where a journal is kept, and how.
 type Config struct {
-	Dir     string // made with mode 0700 if it is not there
+	Dir     string // made with mode 0700 if it does not exist
 	Limits  journal.Config
 	Logger  *slog.Logger          // nil: nothing is logged
 	Metrics prometheus.Registerer // nil: nothing is counted
 
-	// When more events, or bytes of them, than MaxUnwritten and
-	// MaxUnwrittenBytes wait for the disk, the journal is degraded. Defaults
-	// 10,000 and 16 MiB.
+	// The journal is degraded if more events, or bytes of them, than these wait
+	// for the disk. Defaults 10,000 and 16 MiB; other values are for tests.
 	maxUnwritten      int
 	maxUnwrittenBytes int
-
-	// slowCommit is after how long a commit that does not end makes the
-	// journal degraded. Default 10 s.
-	slowCommit time.Duration
 
 	// CloseTimeout is how long Close waits for a disk that hangs. Default 10 s.
 	CloseTimeout time.Duration
@@ -42,12 +37,10 @@ type Config struct {
 	wrap   func(store) store // for tests
 }
 
-// Disk is a journal that is kept in a file, from which the next process goes on.
-// Its goroutine writes what has gathered, some milliseconds after it came, and
-// nothing else ever waits for the disk: see the package's DESIGN.md for what a
-// crash leaves.
+// Disk is a journal that is kept in a file. Its own goroutine writes, some
+// milliseconds after each change.
 type Disk struct {
-	*journal.Journal // all but what follows is this
+	*journal.Journal // does everything but to write
 
 	cfg   Config
 	file  *journal.File
@@ -58,7 +51,7 @@ type Disk struct {
 
 	quit   chan struct{}
 	hurry  chan struct{} // holds a value when a Sync waits
-	done   chan error    // gets what the last commit came to
+	done   chan error    // gets the error of the last commit, or nil
 	ending sync.Once
 	err    error // of Close
 
@@ -66,16 +59,15 @@ type Disk struct {
 	state fileState
 }
 
-// Open opens the journal in a directory, or begins one, and starts to
-// write; Close ends that. An *InUseError says that another process has the
-// directory, a *CorruptError that the file is damaged.
+// Open opens the journal in a directory, or begins one, and starts to write; Close
+// ends that. The error is an *InUseError if another process has the directory, and a
+// *CorruptError if the file is damaged.
 //
-// The whole file is read and checked: 100,000 events take some tenths of a
+// It reads and checks the whole file. For 100,000 events that takes some tenths of a
 // second.
 func Open(cfg Config) (*Disk, error) {
 	cfg.maxUnwritten = cmp.Or(max(cfg.maxUnwritten, 0), 10_000)
 	cfg.maxUnwrittenBytes = cmp.Or(max(cfg.maxUnwrittenBytes, 0), 16<<20)
-	cfg.slowCommit = cmp.Or(max(cfg.slowCommit, 0), 10*time.Second)
 	cfg.CloseTimeout = cmp.Or(max(cfg.CloseTimeout, 0), 10*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -144,12 +136,13 @@ func openDisk(cfg Config, lock *os.File) (*Disk, error) {
 	return d, nil
 }
 
-// Begun tells whether this Open made the journal: there was none.
+// Begun tells whether Open made a new journal, because there was none.
 func (d *Disk) Begun() bool { return d.begun }
 
-// Close writes what is left and gives the directory free. Readers that wait
-// get ErrClosed. When the disk does not take the rest the error says how many
-// events are not in the file. A disk that hangs is waited for 10 s.
+// Close writes the rest, and gives up the lock of the directory. Readers that wait get
+// journal.ErrClosed. If the disk does not take the rest, the error says how many
+// events are not in the file. It waits for a disk that hangs for CloseTimeout. Each
+// further call returns the same error.
 func (d *Disk) Close() error {
 	d.ending.Do(func() {
 		d.file.End()
@@ -157,7 +150,7 @@ func (d *Disk) Close() error {
 		select {
 		case d.err = <-d.done:
 			d.file.Drop()
-		case <-time.After(d.cfg.CloseTimeout): // a commit may still come, of what memory holds
+		case <-time.After(d.cfg.CloseTimeout): // a commit may still come, so the memory stays
 			d.err = fmt.Errorf("journal %s: the disk does not answer: %d events are not written", d.cfg.Dir, d.Status().Unwritten)
 		}
 		if d.cfg.Metrics != nil {

@@ -2,9 +2,9 @@ package disk
 
 import "encoding/binary"
 
-// The buckets of a journal's file. The header is under headerKey in the first;
-// events are under their sequence numbers; a target's keys are its name's
-// length and name, a kind, and for a burial its sequence number.
+// The buckets of a journal's file. The first has the header, under headerKey. The
+// second has the events, under their sequence numbers. A key in the third is the
+// length of a target's name, the name, a kind, and for a burial the sequence number.
 var (
 	journalBucket = []byte("journal")
 	eventsBucket  = []byte("events")
@@ -30,7 +30,7 @@ func burialKey(name string, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(targetKey(name, kindBurial), seq)
 }
 
-// splitTargetKey undoes targetKey and burialKey.
+// splitTargetKey undoes targetKey and burialKey. It is false for any other key.
 func splitTargetKey(key []byte) (name string, kind byte, seq uint64, ok bool) {
 	if len(key) < 3 {
 		return "", 0, 0, false

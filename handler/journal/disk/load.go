@@ -25,22 +25,23 @@ func readFile(path string) (*contents, int64, error) {
 	return readContents(f, info.Size()), info.Size(), nil
 }
 
-// maxProblems bounds what a Report lists.
+// maxProblems bounds the problems of a Report.
 const maxProblems = 100
 
-// contents is what was read of a journal's file.
+// contents is the part of a journal's file that could be read.
 type contents struct {
 	journal.State
-	counts   counts // as the header has them
+	counts   counts // those in the header
 	hasHead  bool
 	version  *versionError   // of the first value that is too new
-	values   uint64          // of targets that are there
-	buckets  map[string]bool // likewise
+	values   uint64          // of targets, counted
+	buckets  map[string]bool // those in the file
 	problems []string
 	torn     bool
 }
 
-// readContents reads a whole file, and checks all of it that counts.
+// readContents reads a whole file, and checks each part of it by itself and with the
+// others.
 func readContents(r io.ReaderAt, size int64) *contents {
 	c := &contents{buckets: map[string]bool{}}
 	f, err := boltfile.Open(r, size, c.problem)
@@ -68,7 +69,7 @@ func (c *contents) problem(err error) {
 	}
 }
 
-// value takes one value of the file.
+// value takes over one value of the file.
 func (c *contents) value(bucket string, key, value []byte) {
 	var err error
 	what := "an unknown value"
@@ -138,7 +139,7 @@ func (c *contents) check() {
 	}
 	for name, t := range c.Targets {
 		if t.Cursor == nil {
-			c.problem(fmt.Errorf("target %q has no place", text.Excerpt(name, 80)))
+			c.problem(fmt.Errorf("target %q has no cursor", text.Excerpt(name, 80)))
 		}
 	}
 	if c.values != c.counts.values && c.counts.values != valuesUnknown {

@@ -10,9 +10,10 @@ import (
 	"agentctl/handler/journal"
 )
 
+// put writes changes in a transaction.
 func put(tx *bbolt.Tx, changes *journal.Changes) error {
 	journal, events, targets := tx.Bucket(journalBucket), tx.Bucket(eventsBucket), tx.Bucket(targetsBucket)
-	events.FillPercent = 1 // they come in order
+	events.FillPercent = 1 // full pages, as events come in order
 	old, n, err := decodeHeader(headerKey, journal.Get(headerKey))
 	if err != nil {
 		return fmt.Errorf("header: %w", err)
@@ -26,7 +27,7 @@ func put(tx *bbolt.Tx, changes *journal.Changes) error {
 	for _, seq := range changes.Deleted {
 		key := seqKey(seq)
 		if events.Get(key) == nil {
-			continue // went with a commit that was taken for failed
+			continue // deleted by a commit that seemed to fail
 		}
 		if err := events.Delete(key); err != nil {
 			return err
@@ -35,7 +36,7 @@ func put(tx *bbolt.Tx, changes *journal.Changes) error {
 	}
 	for _, e := range changes.Entries {
 		key := seqKey(e.Seq)
-		// Beyond the old head there is nothing to look for.
+		// An event beyond the old head cannot be in the file.
 		if e.Seq > old.Head || events.Get(key) == nil {
 			n.events++
 		}
@@ -60,6 +61,7 @@ func put(tx *bbolt.Tx, changes *journal.Changes) error {
 	return journal.Put(headerKey, encodeHeader(headerKey, h, n))
 }
 
+// putCursor writes the changes of one cursor.
 func putCursor(state counted, c *journal.CursorChange) error {
 	key := targetKey(c.Target, kindCursor)
 	errs := []error{state.put(key, encodeCursor(key, &c.State))}
@@ -78,7 +80,7 @@ func putCursor(state counted, c *journal.CursorChange) error {
 	return errors.Join(errs...)
 }
 
-// counted is a bucket whose values are counted.
+// counted is a bucket that counts its values.
 type counted struct {
 	*bbolt.Bucket
 	n *uint64

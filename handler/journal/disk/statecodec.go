@@ -9,10 +9,10 @@ import (
 	"agentctl/handler/varint"
 )
 
-// counts are a check against whole pages gone astray: what the file holds.
+// counts tell how many values the file has. They show that a whole page is missing.
 type counts struct {
 	events uint64
-	values uint64 // of targets; valuesUnknown where version 3 or one before wrote it
+	values uint64 // of targets; valuesUnknown if version 3 or an earlier one wrote the header
 }
 
 const valuesUnknown = math.MaxUint64

@@ -8,28 +8,30 @@ import (
 	"agentctl/handler/text"
 )
 
-// Status is how a Disk stands.
+// Status tells how a Disk stands.
 type Status struct {
-	// Degraded says that the disk fails or does not keep up, and why: events
-	// are taken and delivered all the same, and lost if the process ends.
+	// Degraded says that the disk fails or does not keep up: since when, and
+	// why. Events are taken and delivered nevertheless, and those that wait are
+	// lost if the process ends.
 	Degraded bool      `json:"degraded"`
 	Since    time.Time `json:"since,omitzero"`
 	Error    string    `json:"error,omitempty"`
 
-	// Unwritten events, of UnwrittenBytes, are not in the file yet.
+	// Unwritten is how many events are not in the file yet, and UnwrittenBytes
+	// their size.
 	Unwritten      int `json:"unwritten"`
 	UnwrittenBytes int `json:"unwritten_bytes"`
 
-	Head       uint64 `json:"-"`          // the newest event
-	Durable    uint64 `json:"durable"`    // the newest in the file
+	Head       uint64 `json:"-"`          // the newest sequence number
+	Durable    uint64 `json:"durable"`    // the newest sequence number in the file
 	Retained   int    `json:"-"`          // events of the history
-	Duplicates uint64 `json:"duplicates"` // events left out, as they were held already
+	Duplicates uint64 `json:"duplicates"` // events that were left out, because the journal held them already
 	Commits    uint64 `json:"commits"`
 	Failures   uint64 `json:"failures"` // commits that failed
 	Degrades   uint64 `json:"degrades"` // how often the disk began to fail or lag
 }
 
-// Status tells how the journal stands.
+// Status tells how the Disk stands now.
 func (d *Disk) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -53,11 +55,11 @@ func (d *Disk) Status() Status {
 	return s
 }
 
-// fileState is how the file stands.
+// fileState tells how the file stands.
 type fileState struct {
-	generation uint64 // of the changes that are in it
+	generation uint64 // of the newest changes in the file, see journal.Backlog
 	header     journal.Header
-	progress   chan struct{} // closed when gen grows
+	progress   chan struct{} // closed when generation grows
 
 	since    time.Time // when it became degraded; zero when it is not
 	err      error     // why
@@ -66,8 +68,8 @@ type fileState struct {
 	degrades uint64 // how often it became degraded
 }
 
-// degrade notes and logs, once, that the disk fails or lags. A cause takes the
-// place of an earlier one; that much waits is but the effect of one.
+// degrade notes that the disk fails or lags, and logs that once. A cause replaces the
+// error that is shown. That too much waits is only an effect, and replaces nothing.
 func (d *Disk) degrade(err error, cause bool) {
 	d.mu.Lock()
 	first := d.state.since.IsZero()
@@ -85,7 +87,7 @@ func (d *Disk) degrade(err error, cause bool) {
 	}
 }
 
-// recovered ends that, unless there is still too much.
+// recovered ends the degraded state after a commit, unless too much waits still.
 func (d *Disk) recovered(written int) {
 	over := d.file.Backlog().Over
 	d.mu.Lock()
@@ -99,7 +101,7 @@ func (d *Disk) recovered(written int) {
 	d.log.Info("the journal is written again", "degraded_for", text.Round(time.Since(since)), "events", written)
 }
 
-// watch makes the journal degraded when too much waits for the disk.
+// watch makes the journal degraded if too much waits for the disk.
 func (d *Disk) watch(stop <-chan struct{}) {
 	for {
 		select {

@@ -13,29 +13,30 @@ import (
 	"agentctl/handler/journal"
 )
 
-// store is where batches go: a bbolt file, or in tests a broken one.
+// store takes the changes: a bbolt file, or in tests a broken one.
 type store interface {
-	// commit writes a batch. What the file holds after an error is the state
-	// before the batch, or one with some of its events.
+	// commit writes changes. After an error the file is as it was before, or
+	// has some of their events.
 	commit(*journal.Changes) error
 	close() error
 }
 
+// boltStore is the store that counts: one bbolt file.
 type boltStore struct {
 	db   *bbolt.DB
-	dead error // a panic: bbolt may hold its locks for ever
+	dead error // a panic, after which bbolt may hold its locks for ever
 }
 
 func boltOptions(noSync bool) *bbolt.Options {
 	o := *bbolt.DefaultOptions
-	o.Timeout = time.Second // the folder is locked already: somebody else's program has it
-	o.NoFreelistSync = true // it is made anew from the tree; one thing less to go wrong
+	o.Timeout = time.Second // for another program: the directory is locked already
+	o.NoFreelistSync = true // it is made anew from the tree: one thing less to go wrong
 	o.FreelistType = bbolt.FreelistMapType
 	o.NoSync = noSync
 	return &o
 }
 
-// createBolt makes an empty journal under another name first, so that a file
+// createBolt makes an empty journal. It has another name until it is whole, so a file
 // without a header is never one that was just begun.
 func createBolt(path string, noSync bool) (err error) {
 	draft := path + ".new"
@@ -112,7 +113,7 @@ func (s *boltStore) commit(changes *journal.Changes) (err error) {
 
 func (s *boltStore) close() (err error) {
 	if s.dead != nil {
-		return nil // the error was told with the commits; the lock ends with the process
+		return nil // commit returned the error already; bbolt's lock ends with the process
 	}
 	defer guard(&err)()
 	return s.db.Close()

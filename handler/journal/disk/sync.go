@@ -7,8 +7,10 @@ import (
 	"agentctl/handler/journal"
 )
 
-// Sync waits until all that the journal was told before is in the file: events,
-// acknowledgements, burials, places. While the disk fails it waits on.
+// Sync waits until all changes that were made before the call are in the file: events,
+// acknowledgements, burials, cursors. While the disk fails it waits, until ctx ends;
+// its error names the cause then. After Close the error is journal.ErrClosed, unless
+// the last commit wrote those changes.
 func (d *Disk) Sync(ctx context.Context) error {
 	backlog := d.file.Backlog()
 	gen, closed := backlog.Generation, backlog.Closed
@@ -24,13 +26,13 @@ func (d *Disk) Sync(ctx context.Context) error {
 		}
 		select {
 		case d.hurry <- struct{}{}:
-		default: // somebody hurries it already
+		default: // another Sync hurries the writer already
 		}
 		select {
 		case <-progress:
 		case <-d.quit:
 			closed = true
-			if err := d.Close(); err != nil { // waits for the last commit
+			if err := d.Close(); err != nil { // it waits for the last commit
 				return err
 			}
 		case <-ctx.Done():
@@ -42,18 +44,17 @@ func (d *Disk) Sync(ctx context.Context) error {
 	}
 }
 
-// Durable tells what is surely in the file: seq is the newest event of those
-// written, and ltime the Lamport time up to which it holds every user event
-// that was appended (or has held, until the retention let go of it). An event
-// appended and not yet written lowers ltime to just below its own.
+// Durable tells what is surely in the file. The first result is the newest sequence
+// number in it. The second is the Lamport time up to which every user event that was
+// appended is in the file, or was until the retention let go of it. An event that is
+// appended and not yet written lowers it to just below its own Lamport time.
 //
-// Of events that were not appended yet it says nothing, and events may come
-// with Lamport times below those of earlier ones. Whoever sets serf's clock
-// back after a crash goes from ltime back by as far as the cluster's events
-// may come out of order (serf keeps 512 Lamport times): what is held already
-// and comes again is left out by Append.
+// It says nothing about events that were not appended yet, and events come with
+// Lamport times out of order. So whoever sets serf's clock back after a crash goes
+// back further, by journal.SerfWindow. Append leaves out the events that are held and
+// come again.
 func (d *Disk) Durable() (seq, ltime uint64) {
-	d.mu.Lock() // what is written later makes the answer no less true
+	d.mu.Lock() // a later commit makes the answer no less true
 	seq, ltime = d.state.header.Head, d.state.header.LTime
 	d.mu.Unlock()
 	return seq, d.file.DurableLTime(ltime)

@@ -7,18 +7,19 @@ import (
 	"agentctl/handler/backoff"
 )
 
-const (
-	// commitPause is from the beginning of a commit to that of the next, so
-	// that a busy journal does some hundred commits a second and not as many
-	// as the disk can take.
-	commitPause = 10 * time.Millisecond
-)
+// commitPause is the time from the beginning of a commit to that of the
+// next. So a busy journal does some hundred commits a second, and not as
+// many as the disk can take.
+const commitPause = 10 * time.Millisecond
+
+// slowCommit is how long a commit may take before the journal is degraded.
+const slowCommit = 10 * time.Second
 
 // commitRetry is how long the writer waits after a failed commit. It needs no
 // jitter, because the disk is this node's own.
 var commitRetry = backoff.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
 
-// run writes until Close, and then once more.
+// run writes after changes until Close, and then once more.
 func (d *Disk) run() {
 	watched := make(chan struct{})
 	stop := make(chan struct{})
@@ -67,15 +68,15 @@ func (d *Disk) run() {
 	if cerr := d.store.close(); err == nil && cerr != nil {
 		err = fmt.Errorf("journal %s: %w", d.cfg.Dir, cerr)
 	}
-	unlockDir(d.lock) // nothing was written to it that matters
+	unlockDir(d.lock) // only the lock mattered, so its error does not
 	d.done <- err
 }
 
-// commit writes what has changed.
+// commit writes the changes since the last one.
 func (d *Disk) commit() error {
 	changes := d.file.Gather()
-	slow := time.AfterFunc(d.cfg.slowCommit, func() {
-		d.degrade(fmt.Errorf("the disk has not answered for %v", d.cfg.slowCommit), true)
+	slow := time.AfterFunc(slowCommit, func() {
+		d.degrade(fmt.Errorf("the disk has not answered for %v", slowCommit), true)
 	})
 	err := error(nil)
 	if !changes.Empty() {
@@ -84,7 +85,7 @@ func (d *Disk) commit() error {
 	slow.Stop()
 	if err != nil {
 		d.file.NotWritten(changes)
-		d.degrade(err, true) // first: who sees a failure sees the reason
+		d.degrade(err, true) // before failures grows, so that Status has the reason with it
 		d.mu.Lock()
 		d.state.failures++
 		d.mu.Unlock()
