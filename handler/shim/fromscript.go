@@ -12,17 +12,17 @@ import (
 	"agentctl/handler/text"
 )
 
-// maxInput is how many bytes FromScript reads at most.
+// maxInput is how much FromScript reads at most, in bytes.
 const maxInput = 1 << 20
 
-// scriptError is an environment or stdin that serf does not give its event
+// scriptError is an environment or a standard input that serf does not give its event
 // handlers.
 type scriptError struct {
 	problem string
-	err     error // nil where there is no cause beneath
+	err     error // the cause; nil if there is none
 }
 
-// Error is one line that says what this command is for, and how.
+// Error is one line that also says what the command is for.
 func (e *scriptError) Error() string {
 	s := e.problem
 	if e.err != nil {
@@ -33,17 +33,17 @@ func (e *scriptError) Error() string {
 
 func (e *scriptError) Unwrap() error { return e.err }
 
-// FromScript makes the event of the environment and stdin that serf gives an
-// event handler: SERF_EVENT, and with it SERF_USER_EVENT and SERF_USER_LTIME,
-// or SERF_QUERY_NAME and SERF_QUERY_LTIME. It reads stdin to its end, at most
-// MaxScriptInput. The error is a *ScriptError.
+// FromScript makes the event that serf gave an event handler. The environment has
+// SERF_EVENT, and with it SERF_USER_EVENT and SERF_USER_LTIME, or SERF_QUERY_NAME and
+// SERF_QUERY_LTIME. FromScript reads stdin to its end; more than 1 MiB is an error.
+// The error is one line for an operator.
 //
-// Serf appends a newline to a payload that does not end in one. One newline at
-// the end is taken off again, so a payload that did end in one arrives without
-// it: the two cannot be told apart.
+// Serf appends a newline to a payload that does not end in one. FromScript takes one
+// newline at the end off again. So a payload that did end in one arrives without it:
+// nobody can tell the two apart.
 //
-// The ID of a member event is made of its type and lines: the same change of
-// the same member has the same ID each time.
+// The ID of a member event is made of its type and lines. So the same change of the
+// same member has the same ID each time.
 func FromScript(environ []string, stdin io.Reader) (handler.Event, error) {
 	env := environment(environ)
 	typ := handler.Type(env["SERF_EVENT"])
@@ -66,7 +66,7 @@ func FromScript(environ []string, stdin io.Reader) (handler.Event, error) {
 				name, text.Excerpt(env[name], text.ExcerptSize))}
 		}
 	}
-	// One byte more than the limit shows that it is passed.
+	// One byte more than the limit shows that the limit is passed.
 	input, err := io.ReadAll(io.LimitReader(stdin, maxInput+1))
 	if err != nil {
 		return handler.Event{}, &scriptError{problem: "reading the event from stdin", err: err}
@@ -84,7 +84,7 @@ func FromScript(environ []string, stdin io.Reader) (handler.Event, error) {
 	return handler.NewMember(typ, string(typ)+"-"+handler.ShortSum(handler.Sum(string(typ), input)), input, now), nil
 }
 
-// environment is the variables by name; of one set twice the last counts.
+// environment returns the variables by name. If one is set twice, the last counts.
 func environment(environ []string) map[string]string {
 	env := make(map[string]string, len(environ))
 	for _, kv := range environ {
