@@ -19,7 +19,7 @@ import (
 	"agentctl/handler/target"
 )
 
-// orderRun is a life of a target, all of it drawn before it begins.
+// orderRun is a run of a target, all of it drawn before it begins.
 type orderRun struct {
 	Concurrency int
 	Events      []scriptedEvent
@@ -116,7 +116,7 @@ func (g *orderGateway) begin(i int) (attempt int) {
 	key := g.run.Events[i].Key
 	for n, before := range g.run.Events[:i] {
 		if !g.settled[n] && (before.Key == key || before.Key == "" || key == "") {
-			g.faults = append(g.faults, fmt.Sprintf("event %d began before %d was through", i+1, n+1))
+			g.faults = append(g.faults, fmt.Sprintf("event %d began before %d was settled", i+1, n+1))
 		}
 	}
 	return g.attempts[i]
@@ -222,7 +222,7 @@ func (run orderRun) check(t *rapid.T, j *journal.Journal, reopen func() *journal
 	}
 	end("cancel")
 	if i := slices.Index(g.settled, false); i >= 0 {
-		t.Errorf("event %d is not through", i+1)
+		t.Errorf("event %d is not settled", i+1)
 	}
 	for _, fault := range g.faults {
 		t.Error(fault)

@@ -18,16 +18,15 @@ import (
 	"agentctl/handler/target"
 )
 
-// poster makes one attempt, as Poster does.
+// poster makes one attempt. A [target.Poster] is one.
 type poster interface {
 	Post(ctx context.Context, e *handler.Event) (target.Response, error)
 	Flush(ctx context.Context, self *handler.Event) (target.Response, error)
 	Close()
 }
 
-// Delivery brings the events of a Journal to one target: in order, one at a
-// time, or as many at once as the target's Concurrency allows. Its methods are
-// safe for concurrent use.
+// Delivery brings the events of a journal to one target. Its methods are safe for
+// concurrent use.
 type Delivery struct {
 	cfg     Config
 	log     *slog.Logger
@@ -40,24 +39,25 @@ type Delivery struct {
 	finished chan struct{} // closed by Finish
 	finish   sync.Once
 
-	inFlight atomic.Int64 // events that a worker is at
+	inFlight atomic.Int64 // events that a worker has
 
-	idle  monitor       // of what Idle looks at
+	idle  monitor       // changes with the conditions of Idle
 	gate  gate          // of attempts and flushes
-	lost  chan struct{} // holds a value when a flush may be due
-	hurry chan struct{} // holds a value when an operator wants no pause before it
+	lost  chan struct{} // holds a value if a flush may be due
+	hurry chan struct{} // holds a value if an operator wants no pause before it
 
 	mu    sync.Mutex
 	state progress
 	asIs  map[uint64]struct{} // events to be posted without Revise
 
 	toldMu sync.Mutex
-	told   journal.CursorStatus // when the log was last told of what is lacking
+	told   journal.CursorStatus // when losses were last logged
 }
 
-// New opens the target's cursor in the journal, so events appended
-// from now on will be delivered, and makes a Delivery to Run. It fails when
-// the target is not valid, or is being served already.
+// New opens the target's cursor in the journal, and makes a Delivery that serves it
+// once Run is called. Events that are appended from now on will be delivered. It fails
+// if the target is not valid, another Delivery serves a target of that name
+// (journal.ErrCursorInUse), or the journal is closed.
 func New(cfg Config) (*Delivery, error) {
 	p, err := target.NewPoster(cfg.Target)
 	if err != nil {
@@ -99,21 +99,21 @@ func newDelivery(cfg Config, p poster) (*Delivery, error) {
 	}
 	d.state.since = time.Now()
 	if s := cursor.Status(); !s.Gap.Open() {
-		d.told = s // an earlier gap, which was mended
+		d.told = s // earlier losses, whose gap is closed
 	}
 	cfg.Metrics.attach(d)
 	return d, nil
 }
 
-// Finish makes Run return once the attempts under way are over. Without that,
-// an event that the target has taken already, but not answered yet, would come
-// again from the next Delivery. Finish does not wait.
+// Finish makes Run return once the attempts under way are over. If they were cancelled
+// instead, an event that the target has taken, but not answered yet, would come again
+// from the next Delivery. Finish does not wait.
 func (d *Delivery) Finish() { d.finish.Do(func() { close(d.finished) }) }
 
-// Run delivers until ctx ends, and then returns nil. Attempts under way are
-// cancelled; their events, and all that wait, stay in the journal for the next
-// Delivery to a target of this name. An error means that the journal failed.
-// Run may be called once.
+// Run delivers until ctx ends, and then returns nil. It cancels the attempts under way.
+// Their events, and all others that wait, stay in the journal for the next Delivery to
+// a target of this name. An error means that the journal is closed. Run may be called
+// once.
 func (d *Delivery) Run(ctx context.Context) (err error) {
 	defer func() {
 		d.cfg.Metrics.detach(d)
@@ -122,7 +122,7 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 	}()
 	// The first worker to fail ends ctx for the others.
 	workers, ctx := errgroup.WithContext(ctx)
-	// going ends when no further attempt is to begin.
+	// going ends when no further attempt shall begin.
 	going, stop := context.WithCancel(ctx)
 	next, wake := d.source()
 	var wg sync.WaitGroup
@@ -149,8 +149,9 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// source is where the workers get their events from, and what makes them look
-// at their contexts. A single worker gets them straight from the cursor.
+// source returns the source of the workers' events, and a function that makes waiting
+// workers look at their contexts. A single worker gets its events straight from the
+// cursor.
 func (d *Delivery) source() (next source, wake func()) {
 	if d.cfg.Target.Concurrency > 1 {
 		l := newLanes(d.cursor.Next, d.key, maxTaken)
@@ -162,9 +163,8 @@ func (d *Delivery) source() (next source, wake func()) {
 	}, func() {}
 }
 
-// work takes one event after another to its end, until going ends or the
-// journal fails. A context's end reaches those made of it a moment later, so
-// both are asked.
+// work delivers one event after another, until going ends or the journal fails. The end
+// of a context reaches the contexts made of it a moment later, so it asks both.
 func (d *Delivery) work(ctx, going context.Context, next source) error {
 	var j *job
 	for {
@@ -181,9 +181,8 @@ func (d *Delivery) work(ctx, going context.Context, next source) error {
 	}
 }
 
-// Idle waits until no event waits, none is in flight and no flush is due, and
-// returns nil; or until ctx ends, and returns its error. Events that are
-// appended meanwhile make it wait on.
+// Idle waits until no event is pending and no flush is due, or until ctx ends, and
+// returns ctx's error then. Events that are appended meanwhile make it wait longer.
 func (d *Delivery) Idle(ctx context.Context) error {
 	return d.idle.when(ctx, func() bool {
 		s := d.cursor.Status()
@@ -191,6 +190,7 @@ func (d *Delivery) Idle(ctx context.Context) error {
 	})
 }
 
+// ack settles an event that the target took.
 func (d *Delivery) ack(seq uint64, status int) error {
 	err := d.cursor.Ack(seq, status)
 	d.idle.change(nil)

@@ -129,12 +129,12 @@ func TestLastEventIsKept(t *testing.T) {
 		for i := range uint64(5) {
 			journals.MustAppend(t, d.Journal, journals.User(10+i, "other"))
 		}
-		for life := range 3 {
+		for process := range 3 {
 			if _, held := d.At(1); held {
 				t.Error("an event that is not the last is held")
 			}
 			if rec, held := d.Find(wanted.ID); !held || rec.Seq != 2 {
-				t.Errorf("life %d: the last event is not held", life)
+				t.Errorf("process %d: the last event is not held", process)
 			}
 			for range 2 { // twice makes it wait once
 				if err := c.RequeueLast(); err != nil {

@@ -19,7 +19,7 @@ import (
 	"agentctl/scripts/testkit"
 )
 
-// flushRun is a life of a target that is flushed, all of it drawn before.
+// flushRun is a run of a target that is flushed, all of it drawn before.
 type flushRun struct {
 	Concurrency int
 	MaxPending  int

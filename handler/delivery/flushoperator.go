@@ -6,10 +6,10 @@ import (
 	"agentctl/handler/target"
 )
 
-// Flush asks for a flush, for a reason that log and status tell. It returns at
-// once: the target's state is flushing until it is done, also in the next
-// process where the journal is on disk. It fails where the target has no flush
-// request, or the journal is closed.
+// Flush asks for a flush, for a reason that log and status show. It returns at once.
+// The target's state is flushing until the flush is done, also in the next process if
+// the journal has a file. The error is target.ErrNoFlush if the target has no flush
+// request, or journal.ErrClosed.
 func (d *Delivery) Flush(reason string) error {
 	err := target.ErrNoFlush
 	if d.cfg.Target.Flush != nil {
@@ -24,7 +24,7 @@ func (d *Delivery) Flush(reason string) error {
 	return d.named(err)
 }
 
-// AcceptGap closes the gap without a flush: an operator says that the gateway
+// AcceptGap closes the gap without a flush, for an operator who says that the gateway
 // is fresh. Without a gap it does nothing. A flush under way goes to its end.
 func (d *Delivery) AcceptGap() error {
 	gap := d.cursor.Status().Gap

@@ -8,6 +8,7 @@ import (
 	"agentctl/handler/text"
 )
 
+// flushed notes a flush that the target took for a gap, as it was when the flush began.
 func (d *Delivery) flushed(gap journal.Gap, at, now time.Time) error {
 	d.mu.Lock()
 	f := &d.state.flush
@@ -28,7 +29,7 @@ func (d *Delivery) flushed(gap journal.Gap, at, now time.Time) error {
 	return nil
 }
 
-// flushFailed returns after what time to try again.
+// flushFailed returns the wait before the next attempt.
 func (d *Delivery) flushFailed(gap journal.Gap, perr *target.PostError, now time.Time) (wait time.Duration) {
 	d.mu.Lock()
 	f := &d.state.flush
@@ -46,6 +47,7 @@ func (d *Delivery) flushFailed(gap journal.Gap, perr *target.PostError, now time
 	return wait
 }
 
+// flushRefused notes a flush that the target refused for good.
 func (d *Delivery) flushRefused(gap journal.Gap, perr *target.PostError, now time.Time) {
 	d.mu.Lock()
 	f := &d.state.flush

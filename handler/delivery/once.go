@@ -12,7 +12,7 @@ import (
 	"agentctl/handler/text"
 )
 
-// deliverError is an event that Deliver could not bring to its target.
+// deliverError is the error of Deliver.
 type deliverError struct {
 	target   string // its name
 	id       string // of the event
@@ -42,7 +42,7 @@ func (e *deliverError) tries() string {
 	return fmt.Sprintf("%d attempts", e.attempts)
 }
 
-// Unwrap gives the last attempt's *PostError and the cause of giving up.
+// Unwrap returns the last attempt's *target.PostError and the cause of giving up.
 func (e *deliverError) Unwrap() []error {
 	var errs []error
 	if e.last != nil {
@@ -54,9 +54,10 @@ func (e *deliverError) Unwrap() []error {
 	return errs
 }
 
-// Deliver brings one event to a target without a journal: it tries, with the
-// waits of the target, until the target takes the event, refuses it for good,
-// or ctx ends. The error is a *DeliverError.
+// Deliver brings one event to a target without a journal. It makes attempts, with the
+// waits of the target, until the target takes the event or refuses it for good, or
+// until ctx ends. The error is one line. It wraps the last attempt's *target.PostError,
+// and ctx's cause if that ended.
 func Deliver(ctx context.Context, p *target.Poster, e *handler.Event) error {
 	return deliver(ctx, p, p.Target(), e)
 }

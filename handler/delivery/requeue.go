@@ -7,19 +7,19 @@ import (
 	"agentctl/handler/journal"
 )
 
-// Requeue makes the target get events, by sequence number, once more: those
-// that were delivered or lost, as far as the journal holds them, and the
-// buried. All or none; see [Cursor].
+// Requeue makes the target get events once more, by sequence number. The journal has
+// to hold them: in its history, or because they are buried. Either all wait or none,
+// see [journal.Cursor.Requeue].
 func (d *Delivery) Requeue(seqs ...uint64) error {
 	return d.named(d.cursor.Requeue(seqs...))
 }
 
-// RequeueAsIs is Requeue for events that someone has named one by one: member
-// events among them are posted even if they are not true any more. Of one that
-// still waits when the Delivery ends the next asks Revise again.
+// RequeueAsIs is Requeue for events that somebody has named one by one. It skips Revise:
+// member events among them are posted even if they are not true any more. If the
+// Delivery ends before that, the next one asks Revise again.
 func (d *Delivery) RequeueAsIs(seqs ...uint64) error {
 	d.mu.Lock()
-	// Those that were given up, not posted, go with the next call.
+	// Forget those that were given up before they were posted.
 	maps.DeleteFunc(d.asIs, func(seq uint64, _ struct{}) bool {
 		return d.cfg.Journal.Outcome(d.cfg.Target.Name, seq).State != journal.OutcomeWaiting
 	})
@@ -27,7 +27,7 @@ func (d *Delivery) RequeueAsIs(seqs ...uint64) error {
 	if d.asIs == nil {
 		d.asIs = map[uint64]struct{}{}
 	}
-	for _, seq := range seqs { // before a worker can have them
+	for _, seq := range seqs { // before a worker can get them
 		d.asIs[seq] = struct{}{}
 	}
 	err := d.cursor.Requeue(seqs...)
@@ -47,11 +47,11 @@ func (d *Delivery) takeAsIs(seq uint64) bool {
 	return as
 }
 
-// Buried returns the events that the target refused for good, as far as the
-// journal keeps them, in the order of burial.
+// Buried returns the events that the target refused for good and the journal keeps, in
+// the order of burial.
 func (d *Delivery) Buried() []journal.Buried { return d.cursor.Buried() }
 
-// named says which target an error is of.
+// named puts the target's name before an error.
 func (d *Delivery) named(err error) error {
 	if err != nil {
 		err = fmt.Errorf("target %s: %w", d.cfg.Target.Name, err)

@@ -11,8 +11,8 @@ import (
 	"agentctl/handler/text"
 )
 
-// Kinds of sampled lines. sampledSilence is how long one that goes on is not
-// logged, at most.
+// The kinds of sampled log lines. A condition that goes on is logged again after
+// sampledSilence at most.
 const (
 	targetFails = "target fails"
 	flushFails  = "flush fails"
@@ -21,6 +21,7 @@ const (
 	sampledSilence = time.Minute
 )
 
+// delivered notes that the target took an event.
 func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time.Duration) error {
 	now := time.Now()
 	d.mu.Lock()
@@ -40,8 +41,7 @@ func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time
 	return err
 }
 
-// logTaken makes a line for each delivery, so it must cost nothing while nobody
-// wants such lines.
+// logTaken logs each delivery, so it must cost nothing while nobody wants such lines.
 func (d *Delivery) logTaken(e *handler.Event, status, attempt int, took time.Duration) {
 	if d.log.Enabled(context.Background(), slog.LevelDebug) {
 		d.log.Debug("target took an event", append(d.attrs(e), "attempt", attempt, "status", status, "took", took,
@@ -49,6 +49,7 @@ func (d *Delivery) logTaken(e *handler.Event, status, attempt int, took time.Dur
 	}
 }
 
+// outdated notes that an event was not posted, because it is not true any more.
 func (d *Delivery) outdated(rec *journal.Record) error {
 	d.mu.Lock()
 	d.state.outdated++
@@ -58,12 +59,13 @@ func (d *Delivery) outdated(rec *journal.Record) error {
 	return err
 }
 
+// buried notes that the target refused an event for good.
 func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostError) error {
 	now := time.Now()
 	d.mu.Lock()
 	d.state.buried++
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
-	// It did answer: it is well again, as far as trying goes.
+	// An answer ends a time of failure, even a refusal.
 	failure := d.answered(attempt, now)
 	all := d.state.buried
 	pass := d.sampled.Nth(eventBuried, all, sampledSilence)
@@ -71,7 +73,7 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 	if pass {
 		msg := "target refused an event for good: buried, not tried again"
 		why := []any{"attempt", attempt, "status", perr.Status, "answer", text.Excerpt(string(perr.Body), text.ExcerptSize)}
-		if perr.Err != nil { // it never came to the target
+		if perr.Err != nil { // it was never sent
 			msg, why = "event cannot be sent to this target: buried", []any{"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize)}
 		}
 		d.log.Error(msg, append(append(d.attrs(&rec.Event), why...), "buried_so_far", all)...)
@@ -82,8 +84,8 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 	return err
 }
 
-// answered notes that an event is through at this attempt, and returns the time
-// of failure that this ends, if any. It needs the lock.
+// answered notes that the target answered an event at this attempt. It returns the time
+// of failure that this ends, if any. The caller holds the lock.
 func (d *Delivery) answered(attempt int, now time.Time) failure {
 	f := d.state.answered(attempt, now)
 	if f.attempts > 0 {
@@ -92,6 +94,7 @@ func (d *Delivery) answered(attempt int, now time.Time) failure {
 	return f
 }
 
+// failed notes that an attempt failed and will be repeated.
 func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt int, wait time.Duration) {
 	now := time.Now()
 	d.mu.Lock()
@@ -120,6 +123,7 @@ func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt i
 		"failing", told.events, "next_in", text.Round(wait), "waiting", d.cursor.Status().Waiting)...)
 }
 
+// logRecovery logs the end of a time of failure.
 func (d *Delivery) logRecovery(f failure, now time.Time) {
 	if f.attempts == 0 {
 		return

@@ -42,7 +42,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 // 100,000 events of 300 bytes that wait for two targets that are down.
-func BenchmarkMemoryWaiting(b *testing.B) {
+func BenchmarkWaiting(b *testing.B) {
 	heap := func() float64 {
 		runtime.GC()
 		var s runtime.MemStats

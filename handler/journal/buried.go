@@ -35,8 +35,8 @@ func (c *Cursor) Bury(seq uint64, why Burial) error {
 	return nil
 }
 
-// Buried returns the buried events, in the order of burial. It works on a closed
-// cursor, too.
+// Buried returns the buried events, in the order of burial. A closed cursor can tell
+// until the next cursor of its target is opened.
 func (c *Cursor) Buried() []Buried {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()

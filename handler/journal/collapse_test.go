@@ -26,7 +26,7 @@ func TestCollapse(t *testing.T) {
 		testkit.Want(t, "a target that did not ask for it", journals.Ready(t, plain), []uint64{9990, 9991, 9992, 9993, 9994, 9995, 9996, 9997, 9998, 9999})
 		testkit.Want(t, "of one that waits with its leader", j.Outcome("a", 9993), journal.Outcome{State: journal.OutcomeWaiting, Into: 3})
 		journals.Ack(t, c, 3)
-		testkit.Want(t, "of one that is through with it", j.Outcome("a", 9993),
+		testkit.Want(t, "of one that was settled with it", j.Outcome("a", 9993),
 			journal.Outcome{State: journal.OutcomeDelivered, Time: time.Now(), Status: 200, Into: 3})
 		if err := c.Bury(4, journal.Burial{Status: 422}); err != nil {
 			t.Fatal(err)
@@ -81,7 +81,7 @@ func TestCollapseRetention(t *testing.T) {
 		testkit.Want(t, "retained", j.Outcome("a", 17), journal.Outcome{State: journal.OutcomeWaiting, Into: 1})
 		testkit.Want(t, "handed out", journals.Ready(t, c), []uint64{0, 1})
 		journals.Ack(t, c, 1, 2)
-		testkit.Want(t, "and all is through", c.Status().Waiting, 0)
+		testkit.Want(t, "and all is settled", c.Status().Waiting, 0)
 		if err := c.Requeue(17, 19); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestCollapseReopen(t *testing.T) {
 		c = journals.OpenCollapsing(t, j, "a")
 		testkit.Want(t, "joined after the fact", journals.Ready(t, c), []uint64{1, 2})
 		journals.Ack(t, c, 1, 2)
-		testkit.Want(t, "through", c.Status().Waiting, 0)
+		testkit.Want(t, "settled", c.Status().Waiting, 0)
 		c.Close()
 		if err := j.Forget("a"); err != nil {
 			t.Fatal(err)
@@ -123,7 +123,7 @@ func TestCollapseReopen(t *testing.T) {
 	})
 }
 
-// The next process joins the same, delivers nothing twice that was through
+// The next process joins the same, delivers nothing twice that was settled
 // with its leader, and takes nothing for delivered that was not.
 func TestCollapseNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -162,9 +162,9 @@ func TestCollapseNextProcess(t *testing.T) {
 	})
 }
 
-// Beside what is joined the file's holes are narrow, and what the log let go
+// Beside what is joined the file's settled exceptions are narrow, and what the log let go
 // of has its own: nothing is taken for delivered too soon, or comes again.
-func TestCollapseHoles(t *testing.T) {
+func TestCollapseExceptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := disk.Config{Dir: t.TempDir()}
 		d := disks.Open(t, cfg)
@@ -179,7 +179,7 @@ func TestCollapseHoles(t *testing.T) {
 		journals.Ack(t, c, 2)
 		testkit.MustClose(t, d)
 		d = disks.Open(t, cfg)
-		testkit.Want(t, "joined to one that waits before a hole", d.Outcome("a", 3), journal.Outcome{State: journal.OutcomeWaiting, Into: 1})
+		testkit.Want(t, "joined to one that waits before a settled exception", d.Outcome("a", 3), journal.Outcome{State: journal.OutcomeWaiting, Into: 1})
 
 		cfg = disk.Config{Dir: t.TempDir(), Limits: journal.Config{MaxEvents: 2}}
 		d = disks.Open(t, cfg)
@@ -192,6 +192,6 @@ func TestCollapseHoles(t *testing.T) {
 		journals.Ack(t, c, 1)
 		testkit.MustClose(t, d)
 		d = disks.Open(t, cfg)
-		testkit.Want(t, "let go of, and through with its leader", journals.Ready(t, journals.OpenCollapsing(t, d.Journal, "a")), []uint64{2, 4, 5})
+		testkit.Want(t, "let go of, and settled with its leader", journals.Ready(t, journals.OpenCollapsing(t, d.Journal, "a")), []uint64{2, 4, 5})
 	})
 }

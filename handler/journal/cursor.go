@@ -88,7 +88,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Status tells how the cursor stands. It works on a closed cursor, too.
+// Status tells how the cursor stands. A closed cursor can tell until the next cursor of
+// its target is opened.
 func (c *Cursor) Status() CursorStatus {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()

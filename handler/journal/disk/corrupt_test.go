@@ -87,7 +87,7 @@ func opens(t testing.TB, file []byte, events map[string]handler.Event) bool {
 			t.Errorf("the file was changed: %v", err)
 		}
 		if _, err := Check(dir); err == nil {
-			t.Error("CheckDir finds nothing")
+			t.Error("Check finds nothing")
 		}
 		return false
 	}
@@ -160,7 +160,7 @@ func TestDiskFlippedBits(t *testing.T) {
 	}
 }
 
-// A page put in another's place has good checksums.
+// A page that was copied over another has good checksums.
 func TestDiskPagesAstray(t *testing.T) {
 	file, events := someJournal(t, 150)
 	rnd := rand.New(rand.NewPCG(5, 6))
@@ -259,8 +259,8 @@ func TestDiskWrongContents(t *testing.T) {
 			}
 		}
 		for name, open := range map[string]func() error{
-			"OpenDisk": func() error { _, err := Open(Config{Dir: dir}); return err },
-			"CheckDir": func() error { _, err := Check(dir); return err },
+			"Open": func() error { _, err := Open(Config{Dir: dir}); return err },
+			"Check": func() error { _, err := Check(dir); return err },
 		} {
 			if err := open(); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", name, err, want)
@@ -347,7 +347,7 @@ func TestCodec(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := decodeCursor([]byte{1, 3}, encodeCursor(key, &s)); !errors.Is(err, errChecksum) {
-		t.Errorf("in another's place: %v", err)
+		t.Errorf("under another key: %v", err)
 	}
 	for name, target := range map[string]string{"": "", "x": "x", "long": strings.Repeat("y", handler.MaxTargetName)} {
 		got, kind, seq, ok := splitTargetKey(burialKey(target, 77))

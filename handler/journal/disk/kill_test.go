@@ -34,7 +34,7 @@ func TestKilledProcess(t *testing.T) {
 	c := journals.OpenCursor(t, d.Journal, "a")
 	for i := d.Head() + 1; ; i++ {
 		journals.MustAppend(t, d.Journal, journals.User(i, "kong"))
-		if i%10 != 0 { // each tenth waits for the next life
+		if i%10 != 0 { // each tenth waits for the next process
 			for {
 				rec, err := c.Next(t.Context())
 				if err != nil {
@@ -54,7 +54,7 @@ func TestKilledProcess(t *testing.T) {
 }
 
 // Killed at any moment: what was synced is there, in order, what was
-// acknowledged before is through, and what was not waits.
+// acknowledged before is settled, and what was not waits.
 func TestDiskKilled(t *testing.T) {
 	dir := t.TempDir()
 	for round := range 10 {

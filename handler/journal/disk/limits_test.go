@@ -68,7 +68,7 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 	})
 }
 
-// With more holes than are written, what is through may come again.
+// With more settled exceptions than are written, settled events may come again.
 func TestCollapseWithManyHoles(t *testing.T) {
 	const pairs = journal.MaxSettledExceptions + 200
 	synctest.Test(t, func(t *testing.T) {

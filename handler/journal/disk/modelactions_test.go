@@ -193,13 +193,13 @@ func (r *modelRun) gap(t *rapid.T) {
 func (r *modelRun) mend(t *rapid.T) {
 	_, m, c := r.draw(t)
 	before, at := c.Status().Gap, time.Now()
-	mark := before.Watermark
+	watermark := before.Watermark
 	if m.gap && rapid.Bool().Draw(t, "not the newest") {
-		mark--
+		watermark--
 	} else {
 		m.gap = false
 	}
-	if err := c.Mend(mark, at); err != nil {
+	if err := c.Mend(watermark, at); err != nil {
 		t.Fatal(err)
 	}
 	if after := c.Status().Gap; m.gap && (!after.Since.Equal(at) || after.Reason != before.Reason) {

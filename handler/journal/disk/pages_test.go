@@ -62,7 +62,7 @@ func layoutOf(t testing.TB, file []byte) (l layout) {
 	return l
 }
 
-// Two elements of a leaf that changed places, with good checksums both.
+// Two elements of a leaf that were swapped, each with a good checksum.
 func TestDiskKeysOutOfOrder(t *testing.T) {
 	file, events := someJournal(t, 150)
 	swapped := 0
