@@ -2,10 +2,9 @@ package handler
 
 import "strings"
 
-// SplitHandler takes an event handler apart, as given to serf's
-// -event-handler: "FILTER=WHAT", or WHAT alone. Serf splits at the first "=".
-// So does this, unless the whole is a URL ("http://host/?a=b"): no filter
-// begins like one.
+// SplitHandler takes the value of serf's -event-handler apart: "FILTER=WHAT", or WHAT
+// alone. Serf splits at the first "=". SplitHandler does the same, unless the whole is
+// a URL such as "http://host/?a=b": no filter begins like one.
 func SplitHandler(s string) (filter, what string) {
 	if IsTarget(s) {
 		return "", s
@@ -16,8 +15,8 @@ func SplitHandler(s string) (filter, what string) {
 	return "", s
 }
 
-// IsTarget tells whether the WHAT of a handler is a URL to post to (http://,
-// https:// or unix:) and not a command to run.
+// IsTarget tells whether the WHAT of an event handler is a URL to post to (http://,
+// https:// or unix:), and not a command to run.
 func IsTarget(what string) bool {
 	for _, prefix := range []string{"http://", "https://", "unix:"} {
 		if len(what) >= len(prefix) && strings.EqualFold(what[:len(prefix)], prefix) {
@@ -27,5 +26,5 @@ func IsTarget(what string) bool {
 	return false
 }
 
-// MaxTargetName is the longest name of a target, in bytes.
+// MaxTargetName is the length of the longest name that a target can have, in bytes.
 const MaxTargetName = 1024

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// anyType in a Filter matches every event.
+// anyType is the type of a Filter that matches every event.
 const anyType Type = "*"
 
 // Filter picks events by type, and user events and queries by name too.
@@ -14,7 +14,7 @@ type Filter struct {
 	Name string // only with User and Query; "" matches every name
 }
 
-// match tells whether an event of this type and name passes.
+// match tells whether an event of a type and name passes.
 func (f Filter) match(typ Type, name string) bool {
 	if f.Type == anyType {
 		return true
@@ -25,7 +25,7 @@ func (f Filter) match(typ Type, name string) bool {
 	return f.Name == "" || f.Name == name || typ != User && typ != Query
 }
 
-// String is the filter in serf's grammar.
+// String writes the filter in serf's grammar.
 func (f Filter) String() string {
 	if f.Name != "" && (f.Type == User || f.Type == Query) {
 		return string(f.Type) + ":" + f.Name
@@ -33,13 +33,14 @@ func (f Filter) String() string {
 	return string(f.Type)
 }
 
-// Filters lets an event pass when any of its filters does. With no filter in
-// it, it lets every event pass, as serf does with an empty filter.
+// Filters let an event pass if one of them does. Without any filter every event passes,
+// as with an empty filter of serf.
 type Filters []Filter
 
-// ParseFilters reads serf's grammar: types with commas between them, where
-// "user:NAME" and "query:NAME" pick a name and "*" or nothing is every event.
-// As in serf, blanks have no special meaning and so are not allowed.
+// ParseFilters reads serf's grammar: types with commas between them. "user:NAME" and
+// "query:NAME" pick a name, and "*" or an empty text picks every event. As in serf,
+// blanks have no special meaning, so they are not allowed. The error names the part at
+// fault, and the valid ones.
 func ParseFilters(s string) (Filters, error) {
 	if s == "" {
 		s = string(anyType)
@@ -58,7 +59,7 @@ func ParseFilters(s string) (Filters, error) {
 	return fs, nil
 }
 
-// filterError is a part of a filter that names no type of event.
+// filterError is a part of a filter that is no type of event.
 type filterError struct {
 	part string // the part at fault
 }
@@ -72,7 +73,7 @@ func (e *filterError) Error() string {
 		e.part, strings.Join(valid, ", "))
 }
 
-// Match tells whether an event of this type and name passes.
+// Match tells whether an event of a type and name passes.
 func (fs Filters) Match(typ Type, name string) bool {
 	for _, f := range fs {
 		if f.match(typ, name) {
@@ -82,7 +83,7 @@ func (fs Filters) Match(typ Type, name string) bool {
 	return len(fs) == 0
 }
 
-// String is the filters in serf's grammar; ParseFilters reads it back.
+// String writes the filters in serf's grammar. ParseFilters reads it back.
 func (fs Filters) String() string {
 	if len(fs) == 0 {
 		return string(anyType)

@@ -259,7 +259,7 @@ func TestDiskWrongContents(t *testing.T) {
 			}
 		}
 		for name, open := range map[string]func() error{
-			"Open": func() error { _, err := Open(Config{Dir: dir}); return err },
+			"Open":  func() error { _, err := Open(Config{Dir: dir}); return err },
 			"Check": func() error { _, err := Check(dir); return err },
 		} {
 			if err := open(); err == nil || !strings.Contains(err.Error(), want) {
