@@ -19,8 +19,8 @@
 //   - shim: the event of a script's environment and standard input.
 //   - backoff, varint, queue: small tools that other folders use as well.
 //
-// A package imports only packages above it in this list, and the small tools.
-// Each states its promises in its own doc.go. The journal and its file also have
+// A package imports only packages above it in this list, the small tools, and
+// agent/logs. Each states its promises in its own doc.go. The journal and its file also have
 // a DESIGN.md.
 //
 // # What an event is

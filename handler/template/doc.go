@@ -12,10 +12,10 @@
 // does not compile. An event can never choose the method or the host: these come
 // from the template's own text.
 //
-// Not every event fits every template. If a value is missing, or cannot stand in
-// its context, or the result is too long, Render sends nothing half made: it
-// fails with a [*Misfit], whose text tells the operator why. The result has at
-// most 8 KiB, and as a JSON body 8 MiB.
+// Not every event fits every template. A value may be missing, or cannot stand in
+// its context, or the result is too long: more than 8 KiB, and for a JSON body
+// 8 MiB. Then Render makes nothing, and fails with a [*Misfit] that tells the
+// operator why.
 //
 // Nothing here blocks, and nothing is remembered from one event to the next. A
 // Template is safe for concurrent use; a [Data] belongs to one goroutine.
