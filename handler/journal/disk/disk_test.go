@@ -1,19 +1,15 @@
 package disk
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/handler"
 	"agentctl/handler/journal"
@@ -113,45 +109,6 @@ func TestDiskForget(t *testing.T) {
 	}
 }
 
-func TestDiskDurable(t *testing.T) {
-	hold := &brokenStore{}
-	d := openDir(t, Config{Dir: t.TempDir(), wrap: hold.wrap})
-	durable := func(seq, ltime uint64) {
-		t.Helper()
-		if s, l := d.Durable(); s != seq || l != ltime {
-			t.Errorf("durable: %d, Lamport time %d, want %d, %d", s, l, seq, ltime)
-		}
-	}
-	durable(0, 0)
-	journals.MustAppend(t, d.Journal, journals.User(10, ""), handler.NewQuery(99, "", nil, time.Now()))
-	testkit.MustSync(t, d)
-	durable(2, 10)
-	hold.block()
-	journals.MustAppend(t, d.Journal, journals.User(20, ""))
-	durable(2, 10)
-	journals.MustAppend(t, d.Journal, journals.User(8, "late"))
-	durable(2, 7)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := d.Sync(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-	hold.mend()
-	testkit.MustSync(t, d)
-	durable(4, 20)
-	dir := d.cfg.Dir
-	testkit.MustClose(t, d)
-	testkit.MustSync(t, d) // it is
-	d = openDir(t, Config{Dir: dir, Limits: journal.Config{MaxEvents: 1}})
-	durable(4, 20)
-	journals.MustAppend(t, d.Journal, journals.User(30, ""))
-	testkit.MustSync(t, d) // the history has let go of 20
-	journals.MustAppend(t, d.Journal, journals.User(25, "late"))
-	testkit.MustClose(t, d)
-	d = openDir(t, Config{Dir: dir})
-	durable(6, 30)
-}
-
 // A crash between the parts of a commit leaves a file whose header tells of no
 // Lamport time that is not there.
 func TestDiskCommitsInParts(t *testing.T) {
@@ -194,118 +151,4 @@ func TestDiskCommitsInParts(t *testing.T) {
 	testkit.Want(t, "Lamport times", ltimes, []uint64{7, 9, 99})
 	s2, ltime := openDir(t, Config{Dir: dir}).Durable()
 	testkit.Want(t, "durable", []uint64{s2, ltime}, []uint64{events + 1, 99})
-}
-
-func TestDiskInUse(t *testing.T) {
-	dir := t.TempDir()
-	d := openDir(t, Config{Dir: dir})
-	_, err := Open(Config{Dir: dir})
-	used, ok := errors.AsType[*InUseError](err)
-	if !ok || used.pid != os.Getpid() || used.host != "" || !strings.Contains(err.Error(), dir) {
-		t.Errorf("%v", err)
-	}
-	// In two containers both may be the first process.
-	lock := filepath.Join(dir, lockFile)
-	if err := os.WriteFile(lock, []byte("1\nweb-2\x1b\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), `in use by process 1 on host web-2\x1b: stop`) {
-		t.Errorf("%v", err)
-	}
-	if _, err := Check(dir); err == nil || !strings.Contains(err.Error(), "in use") {
-		t.Errorf("%v", err)
-	}
-	if _, err := d.Cursor(strings.Repeat("x", handler.MaxTargetName+1), journal.CursorConfig{}); err == nil {
-		t.Error("a name of any length will do")
-	}
-	testkit.MustClose(t, d)
-	if err := d.Append(journals.User(1, "")); !errors.Is(err, journal.ErrClosed) {
-		t.Errorf("%v", err)
-	}
-	testkit.MustClose(t, openDir(t, Config{Dir: dir}))
-	if _, err := Check(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%v", err)
-	}
-}
-
-// A check leaves a directory as it is, to the byte, and needs no right to write.
-func TestCheckChangesNothing(t *testing.T) {
-	dir := t.TempDir()
-	d := openDir(t, Config{Dir: dir})
-	testkit.MustClose(t, d)
-	lock := filepath.Join(dir, lockFile)
-	state := func() (out []string) {
-		t.Helper()
-		files, err := os.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			data, err := os.ReadFile(filepath.Join(dir, f.Name()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, f.Name()+" "+string(data))
-		}
-		return out
-	}
-	check := func() {
-		t.Helper()
-		before := state()
-		if _, err := Check(dir); err != nil {
-			t.Errorf("%v", err)
-		}
-		testkit.Want(t, "the directory", state(), before)
-	}
-	if err := os.WriteFile(lock, []byte("12345\n"), 0o400); err != nil {
-		t.Fatal(err)
-	}
-	check()
-	if err := os.Remove(lock); err != nil {
-		t.Fatal(err)
-	}
-	check()
-}
-
-// The journal's own figures are written beside those of its disk.
-func TestDiskStatusRepeatsNothing(t *testing.T) {
-	text, err := json.Marshal(Status{Head: 4711, Retained: 4711, Durable: 12})
-	if err != nil || strings.Contains(string(text), "4711") || !strings.Contains(string(text), `"durable":12`) {
-		t.Errorf("%s, %v", text, err)
-	}
-}
-
-func TestDiskMetrics(t *testing.T) {
-	reg := prometheus.NewPedanticRegistry()
-	broken := &brokenStore{}
-	cfg := Config{Dir: t.TempDir(), Metrics: reg, wrap: broken.wrap, Limits: journal.Config{MaxEvents: 2}}
-	d := openDir(t, cfg)
-	e := journals.User(1, "")
-	journals.MustAppend(t, d.Journal, e, e, journals.User(2, ""), journals.User(3, ""))
-	testkit.MustSync(t, d)
-	broken.fail(errors.New("no space"))
-	journals.MustAppend(t, d.Journal, journals.User(4, ""))
-	testkit.WaitFor(t, "a failure", func() bool { return d.Status().Failures > 0 })
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		got[f.GetName()] = f.GetMetric()[0].GetCounter().GetValue() + f.GetMetric()[0].GetGauge().GetValue()
-	}
-	if got["agentctl_journal_commits_total"] < 1 || got["agentctl_journal_commit_failures_total"] < 1 {
-		t.Errorf("%v", got)
-	}
-	delete(got, "agentctl_journal_commits_total")
-	delete(got, "agentctl_journal_commit_failures_total")
-	testkit.Want(t, "metrics", got, map[string]float64{
-		"agentctl_journal_degraded":         1,
-		"agentctl_journal_degraded_total":   1,
-		"agentctl_journal_unwritten_events": 1,
-		"agentctl_journal_duplicates_total": 1,
-	})
-	broken.mend()
-	testkit.MustClose(t, d)
-	openDir(t, cfg) // registers again
 }
