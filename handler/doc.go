@@ -1,122 +1,71 @@
-// Package handler takes an event from being known to being in the gateway. It
-// knows nothing of serf: whoever learns of an [Event] appends it to a
-// [Journal], and for each [Target] a [Delivery] posts the events that its
-// [Filters] pick. A command that serf starts for each event has no journal: it
-// makes the event with [FromScript] and brings it there with [Deliver].
+// Package handler knows what an event of the cluster is, and which events
+// somebody wants. The packages below it take an event from the moment a node
+// knows of it to the moment its gateway has it. None of them knows serf's code.
 //
-//	Append ─► Journal ─► Cursor ─► Delivery ─► Poster ─► gateway
-//	             │  one log, a cursor   └ retry, bury, ack
+//	intake ─► journal ─► cursor ─► delivery ─► Poster ─► gateway
+//	             │  one log, a cursor   └ retry, bury, flush
 //	             └ history: requeue, outcomes, lookup by ID and Lamport time
 //
-// # Order
+// # The map of this folder
 //
-// The journal's order is that of Append. A target gets its events in that
-// order, one in flight: the next is posted once the one before was answered
-// with 2xx or buried. Targets run independently, and nothing orders them
-// against each other. Events that are requeued come in their old order, before
-// all newer ones that were not handed out yet. Where the target collapses, an
-// event that equals one still waiting is joined to it, and comes to the target
-// by that one alone.
+//   - handler: [Event], [Type] and [Filters], and serf's grammar for them.
+//   - text: words of strangers made fit for logs, headers and terminals.
+//   - template: a text with placeholders that an event cannot leave.
+//   - target: a gateway's endpoint, the presets, and one attempt to post to it.
+//   - journal: the log in memory, with a cursor for each target.
+//   - journal/boltfile: a bbolt file, read without trusting it.
+//   - journal/disk: a journal that is kept in a file.
+//   - delivery: brings a cursor's events to its target: order, retry, flush.
+//   - shim: the event of a script's environment and standard input.
+//   - backoff, varint, queue: small tools that other folders use as well.
 //
-// With a Target's Concurrency above 1 as many events are in flight at once,
-// and the order is one for each key. What the key is, OrderKey says: the whole
-// payload, or values in a JSON payload. An event is posted for the first time
-// once all earlier ones of its key are through: taken by the target, or
-// buried. An event without a key, and every member event, keeps order with
-// all: it is posted once all before it are through, and nothing behind it is
-// until it is through itself. Names of events are no part of the key.
+// A package imports only packages above it in this list, the small tools, and
+// agent/logs. Each states its promises in its own doc.go. The journal and its file also have
+// a DESIGN.md.
 //
-// An event that fails holds its slot while it waits for its next attempt, so a
-// gateway that is down is tried by no more at once than when it is well. A key
-// that fails for ever therefore costs one slot, and as many such keys as there
-// are slots stop the target. Beside such a key the others go on until the next
-// event without a key, or until 1,000 events have been handed out by the
-// journal and are not through: one in flight, and the others behind it. Events
-// are handed out no sooner than a slot is free for them, or for one behind
-// them. From then on an event is not given up, whatever waits and however old
-// it is, and no later one is joined to it.
+// # What an event is
 //
-// # At least once
+// An [Event] has a type, and for user events and queries a name, a Lamport time
+// and a payload. Names and payloads are chosen by strangers and may hold any
+// bytes. A member event has serf's member lines as its payload; [Event.Body]
+// turns them into Kong's JSON. Events are values that nobody changes after they
+// were made, so they may be shared between goroutines.
 //
-// An event is acknowledged after the target has answered 2xx, so a process
-// that ends in between, or an answer that is lost, makes the event come again.
-// Each POST carries the event's ID in X-Serf-Event-Id, which is the same for
-// each repeat. If the target closes a kept connection without a byte of an
-// answer, the request goes out again at once over another; that is no failure,
-// but the target may get the event twice. No answer, 408, 425, 429 and 5xx are tried again, without end,
-// after random waits whose ceiling doubles, or after what Retry-After asks for
-// where that is longer. Any other answer is final: the event is buried, that
-// is logged, counted and kept in a short list, and the next has its turn.
+// Every event has an ID. The ID of a user event is LTIME-HASH, where HASH is the
+// first 8 bytes, in hex, of the SHA-256 over its name, a zero byte and its
+// payload. So it is the same on every node and for every retry and replay. A
+// query's ID has the prefix "query-". The ID of a member event is made by the
+// node that saw it, and means nothing elsewhere.
 //
-// An event whose ID the journal still holds is left out by Append, so what a
-// restarted serf is sent again is not delivered again. Member events have IDs
-// of their process, and so never match those of an earlier life. What has
-// become of those that waited since then, Config.Revise can say: before
-// the first POST of each member event it may put another body in its place, or
-// drop it as outdated.
+// # Glossary
 //
-// # Blocking
-//
-// Append waits for no target, no network, no disk and no log: it takes a lock
-// that is held for memory operations only. A slow or dead target costs other
-// targets nothing. Delivery.Run stops within the time that cancelling a request
-// takes, and the hooks of its Config.
-//
-// # Loss
-//
-// Events are lost where more wait for a target than the journal's limits
-// allow: of those not handed out that target's oldest are given up, with those
-// joined to them. So is one that is older than the target's MaxAge when its
-// turn comes. Whoever loses events before it can append them, or cannot show
-// that it lost none, says so with Gap, and they count as lost for every target.
-// Losses are counted and logged, and the first opens a gap, which is kept with
-// its time and reason until it is mended: by the target's [FlushRequest], or by
-// an operator with Delivery.AcceptGap. Without a flush the state is stale until
-// then, and events go on.
-//
-// A Journal journal ends with its process, and what waits in it too; a Disk goes
-// on in the next process from its last commit, some milliseconds before the
-// end: DESIGN.md tells what a crash at each point leads to. The retention of
-// history never takes an event away from a target that still waits for it.
-//
-// # Flush
-//
-// While a gap is open no event is posted: the flush comes first, and is tried
-// again, as an event is, until it is answered with 2xx. It never goes beside an
-// attempt to post, whatever the Concurrency; but it waits for attempts only,
-// and not for an event that is between two of them. It covers what was lost
-// before it began: what is lost meanwhile makes for another. However many
-// events a gap is of, one flush that goes well closes it. Where more keeps
-// coming than the target takes, flushes follow each other after waits that
-// double, as those of retries do, and events wait for them.
-//
-// What waits at a flush is posted all the same, in order. For a cache that was
-// just emptied that is idle work and does no harm, but a target may do more
-// with an event than forget a key, as Kong does with those of members.
-//
-// A flush that is refused for good, with an answer that would bury an event, is
-// given up: the state is stale, the log says what to do, and events go on. It
-// is asked for again when more was lost, at the earliest after a minute; by the
-// next Delivery, as after a reload; or at once by Delivery.Flush.
-//
-// Where the flush is the target's last event once more ([FlushRequest] with
-// LastEvent) that event waits again, in its old place, and the gap is closed.
-//
-// # What is posted
-//
-// What the target says, see [Target]; a [Preset] is a Target for one kind of
-// gateway. Templates are read when a Poster is made, and each placeholder is
-// escaped for its place: scheme, host and the names of headers are the same for
-// all events, the method is one of those that the target has in it, and a value
-// of an event stays within its segment of the path, its part of the query, its
-// header, its quotes, or its JSON value. An event of which that makes no whole
-// request is buried, and nothing is sent.
-//
-// The body of a user event or query is its payload, byte for byte; that of a
-// member event is Kong's JSON, see [Event.Body]. The headers are Content-Type:
-// application/json, User-Agent, X-Serf-Event (the type), X-Serf-Event-Id, and
-// for user events and queries X-Serf-Event-Name and X-Serf-Event-Ltime. Names
-// are chosen by strangers: in headers "%", blanks at either end and all bytes
-// that are not printable ASCII are written %XX, and what passes 1,024 bytes is
-// cut. In logs control characters are escaped.
+//   - Acknowledge: tell the cursor that the target took an event.
+//   - Attempt: one request for an event or a flush, from dialling to the answer.
+//   - Buried: refused by the target for good, and kept for a while with the reason.
+//   - Collapse: join an event to an equal one that still waits.
+//   - Cursor: what one target has yet to get from the journal.
+//   - Filter epoch: the events from one number on for which a cursor had one filter.
+//   - Flush: the request that makes a target forget all that it holds.
+//   - Gap: what a target lacks, or may lack, until a flush or an operator closes it.
+//   - Handed out: taken from the cursor, and not settled yet.
+//   - History: the events that the journal retains, delivered or not.
+//   - ID: the name of an event; see above.
+//   - Incarnation: one process of an agent, from its start to its end.
+//   - Journal: one log of events, with a cursor for each target.
+//   - Joined: standing behind an equal event, the leader, whose outcome it shares.
+//   - Lamport time: serf's logical clock, which orders user events in the cluster.
+//   - Lane: the events of one order key, which go to the target one after another.
+//   - Leader: the event that is posted in place of those joined to it.
+//   - Lost: given up, because too many events waited or one waited for too long.
+//   - Outcome: what became of an event for one target.
+//   - Pending: handed out, or waiting to be.
+//   - Pending exception: an event that is pending although the filters do not say so.
+//   - Position: the first sequence number of a cursor that is not settled.
+//   - Poster: makes one attempt.
+//   - Preset: a target for one kind of gateway, less the address.
+//   - Requeue: make an event wait once more, in its old order.
+//   - Settled: delivered, buried, lost or outdated; the opposite of pending.
+//   - Settled exception: a range above the position that is settled nevertheless.
+//   - Target: the endpoint of a gateway, and how to post events to it.
+//   - Watermark: a number that grows with each loss, by which a flush is matched to a gap.
 package handler

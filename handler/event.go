@@ -40,22 +40,22 @@ func (t Type) IsMember() bool {
 	return false
 }
 
-// Event is one event of the cluster. Events are passed by value and never
-// changed; a Journal keeps a copy of the payload of its own.
+// Event is one event of the cluster. Events are passed by value, and nobody changes the
+// payload after the event was made.
 type Event struct {
-	// ID names the event. That of a user event or query is the same on every
-	// node and for every replay and retry; that of a member event is of its
-	// node's own making.
+	// ID names the event. For a user event or query it is the same on every
+	// node, and for every replay and retry. The node makes the IDs of its member
+	// events itself.
 	ID   string
 	Type Type
-	// Name is that of a user event or query, chosen by whoever sent it; it may
-	// hold any bytes. Member events have none.
+	// Name is chosen by the sender of a user event or query, and may hold any
+	// bytes. Member events have none.
 	Name string
-	// LTime is the Lamport time of a user event or query, 0 for member events.
+	// LTime is the Lamport time of a user event or query, and 0 for a member
+	// event.
 	LTime uint64
-	// Payload is that of a user event or query, byte for byte. Of a member
-	// event it is what serf writes to a script's stdin: a line for each
-	// member, see MemberLine.
+	// Payload is chosen by the sender too. For a member event it has a line for
+	// each member, see MemberLine: the text that serf writes to a script.
 	Payload []byte
 	// Time is when this node first knew of the event, by its own clock.
 	Time time.Time
@@ -74,21 +74,22 @@ func NewUser(ltime uint64, name string, payload []byte, t time.Time) Event {
 	}
 }
 
-// NewQuery makes a query. Its ID is query-LTIME-HASH, with HASH as for user
-// events: queries have a Lamport clock of their own, so without the prefix a
-// query and a user event could have the same ID.
+// NewQuery makes a query. Its ID is query-LTIME-HASH, with HASH as for user events.
+// Queries have a Lamport clock of their own, so without the prefix a query and a user
+// event could have the same ID.
 func NewQuery(ltime uint64, name string, payload []byte, t time.Time) Event {
 	e := NewUser(ltime, name, payload, t)
 	e.ID, e.Type = "query-"+e.ID, Query
 	return e
 }
 
-// NewMember makes a member event of lines as MemberLine writes them.
+// NewMember makes a member event of lines that MemberLine wrote. The caller chooses the
+// ID.
 func NewMember(typ Type, id string, lines []byte, t time.Time) Event {
 	return Event{ID: id, Type: typ, Payload: lines, Time: t}
 }
 
-// Sum is the SHA-256 over the name of a user event, a zero byte, and its payload.
+// Sum returns the SHA-256 over the name of a user event, a zero byte, and its payload.
 func Sum(name string, payload []byte) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	h.Write([]byte(name))
@@ -98,20 +99,20 @@ func Sum(name string, payload []byte) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// UserID is the ID of a user event by its Lamport time and Sum.
+// UserID returns the ID of a user event with a Lamport time and a Sum.
 func UserID(ltime uint64, sum [sha256.Size]byte) string {
 	return strconv.FormatUint(ltime, 10) + "-" + ShortSum(sum)
 }
 
-// ShortSum is the part of a Sum that stands in IDs: its first 8 bytes in hex.
+// ShortSum returns the part of a Sum that stands in IDs: its first 8 bytes, in hex.
 func ShortSum(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:8]) }
 
 var cleaner = strings.NewReplacer("\t", `\t`, "\n", `\n`)
 
-// MemberLine writes the line that serf gives a script for one member:
-// name, address, role and tags with tabs between them, and a newline. Tabs
-// and newlines within name, role and tags become \t and \n. Tags are k=v with
-// commas between them, sorted by key (serf leaves their order to chance).
+// MemberLine writes the line that serf gives a script for one member: name, address,
+// role and tags with tabs between them, and a newline. Tabs and newlines within name,
+// role and tags become \t and \n. Tags are k=v with commas between them, sorted by key;
+// serf leaves their order to chance.
 func MemberLine(name, addr, role string, tags map[string]string) []byte {
 	var pairs strings.Builder
 	for i, k := range slices.Sorted(maps.Keys(tags)) {
@@ -124,12 +125,11 @@ func MemberLine(name, addr, role string, tags map[string]string) []byte {
 		cleaner.Replace(role) + "\t" + cleaner.Replace(pairs.String()) + "\n")
 }
 
-// Body is what is posted for the event. For a user event or query it is the
-// payload itself (not a copy). For a member event it is
-// {"type":"member-join","entity":"LINES"}, with LINES the member lines without
-// the newlines at their end: what Kong's script sends, but escaped as JSON
-// wants it. Bytes that are not UTF-8 become U+FFFD there, as JSON has no way
-// to carry them.
+// Body returns the body that is posted for the event. For a user event or query it is
+// the payload itself, not a copy. For a member event it is
+// {"type":"member-join","entity":"LINES"}, where LINES are the member lines without
+// the newlines at their end. Kong's script sends the same, but does not escape it as
+// JSON. Bytes that are not UTF-8 become U+FFFD, because JSON cannot carry them.
 func (e *Event) Body() []byte {
 	if !e.Type.IsMember() {
 		return e.Payload
@@ -141,7 +141,7 @@ func (e *Event) Body() []byte {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
-	// A struct of two strings into memory: there is nothing that can fail.
+	// To write a struct of two strings to memory cannot fail.
 	_ = enc.Encode(body)
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// anyType in a Filter matches every event.
+// anyType is the type of a Filter that matches every event.
 const anyType Type = "*"
 
 // Filter picks events by type, and user events and queries by name too.
@@ -14,8 +14,8 @@ type Filter struct {
 	Name string // only with User and Query; "" matches every name
 }
 
-// Match tells whether an event of this type and name passes.
-func (f Filter) Match(typ Type, name string) bool {
+// match tells whether an event of a type and name passes.
+func (f Filter) match(typ Type, name string) bool {
 	if f.Type == anyType {
 		return true
 	}
@@ -25,7 +25,7 @@ func (f Filter) Match(typ Type, name string) bool {
 	return f.Name == "" || f.Name == name || typ != User && typ != Query
 }
 
-// String is the filter in serf's grammar.
+// String writes the filter in serf's grammar.
 func (f Filter) String() string {
 	if f.Name != "" && (f.Type == User || f.Type == Query) {
 		return string(f.Type) + ":" + f.Name
@@ -33,13 +33,14 @@ func (f Filter) String() string {
 	return string(f.Type)
 }
 
-// Filters lets an event pass when any of its filters does. With no filter in
-// it, it lets every event pass, as serf does with an empty filter.
+// Filters let an event pass if one of them does. Without any filter every event passes,
+// as with an empty filter of serf.
 type Filters []Filter
 
-// ParseFilters reads serf's grammar: types with commas between them, where
-// "user:NAME" and "query:NAME" pick a name and "*" or nothing is every event.
-// As in serf, blanks have no special meaning and so are not allowed.
+// ParseFilters reads serf's grammar: types with commas between them. "user:NAME" and
+// "query:NAME" pick a name, and "*" or an empty text picks every event. As in serf,
+// blanks have no special meaning, so they are not allowed. The error names the part at
+// fault, and the valid ones.
 func ParseFilters(s string) (Filters, error) {
 	if s == "" {
 		s = string(anyType)
@@ -51,38 +52,38 @@ func ParseFilters(s string) (Filters, error) {
 			f = Filter{Type: Type(typ), Name: name}
 		}
 		if f.Type != anyType && !f.Type.Valid() {
-			return nil, &FilterError{Filter: part}
+			return nil, &filterError{part: part}
 		}
 		fs = append(fs, f)
 	}
 	return fs, nil
 }
 
-// FilterError is a part of a filter that names no type of event.
-type FilterError struct {
-	Filter string // the part at fault
+// filterError is a part of a filter that is no type of event.
+type filterError struct {
+	part string // the part at fault
 }
 
-func (e *FilterError) Error() string {
+func (e *filterError) Error() string {
 	valid := make([]string, len(types))
 	for i, t := range types {
 		valid[i] = string(t)
 	}
 	return fmt.Sprintf("unknown event type %q; use %s, user:NAME, query:NAME or *, with commas and no blanks between them",
-		e.Filter, strings.Join(valid, ", "))
+		e.part, strings.Join(valid, ", "))
 }
 
-// Match tells whether an event of this type and name passes.
+// Match tells whether an event of a type and name passes.
 func (fs Filters) Match(typ Type, name string) bool {
 	for _, f := range fs {
-		if f.Match(typ, name) {
+		if f.match(typ, name) {
 			return true
 		}
 	}
 	return len(fs) == 0
 }
 
-// String is the filters in serf's grammar; ParseFilters reads it back.
+// String writes the filters in serf's grammar. ParseFilters reads it back.
 func (fs Filters) String() string {
 	if len(fs) == 0 {
 		return string(anyType)
@@ -93,31 +94,3 @@ func (fs Filters) String() string {
 	}
 	return strings.Join(parts, ",")
 }
-
-// SplitHandler takes an event handler apart, as given to serf's
-// -event-handler: "FILTER=WHAT", or WHAT alone. Serf splits at the first "=".
-// So does this, unless the whole is a URL ("http://host/?a=b"): no filter
-// begins like one.
-func SplitHandler(s string) (filter, what string) {
-	if IsTarget(s) {
-		return "", s
-	}
-	if f, w, ok := strings.Cut(s, "="); ok {
-		return f, w
-	}
-	return "", s
-}
-
-// IsTarget tells whether the WHAT of a handler is a URL to post to (http://,
-// https:// or unix:) and not a command to run.
-func IsTarget(what string) bool {
-	for _, prefix := range []string{"http://", "https://", "unix:"} {
-		if len(what) >= len(prefix) && strings.EqualFold(what[:len(prefix)], prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// MaxTargetName is the longest name of a target, in bytes.
-const MaxTargetName = 1024

@@ -63,7 +63,7 @@ func (o *Options) targetError(i int, err error) error {
 		return errors.Join(errs...)
 	}
 	label := fmt.Sprintf("targets[%d]", i)
-	if terr, ok := errors.AsType[*target.TargetError](err); ok {
+	if terr, ok := errors.AsType[*target.Error](err); ok {
 		err = terr.Err // the label says which it is
 	}
 	key, rest, _ := strings.Cut(strings.ReplaceAll(err.Error(), " ", "_"), ":_")

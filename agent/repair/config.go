@@ -15,7 +15,7 @@ import (
 	"agentctl/handler/journal"
 )
 
-// Store is what repair needs of a journal; a *handler.Memory is one. Its methods are called from several goroutines.
+// Store is what repair needs of a journal; a *journal.Journal is one. Its methods are called from several goroutines.
 type Store interface {
 	// Extent tells what the log spans, its present limits applied.
 	Extent() (journal.Extent, error)

@@ -18,7 +18,7 @@ type journalCheck struct {
 
 // checkJournal reads the journal in a directory that no agent works on.
 func checkJournal(dir string) *journalCheck {
-	report, err := disk.CheckDir(dir)
+	report, err := disk.Check(dir)
 	c := &journalCheck{Report: report, OK: err == nil}
 	if c.Targets == nil {
 		c.Targets = []disk.TargetReport{} // a list in JSON, too

@@ -9,9 +9,9 @@ import (
 	"agentctl/handler/target"
 )
 
-// deliver takes one event to its end: delivered, buried or outdated. The end of
-// going keeps further attempts from beginning, that of ctx cancels the one
-// under way; with either the event is not through, and there is an error.
+// deliver attempts one event until it is settled: delivered, buried or outdated. When
+// going ends, no further attempt begins; when ctx ends, the attempt under way is
+// cancelled. In either case the event is not settled, and there is an error.
 func (d *Delivery) deliver(ctx, going context.Context, rec *journal.Record) error {
 	d.inFlight.Add(1)
 	defer d.inFlight.Add(-1)

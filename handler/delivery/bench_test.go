@@ -14,6 +14,7 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/disks"
 )
 
@@ -106,8 +107,8 @@ func memoryLoop(b *testing.B, t target.Target, n int) time.Duration {
 }
 
 func diskLoop(b *testing.B, t target.Target, n int) time.Duration {
-	d := disks.OpenDir(b, disk.Config{Dir: b.TempDir()})
-	defer disks.CloseDisk(b, d)
+	d := disks.Open(b, disk.Config{Dir: b.TempDir()})
+	defer testkit.MustClose(b, d)
 	return deliveryLoop(b, d.Journal, t, n)
 }
 

@@ -136,7 +136,7 @@ func TestOutageSeveral(t *testing.T) {
 		testkit.Want(t, "delivered beside", r.Status().Delivered, 1)
 		check(13*time.Second, StateRetrying, 0, 2, busy)
 		check(31*time.Second, StateRetrying, 0, 4, down)
-		check(41*time.Second, StateRetrying, 0, 4, down) // 1 is through
+		check(41*time.Second, StateRetrying, 0, 4, down) // 1 is settled
 		check(43*time.Second, StateOK, 42*time.Second, 0, down)
 
 		lines := r.log.With(t, "")

@@ -19,7 +19,7 @@ import (
 	"agentctl/handler/target"
 )
 
-// orderRun is a life of a target, all of it drawn before it begins.
+// orderRun is a run of a target, all of it drawn before it begins.
 type orderRun struct {
 	Concurrency int
 	Events      []scriptedEvent
@@ -74,7 +74,7 @@ type orderGateway struct {
 	mu       sync.Mutex
 	inFlight int
 	attempts []int  // by event
-	through  []bool // taken or refused, by event
+	settled  []bool // taken or refused, by event
 	faults   []string
 }
 
@@ -88,12 +88,12 @@ func (g *orderGateway) Post(ctx context.Context, e *handler.Event) (target.Respo
 	g.inFlight--
 	switch {
 	case err != nil:
-		g.through[i] = g.through[i] || last && script.Lost
+		g.settled[i] = g.settled[i] || last && script.Lost
 		return target.Response{}, err
 	case !last:
 		return target.Response{}, refused
 	}
-	g.through[i] = true
+	g.settled[i] = true
 	if script.Buried {
 		return target.Response{}, &target.PostError{Class: target.Bury, Status: 400}
 	}
@@ -115,8 +115,8 @@ func (g *orderGateway) begin(i int) (attempt int) {
 	}
 	key := g.run.Events[i].Key
 	for n, before := range g.run.Events[:i] {
-		if !g.through[n] && (before.Key == key || before.Key == "" || key == "") {
-			g.faults = append(g.faults, fmt.Sprintf("event %d began before %d was through", i+1, n+1))
+		if !g.settled[n] && (before.Key == key || before.Key == "" || key == "") {
+			g.faults = append(g.faults, fmt.Sprintf("event %d began before %d was settled", i+1, n+1))
 		}
 	}
 	return g.attempts[i]
@@ -135,7 +135,7 @@ func TestOrderPerKey(t *testing.T) {
 				run := drawOrderRun(t)
 				n := len(run.Events)
 				j, reopen := open(t)
-				run.check(t, j, reopen, &orderGateway{run: run, attempts: make([]int, n), through: make([]bool, n)})
+				run.check(t, j, reopen, &orderGateway{run: run, attempts: make([]int, n), settled: make([]bool, n)})
 			})
 		})
 	}
@@ -221,8 +221,8 @@ func (run orderRun) check(t *rapid.T, j *journal.Journal, reopen func() *journal
 		t.Errorf("never idle, %+v: %v", d.Status(), err)
 	}
 	end("cancel")
-	if i := slices.Index(g.through, false); i >= 0 {
-		t.Errorf("event %d is not through", i+1)
+	if i := slices.Index(g.settled, false); i >= 0 {
+		t.Errorf("event %d is not settled", i+1)
 	}
 	for _, fault := range g.faults {
 		t.Error(fault)

@@ -18,46 +18,15 @@ import (
 	"agentctl/handler/target"
 )
 
-// Config is what a Delivery is made of.
-type Config struct {
-	Target  target.Target
-	Journal *journal.Journal
-	Logger  *slog.Logger // nil: nothing is logged
-	Metrics *Metrics     // nil: nothing is counted
-
-	// OnDelivered, where set, is called after the target took an event; took
-	// is how long that attempt was. OnFailed is called after each attempt that
-	// failed. Both hold up the delivery of that event while they run, and with
-	// a Concurrency above 1 are called from several goroutines at once. Of a
-	// flush neither is.
-	OnDelivered func(e handler.Event, took time.Duration)
-	OnFailed    func(e handler.Event, err *target.PostError)
-
-	// Revise, where set, is called for each member event before its first
-	// attempt, since it may have waited while its members changed, even for
-	// the length of an outage; but not for those of RequeueAsIs. False means
-	// that it is not true any more: it is not posted and counts as outdated. Otherwise the payload of the event
-	// that is returned takes the place of its own; all else of it stays. It
-	// may block until ctx ends, and what it returns after that counts for
-	// nothing: the event waits for the next Delivery. It holds up all events
-	// behind this one while it runs.
-	Revise func(ctx context.Context, e handler.Event) (handler.Event, bool)
-
-	// Self gives this node's line as MemberLine writes it, for the target's
-	// Flush with SelfJoin; it must not block.
-	Self func() []byte
-}
-
-// poster makes one attempt, as Poster does.
+// poster makes one attempt. A [target.Poster] is one.
 type poster interface {
 	Post(ctx context.Context, e *handler.Event) (target.Response, error)
 	Flush(ctx context.Context, self *handler.Event) (target.Response, error)
 	Close()
 }
 
-// Delivery brings the events of a Journal to one target: in order, one at a
-// time, or as many at once as the target's Concurrency allows. Its methods are
-// safe for concurrent use.
+// Delivery brings the events of a journal to one target. Its methods are safe for
+// concurrent use.
 type Delivery struct {
 	cfg     Config
 	log     *slog.Logger
@@ -70,24 +39,25 @@ type Delivery struct {
 	finished chan struct{} // closed by Finish
 	finish   sync.Once
 
-	inFlight atomic.Int64 // events that a worker is at
+	inFlight atomic.Int64 // events that a worker has
 
-	idle  monitor       // of what Idle looks at
+	idle  monitor       // changes with the conditions of Idle
 	gate  gate          // of attempts and flushes
-	lost  chan struct{} // holds a value when a flush may be due
-	hurry chan struct{} // holds a value when an operator wants no pause before it
+	lost  chan struct{} // holds a value if a flush may be due
+	hurry chan struct{} // holds a value if an operator wants no pause before it
 
 	mu    sync.Mutex
 	state progress
 	asIs  map[uint64]struct{} // events to be posted without Revise
 
 	toldMu sync.Mutex
-	told   journal.CursorStatus // when the log was last told of what is lacking
+	told   journal.CursorStatus // when losses were last logged
 }
 
-// New opens the target's cursor in the journal, so events appended
-// from now on will be delivered, and makes a Delivery to Run. It fails when
-// the target is not valid, or is being served already.
+// New opens the target's cursor in the journal, and makes a Delivery that serves it
+// once Run is called. Events that are appended from now on will be delivered. It fails
+// if the target is not valid, another Delivery serves a target of that name
+// (journal.ErrCursorInUse), or the journal is closed.
 func New(cfg Config) (*Delivery, error) {
 	p, err := target.NewPoster(cfg.Target)
 	if err != nil {
@@ -101,12 +71,12 @@ func newDelivery(cfg Config, p poster) (*Delivery, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	key, err := target.NewOrderKey(cfg.Target.OrderKey)
+	key, err := target.ParseOrderKey(cfg.Target.OrderKey)
 	if err != nil {
 		return nil, fmt.Errorf("target %s: order key: %w", cfg.Target.Name, err)
 	}
 	if f := cfg.Target.Flush; f != nil && f.SelfJoin && cfg.Self == nil {
-		return nil, fmt.Errorf("target %s: flush: a member-join of this node needs DeliveryConfig.Self", cfg.Target.Name)
+		return nil, fmt.Errorf("target %s: flush: a member-join of this node needs Config.Self", cfg.Target.Name)
 	}
 	cursor, err := cfg.Journal.Cursor(cfg.Target.Name, journal.CursorConfig{
 		Filters: cfg.Target.Filters, Collapse: cfg.Target.Collapse, MaxAge: cfg.Target.MaxAge,
@@ -129,21 +99,21 @@ func newDelivery(cfg Config, p poster) (*Delivery, error) {
 	}
 	d.state.since = time.Now()
 	if s := cursor.Status(); !s.Gap.Open() {
-		d.told = s // an earlier gap, which was mended
+		d.told = s // earlier losses, whose gap is closed
 	}
 	cfg.Metrics.attach(d)
 	return d, nil
 }
 
-// Finish makes Run return once the attempts under way are over. Without that,
-// an event that the target has taken already, but not answered yet, would come
-// again from the next Delivery. Finish does not wait.
+// Finish makes Run return once the attempts under way are over. If they were cancelled
+// instead, an event that the target has taken, but not answered yet, would come again
+// from the next Delivery. Finish does not wait.
 func (d *Delivery) Finish() { d.finish.Do(func() { close(d.finished) }) }
 
-// Run delivers until ctx ends, and then returns nil. Attempts under way are
-// cancelled; their events, and all that wait, stay in the journal for the next
-// Delivery to a target of this name. An error means that the journal failed.
-// Run may be called once.
+// Run delivers until ctx ends, and then returns nil. It cancels the attempts under way.
+// Their events, and all others that wait, stay in the journal for the next Delivery to
+// a target of this name. An error means that the journal is closed. Run may be called
+// once.
 func (d *Delivery) Run(ctx context.Context) (err error) {
 	defer func() {
 		d.cfg.Metrics.detach(d)
@@ -152,7 +122,7 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 	}()
 	// The first worker to fail ends ctx for the others.
 	workers, ctx := errgroup.WithContext(ctx)
-	// going ends when no further attempt is to begin.
+	// going ends when no further attempt shall begin.
 	going, stop := context.WithCancel(ctx)
 	next, wake := d.source()
 	var wg sync.WaitGroup
@@ -179,8 +149,9 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 	return nil
 }
 
-// source is where the workers get their events from, and what makes them look
-// at their contexts. A single worker gets them straight from the cursor.
+// source returns the source of the workers' events, and a function that makes waiting
+// workers look at their contexts. A single worker gets its events straight from the
+// cursor.
 func (d *Delivery) source() (next source, wake func()) {
 	if d.cfg.Target.Concurrency > 1 {
 		l := newLanes(d.cursor.Next, d.key, maxTaken)
@@ -192,9 +163,8 @@ func (d *Delivery) source() (next source, wake func()) {
 	}, func() {}
 }
 
-// work takes one event after another to its end, until going ends or the
-// journal fails. A context's end reaches those made of it a moment later, so
-// both are asked.
+// work delivers one event after another, until going ends or the journal fails. The end
+// of a context reaches the contexts made of it a moment later, so it asks both.
 func (d *Delivery) work(ctx, going context.Context, next source) error {
 	var j *job
 	for {
@@ -211,9 +181,8 @@ func (d *Delivery) work(ctx, going context.Context, next source) error {
 	}
 }
 
-// Idle waits until no event waits, none is in flight and no flush is due, and
-// returns nil; or until ctx ends, and returns its error. Events that are
-// appended meanwhile make it wait on.
+// Idle waits until no event is pending and no flush is due, or until ctx ends, and
+// returns ctx's error then. Events that are appended meanwhile make it wait longer.
 func (d *Delivery) Idle(ctx context.Context) error {
 	return d.idle.when(ctx, func() bool {
 		s := d.cursor.Status()
@@ -221,6 +190,7 @@ func (d *Delivery) Idle(ctx context.Context) error {
 	})
 }
 
+// ack settles an event that the target took.
 func (d *Delivery) ack(seq uint64, status int) error {
 	err := d.cursor.Ack(seq, status)
 	d.idle.change(nil)

@@ -45,56 +45,6 @@ func TestDeliveryInOrderOneInFlight(t *testing.T) {
 	})
 }
 
-func TestDeliveryBacksOffWithFullJitter(t *testing.T) {
-	const attempts = 16
-	ceilings := []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000}
-	upperHalf, lowerHalf := 0, 0
-	for range 20 {
-		synctest.Test(t, func(t *testing.T) {
-			r := start(t, Config{}, journal.Config{}, func(_ context.Context, _ *handler.Event, attempt int) error {
-				if attempt < attempts {
-					return refused
-				}
-				return nil
-			})
-			journals.MustAppend(t, r.journal, journals.User(1, ""))
-			r.idle(t)
-			times := r.poster.times
-			testkit.Want(t, "attempts", len(times), attempts)
-			for i := range attempts - 1 {
-				ceiling := ceilings[min(i, len(ceilings)-1)] * time.Millisecond
-				wait := times[i+1].Sub(times[i])
-				if wait > ceiling {
-					t.Errorf("waited %v after attempt %d, more than %v", wait, i+1, ceiling)
-				}
-				if wait > ceiling/2 {
-					upperHalf++
-				} else {
-					lowerHalf++
-				}
-			}
-		})
-	}
-	// 300 fair draws: fewer than 100 in a half has a chance below 1e-8.
-	if upperHalf < 100 || lowerHalf < 100 {
-		t.Errorf("%d waits above half of the ceiling and %d below", upperHalf, lowerHalf)
-	}
-}
-
-func TestDeliveryHonoursRetryAfter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{}, journal.Config{}, func(_ context.Context, _ *handler.Event, attempt int) error {
-			if attempt == 1 {
-				return &target.PostError{Class: target.Retry, Status: 429, RetryAfter: time.Minute}
-			}
-			return nil
-		})
-		journals.MustAppend(t, r.journal, journals.User(1, ""))
-		r.idle(t)
-		testkit.Want(t, "wait", r.poster.times[1].Sub(r.poster.times[0]), time.Minute)
-	})
-}
-
 func TestDeliveryStopsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := func(ctx context.Context, _ *handler.Event, _ int) error { <-ctx.Done(); return ctx.Err() }
@@ -191,20 +141,6 @@ func TestDeliveryIdle(t *testing.T) {
 	})
 }
 
-func TestDeliveryRequeue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{}, journal.Config{}, nil)
-		events := []handler.Event{journals.User(1, ""), journals.User(2, ""), journals.User(3, "")}
-		journals.MustAppend(t, r.journal, events...)
-		r.idle(t)
-		if err := r.Requeue(3, 2); err != nil {
-			t.Fatal(err)
-		}
-		r.idle(t)
-		testkit.Want(t, "posted", r.poster.attempts(), []string{events[0].ID, events[1].ID, events[2].ID, events[1].ID, events[2].ID})
-	})
-}
-
 func TestDeliveryHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
@@ -271,17 +207,4 @@ func TestFinish(t *testing.T) {
 			t.Errorf("%d delivered and %d waiting, want 1 and 1", s.Delivered, s.Waiting)
 		}
 	})
-}
-
-// There is a debug line for each delivery, and it must cost nothing while nobody
-// wants it.
-func TestDeliveryAllocatesNothingForALineThatNobodyWants(t *testing.T) {
-	r := start(t, Config{}, journal.Config{}, nil) // its log is at INFO
-	e := handler.NewUser(1, testkit.Strange, payload300, time.Now())
-	if n := testing.AllocsPerRun(100, func() { r.logTaken(&e, 200, 1, time.Second) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-	if lines := r.log.With(t, ""); len(lines) > 0 {
-		t.Errorf("%v", lines)
-	}
 }

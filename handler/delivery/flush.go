@@ -11,40 +11,29 @@ import (
 	"agentctl/handler/target"
 )
 
-// refusedHold is for how long a target that refused its flush is not asked
-// again for what is lost meanwhile: each time would hold up the events.
+// refusedHold is how long a target that refused its flush is not flushed again for
+// later losses: each flush would hold up the events.
 const refusedHold = time.Minute
 
-// gate keeps a target's attempts and its flushes apart. A flush waits for
-// attempts and not for events: one that fails for ever is between two attempts
-// most of the time, and must not keep the flush away from a gateway that would
-// take it.
-type gate struct {
-	monitor
-	posting  int  // attempts under way
-	flushing bool // a flush is
-}
-
-// flushState is what a Delivery knows of its flushes. It is guarded by the
-// Delivery's lock.
+// flushState is a Delivery's memory of its flushes. The Delivery's lock guards it.
 type flushState struct {
-	refusedMark uint64    // of the gap whose flush was refused last
-	refusedAt   time.Time // when; zero after an operator asked for another
-	attempts    int       // that failed since one went well, was refused or not needed any more
-	last        time.Time // when one went well
+	refusedWatermark uint64    // of the gap whose flush was refused last
+	refusedAt        time.Time // when; zero after an operator asked for another
+	attempts         int       // failures since a flush went well, was refused or was not needed any more
+	last             time.Time // when a flush went well
 
 	flushed, retried, refused uint64
 }
 
-// flushPace keeps flushes of one target from following each other at once, as
-// they would while more comes than the target takes. Only flushGaps has it.
+// flushPace keeps flushes of one target from following each other at once, as they
+// would while more events come than the target takes. Only flushGaps uses it.
 type flushPace struct {
-	next   time.Time // none before
-	last   time.Time // when the last went well
-	streak int       // of those that followed each other soon
+	next   time.Time // when the next flush may begin
+	last   time.Time // when the last one went well
+	streak int       // flushes that followed each other soon
 }
 
-// after notes a flush that went well.
+// after notes a flush that went well, and sets the time of the next.
 func (p *flushPace) after(b backoff.Backoff, now time.Time) {
 	if now.Sub(p.last) > 10*b.Ceiling(p.streak) {
 		p.streak = 0
@@ -53,7 +42,7 @@ func (p *flushPace) after(b backoff.Backoff, now time.Time) {
 	p.last, p.next = now, now.Add(b.Ceiling(p.streak))
 }
 
-// wantsFlush tells whether a gap is one to be flushed now.
+// wantsFlush tells whether a flush is due for a gap.
 func (d *Delivery) wantsFlush(gap journal.Gap) bool {
 	if d.cfg.Target.Flush == nil || !gap.Open() {
 		return false
@@ -61,40 +50,13 @@ func (d *Delivery) wantsFlush(gap journal.Gap) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := &d.state.flush
-	return gap.Watermark != f.refusedMark && time.Since(f.refusedAt) >= refusedHold
+	return gap.Watermark != f.refusedWatermark && time.Since(f.refusedAt) >= refusedHold
 }
 
 func (d *Delivery) flushDue() bool { return d.wantsFlush(d.cursor.Status().Gap) }
 
-// enter begins an attempt, as soon as no flush is due or under way; leave ends
-// it.
-func (d *Delivery) enter(ctx context.Context) error {
-	if d.cfg.Target.Flush == nil {
-		return nil
-	}
-	return d.gate.when(ctx, func() bool {
-		if d.gate.flushing || d.flushDue() {
-			return false
-		}
-		d.gate.posting++
-		return true
-	})
-}
-
-// reopen lets those on that wait for the end of a flush.
-func (d *Delivery) reopen(f func()) {
-	d.gate.change(f)
-	d.idle.change(nil)
-}
-
-func (d *Delivery) leave() {
-	if d.cfg.Target.Flush != nil {
-		d.gate.change(func() { d.gate.posting-- })
-	}
-}
-
-// flushGaps flushes the target whenever a gap wants it. Its contexts are those
-// of deliver.
+// flushGaps flushes the target whenever a flush is due. Its contexts are those of
+// deliver.
 func (d *Delivery) flushGaps(ctx, going context.Context) error {
 	var pace flushPace
 	var held <-chan time.Time
@@ -116,20 +78,20 @@ func (d *Delivery) flushGaps(ctx, going context.Context) error {
 	}
 }
 
-// held is for a gap that has grown since its flush was refused, and is not to
-// be flushed yet.
+// held returns a timer for a gap that has grown since its flush was refused, and whose
+// next flush is not due yet.
 func (d *Delivery) held() <-chan time.Time {
 	gap := d.cursor.Status().Gap
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := &d.state.flush
-	if !gap.Open() || gap.Watermark == f.refusedMark {
+	if !gap.Open() || gap.Watermark == f.refusedWatermark {
 		return nil
 	}
 	return time.After(time.Until(f.refusedAt.Add(refusedHold)))
 }
 
-// flushGap makes flushes until none is due.
+// flushGap flushes until no flush is due.
 func (d *Delivery) flushGap(ctx, going context.Context, pace *flushPace) error {
 	for d.flushDue() {
 		select {
@@ -140,7 +102,7 @@ func (d *Delivery) flushGap(ctx, going context.Context, pace *flushPace) error {
 		if err := going.Err(); err != nil {
 			return err
 		}
-		if !d.flushDue() { // any more
+		if !d.flushDue() { // an operator may have accepted the gap
 			return nil
 		}
 		if err := d.flushOnce(ctx, going, pace); err != nil {
@@ -150,11 +112,11 @@ func (d *Delivery) flushGap(ctx, going context.Context, pace *flushPace) error {
 	return nil
 }
 
-// flushOnce makes one attempt, with no event's beside it, and sets when the
-// next may be made.
+// flushOnce makes one attempt at the flush, with no attempt at an event beside it. It
+// sets the time of the next.
 func (d *Delivery) flushOnce(ctx, going context.Context, pace *flushPace) error {
-	// The flush covers what was lost before it began, and no more: what is lost
-	// from then on, the gateway may have answered without.
+	// The flush covers the losses before it began, and no others: after that the
+	// gateway may have answered without a later event.
 	var gap journal.Gap
 	var at time.Time
 	err := d.gate.when(going, func() bool {
@@ -164,7 +126,7 @@ func (d *Delivery) flushOnce(ctx, going context.Context, pace *flushPace) error 
 		d.gate.flushing = true
 		gap, at = d.cursor.Status().Gap, time.Now()
 		select {
-		case <-d.hurry: // of one who asked for this
+		case <-d.hurry: // this flush answers the operator who hurried
 		default:
 		}
 		return true

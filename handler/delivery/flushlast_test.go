@@ -103,7 +103,7 @@ func TestLastEventIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		cfg := disk.Config{Dir: dir, Limits: journal.Config{MaxEvents: 2}, NoSync: true}
-		d := disks.OpenDir(t, cfg)
+		d := disks.Open(t, cfg)
 		cursor := func(keep bool) *journal.Cursor {
 			c, err := d.Cursor("n", journal.CursorConfig{Filters: handler.Filters{{Type: handler.User, Name: "config"}}, KeepLast: keep})
 			if err != nil {
@@ -129,12 +129,12 @@ func TestLastEventIsKept(t *testing.T) {
 		for i := range uint64(5) {
 			journals.MustAppend(t, d.Journal, journals.User(10+i, "other"))
 		}
-		for life := range 3 {
+		for process := range 3 {
 			if _, held := d.At(1); held {
 				t.Error("an event that is not the last is held")
 			}
 			if rec, held := d.Find(wanted.ID); !held || rec.Seq != 2 {
-				t.Errorf("life %d: the last event is not held", life)
+				t.Errorf("process %d: the last event is not held", process)
 			}
 			for range 2 { // twice makes it wait once
 				if err := c.RequeueLast(); err != nil {
@@ -143,8 +143,8 @@ func TestLastEventIsKept(t *testing.T) {
 			}
 			testkit.Want(t, "waiting", c.Status().Waiting, 1)
 			testkit.Want(t, "the last", take(c), wanted.ID)
-			disks.CloseDisk(t, d)
-			d = disks.OpenDir(t, cfg)
+			testkit.MustClose(t, d)
+			d = disks.Open(t, cfg)
 			c = cursor(true)
 		}
 		if err := c.Close(); err != nil {
@@ -157,7 +157,7 @@ func TestLastEventIsKept(t *testing.T) {
 		if err := c.RequeueLast(); !errors.Is(err, journal.ErrNoLast) {
 			t.Errorf("there is none, and: %v", err)
 		}
-		disks.CloseDisk(t, d)
+		testkit.MustClose(t, d)
 	})
 }
 
@@ -179,7 +179,7 @@ func TestLastEventOfTheHistory(t *testing.T) {
 			t.Fatal(err)
 		}
 		if rec.Seq == 3 {
-			err = c.Bury(3, journal.BuriedInfo{Status: 400})
+			err = c.Bury(3, journal.Burial{Status: 400})
 		} else {
 			err = c.Ack(rec.Seq, 200)
 		}

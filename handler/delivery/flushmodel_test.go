@@ -16,10 +16,10 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 	"agentctl/handler/target"
-	"agentctl/scripts/testkit/disks"
+	"agentctl/scripts/testkit"
 )
 
-// flushRun is a life of a target that is flushed, all of it drawn before.
+// flushRun is a run of a target that is flushed, all of it drawn before.
 type flushRun struct {
 	Concurrency int
 	MaxPending  int
@@ -147,7 +147,7 @@ func TestFlushAgainstModel(t *testing.T) {
 			dir, d := filepath.Join(base, fmt.Sprint(dirs)), (*disk.Disk)(nil)
 			return func() *journal.Journal {
 				if d != nil {
-					disks.CloseDisk(t, d)
+					testkit.MustClose(t, d)
 				}
 				var err error
 				if d, err = disk.Open(disk.Config{Dir: dir, Limits: limits, NoSync: true, CloseTimeout: 10 * time.Minute}); err != nil {

@@ -56,9 +56,9 @@ func TestFlushAcrossProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "journal.db")
-		d := disks.OpenDir(t, disk.Config{Dir: dir, NoSync: true})
+		d := disks.Open(t, disk.Config{Dir: dir, NoSync: true})
 		var p *fakePoster
-		life := func(end func(*Delivery, context.CancelFunc)) Status {
+		process := func(end func(*Delivery, context.CancelFunc)) Status {
 			p = &fakePoster{answer: func(ctx context.Context, _ *handler.Event, _ int) error { return backoff.Sleep(ctx, time.Second) }}
 			target := flushed(1)
 			target.URL = "http://h/"
@@ -77,17 +77,17 @@ func TestFlushAcrossProcesses(t *testing.T) {
 			return delivery.Status()
 		}
 		next := func(file []byte) {
-			disks.CloseDisk(t, d)
+			testkit.MustClose(t, d)
 			if file != nil {
 				if err := os.WriteFile(path, file, 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
-			d = disks.OpenDir(t, disk.Config{Dir: dir, NoSync: true})
+			d = disks.Open(t, disk.Config{Dir: dir, NoSync: true})
 		}
-		life(func(delivery *Delivery, cancel context.CancelFunc) {
+		process(func(delivery *Delivery, cancel context.CancelFunc) {
 			journals.MustGap(t, d.Journal, 3, "it was lost")
-			disks.MustSync(t, d)
+			testkit.MustSync(t, d)
 			time.Sleep(time.Second / 2)
 			cancel()
 		})
@@ -98,7 +98,7 @@ func TestFlushAcrossProcesses(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // the second time without what the first wrote
-			s := life(func(delivery *Delivery, _ context.CancelFunc) {
+			s := process(func(delivery *Delivery, _ context.CancelFunc) {
 				time.Sleep(time.Second / 2)
 				if s := delivery.Status(); s.State != StateFlushing || s.GapReason != "it was lost" || s.Lost != 3 {
 					t.Errorf("in the next process: %+v", s)
@@ -112,7 +112,7 @@ func TestFlushAcrossProcesses(t *testing.T) {
 			next(before)
 			before = nil
 		}
-		s := life(func(delivery *Delivery, cancel context.CancelFunc) {
+		s := process(func(delivery *Delivery, cancel context.CancelFunc) {
 			time.Sleep(time.Hour)
 			cancel()
 		})

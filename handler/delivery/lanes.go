@@ -8,67 +8,66 @@ import (
 	"agentctl/handler/target"
 )
 
-// maxTaken bounds what is taken from a cursor and not through. It is what a
-// Disk can write of a cursor: with more, a crash would make what was
-// acknowledged come again.
-const maxTaken = journal.MaxExceptions
+// maxTaken bounds the events that are taken from a cursor and not settled. A file holds
+// as many settled exceptions of a cursor. With more, a crash would make acknowledged
+// events come again.
+const maxTaken = journal.MaxSettledExceptions
 
-// job is an event on its way from the cursor to its end.
+// job is an event that was taken from the cursor.
 type job struct {
 	journal.Record
-	key   uint64 // those of one key go one after the other
-	keyed bool   // without a key it goes alone
+	key   uint64 // events of one key go one after another
+	keyed bool   // an event without a key goes alone
 }
 
-// source gives workers their events. It is told which event is through, nil at
-// first, and waits for the next that may begin.
+// source gives a worker its next event, and waits until one may begin. The worker says
+// which event it has settled; that is nil at first.
 type source func(ctx context.Context, done *job) (*job, error)
 
-// lanes are a source for several workers at once. Events of one key begin one
-// after the other, in the order in which they were taken. One without a key
-// begins when all taken before it are through, and none behind it does before
-// it is through itself.
+// lanes are a source for several workers. Events of one key are in one lane: they begin
+// one after another, in the order in which they were taken. An event without a key
+// begins when all events before it are settled. No event behind it begins before it is
+// settled itself.
 //
-// An event is taken only when a worker has nothing else to begin, and so no
-// sooner than it must be: until then it can still collapse with a later one.
-// Past an event that has to wait for another of its key the next is looked at,
-// until so many wait that the window is full.
+// An event is taken only when a worker has nothing else to begin. Until then it can
+// still collapse with a later one. If an event has to wait for another of its key, the
+// lanes take the next one, until the window is full of taken events.
 type lanes struct {
 	take   func(context.Context) (journal.Record, error)
 	key    target.OrderKey
 	window int
 
 	mu     sync.Mutex
-	free   sync.Cond         // a worker that waits may find something to do
-	behind map[uint64][]*job // of each key that has an event begun: those that wait for it
-	alone  *job              // the event without a key; while there is one, none is taken behind it
-	taken  int               // and not through
+	wakeup sync.Cond         // signalled when a waiting worker may find an event
+	behind map[uint64][]*job // for each key with a begun event, those that wait for it
+	alone  *job              // the event without a key; while there is one, no other is taken
+	taken  int               // events that are taken and not settled
 	taking bool              // a worker waits for the cursor
 }
 
 func newLanes(take func(context.Context) (journal.Record, error), key target.OrderKey, window int) *lanes {
 	l := &lanes{take: take, key: key, window: window, behind: make(map[uint64][]*job)}
-	l.free.L = &l.mu
+	l.wakeup.L = &l.mu
 	return l
 }
 
 // wake makes waiting workers look at their contexts.
 func (l *lanes) wake() {
-	l.mu.Lock() // else one that has just looked would miss it
+	l.mu.Lock() // else a worker that has just looked at its context would miss it
 	defer l.mu.Unlock()
-	l.free.Broadcast()
+	l.wakeup.Broadcast()
 }
 
-// next is a source. Whatever may begin since an event is through or was taken
-// is one event at most, and goes to the worker that made it so. The others wait
-// until one may be taken: each that leaves with an event wakes another then.
-// After the end of ctx somebody has to call wake.
+// next is a source. Settling or taking one event makes at most one other event
+// runnable, and the worker that caused it gets it. The other workers wait until one of
+// them may take an event; each that leaves with an event wakes another then. When ctx
+// ends, somebody has to call wake.
 func (l *lanes) next(ctx context.Context, done *job) (*job, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var ready *job
 	if done != nil {
-		ready = l.through(done)
+		ready = l.settle(done)
 	}
 	for {
 		if err := ctx.Err(); err != nil {
@@ -78,7 +77,7 @@ func (l *lanes) next(ctx context.Context, done *job) (*job, error) {
 			break
 		}
 		if !l.mayTake() {
-			l.free.Wait()
+			l.wakeup.Wait()
 			continue
 		}
 		j, err := l.takeOne(ctx)
@@ -88,14 +87,15 @@ func (l *lanes) next(ctx context.Context, done *job) (*job, error) {
 		ready = l.add(j)
 	}
 	if l.mayTake() {
-		l.free.Signal()
+		l.wakeup.Signal()
 	}
 	return ready, nil
 }
 
 func (l *lanes) mayTake() bool { return !l.taking && l.alone == nil && l.taken < l.window }
 
-// takeOne gives up the lock while it waits for the cursor and finds the key.
+// takeOne takes an event from the cursor. It gives up the lock while it waits for the
+// cursor and computes the key.
 func (l *lanes) takeOne(ctx context.Context) (*job, error) {
 	l.taking = true
 	l.mu.Unlock()
@@ -112,8 +112,8 @@ func (l *lanes) takeOne(ctx context.Context) (*job, error) {
 	return j, nil
 }
 
-// add puts an event that was taken where it belongs, and returns it if it may
-// begin at once.
+// add puts an event that was taken into its lane, and returns it if it may begin at
+// once.
 func (l *lanes) add(j *job) *job {
 	l.taken++
 	if !j.keyed {
@@ -132,8 +132,8 @@ func (l *lanes) add(j *job) *job {
 	return j
 }
 
-// through returns the event that may begin since j is through, or nil.
-func (l *lanes) through(j *job) *job {
+// settle returns the event that may begin since j is settled, or nil.
+func (l *lanes) settle(j *job) *job {
 	l.taken--
 	if !j.keyed {
 		l.alone = nil
@@ -141,13 +141,13 @@ func (l *lanes) through(j *job) *job {
 	}
 	if behind := l.behind[j.key]; len(behind) > 0 {
 		next := behind[0]
-		behind[0] = nil // to be freed before the rest is
+		behind[0] = nil // so that it can be freed before the rest
 		l.behind[j.key] = behind[1:]
 		return next
 	}
 	delete(l.behind, j.key)
 	if l.taken == 1 {
-		return l.alone // it is the one that is left, if there is one
+		return l.alone // the event that is left, if it has no key
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 // what was taken, and a source that is at its end waits.
 func lanesOf(t *testing.T, window int, keys ...string) (l *lanes, taken *int) {
 	t.Helper()
-	key, err := target.NewOrderKey("k")
+	key, err := target.ParseOrderKey("k")
 	if err != nil {
 		t.Fatal(err)
 	}

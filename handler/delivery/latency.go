@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// maxSamples is how many of the last deliveries Quantiles tell of.
+// maxSamples is the number of deliveries that Quantiles tell of.
 const maxSamples = 1000
 
-// Quantiles tell how long the last deliveries of a Delivery, at most 1,000,
-// took, in seconds: half of them at most P50, and so on. They are values that
-// occurred (nearest rank). All are zero where Count is.
+// Quantiles tell how long the last deliveries took, at most 1,000 of them, in seconds:
+// half of them took at most P50, and so on. They are values that occurred (nearest
+// rank). All are zero if Count is.
 type Quantiles struct {
 	P50   float64 `json:"p50"`
 	P90   float64 `json:"p90"`
 	P99   float64 `json:"p99"`
 	Max   float64 `json:"max"`
-	Count int     `json:"count"` // deliveries that this tells of
+	Count int     `json:"count"` // of the deliveries
 }
 
 // samples are the last durations, in no order.
@@ -26,7 +26,7 @@ type samples struct {
 }
 
 func (s *samples) add(d time.Duration) {
-	d = max(d, 0) // a clock that was set back
+	d = max(d, 0) // the clock may have been set back
 	if len(s.last) < maxSamples {
 		s.last = append(s.last, d)
 		return
@@ -35,7 +35,7 @@ func (s *samples) add(d time.Duration) {
 	s.next = (s.next + 1) % maxSamples
 }
 
-// quantiles reorders the durations that it is given.
+// quantiles computes the Quantiles of durations, and reorders these.
 func quantiles(last []time.Duration) Quantiles {
 	n := len(last)
 	if n == 0 {

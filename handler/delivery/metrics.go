@@ -7,12 +7,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics counts what deliveries do, by target. The counts are read from each
-// Delivery's Status at collection, so the two never disagree. A nil *Metrics
-// counts nothing.
+// Metrics counts the work of Deliveries, by target. The counts are read from each
+// Delivery's Status when they are collected, so the two never disagree. A nil *Metrics
+// counts nothing. It is safe for concurrent use.
 type Metrics struct {
-	duration *prometheus.HistogramVec // of deliveries
-	attempts *prometheus.HistogramVec
+	duration *prometheus.HistogramVec // of deliveries, by target
+	attempts *prometheus.HistogramVec // by target and result
 
 	mu         sync.Mutex
 	deliveries map[*Delivery]struct{}
@@ -43,8 +43,8 @@ var (
 	oldestWaitingDesc = targetDesc("oldest_waiting_seconds", "How long ago the oldest waiting event was first known; 0 when none waits.")
 )
 
-// NewMetrics registers the metrics. With a nil registerer it returns nil,
-// which counts nothing. It panics when they are registered there already.
+// NewMetrics registers the metrics. With a nil registerer it returns nil, which counts
+// nothing. It panics if they are registered there already.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	if reg == nil {
 		return nil
@@ -125,7 +125,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// attach begins to count a delivery; detach ends it, and takes its series away.
+// attach begins to count a Delivery. detach ends that, and removes its series.
 func (m *Metrics) attach(d *Delivery) {
 	if m == nil {
 		return
@@ -133,7 +133,7 @@ func (m *Metrics) attach(d *Delivery) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.deliveries[d] = struct{}{}
-	// There from the beginning, so that an increase from 0 is one.
+	// The series begin at 0, so that the first event is an increase.
 	m.duration.WithLabelValues(d.cfg.Target.Name)
 	for _, result := range []string{resultSuccess, resultRetried, resultBuried} {
 		m.attempts.WithLabelValues(d.cfg.Target.Name, result)

@@ -5,16 +5,15 @@ import (
 	"sync"
 )
 
-// monitor is a lock, and a way to wait until what it guards, or tells of, has
-// come to be, or a context has ended.
+// monitor is a lock with which a goroutine can wait for a condition, or for the end of
+// a context.
 type monitor struct {
 	mu      sync.Mutex
-	changed chan struct{} // closed by change; nil when nobody waits
+	changed chan struct{} // closed by change; nil if nobody waits
 }
 
-// when calls try, with the lock held, until it returns true, and then returns
-// nil; it returns ctx's error where that ends before. It is called again after
-// each change.
+// when calls try with the lock held, and again after each change, until it returns true.
+// If ctx ends before, the result is ctx's error.
 func (m *monitor) when(ctx context.Context, try func() bool) error {
 	for {
 		m.mu.Lock()
@@ -37,7 +36,7 @@ func (m *monitor) when(ctx context.Context, try func() bool) error {
 	}
 }
 
-// change calls f, if there is one, with the lock held, and wakes all who wait.
+// change calls f with the lock held, unless it is nil, and wakes all who wait.
 func (m *monitor) change(f func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -50,8 +49,8 @@ func (m *monitor) change(f func()) {
 	}
 }
 
-// notify puts a value into a channel that holds one, unless one is there already
-// and says the same.
+// notify puts a value into a channel with room for one, unless a value is there already,
+// which says the same.
 func notify(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:

@@ -12,51 +12,52 @@ import (
 	"agentctl/handler/text"
 )
 
-// DeliverError is an event that Deliver could not bring to its target.
-type DeliverError struct {
-	Target   string // its name
-	ID       string // of the event
-	Attempts int    // those that came to an end
-	Took     time.Duration
-	Last     *target.PostError // the last attempt; nil when none came to an end
-	Err      error             // why it was given up; nil when the target refused the event
+// deliverError is the error of Deliver.
+type deliverError struct {
+	target   string // its name
+	id       string // of the event
+	attempts int    // those that came to an end
+	took     time.Duration
+	last     *target.PostError // the last attempt; nil when none came to an end
+	cause    error             // why it was given up; nil when the target refused the event
 }
 
 // Error is one line.
-func (e *DeliverError) Error() string {
-	s := fmt.Sprintf("event %s not delivered to %s: ", text.Excerpt(e.ID, text.ExcerptSize), e.Target)
+func (e *deliverError) Error() string {
+	s := fmt.Sprintf("event %s not delivered to %s: ", text.Excerpt(e.id, text.ExcerptSize), e.target)
 	last := "no attempt came to an end"
-	if e.Last != nil {
-		last = e.Last.Error()
+	if e.last != nil {
+		last = e.last.Error()
 	}
-	if e.Err == nil {
+	if e.cause == nil {
 		return s + "refused for good after " + e.tries() + ": " + last
 	}
-	return s + fmt.Sprintf("given up after %s in %v (%v): ", e.tries(), text.Round(e.Took), e.Err) + last
+	return s + fmt.Sprintf("given up after %s in %v (%v): ", e.tries(), text.Round(e.took), e.cause) + last
 }
 
-func (e *DeliverError) tries() string {
-	if e.Attempts == 1 {
+func (e *deliverError) tries() string {
+	if e.attempts == 1 {
 		return "1 attempt"
 	}
-	return fmt.Sprintf("%d attempts", e.Attempts)
+	return fmt.Sprintf("%d attempts", e.attempts)
 }
 
-// Unwrap gives the last attempt's *PostError and the cause of giving up.
-func (e *DeliverError) Unwrap() []error {
+// Unwrap returns the last attempt's *target.PostError and the cause of giving up.
+func (e *deliverError) Unwrap() []error {
 	var errs []error
-	if e.Last != nil {
-		errs = append(errs, e.Last)
+	if e.last != nil {
+		errs = append(errs, e.last)
 	}
-	if e.Err != nil {
-		errs = append(errs, e.Err)
+	if e.cause != nil {
+		errs = append(errs, e.cause)
 	}
 	return errs
 }
 
-// Deliver brings one event to a target without a journal: it tries, with the
-// waits of the target, until the target takes the event, refuses it for good,
-// or ctx ends. The error is a *DeliverError.
+// Deliver brings one event to a target without a journal. It makes attempts, with the
+// waits of the target, until the target takes the event or refuses it for good, or
+// until ctx ends. The error is one line. It wraps the last attempt's *target.PostError,
+// and ctx's cause if that ended.
 func Deliver(ctx context.Context, p *target.Poster, e *handler.Event) error {
 	return deliver(ctx, p, p.Target(), e)
 }
@@ -66,8 +67,8 @@ func deliver(ctx context.Context, p poster, t target.Target, e *handler.Event) e
 	wait := backoff.Backoff{Min: t.MinBackoff, Max: t.MaxBackoff}
 	var last *target.PostError
 	giveUp := func(attempts int, cause error) error {
-		return &DeliverError{
-			Target: t.Name, ID: e.ID, Attempts: attempts, Took: time.Since(start), Last: last, Err: cause,
+		return &deliverError{
+			target: t.Name, id: e.ID, attempts: attempts, took: time.Since(start), last: last, cause: cause,
 		}
 	}
 	for attempt := 1; ; attempt++ {

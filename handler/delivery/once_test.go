@@ -34,12 +34,12 @@ func TestDeliver(t *testing.T) {
 func TestDeliverGivesUp(t *testing.T) {
 	gateway := target.Target{Name: "gw", MinBackoff: time.Second, MaxBackoff: time.Second}
 	e := handler.NewUser(1, "kong", nil, anyTime)
-	try := func(t *testing.T, answer func(context.Context, *handler.Event, int) error) (*DeliverError, error) {
+	try := func(t *testing.T, answer func(context.Context, *handler.Event, int) error) (*deliverError, error) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		err := deliver(ctx, &fakePoster{answer: answer}, gateway, &e)
-		derr, ok := errors.AsType[*DeliverError](err)
+		derr, ok := errors.AsType[*deliverError](err)
 		if !ok || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), e.ID) || !strings.Contains(err.Error(), "gw") {
 			t.Fatalf("%v", err)
 		}
@@ -54,7 +54,7 @@ func TestDeliverGivesUp(t *testing.T) {
 				return &target.PostError{Class: target.Bury, Status: 400, Body: []byte("bad\nJSON")}
 			})
 			perr, ok := errors.AsType[*target.PostError](err)
-			if derr.Attempts != 2 || !ok || perr.Status != 400 || errors.Is(err, context.DeadlineExceeded) ||
+			if derr.attempts != 2 || !ok || perr.Status != 400 || errors.Is(err, context.DeadlineExceeded) ||
 				!strings.Contains(err.Error(), `after 2 attempts: answered 400 Bad Request: bad\nJSON`) {
 				t.Errorf("%v", err)
 			}
@@ -63,7 +63,7 @@ func TestDeliverGivesUp(t *testing.T) {
 	t.Run("ends while it waits", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			derr, err := try(t, func(context.Context, *handler.Event, int) error { return refused })
-			if derr.Attempts < 60 || derr.Took != time.Minute || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, refused) ||
+			if derr.attempts < 60 || derr.took != time.Minute || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, refused) ||
 				!strings.Contains(err.Error(), "in 1m0s") || !strings.Contains(err.Error(), "connection refused") {
 				t.Errorf("%v", err)
 			}
@@ -72,7 +72,7 @@ func TestDeliverGivesUp(t *testing.T) {
 	t.Run("ends in the first attempt", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			derr, err := try(t, func(ctx context.Context, _ *handler.Event, _ int) error { <-ctx.Done(); return ctx.Err() })
-			if derr.Attempts != 0 || derr.Last != nil || !errors.Is(err, context.DeadlineExceeded) {
+			if derr.attempts != 0 || derr.last != nil || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%v", err)
 			}
 		})

@@ -68,31 +68,3 @@ func TestReviseCutOff(t *testing.T) {
 		})
 	}
 }
-
-// What someone names himself is posted, true or not; once, and nothing else.
-func TestRequeueAsIs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{Revise: func(context.Context, handler.Event) (handler.Event, bool) { return handler.Event{}, false }}, journal.Config{}, nil)
-		journals.MustAppend(t, r.journal, member("1", "a"), member("2", "b"))
-		r.idle(t)
-		testkit.Want(t, "attempts", len(r.poster.attempts()), 0)
-		if err := r.RequeueAsIs(1, 9); err == nil {
-			t.Error("an event that is not held was taken")
-		}
-		if err := r.Requeue(1); err != nil {
-			t.Fatal(err)
-		}
-		r.idle(t)
-		testkit.Want(t, "attempts after a refusal and a usual requeue", len(r.poster.attempts()), 0)
-		if err := r.RequeueAsIs(2); err != nil {
-			t.Fatal(err)
-		}
-		r.idle(t)
-		if err := r.Requeue(1, 2); err != nil {
-			t.Fatal(err)
-		}
-		r.idle(t)
-		testkit.Want(t, "attempts", len(r.poster.attempts()), 1)
-		testkit.Want(t, "delivered, outdated", []uint64{r.Status().Delivered, r.Status().Outdated}, []uint64{1, 5})
-	})
-}

@@ -5,69 +5,74 @@ import (
 	"time"
 )
 
-// State is how a target stands.
+// State says in a word how a target stands.
 type State string
 
+// The states of a target. One with a gap is flushing or stale, and else retrying if an
+// event fails.
 const (
-	StateOK       State = "ok"       // it took or refused all events it was given
-	StateRetrying State = "retrying" // an event's last attempt failed, and it is tried again
-	StateFlushing State = "flushing" // events for it were lost: it is flushed, before all else
-	StateStale    State = "stale"    // likewise, and it has no flush, or refused it
+	StateOK       State = "ok"       // no attempt fails
+	StateRetrying State = "retrying" // an event's last attempt failed, and another will follow
+	StateFlushing State = "flushing" // events were lost: the flush comes before all others
+	StateStale    State = "stale"    // events were lost, and the target has no flush or refused it
 )
 
-// Status is how a Delivery stands. No text in it holds a URL's password.
+// Status tells how a Delivery stands. No text in it holds a URL's password.
 type Status struct {
 	Target string `json:"target"` // its name
 	State  State  `json:"state"`  // flushing or stale before retrying before ok
 	// Since is when the state began.
 	Since time.Time `json:"since"`
 
-	// LastError is why an attempt failed last, also after it went well again.
+	// LastError is the error of the last attempt that failed. It stays after the
+	// target is well again.
 	LastError     string    `json:"last_error,omitempty"`
 	LastErrorTime time.Time `json:"last_error_time,omitzero"`
-	// Attempts is how often one event, the one that failed most, or the flush
-	// that is due, has failed since the target began to.
+	// Attempts is the number of failed attempts since the target began to fail:
+	// of the event that failed most often, or of the flush that is due.
 	Attempts int `json:"attempts,omitempty"`
 
-	// Waiting counts events neither delivered nor buried, with those in
-	// flight and those joined to one that waits. OldestWaiting is when the oldest was first known.
+	// Waiting counts the events that are not settled, with those in flight and
+	// those joined to another. OldestWaiting is when this node first knew the
+	// oldest of them.
 	Waiting int `json:"waiting"`
-	// InFlight counts the events that are being posted, or were and are held
-	// for their next attempt: at most the target's Concurrency.
+	// InFlight counts the events that are being posted, or wait for their next
+	// attempt. It is at most the target's Concurrency.
 	InFlight      int       `json:"in_flight"`
 	OldestWaiting time.Time `json:"oldest_waiting,omitzero"`
 	LastDelivered time.Time `json:"last_delivered,omitzero"`
 
-	Delivered uint64 `json:"delivered"` // events taken
+	Delivered uint64 `json:"delivered"` // events that the target took
 	Retried   uint64 `json:"retried"`   // attempts beyond each event's first
-	Buried    uint64 `json:"buried"`    // events refused for good
-	Outdated  uint64 `json:"outdated"`  // member events not posted, see Config.Revise
-	Collapsed uint64 `json:"collapsed"` // events joined to an equal one that waited, by this Delivery's cursor
-	// Lost counts events given up because too many waited, or one for too long
-	// (Expired, among them), and those that never came into the journal. It is
-	// the journal's count: it outlives a Delivery, and so does the gap.
+	Buried    uint64 `json:"buried"`    // events that the target refused for good
+	Outdated  uint64 `json:"outdated"`  // member events that were not posted, see Config.Revise
+	Collapsed uint64 `json:"collapsed"` // events that were joined to an equal one, since New
+	// Lost counts the events that were given up because too many waited or one
+	// waited for too long, and those that never came into the journal. Expired
+	// counts those of them that waited for too long. The journal counts both,
+	// so they outlive a Delivery, as the gap does.
 	Lost    uint64 `json:"lost"`
 	Expired uint64 `json:"expired"`
-	// GapSince is since when the target lacks events, or may, that no flush has
-	// made good; zero when there is no such gap. GapReason is of the newest loss.
+	// GapSince is the time from which on the target lacks events, or may lack
+	// some; zero if there is no gap. GapReason is the reason of the newest loss.
 	GapSince  time.Time `json:"gap_since,omitzero"`
 	GapReason string    `json:"gap_reason,omitempty"`
 
-	Flushes        uint64    `json:"flushes"`         // that the target has done
-	FlushesRetried uint64    `json:"flushes_retried"` // attempts that failed, and were followed by others
-	FlushesRefused uint64    `json:"flushes_refused"` // for good
+	Flushes        uint64    `json:"flushes"`         // flushes that the target has done
+	FlushesRetried uint64    `json:"flushes_retried"` // attempts at a flush that failed, and are repeated
+	FlushesRefused uint64    `json:"flushes_refused"` // flushes that the target refused for good
 	LastFlush      time.Time `json:"last_flush,omitzero"`
 
-	// Latency is of the last deliveries, from when this node first knew the
-	// event until the target had taken it; one that is sent again counts from
-	// when it was first known, too. AttemptLatency is of the last attempt alone.
+	// Latency is the time of the last deliveries, from when this node first knew
+	// the event until the target had taken it, also for a replayed event.
+	// AttemptLatency is the time of the last attempt alone.
 	Latency        Quantiles `json:"latency_seconds,omitzero"`
 	AttemptLatency Quantiles `json:"attempt_seconds,omitzero"`
 }
 
-// progress is what a Delivery knows beside its cursor.
+// progress is a Delivery's own part of its Status, beside the cursor's.
 type progress struct {
-	since         time.Time // when it began, or was last well again
+	since         time.Time // when the Delivery began, or the target was last well again
 	failing       failure
 	lastError     string
 	lastErrorTime time.Time
@@ -79,19 +84,19 @@ type progress struct {
 	delivered, retried, buried, outdated uint64
 }
 
-// failure is a time in which there was always an event whose last attempt had
-// failed; zero when there is none.
+// failure is a time in which there is always an event whose last attempt failed. It is
+// zero if there is none.
 type failure struct {
 	since    time.Time
-	events   int // whose last attempt failed
-	attempts int // that failed of one event, at most
+	events   int // those whose last attempt failed
+	attempts int // failed attempts of the event that failed most often
 }
 
-// answered notes that an event is through at this attempt, after its earlier
-// ones failed. It returns the time of failure that this ends, if any.
+// answered notes that the target answered an event at this attempt, after all earlier
+// attempts failed. It returns the time of failure that this ends, if any.
 func (p *progress) answered(attempt int, now time.Time) failure {
 	if attempt == 1 {
-		return failure{} // it had no part in one
+		return failure{} // the event did not fail
 	}
 	if p.failing.events--; p.failing.events > 0 {
 		return failure{}
@@ -101,7 +106,7 @@ func (p *progress) answered(attempt int, now time.Time) failure {
 	return f
 }
 
-// Status tells how the delivery stands now.
+// Status tells how the Delivery stands now.
 func (d *Delivery) Status() Status {
 	c := d.cursor.Status()
 	d.mu.Lock()

@@ -18,20 +18,20 @@ var payload300Of = bytes.Repeat([]byte("x"), 300)
 func BenchmarkAppend(b *testing.B) {
 	for _, c := range []struct{ matching, others int }{{0, 0}, {1, 0}, {4, 0}, {1, 10}} {
 		b.Run(fmt.Sprintf("matching=%d/others=%d", c.matching, c.others), func(b *testing.B) {
-			m := journal.New(journal.Config{})
-			defer m.Close()
+			j := journal.New(journal.Config{})
+			defer j.Close()
 			var cursors []*journal.Cursor
 			for i := range c.matching {
-				cursors = append(cursors, journals.OpenCursor(b, m, fmt.Sprint("m", i), handler.Filter{Type: handler.User, Name: "kong"}))
+				cursors = append(cursors, journals.OpenCursor(b, j, fmt.Sprint("m", i), handler.Filter{Type: handler.User, Name: "kong"}))
 			}
 			for i := range c.others {
-				journals.OpenCursor(b, m, fmt.Sprint("o", i), handler.Filter{Type: handler.MemberJoin, Name: ""}, handler.Filter{Type: handler.User, Name: "gnok"})
+				journals.OpenCursor(b, j, fmt.Sprint("o", i), handler.Filter{Type: handler.MemberJoin, Name: ""}, handler.Filter{Type: handler.User, Name: "gnok"})
 			}
 			e := handler.NewUser(1, "kong", payload300Of, time.Now())
 			e.ID = "" // else it is the same again
 			b.ReportAllocs()
 			for b.Loop() {
-				m.Append(e)
+				j.Append(e)
 				for _, c := range cursors {
 					rec, _ := c.Next(b.Context())
 					c.Ack(rec.Seq, 200)
@@ -42,7 +42,7 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 // 100,000 events of 300 bytes that wait for two targets that are down.
-func BenchmarkMemoryWaiting(b *testing.B) {
+func BenchmarkWaiting(b *testing.B) {
 	heap := func() float64 {
 		runtime.GC()
 		var s runtime.MemStats
@@ -51,16 +51,16 @@ func BenchmarkMemoryWaiting(b *testing.B) {
 	}
 	for b.Loop() {
 		before := heap()
-		m := journal.New(journal.Config{})
-		cursors := []*journal.Cursor{journals.OpenCursor(b, m, "a"), journals.OpenCursor(b, m, "b")}
+		j := journal.New(journal.Config{})
+		cursors := []*journal.Cursor{journals.OpenCursor(b, j, "a"), journals.OpenCursor(b, j, "b")}
 		for i := range uint64(100_000) {
-			m.Append(handler.NewUser(i, "kong", payload300Of, time.Now()))
+			j.Append(handler.NewUser(i, "kong", payload300Of, time.Now()))
 		}
 		b.ReportMetric((heap()-before)/1e6, "MB")
 		if s := cursors[0].Status(); s.Waiting != 100_000 || s.Lost != 0 {
 			b.Fatalf("%+v", s)
 		}
-		runtime.KeepAlive(m)
+		runtime.KeepAlive(j)
 	}
 }
 
@@ -69,10 +69,10 @@ func BenchmarkMemoryWaiting(b *testing.B) {
 func BenchmarkCollapse(b *testing.B) {
 	const updates, payloads = 10_000, 10
 	for b.Loop() {
-		m := journal.New(journal.Config{})
-		c := journals.OpenCollapsing(b, m, "a")
+		j := journal.New(journal.Config{})
+		c := journals.OpenCollapsing(b, j, "a")
 		for i := range updates {
-			m.Append(journals.Update(uint64(i), i%payloads))
+			j.Append(journals.Update(uint64(i), i%payloads))
 		}
 		if s := c.Status(); s.Waiting != updates || s.Collapsed != updates-payloads {
 			b.Fatalf("%+v", s)
@@ -85,7 +85,7 @@ func BenchmarkCollapse(b *testing.B) {
 		if s := c.Status(); s.Waiting != 0 {
 			b.Fatalf("%+v", s)
 		}
-		m.Close()
+		j.Close()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*updates), "ns/update")
 }

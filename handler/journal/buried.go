@@ -8,38 +8,39 @@ import (
 	"agentctl/handler"
 )
 
-// Bury is Ack for an event that the target refused for good: it is kept with the
-// reason until it has been buried for as long as the retention's age, too many
-// others were buried after it, or it waits again by Requeue.
-func (c *Cursor) Bury(seq uint64, why BuriedInfo) error {
+// Bury is Ack for an event that the target refused for good. The event is kept with
+// the reason until it has been buried for MaxAge, MaxBuried others were buried
+// after it, or Requeue makes it wait again.
+func (c *Cursor) Bury(seq uint64, why Burial) error {
 	if why.Time.IsZero() {
 		why.Time = time.Now()
 	}
 	why.Answer = bytes.Clone(why.Answer)
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	if c.closed {
 		return ErrClosed
 	}
-	e := c.settled(seq)
+	e := c.takeGiven(seq)
 	if e == nil {
 		return nil
 	}
 	c.settle(e, verdictBuried, why.Time, why.Status)
-	c.buried = append(c.buried, &burial{e, why}) // with the reference that was given's
+	c.buried = append(c.buried, &buriedEntry{e, why}) // which takes over the reference of c.given
 	c.touchBuried(seq)
-	if len(c.buried) > c.m.cfg.MaxBuried {
+	if len(c.buried) > c.journal.cfg.MaxBuried {
 		c.dropBuried()
 	}
-	c.m.changes.wakeWriter()
+	c.journal.changes.wakeWriter()
 	return nil
 }
 
-// Buried lists what is buried, in the order of burial.
+// Buried returns the buried events, in the order of burial. A closed cursor can tell
+// until the next cursor of its target is opened.
 func (c *Cursor) Buried() []Buried {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	c.trimBuried(time.Now().Add(-c.m.cfg.MaxAge))
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
+	c.trimBuried(time.Now().Add(-c.journal.cfg.MaxAge))
 	out := make([]Buried, len(c.buried))
 	for i, b := range c.buried {
 		out[i] = Buried{b.entry.Seq, b.entry.Event, b.why}
@@ -47,7 +48,7 @@ func (c *Cursor) Buried() []Buried {
 	return out
 }
 
-// exhume takes entries off the list of the buried, those that are on it.
+// exhume takes those of the entries that are buried off the list.
 func (c *Cursor) exhume(entries []*Entry) {
 	if len(c.buried) == 0 {
 		return
@@ -56,17 +57,17 @@ func (c *Cursor) exhume(entries []*Entry) {
 	for _, e := range entries {
 		up[e] = true
 	}
-	c.buried = slices.DeleteFunc(c.buried, func(b *burial) bool {
+	c.buried = slices.DeleteFunc(c.buried, func(b *buriedEntry) bool {
 		if !up[b.entry] {
 			return false
 		}
 		c.touchBuried(b.entry.Seq)
-		c.m.release(b.entry)
+		c.journal.release(b.entry)
 		return true
 	})
 }
 
-// trimBuried forgets burials from before a time.
+// trimBuried forgets the burials before a time.
 func (c *Cursor) trimBuried(oldest time.Time) {
 	for len(c.buried) > 0 && c.buried[0].why.Time.Before(oldest) {
 		c.dropBuried()
@@ -78,11 +79,11 @@ func (c *Cursor) dropBuried() {
 	b := c.buried[0]
 	c.buried = slices.Delete(c.buried, 0, 1)
 	c.touchBuried(b.entry.Seq)
-	c.m.release(b.entry)
+	c.journal.release(b.entry)
 }
 
 func (c *Cursor) touchBuried(seq uint64) {
-	if c.m.changes == nil {
+	if c.journal.changes == nil {
 		return
 	}
 	if c.buriedDirty == nil {
@@ -92,17 +93,17 @@ func (c *Cursor) touchBuried(seq uint64) {
 	c.dirty = true
 }
 
-// BuriedInfo is why an event was buried.
-type BuriedInfo struct {
-	Time   time.Time // of the burial; zero means now
-	Status int       // of the answer
+// Burial tells when and why an event was buried.
+type Burial struct {
+	Time   time.Time // for Bury zero means now
+	Status int       // of the target's answer; 0 if there was none
 	Reason string    // one line
-	Answer []byte    // its first bytes
+	Answer []byte    // the first bytes of the answer's body
 }
 
 // Buried is an event that a target refused for good.
 type Buried struct {
 	Seq   uint64
 	Event handler.Event
-	BuriedInfo
+	Burial
 }

@@ -9,32 +9,31 @@ import (
 	fifo "agentctl/handler/queue"
 )
 
-// collapse is the events of a cursor that are joined to an equal one, their
-// leader. Of a joined event there is only its record among the outcomes: the
-// cursor does not hold it, and once the log lets go of it, it is as if it had
-// never waited. Its leader stands for it: the target gets that later than the
-// joined event came.
+// collapse has the events of a cursor that are joined to an equal event, their
+// leader. The cursor does not hold a joined event, and has only its outcome record.
+// When the log lets go of a joined event, it is as if it had never waited: the
+// target gets the leader later than the joined event came.
 //
-// In the file a joined event is pending like any other, and is joined again
-// when that is read. See DESIGN.md for why a crash loses none.
+// In the file a joined event is pending like any other. The next process joins it
+// again. See disk/DESIGN.md for why a crash loses none.
 type collapse struct {
-	below     uint64            // events from here on are not joined: 0 is none, collapseAll every one
-	leaders   map[uint64]*Entry // those not handed out, by the hash of what must be equal
-	groups    map[uint64]*group // by the leader's sequence number, also where it is handed out
-	joined    int               // in all groups
+	below     uint64            // events below this number collapse: 0 is none, collapseAll every one
+	leaders   map[uint64]*Entry // those not handed out, by leadersKey
+	groups    map[uint64]*group // by the leader's sequence number, handed out or not
+	joined    int               // events in all groups
 	collapsed uint64            // events joined since the cursor was opened
 }
 
-// collapseAll is the below of a target that wants collapsing.
+// collapseAll is the below of a target whose events all collapse.
 const collapseAll = math.MaxUint64
 
-// group is what is joined to one leader.
+// group has the events that are joined to one leader.
 type group struct {
 	n    int
-	last uint64 // the newest; its record names the one before
+	last uint64 // the newest; its record names the one before it
 }
 
-// members is the events of a group, newest first.
+// members returns the events of a group, newest first.
 func (c *Cursor) members(g *group) []uint64 {
 	seqs := make([]uint64, g.n)
 	for i, seq := 0, g.last; i < g.n; i++ {
@@ -46,7 +45,7 @@ func (c *Cursor) members(g *group) []uint64 {
 
 var collapseSeed = maphash.MakeSeed()
 
-// leadersKey hashes what must be equal: type, name and payload.
+// leadersKey hashes type, name and payload, which must be equal.
 func leadersKey(e *handler.Event) uint64 {
 	var h maphash.Hash
 	h.SetSeed(collapseSeed)
@@ -58,18 +57,18 @@ func leadersKey(e *handler.Event) uint64 {
 	return h.Sum64()
 }
 
-// collapses tells whether an event may be joined or lead. Each member event
-// tells of a change of its own.
+// collapses tells whether an event may be joined or lead. Member events never do,
+// because each tells of a change of its own.
 func (c *collapse) collapses(e *Entry) bool { return e.Seq < c.below && !e.Event.Type.IsMember() }
 
-// setCollapse switches collapsing on or off for the events appended from now
-// on. What is joined stays so.
+// setCollapse switches collapsing on or off for the events that are appended from
+// now on. Joined events stay joined.
 func (c *Cursor) setCollapse(on bool) {
 	below := c.below
 	if on {
 		below = collapseAll
 	} else if c.below == collapseAll {
-		below = c.m.head + 1
+		below = c.journal.head + 1
 	}
 	if below != c.below {
 		c.below, c.dirty = below, true
@@ -77,8 +76,8 @@ func (c *Cursor) setCollapse(on bool) {
 	}
 }
 
-// lead gives the leader that an entry can be joined to. Where nothing leads
-// the entry does from now on.
+// lead returns the leader that an entry can be joined to. Without one the entry
+// itself leads from now on, and the result is nil.
 func (c *Cursor) lead(e *Entry) (leader *Entry) {
 	if !c.collapses(e) {
 		return nil
@@ -93,12 +92,12 @@ func (c *Cursor) lead(e *Entry) (leader *Entry) {
 		return nil
 	}
 	if l := &leader.Event; l.Type != e.Event.Type || l.Name != e.Event.Name || !bytes.Equal(l.Payload, e.Event.Payload) {
-		return nil // the hash alone proves nothing
+		return nil // equal hashes alone prove nothing
 	}
 	return leader
 }
 
-// unlead is for an entry that does not wait any more, or is handed out.
+// unlead is called for an entry that does not wait any more, or is handed out.
 func (c *Cursor) unlead(e *Entry) {
 	if len(c.leaders) == 0 || !c.collapses(e) {
 		return
@@ -108,14 +107,14 @@ func (c *Cursor) unlead(e *Entry) {
 	}
 }
 
-// join joins an entry to an equal one that waits, if there is one.
+// join joins an entry to an equal one that waits, and tells whether there is one.
 func (c *Cursor) join(e *Entry) bool {
 	leader := c.lead(e)
 	if leader == nil || e.Seq-leader.Seq > math.MaxUint32 {
 		return false
 	}
-	if c.m.retained(e.Seq) == nil {
-		c.punch(e.Seq) // only when it was read or arranged: the leader stands for it
+	if c.journal.retained(e.Seq) == nil {
+		c.addException(e.Seq) // after a restart or arrange; its leader stands for it
 		return true
 	}
 	g := c.groups[leader.Seq]
@@ -126,7 +125,7 @@ func (c *Cursor) join(e *Entry) bool {
 		g = &group{}
 		c.groups[leader.Seq] = g
 	}
-	c.outcomes.set(e.Seq, c.m.firstRetained(), record{
+	c.outcomes.set(e.Seq, c.journal.firstRetained(), record{
 		verdict: verdictJoined, into: uint32(e.Seq - leader.Seq), at: int64(g.last),
 	})
 	g.n++
@@ -135,7 +134,8 @@ func (c *Cursor) join(e *Entry) bool {
 	return true
 }
 
-// ungroup takes what is joined to a leader that is through, newest first.
+// ungroup takes the events that are joined to a leader that is settled. It returns
+// them newest first.
 func (c *Cursor) ungroup(leader uint64) []uint64 {
 	g := c.groups[leader]
 	if g == nil {
@@ -146,7 +146,7 @@ func (c *Cursor) ungroup(leader uint64) []uint64 {
 	return c.members(g)
 }
 
-// leave is for a joined event that the log lets go of.
+// leave is called for a joined event that the log lets go of.
 func (c *Cursor) leave(seq uint64, r record) {
 	leader := seq - uint64(r.into)
 	g := c.groups[leader]
@@ -154,10 +154,10 @@ func (c *Cursor) leave(seq uint64, r record) {
 	if g.n--; g.n == 0 {
 		delete(c.groups, leader)
 	}
-	c.punch(seq)
+	c.addException(seq)
 }
 
-// joinedSeqs is all that is joined, in no order.
+// joinedSeqs returns all joined events, in no order.
 func (c *Cursor) joinedSeqs() []uint64 {
 	seqs := make([]uint64, 0, c.joined)
 	for _, g := range c.groups {
@@ -166,9 +166,9 @@ func (c *Cursor) joinedSeqs() []uint64 {
 	return seqs
 }
 
-// arrange joins anew, in order, all that waits. It is called when the cursor
-// is closed: what was in someone's hands may equal what came after it. The
-// next process, which knows nothing of groups, comes to the same.
+// arrange joins all pending events anew, in order. It is called when the cursor is
+// closed, because an event that was handed out may equal later ones. The next
+// process, which knows nothing of groups, comes to the same result.
 func (c *Cursor) arrange() {
 	if c.below == 0 {
 		return
@@ -176,8 +176,8 @@ func (c *Cursor) arrange() {
 	old := c.pending()
 	all := old
 	for _, seq := range c.joinedSeqs() {
-		all = append(all, c.m.retained(seq))
-		c.outcomes.set(seq, c.m.firstRetained(), record{})
+		all = append(all, c.journal.retained(seq))
+		c.outcomes.set(seq, c.journal.firstRetained(), record{})
 	}
 	all = sortEntries(all)
 	c.waiting, c.bytes = fifo.Ring[*Entry]{}, 0
@@ -186,6 +186,6 @@ func (c *Cursor) arrange() {
 		c.enqueue(e)
 	}
 	for _, e := range old {
-		c.m.release(e)
+		c.journal.release(e)
 	}
 }

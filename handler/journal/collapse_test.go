@@ -26,9 +26,9 @@ func TestCollapse(t *testing.T) {
 		testkit.Want(t, "a target that did not ask for it", journals.Ready(t, plain), []uint64{9990, 9991, 9992, 9993, 9994, 9995, 9996, 9997, 9998, 9999})
 		testkit.Want(t, "of one that waits with its leader", j.Outcome("a", 9993), journal.Outcome{State: journal.OutcomeWaiting, Into: 3})
 		journals.Ack(t, c, 3)
-		testkit.Want(t, "of one that is through with it", j.Outcome("a", 9993),
+		testkit.Want(t, "of one that was settled with it", j.Outcome("a", 9993),
 			journal.Outcome{State: journal.OutcomeDelivered, Time: time.Now(), Status: 200, Into: 3})
-		if err := c.Bury(4, journal.BuriedInfo{Status: 422}); err != nil {
+		if err := c.Bury(4, journal.Burial{Status: 422}); err != nil {
 			t.Fatal(err)
 		}
 		testkit.Want(t, "of one that was refused with it", j.Outcome("a", 14),
@@ -81,7 +81,7 @@ func TestCollapseRetention(t *testing.T) {
 		testkit.Want(t, "retained", j.Outcome("a", 17), journal.Outcome{State: journal.OutcomeWaiting, Into: 1})
 		testkit.Want(t, "handed out", journals.Ready(t, c), []uint64{0, 1})
 		journals.Ack(t, c, 1, 2)
-		testkit.Want(t, "and all is through", c.Status().Waiting, 0)
+		testkit.Want(t, "and all is settled", c.Status().Waiting, 0)
 		if err := c.Requeue(17, 19); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestCollapseReopen(t *testing.T) {
 		c = journals.OpenCollapsing(t, j, "a")
 		testkit.Want(t, "joined after the fact", journals.Ready(t, c), []uint64{1, 2})
 		journals.Ack(t, c, 1, 2)
-		testkit.Want(t, "through", c.Status().Waiting, 0)
+		testkit.Want(t, "settled", c.Status().Waiting, 0)
 		c.Close()
 		if err := j.Forget("a"); err != nil {
 			t.Fatal(err)
@@ -123,12 +123,12 @@ func TestCollapseReopen(t *testing.T) {
 	})
 }
 
-// The next process joins the same, delivers nothing twice that was through
+// The next process joins the same, delivers nothing twice that was settled
 // with its leader, and takes nothing for delivered that was not.
 func TestCollapseNextProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := disk.Config{Dir: t.TempDir(), Limits: journal.Config{MaxPending: 4}}
-		d := disks.OpenDir(t, cfg)
+		d := disks.Open(t, cfg)
 		c := journals.OpenCollapsing(t, d.Journal, "a")
 		journals.MustAppend(t, d.Journal, journals.Update(1, 1), journals.Update(2, 2), journals.Update(3, 3), journals.Update(4, 4),
 			journals.Update(5, 1), journals.Update(6, 2), journals.Update(7, 3), journals.Update(8, 4))
@@ -136,17 +136,17 @@ func TestCollapseNextProcess(t *testing.T) {
 			t.Fatal(got)
 		}
 		journals.Ack(t, c, 2)
-		if err := c.Bury(3, journal.BuriedInfo{}); err != nil {
+		if err := c.Bury(3, journal.Burial{}); err != nil {
 			t.Fatal(err)
 		}
-		disks.CloseDisk(t, d)
-		r, err := disk.CheckDir(cfg.Dir)
+		testkit.MustClose(t, d)
+		r, err := disk.Check(cfg.Dir)
 		if err != nil || r.Targets[0].Waiting != 4 {
 			t.Errorf("%+v, %v", r, err)
 		}
 
 		cfg.Limits.MaxPending = 2 // which counts leaders
-		d = disks.OpenDir(t, cfg)
+		d = disks.Open(t, cfg)
 		if s, _ := d.CursorStatus("a"); s.Waiting != 4 || s.Lost != 0 || s.Collapsed != 0 {
 			t.Errorf("%+v", s)
 		}
@@ -162,12 +162,12 @@ func TestCollapseNextProcess(t *testing.T) {
 	})
 }
 
-// Beside what is joined the file's holes are narrow, and what the log let go
+// Beside what is joined the file's settled exceptions are narrow, and what the log let go
 // of has its own: nothing is taken for delivered too soon, or comes again.
-func TestCollapseHoles(t *testing.T) {
+func TestCollapseExceptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := disk.Config{Dir: t.TempDir()}
-		d := disks.OpenDir(t, cfg)
+		d := disks.Open(t, cfg)
 		c := journals.OpenCollapsing(t, d.Journal, "a")
 		journals.MustAppend(t, d.Journal, journals.Update(1, 1), journals.Update(2, 2))
 		journals.Ready(t, c)
@@ -177,12 +177,12 @@ func TestCollapseHoles(t *testing.T) {
 		}
 		journals.MustAppend(t, d.Journal, journals.Update(3, 1))
 		journals.Ack(t, c, 2)
-		disks.CloseDisk(t, d)
-		d = disks.OpenDir(t, cfg)
-		testkit.Want(t, "joined to one that waits before a hole", d.Outcome("a", 3), journal.Outcome{State: journal.OutcomeWaiting, Into: 1})
+		testkit.MustClose(t, d)
+		d = disks.Open(t, cfg)
+		testkit.Want(t, "joined to one that waits before a settled exception", d.Outcome("a", 3), journal.Outcome{State: journal.OutcomeWaiting, Into: 1})
 
 		cfg = disk.Config{Dir: t.TempDir(), Limits: journal.Config{MaxEvents: 2}}
-		d = disks.OpenDir(t, cfg)
+		d = disks.Open(t, cfg)
 		c = journals.OpenCollapsing(t, d.Journal, "a")
 		journals.OpenCursor(t, d.Journal, "b") // so all is in the file
 		journals.MustAppend(t, d.Journal, journals.Update(1, 1), journals.Update(2, 2), journals.Update(3, 1), journals.Update(4, 4), journals.Update(5, 5))
@@ -190,48 +190,8 @@ func TestCollapseHoles(t *testing.T) {
 			t.Fatal(err)
 		}
 		journals.Ack(t, c, 1)
-		disks.CloseDisk(t, d)
-		d = disks.OpenDir(t, cfg)
-		testkit.Want(t, "let go of, and through with its leader", journals.Ready(t, journals.OpenCollapsing(t, d.Journal, "a")), []uint64{2, 4, 5})
-	})
-}
-
-func TestMaxAge(t *testing.T) {
-	eachJournal(t, func(t *testing.T, newJournal func(journal.Config) *journal.Journal) {
-		j := newJournal(journal.Config{})
-		open := func() *journal.Cursor {
-			c, err := j.Cursor("a", journal.CursorConfig{MaxAge: time.Minute, Collapse: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c
-		}
-		c := open()
-		journals.MustAppend(t, j, journals.Update(1, 1), journals.Update(2, 2), journals.Update(3, 2))
-		rec, err := c.Next(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Minute)
-		journals.MustAppend(t, j, journals.Update(4, 4), journals.Update(5, 2))
-		time.Sleep(time.Nanosecond)
-		lost := time.Now()
-		testkit.Want(t, "not before their turn", c.Status().Lost, 0)
-		testkit.Want(t, "handed out", journals.Ready(t, c), []uint64{4})
-		s := c.Status()
-		testkit.Want(t, "waiting, lost, expired", []uint64{uint64(s.Waiting), s.Lost, s.Expired}, []uint64{2, 3, 3})
-		select {
-		case <-c.Losses():
-		default:
-			t.Error("the loss is not told")
-		}
-		testkit.Want(t, "outcome", j.Outcome("a", 3), journal.Outcome{State: journal.OutcomeLost, Time: lost, Into: 2})
-		journals.Ack(t, c, rec.Seq)
-		testkit.Want(t, "in hand it does not expire", j.Outcome("a", 1).State, journal.OutcomeDelivered)
-		c.Close()
-		time.Sleep(time.Hour)
-		c = journals.OpenCursor(t, j, "a") // without a MaxAge
-		testkit.Want(t, "handed out again", journals.Ready(t, c), []uint64{4})
-		testkit.Want(t, "expired", c.Status().Expired, 3)
+		testkit.MustClose(t, d)
+		d = disks.Open(t, cfg)
+		testkit.Want(t, "let go of, and settled with its leader", journals.Ready(t, journals.OpenCollapsing(t, d.Journal, "a")), []uint64{2, 4, 5})
 	})
 }

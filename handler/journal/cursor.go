@@ -1,41 +1,57 @@
 package journal
 
 import (
-	"context"
-	"slices"
 	"time"
+
+	"agentctl/handler"
 )
 
-// Cursor is a target's place in a Journal: the events that it was to have
-// and that are not done. Next is for one goroutine at a time; all else may be
-// called from any.
+// CursorConfig says how a target wants its events. Filters and Collapse count for
+// the events that are appended from then on.
+type CursorConfig struct {
+	// Filters pick the events. Without any, all events are for the target.
+	Filters handler.Filters
+	// Collapse joins an event to one of equal type, name and payload that
+	// waits and was not handed out. The target gets only the first of them.
+	// Member events are never joined.
+	Collapse bool
+	// MaxAge is how long an event may wait, from Event.Time, or from its
+	// Requeue in this process. An event that has waited longer when its turn
+	// comes is given up, with those joined to it. 0 and less mean for ever.
+	MaxAge time.Duration
+	// KeepLast keeps the event of RequeueLast, whatever the retention says.
+	KeepLast bool
+}
+
+// Cursor holds the events that one target has yet to get. Next is for one goroutine
+// at a time; all other methods are safe for concurrent use.
 //
-// It is the handle of the target's queue. All but the channels is guarded by the
-// journal's lock; a closed one still gathers events until another cursor of the
-// target takes its queue over.
+// A Cursor is the handle of its target's queue. The journal's lock guards all of it
+// but the channels. A closed cursor goes on gathering events, until another cursor
+// of the target takes its queue over.
 type Cursor struct {
-	m *Journal
+	journal *Journal
 	queue
 	maxAge time.Duration
 	closed bool
 
-	wake   chan struct{} // holds a value when waiting got one
-	losses chan struct{} // holds a value when there was a loss
+	wake   chan struct{} // holds a value after an event began to wait
+	losses chan struct{} // holds a value after a loss
 	done   chan struct{} // closed by close
 }
 
-func newCursor(m *Journal) *Cursor {
+func newCursor(j *Journal) *Cursor {
 	return &Cursor{
-		m:      m,
-		wake:   make(chan struct{}, 1),
-		losses: make(chan struct{}, 1),
-		done:   make(chan struct{}),
+		journal: j,
+		wake:    make(chan struct{}, 1),
+		losses:  make(chan struct{}, 1),
+		done:    make(chan struct{}),
 	}
 }
 
-// add queues an entry and, past the limits, gives up the oldest that nobody
-// works on. What was handed out is kept: it is either delivered or lost, never
-// counted as both. All that was handed out is within the limits, so this ends.
+// add queues an entry and, past the limits, gives up the oldest entries that were
+// not handed out. Those that were handed out stay: an event is either delivered or
+// lost, and never counts as both. They are within the limits, so this ends.
 func (c *Cursor) add(e *Entry) {
 	if !c.enqueue(e) {
 		c.collapsed++
@@ -48,10 +64,11 @@ func (c *Cursor) add(e *Entry) {
 	signal(c.wake)
 }
 
-// enqueue makes an entry wait behind all others, unless it is joined to one.
+// enqueue makes an entry wait behind all others, unless it is joined to one. It is
+// false for an entry that was joined.
 func (c *Cursor) enqueue(e *Entry) bool {
 	if c.join(e) {
-		delete(c.asked, e.Seq) // from here on it is as old as its leader
+		delete(c.asked, e.Seq) // from now on it is as old as its leader
 		return false
 	}
 	e.refs++
@@ -61,7 +78,7 @@ func (c *Cursor) enqueue(e *Entry) bool {
 }
 
 func (c *Cursor) over(events, bytes int) bool {
-	return events > c.m.cfg.MaxPending || bytes > c.m.cfg.MaxPendingBytes
+	return events > c.journal.cfg.MaxPending || bytes > c.journal.cfg.MaxPendingBytes
 }
 
 func signal(c chan struct{}) {
@@ -71,118 +88,11 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Next hands out the oldest event that matches and was not handed out yet, and
-// waits for one where there is none.
-func (c *Cursor) Next(ctx context.Context) (Record, error) {
-	for {
-		if err := ctx.Err(); err != nil {
-			return Record{}, err
-		}
-		e, err := c.take()
-		if err != nil {
-			return Record{}, err
-		}
-		if e != nil {
-			return e.Record, nil
-		}
-		select {
-		case <-c.wake:
-		case <-c.done:
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (c *Cursor) take() (*Entry, error) {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	if c.closed {
-		return nil, ErrClosed
-	}
-	c.expire()
-	if c.waiting.Len() == 0 {
-		return nil, nil
-	}
-	e := c.waiting.PopFront()
-	c.unlead(e)
-	if n := len(c.given); n == 0 || c.given[n-1].Seq < e.Seq {
-		c.given = append(c.given, e)
-	} else { // e was requeued
-		c.given = slices.Insert(c.given, c.givenAt(e.Seq), e)
-	}
-	return e, nil
-}
-
-// expire gives up what has waited for too long.
-func (c *Cursor) expire() {
-	if c.maxAge <= 0 || c.waiting.Len() == 0 {
-		return
-	}
-	before, oldest := c.lost, time.Now().Add(-c.maxAge)
-	for c.waiting.Len() > 0 && c.waitsSince(c.waiting.At(0)).Before(oldest) {
-		c.giveUp(c.waiting.PopFront(), waitedTooLong)
-	}
-	if c.lost > before {
-		c.expired += c.lost - before
-		c.m.changes.wakeWriter()
-	}
-}
-
-// waitsSince is from when on an entry has waited.
-func (c *Cursor) waitsSince(e *Entry) time.Time {
-	if asked, ok := c.asked[e.Seq]; ok {
-		return asked
-	}
-	return e.Event.Time
-}
-
-// Ack says that the target has taken this one event, which was handed out, and
-// answered with an HTTP status. Acks may come in any order. Of an event not
-// handed out it says nothing.
-func (c *Cursor) Ack(seq uint64, status int) error {
-	return c.conclude(seq, verdictDelivered, status)
-}
-
-// Outdate is Ack for an event that was not posted, as it is not true any more.
-func (c *Cursor) Outdate(seq uint64) error { return c.conclude(seq, verdictOutdated, 0) }
-
-func (c *Cursor) conclude(seq uint64, v verdict, status int) error {
-	now := time.Now()
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
-	if c.closed {
-		return ErrClosed
-	}
-	if e := c.settled(seq); e != nil {
-		c.settle(e, v, now, status)
-		c.m.release(e)
-		c.m.changes.wakeWriter()
-	}
-	return nil
-}
-
-// settled takes an entry from those handed out; nil when it is not there.
-func (c *Cursor) settled(seq uint64) *Entry {
-	i := c.givenAt(seq)
-	if i == len(c.given) || c.given[i].Seq != seq {
-		return nil
-	}
-	e := c.given[i]
-	if i == 0 { // the usual case, in constant time
-		c.given[0] = nil
-		c.given = c.given[1:]
-	} else {
-		c.given = slices.Delete(c.given, i, i+1)
-	}
-	c.bytes -= e.size()
-	c.punchAt(seq)
-	return e
-}
-
-// Status tells how the cursor stands.
+// Status tells how the cursor stands. A closed cursor can tell until the next cursor of
+// its target is opened.
 func (c *Cursor) Status() CursorStatus {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	return c.status()
 }
 
@@ -201,11 +111,11 @@ func (c *Cursor) status() CursorStatus {
 	return s
 }
 
-// Close frees the cursor for another Cursor call. What was handed out and not
-// acknowledged waits again.
+// Close ends Next, and frees the target for another call of Journal.Cursor. Events
+// that were handed out and are not settled wait again. The error is always nil.
 func (c *Cursor) Close() error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	c.close()
 	return nil
 }
@@ -219,4 +129,25 @@ func (c *Cursor) close() {
 	c.setWaiting(c.pending())
 	c.given = nil
 	c.arrange()
+}
+
+// CursorStatus tells how a cursor stands.
+type CursorStatus struct {
+	// Waiting counts the pending events, handed out or not, and those joined to
+	// them, as far as the history retains these.
+	Waiting int
+	// Oldest is the time of the oldest pending event; zero if there is none.
+	Oldest time.Time
+	// Collapsed counts the events that were joined, since the cursor was opened
+	// in this process.
+	Collapsed uint64
+	// Lost counts the events that the cursor lost since the target was first
+	// known: given up because too many waited or one waited longer than MaxAge,
+	// or lost before they came into the journal. Expired counts those of them
+	// that waited longer than MaxAge.
+	Lost    uint64
+	Expired uint64
+	Gap     Gap
+	// Buried counts the events that are buried now.
+	Buried int
 }

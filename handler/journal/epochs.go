@@ -6,24 +6,24 @@ import (
 	"agentctl/handler"
 )
 
-// maxEpochs bounds the filters that a cursor remembers. Beyond it the oldest are
-// forgotten, and of the events before nobody knows any more that they were for
-// the target.
+// maxEpochs bounds the filter epochs that a cursor remembers. Beyond it the oldest
+// is forgotten, and nobody knows any more which of its events were for the target.
 const maxEpochs = 32
 
-// FilterEpoch is from which event on a cursor had which filters. The first began when
-// the cursor was born: what is before it was not for the target. Only the last
-// picks events; the others tell of those that are through.
+// FilterEpoch is a range of events for which a cursor had one set of filters: from
+// its own first event to that of the next epoch. The first epoch begins with the
+// cursor, and no event before it was for the target. Only the last epoch picks
+// events; the others say which settled events were for the target.
 type FilterEpoch struct {
-	From    uint64
+	From    uint64 // a sequence number
 	Filters handler.Filters
 }
 
 func (q *queue) filters() handler.Filters { return q.epochs[len(q.epochs)-1].Filters }
 
-// newEpoch changes the filters for the events appended from now on.
+// newEpoch changes the filters for the events that are appended from now on.
 func (c *Cursor) newEpoch(fs handler.Filters) {
-	from := c.m.head + 1
+	from := c.journal.head + 1
 	if last := &c.epochs[len(c.epochs)-1]; last.From == from {
 		last.Filters = fs
 	} else {
@@ -35,9 +35,9 @@ func (c *Cursor) newEpoch(fs handler.Filters) {
 
 // meant tells whether an event was for the target when it was appended.
 func (q *queue) meant(e *Entry) bool {
-	for _, era := range slices.Backward(q.epochs) {
-		if era.From <= e.Seq {
-			return era.Filters.Match(e.Event.Type, e.Event.Name)
+	for _, epoch := range slices.Backward(q.epochs) {
+		if epoch.From <= e.Seq {
+			return epoch.Filters.Match(e.Event.Type, e.Event.Name)
 		}
 	}
 	return false

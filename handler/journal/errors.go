@@ -15,21 +15,27 @@ func (e *NotHeldError) Error() string {
 	return fmt.Sprintf("event %d is not held (any more); list the events and choose again", e.Seq)
 }
 
-// TooManyError is a Requeue that was refused, as more events would wait than
-// fit.
+// TooManyError is a Requeue that was refused, because more events would be pending
+// than MaxPending or MaxPendingBytes allows.
 type TooManyError struct {
-	Waiting      int // events that would wait
-	WaitingBytes int // of them
-	MaxPending   int
-	MaxBytes     int
-	Free         int // how many of those that were asked for fit now, oldest first
+	Waiting      int // events that would be pending
+	WaitingBytes int // their size, as Config counts it
+	maxEvents    int
+	maxBytes     int
+	Free         int // how many of the events asked for fit now, oldest first
 }
 
 func (e *TooManyError) Error() string {
-	next := "wait until some are through"
+	next := "wait until some are settled"
 	if e.Free > 0 {
-		next = fmt.Sprintf("choose at most %d now, and the others when those are through", e.Free)
+		next = fmt.Sprintf("choose at most %d now, and the others when those are settled", e.Free)
 	}
 	return fmt.Sprintf("%d events (%d bytes) would wait, and the limit is %d (%d bytes): %s",
-		e.Waiting, e.WaitingBytes, e.MaxPending, e.MaxBytes, next)
+		e.Waiting, e.WaitingBytes, e.maxEvents, e.maxBytes, next)
 }
+
+// ErrCursorInUse means that the cursor of a target is open already.
+var ErrCursorInUse = errors.New("another target of that name is being served")
+
+// ErrNoLast means that there is no event for RequeueLast.
+var ErrNoLast = errors.New("no event is known that could be posted once more")

@@ -9,81 +9,29 @@ import (
 	fifo "agentctl/handler/queue"
 )
 
-// Config is the limits of a journal. Zero and less mean the default.
-type Config struct {
-	// MaxEvents, MaxBytes and MaxAge bound the history that is retained.
-	// Defaults 100,000, 64 MiB, 24 h. Age goes by Event.Time, and lets go of
-	// no user event within the newest 512 Lamport times, nor of what came
-	// after it: serf sends those again after a restart, and they must still be
-	// known then.
-	MaxEvents int
-	MaxBytes  int
-	MaxAge    time.Duration
-	// MaxPending and MaxPendingBytes bound what waits for one target. Defaults
-	// 100,000 and 64 MiB. Beyond them its oldest waiting events are lost.
-	MaxPending      int
-	MaxPendingBytes int
-	// MaxBuried bounds what is kept of one target's buried events, for MaxAge
-	// each. Default 1,000; beyond it the oldest burial is forgotten.
-	MaxBuried int
-}
-
-func (cfg Config) withDefaults() Config {
-	positiveOr(&cfg.MaxEvents, 100_000)
-	positiveOr(&cfg.MaxBytes, 64<<20)
-	positiveOr(&cfg.MaxAge, 24*time.Hour)
-	positiveOr(&cfg.MaxPending, 100_000)
-	positiveOr(&cfg.MaxPendingBytes, 64<<20)
-	positiveOr(&cfg.MaxBuried, 1000)
-	return cfg
-}
-
-// recordSize is about what a Record costs beside its payload.
-const recordSize = 200
-
-// Entry is an event in a journal. Its Record never changes; the rest is
-// guarded by the journal's lock.
-type Entry struct {
-	Record
-	refs    int  // the log and the cursors that hold it
-	written bool // it is in the file, where there is one
-}
-
-// Journal is one log of events with a cursor for each target. Events have
-// sequence numbers from 1, in the order of Append, with no holes. They stay for
-// a retention by count, size and age, delivered or not; what a cursor still
-// needs stays for that cursor, up to its own limit.
+// Journal is one log of events, with a cursor for each target. It is safe for
+// concurrent use.
 //
-// It is held in memory and ends with the process, unless a file is behind it,
-// from which the next process goes on: package disk keeps one. The log and the
-// cursors hold pointers to the same entries, so an event is stored once however
-// many targets wait for it, is free once the last of them is done with it, and
-// an event that a target's filters refuse costs that target an empty outcome
-// record at most.
-//
-// A Journal is safe for concurrent use.
+// The log and the cursors hold pointers to the same entries. So an event is stored
+// once, however many targets wait for it, and is freed when the last of them has
+// settled it. An event that a target's filters refuse costs that target an empty
+// outcome record at most.
 type Journal struct {
 	cfg Config
 
 	mu         sync.Mutex
-	log        fifo.Ring[*Entry] // what is retained
-	bytes      int               // size of it
-	head       uint64
+	log        fifo.Ring[*Entry] // the history
+	bytes      int               // of the history
+	head       uint64            // the newest sequence number
 	maxLTime   uint64            // of the user events that were appended
-	byID       map[string]*Entry // all that is held
+	byID       map[string]*Entry // every entry that somebody holds
 	ltimes     ltimeIndex        // the user events of the log
-	trimTime   time.Time         // the latest of what the log let go of
+	trimTime   time.Time         // the latest time of an event that the log let go of
 	duplicates uint64            // events left out, as they were held already
 	cursors    map[string]*Cursor
 	closed     bool
-	changes    *unwrittenChanges // what the file lacks; nil without a file
-	closeFile  func() error      // what Close calls, where there is a file
-}
-
-// Record is an event with its place in a Journal.
-type Record struct {
-	Seq   uint64
-	Event handler.Event
+	changes    *unwrittenChanges // that the file lacks; nil without a file
+	closeFile  func() error      // ends the journal with its file; nil without one
 }
 
 // New makes an empty journal.
@@ -95,17 +43,11 @@ func New(cfg Config) *Journal {
 	}
 }
 
-func positiveOr[T int | time.Duration](v *T, def T) {
-	if *v <= 0 {
-		*v = def
-	}
-}
-
-// Append adds events at the end, in order, all or none. It copies the payloads,
-// and waits for no target and no disk. Events of zero Time get the present one.
-// An event that the journal has seen is left out. It fails only once the
-// journal is closed.
-func (m *Journal) Append(events ...handler.Event) error {
+// Append adds events at the end, in order. It copies the payloads, and waits for no
+// target and no disk. Events of zero Time get the present one. An event whose ID
+// the journal holds is left out, and counted as a duplicate. The only error is
+// ErrClosed, and then none was added.
+func (j *Journal) Append(events ...handler.Event) error {
 	now := time.Now()
 	entries := make([]*Entry, len(events))
 	for i, e := range events {
@@ -115,117 +57,85 @@ func (m *Journal) Append(events ...handler.Event) error {
 		}
 		entries[i] = &Entry{Record: Record{Event: e}}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
 		return ErrClosed
 	}
 	for _, e := range entries {
-		if m.byID[e.Event.ID] != nil {
-			m.duplicates++
+		if j.byID[e.Event.ID] != nil {
+			j.duplicates++
 			continue
 		}
-		m.head++
-		e.Seq = m.head
+		j.head++
+		e.Seq = j.head
 		if e.Event.Type == handler.User {
-			m.maxLTime = max(m.maxLTime, e.Event.LTime)
+			j.maxLTime = max(j.maxLTime, e.Event.LTime)
 		}
-		m.retain(e)
-		m.changes.appended(e)
-		for _, c := range m.cursors {
+		j.retain(e)
+		j.changes.appended(e)
+		for _, c := range j.cursors {
 			if c.filters().Match(e.Event.Type, e.Event.Name) {
 				c.add(e)
 			}
 		}
 	}
-	m.trim(now)
-	m.changes.wakeWriter()
+	j.trim(now)
+	j.changes.wakeWriter()
 	return nil
 }
 
 // retain puts an entry at the end of the log.
-func (m *Journal) retain(e *Entry) {
+func (j *Journal) retain(e *Entry) {
 	e.refs++
-	m.log.PushBack(e)
-	m.bytes += e.size()
-	m.index(e)
-	m.indexLTime(e)
+	j.log.PushBack(e)
+	j.bytes += e.size()
+	j.index(e)
+	j.indexLTime(e)
 }
 
-func (m *Journal) index(e *Entry) {
+func (j *Journal) index(e *Entry) {
 	if e.Event.ID != "" {
-		m.byID[e.Event.ID] = e
+		j.byID[e.Event.ID] = e
 	}
 }
 
-// release is called when the log or a cursor lets go of an entry.
-func (m *Journal) release(e *Entry) {
+// release is called when the log, a cursor or a burial lets go of an entry.
+func (j *Journal) release(e *Entry) {
 	if e.refs--; e.refs > 0 {
 		return
 	}
-	delete(m.byID, e.Event.ID)
-	m.changes.freed(e)
+	delete(j.byID, e.Event.ID)
+	j.changes.freed(e)
 }
 
-// trim lets go of what is beyond the retention.
-func (m *Journal) trim(now time.Time) {
-	oldest := now.Add(-m.cfg.MaxAge)
-	for m.log.Len() > 0 {
-		first := m.log.At(0)
-		aged := first.Event.Time.Before(oldest) && !m.replayable(&first.Event)
-		if m.log.Len() <= m.cfg.MaxEvents && m.bytes <= m.cfg.MaxBytes && !aged {
-			break
-		}
-		m.bytes -= first.size()
-		m.log.PopFront()
-		m.unindexLTime(first)
-		m.release(first)
+// Close ends the journal. Readers that wait get ErrClosed. A journal with a file is
+// written first, and the error says how many events were not.
+func (j *Journal) Close() error {
+	if j.closeFile != nil {
+		return j.closeFile()
 	}
-	first := m.firstRetained()
-	for _, c := range m.cursors {
-		c.trimOutcomes(first)
-		c.trimBuried(oldest)
-	}
-}
-
-// SerfWindow is how many Lamport times serf keeps user events of: within it a
-// peer sends them again to a node that comes back, and beyond it never.
-const SerfWindow = 512
-
-// replayable tells whether serf may send an event again.
-func (m *Journal) replayable(e *handler.Event) bool {
-	return e.Type == handler.User && m.maxLTime-e.LTime < SerfWindow
-}
-
-// Close ends the journal; readers that wait get ErrClosed. Where there is a
-// file, what is left is written first, and the error says what was not.
-func (m *Journal) Close() error {
-	if m.closeFile != nil {
-		return m.closeFile()
-	}
-	m.end()
-	m.drop()
+	j.end()
+	j.drop()
 	return nil
 }
 
-// end refuses all further calls. What the journal holds stays, for the file.
-func (m *Journal) end() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+// end refuses all further calls. The memory stays as it is, for the file.
+func (j *Journal) end() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
 		return
 	}
-	m.closed = true
-	for _, c := range m.cursors {
+	j.closed = true
+	for _, c := range j.cursors {
 		c.close()
 	}
 }
 
-// drop lets go of what the journal holds, after its end.
-func (m *Journal) drop() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.log, m.bytes, m.byID, m.ltimes = fifo.Ring[*Entry]{}, 0, nil, ltimeIndex{}
+// drop frees the journal's memory, after its end.
+func (j *Journal) drop() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.log, j.bytes, j.byID, j.ltimes = fifo.Ring[*Entry]{}, 0, nil, ltimeIndex{}
 }
-
-func (r *Record) size() int { return len(r.Event.Payload) + len(r.Event.Name) + recordSize }

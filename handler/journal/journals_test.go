@@ -20,7 +20,7 @@ func eachJournal(t *testing.T, test func(t *testing.T, newJournal func(journal.C
 	t.Run("disk", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			test(t, func(cfg journal.Config) *journal.Journal {
-				return disks.OpenDir(t, disk.Config{Dir: t.TempDir(), Limits: cfg, NoSync: true}).Journal
+				return disks.Open(t, disk.Config{Dir: t.TempDir(), Limits: cfg, NoSync: true}).Journal
 			})
 		})
 	})

@@ -7,8 +7,8 @@ import (
 	"math/bits"
 )
 
-// Digest sums up a set of user events by their IDs. Two sets with equal digests
-// are equal, unless someone made an effort to find two that are not.
+// Digest sums up a set of user events by their IDs. Sets with equal digests are equal,
+// unless somebody made a great effort to find two that are not.
 type Digest struct {
 	Count  uint64
 	Hi, Lo uint64 // a sum of hashes, as one number of 128 bits
@@ -33,11 +33,10 @@ func (d *Digest) sub(o Digest) {
 	d.Hi, _ = bits.Sub64(d.Hi, o.Hi, borrow)
 }
 
-// ltimeIndex has the user events of a log by Lamport time, in a radix tree
-// whose nodes hold the digest of what is below them. Adding and removing take a
-// step for each level, of which there are as many as the highest Lamport time
-// has digits in hex; so does the digest of a range, some 16 times. The zero
-// value is empty.
+// ltimeIndex has the user events of a log by Lamport time, in a radix tree whose nodes
+// hold the digest of all entries below them. It has as many levels as the highest
+// Lamport time has digits in hex. To add or remove an entry takes a step for each
+// level; the digest of a range takes some 16 times as many. The zero value is empty.
 type ltimeIndex struct {
 	root   *ltimeNode
 	height int // levels below the root
@@ -45,9 +44,9 @@ type ltimeIndex struct {
 	trimmed uint64 // sequence number of the newest user event that was removed
 	floor   uint64 // above the Lamport times of all that were removed
 
-	// The hashes of what was removed, the newest of them in had[0]. When that
-	// is full it becomes had[1], and what was there is forgotten.
-	had [2]map[uint64]struct{}
+	// The hashes of entries that were removed, the newest in the first map. If
+	// that is full, it becomes the second, and the second is forgotten.
+	trimmedHashes [2]map[uint64]struct{}
 }
 
 // ltimeNode covers 16^level Lamport times, one at level 0.
@@ -58,7 +57,7 @@ type ltimeNode struct {
 	entries []*Entry        // at level 0, by sequence number
 }
 
-// width is how many Lamport times a node of a level covers, less 1.
+// width is the number of Lamport times that a node of a level covers, less 1.
 func width(level int) uint64 {
 	if level >= 16 {
 		return math.MaxUint64
@@ -76,7 +75,7 @@ func newLTimeNode(level int) *ltimeNode {
 	return n
 }
 
-// add puts an entry behind all that the index has, by sequence number.
+// add adds an entry, whose sequence number is above all in the index.
 func (x *ltimeIndex) add(e *Entry) {
 	if x.root == nil {
 		x.root, x.height = newLTimeNode(0), 0
@@ -106,8 +105,8 @@ func (x *ltimeIndex) add(e *Entry) {
 	}
 }
 
-// remove takes the entry off that has been there the longest; keep is how many
-// of those removed are remembered at least.
+// remove takes off the entry with the lowest sequence number. At least the last keep
+// entries that were removed are remembered.
 func (x *ltimeIndex) remove(e *Entry, keep int) {
 	d := newDigest(e.Event.ID)
 	x.trimmed = e.Seq
@@ -117,16 +116,16 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 			x.floor = math.MaxUint64
 		}
 	}
-	if x.had[0] == nil || len(x.had[0]) >= keep {
-		x.had[0], x.had[1] = map[uint64]struct{}{}, x.had[0]
+	if x.trimmedHashes[0] == nil || len(x.trimmedHashes[0]) >= keep {
+		x.trimmedHashes[0], x.trimmedHashes[1] = map[uint64]struct{}{}, x.trimmedHashes[0]
 	}
-	x.had[0][d.Hi] = struct{}{}
+	x.trimmedHashes[0][d.Hi] = struct{}{}
 
 	slot := &x.root
 	for level := x.height; ; level-- {
 		n := *slot
 		if n.digest.sub(d); n.digest.Count == 0 {
-			*slot = nil // with all that is below
+			*slot = nil // with all nodes below
 			break
 		}
 		if level == 0 {
@@ -146,15 +145,15 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 	}
 }
 
-// removed tells whether an event is remembered to have been removed.
+// removed tells whether an event is remembered as removed.
 func (x *ltimeIndex) removed(id string) bool {
 	h := newDigest(id).Hi
-	_, a := x.had[0][h]
-	_, b := x.had[1][h]
+	_, a := x.trimmedHashes[0][h]
+	_, b := x.trimmedHashes[1][h]
 	return a || b
 }
 
-// digest sums up the Lamport times between from and to, both included.
+// digest sums up the entries with Lamport times between from and to, both included.
 func (x *ltimeIndex) digest(from, to uint64) (d Digest) {
 	x.root.digestOf(x.height, 0, from, to, &d)
 	return d

@@ -17,6 +17,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
+	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/disks"
 )
 
@@ -69,7 +70,7 @@ func (n naive) page(r journal.LTimeRange, limit int) (page []journal.Record) {
 func TestLTimeIndexAgainstTheLog(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		maxEvents := rapid.IntRange(1, 30).Draw(t, "max events")
-		m := journal.New(journal.Config{MaxEvents: maxEvents})
+		j := journal.New(journal.Config{MaxEvents: maxEvents})
 		var log naive
 		var had []string
 		var trimmed, floor uint64
@@ -78,7 +79,7 @@ func TestLTimeIndexAgainstTheLog(t *testing.T) {
 			if rapid.IntRange(0, 5).Draw(t, "type") == 0 {
 				e = handler.NewMember(handler.MemberJoin, fmt.Sprint("m", i), nil, time.Now())
 			}
-			if err := m.Append(e); err != nil {
+			if err := j.Append(e); err != nil {
 				t.Fatal(err)
 			}
 			log = append(log, journal.Record{Seq: uint64(i) + 1, Event: e})
@@ -91,7 +92,7 @@ func TestLTimeIndexAgainstTheLog(t *testing.T) {
 				log = log[1:]
 			}
 			from, to := drawLTime(t, "from"), drawLTime(t, "to")
-			if d, err := m.Digests([2]uint64{from, to}); err != nil || d[0] != log.digest(from, to) {
+			if d, err := j.Digests([2]uint64{from, to}); err != nil || d[0] != log.digest(from, to) {
 				t.Fatalf("digest of %d to %d: %v, %v, want %v", from, to, d, err, log.digest(from, to))
 			}
 			r := journal.LTimeRange{From: from, To: to, Above: rapid.Uint64Range(0, 40).Draw(t, "above")}
@@ -100,21 +101,21 @@ func TestLTimeIndexAgainstTheLog(t *testing.T) {
 				r.After = journal.LTimePos{LTime: rec.Event.LTime, Seq: rec.Seq}
 			}
 			limit := rapid.IntRange(1, 8).Draw(t, "limit")
-			if page, err := m.LTimePage(r, limit); err != nil || !cmp.Equal(page, log.page(r, limit)) {
+			if page, err := j.LTimePage(r, limit); err != nil || !cmp.Equal(page, log.page(r, limit)) {
 				t.Fatalf("page %+v: %v, %v, want %v", r, page, err, log.page(r, limit))
 			}
 		}
-		x, err := m.Extent()
+		x, err := j.Extent()
 		if err != nil || x.Head != uint64(len(had)) || x.Trimmed != trimmed || x.Floor != floor {
 			t.Fatalf("extent %+v, %v, want head %d, trimmed %d, floor %d", x, err, len(had), trimmed, floor)
 		}
 		for i, id := range had {
 			retained := i >= len(had)-len(log)
-			if user := id[0] != 'm'; m.Had(id) != (user || retained) {
-				t.Fatalf("had %s: %v", id, m.Had(id))
+			if user := id[0] != 'm'; j.Had(id) != (user || retained) {
+				t.Fatalf("had %s: %v", id, j.Had(id))
 			}
 		}
-		if m.Had("1-0") {
+		if j.Had("1-0") {
 			t.Fatal("an event that never was is known")
 		}
 	})
@@ -123,31 +124,31 @@ func TestLTimeIndexAgainstTheLog(t *testing.T) {
 // What was trimmed is remembered for as many events as are retained at least,
 // and not for ever.
 func TestHadForgets(t *testing.T) {
-	m := journal.New(journal.Config{MaxEvents: 1})
+	j := journal.New(journal.Config{MaxEvents: 1})
 	id := func(i uint64) string { return handler.NewUser(i, "e", nil, time.Time{}).ID }
 	const minHad = 1 << 14 // what Had promises
 	const n = 3 * minHad
 	for i := range uint64(n) {
-		if err := m.Append(handler.NewUser(i, "e", nil, time.Time{})); err != nil {
+		if err := j.Append(handler.NewUser(i, "e", nil, time.Time{})); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range uint64(minHad) {
-		if !m.Had(id(n - 1 - i)) {
+		if !j.Had(id(n - 1 - i)) {
 			t.Fatalf("event %d of %d is forgotten", n-1-i, n)
 		}
 	}
-	if m.Had(id(0)) {
+	if j.Had(id(0)) {
 		t.Error("the oldest is never forgotten")
 	}
 }
 
 func TestHeadAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := journal.New(journal.Config{MaxEvents: 4})
+		j := journal.New(journal.Config{MaxEvents: 4})
 		began := time.Now()
 		for i := range uint64(6) { // events 1 to 6 come after 0 to 5 s
-			if err := m.Append(handler.NewUser(i, "e", nil, time.Time{})); err != nil {
+			if err := j.Append(handler.NewUser(i, "e", nil, time.Time{})); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
@@ -155,7 +156,7 @@ func TestHeadAt(t *testing.T) {
 		for after, want := range map[time.Duration]uint64{
 			-1: 0, 0: 0, time.Second: 0, time.Second + 1: 2, 2 * time.Second: 2, 2*time.Second + 1: 3, 4 * time.Second: 4, time.Hour: 6,
 		} {
-			if got := m.HeadAt(began.Add(after)); got != want {
+			if got := j.HeadAt(began.Add(after)); got != want {
 				t.Errorf("after %v: %d, want %d", after, got, want)
 			}
 		}
@@ -165,13 +166,13 @@ func TestHeadAt(t *testing.T) {
 // A closed journal says so: an empty answer would tell a peer that nothing is
 // lacking.
 func TestLTimesOfAClosedJournal(t *testing.T) {
-	m := journal.New(journal.Config{})
-	if err := m.Close(); err != nil {
+	j := journal.New(journal.Config{})
+	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, extentErr := m.Extent()
-	_, digestErr := m.Digests([2]uint64{0, 1})
-	_, pageErr := m.LTimePage(journal.LTimeRange{To: 1}, 1)
+	_, extentErr := j.Extent()
+	_, digestErr := j.Digests([2]uint64{0, 1})
+	_, pageErr := j.LTimePage(journal.LTimeRange{To: 1}, 1)
 	for what, err := range map[string]error{"extent": extentErr, "digest": digestErr, "page": pageErr} {
 		if err != journal.ErrClosed {
 			t.Errorf("%s: %v", what, err)
@@ -195,8 +196,8 @@ func TestLTimesOfALoadedJournal(t *testing.T) {
 	if err != nil || want[0].Count != 3 {
 		t.Fatal(want, err)
 	}
-	disks.CloseDisk(t, d)
-	d = disks.OpenDir(t, cfg)
+	testkit.MustClose(t, d)
+	d = disks.Open(t, cfg)
 	if got, err := d.Digests([2]uint64{0, math.MaxUint64}); err != nil || got[0] != want[0] {
 		t.Errorf("%v, %v, want %v", got, err, want)
 	}
@@ -210,14 +211,14 @@ func TestLTimesOfALoadedJournal(t *testing.T) {
 }
 
 func BenchmarkDigestOf100000(b *testing.B) {
-	m := journal.New(journal.Config{})
+	j := journal.New(journal.Config{})
 	for i := range uint64(100_000) {
-		if err := m.Append(handler.NewUser(i, "e", nil, time.Time{})); err != nil {
+		if err := j.Append(handler.NewUser(i, "e", nil, time.Time{})); err != nil {
 			b.Fatal(err)
 		}
 	}
 	for b.Loop() {
-		if d, err := m.Digests([2]uint64{1001, 98_999}); err != nil || d[0].Count != 97_999 {
+		if d, err := j.Digests([2]uint64{1001, 98_999}); err != nil || d[0].Count != 97_999 {
 			b.Fatal(d, err)
 		}
 	}

@@ -6,31 +6,32 @@ import (
 	fifo "agentctl/handler/queue"
 )
 
-// OutcomeState is what became of an event for a target.
+// OutcomeState says in a word what became of an event for a target.
 type OutcomeState string
 
-// The states of an event. That of one which was not for the target is "".
+// The states of an event. It is "" if the event was not for the target, or if the
+// journal does not know of it any more.
 const (
-	OutcomeWaiting   OutcomeState = "waiting"   // or in someone's hands
+	OutcomeWaiting   OutcomeState = "waiting"   // it is pending, or joined to a pending event
 	OutcomeDelivered OutcomeState = "delivered" // the target took it
 	OutcomeBuried    OutcomeState = "buried"    // the target refused it for good
 	OutcomeLost      OutcomeState = "lost"      // it was given up
-	OutcomeOutdated  OutcomeState = "outdated"  // it was not posted, as it was not true any more
+	OutcomeOutdated  OutcomeState = "outdated"  // it was not posted, because it was not true any more
 )
 
-// Outcome is what became of an event for a target.
+// Outcome tells what became of an event for a target.
 type Outcome struct {
 	State  OutcomeState
-	Time   time.Time // of delivery, burial, loss or being outdated; zero while it waits, and where that was in an earlier process
-	Status int       // of the answer; 0 where it is not known
-	Into   uint64    // the event that it was joined to, where it was: they share their outcome; else 0
+	Time   time.Time // when it was settled; zero while it waits, and if an earlier process settled it
+	Status int       // of the target's answer; 0 if it is not known
+	Into   uint64    // the leader that it was joined to, whose outcome it shares; else 0
 }
 
 // verdict is an OutcomeState of one byte.
 type verdict uint8
 
 const (
-	verdictNone verdict = iota // it waits, was not for the target, or was through in an earlier process
+	verdictNone verdict = iota // it waits, was not for the target, or was settled in an earlier process
 	verdictDelivered
 	verdictBuried
 	verdictLost
@@ -40,10 +41,10 @@ const (
 
 var verdictStates = [...]OutcomeState{"", OutcomeDelivered, OutcomeBuried, OutcomeLost, OutcomeOutdated, OutcomeWaiting}
 
-// record is what a cursor remembers of an event, in 16 bytes.
+// record is a cursor's memory of an event, in 16 bytes.
 type record struct {
-	at      int64  // in Unix nanoseconds; of a joined one the number of the one joined before it
-	into    uint32 // how far before it its leader is; 0 where it has none
+	at      int64  // Unix nanoseconds; for a joined event the number of the event joined before it
+	into    uint32 // how far before the event its leader is; 0 if it has none
 	status  uint16
 	verdict verdict
 }
@@ -59,9 +60,9 @@ func (r record) outcome(seq uint64) Outcome {
 	return o
 }
 
-// outcomes are the records of a cursor, for events that the log retains. They
-// end with the last event that concerned the target, so that one whose filters
-// refuse everything has none.
+// outcomes are the records of a cursor, for events of the history. They end with the
+// last event that was for the target, so a target whose filters refuse everything
+// has none.
 type outcomes struct {
 	records fifo.Ring[record]
 	first   uint64 // the event of the first record
@@ -74,7 +75,7 @@ func (o *outcomes) get(seq uint64) record {
 	return record{}
 }
 
-// set notes a record; retained is the first event that the log has.
+// set notes a record; retained is the first event of the history.
 func (o *outcomes) set(seq, retained uint64, r record) {
 	if o.records.Len() == 0 {
 		o.first = retained
@@ -88,7 +89,7 @@ func (o *outcomes) set(seq, retained uint64, r record) {
 	o.records.Set(int(seq-o.first), r)
 }
 
-// trimOutcomes forgets what the log has let go of.
+// trimOutcomes forgets the events that the log has let go of.
 func (c *Cursor) trimOutcomes(retained uint64) {
 	for o := &c.outcomes; o.records.Len() > 0 && o.first < retained; o.first++ {
 		if r := o.records.PopFront(); r.verdict == verdictJoined {
@@ -97,60 +98,27 @@ func (c *Cursor) trimOutcomes(retained uint64) {
 	}
 }
 
-// settle notes what became of an event, and of those joined to it. It returns
-// how many that are.
-func (c *Cursor) settle(e *Entry, v verdict, at time.Time, status int) uint64 {
-	r := record{at: at.UnixNano(), status: uint16(status), verdict: v}
-	c.note(e.Seq, r)
-	if v == verdictDelivered || v == verdictLost {
-		c.passed(e)
-	}
-	delete(c.asked, e.Seq)
-	joined := c.ungroup(e.Seq)
-	for _, seq := range joined {
-		r.into = uint32(seq - e.Seq)
-		c.note(seq, r)
-		c.punch(seq)
-	}
-	return 1 + uint64(len(joined))
-}
-
-func (c *Cursor) note(seq uint64, r record) {
-	c.outcomes.set(seq, c.m.firstRetained(), r)
-	if c.m.changes == nil {
-		return
-	}
-	// The next process takes what is through and in neither for delivered.
-	switch r.verdict {
-	case verdictLost:
-		c.lostIn.add(Span{seq, seq})
-		c.lostIn.squeeze(maxFailedSpans)
-	case verdictBuried:
-		c.refused.add(Span{seq, seq})
-		c.refused.squeeze(maxFailedSpans)
-	}
-}
-
-// outcome tells what became of an event.
+// outcome tells what became of an event. What an earlier process settled it derives
+// from the filter epochs, and from the spans of lost and refused events.
 func (c *Cursor) outcome(seq uint64) Outcome {
 	if c.holds(seq) != nil {
 		return Outcome{State: OutcomeWaiting}
 	}
-	e := c.m.retained(seq)
+	e := c.journal.retained(seq)
 	if r := c.outcomes.get(seq); e != nil && r.verdict != verdictNone {
 		return r.outcome(seq)
 	}
-	if b := c.burial(seq); b != nil {
+	if b := c.findBuried(seq); b != nil {
 		return Outcome{State: OutcomeBuried, Time: b.why.Time, Status: b.why.Status}
 	}
 	if e == nil || !c.meant(e) {
 		return Outcome{}
 	}
-	// It was through before this process began.
+	// An earlier process settled it.
 	switch {
-	case c.lostIn.has(seq):
+	case c.lostSpans.has(seq):
 		return Outcome{State: OutcomeLost}
-	case c.refused.has(seq):
+	case c.refusedSpans.has(seq):
 		return Outcome{State: OutcomeBuried}
 	}
 	return Outcome{State: OutcomeDelivered}

@@ -27,7 +27,7 @@ func outcomesOf(j *journal.Journal, target string, n uint64) []journal.Outcome {
 func TestOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := disk.Config{Dir: t.TempDir(), Limits: journal.Config{MaxPending: 4, MaxBuried: 1}}
-		d := disks.OpenDir(t, cfg)
+		d := disks.Open(t, cfg)
 		journals.MustAppend(t, d.Journal, journals.User(1, "a"))
 		c := journals.OpenCursor(t, d.Journal, "t", handler.Filter{Type: handler.User, Name: "a"})
 		for i := uint64(2); i <= 7; i++ { // 2 is lost
@@ -41,7 +41,7 @@ func TestOutcomes(t *testing.T) {
 			t.Fatal(err)
 		}
 		acked := time.Now()
-		if err := errors.Join(c.Bury(6, journal.BuriedInfo{Time: acked, Status: 404}), c.Bury(7, journal.BuriedInfo{Time: acked, Status: 410})); err != nil {
+		if err := errors.Join(c.Bury(6, journal.Burial{Time: acked, Status: 404}), c.Bury(7, journal.Burial{Time: acked, Status: 410})); err != nil {
 			t.Fatal(err)
 		}
 		wanted := []journal.Outcome{
@@ -56,9 +56,9 @@ func TestOutcomes(t *testing.T) {
 		// Other filters change nothing for what came before.
 		journals.OpenCursor(t, d.Journal, "t", handler.Filter{Type: handler.User, Name: "b"}).Close()
 		journals.MustAppend(t, d.Journal, journals.User(9, "a"), journals.User(10, "b"))
-		disks.CloseDisk(t, d)
+		testkit.MustClose(t, d)
 
-		d = disks.OpenDir(t, cfg)
+		d = disks.Open(t, cfg)
 		wanted[1].Time, wanted[2].Time, wanted[4] = time.Time{}, time.Time{}, journal.Outcome{State: journal.OutcomeDelivered}
 		wanted[5] = journal.Outcome{State: journal.OutcomeBuried} // its burial was one too many
 		got := outcomesOf(d.Journal, "t", 9)
@@ -73,8 +73,8 @@ func TestOutcomes(t *testing.T) {
 		}
 		journals.Ready(t, c)
 		journals.Ack(t, c, 2, 6)
-		disks.CloseDisk(t, d)
-		d = disks.OpenDir(t, cfg)
+		testkit.MustClose(t, d)
+		d = disks.Open(t, cfg)
 		testkit.Want(t, "lost and delivered later", d.Outcome("t", 2), journal.Outcome{State: journal.OutcomeDelivered})
 		testkit.Want(t, "lost for good", d.Outcome("t", 3), journal.Outcome{State: journal.OutcomeLost})
 		testkit.Want(t, "refused and delivered later", d.Outcome("t", 6), journal.Outcome{State: journal.OutcomeDelivered})

@@ -3,39 +3,39 @@ package journal
 import (
 	"iter"
 	"time"
-
-	"agentctl/handler"
 )
 
-// firstRetained is where the log begins, or will.
-func (m *Journal) firstRetained() uint64 { return m.head + 1 - uint64(m.log.Len()) }
+// firstRetained is the first sequence number of the log; of an empty log the next one
+// to come.
+func (j *Journal) firstRetained() uint64 { return j.head + 1 - uint64(j.log.Len()) }
 
-// retained gives an event of the log, whose sequence numbers have no holes.
-func (m *Journal) retained(seq uint64) *Entry {
-	if i := seq - m.firstRetained(); i < uint64(m.log.Len()) { // a seq before it makes i huge
-		return m.log.At(int(i))
+// retained returns an entry of the log, or nil.
+func (j *Journal) retained(seq uint64) *Entry {
+	if i := seq - j.firstRetained(); i < uint64(j.log.Len()) { // a seq before it makes i huge
+		return j.log.At(int(i))
 	}
 	return nil
 }
 
-// Find gives the event of this ID, where the journal holds it: because it is
-// retained, or a target still needs it. Nothing has the empty ID.
-func (m *Journal) Find(id string) (Record, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := m.byID[id]
+// Find returns the event of an ID, if the journal holds it: in the history, or for a
+// target. No event has the empty ID.
+func (j *Journal) Find(id string) (Record, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e := j.byID[id]
 	if e == nil {
 		return Record{}, false
 	}
 	return e.Record, true
 }
 
-// At gives the event of this sequence number, where the journal holds it.
-func (m *Journal) At(seq uint64) (Record, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e := m.retained(seq)
-	for _, c := range m.cursors {
+// At returns the event of a sequence number, if the journal holds it: in the history,
+// or for a target.
+func (j *Journal) At(seq uint64) (Record, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e := j.retained(seq)
+	for _, c := range j.cursors {
 		if e == nil {
 			e = c.keeps(seq)
 		}
@@ -46,12 +46,12 @@ func (m *Journal) At(seq uint64) (Record, bool) {
 	return e.Record, true
 }
 
-// keeps gives an event that waits, is buried, or is the last, or nil.
+// keeps returns the entry of an event that is pending, buried, or the last; else nil.
 func (c *Cursor) keeps(seq uint64) *Entry {
 	if e := c.holds(seq); e != nil {
 		return e
 	}
-	if b := c.burial(seq); b != nil {
+	if b := c.findBuried(seq); b != nil {
 		return b.entry
 	}
 	if seq == c.last.seq() {
@@ -60,32 +60,33 @@ func (c *Cursor) keeps(seq uint64) *Entry {
 	return nil
 }
 
-// Head is the sequence number of the newest event, 0 before the first.
-func (m *Journal) Head() uint64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.head
+// Head returns the sequence number of the newest event, or 0 before the first.
+func (j *Journal) Head() uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.head
 }
 
-// eventsStep is how many events Events looks up at a time: it keeps the lock
-// for some microseconds, and 2 KB.
-const eventsStep = 256
+// readStep is how many events Events looks up at a time. It holds the lock for some
+// microseconds then, and keeps 2 KB.
+const readStep = 256
 
-// Events yields what the log retains from a sequence number on, oldest first, as
-// far as the log goes when it begins. It holds no lock while the caller works.
-func (m *Journal) Events(from uint64) iter.Seq2[Record, error] { return m.read(from, false) }
+// Events yields the events of the history from a sequence number on, oldest first,
+// up to the newest at the time of the call. Events that leave the history meanwhile
+// may be missing. It holds no lock while the caller works. The only error is
+// ErrClosed, and ends it.
+func (j *Journal) Events(from uint64) iter.Seq2[Record, error] { return j.read(from, false) }
 
-// Held is Events with, before those, what the log has let go of and still waits
-// for a target or is buried, oldest first. What is let go of meanwhile may be
-// missing.
-func (m *Journal) Held(from uint64) iter.Seq2[Record, error] { return m.read(from, true) }
+// Held is Events together with the older events that the history has let go of and
+// that are pending or buried for a target. All come oldest first.
+func (j *Journal) Held(from uint64) iter.Seq2[Record, error] { return j.read(from, true) }
 
-func (m *Journal) read(from uint64, held bool) iter.Seq2[Record, error] {
+func (j *Journal) read(from uint64, held bool) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		last := m.Head()
-		for step := make([]*Entry, 0, eventsStep); ; {
+		last := j.Head()
+		for step := make([]*Entry, 0, readStep); ; {
 			var err error
-			if step, err = m.step(from, last, held, step[:0]); err != nil {
+			if step, err = j.step(from, last, held, step[:0]); err != nil {
 				yield(Record{}, err)
 				return
 			}
@@ -102,31 +103,31 @@ func (m *Journal) read(from uint64, held bool) iter.Seq2[Record, error] {
 	}
 }
 
-// step fills a slice with what is retained from a sequence number to another,
-// and with held what the log has let go of.
-func (m *Journal) step(from, last uint64, held bool, into []*Entry) ([]*Entry, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+// step fills a slice with entries from a sequence number to another: those of the
+// log, and with held also older ones.
+func (j *Journal) step(from, last uint64, held bool, into []*Entry) ([]*Entry, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
 		return nil, ErrClosed
 	}
-	m.trim(time.Now())
-	if held && from < m.firstRetained() {
-		into = m.older(from, into)
+	j.trim(time.Now())
+	if held && from < j.firstRetained() {
+		into = j.older(from, into)
 	}
-	for seq := max(from, m.firstRetained()); seq <= last && len(into) < cap(into); seq++ {
-		into = append(into, m.retained(seq))
+	for seq := max(from, j.firstRetained()); seq <= last && len(into) < cap(into); seq++ {
+		into = append(into, j.retained(seq))
 	}
 	return into, nil
 }
 
-// older fills a slice with what the log has let go of and cursors hold, from a
-// sequence number on.
-func (m *Journal) older(from uint64, into []*Entry) []*Entry {
+// older fills a slice with entries from a sequence number on that the log has let go
+// of and cursors hold.
+func (j *Journal) older(from uint64, into []*Entry) []*Entry {
 	var all []*Entry
-	first := m.firstRetained()
-	for _, c := range m.cursors {
-		// More than the slice takes of one cursor has no place in it.
+	first := j.firstRetained()
+	for _, c := range j.cursors {
+		// The slice takes no more entries of one cursor than it has room for.
 		add := func(n, start int, at func(int) *Entry) {
 			for i := start; i < n && i < start+cap(into) && at(i).Seq < first; i++ {
 				all = append(all, at(i))
@@ -142,18 +143,4 @@ func (m *Journal) older(from uint64, into []*Entry) []*Entry {
 	}
 	all = sortEntries(all)
 	return append(into, all[:min(len(all), cap(into))]...)
-}
-
-// ByLTime yields the retained user events or queries whose Lamport time is within
-// from and to, both included, in the order of the log: that is not the order of
-// Lamport times.
-func (m *Journal) ByLTime(typ handler.Type, from, to uint64) iter.Seq2[Record, error] {
-	return func(yield func(Record, error) bool) {
-		for rec, err := range m.Events(0) {
-			e := &rec.Event
-			if (err != nil || e.Type == typ && from <= e.LTime && e.LTime <= to) && !yield(rec, err) {
-				return
-			}
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -15,13 +16,13 @@ import (
 // slower than Append, and through more than one step.
 func TestEventsEnd(t *testing.T) {
 	t.Parallel()
-	m := journal.New(journal.Config{})
-	defer m.Close()
+	j := journal.New(journal.Config{})
+	defer j.Close()
 	const events = 2*256 + 1 // more than two steps of a read
 	ltime := uint64(0)
 	add := func() {
 		ltime++
-		if err := m.Append(handler.NewUser(ltime, "n", nil, time.Time{})); err != nil {
+		if err := j.Append(handler.NewUser(ltime, "n", nil, time.Time{})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -30,7 +31,7 @@ func TestEventsEnd(t *testing.T) {
 	}
 	const from = 3
 	next := uint64(from)
-	for rec, err := range m.Events(from) {
+	for rec, err := range j.Events(from) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,11 +51,11 @@ func TestEventsEnd(t *testing.T) {
 func TestHeld(t *testing.T) {
 	t.Parallel()
 	const events, retained = 3 * 256, 4 // the first retained one waits, too
-	m := journal.New(journal.Config{MaxEvents: retained})
-	defer m.Close()
-	waits, buries := journals.OpenCursor(t, m, "waits", handler.Filter{Type: handler.User, Name: ""}), journals.OpenCursor(t, m, "buries", handler.Filter{Type: handler.User, Name: ""})
+	j := journal.New(journal.Config{MaxEvents: retained})
+	defer j.Close()
+	waits, buries := journals.OpenCursor(t, j, "waits", handler.Filter{Type: handler.User, Name: ""}), journals.OpenCursor(t, j, "buries", handler.Filter{Type: handler.User, Name: ""})
 	for seq := range uint64(events) {
-		journals.MustAppend(t, m, journals.User(seq+1, ""))
+		journals.MustAppend(t, j, journals.User(seq+1, ""))
 		for _, c := range []*journal.Cursor{waits, buries} {
 			if _, err := c.Next(t.Context()); err != nil {
 				t.Fatal(err)
@@ -75,12 +76,12 @@ func TestHeld(t *testing.T) {
 		}
 	}
 	for _, seq := range []uint64{7, 4} {
-		if err := buries.Bury(seq, journal.BuriedInfo{}); err != nil {
+		if err := buries.Bury(seq, journal.Burial{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	held := func(from uint64) (seqs []uint64) {
-		for rec, err := range m.Held(from) {
+		for rec, err := range j.Held(from) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,10 +93,35 @@ func TestHeld(t *testing.T) {
 	testkit.Want(t, "from the second on", held(4), wanted[1:])
 	testkit.Want(t, "of the log", held(events-1), wanted[len(wanted)-2:])
 	for _, seq := range []uint64{0, 1, 3, 4, events - 1, events + 1} {
-		rec, ok := m.At(seq)
+		rec, ok := j.At(seq)
 		testkit.Want(t, "at", ok, slices.Contains(wanted, seq))
 		if ok && (rec.Seq != seq || rec.Event.LTime != seq) {
 			t.Errorf("at %d: %+v", seq, rec)
 		}
 	}
+}
+
+func TestJournalEvents(t *testing.T) {
+	eachJournal(t, func(t *testing.T, newJournal func(journal.Config) *journal.Journal) {
+		j := newJournal(journal.Config{})
+		now := time.Now()
+		journals.MustAppend(t, j, journals.User(9, "a"), journals.User(3, "b"), handler.NewQuery(4, "q", nil, now), journals.User(5, "c"), journals.User(3, "d"))
+		testkit.Want(t, "in the order of Append", journals.LTimes(t, j.Events(0)), []uint64{9, 3, 4, 5, 3})
+		testkit.Want(t, "from the third on", journals.LTimes(t, j.Events(3)), []uint64{4, 5, 3})
+		for range j.Events(0) {
+			break // must not go on
+		}
+		j.Close()
+		for _, err := range j.Events(0) {
+			if !errors.Is(err, journal.ErrClosed) {
+				t.Errorf("after Close: %v", err)
+			}
+		}
+		if err := j.Append(journals.User(1, "a")); !errors.Is(err, journal.ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+		if _, err := j.Cursor("a", journal.CursorConfig{}); !errors.Is(err, journal.ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	})
 }

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Requeue makes events that the journal still holds wait once more, in their old
-// places by sequence number, whether the filters pick them or not. Those that
-// wait already, or are in someone's hands, stay as they are. All or none: a
-// number that is not held is a *NotHeldError, more events than the cursor can
-// hold are a *TooManyError.
+// Requeue makes events wait once more, in the order of their sequence numbers,
+// whether the filters pick them or not. Events that are pending or joined already
+// stay as they are. Either all wait or none: the error is a *NotHeldError if the
+// journal does not hold one of them, a *TooManyError if they do not fit, or
+// ErrClosed.
 func (c *Cursor) Requeue(seqs ...uint64) error {
-	c.m.mu.Lock()
-	defer c.m.mu.Unlock()
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
 	if c.closed {
 		return ErrClosed
 	}
@@ -26,12 +26,12 @@ func (c *Cursor) requeue(seqs ...uint64) error {
 		if c.holds(seq) != nil || c.outcomes.get(seq).verdict == verdictJoined {
 			continue
 		}
-		e := c.m.retained(seq)
+		e := c.journal.retained(seq)
 		if e == nil && seq == c.last.seq() {
 			e = c.last.entry
 		}
 		if e == nil {
-			b := c.burial(seq)
+			b := c.findBuried(seq)
 			if b == nil {
 				return &NotHeldError{seq}
 			}
@@ -50,9 +50,9 @@ func (c *Cursor) requeue(seqs ...uint64) error {
 	for _, e := range more {
 		e.refs++
 		c.bytes += e.size()
-		c.lostIn.remove(e.Seq)
-		c.refused.remove(e.Seq)
-		c.lead(e) // where none does; itself it is not joined, as it was asked for
+		c.lostSpans.remove(e.Seq)
+		c.refusedSpans.remove(e.Seq)
+		c.lead(e) // if none does; e itself is not joined, as it was asked for by number
 	}
 	waiting := make([]*Entry, 0, c.waiting.Len()+len(more))
 	for i := range c.waiting.Len() {
@@ -61,13 +61,13 @@ func (c *Cursor) requeue(seqs ...uint64) error {
 	c.setWaiting(sortEntries(append(waiting, more...)))
 	c.exhume(more)
 	c.rebase()
-	c.m.changes.wakeWriter()
+	c.journal.changes.wakeWriter()
 	signal(c.wake)
 	return nil
 }
 
-// noteAsked has events wait from now on, whatever their age: who replays what is
-// older than MaxAge wants it posted.
+// noteAsked notes that events wait from now on, whatever their age. Whoever replays
+// an event that is older than MaxAge wants it posted.
 func (c *Cursor) noteAsked(more []*Entry) {
 	if c.maxAge <= 0 {
 		return
@@ -81,9 +81,9 @@ func (c *Cursor) noteAsked(more []*Entry) {
 	}
 }
 
-// room refuses what does not fit beside what is pending.
+// room refuses events that do not fit beside the pending ones.
 func (c *Cursor) room(more []*Entry) error {
-	cfg := &c.m.cfg
+	cfg := &c.journal.cfg
 	pending := len(c.given) + c.waiting.Len()
 	n, size, free := pending+len(more), c.bytes, 0
 	for i, e := range more {
@@ -95,10 +95,10 @@ func (c *Cursor) room(more []*Entry) error {
 	if free == len(more) {
 		return nil
 	}
-	return &TooManyError{Waiting: n, WaitingBytes: size, MaxPending: cfg.MaxPending, MaxBytes: cfg.MaxPendingBytes, Free: free}
+	return &TooManyError{Waiting: n, WaitingBytes: size, maxEvents: cfg.MaxPending, maxBytes: cfg.MaxPendingBytes, Free: free}
 }
 
-// holds gives an event that is pending, or nil.
+// holds returns the entry of a pending event, or nil.
 func (c *Cursor) holds(seq uint64) *Entry {
 	if i := c.givenAt(seq); i < len(c.given) && c.given[i].Seq == seq {
 		return c.given[i]
@@ -109,9 +109,9 @@ func (c *Cursor) holds(seq uint64) *Entry {
 	return nil
 }
 
-// burial gives the burial of an event, or nil.
-func (c *Cursor) burial(seq uint64) *burial {
-	i := slices.IndexFunc(c.buried, func(b *burial) bool { return b.entry.Seq == seq })
+// findBuried returns the burial of an event, or nil.
+func (c *Cursor) findBuried(seq uint64) *buriedEntry {
+	i := slices.IndexFunc(c.buried, func(b *buriedEntry) bool { return b.entry.Seq == seq })
 	if i < 0 {
 		return nil
 	}

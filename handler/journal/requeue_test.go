@@ -13,14 +13,14 @@ import (
 
 func TestJournalRequeue(t *testing.T) {
 	eachJournal(t, func(t *testing.T, newJournal func(journal.Config) *journal.Journal) {
-		m := newJournal(journal.Config{MaxEvents: 4, MaxPending: 4})
-		c := journals.OpenCursor(t, m, "a", handler.Filter{Type: handler.User, Name: "x"})
+		j := newJournal(journal.Config{MaxEvents: 4, MaxPending: 4})
+		c := journals.OpenCursor(t, j, "a", handler.Filter{Type: handler.User, Name: "x"})
 		for i := uint64(1); i <= 6; i++ {
-			journals.MustAppend(t, m, journals.User(i, map[bool]string{true: "x", false: "y"}[i != 5]))
+			journals.MustAppend(t, j, journals.User(i, map[bool]string{true: "x", false: "y"}[i != 5]))
 		}
 		testkit.Want(t, "handed out", journals.Ready(t, c), []uint64{2, 3, 4, 6}) // 1 is lost
 		journals.Ack(t, c, 3, 4)
-		if err := c.Bury(2, journal.BuriedInfo{}); err != nil {
+		if err := c.Bury(2, journal.Burial{}); err != nil {
 			t.Fatal(err)
 		}
 		// 6 is in hand, 5 was refused by the filter, 2 is held as it is buried.
@@ -46,10 +46,10 @@ func TestJournalRequeue(t *testing.T) {
 
 func TestJournalTooManyByBytes(t *testing.T) {
 	eachJournal(t, func(t *testing.T, newJournal func(journal.Config) *journal.Journal) {
-		m := newJournal(journal.Config{MaxPendingBytes: 10_000})
-		c := journals.OpenCursor(t, m, "a")
+		j := newJournal(journal.Config{MaxPendingBytes: 10_000})
+		c := journals.OpenCursor(t, j, "a")
 		for i := range uint64(4) {
-			journals.MustAppend(t, m, handler.NewUser(i, "", make([]byte, 4000), time.Now()))
+			journals.MustAppend(t, j, handler.NewUser(i, "", make([]byte, 4000), time.Now()))
 			journals.Ready(t, c)
 			journals.Ack(t, c, i+1)
 		}
@@ -66,16 +66,16 @@ func TestJournalTooManyByBytes(t *testing.T) {
 // What is asked for once more has waited only since then, however old it is.
 func TestJournalRequeueMaxAge(t *testing.T) {
 	eachJournal(t, func(t *testing.T, newJournal func(journal.Config) *journal.Journal) {
-		m := newJournal(journal.Config{})
+		j := newJournal(journal.Config{})
 		cfg := journal.CursorConfig{MaxAge: time.Minute}
-		c, err := m.Cursor("a", cfg)
+		c, err := j.Cursor("a", cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		journals.MustAppend(t, m, journals.User(1, ""), journals.User(2, ""), journals.User(3, ""))
+		journals.MustAppend(t, j, journals.User(1, ""), journals.User(2, ""), journals.User(3, ""))
 		testkit.Want(t, "at first", journals.Ready(t, c), []uint64{1, 2, 3})
 		journals.Ack(t, c, 1, 2)
-		if err := c.Bury(3, journal.BuriedInfo{}); err != nil {
+		if err := c.Bury(3, journal.Burial{}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
@@ -87,7 +87,7 @@ func TestJournalRequeueMaxAge(t *testing.T) {
 			t.Fatal(rec, err)
 		}
 		c.Close() // 1 waits again, as it did
-		if c, err = m.Cursor("a", cfg); err != nil {
+		if c, err = j.Cursor("a", cfg); err != nil {
 			t.Fatal(err)
 		}
 		testkit.Want(t, "once more", journals.Ready(t, c), []uint64{1, 2, 3})

@@ -6,24 +6,24 @@ import (
 	"sort"
 )
 
-// Span is a range of sequence numbers, both ends included.
+// Span is a range of sequence numbers, with both ends.
 type Span struct{ From, To uint64 }
 
-// Spans are ranges in order, of which no two touch.
-type Spans []Span
+// spans are in order, and no two of them touch.
+type spans []Span
 
 // at is the index of the first span that ends at a sequence number or beyond.
-func (s Spans) at(seq uint64) int {
+func (s spans) at(seq uint64) int {
 	return sort.Search(len(s), func(i int) bool { return s[i].To >= seq })
 }
 
-func (s Spans) has(seq uint64) bool {
+func (s spans) has(seq uint64) bool {
 	i := s.at(seq)
 	return i < len(s) && s[i].From <= seq
 }
 
-// add takes a range in.
-func (s *Spans) add(r Span) {
+// add puts a range in.
+func (s *spans) add(r Span) {
 	i := s.at(max(r.From, 1) - 1)
 	j := i
 	for ; j < len(*s) && (*s)[j].From <= r.To+1; j++ {
@@ -33,7 +33,7 @@ func (s *Spans) add(r Span) {
 }
 
 // remove takes one sequence number out.
-func (s *Spans) remove(seq uint64) {
+func (s *spans) remove(seq uint64) {
 	i := s.at(seq)
 	if i == len(*s) || (*s)[i].From > seq {
 		return
@@ -49,13 +49,13 @@ func (s *Spans) remove(seq uint64) {
 	*s = slices.Replace(*s, i, i+1, rest...)
 }
 
-// trim forgets what is before a sequence number.
-func (s *Spans) trim(first uint64) { *s = slices.Delete(*s, 0, s.at(first)) }
+// trim forgets the spans that end before a sequence number.
+func (s *spans) trim(first uint64) { *s = slices.Delete(*s, 0, s.at(first)) }
 
-// squeeze joins neighbours when there are more than most, those that have the
-// least between them first. It leaves a quarter of them free, so that spans
-// which come one by one cost little each.
-func (s *Spans) squeeze(most int) {
+// squeeze joins neighbours if there are more than most spans, beginning with those
+// that have the least between them. It joins until a quarter of most is free, so
+// that spans which come one by one cost little each.
+func (s *spans) squeeze(most int) {
 	if len(*s) <= most {
 		return
 	}
@@ -67,7 +67,7 @@ func (s *Spans) squeeze(most int) {
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(gap(b), gap(a)) })
 	keep := order[:most*3/4]
 	slices.Sort(keep)
-	out, from := make(Spans, 0, most), 0
+	out, from := make(spans, 0, most), 0
 	for _, i := range append(keep, len(*s)) {
 		out = append(out, Span{(*s)[from].From, (*s)[i-1].To})
 		from = i

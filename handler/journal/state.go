@@ -8,141 +8,144 @@ import (
 	"agentctl/handler"
 )
 
-// State is what a journal's file holds, and what [Restore] goes on from. The
-// zero value is that of an empty journal, but for its header.
+// State is the content of a journal's file. [Restore] makes a journal of it. The zero
+// value is an empty journal, less its header.
 type State struct {
 	Header  Header
-	Entries []*Entry // in order
-	Targets map[string]*targetState
+	Entries []*Entry // in order, with events that only a cursor or a burial holds
+	Targets map[string]*TargetState
 }
 
-// Header is the journal's own state.
+// Header is the state of a journal as a whole.
 type Header struct {
-	Head  uint64 // the newest sequence number that was ever given
-	First uint64 // of the retained events; head+1 when there is none
+	Head  uint64 // the newest sequence number that an event ever had
+	First uint64 // the first event of the history; Head+1 if there is none
 	LTime uint64 // the highest Lamport time of a user event
 }
 
-// targetState is a cursor as it is written, with what is written beside it.
-type targetState struct {
-	Cursor *CursorState // nil: the file has none
-	Extras []uint64
-	Buried map[uint64]BuriedInfo
+// TargetState is the state of a target: its cursor, and what a file holds beside it.
+type TargetState struct {
+	Cursor            *CursorState // nil: it was not in the file
+	PendingExceptions []uint64     // in order
+	Buried            map[uint64]Burial
 }
 
-// CursorState is a cursor as it is written; queue tells what it means.
+// CursorState is a cursor as a file holds it. An event is pending if it is a pending
+// exception, or if it is not below Since and passes the last epoch's filters. It is
+// settled nevertheless if it is below Position or a settled exception.
 type CursorState struct {
-	Position          uint64
-	Since             uint64
-	Epochs            []FilterEpoch
-	Collapse          uint64 // the below of its collapse
-	Lost              uint64
-	Expired           uint64
-	Gap               Gap // its Watermark is of the process
-	SettledExceptions Spans
-	LostIn            Spans
-	Refused           Spans
-	Last              uint64 // the event that it keeps, or 0
+	Position          uint64        // the first sequence number that is not settled
+	Since             uint64        // from this event on, the filters tell which are pending
+	Epochs            []FilterEpoch // in order, at least one
+	CollapseBelow     uint64        // events below this number collapse
+	Lost              uint64        // events, since the target was first known
+	Expired           uint64        // of those, the ones that waited longer than MaxAge
+	Gap               Gap           // its Watermark is not written
+	SettledExceptions []Span        // in order; no two touch
+	LostSpans         []Span        // of lost events in the history, likewise
+	RefusedSpans      []Span        // of buried events in the history, likewise
+	LastEvent         uint64        // the event of RequeueLast that the cursor keeps, or 0
 }
 
+// Filters returns the filters that the cursor has now.
 func (s *CursorState) Filters() handler.Filters { return s.Epochs[len(s.Epochs)-1].Filters }
 
-// pending tells whether an event waits for the cursor. The extras are those
+// pending tells whether an event is pending. The exceptions are those that were
 // written beside the state.
-func (s *CursorState) pending(e *Entry, extras []uint64) bool {
+func (s *CursorState) pending(e *Entry, exceptions []uint64) bool {
 	if e.Seq < s.Position {
 		return false
 	}
-	if _, extra := slices.BinarySearch(extras, e.Seq); !extra &&
+	if _, exception := slices.BinarySearch(exceptions, e.Seq); !exception &&
 		(e.Seq < s.Since || !s.Filters().Match(e.Event.Type, e.Event.Name)) {
 		return false
 	}
-	return !s.SettledExceptions.has(e.Seq)
+	return !spans(s.SettledExceptions).has(e.Seq)
 }
 
-// Add takes an event of the file in. Events come in order.
+// Add adds an event that was read from the file. Events come in order.
 func (s *State) Add(r Record) { s.Entries = append(s.Entries, &Entry{Record: r, written: true}) }
 
-// Target gives the state of a target, which may be new.
-func (s *State) Target(name string) *targetState {
+// Target returns the state of a target, and makes one if there is none.
+func (s *State) Target(name string) *TargetState {
 	t := s.Targets[name]
 	if t == nil {
 		if s.Targets == nil {
-			s.Targets = make(map[string]*targetState)
+			s.Targets = make(map[string]*TargetState)
 		}
-		t = &targetState{Buried: make(map[uint64]BuriedInfo)}
+		t = &TargetState{Buried: make(map[uint64]Burial)}
 		s.Targets[name] = t
 	}
 	return t
 }
 
-// Waiting gives what waits for a target.
-func (s *State) Waiting(t *targetState) (out []*Entry) {
+// Waiting returns the events that are pending for a target, which has a cursor.
+func (s *State) Waiting(t *TargetState) (out []*Entry) {
 	for _, e := range s.Entries {
-		if t.Cursor.pending(e, t.Extras) {
+		if t.Cursor.pending(e, t.PendingExceptions) {
 			out = append(out, e)
 		}
 	}
 	return out
 }
 
-// restore makes the memory of a state that is whole.
-func (m *Journal) restore(s *State) {
-	m.head = s.Header.Head
-	m.maxLTime = s.Header.LTime
-	if s.Header.First > 1 { // of which type that was, and when, is not known
-		m.ltimes.trimmed, m.trimTime = s.Header.First-1, time.Now()
+// restore fills the memory of a new journal.
+func (j *Journal) restore(s *State) {
+	j.head = s.Header.Head
+	j.maxLTime = s.Header.LTime
+	if s.Header.First > 1 { // the type and time of the event before it are not known
+		j.ltimes.trimmed, j.trimTime = s.Header.First-1, time.Now()
 	}
 	bySeq := make(map[uint64]*Entry, len(s.Entries))
 	for _, e := range s.Entries {
 		bySeq[e.Seq] = e
 		if e.Seq >= s.Header.First {
-			m.retain(e)
+			j.retain(e)
 		} else {
-			m.index(e)
+			j.index(e)
 		}
 	}
 	for name, t := range s.Targets {
-		m.restoreCursor(name, t, bySeq, s.Waiting(t))
+		j.restoreCursor(name, t, bySeq, s.Waiting(t))
 	}
 	for _, e := range s.Entries {
-		if e.refs == 0 { // nobody needs it: a crash came before it was deleted
-			delete(m.byID, e.Event.ID)
-			m.changes.gone = append(m.changes.gone, e.Seq)
+		if e.refs == 0 { // a crash came before it was deleted
+			delete(j.byID, e.Event.ID)
+			j.changes.deleted = append(j.changes.deleted, e.Seq)
 		}
 	}
-	m.trim(time.Now())
-	m.changes.wakeWriter()
+	j.trim(time.Now())
+	j.changes.wakeWriter()
 }
 
-func (m *Journal) restoreCursor(name string, t *targetState, bySeq map[uint64]*Entry, waiting []*Entry) {
-	c := newCursor(m)
+func (j *Journal) restoreCursor(name string, t *TargetState, bySeq map[uint64]*Entry, waiting []*Entry) {
+	c := newCursor(j)
 	c.closed = true
 	close(c.done)
 	s := t.Cursor
 	c.queue = queue{
-		epochs: s.Epochs, lost: s.Lost, expired: s.Expired, collapse: collapse{below: s.Collapse}, gap: s.Gap,
-		since: s.Since, pendingExceptions: t.Extras, settledExceptions: s.SettledExceptions,
-		lostIn: s.LostIn, refused: s.Refused,
+		epochs: s.Epochs, lost: s.Lost, expired: s.Expired, collapse: collapse{below: s.CollapseBelow}, gap: s.Gap,
+		since: s.Since, pendingExceptions: t.PendingExceptions, settledExceptions: s.SettledExceptions,
+		lostSpans: s.LostSpans, refusedSpans: s.RefusedSpans,
 	}
 	if c.gap.Open() {
-		c.gap.Watermark = 1 // it is one to Mend
+		c.gap.Watermark = 1 // the whole gap is one loss to Mend
 	}
-	if e := bySeq[s.Last]; e != nil {
+	if e := bySeq[s.LastEvent]; e != nil {
 		c.keep = true
 		c.remember(e)
 	}
-	m.cursors[name] = c
+	j.cursors[name] = c
 	for seq, why := range t.Buried {
 		e := bySeq[seq]
 		if e == nil {
-			c.touchBuried(seq) // its event is gone: so shall it be
+			c.touchBuried(seq) // delete it, because its event is gone
 			continue
 		}
 		e.refs++
-		c.buried = append(c.buried, &burial{e, why})
+		c.buried = append(c.buried, &buriedEntry{e, why})
 	}
-	slices.SortFunc(c.buried, func(a, b *burial) int {
+	slices.SortFunc(c.buried, func(a, b *buriedEntry) int {
 		return cmp.Or(a.why.Time.Compare(b.why.Time), cmp.Compare(a.entry.Seq, b.entry.Seq))
 	})
 	for _, e := range waiting {
@@ -150,6 +153,6 @@ func (m *Journal) restoreCursor(name string, t *targetState, bySeq map[uint64]*E
 			c.add(e)
 		}
 	}
-	c.collapsed = 0 // they were counted when they came first
+	c.collapsed = 0 // an earlier process counted these
 	c.dirty = c.lost != s.Lost || len(c.buriedDirty) > 0
 }

@@ -3,7 +3,6 @@ package journal
 import (
 	"slices"
 	"testing"
-	"time"
 
 	"agentctl/handler"
 )
@@ -14,7 +13,7 @@ import (
 func TestPendingByTheState(t *testing.T) {
 	s := CursorState{
 		Position: 3, Since: 9, Epochs: []FilterEpoch{{2, nil}, {4, handler.Filters{{Type: handler.User, Name: "a,b"}, {Type: "*"}}}},
-		Lost: 1, SettledExceptions: Spans{{4, 4}, {7, 9}}, LostIn: Spans{{1, 2}}, Refused: Spans{{7, 7}},
+		Lost: 1, SettledExceptions: spans{{4, 4}, {7, 9}}, LostSpans: spans{{1, 2}}, RefusedSpans: spans{{7, 7}},
 	}
 	var pending []uint64
 	for seq := range uint64(12) {
@@ -25,58 +24,5 @@ func TestPendingByTheState(t *testing.T) {
 	}
 	if want := []uint64{5, 6, 10, 11}; !slices.Equal(pending, want) {
 		t.Errorf("pending %v, want %v", pending, want)
-	}
-}
-
-// An equal hash proves nothing: the bytes are compared.
-func TestCollapseComparesTheBytes(t *testing.T) {
-	m := New(Config{})
-	c, err := m.Cursor("a", CursorConfig{Collapse: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, other := handler.NewUser(1, "kong", []byte("key 1"), time.Now()), handler.NewUser(2, "kong", []byte("key 2"), time.Now())
-	if err := m.Append(one); err != nil {
-		t.Fatal(err)
-	}
-	c.leaders[leadersKey(&other)] = c.waiting.At(0)
-	if err := m.Append(other); err != nil {
-		t.Fatal(err)
-	}
-	if n := c.waiting.Len(); n != 2 {
-		t.Errorf("%d wait by themselves, want 2", n)
-	}
-}
-
-// Records go with the history, and filters that refuse all cost none.
-func TestOutcomesAreTrimmed(t *testing.T) {
-	m := New(Config{MaxEvents: 10})
-	c, err := m.Cursor("a", CursorConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Cursor("b", CursorConfig{Filters: handler.Filters{{Type: handler.User, Name: "other"}}}); err != nil {
-		t.Fatal(err)
-	}
-	for i := range uint64(1000) {
-		if err := m.Append(handler.NewUser(i, "", nil, time.Now())); err != nil {
-			t.Fatal(err)
-		}
-		rec, err := c.Next(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Ack(rec.Seq, 200); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if a, b := m.cursors["a"].outcomes.records.Len(), m.cursors["b"].outcomes.records.Len(); a != 10 || b != 0 {
-		t.Errorf("%d and %d records, want 10 and none", a, b)
-	}
-	if o := m.Outcome("a", 990); o != (Outcome{}) {
-		t.Errorf("what was let go of: %+v", o)
-	}
-	if o := m.Outcome("a", 991); o.State != OutcomeDelivered {
-		t.Errorf("what is retained: %+v", o)
 	}
 }

@@ -8,27 +8,27 @@ import (
 	"agentctl/handler"
 )
 
-// Cursor opens the cursor of a target, whose name has at most 1,024 bytes. A
-// cursor not known before stands at the end of the log; another goes on behind
-// the last event acknowledged, with cfg for the events appended from now on. A
-// cursor is open once at a time: else the error is ErrCursorInUse. A closed
-// cursor still keeps its place and gathers events; Forget ends that.
-func (m *Journal) Cursor(target string, cfg CursorConfig) (*Cursor, error) {
+// Cursor opens the cursor of a target, whose name has at most 1,024 bytes. The cursor
+// of a new target stands at the end of the log. That of a known target goes on with
+// its pending events, also from an earlier process. A target has one open cursor at
+// a time; else the error is ErrCursorInUse. A closed cursor keeps its position and
+// gathers events by its last filters, until Forget.
+func (j *Journal) Cursor(target string, cfg CursorConfig) (*Cursor, error) {
 	if len(target) > handler.MaxTargetName {
 		return nil, fmt.Errorf("the name of a target has %d bytes, and the limit is %d: give it a shorter one", len(target), handler.MaxTargetName)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
 		return nil, ErrClosed
 	}
-	old := m.cursors[target]
+	old := j.cursors[target]
 	if old != nil && !old.closed {
 		return nil, ErrCursorInUse
 	}
-	c := newCursor(m)
+	c := newCursor(j)
 	if old == nil {
-		c.queue = queue{epochs: []FilterEpoch{{m.head + 1, cfg.Filters}}, since: m.head + 1, dirty: true, moved: true}
+		c.queue = queue{epochs: []FilterEpoch{{j.head + 1, cfg.Filters}}, since: j.head + 1, dirty: true, pendingExceptionsChanged: true}
 	} else {
 		c.queue, old.queue = old.queue, queue{}
 		if c.filters().String() != cfg.Filters.String() {
@@ -41,57 +41,57 @@ func (m *Journal) Cursor(target string, cfg CursorConfig) (*Cursor, error) {
 	c.maxAge, c.collapsed = cfg.MaxAge, 0
 	c.setCollapse(cfg.Collapse)
 	c.keepLast(cfg.KeepLast)
-	m.cursors[target] = c
-	m.changes.wakeWriter()
+	j.cursors[target] = c
+	j.changes.wakeWriter()
 	return c, nil
 }
 
-// Targets names the targets of all cursors, open or closed, in order.
-func (m *Journal) Targets() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Sorted(maps.Keys(m.cursors))
+// Targets returns the names of all targets, with an open or a closed cursor, in order.
+func (j *Journal) Targets() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Sorted(maps.Keys(j.cursors))
 }
 
-// CursorStatus tells how the cursor of a target stands, open or closed; false
-// where the journal has none.
-func (m *Journal) CursorStatus(target string) (CursorStatus, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := m.cursors[target]
+// CursorStatus tells how the cursor of a target stands, open or closed. It is false if
+// there is none.
+func (j *Journal) CursorStatus(target string) (CursorStatus, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := j.cursors[target]
 	if c == nil {
 		return CursorStatus{}, false
 	}
 	return c.status(), true
 }
 
-// Outcome tells what became of an event for a target. It knows of those that are
-// retained, and of those that wait or are buried.
-func (m *Journal) Outcome(target string, seq uint64) Outcome {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := m.cursors[target]
+// Outcome tells what became of an event for a target. It knows of the events of the
+// history, and of those that are pending or buried.
+func (j *Journal) Outcome(target string, seq uint64) Outcome {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := j.cursors[target]
 	if c == nil {
 		return Outcome{}
 	}
 	return c.outcome(seq)
 }
 
-// Forget drops the closed cursor of a target that is gone for good, and what it
-// buried.
-func (m *Journal) Forget(target string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c := m.cursors[target]
+// Forget drops the cursor of a target that is gone for good, with all that it holds. An
+// open cursor is ErrCursorInUse, and an unknown target is no error.
+func (j *Journal) Forget(target string) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := j.cursors[target]
 	if c == nil {
 		return nil
 	}
 	if !c.closed {
 		return ErrCursorInUse
 	}
-	delete(m.cursors, target)
+	delete(j.cursors, target)
 	c.releaseAll()
-	m.changes.forget(target)
-	m.changes.wakeWriter()
+	j.changes.forget(target)
+	j.changes.wakeWriter()
 	return nil
 }

@@ -84,8 +84,8 @@ func TestQueueModel(t *testing.T) {
 						t.Fatalf("element %d is %d, want %d", i, q.At(i), e.v)
 					}
 				}
-				if places := len(q.ring.ring); places&(places-1) != 0 || places > max(spare, 8*len(model)) {
-					t.Fatalf("%d places for %d elements", places, len(model))
+				if slots := len(q.ring.ring); slots&(slots-1) != 0 || slots > max(spare, 8*len(model)) {
+					t.Fatalf("%d slots for %d elements", slots, len(model))
 				}
 			},
 		})
@@ -108,7 +108,7 @@ func TestTakenPlacesAreCleared(t *testing.T) {
 		}
 	}
 	if held != r.Len() {
-		t.Errorf("%d places hold something, for %d elements", held, r.Len())
+		t.Errorf("%d slots hold something, for %d elements", held, r.Len())
 	}
 }
 
@@ -121,13 +121,13 @@ func TestABurstGivesItsMemoryBack(t *testing.T) {
 		r.PopFront()
 	}
 	if n := len(r.ring); n > 8*10 {
-		t.Errorf("%d places are kept for 10 elements", n)
+		t.Errorf("%d slots are kept for 10 elements", n)
 	}
 	for r.Len() > 0 {
 		r.PopFront()
 	}
 	if n := len(r.ring); n > spare {
-		t.Errorf("%d places are kept for none", n)
+		t.Errorf("%d slots are kept for none", n)
 	}
 }
 

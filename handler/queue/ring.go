@@ -1,13 +1,3 @@
-// Package queue holds first-in-first-out queues in memory.
-//
-// A [Ring] has no limit of its own: it is for owners that count what they hold.
-// A [Queue] is bounded by the number of its elements and by their bytes, and
-// tells the owner when an element does not fit. The owner decides what that
-// means: to count a loss, or to wait.
-//
-// Both clear the place of an element that was taken, so that what it points to
-// can be freed, and both give memory back when a burst is over. Neither is safe
-// for concurrent use: the owner's lock guards them, and nothing here blocks.
 package queue
 
 // Ring is a queue in a ring that grows and shrinks with its elements. The zero
@@ -19,26 +9,26 @@ type Ring[T any] struct {
 }
 
 const (
-	least = 16 // places of a ring that has any
-	spare = 64 // places that an empty ring keeps
+	least = 16 // slots of a ring that has any
+	spare = 64 // slots that an empty ring keeps
 )
 
 // Len is the number of elements.
 func (r *Ring[T]) Len() int { return r.n }
 
-// place is where element i is, or would be.
-func (r *Ring[T]) place(i int) *T { return &r.ring[(r.head+i)&(len(r.ring)-1)] }
+// slot is where element i is, or would be.
+func (r *Ring[T]) slot(i int) *T { return &r.ring[(r.head+i)&(len(r.ring)-1)] }
 
 // At returns element i from the front, which must be there.
 func (r *Ring[T]) At(i int) T {
 	r.check(i)
-	return *r.place(i)
+	return *r.slot(i)
 }
 
 // Set replaces element i, which must be there.
 func (r *Ring[T]) Set(i int, v T) {
 	r.check(i)
-	*r.place(i) = v
+	*r.slot(i) = v
 }
 
 func (r *Ring[T]) check(i int) {
@@ -52,7 +42,7 @@ func (r *Ring[T]) PushBack(v T) {
 	if r.n == len(r.ring) {
 		r.resize(max(least, 2*r.n))
 	}
-	*r.place(r.n) = v
+	*r.slot(r.n) = v
 	r.n++
 }
 
@@ -60,7 +50,7 @@ func (r *Ring[T]) PushBack(v T) {
 func (r *Ring[T]) PopFront() T {
 	r.check(0)
 	var zero T
-	first := r.place(0)
+	first := r.slot(0)
 	v := *first
 	*first = zero
 	r.head = (r.head + 1) & (len(r.ring) - 1)
@@ -75,9 +65,9 @@ func (r *Ring[T]) PopFront() T {
 	return v
 }
 
-// resize moves the elements to a ring of so many places.
-func (r *Ring[T]) resize(places int) {
-	ring := make([]T, places)
+// resize moves the elements to a ring of so many slots.
+func (r *Ring[T]) resize(slots int) {
+	ring := make([]T, slots)
 	n := copy(ring, r.ring[r.head:min(r.head+r.n, len(r.ring))])
 	copy(ring[n:], r.ring[:r.n-n])
 	r.ring, r.head = ring, 0

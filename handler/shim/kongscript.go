@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// scriptLine is a line that a script written by Kong may have.
+// scriptLine is a line of a script that Kong writes.
 type scriptLine struct {
-	re       *regexp.Regexp // of the whole line, without blanks and, in Lua, the backslash at its end
+	re       *regexp.Regexp // matches the line without blanks at its ends and, in Lua, the backslash
 	optional bool
 }
 
@@ -30,8 +30,8 @@ const (
 	scriptProgram = `[0-9A-Za-z_./+-]*`
 )
 
-// The shell part that the scripts of all generations begin with: it makes the
-// body of what comes on standard input.
+// scriptHead is the shell part with which the scripts of all generations begin. It
+// makes the body from standard input.
 var scriptHead = []string{
 	"#!/bin/sh",
 	"PAYLOAD=`cat`(?: # Read from stdin)?",
@@ -41,8 +41,8 @@ var scriptHead = []string{
 	`?echo \$PAYLOAD > /tmp/payload`,
 }
 
-// kongScripts are the forms that Kong's generations gave to the rest. They are
-// made when first needed: most commands never do.
+// kongScripts are the forms of whole scripts, one for each generation of Kong. They
+// are compiled when first needed, because most commands never need them.
 var kongScripts = sync.OnceValue(func() [][]scriptLine {
 	return [][]scriptLine{
 		// 0.9 and 0.10: a Lua text in a variable, run by OpenResty.
@@ -79,10 +79,10 @@ var kongScripts = sync.OnceValue(func() [][]scriptLine {
 	}
 })
 
-// KongScript tells whether text is, line by line, the event script that a Kong
-// of 0.6 to 0.10 writes when it starts, and if so the URL that the script posts
-// to. One character that no such script has makes it say no: then the script
-// may do something else, and is to be run.
+// KongScript tells whether a text is, line by line, the event script that Kong 0.6 to
+// 0.10 writes when it starts. If so, it returns the URL to which the script posts. A
+// single character that no such script has makes it return false: the script may do
+// something else then, and has to be run.
 func KongScript(text string) (url string, ok bool) {
 	var lines []string
 	inLua := false
@@ -100,7 +100,7 @@ func KongScript(text string) (url string, ok bool) {
 		if found, ok := matchScript(lines, form); ok {
 			host := strings.Trim(found["host"], "[]")
 			if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-				host = "127.0.0.1" // it listens on all addresses, this one included
+				host = "127.0.0.1" // Kong listens on all addresses, this one included
 			}
 			return "http://" + net.JoinHostPort(host, found["port"]) + found["path"], true
 		}
@@ -108,7 +108,7 @@ func KongScript(text string) (url string, ok bool) {
 	return "", false
 }
 
-// matchScript compares lines with a form and returns what its named parts are.
+// matchScript compares lines with a form, and returns the named parts of the lines.
 func matchScript(lines []string, form []scriptLine) (map[string]string, bool) {
 	found := map[string]string{}
 	for _, want := range form {

@@ -3,7 +3,6 @@ package target
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,40 +11,38 @@ import (
 	"agentctl/handler/template"
 )
 
-// FlushRequest is the request that makes a target forget all that it holds, so
-// that it is fresh whatever events it lacks. It is made with the target's
-// headers, but those with values of an event, TLS, timeout and RetryCodes and
-// BuryCodes. Only 2xx means that it is
-// done: DoneCodes tell of single events, and a wrong URL must not pass for a
-// flush.
+// FlushRequest is the request that makes a target forget all that it holds. After
+// it the target is fresh, whatever events it lacks. The request has the target's
+// TLS, timeout, RetryCodes and BuryCodes, and those of its headers that have no
+// placeholder. Only 2xx means that the flush is done.
 type FlushRequest struct {
-	// URL is as a Target's, and by default that of the target.
+	// URL has the form of a Target's, and is the target's by default.
 	URL string
 	// Method of the request. Default POST.
 	Method string
-	// Header is sent beside the target's, and takes the place of what is there
-	// of the same names.
+	// Header is sent beside the target's headers, and replaces those of the same
+	// names.
 	Header http.Header
-	// Body of the request; it may be empty. As to templates the flush is a
+	// Body of the request. By default it is empty. Templates see the flush as a
 	// member-join event of this node.
 	Body string
 	// SelfJoin makes the body that of a member-join event of this node, see
-	// [Event.Body] and Config.Self. Kong drops its whole cache at one,
-	// where its cluster has more than one member: one that is alone has nobody
-	// to lack an event of but itself.
+	// [handler.Event.Body]. Kong drops its whole cache at such an event, unless
+	// its cluster has only one member. A node that is alone lacks no events but
+	// its own.
 	SelfJoin bool
-	// LastEvent makes the target's last event wait once more, in the place of a
-	// request of its own: for a target of which each event replaces all that it
-	// holds. That is the newest one that it took or that was given up; where a
-	// newer one waits, it is enough that this comes. See [Cursor.RequeueLast].
+	// LastEvent posts the target's last event once more instead of a request.
+	// It is for a target that holds nothing but the content of its last event.
+	// The last event is the newest one that the target took or that was lost.
+	// If a newer event waits, that one is enough.
 	LastEvent bool
 }
 
-// flushTarget is a target to which the flush of t is posted.
+// flushTarget returns the target to which the flush of t is posted.
 func (t *Target) flushTarget() Target {
 	f := *t
 	f.Flush, f.DoneCodes, f.Method, f.Body = nil, nil, t.Flush.Method, t.Flush.Body
-	f.NoBody = true
+	f.noBody = true
 	if t.Flush.SelfJoin {
 		f.Body = "{{payload}}"
 	}
@@ -59,7 +56,7 @@ func (t *Target) flushTarget() Target {
 		}
 	}
 	for name, values := range t.Flush.Header {
-		// The target's may be spelled in another way.
+		// The target may spell the same name in another way.
 		maps.DeleteFunc(f.Header, func(other string, _ []string) bool {
 			return http.CanonicalHeaderKey(other) == http.CanonicalHeaderKey(name)
 		})
@@ -68,8 +65,7 @@ func (t *Target) flushTarget() Target {
 	return f.WithDefaults()
 }
 
-// FlushLine describes the target's flush in a few words, without what may be a
-// secret in it.
+// FlushLine describes the target's flush in a few words, without secrets.
 func (t *Target) FlushLine() string {
 	if t.Flush == nil {
 		return "none"
@@ -85,29 +81,9 @@ func (t *Target) FlushLine() string {
 	return line
 }
 
-func (t *Target) validateFlush(bad func(string, ...any)) {
-	badFlush := func(format string, args ...any) { bad("flush: %w", fmt.Errorf(format, args...)) }
-	if own := t.Flush; own.LastEvent && (own.URL != "" || own.Method != "" || own.Body != "" || len(own.Header) > 0 || own.SelfJoin) {
-		badFlush("it is the last event once more, and has a request of its own, too: leave one of them out")
-	} else if own.LastEvent && t.Collapse {
-		badFlush("where the last event counts none may be joined to an earlier one that is equal: leave collapse out")
-	}
-	f := t.flushTarget()
-	if t.Flush.URL != "" {
-		if _, err := parseURL(f.URL); err != nil {
-			badFlush("url: %w", err)
-		}
-	}
-	f.Header = t.Flush.Header // those of the target are looked at there
-	f.validateRequest(badFlush)
-	if t.Flush.SelfJoin && t.Flush.Body != "" {
-		badFlush("it is a member-join of this node, and has a body of its own, too: leave one of them out")
-	}
-}
-
 // Flush makes one attempt at the target's flush request, as Post does for an
-// event. What it takes from an event is that of self, a member-join of this
-// node.
+// event. The request's templates take their values from self, a member-join
+// event of this node. Without a flush request the error is ErrNoFlush.
 func (p *Poster) Flush(ctx context.Context, self *handler.Event) (Response, error) {
 	if p.flush == nil {
 		return Response{}, ErrNoFlush
@@ -115,5 +91,5 @@ func (p *Poster) Flush(ctx context.Context, self *handler.Event) (Response, erro
 	return p.flush.send(ctx, self, false)
 }
 
-// ErrNoFlush means that a target has no flush request to be made.
+// ErrNoFlush means that a target has no flush request.
 var ErrNoFlush = errors.New(`it has no flush request: give the target one (its key "flush"), or accept the gap once its gateway is known to be fresh`)

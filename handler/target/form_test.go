@@ -47,9 +47,9 @@ func fill(t *testing.T, target Target, payload string) string {
 	return "misfit: " + err.Error()
 }
 
-// What comes of an event by place: the same values make no more of each place
+// The requests of an event by context: the same values make no more of each context
 // than one value.
-func TestTemplatePlaces(t *testing.T) {
+func TestTemplateContexts(t *testing.T) {
 	nasty := `"x\" y/../z?#%\r\nü;@"`
 	for _, c := range []struct {
 		target        Target

@@ -2,14 +2,14 @@ package target
 
 import "strings"
 
-// maxHeaderValue bounds a header value that strangers choose, as encoded.
+// maxHeaderValue bounds a header value that strangers choose, in bytes as sent.
 // Gateways refuse requests whose headers pass a few KiB, and a long name must
 // not get an event refused.
 const maxHeaderValue = 1024
 
-// headerValue makes a header value of any bytes: what is not printable ASCII,
-// "%" itself, and blanks at either end (receivers take those off) become %XX.
-// Longer than 1,024 bytes it is cut, never within a %XX.
+// headerValue makes a header value of any bytes. Bytes that are not printable
+// ASCII become %XX, and so do "%" itself and blanks at either end, which receivers
+// would take off. A value longer than 1,024 bytes is cut, never within a %XX.
 func headerValue(s string) string {
 	if len(s) <= maxHeaderValue && !needsEscape(s) {
 		return s

@@ -13,21 +13,23 @@ import (
 	"agentctl/handler/text"
 )
 
-// wholePayload is the OrderKey that stands for the payload as it is.
+// wholePayload is the text of the OrderKey that is the payload as it is.
 const wholePayload = "payload"
 
 // maxOrderKey bounds the text of an OrderKey, in bytes.
 const maxOrderKey = 1024
 
-// OrderKey tells which events of a target keep their order among themselves:
-// those of which it makes the same number. It is safe for concurrent use.
+// OrderKey tells which events of a target keep their order among themselves: those
+// that it maps to the same number. The numbers mean nothing to another OrderKey or
+// to another process. It is safe for concurrent use.
 type OrderKey struct {
 	paths [][]string // into a JSON payload; none: the payload as it is
 	seed  maphash.Seed
 }
 
-// NewOrderKey compiles the OrderKey of a Target.
-func NewOrderKey(s string) (OrderKey, error) {
+// ParseOrderKey compiles the field OrderKey of a Target. The text has at most 1,024
+// bytes.
+func ParseOrderKey(s string) (OrderKey, error) {
 	k := OrderKey{seed: maphash.MakeSeed()}
 	if s == wholePayload {
 		return k, nil
@@ -53,10 +55,11 @@ func NewOrderKey(s string) (OrderKey, error) {
 	return k, nil
 }
 
-// Of returns the key of an event, or false where it has none: it is a member
-// event, or a path leads to no text, number or boolean in its payload. Equal
-// keys give equal numbers. Two different keys may, too, by a chance of about 1
-// in 2^64; that costs a wait and no order.
+// Of returns the number of an event's key. It is false if the event has no key:
+// because it is a member event, or because a path leads to no text, number or
+// boolean in its payload. Equal keys have equal numbers. Two different keys may
+// have the same number by a chance of about 1 in 2^64; that costs a wait, and
+// never the order.
 func (k *OrderKey) Of(e *handler.Event) (uint64, bool) {
 	if e.Type.IsMember() {
 		return 0, false
@@ -78,8 +81,8 @@ func (k *OrderKey) Of(e *handler.Event) (uint64, bool) {
 	return h.Sum64(), true
 }
 
-// walk follows a path through what encoding/json has decoded; nil, which is
-// also what a null is, where it leads nowhere.
+// walk follows a path into a value that encoding/json decoded. It returns nil if
+// the path leads nowhere, or to a null.
 func walk(v any, path []string) any {
 	for _, step := range path {
 		switch parent := v.(type) {
@@ -98,9 +101,9 @@ func walk(v any, path []string) any {
 	return v
 }
 
-// writeScalar writes a value so that no two lists of values are written alike:
-// each has its kind before it, and a text, which is valid UTF-8, ends with a
-// byte that UTF-8 does not have.
+// writeScalar hashes a value so that no two lists of values are hashed alike. Each
+// value has its kind before it, and a text, which is valid UTF-8, ends with a byte
+// that UTF-8 does not have. It is false for a list, an object or a null.
 func writeScalar(h *maphash.Hash, v any) bool {
 	switch v := v.(type) {
 	case string:

@@ -1,12 +1,10 @@
 package target
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"agentctl/handler"
-	"agentctl/scripts/testkit"
 )
 
 func TestOrderKey(t *testing.T) {
@@ -31,7 +29,7 @@ func TestOrderKey(t *testing.T) {
 		{"a+b", `{"a":"xsy","b":"z"}`, `{"a":"x","b":"ysz"}`, false},
 		{"a+b", `{"a":true,"b":false}`, `{"a":false,"b":true}`, false},
 	} {
-		k, err := NewOrderKey(c.key)
+		k, err := ParseOrderKey(c.key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +48,7 @@ func TestOrderKey(t *testing.T) {
 }
 
 func TestOrderKeyMissing(t *testing.T) {
-	k, err := NewOrderKey("collection+entity.list.1")
+	k, err := ParseOrderKey("collection+entity.list.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,40 +64,12 @@ func TestOrderKeyMissing(t *testing.T) {
 			t.Errorf("%q has a key", payload)
 		}
 	}
-	whole, err := NewOrderKey(wholePayload)
+	whole, err := ParseOrderKey(wholePayload)
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := handler.NewMember(handler.MemberJoin, "1", []byte("n\t127.0.0.1\t\t\n"), time.Now())
 	if _, ok := whole.Of(&e); ok {
 		t.Error("a member event has a key")
-	}
-}
-
-func TestTargetConcurrency(t *testing.T) {
-	d := Target{URL: "http://h"}.WithDefaults()
-	testkit.Want(t, "defaults", []any{d.Concurrency, d.OrderKey}, []any{1, "payload"})
-	for _, good := range []Target{
-		{Concurrency: MaxConcurrency, OrderKey: "collection+entity.id"}, {OrderKey: "0.x y.ü"},
-	} {
-		good.URL = "http://h"
-		if err := good.Validate(); err != nil {
-			t.Error(err)
-		}
-	}
-	for wanted, bad := range map[string]Target{
-		"concurrency: -1 is not within 1 to 256":  {Concurrency: -1},
-		"concurrency: 257 is not within 1 to 256": {Concurrency: 257},
-		`order key: "a..b" has an empty name`:     {OrderKey: "a..b"},
-		`order key: "a+" has an empty name`:       {OrderKey: "a+"},
-		"max age: -1ns is negative":               {MaxAge: -1},
-		"stands alone":                            {OrderKey: "payload+a"},
-		"must be printable":                       {OrderKey: "a\x1b"},
-		"1025 bytes are more than 1024":           {OrderKey: strings.Repeat("x", 1025)},
-	} {
-		bad.URL = "http://h"
-		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), wanted) {
-			t.Errorf("%v does not say %q", err, wanted)
-		}
 	}
 }

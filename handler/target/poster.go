@@ -8,9 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"agentctl/handler"
@@ -26,16 +24,15 @@ const (
 	idleTimeout = 45 * time.Second
 )
 
-// Response is an answer that means the target has taken the event: of status
-// 2xx, or of the target's DoneCodes.
+// Response is an answer by which the target has taken the event: of status 2xx, or
+// of the target's DoneCodes.
 type Response struct {
 	Status int
 	Body   []byte // its first 4 KiB
 }
 
-// Poster posts events to one target, and its flush requests, an attempt for
-// each call, on connections that are kept. It follows no redirect and uses no
-// HTTP proxy: the gateway is on this node. It is safe for concurrent use.
+// Poster posts events and flush requests to one target: one attempt for each call,
+// on connections that are kept. It is safe for concurrent use.
 type Poster struct {
 	target    Target
 	form      *requestForm
@@ -43,8 +40,8 @@ type Poster struct {
 	flush     *Poster // of the flush requests; nil: there are none
 }
 
-// NewPoster makes a Poster. It fails only when the target is not valid, and
-// does not dial.
+// NewPoster makes a Poster. It does not dial, and fails only if the target is not
+// valid; see [Target.Validate] for the error.
 func NewPoster(t Target) (*Poster, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err
@@ -82,22 +79,20 @@ func NewPoster(t Target) (*Poster, error) {
 	return p, err
 }
 
-// Target is what the Poster posts to, with its defaults filled in.
+// Target returns the target, with its defaults filled in.
 func (p *Poster) Target() Target { return p.target }
 
-// Post makes one attempt and returns when it is over: answered, failed, out of
-// time, or ctx ended. If a kept connection turns out to be closed, the attempt
-// goes on over another. An answer of status 2xx, or of DoneCodes, is success, even where its body
-// breaks off: the gateway has taken the event. Otherwise the error is a
-// *PostError, or ctx's error where ctx ended first; then the gateway may still
-// have got the event. An event that lacks what the target's templates need is
-// refused, and nothing is sent.
+// Post makes one attempt, and returns once the target has answered, the target's
+// timeout has passed, or ctx has ended. The error is a *PostError, or ctx's error
+// if ctx ended first. In either case the gateway may have got the event
+// nevertheless. An event that does not fit the target's templates is not sent, and
+// has the class Bury.
 func (p *Poster) Post(ctx context.Context, e *handler.Event) (Response, error) {
 	return p.send(ctx, e, true)
 }
 
-// send makes the request for an event; whether it is told to be one is for the
-// caller to say.
+// send makes the request for an event. It is told to be one by its headers; a flush
+// is not.
 func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Response, error) {
 	form, err := p.form.fill(e)
 	if err != nil {
@@ -130,44 +125,6 @@ func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Respons
 		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	}
 	return Response{}, perr
-}
-
-// roundTrip makes a request. If the connection turns out to be closed, it sends
-// the request again at once, provided that the connection was kept from an
-// earlier request and that no byte of an answer came. Gateways close idle
-// connections, and that is no failure of theirs; but the gateway may also have
-// taken the first request. If a new connection breaks, that is a failure. So
-// each repeat uses up a kept connection.
-//
-// The Transport repeats a POST by itself only if it had written nothing of it.
-func (p *Poster) roundTrip(req *http.Request, conn *connTrace) (*http.Response, error) {
-	for {
-		conn.kept = false // as long as there is no connection
-		res, err := p.transport.RoundTrip(req)
-		if err == nil || !conn.kept || conn.answered.Load() || req.Context().Err() != nil {
-			return res, err
-		}
-		req = req.WithContext(req.Context()) // a copy, as a Transport asks for
-		if req.GetBody != nil {
-			if req.Body, err = req.GetBody(); err != nil {
-				return nil, err
-			}
-		}
-	}
-}
-
-// connTrace tells of the connection that a request went over.
-type connTrace struct {
-	trace    httptrace.ClientTrace
-	kept     bool        // another request went over it before
-	answered atomic.Bool // a byte of an answer came; the connection's goroutine sets it
-}
-
-// watch returns a context for the request.
-func (c *connTrace) watch(ctx context.Context) context.Context {
-	c.trace.GotConn = func(info httptrace.GotConnInfo) { c.kept = info.Reused }
-	c.trace.GotFirstResponseByte = func() { c.answered.Store(true) }
-	return httptrace.WithClientTrace(ctx, &c.trace)
 }
 
 // Close closes idle connections. Posts under way go on to their end.
@@ -206,12 +163,12 @@ func (p *Poster) request(ctx context.Context, form filledForm, e *handler.Event,
 	return req.WithContext(ctx)
 }
 
-// readAnswer keeps the beginning of the body and reads on a little, as only a
+// readAnswer keeps the beginning of the body and reads on a little. Only a
 // connection whose answer was read whole can be used again.
 func readAnswer(res *http.Response) []byte {
 	defer res.Body.Close()
-	// So it is with 101 too, where reading would be from the bare connection,
-	// and without end.
+	// An answer of 101 also comes here. To read its body would be to read the bare
+	// connection, without end.
 	if res.ContentLength == 0 {
 		return nil
 	}

@@ -182,10 +182,10 @@ func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for v, want := range map[string]time.Duration{
 		"": 0, "0": 0, "120": 2 * time.Minute, " 3 ": 3 * time.Second, "-1": 0, "1.5": 0, "soon": 0,
-		"301": MaxRetryAfter, "18446744073709551615": MaxRetryAfter, "99999999999999999999": 0,
+		"301": maxRetryAfter, "18446744073709551615": maxRetryAfter, "99999999999999999999": 0,
 		now.Add(90 * time.Second).Format(http.TimeFormat): 90 * time.Second,
 		now.Add(-time.Hour).Format(http.TimeFormat):       0,
-		now.Add(time.Hour).Format(http.TimeFormat):        MaxRetryAfter,
+		now.Add(time.Hour).Format(http.TimeFormat):        maxRetryAfter,
 	} {
 		if got := retryAfter(v, now); got != want {
 			t.Errorf("%q: %v, want %v", v, got, want)

@@ -16,11 +16,12 @@ import (
 type Class int
 
 const (
-	// Retry: the event may be taken later. No connection, no answer in time,
-	// an answer of 408, 425, 429 or 5xx.
+	// Retry means that the target may take the event later. There was no
+	// connection, no answer in time, or an answer of 408, 425, 429 or 5xx.
 	Retry Class = iota
-	// Bury: the same event would be refused again. An answer of 1xx, 3xx, any
-	// other 4xx, or a status that HTTP does not know.
+	// Bury means that the target would refuse the same event again. The answer
+	// was 1xx, 3xx, any other 4xx, or a status that HTTP does not know; or the
+	// event does not fit the target's templates.
 	Bury
 )
 
@@ -31,20 +32,20 @@ func (c Class) String() string {
 	return "retry"
 }
 
-// MaxRetryAfter is how long a Retry-After header can hold an event back;
-// longer ones are cut to it.
-const MaxRetryAfter = 5 * time.Minute
+// maxRetryAfter is how long a Retry-After header can hold an event back. Longer
+// times are cut to it.
+const maxRetryAfter = 5 * time.Minute
 
 // PostError is an attempt that failed.
 type PostError struct {
 	Class      Class
 	Status     int           // of the answer; 0 when there was none
-	RetryAfter time.Duration // what the answer asked for, at most MaxRetryAfter; else 0
+	RetryAfter time.Duration // the answer asked for this wait, of at most 5 minutes; else 0
 	Body       []byte        // the first 4 KiB of the answer
 	Err        error         // why there was no answer; nil when there was
 }
 
-// Error is one line; bytes of the answer are escaped, and few.
+// Error is one line, with the first 200 bytes of the answer, escaped.
 func (e *PostError) Error() string {
 	if e.Err != nil {
 		return e.Err.Error()
@@ -61,6 +62,8 @@ func (e *PostError) Error() string {
 
 func (e *PostError) Unwrap() error { return e.Err }
 
+// AsPostError returns the *PostError in an error. It makes one of the class Retry
+// if there is none.
 func AsPostError(err error) *PostError {
 	if perr, ok := errors.AsType[*PostError](err); ok {
 		return perr
@@ -75,24 +78,15 @@ func (e *timeoutError) Error() string { return fmt.Sprintf("no answer within %v"
 
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-func classify(status int) Class {
-	switch {
-	case status == http.StatusRequestTimeout, status == http.StatusTooEarly,
-		status == http.StatusTooManyRequests, status/100 == 5:
-		return Retry
-	}
-	return Bury
-}
-
-// retryAfter reads a Retry-After header: seconds or a date. What it cannot
-// read, and the past, is 0.
+// retryAfter reads a Retry-After header: seconds or a date. It returns 0 for a
+// date in the past and for all that it cannot read.
 func retryAfter(v string, now time.Time) time.Duration {
 	v = strings.TrimSpace(v)
 	if seconds, err := strconv.ParseUint(v, 10, 64); err == nil {
-		return time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second))) * time.Second
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return min(max(t.Sub(now), 0), MaxRetryAfter)
+		return min(max(t.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
 }

@@ -8,23 +8,23 @@ import (
 	"agentctl/handler/template"
 )
 
-// Preset is a Target for one kind of gateway or cache, less the address. Of its
-// URLs it has only the paths.
+// Preset is a Target for one kind of gateway or cache, less the address: its URLs
+// are only paths.
 type Preset struct {
 	Name  string
-	About string // what an event does there, in a few words
-	Needs string // what of an event's JSON it takes
+	About string // says in a few words what an event does there
+	Needs string // says which fields of an event's JSON it takes
 	Target
 }
 
-// DefaultPreset is what a target has that names none.
+// DefaultPreset is the preset of a target that names none.
 const DefaultPreset = "http"
 
-// Presets are all there are, in the order in which they are shown. The caller
-// must not change what they point to.
+// Presets returns all presets, in the order in which they are shown. The caller
+// must not change the maps and slices in them.
 func Presets() []Preset { return slices.Clone(presets) }
 
-// PresetNames are the names of all, in order.
+// PresetNames returns the names of all presets, in the same order.
 func PresetNames() []string {
 	all := make([]string, len(presets))
 	for i, p := range presets {
@@ -33,7 +33,7 @@ func PresetNames() []string {
 	return all
 }
 
-// FindPreset gives the preset of a name; "" is the default's.
+// FindPreset returns the preset of a name; "" is the default's.
 func FindPreset(name string) (Preset, bool) {
 	if name == "" {
 		name = DefaultPreset
@@ -46,14 +46,14 @@ func FindPreset(name string) (Preset, bool) {
 	return Preset{}, false
 }
 
-// At is the preset's target at an address: a URL, of which a path takes the
-// place of the preset's. A lone slash counts as none where the preset's path is
-// a template, as all events would ask for the same.
+// At returns the preset's target at an address, a URL. If the address has a path,
+// that replaces the preset's. A lone slash does not replace a path that is a
+// template, because then all events would ask for the same.
 func (p Preset) At(address string) Target {
 	t := p.Target
 	t.Header = maps.Clone(t.Header)
 	origin, path := cutOrigin(address)
-	if t.URL == "" || address == "" { // an address that is missing is for Validate
+	if t.URL == "" || address == "" { // Validate reports a missing address
 		t.URL = address
 		return t
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,21 +14,21 @@ import (
 	"agentctl/handler/text"
 )
 
-// requestForm is what all requests to a target have in common, with the
-// templates of what they have not.
+// requestForm is a target's request, compiled: the fixed parts, and the templates
+// of the others.
 type requestForm struct {
 	method *template.Template
 	url    *url.URL
-	path   *template.Template // of path and query; nil: those of url
-	host   *template.Template // of the Host header
-	header http.Header        // what is fixed
-	parts  map[string][]*template.Template
-	body   *template.Template // nil: the event's own, or with bare none
+	path   *template.Template              // of path and query; nil: those of url
+	host   *template.Template              // of the Host header
+	header http.Header                     // those without placeholders
+	parts  map[string][]*template.Template // of the other headers, by name
+	body   *template.Template              // nil: the event's own body, or with bare none
 	bare   bool
-	plain  bool // nothing of it is of the event but the body
+	plain  bool // only the body depends on the event
 }
 
-// filledForm is a request to be made.
+// filledForm is the request for one event.
 type filledForm struct {
 	method string
 	url    *url.URL
@@ -38,8 +37,8 @@ type filledForm struct {
 	body   []byte
 }
 
-// newRequestForm compiles a target's request. The error is that of the first
-// part that is wrong, and validateRequest names them all.
+// newRequestForm compiles a target's request. The error is of one part that is
+// wrong; validateRequest names them all.
 func newRequestForm(t *Target) (*requestForm, error) {
 	ep, err := parseURL(t.URL)
 	if err != nil {
@@ -49,14 +48,15 @@ func newRequestForm(t *Target) (*requestForm, error) {
 		url: ep.url, path: ep.path, plain: ep.path == nil,
 		header: http.Header{"Content-Type": {"application/json"}, "User-Agent": {t.UserAgent}},
 		parts:  map[string][]*template.Template{},
-		bare:   t.Body == "" && (t.NoBody || !takesBody(t.Method)),
+		bare:   t.Body == "" && (t.noBody || !takesBody(t.Method)),
 	}
 	compilePart := func(text string, begin template.Context) *template.Template {
 		part, perr := template.Compile(text, begin)
 		if perr != nil {
 			err = perr
 		} else {
-			f.plain = f.plain && part.Parts == nil
+			_, fixed := part.Fixed()
+			f.plain = f.plain && fixed
 		}
 		return part
 	}
@@ -86,21 +86,23 @@ func newRequestForm(t *Target) (*requestForm, error) {
 	return f, err
 }
 
-// takesBody tells whether a request of this method has a body where nothing is
-// said of it. HTTP gives that of others no meaning.
+// takesBody tells whether a request of this method has the event's body by default.
+// HTTP gives the body of other requests no meaning.
 func takesBody(method string) bool {
 	return slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch}, method)
 }
 
-// fill makes the request for an event. The error is a *misfit.
+// fill makes the request for an event. The error is a *template.Misfit.
 func (f *requestForm) fill(e *handler.Event) (filledForm, error) {
 	out := filledForm{url: f.url, header: make(http.Header, len(f.header)+len(f.parts)+4)} // with room for the event's own
 	maps.Copy(out.header, f.header)
 	if f.plain {
-		out.method, out.host = f.method.Fixed, f.host.Fixed
+		out.method, _ = f.method.Fixed()
+		out.host, _ = f.host.Fixed()
 		switch {
 		case f.body != nil:
-			out.body = []byte(f.body.Fixed)
+			body, _ := f.body.Fixed()
+			out.body = []byte(body)
 		case !f.bare:
 			out.body = e.Body()
 		}
@@ -125,7 +127,7 @@ func (f *requestForm) fillParts(d *template.Data, out *filledForm) error {
 	if out.host, err = f.host.Render(d); err != nil {
 		return fmt.Errorf("header Host: %w", err)
 	}
-	if f.host.Parts != nil && !template.ValidHost(out.host) {
+	if _, fixed := f.host.Fixed(); !fixed && !template.ValidHost(out.host) {
 		return template.Misfitf("header Host: it makes %q of it", text.Excerpt(out.host, 60))
 	}
 	for name, parts := range f.parts {
@@ -150,16 +152,17 @@ func (f *requestForm) fillParts(d *template.Data, out *filledForm) error {
 		if err != nil {
 			return fmt.Errorf("body: %w", err)
 		}
-		if out.body = []byte(body); f.body.Parts != nil && !json.Valid(out.body) {
+		out.body = []byte(body)
+		if _, fixed := f.body.Fixed(); !fixed && !json.Valid(out.body) {
 			return template.Misfitf("body: it makes no JSON of it: %s", text.Excerpt(body, text.ExcerptSize))
 		}
 	}
 	return nil
 }
 
-// fillURL makes the URL for an event. Only path and query are of the event, and
-// the path has none of the segments with which it could leave its place: a
-// server may take them, and those that are escaped, for a way up.
+// fillURL makes the URL for an event. Only path and query depend on the event. The
+// path must not have segments of dots, plain or escaped, because a server may
+// follow them out of the folder that the target names.
 func (f *requestForm) fillURL(d *template.Data) (*url.URL, error) {
 	rendered, err := f.path.Render(d)
 	if err != nil {
@@ -180,8 +183,8 @@ func (f *requestForm) fillURL(d *template.Data) (*url.URL, error) {
 	return &u, nil
 }
 
-// climbs tells whether a path has "." or ".." for a segment, after any number
-// of decodings.
+// climbs tells whether a path has a segment "." or "..", after any number of
+// decodings.
 func climbs(path string) bool {
 	for {
 		for segment := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '/' || r == '\\' }) {
@@ -196,16 +199,4 @@ func climbs(path string) bool {
 		}
 		path = next
 	}
-}
-
-// jsonBody tells whether a target's Content-Type is that of JSON, as templates
-// of bodies escape for it.
-func (t *Target) jsonBody() bool {
-	for name, values := range t.Header {
-		if http.CanonicalHeaderKey(name) == "Content-Type" && len(values) > 0 {
-			kind, _, err := mime.ParseMediaType(values[0])
-			return err == nil && (kind == "application/json" || strings.HasSuffix(kind, "+json"))
-		}
-	}
-	return true
 }

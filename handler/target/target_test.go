@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/scripts/testkit"
 )
 
 func TestTargetDefaults(t *testing.T) {
@@ -90,28 +91,30 @@ func TestTargetErrorsHideThePassword(t *testing.T) {
 	}
 }
 
-func TestHeaderValue(t *testing.T) {
-	for s, want := range map[string]string{
-		"":                "",
-		"kong":            "kong",
-		"a b":             "a b",
-		" a ":             "%20a%20",
-		"a\r\nX: y\x00":   "a%0D%0AX: y%00",
-		"100%":            "100%25",
-		"gr\u00fcn\x7f":   "gr%C3%BCn%7F",
-		"\t":              "%09",
-		" ":               "%20",
-		"~!\"#&'()[]{}\\": "~!\"#&'()[]{}\\",
+func TestTargetConcurrency(t *testing.T) {
+	d := Target{URL: "http://h"}.WithDefaults()
+	testkit.Want(t, "defaults", []any{d.Concurrency, d.OrderKey}, []any{1, "payload"})
+	for _, good := range []Target{
+		{Concurrency: maxConcurrency, OrderKey: "collection+entity.id"}, {OrderKey: "0.x y.ü"},
 	} {
-		if got := headerValue(s); got != want {
-			t.Errorf("%q: got %q, want %q", s, got, want)
+		good.URL = "http://h"
+		if err := good.Validate(); err != nil {
+			t.Error(err)
 		}
 	}
-	if got := headerValue(strings.Repeat("x", 5000)); got != strings.Repeat("x", maxHeaderValue) {
-		t.Errorf("a long name became one of %d bytes", len(got))
-	}
-	got := headerValue("x" + strings.Repeat("\xff", 5000))
-	if want := "x" + strings.Repeat("%FF", 341); got != want {
-		t.Errorf("cut at %q", got[len(got)-6:])
+	for wanted, bad := range map[string]Target{
+		"concurrency: -1 is not within 1 to 256":  {Concurrency: -1},
+		"concurrency: 257 is not within 1 to 256": {Concurrency: 257},
+		`order key: "a..b" has an empty name`:     {OrderKey: "a..b"},
+		`order key: "a+" has an empty name`:       {OrderKey: "a+"},
+		"max age: -1ns is negative":               {MaxAge: -1},
+		"stands alone":                            {OrderKey: "payload+a"},
+		"must be printable":                       {OrderKey: "a\x1b"},
+		"1025 bytes are more than 1024":           {OrderKey: strings.Repeat("x", 1025)},
+	} {
+		bad.URL = "http://h"
+		if err := bad.Validate(); err == nil || !strings.Contains(err.Error(), wanted) {
+			t.Errorf("%v does not say %q", err, wanted)
+		}
 	}
 }

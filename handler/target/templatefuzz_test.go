@@ -19,8 +19,8 @@ import (
 	"agentctl/handler/template"
 )
 
-// fuzzTargets have a placeholder for x in one place each, with fixed text around
-// it. Each by itself, since what one place refuses another may take.
+// fuzzTargets have a placeholder for x in one context each, with fixed text around
+// it. Each by itself, since what one context refuses another may take.
 var fuzzTargets = map[string]Target{
 	"path":  {URL: "http://fixed.test:8080/a/{{.x}}/b?r=1", Method: "{{if .y}}PURGE{{else}}GET{{end}}"},
 	"query": {URL: "http://fixed.test:8080/?q={{.x}}&r=1", Method: "GET"},
@@ -85,9 +85,9 @@ func FuzzTemplate(f *testing.F) {
 	}
 	f.Add("x", []byte(`{"x":1e999,"tags":[1,true]}`))
 	f.Add("x", []byte(`{"x":{"a":[]},"x":"b","y":{}}`))
-	places := map[string]*Poster{}
+	contexts := map[string]*Poster{}
 	for name, target := range fuzzTargets {
-		places[name] = mustPoster(f, target)
+		contexts[name] = mustPoster(f, target)
 	}
 	targets := map[string]*Poster{}
 	for _, p := range presets {
@@ -98,9 +98,9 @@ func FuzzTemplate(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, p := range places {
-			checkPlace(t, name, p, made)
-			checkPlace(t, name, p, payload)
+		for name, p := range contexts {
+			checkContext(t, name, p, made)
+			checkContext(t, name, p, payload)
 		}
 		for name, p := range targets {
 			checkPreset(t, name, p, x, payload)
@@ -117,8 +117,8 @@ func mustPoster(tb testing.TB, target Target) *Poster {
 	return p
 }
 
-// checkPlace makes the request of one of fuzzTargets for a payload.
-func checkPlace(t *testing.T, name string, p *Poster, payload []byte) {
+// checkContext makes the request of one of fuzzTargets for a payload.
+func checkContext(t *testing.T, name string, p *Poster, payload []byte) {
 	e := handler.NewUser(1, "n", payload, time.Now())
 	req := wire(t, p, &e)
 	if req == nil {

@@ -13,18 +13,18 @@ import (
 	"agentctl/handler/template"
 )
 
-// endpoint is a target's URL taken apart. With a socket, url holds only what
-// goes into the request.
+// endpoint is a target's URL taken apart. With a socket, url is only for the
+// request.
 type endpoint struct {
 	url    *url.URL
 	socket string // path of a unix socket, or ""
 	// path is a template of path and query, and shown its text without the
-	// query; nil where the whole URL is fixed. The host always is.
+	// query. It is nil if the whole URL is fixed; the host always is.
 	path  *template.Template
 	shown string
 }
 
-// String is the URL without what may be a secret: user, password and query.
+// String is the URL without user, password and query, which may be secrets.
 func (ep endpoint) String() string {
 	u := *ep.url
 	u.User, u.RawQuery, u.ForceQuery, u.Fragment = nil, "", false, ""
@@ -44,8 +44,8 @@ func (ep endpoint) String() string {
 // wholePath matches the one placeholder that may follow a host at once.
 var wholePath = regexp.MustCompile(`^\{\{(- )?\s*path\s*( -)?\}\}$`)
 
-// splitURL takes a URL with placeholders apart, into what has to be fixed and
-// the path and query.
+// splitURL cuts a URL with placeholders into the part that has to be fixed, and the
+// path and query.
 func splitURL(raw string) (base, path string, err error) {
 	begin := strings.Index(raw, "://") + len("://")
 	if rest, ok := strings.CutPrefix(raw, "unix:"); ok {
@@ -91,7 +91,7 @@ func parseURL(raw string) (endpoint, error) {
 			return ep, fmt.Errorf("%q: the socket's path must be absolute, as in unix:/run/gateway.sock", "unix:"+socket)
 		}
 		if !ok {
-			path = DefaultUnixPath
+			path = defaultUnixPath
 		}
 		if !strings.HasPrefix(path, "/") {
 			return ep, fmt.Errorf("%q: the path after the socket must begin with a slash", "unix:"+rest)
@@ -116,8 +116,8 @@ func parseURL(raw string) (endpoint, error) {
 	return ep, nil
 }
 
-// unparsable makes an error of one of url.Parse, whose texts repeat the URL or
-// parts of it. Where there is an "@" a part may be the password.
+// unparsable makes an error of an error of url.Parse, whose text repeats the URL or
+// parts of it. If there is an "@" in the URL, such a part may be the password.
 func unparsable(raw string, err error) error {
 	if strings.Contains(raw, "@") {
 		return errors.New("cannot be read (not shown here, as it may hold a password); percent-encode special characters in user and password")

@@ -8,29 +8,22 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"text/template"
 
 	"agentctl/handler"
 	"agentctl/handler/text"
 )
 
-// Data is an event as templates see it.
+// Data is one event as templates see it.
 type Data struct {
-	event  *handler.Event
-	Body   []byte
-	Fields map[string]any // of its JSON; nil where that is no object
+	Body   []byte         // as [handler.Event.Body] makes it; not to be changed
+	Fields map[string]any // of the body's JSON, for {{.name}}; nil if that is no object
+
+	event *handler.Event
 }
 
-// Types of values that have been made fit for their places already.
-type (
-	requestPath string // a path with its query, as it stands in a request's first line
-	pattern     string // a regular expression without a blank or a quote in it
-	list        string // texts with separators between them
-)
-
-// NewData reads an event's body. One that is no JSON object has no
-// fields, with two exceptions: a payload that is an http or https URL is taken
-// for {"url": …}, and one that begins with a slash for {"path": …}.
+// NewData reads an event's body. A body that is no JSON object has no fields, with
+// two exceptions: an http or https URL is read as {"url": …}, and a text that
+// begins with a slash as {"path": …}. The event must not change meanwhile.
 func NewData(e *handler.Event) *Data {
 	d := &Data{event: e, Body: e.Body()}
 	switch text := string(bytes.TrimSpace(d.Body)); {
@@ -48,15 +41,6 @@ func NewData(e *handler.Event) *Data {
 	return d
 }
 
-// templateFunctions are what a template can call; README.md tells what they
-// do. With nil they are for the parser.
-func templateFunctions(d *Data) template.FuncMap {
-	return template.FuncMap{
-		"host": d.host, "path": d.path, "payload": d.payload, "event": d.meta,
-		"join": join, "pattern": toPattern, "anyof": anyOf,
-	}
-}
-
 func (d *Data) payload() json.RawMessage { return d.Body }
 
 func (d *Data) meta() map[string]any {
@@ -65,7 +49,7 @@ func (d *Data) meta() map[string]any {
 	}
 }
 
-// text is a field that is a text; false where there is none.
+// text returns a field that is a text; false if there is none.
 func (d *Data) text(name string) (string, bool, error) {
 	v, there := d.Fields[name]
 	if !there || v == nil {
@@ -78,7 +62,7 @@ func (d *Data) text(name string) (string, bool, error) {
 	return s, true, nil
 }
 
-// url is the event's url, or nil.
+// url returns the event's url, or nil.
 func (d *Data) url() (*url.URL, error) {
 	s, there, err := d.text("url")
 	if !there {
@@ -99,8 +83,8 @@ func (d *Data) url() (*url.URL, error) {
 	return u, nil
 }
 
-// host is whose object the event is about, as a Host header has it: of its url,
-// or its host.
+// host returns the host whose object the event is about, as a Host header has it:
+// that of the field url, or the field host.
 func (d *Data) host() (string, error) {
 	u, err := d.url()
 	if err != nil {
@@ -129,7 +113,8 @@ func (d *Data) host() (string, error) {
 
 var hostName = regexp.MustCompile(`^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[([0-9A-Fa-f:.]+)\])(?::[0-9]{1,5})?$`)
 
-// ValidHost tells whether a text can be a Host header.
+// ValidHost tells whether a text can be the value of a Host header: a name or an
+// address, of at most 255 bytes, with or without a port.
 func ValidHost(s string) bool {
 	m := hostName.FindStringSubmatch(s)
 	if m == nil || len(s) > 255 {
@@ -139,9 +124,9 @@ func ValidHost(s string) bool {
 	return m[1] == "" || err == nil
 }
 
-// path is the path and query of what the event is about, as a client would ask
-// for it: of its url, or its path. What is escaped stays so; what would have to
-// be, is.
+// path returns the path and query of the object that the event is about, as a
+// client would ask for it: of the field url, or the field path. Escapes in it
+// stay as they are, and bytes that need one get it.
 func (d *Data) path() (requestPath, error) {
 	u, err := d.url()
 	if err != nil {
@@ -152,7 +137,7 @@ func (d *Data) path() (requestPath, error) {
 	case err != nil:
 		return "", err
 	case u != nil:
-		// Not what url.Parse makes of it: that may escape in another way.
+		// Not the path that url.Parse returns: it may be escaped in another way.
 		text, _, _ := strings.Cut(d.Fields["url"].(string), "#")
 		_, text, _ = strings.Cut(text, "://")
 		raw = "/"

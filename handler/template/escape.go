@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// escapes are what template placeholders end with, by place. Each gets what the
-// placeholder is called and its value, and returns the text, or a *misfit: a
-// value is sent as it is meant or not at all.
+// escapes are the functions that placeholders end with, one for each context. A
+// function gets the placeholder's text, for its errors, and its value. It returns
+// the escaped value or a *Misfit: a value is sent as it is meant or not at all.
 var escapes = template.FuncMap{
 	"_segment": escapeSegment, "_path": escapePath, "_query": escapeQuery, "_header": escapeHeader,
 	"_quoted": escapeQuoted, "_json": escapeJSON, "_string": escapeString,
 }
 
-// scalar is a value as a text.
+// scalar returns a value as a text.
 func scalar(label string, v any) (string, error) {
 	switch v := v.(type) {
 	case nil:
@@ -47,7 +47,7 @@ func scalar(label string, v any) (string, error) {
 
 const hexDigits = "0123456789ABCDEF"
 
-// percent writes every byte %XX that is not one of plain.
+// percent writes every byte that is not plain as %XX.
 func percent(s string, plain func(byte) bool) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -64,13 +64,13 @@ func isUnreserved(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }
 
-// inSegment is what RFC 3986 lets stand in a segment of a path, less the
-// semicolon, behind which some servers look for parameters. The colons in
-// Kong's cache keys have to stay.
+// inSegment tells whether RFC 3986 lets a byte stand in a segment of a path. The
+// semicolon is left out, because some servers look for parameters behind it. The
+// colons in Kong's cache keys have to stay.
 func inSegment(c byte) bool { return isUnreserved(c) || strings.IndexByte("!$&'()*+,=:@", c) >= 0 }
 
-// escapeSegment makes one segment of a path. An empty one would be another
-// path: of the whole cache, where one entry was meant.
+// escapeSegment makes one segment of a path. An empty segment would make another
+// path: that of the whole cache, where one entry was meant.
 func escapeSegment(label string, v any) (string, error) {
 	s, err := scalar(label, v)
 	if err == nil && s == "" {
@@ -79,7 +79,7 @@ func escapeSegment(label string, v any) (string, error) {
 	return percent(s, inSegment), err
 }
 
-// escapePath lets a whole path with its query stand as it is.
+// escapePath leaves a whole path with its query as it is: Data.path made it.
 func escapePath(_ string, path requestPath) string { return string(path) }
 
 func escapeQuery(label string, v any) (string, error) {
@@ -87,8 +87,8 @@ func escapeQuery(label string, v any) (string, error) {
 	return percent(s, isUnreserved), err
 }
 
-// escapeHeader refuses what would end a header, or begin another element of a
-// list in it.
+// escapeHeader refuses a value that would end the header, or begin another
+// element of a list in it.
 func escapeHeader(label string, v any) (string, error) {
 	s, err := scalar(label, v)
 	if err != nil {
@@ -97,12 +97,12 @@ func escapeHeader(label string, v any) (string, error) {
 	separators := " ,;\""
 	switch v.(type) {
 	case requestPath, pattern, list:
-		separators = "" // it has those only that it needs
+		separators = "" // the function that made it put in only those that it needs
 	}
 	return s, refuse(label, s, separators)
 }
 
-// refuse makes an error of bytes that cannot stand where a value is to.
+// refuse makes an error of a value with bytes that cannot stand in a header.
 func refuse(label, s, bytes string) error {
 	if i := strings.IndexFunc(s, isControl); i >= 0 {
 		return Misfitf("%s has a control character, which a header cannot carry", label)
@@ -148,7 +148,7 @@ func escapeString(label string, v any) (string, error) {
 	return s[1 : len(s)-1], nil
 }
 
-// toJSON encodes what was decoded from JSON, which cannot fail.
+// toJSON encodes a value that was decoded from JSON, which cannot fail.
 func toJSON(v any) string {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

@@ -2,12 +2,10 @@ package template
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -15,38 +13,30 @@ import (
 	"agentctl/handler/text"
 )
 
-// Limits of what a template makes of an event, in bytes. Servers commonly
-// refuse longer URLs and headers, and what is cut off would be another request.
+// Limits of a rendered text, in bytes. Servers commonly refuse longer URLs and
+// headers. A text beyond the limit is never cut, as that would be another request.
 const (
 	maxRenderedLine = 8 << 10 // of a URL, a method or a header's value
 	maxRenderedBody = 8 << 20
 )
 
-// A Template is a part of a target's request with placeholders for values
-// of an event: {{.key}} and what else Go's text/template has, less printf and
-// other ways to glue values to texts, and with the functions of
-// templateFunctions. Each placeholder is escaped for its place when the
-// template is made, as html/template does it: its pipeline gets one of the
-// functions of escapes at its end. It is safe for concurrent use.
+// A Template is a part of a request, with placeholders for values of an event. It
+// is safe for concurrent use.
 type Template struct {
-	Fixed string             // what it is, where it has no placeholder
-	Parts *template.Template // nil where it has none
-	limit int
+	fixed string             // the text itself, if it has no placeholder
+	parts *template.Template // nil if it has none
+	limit int                // of the rendered text, in bytes
 }
-
-// Misfit is an event of which a template makes nothing that can be sent.
-type Misfit struct{ problem string }
-
-func (e *Misfit) Error() string { return e.problem }
-
-func Misfitf(format string, args ...any) error { return &Misfit{fmt.Sprintf(format, args...)} }
 
 // HasPlaceholder tells whether a text is a template.
 func HasPlaceholder(text string) bool { return strings.Contains(text, "{{") }
 
-// Compile makes a template of a text that begins in a certain place.
+// Compile makes a template of a text that begins in a context, one of the exported
+// ones. It puts an escape at the end of each placeholder's pipeline. Printf and
+// other functions that glue values to texts cannot be called, because the result
+// would need an escape for each part. The error is one line for an operator.
 func Compile(text string, begin Context) (*Template, error) {
-	t := &Template{Fixed: text, limit: maxRenderedLine}
+	t := &Template{fixed: text, limit: maxRenderedLine}
 	if begin == InJSON {
 		t.limit = maxRenderedBody
 	}
@@ -77,28 +67,26 @@ func Compile(text string, begin Context) (*Template, error) {
 	if end == inQuotes || end == inString {
 		return nil, errors.New("a quote is opened and not closed")
 	}
-	t.Parts, err = template.New(name).Option("missingkey=zero").
+	t.parts, err = template.New(name).Option("missingkey=zero").
 		Funcs(escapes).Funcs(templateFunctions(nil)).AddParseTree(name, tree)
 	return t, err
 }
 
-// trimPosition takes off what text/template says of a template's name.
+// trimPosition matches the template's name and position, with which text/template
+// begins its errors.
 var trimPosition = regexp.MustCompile(`^template: template:(\d+:)*\s*(executing "template" )?`)
 
-// controls are the functions of text/template itself that a template may call:
-// those that make no text of a value.
-var controls = map[string]any{
-	"and": true, "or": true, "not": true, "eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true,
-	"len": true, "index": true,
-}
+// Fixed returns the text of a template without placeholders, which is the same
+// for all events, and whether it is one.
+func (t *Template) Fixed() (text string, ok bool) { return t.fixed, t.parts == nil }
 
-// Render makes the text for an event. The error is a *misfit.
+// Render makes the text for an event. The error is a *Misfit.
 func (t *Template) Render(d *Data) (string, error) {
-	if t.Parts == nil {
-		return t.Fixed, nil
+	if text, ok := t.Fixed(); ok {
+		return text, nil
 	}
-	parts, err := t.Parts.Clone()
-	if err != nil { // it was never executed itself, so there is none
+	parts, err := t.parts.Clone()
+	if err != nil { // only after an execution, and t.parts is never executed
 		return "", Misfitf("%v", err)
 	}
 	out := limitedText{limit: t.limit}
@@ -117,7 +105,7 @@ func (t *Template) Render(d *Data) (string, error) {
 
 var errTooLong = errors.New("too long")
 
-// limitedText is a text that cannot grow beyond a limit.
+// limitedText is a text that refuses to grow beyond its limit.
 type limitedText struct {
 	strings.Builder
 	limit int
@@ -131,78 +119,3 @@ func (l *limitedText) Write(p []byte) (int, error) {
 }
 
 var _ io.Writer = (*limitedText)(nil)
-
-// walker goes through a template and puts an escape into each placeholder.
-type walker struct{ depth int }
-
-// list walks through nodes that begin in a place, and returns where they end.
-func (w *walker) list(l *parse.ListNode, at Context) (Context, error) {
-	if l == nil {
-		return at, nil
-	}
-	for _, n := range l.Nodes {
-		var err error
-		if at, err = w.node(n, at); err != nil {
-			return at, err
-		}
-	}
-	return at, nil
-}
-
-func (w *walker) node(n parse.Node, at Context) (Context, error) {
-	switch n := n.(type) {
-	case *parse.TextNode:
-		return at.after(string(n.Text), w.depth > 0)
-	case *parse.ActionNode:
-		if len(n.Pipe.Decl) > 0 {
-			return at, nil // it gives a variable its value, and writes nothing
-		}
-		return at.placeholder(n)
-	case *parse.IfNode:
-		return w.branch(&n.BranchNode, at)
-	case *parse.WithNode:
-		return w.branch(&n.BranchNode, at)
-	case *parse.RangeNode:
-		end, err := w.branch(&n.BranchNode, at)
-		if err == nil && end != at {
-			err = fmt.Errorf("%s ends %s and begins %s, and so could not come twice", text.Excerpt(n.String(), 40), end, at)
-		}
-		return end, err
-	case *parse.CommentNode:
-		return at, nil
-	}
-	return at, fmt.Errorf("%s: template, break and continue cannot be used here", text.Excerpt(n.String(), 40))
-}
-
-// branch walks through both ways of an if, with or range. They have to end in
-// the same place, since what follows is escaped for that.
-func (w *walker) branch(n *parse.BranchNode, at Context) (Context, error) {
-	w.depth++
-	defer func() { w.depth-- }()
-	one, err := w.list(n.List, at)
-	if err != nil {
-		return at, err
-	}
-	other, err := w.list(n.ElseList, at)
-	if err != nil {
-		return at, err
-	}
-	if end, ok := one.join(other); ok {
-		return end, nil
-	}
-	return at, fmt.Errorf("%s ends %s in one case and %s in another", text.Excerpt(n.String(), 40), one, other)
-}
-
-// escapeWith puts a function at the end of a placeholder's pipeline. It is
-// given what the placeholder is called, for its errors.
-func escapeWith(n *parse.ActionNode, function string) {
-	label := n.Pipe.String()
-	n.Pipe.Cmds = append(n.Pipe.Cmds, &parse.CommandNode{
-		NodeType: parse.NodeCommand,
-		Pos:      n.Pos,
-		Args: []parse.Node{
-			parse.NewIdentifier(function).SetPos(n.Pos),
-			&parse.StringNode{NodeType: parse.NodeString, Pos: n.Pos, Quoted: strconv.Quote(label), Text: label},
-		},
-	})
-}

@@ -1,20 +1,20 @@
 package text
 
 import (
-	"log/slog"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
-func Round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-
-// ExcerptSize bounds what is shown of an answer in an error or a log line.
+// ExcerptSize is how many bytes of an answer or a name an error or a log line
+// shows.
 const ExcerptSize = 200
 
-// Excerpt is the first bytes of text that strangers wrote, fit for a log line
-// and a terminal: control and other unprintable characters are escaped.
+// Excerpt returns the beginning of a text that a stranger wrote, fit for a log
+// line and a terminal. It cuts the text to limit bytes, without splitting a
+// character, and marks the cut with "...". Control and other unprintable
+// characters come out escaped, as in Go's string literals, so the result may be
+// up to four times as long.
 func Excerpt(s string, limit int) string {
 	s = strings.TrimSpace(s)
 	cut := len(s) > limit
@@ -36,18 +36,4 @@ func Excerpt(s string, limit int) string {
 		s += "..."
 	}
 	return s
-}
-
-// payloadExcerpt is how a payload begins. It is written out only where a log
-// line with it is: most debug lines are never read.
-type payloadExcerpt string
-
-func NewExcerpt(payload []byte) payloadExcerpt {
-	// One more than is shown, so that the cut shows.
-	return payloadExcerpt(payload[:min(len(payload), ExcerptSize+1)])
-}
-
-// LogValue is for slog.
-func (p payloadExcerpt) LogValue() slog.Value {
-	return slog.StringValue(Excerpt(string(p), ExcerptSize))
 }

@@ -80,8 +80,8 @@ func (d *Decoder) Uint() uint64 {
 	return v
 }
 
-// Int takes a number that may be negative.
-func (d *Decoder) Int() int64 {
+// int takes a number that may be negative.
+func (d *Decoder) int() int64 {
 	v, n := binary.Varint(d.b)
 	if !d.skip(n) {
 		return 0
@@ -146,7 +146,7 @@ func List[T any](d *Decoder, limit int, read func() T) (all []T) {
 
 // Time takes a time, which is local or zero.
 func (d *Decoder) Time() time.Time {
-	sec, nsec := d.Int(), d.Uint()
+	sec, nsec := d.int(), d.Uint()
 	if nsec >= 1e9 {
 		d.Fail("a time has %d nanoseconds", nsec)
 	}

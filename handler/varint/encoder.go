@@ -16,8 +16,8 @@ type Encoder []byte
 // Uint appends a number.
 func (e *Encoder) Uint(v uint64) { *e = binary.AppendUvarint(*e, v) }
 
-// Int appends a number that may be negative.
-func (e *Encoder) Int(v int64) { *e = binary.AppendVarint(*e, v) }
+// int appends a number that may be negative.
+func (e *Encoder) int(v int64) { *e = binary.AppendVarint(*e, v) }
 
 // Fixed appends a number in eight bytes, for those that are mostly large.
 func (e *Encoder) Fixed(v uint64) { *e = binary.BigEndian.AppendUint64(*e, v) }
@@ -43,6 +43,6 @@ func (e *Encoder) Raw(v []byte) { *e = append(*e, v...) }
 // Time appends a time. It keeps the nanosecond, and whether the time is zero,
 // but no location.
 func (e *Encoder) Time(t time.Time) {
-	e.Int(t.Unix())
+	e.int(t.Unix())
 	e.Uint(uint64(t.Nanosecond()))
 }

@@ -10,12 +10,12 @@ import (
 // LengthError is a field of a stream that is longer than its limit. Nothing of
 // the field was read.
 type LengthError struct {
-	Length uint64
-	Limit  int
+	length uint64
+	limit  int
 }
 
 func (e *LengthError) Error() string {
-	return fmt.Sprintf("%d bytes where %d are allowed", e.Length, e.Limit)
+	return fmt.Sprintf("%d bytes where %d are allowed", e.length, e.limit)
 }
 
 // ReadBytes reads a length of at most limit and that many bytes from a stream.

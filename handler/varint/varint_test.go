@@ -31,7 +31,7 @@ const limit = 8 // of Byte, Text and List
 func (f *fields) encode() []byte {
 	var e Encoder
 	e.Uint(f.U)
-	e.Int(f.I)
+	e.int(f.I)
 	e.Fixed(f.F)
 	e.Bool(f.B)
 	e.Bytes(f.Byte)
@@ -46,7 +46,7 @@ func (f *fields) encode() []byte {
 
 func decode(b []byte) (f fields, err error) {
 	d := NewDecoder(b)
-	f = fields{U: d.Uint(), I: d.Int(), F: d.Fixed(), B: d.Bool(), Byte: d.Bytes(limit), Text: d.Text(limit), T: d.Time()}
+	f = fields{U: d.Uint(), I: d.int(), F: d.Fixed(), B: d.Bool(), Byte: d.Bytes(limit), Text: d.Text(limit), T: d.Time()}
 	f.List = List(&d, limit, d.Uint)
 	return f, d.End()
 }
@@ -105,7 +105,7 @@ func TestFailuresStay(t *testing.T) {
 		t.Fatal("a text over its limit is taken")
 	}
 	d.Fail("another")
-	if d.Uint() != 0 || d.Int() != 0 || d.Fixed() != 0 || d.Byte() != 0 || d.Bool() || d.Bytes(limit) != nil || d.Rest() != nil && len(d.Rest()) > 0 ||
+	if d.Uint() != 0 || d.int() != 0 || d.Fixed() != 0 || d.Byte() != 0 || d.Bool() || d.Bytes(limit) != nil || d.Rest() != nil && len(d.Rest()) > 0 ||
 		d.Text(limit) != "" || !d.Time().IsZero() || d.Count(limit) != 0 || List(&d, limit, d.Uint) != nil || d.UpTo(limit) != 0 {
 		t.Error("something was read after a failure")
 	}
@@ -165,7 +165,7 @@ func TestReadBytes(t *testing.T) {
 		}
 	}
 	_, err := ReadBytes(r, 2)
-	if e, ok := errors.AsType[*LengthError](err); !ok || e.Length != 3 || e.Limit != 2 {
+	if e, ok := errors.AsType[*LengthError](err); !ok || e.length != 3 || e.limit != 2 {
 		t.Errorf("over the limit: %v", err)
 	}
 	if _, err := ReadBytes(bufio.NewReader(strings.NewReader("")), 9); err != io.EOF {

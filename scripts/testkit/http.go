@@ -8,10 +8,19 @@ import (
 	"testing"
 )
 
-// Pipes is a listener with connections in memory, for a synctest bubble: what
-// net/http waits for in real time there takes none.
+// Serve runs an HTTP server on a loopback port until the end of the test.
+func Serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// Pipes is a listener with connections in memory, for a synctest bubble: there a
+// wait on a real socket would keep the bubble's clock from going on.
 type Pipes chan net.Conn
 
+// Accept waits for the next Dial.
 func (p Pipes) Accept() (net.Conn, error) {
 	if c, ok := <-p; ok {
 		return c, nil
@@ -19,22 +28,19 @@ func (p Pipes) Accept() (net.Conn, error) {
 	return nil, net.ErrClosed
 }
 
+// Close ends Accept. Nobody may Dial afterwards.
 func (p Pipes) Close() error {
 	close(p)
 	return nil
 }
 
+// Addr is an address of no meaning, for net.Listener.
 func (p Pipes) Addr() net.Addr { return &net.UnixAddr{} }
 
+// Dial connects to whoever accepts, whatever the address is. It has the form of
+// http.Transport's DialContext.
 func (p Pipes) Dial(context.Context, string, string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	p <- theirs
 	return ours, nil
-}
-
-func Serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return s
 }

@@ -8,41 +8,38 @@ import (
 	"io"
 )
 
-// File reads a bbolt file without trusting any of it. bbolt itself maps
-// the file and follows its page numbers and offsets unchecked: a file cut off
-// or with a bit flipped can make it panic, or fault where no recover helps. So
-// before bbolt gets to see a file, this walks each page that its newest tree
-// reaches, once, by bounded reads, and hands out every key and value.
-//
-// The format is bbolt's version 2, in the byte order of the machine.
+// File is a bbolt file whose heads were read. Walk reads the rest.
 type File struct {
+	Torn bool // one of the two heads is not valid
+
 	r        io.ReaderAt
 	size     int64
-	problem  func(error) // is told of each fault; the walk goes on beside it
-	pageSize uint64
-	pages    uint64 // page numbers in use are below this
-	root     uint64
-	txid     uint64
-	Torn     bool // one of the two heads is not valid
-	reached  []bool
+	problem  func(error) // is called for each fault; the walk goes on beside it
+	pageSize uint64      // in bytes
+	pages    uint64      // page numbers in use are below this
+	root     uint64      // the page of the newest tree's root
+	txid     uint64      // the newest transaction
+	reached  []bool      // by page number
 }
 
 const (
-	boltMagic      = 0xED0CDAED
-	boltVersion    = 2
-	boltPageHeader = 16
-	boltElement    = 16
-	boltMeta       = 64
-	boltBranch     = 0x01
-	boltLeaf       = 0x02
-	boltBucket     = 0x01 // flag of a leaf's element
-	boltDepth      = 64   // far deeper than any tree is
+	magic          = 0xED0CDAED
+	formatVersion  = 2
+	pageHeaderSize = 16
+	elementSize    = 16
+	metaSize       = 64
+	branchPage     = 0x01
+	leafPage       = 0x02
+	bucketElement  = 0x01 // flag of a leaf's element
+	maxDepth       = 64   // far deeper than any tree is
 )
 
 var nativeOrder = binary.NativeEndian
 
-// Open reads the two heads. The newer valid one counts: the other is that
-// of the commit before it, or was torn by a crash.
+// Open reads the two heads of a file with so many bytes. The newer valid head counts.
+// The other is that of the commit before it, or a crash tore it. Open fails if none
+// is valid, or if the file is shorter than its head says. Walk calls problem for each
+// fault that it finds.
 func Open(r io.ReaderAt, size int64, problem func(error)) (*File, error) {
 	f := &File{r: r, size: size, problem: problem}
 	first := f.readMeta(0)
@@ -66,17 +63,18 @@ func Open(r io.ReaderAt, size int64, problem func(error)) (*File, error) {
 	return f, nil
 }
 
-// readMeta takes over the head at an offset if it is valid and the newest.
+// readMeta reads the head at an offset, and tells whether it is valid. It takes the
+// head over if that is the newest so far.
 func (f *File) readMeta(at int64) bool {
-	var page [boltPageHeader + boltMeta]byte
+	var page [pageHeaderSize + metaSize]byte
 	if _, err := f.r.ReadAt(page[:], at); err != nil {
 		return false
 	}
-	m := page[boltPageHeader:]
+	m := page[pageHeaderSize:]
 	h := fnv.New64a()
 	h.Write(m[:56])
 	pageSize := uint64(nativeOrder.Uint32(m[8:]))
-	if nativeOrder.Uint32(m) != boltMagic || nativeOrder.Uint32(m[4:]) != boltVersion ||
+	if nativeOrder.Uint32(m) != magic || nativeOrder.Uint32(m[4:]) != formatVersion ||
 		nativeOrder.Uint64(m[56:]) != h.Sum64() || pageSize < 512 || at != 0 && uint64(at) != pageSize {
 		return false
 	}
@@ -87,8 +85,8 @@ func (f *File) readMeta(at int64) bool {
 	return true
 }
 
-// Walk names each bucket at the top level, and then hands out its keys and
-// values, which are valid during the call only.
+// Walk calls begin for each bucket at the top level, and then value for each key in
+// it. Keys and values are valid only during the call. Walk must be called once.
 func (f *File) Walk(begin func(bucket string), value func(bucket string, key, value []byte)) {
 	f.tree(f.root, func(name, v []byte, flags uint32) {
 		bucket := string(name)
@@ -101,7 +99,7 @@ func (f *File) Walk(begin func(bucket string), value func(bucket string, key, va
 			value(bucket, key, v)
 		}
 		switch {
-		case flags != boltBucket || len(v) < 16:
+		case flags != bucketElement || len(v) < 16:
 			f.problem(fmt.Errorf("%q is not a bucket", bucket))
 		case nativeOrder.Uint64(v) != 0:
 			f.tree(nativeOrder.Uint64(v), each)
@@ -111,12 +109,12 @@ func (f *File) Walk(begin func(bucket string), value func(bucket string, key, va
 	})
 }
 
-// treeWalk is what is known on the way through one tree.
+// treeWalk is the state of the walk through one tree.
 type treeWalk struct {
 	each  func(key, value []byte, flags uint32)
-	last  []byte // the key before
+	last  []byte // the last key
 	began bool
-	first []byte // the key that the branch above has for the page that comes; nil where there is none
+	first []byte // the key that the branch above has for the next page; nil if there is none
 }
 
 func (f *File) tree(root uint64, each func(key, value []byte, flags uint32)) {
@@ -128,12 +126,12 @@ func (f *File) load(id uint64, depth int, w *treeWalk) {
 	fail := func(format string, args ...any) {
 		f.problem(fmt.Errorf("page %d: %w", id, fmt.Errorf(format, args...)))
 	}
-	if id < 2 || id >= f.pages || depth > boltDepth {
+	if id < 2 || id >= f.pages || depth > maxDepth {
 		fail("it cannot be where the tree says")
 		return
 	}
 	at := int64(id * f.pageSize)
-	var head [boltPageHeader]byte
+	var head [pageHeaderSize]byte
 	if _, err := f.r.ReadAt(head[:], at); err != nil {
 		fail("%w", err)
 		return
@@ -161,20 +159,20 @@ func (f *File) load(id uint64, depth int, w *treeWalk) {
 // page walks the elements of a page.
 func (f *File) page(id uint64, page []byte, depth int, w *treeWalk) {
 	fail := func(what string) { f.problem(fmt.Errorf("page %d: %s", id, what)) }
-	if len(page) < boltPageHeader {
+	if len(page) < pageHeaderSize {
 		fail("it is too short")
 		return
 	}
 	flags, count := nativeOrder.Uint16(page[8:]), int(nativeOrder.Uint16(page[10:]))
-	leaf := flags == boltLeaf
-	if !leaf && flags != boltBranch || !leaf && count == 0 || leaf && count == 0 && depth > 0 ||
-		boltPageHeader+count*boltElement > len(page) {
+	leaf := flags == leafPage
+	if !leaf && flags != branchPage || !leaf && count == 0 || leaf && count == 0 && depth > 0 ||
+		pageHeaderSize+count*elementSize > len(page) {
 		fail("its header is wrong")
 		return
 	}
 	for i := range count {
-		at := boltPageHeader + i*boltElement
-		el := page[at : at+boltElement]
+		at := pageHeaderSize + i*elementSize
+		el := page[at : at+elementSize]
 		var pos, ksize, vsize uint64
 		if leaf {
 			pos, ksize, vsize = uint64(nativeOrder.Uint32(el[4:])), uint64(nativeOrder.Uint32(el[8:])), uint64(nativeOrder.Uint32(el[12:]))
@@ -182,7 +180,7 @@ func (f *File) page(id uint64, page []byte, depth int, w *treeWalk) {
 			pos, ksize = uint64(nativeOrder.Uint32(el)), uint64(nativeOrder.Uint32(el[4:]))
 		}
 		from := uint64(at) + pos
-		if from < uint64(boltPageHeader+count*boltElement) || from+ksize+vsize > uint64(len(page)) {
+		if from < uint64(pageHeaderSize+count*elementSize) || from+ksize+vsize > uint64(len(page)) {
 			fail("an element points out of it")
 			return
 		}
@@ -191,8 +189,8 @@ func (f *File) page(id uint64, page []byte, depth int, w *treeWalk) {
 			fail("its keys are out of order")
 			return
 		}
-		// By this bbolt finds a page in its branch when it writes it anew: with
-		// another key there the old page would stay beside the new one.
+		// bbolt finds a page in its branch by this key when it writes the page
+		// anew. With another key the old page would stay beside the new one.
 		if len(key) == 0 || w.first != nil && !bytes.Equal(key, w.first) {
 			fail("its keys are not those of the page above")
 			return

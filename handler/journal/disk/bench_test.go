@@ -29,7 +29,7 @@ func BenchmarkDiskAppend(b *testing.B) {
 					batch[i] = handler.NewUser(next, "kong", diskPayload, time.Now())
 				}
 				journals.MustAppend(b, d.Journal, batch...)
-				mustSync(b, d)
+				testkit.MustSync(b, d)
 			}
 			b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "events/s")
 		})
@@ -56,10 +56,10 @@ func waitingDir(b *testing.B) string {
 	for i := range uint64(100_000) {
 		journals.MustAppend(b, d.Journal, handler.NewUser(i, "kong", diskPayload, time.Now()))
 		if i%1000 == 0 {
-			mustSync(b, d)
+			testkit.MustSync(b, d)
 		}
 	}
-	closeDisk(b, d)
+	testkit.MustClose(b, d)
 	return dir
 }
 
@@ -78,7 +78,7 @@ func BenchmarkDiskRecovery(b *testing.B) {
 		}
 		b.StopTimer()
 		testkit.Want(b, "waiting", journals.OpenCursor(b, d.Journal, "a").Status().Waiting, 100_000)
-		closeDisk(b, d)
+		testkit.MustClose(b, d)
 		start := time.Now()
 		if _, _, err := readFile(filepath.Join(dir, journalFile)); err != nil {
 			b.Fatal(err)
@@ -102,7 +102,7 @@ func BenchmarkDiskWaiting(b *testing.B) {
 		before := heap()
 		d := openDir(b, Config{Dir: dir})
 		b.ReportMetric((heap()-before)/1e6, "MB")
-		closeDisk(b, d)
+		testkit.MustClose(b, d)
 		runtime.KeepAlive(d)
 	}
 }

@@ -70,7 +70,7 @@ func TestDiskFailsAndMends(t *testing.T) {
 		fast, slow := journals.OpenCursor(t, d.Journal, "fast"), journals.OpenCursor(t, d.Journal, "slow")
 		journals.MustAppend(t, d.Journal, journals.User(1, ""), journals.User(2, ""))
 		testkit.Want(t, "handed out before", journals.Ready(t, fast), []uint64{1, 2})
-		mustSync(t, d)
+		testkit.MustSync(t, d)
 		began := time.Now()
 		broken.fail(errors.New("no space left"))
 		journals.Ack(t, fast, 1, 2)
@@ -87,7 +87,7 @@ func TestDiskFailsAndMends(t *testing.T) {
 		if !s.Degraded || s.Since.Before(began) || s.Since.Sub(began) > time.Second || s.Error != "no space left" || s.Unwritten != 3000 || s.Durable != 2 || s.Failures < 700 || s.Failures > 1000 {
 			t.Errorf("%+v", s)
 		}
-		if n := d.file.Backlog().Kept; n > 2*3000+1 {
+		if n := d.file.Backlog().Held; n > 2*3000+1 {
 			t.Errorf("%d events are held for the disk", n)
 		}
 		testkit.Want(t, "lines of failure", len(lines.With(t, "cannot be written")), 1)
@@ -97,15 +97,15 @@ func TestDiskFailsAndMends(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		broken.mend()
-		mustSync(t, d)
+		testkit.MustSync(t, d)
 		synctest.Wait()
 		if s := d.Status(); s.Degraded || s.Unwritten != 0 || s.Durable != 10_002 || s.Error != "" {
 			t.Errorf("%+v", s)
 		}
 		testkit.Want(t, "lines of recovery", len(lines.With(t, "written again")), 1)
 		before := slow.Status()
-		closeDisk(t, d)
-		if r, err := CheckDir(cfg.Dir); err != nil || r.Events != 3000 {
+		testkit.MustClose(t, d)
+		if r, err := Check(cfg.Dir); err != nil || r.Events != 3000 {
 			t.Errorf("%+v, %v: what was let go of meanwhile is to be deleted", r, err)
 		}
 
@@ -148,13 +148,13 @@ func TestDiskHangs(t *testing.T) {
 }
 
 func TestDiskTooMuchUnwritten(t *testing.T) {
-	for name, cfg := range map[string]Config{"events": {MaxUnwritten: 10}, "bytes": {MaxUnwrittenBytes: 2000}} {
+	for name, cfg := range map[string]Config{"events": {maxUnwritten: 10}, "bytes": {maxUnwrittenBytes: 2000}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				broken := &brokenStore{}
 				cfg.Dir, cfg.wrap = t.TempDir(), broken.wrap
 				d := openDir(t, cfg)
-				mustSync(t, d)
+				testkit.MustSync(t, d)
 				broken.block()
 				for i := range uint64(9) {
 					journals.MustAppend(t, d.Journal, journals.User(i, ""))
@@ -167,7 +167,7 @@ func TestDiskTooMuchUnwritten(t *testing.T) {
 					t.Errorf("%+v", s)
 				}
 				broken.mend()
-				mustSync(t, d)
+				testkit.MustSync(t, d)
 				synctest.Wait()
 				testkit.Want(t, "degraded in the end", d.Status().Degraded, false)
 			})
@@ -179,8 +179,8 @@ func TestDiskTooMuchUnwritten(t *testing.T) {
 func TestDiskFailsAndLags(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broken := &brokenStore{}
-		d := openDir(t, Config{Dir: t.TempDir(), MaxUnwritten: 10, wrap: broken.wrap})
-		mustSync(t, d)
+		d := openDir(t, Config{Dir: t.TempDir(), maxUnwritten: 10, wrap: broken.wrap})
+		testkit.MustSync(t, d)
 		broken.fail(errFull)
 		journals.MustAppend(t, d.Journal, journals.User(1, ""))
 		time.Sleep(2 * commitPause) // the commit has failed, and is tried again after a while
@@ -190,7 +190,7 @@ func TestDiskFailsAndLags(t *testing.T) {
 		synctest.Wait()
 		testkit.Want(t, "why it is degraded", d.Status().Error, errFull.Error())
 		broken.mend()
-		mustSync(t, d)
+		testkit.MustSync(t, d)
 	})
 }
 
@@ -211,7 +211,7 @@ func TestDiskFailsAtTheEnd(t *testing.T) {
 	if err := d.Sync(t.Context()); err == nil {
 		t.Error("synced")
 	}
-	if _, err := CheckDir(d.cfg.Dir); err != nil {
+	if _, err := Check(d.cfg.Dir); err != nil {
 		t.Errorf("it did not let go of the directory: %v", err)
 	}
 }
@@ -224,7 +224,7 @@ func TestDiskPanics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustSync(t, d)
+	testkit.MustSync(t, d)
 	if err := s.commit(&journal.Changes{Entries: []*journal.Entry{nil}}); err == nil || !strings.Contains(err.Error(), "nil pointer") {
 		t.Errorf("%v", err)
 	}

@@ -11,11 +11,11 @@ import (
 	"agentctl/handler/varint"
 )
 
-// Every value in a journal's file is sealed: a version byte, the fields, and
-// a CRC-32C over key, version and fields, so that a value in another's place
-// is as wrong as one with a bit flipped. Numbers are varints; a string is its
-// length and its bytes. Version 1 had no reason of a gap, 2 no last event of a
-// target, and 3 did not count the values of targets; all are read as well.
+// Every value in a journal's file is sealed. It has a version byte, the fields, and a
+// CRC-32C over key, version and fields. So a value under another key is as wrong as
+// one with a bit flipped. See package varint for the fields. Version 1 had no reason
+// of a gap, 2 no last event of a target, and 3 did not count the values of targets.
+// All of them are read.
 const codecVersion = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -47,13 +47,13 @@ func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
 }
 
-// decoder takes the fields of a value off again.
+// decoder takes the fields of a value apart.
 type decoder struct {
 	varint.Decoder
 	version byte
 }
 
-// unseal checks a value; what the decoder hands out points into it.
+// unseal checks a value. The bytes that the decoder returns point into it.
 func unseal(key, value []byte) (*decoder, error) {
 	n := len(value) - 4
 	if n < 1 {
@@ -68,12 +68,12 @@ func unseal(key, value []byte) (*decoder, error) {
 	return &decoder{varint.NewDecoder(value[1:n]), value[0]}, nil
 }
 
-// bytes and string take what only the value's own length limits.
+// bytes and string take fields that only the value's own length limits.
 func (d *decoder) bytes() []byte { return d.Bytes(varint.NoLimit) }
 
 func (d *decoder) string() string { return d.Text(varint.NoLimit) }
 
-// end tells whether all was there and nothing is left over.
+// end returns an error unless all fields were there and nothing is left over.
 func (d *decoder) end() error {
 	if d.End() != nil {
 		return errEncoding
@@ -81,13 +81,13 @@ func (d *decoder) end() error {
 	return nil
 }
 
-// typeCodes are the types of events that the file has a number for, from 1.
-// Their order is part of the format.
+// typeCodes are the types of events that have a number in the file, from 1. Their order
+// is part of the format.
 var typeCodes = []handler.Type{handler.MemberJoin, handler.MemberLeave, handler.MemberFailed, handler.MemberUpdate, handler.MemberReap, handler.User, handler.Query}
 
 func encodeEvent(key []byte, e *handler.Event) []byte {
 	b := newEncoder(len(e.ID) + len(e.Name) + len(e.Payload) + 48)
-	// Serf's types are a number, any other is 0 and its name.
+	// Any other type is written as 0 and its name.
 	i := slices.Index(typeCodes, e.Type) + 1
 	b.Uint(uint64(i))
 	if i == 0 {
@@ -101,7 +101,7 @@ func encodeEvent(key []byte, e *handler.Event) []byte {
 	return b.seal(key)
 }
 
-// decodeEvent makes an event that holds nothing of value.
+// decodeEvent makes an event that shares no memory with value.
 func decodeEvent(key, value []byte) (handler.Event, error) {
 	d, err := unseal(key, value)
 	if err != nil {

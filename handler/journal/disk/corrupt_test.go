@@ -3,7 +3,6 @@ package disk
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/varint"
+	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/journals"
 )
 
@@ -33,7 +33,7 @@ func someJournal(t testing.TB, n uint64) (file []byte, events map[string]handler
 		events[e.ID] = e
 		journals.MustAppend(t, d.Journal, e)
 		if i%50 == 49 {
-			mustSync(t, d)
+			testkit.MustSync(t, d)
 		}
 	}
 	for i := range min(20, n/2) {
@@ -45,12 +45,12 @@ func someJournal(t testing.TB, n uint64) (file []byte, events map[string]handler
 		case 0:
 			a.Ack(rec.Seq, 200)
 		case 1:
-			a.Bury(rec.Seq, journal.BuriedInfo{Reason: "refused", Status: 400})
+			a.Bury(rec.Seq, journal.Burial{Reason: "refused", Status: 400})
 		}
 	}
 	journals.OpenCursor(t, d.Journal, "b").Close()
 	journals.OpenCursor(t, d.Journal, "b", handler.Filter{Type: handler.User, Name: "other"})
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	file, err := os.ReadFile(filepath.Join(dir, journalFile))
 	if err != nil {
 		t.Fatal(err)
@@ -78,15 +78,15 @@ func opens(t testing.TB, file []byte, events map[string]handler.Event) bool {
 	d, err := Open(Config{Dir: dir, NoSync: true})
 	if err != nil {
 		corrupt, ok := errors.AsType[*CorruptError](err)
-		if !ok || len(corrupt.Problems) == 0 || !strings.Contains(err.Error(), path) ||
+		if !ok || len(corrupt.problems) == 0 || !strings.Contains(err.Error(), path) ||
 			!strings.Contains(err.Error(), "agentctl check -data-dir="+dir) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("not clear: %v", err)
 		}
 		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, file) {
 			t.Errorf("the file was changed: %v", err)
 		}
-		if _, err := CheckDir(dir); err == nil {
-			t.Error("CheckDir finds nothing")
+		if _, err := Check(dir); err == nil {
+			t.Error("Check finds nothing")
 		}
 		return false
 	}
@@ -115,7 +115,7 @@ func opens(t testing.TB, file []byte, events map[string]handler.Event) bool {
 
 func TestDiskCutOff(t *testing.T) {
 	file, events := someJournal(t, 500)
-	r, err := CheckDir(must(dirWith(t, file)))
+	r, err := Check(must(dirWith(t, file)))
 	if err != nil || r.Events < 490 || len(r.Targets) != 2 || r.Targets[0].Buried != 7 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -159,7 +159,7 @@ func TestDiskFlippedBits(t *testing.T) {
 	}
 }
 
-// A page put in another's place has good checksums.
+// A page that was copied over another has good checksums.
 func TestDiskPagesAstray(t *testing.T) {
 	file, events := someJournal(t, 150)
 	rnd := rand.New(rand.NewPCG(5, 6))
@@ -214,7 +214,7 @@ func TestDiskWrongContents(t *testing.T) {
 			b := tx.Bucket(eventsBucket)
 			return b.Put(seqKey(30), slices.Clone(b.Get(seqKey(31))))
 		},
-		"has no place": func(tx *bbolt.Tx) error { return tx.Bucket(targetsBucket).Delete(targetKey("a", kindCursor)) },
+		"has no cursor": func(tx *bbolt.Tx) error { return tx.Bucket(targetsBucket).Delete(targetKey("a", kindCursor)) },
 		"values of targets are there": func(tx *bbolt.Tx) error { // one of them is a burial, of which no other value tells
 			c := tx.Bucket(targetsBucket).Cursor()
 			c.First()
@@ -258,8 +258,8 @@ func TestDiskWrongContents(t *testing.T) {
 			}
 		}
 		for name, open := range map[string]func() error{
-			"OpenDisk": func() error { _, err := Open(Config{Dir: dir}); return err },
-			"CheckDir": func() error { _, err := CheckDir(dir); return err },
+			"Open":  func() error { _, err := Open(Config{Dir: dir}); return err },
+			"Check": func() error { _, err := Check(dir); return err },
 		} {
 			if err := open(); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q", name, err, want)
@@ -275,7 +275,7 @@ func TestDiskTornHead(t *testing.T) {
 		damaged := slices.Clone(file)
 		clear(damaged[i*4096+40 : (i+1)*4096])
 		dir, _ := dirWith(t, damaged)
-		r, err := CheckDir(dir)
+		r, err := Check(dir)
 		if err != nil || !r.Torn || r.Events == 0 {
 			t.Errorf("head %d: %+v, %v", i, r, err)
 		}
@@ -284,94 +284,5 @@ func TestDiskTornHead(t *testing.T) {
 	clear(file[:2*4096])
 	if opens(t, file, events) {
 		t.Error("opens without a head")
-	}
-}
-
-func FuzzDecode(f *testing.F) {
-	key := []byte("key")
-	now := time.Now()
-	for _, e := range []handler.Event{journals.User(1, "kong"), handler.NewMember(handler.MemberJoin, "m", []byte("x"), now), {Type: "other"}} {
-		f.Add(encodeEvent(key, &e))
-	}
-	f.Add(encodeCursor(key, &journal.CursorState{Position: 3, Since: 9, Epochs: []journal.FilterEpoch{{From: 1, Filters: nil}, {From: 2, Filters: handler.Filters{{Type: handler.User, Name: "a"}}}}, Lost: 1, Gap: journal.Gap{Since: now, Reason: "r"}, SettledExceptions: journal.Spans{{From: 4, To: 4}, {From: 7, To: 9}}, LostIn: journal.Spans{{From: 1, To: 2}}}))
-	f.Add(encodeSeqs(key, []uint64{1, 2, 1 << 63}))
-	f.Add(encodeHeader(key, journal.Header{Head: 9, First: 2, LTime: 5}, counts{8, 3}))
-	f.Add(encodeBurial(key, &journal.BuriedInfo{Time: now, Status: -1, Reason: "r", Answer: []byte("a")}))
-	f.Fuzz(func(t *testing.T, fuzzed []byte) {
-		try := func(what string, value []byte, again func([]byte) ([]byte, error)) {
-			out, err := again(value)
-			if err != nil {
-				return
-			}
-			// What was read is written so that it reads the same: numbers have
-			// one shortest form, so from then on to the byte.
-			twice, err := again(out)
-			if err != nil || !bytes.Equal(out, twice) {
-				t.Errorf("%s: %v\n%x\n%x", what, err, out, twice)
-			}
-		}
-		// As it is, and with a good checksum: few would have one.
-		for _, value := range [][]byte{fuzzed, encoder{slices.Clone(fuzzed)}.seal(key)} {
-			try("event", value, func(v []byte) ([]byte, error) { e, err := decodeEvent(key, v); return encodeEvent(key, &e), err })
-			try("cursor", value, func(v []byte) ([]byte, error) { s, err := decodeCursor(key, v); return encodeCursor(key, &s), err })
-			try("seqs", value, func(v []byte) ([]byte, error) { s, err := decodeSeqs(key, v); return encodeSeqs(key, s), err })
-			try("header", value, func(v []byte) ([]byte, error) { h, n, err := decodeHeader(key, v); return encodeHeader(key, h, n), err })
-			try("burial", value, func(v []byte) ([]byte, error) { b, err := decodeBurial(key, v); return encodeBurial(key, &b), err })
-		}
-	})
-}
-
-// Whatever the file is, reading it ends, without a panic.
-func FuzzReadContents(f *testing.F) {
-	file, _ := someJournal(f, 30)
-	f.Add([]byte{}, uint16(0))
-	f.Add(slices.Repeat([]byte{0xff}, 40), uint16(2))
-	f.Add([]byte{2, 0, 1, 0}, uint16(3))
-	f.Fuzz(func(t *testing.T, patch []byte, at uint16) {
-		damaged := slices.Clone(file)
-		copy(damaged[int(at)*16%len(damaged):], patch)
-		c := readContents(bytes.NewReader(damaged), int64(len(damaged)))
-		c.report("x", 0)
-		if len(c.problems) == 0 {
-			journal.Restore(journal.Config{}, &c.State, journal.FileConfig{})
-		}
-	})
-}
-
-func TestCodec(t *testing.T) {
-	key := []byte{1, 2}
-	s := journal.CursorState{Position: 3, Since: 9, Epochs: []journal.FilterEpoch{{From: 2, Filters: nil}, {From: 4, Filters: handler.Filters{{Type: handler.User, Name: "a,b"}, {Type: "*"}}}}, Lost: 1, SettledExceptions: journal.Spans{{From: 4, To: 4}, {From: 7, To: 9}}, LostIn: journal.Spans{{From: 1, To: 2}}, Refused: journal.Spans{{From: 7, To: 7}}}
-	got, err := decodeCursor(key, encodeCursor(key, &s))
-	if err != nil || fmt.Sprint(got) != fmt.Sprint(s) {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if _, err := decodeCursor([]byte{1, 3}, encodeCursor(key, &s)); !errors.Is(err, errChecksum) {
-		t.Errorf("in another's place: %v", err)
-	}
-	for name, target := range map[string]string{"": "", "x": "x", "long": strings.Repeat("y", handler.MaxTargetName)} {
-		got, kind, seq, ok := splitTargetKey(burialKey(target, 77))
-		if got != target || kind != kindBurial || seq != 77 || !ok {
-			t.Errorf("%s: %q %c %d %v", name, got, kind, seq, ok)
-		}
-	}
-}
-
-// A gap that an earlier version of this program wrote is one, and is flushed.
-func TestGapOfVersion1(t *testing.T) {
-	key := []byte("key")
-	since := time.Unix(1e9, 0)
-	for name, at := range map[string]time.Time{"gap": since, "none": {}} {
-		b := encoder{varint.Encoder{1}}
-		for _, v := range []uint64{1, 1, 1, 1, 0, 0, 5, 2} { // place, since, one era from 1 without filters, collapse, lost, expired
-			b.Uint(v)
-		}
-		b.Time(at)
-		for range 3 {
-			b.spans(nil)
-		}
-		s, err := decodeCursor(key, b.seal(key))
-		if err != nil || s.Lost != 5 || !s.Gap.Since.Equal(at) || (s.Gap.Reason == "") != at.IsZero() {
-			t.Errorf("%s: %+v, %v", name, s, err)
-		}
 	}
 }

@@ -2,7 +2,6 @@ package disk
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,25 +15,20 @@ import (
 	"agentctl/handler/journal"
 )
 
-// journalFile is the journal within its directory.
+// journalFile is the name of the journal within its directory.
 const journalFile = "journal.db"
 
-// Config is what a Disk is made of.
+// Config says where a journal is kept, and how.
 type Config struct {
-	Dir     string // made with mode 0700 if it is not there
+	Dir     string // made with mode 0700 if it does not exist
 	Limits  journal.Config
 	Logger  *slog.Logger          // nil: nothing is logged
 	Metrics prometheus.Registerer // nil: nothing is counted
 
-	// When more events, or bytes of them, than MaxUnwritten and
-	// MaxUnwrittenBytes wait for the disk, the journal is degraded. Defaults
-	// 10,000 and 16 MiB.
-	MaxUnwritten      int
-	MaxUnwrittenBytes int
-
-	// SlowCommit is after how long a commit that does not end makes the
-	// journal degraded. Default 10 s.
-	SlowCommit time.Duration
+	// The journal is degraded if more events, or bytes of them, than these wait
+	// for the disk. Defaults 10,000 and 16 MiB; other values are for tests.
+	maxUnwritten      int
+	maxUnwrittenBytes int
 
 	// CloseTimeout is how long Close waits for a disk that hangs. Default 10 s.
 	CloseTimeout time.Duration
@@ -43,12 +37,10 @@ type Config struct {
 	wrap   func(store) store // for tests
 }
 
-// Disk is a journal that is kept in a file, from which the next process goes on.
-// Its goroutine writes what has gathered, some milliseconds after it came, and
-// nothing else ever waits for the disk: see the package's DESIGN.md for what a
-// crash leaves.
+// Disk is a journal that is kept in a file. Its own goroutine writes, some
+// milliseconds after each change.
 type Disk struct {
-	*journal.Journal // all but what follows is this
+	*journal.Journal // does everything but to write
 
 	cfg   Config
 	file  *journal.File
@@ -59,40 +51,23 @@ type Disk struct {
 
 	quit   chan struct{}
 	hurry  chan struct{} // holds a value when a Sync waits
-	done   chan error    // gets what the last commit came to
+	done   chan error    // gets the error of the last commit, or nil
 	ending sync.Once
 	err    error // of Close
 
 	mu    sync.Mutex
-	state state
+	state fileState
 }
 
-// CorruptError is a journal that cannot be read, or not in full. Nothing of it
-// was changed.
-type CorruptError struct {
-	Path     string
-	Problems []string // one line each, at least one
-}
-
-func (e *CorruptError) Error() string {
-	more := ""
-	if n := len(e.Problems) - 1; n > 0 {
-		more = fmt.Sprintf(" (and %d more problems)", n)
-	}
-	return fmt.Sprintf("journal %s is damaged: %s%s. It was left as it is: see what is lost with \"agentctl check -data-dir=%s\", then restore it, or move it (nothing else) away to begin a new one: what waited in it is lost then, and an agent flushes each target once",
-		e.Path, e.Problems[0], more, filepath.Dir(e.Path))
-}
-
-// Open opens the journal in a directory, or begins one, and starts to
-// write; Close ends that. An *InUseError says that another process has the
-// directory, a *CorruptError that the file is damaged.
+// Open opens the journal in a directory, or begins one, and starts to write; Close
+// ends that. The error is an *InUseError if another process has the directory, and a
+// *CorruptError if the file is damaged.
 //
-// The whole file is read and checked: 100,000 events take some tenths of a
+// It reads and checks the whole file. For 100,000 events that takes some tenths of a
 // second.
 func Open(cfg Config) (*Disk, error) {
-	cfg.MaxUnwritten = cmp.Or(max(cfg.MaxUnwritten, 0), 10_000)
-	cfg.MaxUnwrittenBytes = cmp.Or(max(cfg.MaxUnwrittenBytes, 0), 16<<20)
-	cfg.SlowCommit = cmp.Or(max(cfg.SlowCommit, 0), 10*time.Second)
+	cfg.maxUnwritten = cmp.Or(max(cfg.maxUnwritten, 0), 10_000)
+	cfg.maxUnwrittenBytes = cmp.Or(max(cfg.maxUnwrittenBytes, 0), 16<<20)
 	cfg.CloseTimeout = cmp.Or(max(cfg.CloseTimeout, 0), 10*time.Second)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -144,9 +119,9 @@ func openDisk(cfg Config, lock *os.File) (*Disk, error) {
 		done:  make(chan error, 1),
 	}
 	d.Journal, d.file = journal.Restore(cfg.Limits, &c.State, journal.FileConfig{
-		MaxUnwritten: cfg.MaxUnwritten, MaxUnwrittenBytes: cfg.MaxUnwrittenBytes, Close: d.Close,
+		MaxUnwritten: cfg.maxUnwritten, MaxUnwrittenBytes: cfg.maxUnwrittenBytes, Close: d.Close,
 	})
-	d.state = state{header: c.Header, progress: make(chan struct{})}
+	d.state = fileState{header: c.Header, progress: make(chan struct{})}
 	if d.store, err = openStore(path, cfg.NoSync); err != nil {
 		return nil, fmt.Errorf("journal %s: %w", path, err)
 	}
@@ -161,54 +136,13 @@ func openDisk(cfg Config, lock *os.File) (*Disk, error) {
 	return d, nil
 }
 
-func readFile(path string) (*contents, int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, fmt.Errorf("journal: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, fmt.Errorf("journal: %w", err)
-	}
-	return readContents(f, info.Size()), info.Size(), nil
-}
-
-// CheckDir reads the journal in a directory that no agent works on, and
-// changes nothing. The error is an *InUseError, a *CorruptError (with a Report
-// of what can still be read), or that of reading the file at all.
-func CheckDir(dir string) (Report, error) {
-	path := filepath.Join(dir, journalFile)
-	if _, err := os.Stat(path); err != nil {
-		return Report{Path: path}, fmt.Errorf("no journal: %w", err)
-	}
-	lock, err := peekLock(dir)
-	if err != nil {
-		return Report{Path: path}, err
-	}
-	if lock != nil {
-		defer unlockDir(lock)
-	}
-	c, size, err := readFile(path)
-	if err != nil {
-		return Report{Path: path}, err
-	}
-	r := c.report(path, size)
-	if c.version != nil {
-		return r, fmt.Errorf("journal %s: %w", path, c.version)
-	}
-	if len(c.problems) > 0 {
-		return r, &CorruptError{path, c.problems}
-	}
-	return r, nil
-}
-
-// Begun tells whether this Open made the journal: there was none.
+// Begun tells whether Open made a new journal, because there was none.
 func (d *Disk) Begun() bool { return d.begun }
 
-// Close writes what is left and gives the directory free. Readers that wait
-// get ErrClosed. When the disk does not take the rest the error says how many
-// events are not in the file. A disk that hangs is waited for 10 s.
+// Close writes the rest, and gives up the lock of the directory. Readers that wait get
+// journal.ErrClosed. If the disk does not take the rest, the error says how many
+// events are not in the file. It waits for a disk that hangs for CloseTimeout. Each
+// further call returns the same error.
 func (d *Disk) Close() error {
 	d.ending.Do(func() {
 		d.file.End()
@@ -216,7 +150,7 @@ func (d *Disk) Close() error {
 		select {
 		case d.err = <-d.done:
 			d.file.Drop()
-		case <-time.After(d.cfg.CloseTimeout): // a commit may still come, of what memory holds
+		case <-time.After(d.cfg.CloseTimeout): // a commit may still come, so the memory stays
 			d.err = fmt.Errorf("journal %s: the disk does not answer: %d events are not written", d.cfg.Dir, d.Status().Unwritten)
 		}
 		if d.cfg.Metrics != nil {
@@ -224,56 +158,4 @@ func (d *Disk) Close() error {
 		}
 	})
 	return d.err
-}
-
-// Sync waits until all that the journal was told before is in the file: events,
-// acknowledgements, burials, places. While the disk fails it waits on.
-func (d *Disk) Sync(ctx context.Context) error {
-	backlog := d.file.Backlog()
-	gen, closed := backlog.Gen, backlog.Closed
-	for {
-		d.mu.Lock()
-		written, progress, cause := d.state.gen, d.state.progress, d.state.err
-		d.mu.Unlock()
-		if written >= gen {
-			return nil
-		}
-		if closed {
-			return journal.ErrClosed
-		}
-		select {
-		case d.hurry <- struct{}{}:
-		default: // somebody hurries it already
-		}
-		select {
-		case <-progress:
-		case <-d.quit:
-			closed = true
-			if err := d.Close(); err != nil { // waits for the last commit
-				return err
-			}
-		case <-ctx.Done():
-			if cause != nil {
-				return fmt.Errorf("%w; the journal: %w", ctx.Err(), cause)
-			}
-			return ctx.Err()
-		}
-	}
-}
-
-// Durable tells what is surely in the file: seq is the newest event of those
-// written, and ltime the Lamport time up to which it holds every user event
-// that was appended (or has held, until the retention let go of it). An event
-// appended and not yet written lowers ltime to just below its own.
-//
-// Of events that were not appended yet it says nothing, and events may come
-// with Lamport times below those of earlier ones. Whoever sets serf's clock
-// back after a crash goes from ltime back by as far as the cluster's events
-// may come out of order (serf keeps 512 Lamport times): what is held already
-// and comes again is left out by Append.
-func (d *Disk) Durable() (seq, ltime uint64) {
-	d.mu.Lock() // what is written later makes the answer no less true
-	seq, ltime = d.state.header.Head, d.state.header.LTime
-	d.mu.Unlock()
-	return seq, d.file.DurableLTime(ltime)
 }

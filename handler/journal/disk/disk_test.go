@@ -1,19 +1,15 @@
 package disk
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/handler"
 	"agentctl/handler/journal"
@@ -41,13 +37,13 @@ func TestDiskGoesOnWhereItWas(t *testing.T) {
 		journals.OpenCursor(t, d.Journal, "gone", handler.Filter{Type: handler.User, Name: ""})
 		journals.MustAppend(t, d.Journal, events...)
 		testkit.Want(t, "handed out", journals.Ready(t, c), []uint64{7, 0, 9})
-		why := journal.BuriedInfo{Time: time.Now(), Status: 404, Reason: "answered 404", Answer: []byte("no\n")}
+		why := journal.Burial{Time: time.Now(), Status: 404, Reason: "answered 404", Answer: []byte("no\n")}
 		if err := c.Bury(4, why); err != nil {
 			t.Fatal(err)
 		}
 		d.Gap(3, "the reason")
 		gap := time.Now()
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 
 		time.Sleep(time.Hour)
 		d = openDir(t, cfg)
@@ -72,11 +68,10 @@ func TestDiskGoesOnWhereItWas(t *testing.T) {
 		if s := c.Status(); s.Waiting != 3 || s.Lost != 3 || !s.Gap.Since.Equal(gap) || s.Gap.Reason != "the reason" || s.Gap.Watermark == 0 || s.Buried != 1 || !s.Oldest.Equal(events[0].Time) {
 			t.Errorf("%+v", s)
 		}
-		if diff := cmp.Diff([]journal.Buried{{Seq: 4, Event: events[3], BuriedInfo: why}}, c.Buried(), instants); diff != "" {
+		if diff := cmp.Diff([]journal.Buried{{Seq: 4, Event: events[3], Burial: why}}, c.Buried(), instants); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
 		}
 		testkit.Want(t, "handed out again", journals.Ready(t, c), []uint64{7, 9, 10})
-		testkit.Want(t, "of one Lamport time", journals.LTimes(t, d.ByLTime(handler.Query, 8, 8)), []uint64{8})
 		if err := d.Append(events[0], events[1]); err != nil {
 			t.Error(err)
 		}
@@ -95,11 +90,11 @@ func TestDiskForget(t *testing.T) {
 	if _, err := c.Next(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(c.Bury(1, journal.BuriedInfo{}), c.Close(), d.Forget("a"), d.Forget("never")); err != nil {
+	if err := errors.Join(c.Bury(1, journal.Burial{}), c.Close(), d.Forget("a"), d.Forget("never")); err != nil {
 		t.Fatal(err)
 	}
-	closeDisk(t, d)
-	r, err := CheckDir(cfg.Dir)
+	testkit.MustClose(t, d)
+	r, err := Check(cfg.Dir)
 	if err != nil || len(r.Targets) != 1 || r.Targets[0].Name != "ab" || r.Targets[0].Waiting != 3 || r.Events != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -108,49 +103,10 @@ func TestDiskForget(t *testing.T) {
 	if err := d.Forget("ab"); err != nil { // that nobody has opened
 		t.Fatal(err)
 	}
-	closeDisk(t, d)
-	if r, err = CheckDir(cfg.Dir); err != nil || len(r.Targets) != 0 || r.Events != 1 || r.First != 3 || r.Head != 3 {
+	testkit.MustClose(t, d)
+	if r, err = Check(cfg.Dir); err != nil || len(r.Targets) != 0 || r.Events != 1 || r.First != 3 || r.Head != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}
-}
-
-func TestDiskDurable(t *testing.T) {
-	hold := &brokenStore{}
-	d := openDir(t, Config{Dir: t.TempDir(), wrap: hold.wrap})
-	durable := func(seq, ltime uint64) {
-		t.Helper()
-		if s, l := d.Durable(); s != seq || l != ltime {
-			t.Errorf("durable: %d, Lamport time %d, want %d, %d", s, l, seq, ltime)
-		}
-	}
-	durable(0, 0)
-	journals.MustAppend(t, d.Journal, journals.User(10, ""), handler.NewQuery(99, "", nil, time.Now()))
-	mustSync(t, d)
-	durable(2, 10)
-	hold.block()
-	journals.MustAppend(t, d.Journal, journals.User(20, ""))
-	durable(2, 10)
-	journals.MustAppend(t, d.Journal, journals.User(8, "late"))
-	durable(2, 7)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := d.Sync(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-	hold.mend()
-	mustSync(t, d)
-	durable(4, 20)
-	dir := d.cfg.Dir
-	closeDisk(t, d)
-	mustSync(t, d) // it is
-	d = openDir(t, Config{Dir: dir, Limits: journal.Config{MaxEvents: 1}})
-	durable(4, 20)
-	journals.MustAppend(t, d.Journal, journals.User(30, ""))
-	mustSync(t, d) // the history has let go of 20
-	journals.MustAppend(t, d.Journal, journals.User(25, "late"))
-	closeDisk(t, d)
-	d = openDir(t, Config{Dir: dir})
-	durable(6, 30)
 }
 
 // A crash between the parts of a commit leaves a file whose header tells of no
@@ -159,14 +115,14 @@ func TestDiskCommitsInParts(t *testing.T) {
 	dir := t.TempDir()
 	d := openDir(t, Config{Dir: dir})
 	journals.MustAppend(t, d.Journal, journals.User(7, "")) // the highest of the first part comes from before
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	s, err := openStore(filepath.Join(dir, journalFile), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const commitEvents = 5000 // that one transaction takes
 	const events = 2*commitEvents + 1
-	b := &journal.Changes{Header: journal.Header{Head: events + 1, First: 1, LTime: 99}, Cursors: []journal.CursorChange{{Name: "a", State: journal.CursorState{
+	changes := &journal.Changes{Header: journal.Header{Head: events + 1, First: 1, LTime: 99}, Cursors: []journal.CursorChange{{Target: "a", State: journal.CursorState{
 		Position: events + 1, Epochs: []journal.FilterEpoch{{From: 1}},
 	}}}}
 	for i := range uint64(events) {
@@ -175,10 +131,10 @@ func TestDiskCommitsInParts(t *testing.T) {
 			e = journals.User(9, "")
 		}
 		e.ID = "" // else all are one
-		b.Entries = append(b.Entries, &journal.Entry{Record: journal.Record{Seq: i + 2, Event: e}})
+		changes.Entries = append(changes.Entries, &journal.Entry{Record: journal.Record{Seq: i + 2, Event: e}})
 	}
 	var ltimes []uint64
-	for part := range b.Parts() {
+	for part := range changes.Parts() {
 		if err := s.commit(part); err != nil {
 			t.Fatal(err)
 		}
@@ -195,118 +151,4 @@ func TestDiskCommitsInParts(t *testing.T) {
 	testkit.Want(t, "Lamport times", ltimes, []uint64{7, 9, 99})
 	s2, ltime := openDir(t, Config{Dir: dir}).Durable()
 	testkit.Want(t, "durable", []uint64{s2, ltime}, []uint64{events + 1, 99})
-}
-
-func TestDiskInUse(t *testing.T) {
-	dir := t.TempDir()
-	d := openDir(t, Config{Dir: dir})
-	_, err := Open(Config{Dir: dir})
-	used, ok := errors.AsType[*InUseError](err)
-	if !ok || used.PID != os.Getpid() || used.Host != "" || !strings.Contains(err.Error(), dir) {
-		t.Errorf("%v", err)
-	}
-	// In two containers both may be the first process.
-	lock := filepath.Join(dir, lockFile)
-	if err := os.WriteFile(lock, []byte("1\nweb-2\x1b\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), `in use by process 1 on host web-2\x1b: stop`) {
-		t.Errorf("%v", err)
-	}
-	if _, err := CheckDir(dir); err == nil || !strings.Contains(err.Error(), "in use") {
-		t.Errorf("%v", err)
-	}
-	if _, err := d.Cursor(strings.Repeat("x", handler.MaxTargetName+1), journal.CursorConfig{}); err == nil {
-		t.Error("a name of any length will do")
-	}
-	closeDisk(t, d)
-	if err := d.Append(journals.User(1, "")); !errors.Is(err, journal.ErrClosed) {
-		t.Errorf("%v", err)
-	}
-	closeDisk(t, openDir(t, Config{Dir: dir}))
-	if _, err := CheckDir(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%v", err)
-	}
-}
-
-// A check leaves a directory as it is, to the byte, and needs no right to write.
-func TestCheckChangesNothing(t *testing.T) {
-	dir := t.TempDir()
-	d := openDir(t, Config{Dir: dir})
-	closeDisk(t, d)
-	lock := filepath.Join(dir, lockFile)
-	state := func() (out []string) {
-		t.Helper()
-		files, err := os.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			data, err := os.ReadFile(filepath.Join(dir, f.Name()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, f.Name()+" "+string(data))
-		}
-		return out
-	}
-	check := func() {
-		t.Helper()
-		before := state()
-		if _, err := CheckDir(dir); err != nil {
-			t.Errorf("%v", err)
-		}
-		testkit.Want(t, "the directory", state(), before)
-	}
-	if err := os.WriteFile(lock, []byte("12345\n"), 0o400); err != nil {
-		t.Fatal(err)
-	}
-	check()
-	if err := os.Remove(lock); err != nil {
-		t.Fatal(err)
-	}
-	check()
-}
-
-// The journal's own figures are written beside those of its disk.
-func TestDiskStatusRepeatsNothing(t *testing.T) {
-	text, err := json.Marshal(Status{Head: 4711, Retained: 4711, Durable: 12})
-	if err != nil || strings.Contains(string(text), "4711") || !strings.Contains(string(text), `"durable":12`) {
-		t.Errorf("%s, %v", text, err)
-	}
-}
-
-func TestDiskMetrics(t *testing.T) {
-	reg := prometheus.NewPedanticRegistry()
-	broken := &brokenStore{}
-	cfg := Config{Dir: t.TempDir(), Metrics: reg, wrap: broken.wrap, Limits: journal.Config{MaxEvents: 2}}
-	d := openDir(t, cfg)
-	e := journals.User(1, "")
-	journals.MustAppend(t, d.Journal, e, e, journals.User(2, ""), journals.User(3, ""))
-	mustSync(t, d)
-	broken.fail(errors.New("no space"))
-	journals.MustAppend(t, d.Journal, journals.User(4, ""))
-	testkit.WaitFor(t, "a failure", func() bool { return d.Status().Failures > 0 })
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]float64{}
-	for _, f := range families {
-		got[f.GetName()] = f.GetMetric()[0].GetCounter().GetValue() + f.GetMetric()[0].GetGauge().GetValue()
-	}
-	if got["agentctl_journal_commits_total"] < 1 || got["agentctl_journal_commit_failures_total"] < 1 {
-		t.Errorf("%v", got)
-	}
-	delete(got, "agentctl_journal_commits_total")
-	delete(got, "agentctl_journal_commit_failures_total")
-	testkit.Want(t, "metrics", got, map[string]float64{
-		"agentctl_journal_degraded":         1,
-		"agentctl_journal_degraded_total":   1,
-		"agentctl_journal_unwritten_events": 1,
-		"agentctl_journal_duplicates_total": 1,
-	})
-	broken.mend()
-	closeDisk(t, d)
-	openDir(t, cfg) // registers again
 }

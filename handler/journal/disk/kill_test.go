@@ -34,7 +34,7 @@ func TestKilledProcess(t *testing.T) {
 	c := journals.OpenCursor(t, d.Journal, "a")
 	for i := d.Head() + 1; ; i++ {
 		journals.MustAppend(t, d.Journal, journals.User(i, "kong"))
-		if i%10 != 0 { // each tenth waits for the next life
+		if i%10 != 0 { // each tenth waits for the next process
 			for {
 				rec, err := c.Next(t.Context())
 				if err != nil {
@@ -47,14 +47,14 @@ func TestKilledProcess(t *testing.T) {
 			}
 		}
 		if i%7 == 0 {
-			mustSync(t, d)
+			testkit.MustSync(t, d)
 			fmt.Printf("synced %d\n", i)
 		}
 	}
 }
 
 // Killed at any moment: what was synced is there, in order, what was
-// acknowledged before is through, and what was not waits.
+// acknowledged before is settled, and what was not waits.
 func TestDiskKilled(t *testing.T) {
 	dir := t.TempDir()
 	for round := range 10 {
@@ -109,7 +109,7 @@ func TestDiskKilled(t *testing.T) {
 				t.Errorf("round %d: %d was not acknowledged and does not wait", round, seq)
 			}
 		}
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	c := journals.OpenCursor(t, d.Journal, "a")
 	journals.MustAppend(t, d.Journal, journals.User(1, ""))
-	mustSync(t, d)
+	testkit.MustSync(t, d)
 	full()
 	payload := make([]byte, 8<<10)
 	for i := uint64(2); i < 3000; i++ { // 24 MB
@@ -154,11 +154,11 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 	room()
-	mustSync(t, d)
+	testkit.MustSync(t, d)
 	testkit.WaitFor(t, "recovery", func() bool { return !d.Status().Degraded })
 	testkit.Want(t, "lines of failure", len(lines.With(t, "cannot be written")) > 0, true)
-	closeDisk(t, d)
-	r, err := CheckDir(cfg.Dir)
+	testkit.MustClose(t, d)
+	r, err := Check(cfg.Dir)
 	if err != nil || r.Events != 2999 || r.Targets[0].Waiting != 2000 || r.Targets[0].Lost != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}

@@ -31,12 +31,12 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 			}
 			if seq%2 == 0 {
 				journals.Ack(t, c, seq)
-			} else if err := c.Bury(seq, journal.BuriedInfo{}); err != nil {
+			} else if err := c.Bury(seq, journal.Burial{}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		mustSync(t, d)
-		if n := len(written(t, cfg.Dir, "refusing").Refused); n > maxFailedSpans || n < maxFailedSpans/2 {
+		testkit.MustSync(t, d)
+		if n := len(written(t, cfg.Dir, "refusing").RefusedSpans); n > maxFailedSpans || n < maxFailedSpans/2 {
 			t.Errorf("%d spans", n)
 		}
 		for i := range 2 * maxEras {
@@ -46,13 +46,13 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 			journals.Ready(t, c)
 			journals.Ack(t, c, d.Head())
 		}
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 		testkit.Want(t, "filter epochs", len(written(t, cfg.Dir, "refusing").Epochs), maxEras)
 
 		d = openDir(t, cfg)
 		testkit.Want(t, "under forgotten filters", d.Outcome("refusing", events+1), journal.Outcome{})
 		testkit.Want(t, "under remembered ones", d.Outcome("refusing", events+maxEras+1), journal.Outcome{State: journal.OutcomeDelivered})
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 		c2, _, err := readFile(filepath.Join(cfg.Dir, journalFile))
 		if err != nil {
 			t.Fatal(err)
@@ -68,9 +68,9 @@ func TestCursorLimitsInTheFile(t *testing.T) {
 	})
 }
 
-// With more holes than are written, what is through may come again.
+// With more settled exceptions than are written, settled events may come again.
 func TestCollapseWithManyHoles(t *testing.T) {
-	const pairs = journal.MaxExceptions + 200
+	const pairs = journal.MaxSettledExceptions + 200
 	synctest.Test(t, func(t *testing.T) {
 		cfg := Config{Dir: t.TempDir()}
 		d := openDir(t, cfg)
@@ -87,7 +87,7 @@ func TestCollapseWithManyHoles(t *testing.T) {
 		}
 		journals.Ack(t, c, 1)
 		testkit.Want(t, "waiting", []uint64{rec.Seq, uint64(c.Status().Waiting)}, []uint64{2, pairs})
-		closeDisk(t, d)
+		testkit.MustClose(t, d)
 		d = openDir(t, cfg)
 		waiting := map[uint64]bool{}
 		for _, seq := range journals.Pending(t, d.Journal, "a") {
@@ -99,7 +99,7 @@ func TestCollapseWithManyHoles(t *testing.T) {
 			}
 		}
 		s, _ := d.CursorStatus("a")
-		testkit.Want(t, "once more", s.Waiting, pairs+pairs-1-journal.MaxExceptions)
+		testkit.Want(t, "once more", s.Waiting, pairs+pairs-1-journal.MaxSettledExceptions)
 	})
 }
 
@@ -125,10 +125,10 @@ func TestOutcomesUnderEarlierFilters(t *testing.T) {
 	journals.Ack(t, c, 1)
 	c.Close()
 	journals.OpenCursor(t, d.Journal, "t", handler.Filter{Type: handler.User, Name: "b"})
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	d = openDir(t, cfg)
 	testkit.Want(t, "delivered under other filters", d.Outcome("t", 1), journal.Outcome{State: journal.OutcomeDelivered})
 	journals.MustAppend(t, d.Journal, journals.User(2, "b"))
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	testkit.Want(t, "filter epochs", len(written(t, cfg.Dir, "t").Epochs), 1)
 }

@@ -12,36 +12,36 @@ import (
 	"agentctl/handler/text"
 )
 
-// lockFile holds the lock of a data directory, and the number of the process
-// that has it and the name of its host, a line each. It stays there when the
-// process ends: only its lock counts.
+// lockFile holds the lock of a data directory. It has the holder's process number and
+// the name of its host, a line each. It stays when the process ends: only the lock
+// counts.
 const lockFile = "owner.pid"
 
-// maxLockText bounds what is read of a lock file, in bytes.
+// maxLockText is how much of a lock file is read, in bytes.
 const maxLockText = 300
 
 // InUseError is a data directory that another process works on.
 type InUseError struct {
-	Dir  string
-	PID  int    // 0 when it is not known
-	Host string // of that process, where it is another than ours; else ""
+	dir  string
+	pid  int    // of the other process; 0 if it is not known
+	host string // of the other process, if it is not this host; else ""
 }
 
 func (e *InUseError) Error() string {
 	who := "another process"
-	if e.PID != 0 {
-		who = fmt.Sprintf("process %d", e.PID)
+	if e.pid != 0 {
+		who = fmt.Sprintf("process %d", e.pid)
 	}
-	if e.Host != "" { // a container has a name of its own, and its first process the number 1
-		who += " on host " + text.Excerpt(e.Host, maxLockText)
+	if e.host != "" { // a container has a name of its own, and its first process the number 1
+		who += " on host " + text.Excerpt(e.host, maxLockText)
 	}
-	return fmt.Sprintf("data directory %s is in use by %s: stop that one, or choose another directory", e.Dir, who)
+	return fmt.Sprintf("data directory %s is in use by %s: stop that one, or choose another directory", e.dir, who)
 }
 
 var errLocked = errors.New("locked")
 
-// lockDir takes the lock of a directory. The file returned holds it: unlockDir,
-// or the end of the process, gives it back.
+// lockDir takes the lock of a directory. The file that it returns holds the lock until
+// unlockDir, or the end of the process.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -53,7 +53,7 @@ func lockDir(dir string) (*os.File, error) {
 	}
 	// On a full disk the lock counts all the same; only its holder's name fails.
 	if err := f.Truncate(0); err == nil {
-		host, _ := os.Hostname() // "" where it has none
+		host, _ := os.Hostname() // "" if it has none
 		_, _ = f.WriteAt(fmt.Appendf(nil, "%d\n%s\n", os.Getpid(), host), 0)
 	}
 	return f, nil
@@ -64,9 +64,9 @@ func unlockDir(f *os.File) error {
 	return f.Close()
 }
 
-// peekLock is lockDir for one that only reads, perhaps on a read-only file
-// system: it writes nothing. Where there is no lock file no process works there,
-// and none is made; the file is nil then.
+// peekLock is lockDir for a caller that only reads, perhaps on a read-only file system.
+// It writes nothing. If there is no lock file, no process works there; the result is
+// nil then.
 func peekLock(dir string) (*os.File, error) {
 	f, err := os.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -82,17 +82,17 @@ func peekLock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// lockError says why the lock that f is for cannot be had.
+// lockError says why the lock of f cannot be taken.
 func lockError(dir string, f *os.File, err error) error {
 	if !errors.Is(err, errLocked) {
 		return fmt.Errorf("lock of data directory %s: %w", dir, err)
 	}
 	text, _ := io.ReadAll(io.LimitReader(f, maxLockText)) // if it cannot be read, the holder has no name
 	first, second, _ := strings.Cut(string(text), "\n")
-	used := &InUseError{Dir: dir, Host: strings.TrimSpace(second)}
-	used.PID, _ = strconv.Atoi(strings.TrimSpace(first))
-	if ours, err := os.Hostname(); err == nil && ours == used.Host {
-		used.Host = ""
+	used := &InUseError{dir: dir, host: strings.TrimSpace(second)}
+	used.pid, _ = strconv.Atoi(strings.TrimSpace(first))
+	if ours, err := os.Hostname(); err == nil && ours == used.host {
+		used.host = ""
 	}
 	return used
 }

@@ -19,11 +19,12 @@ func tryLock(f *os.File) error {
 	}
 }
 
-// unlock gives the lock back. Closing the file is not enough: a process that is
-// being forked at this moment has it open too, until it runs its program.
-func unlock(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) } // the close that follows tells of errors
+// unlock gives the lock back. To close the file is not enough: a child that is being
+// forked at this moment has it open too, until it runs its program. The close that
+// follows reports errors.
+func unlock(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
 
-// SyncDir makes a rename in a directory last, also through a power cut.
+// SyncDir makes a rename in a directory last through a power cut.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// tryLock locks a byte far behind the text, which others may read then.
+// tryLock locks a byte far behind the text, so that others can read the text.
 func tryLock(f *os.File) error {
 	at := &windows.Overlapped{OffsetHigh: 1}
 	err := windows.LockFileEx(windows.Handle(f.Fd()),
@@ -18,8 +18,8 @@ func tryLock(f *os.File) error {
 	return err
 }
 
-// unlock leaves it to the closing of the file.
+// unlock does nothing: to close the file is enough.
 func unlock(*os.File) {}
 
-// SyncDir has nothing to do: the file system keeps its own log.
+// SyncDir does nothing: the file system keeps its own log.
 func SyncDir(string) error { return nil }

@@ -140,8 +140,8 @@ func (r *modelRun) next(t *rapid.T) {
 	m.unlead(r.model, next)
 }
 
-// through draws an event and takes it from the model if it was handed out.
-func (r *modelRun) through(t *rapid.T, m *targetModel, state journal.OutcomeState) (seq uint64, was bool) {
+// takeHandedOut draws an event and takes it from the model if it was handed out.
+func (r *modelRun) takeHandedOut(t *rapid.T, m *targetModel, state journal.OutcomeState) (seq uint64, was bool) {
 	seq = rapid.Uint64Range(0, uint64(len(r.model.log)+1)).Draw(t, "seq")
 	if len(m.given) > 0 && rapid.Bool().Draw(t, "handed out") {
 		seq = rapid.SampledFrom(m.given).Draw(t, "of those")
@@ -155,7 +155,7 @@ func (r *modelRun) through(t *rapid.T, m *targetModel, state journal.OutcomeStat
 
 func (r *modelRun) ack(t *rapid.T) {
 	_, m, c := r.draw(t)
-	seq, _ := r.through(t, m, journal.OutcomeDelivered)
+	seq, _ := r.takeHandedOut(t, m, journal.OutcomeDelivered)
 	if err := c.Ack(seq, 200); err != nil {
 		t.Fatal(err)
 	}
@@ -163,8 +163,8 @@ func (r *modelRun) ack(t *rapid.T) {
 
 func (r *modelRun) bury(t *rapid.T) {
 	_, m, c := r.draw(t)
-	seq, was := r.through(t, m, journal.OutcomeBuried)
-	if err := c.Bury(seq, journal.BuriedInfo{Status: int(seq)}); err != nil {
+	seq, was := r.takeHandedOut(t, m, journal.OutcomeBuried)
+	if err := c.Bury(seq, journal.Burial{Status: int(seq)}); err != nil {
 		t.Fatal(err)
 	}
 	if was {
@@ -193,13 +193,13 @@ func (r *modelRun) gap(t *rapid.T) {
 func (r *modelRun) mend(t *rapid.T) {
 	_, m, c := r.draw(t)
 	before, at := c.Status().Gap, time.Now()
-	mark := before.Watermark
+	watermark := before.Watermark
 	if m.gap && rapid.Bool().Draw(t, "not the newest") {
-		mark--
+		watermark--
 	} else {
 		m.gap = false
 	}
-	if err := c.Mend(mark, at); err != nil {
+	if err := c.Mend(watermark, at); err != nil {
 		t.Fatal(err)
 	}
 	if after := c.Status().Gap; m.gap && (!after.Since.Equal(at) || after.Reason != before.Reason) {

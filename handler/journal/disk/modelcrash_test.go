@@ -25,8 +25,8 @@ type crasher struct {
 	states []*journalModel
 }
 
-func (c *crasher) commit(b *journal.Changes) error {
-	if err := c.store.commit(b); err != nil {
+func (c *crasher) commit(changes *journal.Changes) error {
+	if err := c.store.commit(changes); err != nil {
 		return err
 	}
 	return c.copy()
@@ -40,8 +40,8 @@ func (c *crasher) copy() error {
 	return err
 }
 
-// disk opens the journal in a directory, and its targets' cursors.
-func (r *modelRun) disk(t *rapid.T, dir string) *Disk {
+// openDisk opens the journal in a directory, and its targets' cursors.
+func (r *modelRun) openDisk(t *rapid.T, dir string) *Disk {
 	c := &crasher{path: filepath.Join(dir, journalFile)}
 	d, err := Open(Config{Dir: dir, Limits: r.limits(), NoSync: true, CloseTimeout: 10 * time.Minute, wrap: func(s store) store {
 		c.store = s
@@ -91,7 +91,7 @@ func TestDiskAgainstModel(t *testing.T) {
 			maxPending: rapid.IntRange(1, 12).Draw(t, "max pending"),
 		}
 		begin := func(dir string) {
-			r.disk(t, dir)
+			r.openDisk(t, dir)
 			if err := r.crash.copy(); err != nil {
 				t.Fatal(err)
 			}

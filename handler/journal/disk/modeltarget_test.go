@@ -24,7 +24,7 @@ type targetModel struct {
 	gap                      bool // and it was not mended
 
 	meant map[uint64]bool            // that the filters picked
-	done  map[uint64]journal.Outcome // what is through; State and Into only
+	done  map[uint64]journal.Outcome // what is settled; State and Into only
 }
 
 // newTargetModel is the model of a cursor that was never opened before.
@@ -134,7 +134,7 @@ func (t *targetModel) unlead(m *journalModel, seq uint64) {
 	}
 }
 
-// settle is for an event that is through, with what was joined to it. It
+// settle is for an event that is settled, with what was joined to it. It
 // returns how many those are.
 func (t *targetModel) settle(seq uint64, state journal.OutcomeState) (n uint64) {
 	t.given, t.pending = without(t.given, seq), without(t.pending, seq)

@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"agentctl/handler/varint"
+	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/journals"
 )
 
@@ -61,7 +62,7 @@ func layoutOf(t testing.TB, file []byte) (l layout) {
 	return l
 }
 
-// Two elements of a leaf that changed places, with good checksums both.
+// Two elements of a leaf that were swapped, each with a good checksum.
 func TestDiskKeysOutOfOrder(t *testing.T) {
 	file, events := someJournal(t, 150)
 	swapped := 0
@@ -173,7 +174,7 @@ func TestDiskOfVersion3(t *testing.T) {
 	}
 	d := openDir(t, Config{Dir: dir, NoSync: true})
 	journals.MustAppend(t, d.Journal, journals.User(1<<40, "new"))
-	closeDisk(t, d)
+	testkit.MustClose(t, d)
 	c, _, err := readFile(path)
 	if err != nil || len(c.problems) > 0 || c.counts.values == valuesUnknown || c.counts.values != c.values || c.values < 3 {
 		t.Errorf("%+v, %d values of targets, %q, %v", c.counts, c.values, c.problems, err)

@@ -9,13 +9,16 @@ import (
 	"agentctl/handler/varint"
 )
 
-// counts are a check against whole pages gone astray: what the file holds.
+// counts tell how many values the file has. They show that a whole page is missing.
 type counts struct {
 	events uint64
-	values uint64 // of targets; valuesUnknown where version 3 or one before wrote it
+	values uint64 // of targets; valuesUnknown if version 3 or an earlier one wrote the header
 }
 
 const valuesUnknown = math.MaxUint64
+
+// unknownReason stands for the reason of a gap that version 1 wrote.
+const unknownReason = "an earlier version of this program kept no reason"
 
 func encodeHeader(key []byte, h journal.Header, n counts) []byte {
 	b := newEncoder(48)
@@ -42,31 +45,31 @@ func decodeHeader(key, value []byte) (journal.Header, counts, error) {
 }
 
 func encodeCursor(key []byte, s *journal.CursorState) []byte {
-	b := newEncoder(64 + 8*(len(s.SettledExceptions)+len(s.LostIn)+len(s.Refused)))
+	b := newEncoder(64 + 8*(len(s.SettledExceptions)+len(s.LostSpans)+len(s.RefusedSpans)))
 	b.Uint(s.Position)
 	b.Uint(s.Since)
 	b.Uint(uint64(len(s.Epochs)))
-	for _, era := range s.Epochs {
-		b.Uint(era.From)
-		b.Uint(uint64(len(era.Filters)))
-		for _, f := range era.Filters {
+	for _, epoch := range s.Epochs {
+		b.Uint(epoch.From)
+		b.Uint(uint64(len(epoch.Filters)))
+		for _, f := range epoch.Filters {
 			b.Text(string(f.Type))
 			b.Text(f.Name)
 		}
 	}
-	b.Uint(s.Collapse)
+	b.Uint(s.CollapseBelow)
 	b.Uint(s.Lost)
 	b.Uint(s.Expired)
 	b.Time(s.Gap.Since)
 	b.spans(s.SettledExceptions)
-	b.spans(s.LostIn)
-	b.spans(s.Refused)
+	b.spans(s.LostSpans)
+	b.spans(s.RefusedSpans)
 	b.Text(s.Gap.Reason)
-	b.Uint(s.Last)
+	b.Uint(s.LastEvent)
 	return b.seal(key)
 }
 
-func (b *encoder) spans(spans journal.Spans) {
+func (b *encoder) spans(spans []journal.Span) {
 	b.Uint(uint64(len(spans)))
 	at := uint64(0)
 	for _, s := range spans {
@@ -83,24 +86,24 @@ func decodeCursor(key, value []byte) (journal.CursorState, error) {
 	}
 	s := journal.CursorState{Position: d.Uint(), Since: d.Uint()}
 	for i := range d.Count(varint.NoLimit) {
-		era := journal.FilterEpoch{From: d.Uint()}
+		epoch := journal.FilterEpoch{From: d.Uint()}
 		for range d.Count(varint.NoLimit) {
-			era.Filters = append(era.Filters, handler.Filter{Type: handler.Type(d.string()), Name: d.string()})
+			epoch.Filters = append(epoch.Filters, handler.Filter{Type: handler.Type(d.string()), Name: d.string()})
 		}
-		if i > 0 && era.From < s.Epochs[i-1].From {
+		if i > 0 && epoch.From < s.Epochs[i-1].From {
 			d.Fail("filters are out of order")
 		}
-		s.Epochs = append(s.Epochs, era)
+		s.Epochs = append(s.Epochs, epoch)
 	}
-	s.Collapse, s.Lost, s.Expired, s.Gap.Since = d.Uint(), d.Uint(), d.Uint(), d.Time()
-	s.SettledExceptions, s.LostIn, s.Refused = d.spans(), d.spans(), d.spans()
+	s.CollapseBelow, s.Lost, s.Expired, s.Gap.Since = d.Uint(), d.Uint(), d.Uint(), d.Time()
+	s.SettledExceptions, s.LostSpans, s.RefusedSpans = d.spans(), d.spans(), d.spans()
 	if d.version > 1 {
 		s.Gap.Reason = d.string()
 	} else if s.Gap.Open() {
-		s.Gap.Reason = journal.UnknownReason
+		s.Gap.Reason = unknownReason
 	}
 	if d.version > 2 {
-		s.Last = d.Uint()
+		s.LastEvent = d.Uint()
 	}
 	if len(s.Epochs) == 0 {
 		d.Fail("there are no filters")
@@ -111,7 +114,7 @@ func decodeCursor(key, value []byte) (journal.CursorState, error) {
 	return s, nil
 }
 
-func (d *decoder) spans() (out journal.Spans) {
+func (d *decoder) spans() (out []journal.Span) {
 	at := uint64(0)
 	for range d.Count(varint.NoLimit) {
 		s := journal.Span{From: at + d.Uint()}
@@ -154,7 +157,7 @@ func decodeSeqs(key, value []byte) ([]uint64, error) {
 	return seqs, d.end()
 }
 
-func encodeBurial(key []byte, why *journal.BuriedInfo) []byte {
+func encodeBurial(key []byte, why *journal.Burial) []byte {
 	b := newEncoder(len(why.Reason) + len(why.Answer) + 32)
 	b.Time(why.Time)
 	b.Uint(uint64(int64(why.Status)))
@@ -163,12 +166,12 @@ func encodeBurial(key []byte, why *journal.BuriedInfo) []byte {
 	return b.seal(key)
 }
 
-func decodeBurial(key, value []byte) (journal.BuriedInfo, error) {
+func decodeBurial(key, value []byte) (journal.Burial, error) {
 	d, err := unseal(key, value)
 	if err != nil {
-		return journal.BuriedInfo{}, err
+		return journal.Burial{}, err
 	}
-	why := journal.BuriedInfo{Time: d.Time(), Status: int(int64(d.Uint())), Reason: d.string()}
+	why := journal.Burial{Time: d.Time(), Status: int(int64(d.Uint())), Reason: d.string()}
 	if p := d.bytes(); len(p) > 0 {
 		why.Answer = slices.Clone(p)
 	}

@@ -5,80 +5,21 @@ import (
 	"time"
 
 	"agentctl/handler/backoff"
-	"agentctl/handler/journal"
-	"agentctl/handler/text"
 )
 
-const (
-	// commitPause is from the beginning of a commit to that of the next, so
-	// that a busy journal does some hundred commits a second and not as many
-	// as the disk can take.
-	commitPause = 10 * time.Millisecond
-)
+// commitPause is the time from the beginning of a commit to that of the
+// next. So a busy journal does some hundred commits a second, and not as
+// many as the disk can take.
+const commitPause = 10 * time.Millisecond
+
+// slowCommit is how long a commit may take before the journal is degraded.
+const slowCommit = 10 * time.Second
 
 // commitRetry is how long the writer waits after a failed commit. It needs no
 // jitter, because the disk is this node's own.
 var commitRetry = backoff.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
 
-// state is how the file stands.
-type state struct {
-	gen      uint64 // of the changes that are in it
-	header   journal.Header
-	progress chan struct{} // closed when gen grows
-
-	since    time.Time // when it became degraded; zero when it is not
-	err      error     // why
-	commits  uint64
-	failures uint64 // commits that failed
-	degrades uint64 // how often it became degraded
-}
-
-// Status is how a Disk stands.
-type Status struct {
-	// Degraded says that the disk fails or does not keep up, and why: events
-	// are taken and delivered all the same, and lost if the process ends.
-	Degraded bool      `json:"degraded"`
-	Since    time.Time `json:"since,omitzero"`
-	Error    string    `json:"error,omitempty"`
-
-	// Unwritten events, of UnwrittenBytes, are not in the file yet.
-	Unwritten      int `json:"unwritten"`
-	UnwrittenBytes int `json:"unwritten_bytes"`
-
-	Head       uint64 `json:"-"`          // the newest event
-	Durable    uint64 `json:"durable"`    // the newest in the file
-	Retained   int    `json:"-"`          // events of the history
-	Duplicates uint64 `json:"duplicates"` // events left out, as they were held already
-	Commits    uint64 `json:"commits"`
-	Failures   uint64 `json:"failures"` // commits that failed
-	Degrades   uint64 `json:"degrades"` // how often the disk began to fail or lag
-}
-
-// Status tells how the journal stands.
-func (d *Disk) Status() Status {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	b := d.file.Backlog()
-	s := Status{
-		Degraded:       !d.state.since.IsZero(),
-		Since:          d.state.since,
-		Unwritten:      b.Events,
-		UnwrittenBytes: b.Bytes,
-		Head:           b.Head,
-		Durable:        d.state.header.Head,
-		Retained:       b.Retained,
-		Duplicates:     b.Duplicates,
-		Commits:        d.state.commits,
-		Failures:       d.state.failures,
-		Degrades:       d.state.degrades,
-	}
-	if d.state.err != nil {
-		s.Error = d.state.err.Error()
-	}
-	return s
-}
-
-// run writes until Close, and then once more.
+// run writes after changes until Close, and then once more.
 func (d *Disk) run() {
 	watched := make(chan struct{})
 	stop := make(chan struct{})
@@ -127,83 +68,36 @@ func (d *Disk) run() {
 	if cerr := d.store.close(); err == nil && cerr != nil {
 		err = fmt.Errorf("journal %s: %w", d.cfg.Dir, cerr)
 	}
-	unlockDir(d.lock) // nothing was written to it that matters
+	unlockDir(d.lock) // only the lock mattered, so its error does not
 	d.done <- err
 }
 
-// commit writes what has changed.
+// commit writes the changes since the last one.
 func (d *Disk) commit() error {
-	b := d.file.Gather()
-	slow := time.AfterFunc(d.cfg.SlowCommit, func() {
-		d.degrade(fmt.Errorf("the disk has not answered for %v", d.cfg.SlowCommit), true)
+	changes := d.file.Gather()
+	slow := time.AfterFunc(slowCommit, func() {
+		d.degrade(fmt.Errorf("the disk has not answered for %v", slowCommit), true)
 	})
 	err := error(nil)
-	if !b.Empty() {
-		err = d.store.commit(b)
+	if !changes.Empty() {
+		err = d.store.commit(changes)
 	}
 	slow.Stop()
 	if err != nil {
-		d.file.NotWritten(b)
-		d.degrade(err, true) // first: who sees a failure sees the reason
+		d.file.NotWritten(changes)
+		d.degrade(err, true) // before failures grows, so that Status has the reason with it
 		d.mu.Lock()
 		d.state.failures++
 		d.mu.Unlock()
 		return err
 	}
-	d.file.Written(b)
+	d.file.Written(changes)
 	d.mu.Lock()
 	d.state.commits++
-	d.state.gen, d.state.header = b.Gen, b.Header
+	d.state.generation, d.state.header = changes.Generation, changes.Header
 	close(d.state.progress)
 	d.state.progress = make(chan struct{})
 	d.mu.Unlock()
-	d.recovered(len(b.Entries))
+	d.recovered(len(changes.Entries))
 	return nil
-}
-
-// watch makes the journal degraded when too much waits for the disk.
-func (d *Disk) watch(stop <-chan struct{}) {
-	for {
-		select {
-		case <-d.file.Behind():
-		case <-stop:
-			return
-		}
-		if b := d.file.Backlog(); b.Over {
-			d.degrade(fmt.Errorf("%d events (%d bytes) wait for the disk", b.Events, b.Bytes), false)
-		}
-	}
-}
-
-// degrade notes and logs, once, that the disk fails or lags. A cause takes the
-// place of an earlier one; that much waits is but the effect of one.
-func (d *Disk) degrade(err error, cause bool) {
-	d.mu.Lock()
-	first := d.state.since.IsZero()
-	if first {
-		d.state.since = time.Now()
-		d.state.degrades++
-	}
-	if first || cause {
-		d.state.err = err
-	}
-	d.mu.Unlock()
-	if first {
-		d.log.Error("the journal cannot be written: events are delivered from memory, and those that wait are lost if the agent ends; make room or mend the disk",
-			"err", err)
-	}
-}
-
-// recovered ends that, unless there is still too much.
-func (d *Disk) recovered(written int) {
-	over := d.file.Backlog().Over
-	d.mu.Lock()
-	since := d.state.since
-	if over || since.IsZero() {
-		d.mu.Unlock()
-		return
-	}
-	d.state.since, d.state.err = time.Time{}, nil
-	d.mu.Unlock()
-	d.log.Info("the journal is written again", "degraded_for", text.Round(time.Since(since)), "events", written)
 }

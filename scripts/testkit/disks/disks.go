@@ -1,4 +1,5 @@
-// Package disks opens journals on disk for tests.
+// Package disks opens journals on disk for the tests of other packages. The
+// internal tests of package disk cannot import it and have a copy.
 package disks
 
 import (
@@ -6,30 +7,17 @@ import (
 	"time"
 
 	"agentctl/handler/journal/disk"
+	"agentctl/scripts/testkit"
 )
 
-func MustSync(t testing.TB, d *disk.Disk) {
-	t.Helper()
-	if err := d.Sync(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// OpenDir opens a journal that is closed at the end of the test.
-func OpenDir(t testing.TB, cfg disk.Config) *disk.Disk {
+// Open opens a journal, and closes it at the end of the test.
+func Open(t testing.TB, cfg disk.Config) *disk.Disk {
 	t.Helper()
 	cfg.CloseTimeout = 10 * time.Minute // a real disk may be slow
 	d, err := disk.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { CloseDisk(t, d) })
+	t.Cleanup(func() { testkit.MustClose(t, d) })
 	return d
-}
-
-func CloseDisk(t testing.TB, d *disk.Disk) {
-	t.Helper()
-	if err := d.Close(); err != nil {
-		t.Error(err)
-	}
 }

@@ -1,4 +1,5 @@
-// Package journals is what tests do with journals.
+// Package journals has the helpers of tests that append to journals and read
+// from their cursors. A helper ends the test where a call fails.
 package journals
 
 import (
@@ -12,20 +13,25 @@ import (
 	"agentctl/handler/journal"
 )
 
-// Update is an event of which those with the same n are equal.
+// User makes a user event whose payload names its Lamport time.
+func User(ltime uint64, name string) handler.Event {
+	return handler.NewUser(ltime, name, fmt.Appendf(nil, "payload %d", ltime), time.Now())
+}
+
+// Update makes a user event. Those of the same n are equal, so that they collapse.
 func Update(ltime uint64, n int) handler.Event {
 	return handler.NewUser(ltime, "kong", fmt.Appendf(nil, "key %d", n), time.Now())
 }
 
-func OpenCollapsing(t testing.TB, j *journal.Journal, target string) *journal.Cursor {
+// MustAppend appends events.
+func MustAppend(t testing.TB, j *journal.Journal, events ...handler.Event) {
 	t.Helper()
-	c, err := j.Cursor(target, journal.CursorConfig{Collapse: true})
-	if err != nil {
+	if err := j.Append(events...); err != nil {
 		t.Fatal(err)
 	}
-	return c
 }
 
+// MustGap tells a journal of a gap.
 func MustGap(t testing.TB, j *journal.Journal, n uint64, reason string) {
 	t.Helper()
 	if err := j.Gap(n, reason); err != nil {
@@ -33,13 +39,20 @@ func MustGap(t testing.TB, j *journal.Journal, n uint64, reason string) {
 	}
 }
 
-func User(ltime uint64, name string) handler.Event {
-	return handler.NewUser(ltime, name, fmt.Appendf(nil, "payload %d", ltime), time.Now())
-}
-
+// OpenCursor opens a target's cursor; without filters all events are for it.
 func OpenCursor(t testing.TB, j *journal.Journal, target string, fs ...handler.Filter) *journal.Cursor {
 	t.Helper()
 	c, err := j.Cursor(target, journal.CursorConfig{Filters: fs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// OpenCollapsing opens a cursor that collapses all user events.
+func OpenCollapsing(t testing.TB, j *journal.Journal, target string) *journal.Cursor {
+	t.Helper()
+	c, err := j.Cursor(target, journal.CursorConfig{Collapse: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +77,7 @@ func Ready(t testing.TB, c *journal.Cursor) []uint64 {
 	return got
 }
 
+// LTimes returns the Lamport times of records, in their order.
 func LTimes(t testing.TB, records iter.Seq2[journal.Record, error]) []uint64 {
 	t.Helper()
 	var got []uint64
@@ -76,13 +90,7 @@ func LTimes(t testing.TB, records iter.Seq2[journal.Record, error]) []uint64 {
 	return got
 }
 
-func MustAppend(t testing.TB, j *journal.Journal, events ...handler.Event) {
-	t.Helper()
-	if err := j.Append(events...); err != nil {
-		t.Fatal(err)
-	}
-}
-
+// Ack acknowledges events that were handed out, as answered with 200.
 func Ack(t testing.TB, c *journal.Cursor, seqs ...uint64) {
 	t.Helper()
 	for _, seq := range seqs {
@@ -92,8 +100,8 @@ func Ack(t testing.TB, c *journal.Cursor, seqs ...uint64) {
 	}
 }
 
-// Pending gives what waits for a target, by sequence number, less what is joined
-// to another event.
+// Pending returns the sequence numbers of the events that wait for a target, less
+// those that are joined to another.
 func Pending(t testing.TB, j *journal.Journal, target string) (seqs []uint64) {
 	t.Helper()
 	for rec, err := range j.Held(0) {

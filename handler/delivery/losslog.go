@@ -7,8 +7,8 @@ import (
 	"agentctl/handler/backoff"
 )
 
-// tellLosses logs what this target came to lack since the last time. A flush
-// calls it before it begins, since afterwards there is no gap to tell of.
+// tellLosses logs the losses since the last time. A flush calls it before it begins,
+// because afterwards there may be no gap to tell of.
 func (d *Delivery) tellLosses() {
 	d.toldMu.Lock()
 	defer d.toldMu.Unlock()
@@ -21,27 +21,26 @@ func (d *Delivery) tellLosses() {
 	d.told = s
 }
 
-// lacksUntold tells whether there is something to tell.
+// lacksUntold tells whether there were losses since the last time.
 func (d *Delivery) lacksUntold() bool {
 	d.toldMu.Lock()
 	defer d.toldMu.Unlock()
 	return d.cursor.Status().Gap.Watermark != d.told.Gap.Watermark
 }
 
-// watchLosses passes on that something was lost, and logs what: at once the
-// first time, then after pauses that grow from a second to a minute, and what
-// is left at the end.
+// watchLosses wakes flushGaps after losses, and logs them: at once the first time, then
+// after pauses that grow from a second to a minute, and the rest at the end.
 func (d *Delivery) watchLosses(ctx context.Context) {
 	pauses := backoff.Backoff{Min: time.Second, Max: time.Minute}
 	defer d.tellLosses()
 	told := 0 // in a row
 	var last time.Time
-	var pause <-chan time.Time // nil when there is none
+	var pause <-chan time.Time // nil if there is none
 	for {
 		select {
 		case <-d.cursor.Losses():
 			notify(d.lost)
-			d.idle.change(nil) // what is lost does not wait any more
+			d.idle.change(nil) // lost events do not wait any more
 			if pause != nil {
 				continue
 			}

@@ -8,6 +8,7 @@ import (
 	"agentctl/handler/text"
 )
 
+// flushed notes a flush that the target took for a gap, as it was when the flush began.
 func (d *Delivery) flushed(gap journal.Gap, at, now time.Time) error {
 	d.mu.Lock()
 	f := &d.state.flush
@@ -28,7 +29,7 @@ func (d *Delivery) flushed(gap journal.Gap, at, now time.Time) error {
 	return nil
 }
 
-// flushFailed returns after what time to try again.
+// flushFailed returns the wait before the next attempt.
 func (d *Delivery) flushFailed(gap journal.Gap, perr *target.PostError, now time.Time) (wait time.Duration) {
 	d.mu.Lock()
 	f := &d.state.flush
@@ -46,53 +47,16 @@ func (d *Delivery) flushFailed(gap journal.Gap, perr *target.PostError, now time
 	return wait
 }
 
+// flushRefused notes a flush that the target refused for good.
 func (d *Delivery) flushRefused(gap journal.Gap, perr *target.PostError, now time.Time) {
 	d.mu.Lock()
 	f := &d.state.flush
 	f.refused++
-	f.refusedMark, f.refusedAt = gap.Watermark, now
+	f.refusedWatermark, f.refusedAt = gap.Watermark, now
 	f.attempts = 0
 	d.sampled.Restart(flushFails)
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
 	d.mu.Unlock()
 	d.log.Error("target refused its flush: events go on, and its gateway may be stale until its \"flush\" in the configuration is put right, or an operator flushes it and accepts the gap",
 		"reason", gap.Reason, "since", gap.Since, "status", perr.Status, "answer", text.Excerpt(string(perr.Body), text.ExcerptSize))
-}
-
-// Flush asks for a flush, for a reason that log and status tell. It returns at
-// once: the target's state is flushing until it is done, also in the next
-// process where the journal is on disk. It fails where the target has no flush
-// request, or the journal is closed.
-func (d *Delivery) Flush(reason string) error {
-	err := target.ErrNoFlush
-	if d.cfg.Target.Flush != nil {
-		d.mu.Lock()
-		d.state.flush.refusedAt = time.Time{}
-		d.mu.Unlock()
-		d.gate.change(func() { // no flush begins in between
-			err = d.cursor.Gap(0, reason)
-			notify(d.hurry)
-		})
-	}
-	return d.named(err)
-}
-
-// AcceptGap closes the gap without a flush: an operator says that the gateway
-// is fresh. Without a gap it does nothing. A flush under way goes to its end.
-func (d *Delivery) AcceptGap() error {
-	gap := d.cursor.Status().Gap
-	if !gap.Open() {
-		return nil
-	}
-	if err := d.cursor.Mend(gap.Watermark, time.Now()); err != nil {
-		return d.named(err)
-	}
-	d.mu.Lock()
-	d.state.flush.attempts = 0
-	d.sampled.Restart(flushFails)
-	d.mu.Unlock()
-	d.log.Warn("an operator accepted what this target lacks: it counts as fresh, without a flush", "reason", gap.Reason, "since", gap.Since)
-	notify(d.hurry)
-	d.reopen(nil)
-	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"agentctl/handler"
 )
 
-// What a preset's events are where nothing else is said.
+// The filters of the presets, for targets without filters of their own.
 var (
 	purgeEvents = handler.Filters{{Type: handler.User, Name: "purge"}}
 	// kongEvents are those of Kong's own start command.
@@ -16,25 +16,25 @@ var (
 // varnishFlush bans every object that Varnish holds.
 var varnishFlush = FlushRequest{URL: "/", Method: "BAN", Header: http.Header{"X-Ban": {"obj.status != 0"}}}
 
-// asClient is the Host header under which a client asked for the object.
+// asClient sets the Host header under which a client asked for the object.
 func asClient() http.Header { return http.Header{"Host": {"{{host}}"}} }
 
-// varnishBan is a ban expression: of a regular expression, of tags, or of one
-// URL, and of a host where the event names one. Its words are ended by blanks,
-// and nothing can be quoted in it.
+// varnishBan is a ban expression for a regular expression, tags or one URL, and for
+// the host if the event names one. A blank ends each word of it, and nothing can
+// be quoted.
 const varnishBan = `{{if or .url .host}}obj.http.x-host == {{host}} && {{end}}` +
 	`{{if .regex}}obj.http.x-url ~ {{pattern .regex}}` +
 	`{{else if .tags}}obj.http.surrogate-key ~ (^|[\s,])({{anyof .tags}})($|[\s,])` +
 	`{{else}}obj.http.x-url == {{path}}{{end}}`
 
-// presets are kept in the order of README.md. Equal events may become one only
-// where an event forgets something: where it sets something, as in kong-dbless,
-// the later of two equal ones may undo what came between them.
+// presets are in the order of README.md. A preset collapses equal events only if an
+// event makes the gateway forget something. If an event sets something, as for
+// kong-dbless, the later of two equal ones may undo what came between them.
 var presets = []Preset{
 	{
 		Name: "kong", About: "Kong 0.6 to 0.10: posts the event", Needs: "what Kong published",
 		Target: Target{
-			Filters: kongEvents, URL: DefaultUnixPath, Collapse: true,
+			Filters: kongEvents, URL: defaultUnixPath, Collapse: true,
 			Flush: &FlushRequest{SelfJoin: true},
 		},
 	}, {

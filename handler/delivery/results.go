@@ -2,9 +2,7 @@ package delivery
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"maps"
 	"time"
 
 	"agentctl/handler"
@@ -13,8 +11,8 @@ import (
 	"agentctl/handler/text"
 )
 
-// Kinds of sampled lines. sampledSilence is how long one that goes on is not
-// logged, at most.
+// The kinds of sampled log lines. A condition that goes on is logged again after
+// sampledSilence at most.
 const (
 	targetFails = "target fails"
 	flushFails  = "flush fails"
@@ -23,58 +21,7 @@ const (
 	sampledSilence = time.Minute
 )
 
-// Buried returns the events that the target refused for good, as far as the
-// journal keeps them, in the order of burial.
-func (d *Delivery) Buried() []journal.Buried { return d.cursor.Buried() }
-
-// Requeue makes the target get events, by sequence number, once more: those
-// that were delivered or lost, as far as the journal holds them, and the
-// buried. All or none; see [Cursor].
-func (d *Delivery) Requeue(seqs ...uint64) error {
-	return d.named(d.cursor.Requeue(seqs...))
-}
-
-// RequeueAsIs is Requeue for events that someone has named one by one: member
-// events among them are posted even if they are not true any more. Of one that
-// still waits when the Delivery ends the next asks Revise again.
-func (d *Delivery) RequeueAsIs(seqs ...uint64) error {
-	d.mu.Lock()
-	// Those that were given up, not posted, go with the next call.
-	maps.DeleteFunc(d.asIs, func(seq uint64, _ struct{}) bool {
-		return d.cfg.Journal.Outcome(d.cfg.Target.Name, seq).State != journal.OutcomeWaiting
-	})
-	before := maps.Clone(d.asIs)
-	if d.asIs == nil {
-		d.asIs = map[uint64]struct{}{}
-	}
-	for _, seq := range seqs { // before a worker can have them
-		d.asIs[seq] = struct{}{}
-	}
-	err := d.cursor.Requeue(seqs...)
-	if err != nil {
-		d.asIs = before
-	}
-	d.mu.Unlock()
-	return d.named(err)
-}
-
-// takeAsIs tells whether an event was requeued as it is.
-func (d *Delivery) takeAsIs(seq uint64) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, as := d.asIs[seq]
-	delete(d.asIs, seq)
-	return as
-}
-
-// named says which target an error is of.
-func (d *Delivery) named(err error) error {
-	if err != nil {
-		err = fmt.Errorf("target %s: %w", d.cfg.Target.Name, err)
-	}
-	return err
-}
-
+// delivered notes that the target took an event.
 func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time.Duration) error {
 	now := time.Now()
 	d.mu.Lock()
@@ -94,15 +41,15 @@ func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time
 	return err
 }
 
-// logTaken makes a line for each delivery, so it must cost nothing while nobody
-// wants such lines.
+// logTaken logs each delivery, so it must cost nothing while nobody wants such lines.
 func (d *Delivery) logTaken(e *handler.Event, status, attempt int, took time.Duration) {
 	if d.log.Enabled(context.Background(), slog.LevelDebug) {
 		d.log.Debug("target took an event", append(d.attrs(e), "attempt", attempt, "status", status, "took", took,
-			"size", len(e.Payload), "payload", text.NewExcerpt(e.Payload))...)
+			"size", len(e.Payload), "payload", text.LogPayload(e.Payload))...)
 	}
 }
 
+// outdated notes that an event was not posted, because it is not true any more.
 func (d *Delivery) outdated(rec *journal.Record) error {
 	d.mu.Lock()
 	d.state.outdated++
@@ -112,12 +59,13 @@ func (d *Delivery) outdated(rec *journal.Record) error {
 	return err
 }
 
+// buried notes that the target refused an event for good.
 func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostError) error {
 	now := time.Now()
 	d.mu.Lock()
 	d.state.buried++
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
-	// It did answer: it is well again, as far as trying goes.
+	// An answer ends a time of failure, even a refusal.
 	failure := d.answered(attempt, now)
 	all := d.state.buried
 	pass := d.sampled.Nth(eventBuried, all, sampledSilence)
@@ -125,19 +73,19 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 	if pass {
 		msg := "target refused an event for good: buried, not tried again"
 		why := []any{"attempt", attempt, "status", perr.Status, "answer", text.Excerpt(string(perr.Body), text.ExcerptSize)}
-		if perr.Err != nil { // it never came to the target
+		if perr.Err != nil { // it was never sent
 			msg, why = "event cannot be sent to this target: buried", []any{"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize)}
 		}
 		d.log.Error(msg, append(append(d.attrs(&rec.Event), why...), "buried_so_far", all)...)
 	}
-	err := d.cursor.Bury(rec.Seq, journal.BuriedInfo{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
+	err := d.cursor.Bury(rec.Seq, journal.Burial{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
 	d.idle.change(nil)
 	d.logRecovery(failure, now)
 	return err
 }
 
-// answered notes that an event is through at this attempt, and returns the time
-// of failure that this ends, if any. It needs the lock.
+// answered notes that the target answered an event at this attempt. It returns the time
+// of failure that this ends, if any. The caller holds the lock.
 func (d *Delivery) answered(attempt int, now time.Time) failure {
 	f := d.state.answered(attempt, now)
 	if f.attempts > 0 {
@@ -146,6 +94,7 @@ func (d *Delivery) answered(attempt int, now time.Time) failure {
 	return f
 }
 
+// failed notes that an attempt failed and will be repeated.
 func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt int, wait time.Duration) {
 	now := time.Now()
 	d.mu.Lock()
@@ -174,6 +123,7 @@ func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt i
 		"failing", told.events, "next_in", text.Round(wait), "waiting", d.cursor.Status().Waiting)...)
 }
 
+// logRecovery logs the end of a time of failure.
 func (d *Delivery) logRecovery(f failure, now time.Time) {
 	if f.attempts == 0 {
 		return

@@ -73,12 +73,12 @@ func TestFromScriptErrors(t *testing.T) {
 		"any type":  {[]string{"SERF_EVENT=*"}, nil, `"*"`},
 		"no ltime":  {[]string{"SERF_EVENT=user", "SERF_USER_EVENT=kong"}, nil, "SERF_USER_LTIME"},
 		"bad ltime": {[]string{"SERF_EVENT=query", "SERF_QUERY_NAME=q", "SERF_QUERY_LTIME=-1"}, nil, `SERF_QUERY_LTIME is "-1"`},
-		"too large": {[]string{"SERF_EVENT=member-join"}, bytes.NewReader(make([]byte, MaxScriptInput+1)), "1048576 bytes"},
+		"too large": {[]string{"SERF_EVENT=member-join"}, bytes.NewReader(make([]byte, maxInput+1)), "1048576 bytes"},
 		"read":      {[]string{"SERF_EVENT=member-join"}, iotest.ErrReader(broken), "broken pipe"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := FromScript(c.environ, c.stdin)
-			if _, ok := errors.AsType[*ScriptError](err); !ok {
+			if _, ok := errors.AsType[*scriptError](err); !ok {
 				t.Fatalf("got %v", err)
 			}
 			for _, text := range []string{c.want, "serf event handler", "-event-handler"} {
@@ -94,8 +94,8 @@ func TestFromScriptErrors(t *testing.T) {
 			}
 		})
 	}
-	input := bytes.Repeat([]byte("x"), MaxScriptInput)
-	if e, err := FromScript([]string{"SERF_EVENT=member-join"}, bytes.NewReader(input)); err != nil || len(e.Payload) != MaxScriptInput {
+	input := bytes.Repeat([]byte("x"), maxInput)
+	if e, err := FromScript([]string{"SERF_EVENT=member-join"}, bytes.NewReader(input)); err != nil || len(e.Payload) != maxInput {
 		t.Errorf("at the limit: %v", err)
 	}
 }
@@ -108,7 +108,7 @@ func FuzzFromScript(f *testing.F) {
 	f.Fuzz(func(t *testing.T, environ string, stdin []byte) {
 		e, err := FromScript(strings.Split(environ, "\x00"), bytes.NewReader(stdin))
 		if err != nil {
-			if _, ok := errors.AsType[*ScriptError](err); !ok || strings.Contains(err.Error(), "\n") {
+			if _, ok := errors.AsType[*scriptError](err); !ok || strings.Contains(err.Error(), "\n") {
 				t.Fatalf("%q", err)
 			}
 			return

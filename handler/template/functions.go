@@ -3,11 +3,35 @@ package template
 import (
 	"regexp"
 	"strings"
+	"text/template"
 
 	"agentctl/handler/text"
 )
 
-// texts are the elements of a list of an event; one text is a list of it.
+// templateFunctions are the functions that a template can call; README.md tells
+// what they do. Those for a nil *Data are only for the parser.
+func templateFunctions(d *Data) template.FuncMap {
+	return template.FuncMap{
+		"host": d.host, "path": d.path, "payload": d.payload, "event": d.meta,
+		"join": join, "pattern": toPattern, "anyof": anyOf,
+	}
+}
+
+// Types of values that a function has made fit for their context already.
+type (
+	requestPath string // a path with its query, as it stands in a request's first line
+	pattern     string // a regular expression without a blank or a quote in it
+	list        string // texts with separators between them
+)
+
+// controls are the functions of text/template itself that a template may call.
+// None of them makes a text of a value, so none gets around the escapes.
+var controls = map[string]any{
+	"and": true, "or": true, "not": true, "eq": true, "ne": true, "lt": true, "le": true, "gt": true, "ge": true,
+	"len": true, "index": true,
+}
+
+// texts returns the elements of a list; a single text is a list of itself.
 func texts(v any) ([]string, error) {
 	all, ok := v.([]any)
 	if !ok {
@@ -30,8 +54,9 @@ func texts(v any) ([]string, error) {
 	return out, nil
 }
 
-// join puts a separator between the texts of a list. A text that has the
-// separator in it, or a blank, comma, semicolon or quote, would become two.
+// join puts a separator between the texts of a list. It refuses a text that
+// contains the separator, a blank, a comma, a semicolon or a quote, because the
+// target would read it as two.
 func join(separator string, v any) (list, error) {
 	all, err := texts(v)
 	if err != nil {
@@ -45,17 +70,18 @@ func join(separator string, v any) (list, error) {
 	return list(strings.Join(all, separator)), nil
 }
 
-// toPattern makes a regular expression fit for where a blank ends it, as in
-// Varnish's ban expressions: blanks, quotes and what is not printable ASCII
-// become \xHH, which means the same there. One whose groups or classes are not
-// closed would go on in what follows.
+// toPattern makes a regular expression fit for a language in which a blank ends
+// it, such as Varnish's ban expressions. Blanks, quotes and all bytes that are not
+// printable ASCII become \xHH, which means the same there. It refuses an
+// expression with an open group or class, as that would swallow the text behind
+// it.
 func toPattern(v any) (pattern, error) {
 	s, err := scalar("regular expression", v)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	groups, class := 0, -1 // class: where the one that is open began, or -1
+	groups, class := 0, -1 // how many are open, and where the open class began, or -1
 	for i := 0; i < len(s); i++ {
 		escaped := s[i] == '\\'
 		if escaped {
@@ -95,7 +121,7 @@ func toPattern(v any) (pattern, error) {
 	return pattern(b.String()), nil
 }
 
-// anyOf makes a regular expression that matches any of the texts of a list.
+// anyOf makes a regular expression that matches each text of a list.
 func anyOf(v any) (pattern, error) {
 	all, err := texts(v)
 	if err != nil {

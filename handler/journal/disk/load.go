@@ -5,60 +5,43 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
-	"time"
+	"os"
 
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/boltfile"
 	"agentctl/handler/text"
 )
 
-// maxProblems bounds what a Report lists.
+func readFile(path string) (*contents, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("journal: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, fmt.Errorf("journal: %w", err)
+	}
+	return readContents(f, info.Size()), info.Size(), nil
+}
+
+// maxProblems bounds the problems of a Report.
 const maxProblems = 100
 
-// Report is what CheckDir found.
-type Report struct {
-	Path  string `json:"path"`  // of the file
-	Bytes int64  `json:"bytes"` // its size
-
-	Events  int            `json:"events"` // that can be read
-	First   uint64         `json:"first"`  // their sequence numbers
-	Last    uint64         `json:"last"`
-	Head    uint64         `json:"head"`  // the newest sequence number that was given
-	LTime   uint64         `json:"ltime"` // the highest Lamport time of a user event
-	Targets []TargetReport `json:"targets"`
-
-	// Torn says that the commit before the last shutdown was not finished:
-	// the journal is that of the commit before.
-	Torn bool `json:"torn"`
-	// Problems is what is damaged, one line each, at most 100.
-	Problems []string `json:"problems,omitempty"`
-}
-
-// TargetReport is how a target's cursor stands.
-type TargetReport struct {
-	Name     string    `json:"name"`
-	Filters  string    `json:"filters"`
-	Waiting  int       `json:"waiting"`
-	Buried   int       `json:"buried"`
-	Lost     uint64    `json:"lost"`
-	GapSince time.Time `json:"gap_since,omitzero"` // zero: there is no gap
-}
-
-// contents is what was read of a journal's file.
+// contents is the part of a journal's file that could be read.
 type contents struct {
 	journal.State
-	counts   counts // as the header has them
+	counts   counts // those in the header
 	hasHead  bool
 	version  *versionError   // of the first value that is too new
-	values   uint64          // of targets that are there
-	buckets  map[string]bool // likewise
+	values   uint64          // of targets, counted
+	buckets  map[string]bool // those in the file
 	problems []string
 	torn     bool
 }
 
-// readContents reads a whole file, and checks all of it that counts.
+// readContents reads a whole file, and checks each part of it by itself and with the
+// others.
 func readContents(r io.ReaderAt, size int64) *contents {
 	c := &contents{buckets: map[string]bool{}}
 	f, err := boltfile.Open(r, size, c.problem)
@@ -86,7 +69,7 @@ func (c *contents) problem(err error) {
 	}
 }
 
-// value takes one value of the file.
+// value takes over one value of the file.
 func (c *contents) value(bucket string, key, value []byte) {
 	var err error
 	what := "an unknown value"
@@ -124,8 +107,8 @@ func (c *contents) targetValue(key, value []byte) (what string, err error) {
 		if s, err = decodeCursor(key, value); err == nil {
 			t.Cursor = &s
 		}
-	case kindExtras:
-		t.Extras, err = decodeSeqs(key, value)
+	case kindPending:
+		t.PendingExceptions, err = decodeSeqs(key, value)
 	case kindBurial:
 		t.Buried[seq], err = decodeBurial(key, value)
 	}
@@ -156,31 +139,10 @@ func (c *contents) check() {
 	}
 	for name, t := range c.Targets {
 		if t.Cursor == nil {
-			c.problem(fmt.Errorf("target %q has no place", text.Excerpt(name, 80)))
+			c.problem(fmt.Errorf("target %q has no cursor", text.Excerpt(name, 80)))
 		}
 	}
 	if c.values != c.counts.values && c.counts.values != valuesUnknown {
 		c.problem(fmt.Errorf("%d values of targets are there, and %d should be", c.values, c.counts.values))
 	}
-}
-
-// report sums the contents up.
-func (c *contents) report(path string, size int64) Report {
-	r := Report{
-		Path: path, Bytes: size, Torn: c.torn, Problems: c.problems,
-		Events: len(c.Entries), Head: c.Header.Head, LTime: c.Header.LTime,
-	}
-	if n := len(c.Entries); n > 0 {
-		r.First, r.Last = c.Entries[0].Seq, c.Entries[n-1].Seq
-	}
-	for name, t := range c.Targets {
-		tr := TargetReport{Name: name, Buried: len(t.Buried)}
-		if s := t.Cursor; s != nil {
-			tr.Filters, tr.Lost, tr.GapSince = s.Filters().String(), s.Lost, s.Gap.Since
-			tr.Waiting = len(c.Waiting(t))
-		}
-		r.Targets = append(r.Targets, tr)
-	}
-	slices.SortFunc(r.Targets, func(a, b TargetReport) int { return strings.Compare(a.Name, b.Name) })
-	return r
 }

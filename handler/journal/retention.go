@@ -1,0 +1,37 @@
+package journal
+
+import (
+	"time"
+
+	"agentctl/handler"
+)
+
+// SerfWindow is how many Lamport times back serf keeps user events. A peer sends
+// those again to a node that comes back, and never older ones.
+const SerfWindow = 512
+
+// trim lets go of the events and burials beyond the retention.
+func (j *Journal) trim(now time.Time) {
+	oldest := now.Add(-j.cfg.MaxAge)
+	for j.log.Len() > 0 {
+		first := j.log.At(0)
+		aged := first.Event.Time.Before(oldest) && !j.replayable(&first.Event)
+		if j.log.Len() <= j.cfg.MaxEvents && j.bytes <= j.cfg.MaxBytes && !aged {
+			break
+		}
+		j.bytes -= first.size()
+		j.log.PopFront()
+		j.unindexLTime(first)
+		j.release(first)
+	}
+	first := j.firstRetained()
+	for _, c := range j.cursors {
+		c.trimOutcomes(first)
+		c.trimBuried(oldest)
+	}
+}
+
+// replayable tells whether serf may send an event again.
+func (j *Journal) replayable(e *handler.Event) bool {
+	return e.Type == handler.User && j.maxLTime-e.LTime < SerfWindow
+}
