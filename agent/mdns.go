@@ -16,6 +16,10 @@ import (
 const (
 	mdnsPoll  = time.Minute            // between looks for peers, as in serf
 	mdnsQuiet = 100 * time.Millisecond // answers that come together are joined together
+	// mdnsNew is how many new addresses one look joins at most, and mdnsSeen how
+	// many are remembered. Anyone on the local network can answer with any address.
+	mdnsNew  = 64
+	mdnsSeen = 1024
 )
 
 // discovery announces this node under a cluster name by mDNS and joins the
@@ -26,7 +30,8 @@ type discovery struct {
 	query  mdns.QueryParam
 	server *mdns.Server
 	logger *slog.Logger
-	seen   map[string]bool
+	self   string          // this node's address
+	seen   map[string]bool // others that are not joined again
 }
 
 // newDiscovery starts to announce; Run looks for others, and stops both.
@@ -55,7 +60,8 @@ func newDiscovery(o *config.Options, join joiner, ip net.IP, port int, logger *s
 		replay: o.ReplayOnJoin,
 		server: server,
 		logger: logger,
-		seen:   map[string]bool{net.JoinHostPort(ip.String(), fmt.Sprint(port)): true},
+		self:   net.JoinHostPort(ip.String(), fmt.Sprint(port)),
+		seen:   map[string]bool{},
 		query: mdns.QueryParam{
 			Service:     service,
 			Interface:   iface,
@@ -89,16 +95,21 @@ func (d *discovery) Run(ctx context.Context) error {
 	}
 }
 
-// gather joins the new peers among the answers until the look has ended.
+// gather joins the new peers among the answers until the look has ended. If there
+// are too many of them, the next look finds the rest again.
 func (d *discovery) gather(found <-chan *mdns.ServiceEntry, looked <-chan struct{}) {
 	var batch []string
 	var quiet <-chan time.Time
+	room := mdnsNew
 	add := func(e *mdns.ServiceEntry) {
-		if addr := net.JoinHostPort(e.Addr.String(), fmt.Sprint(e.Port)); !d.seen[addr] {
-			d.seen[addr] = true
-			batch = append(batch, addr)
-			quiet = time.After(mdnsQuiet)
+		addr := net.JoinHostPort(e.Addr.String(), fmt.Sprint(e.Port))
+		if addr == d.self || d.seen[addr] || room == 0 {
+			return
 		}
+		room--
+		d.remember(addr)
+		batch = append(batch, addr)
+		quiet = time.After(mdnsQuiet)
 	}
 	for {
 		select {
@@ -115,6 +126,18 @@ func (d *discovery) gather(found <-chan *mdns.ServiceEntry, looked <-chan struct
 			return
 		}
 	}
+}
+
+// remember notes that an address was found. Beyond the limit it forgets another
+// one, which is joined again if it is found again. That does no harm.
+func (d *discovery) remember(addr string) {
+	for old := range d.seen {
+		if len(d.seen) < mdnsSeen {
+			break
+		}
+		delete(d.seen, old)
+	}
+	d.seen[addr] = true
 }
 
 // joinBatch joins what was found; what cannot be joined is found again.

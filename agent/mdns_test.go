@@ -16,7 +16,7 @@ func TestDiscoveryJoinsWhatItFindsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		j := &fakeJoiner{succeedAt: 1}
-		d := &discovery{join: j, replay: true, logger: logger, seen: map[string]bool{"10.0.0.9:7946": true}}
+		d := &discovery{join: j, replay: true, logger: logger, self: "10.0.0.9:7946", seen: map[string]bool{}}
 		found := make(chan *mdns.ServiceEntry, 32)
 		look := func(hosts ...byte) {
 			looked := make(chan struct{})
@@ -45,4 +45,42 @@ func TestDiscoveryJoinsWhatItFindsOnce(t *testing.T) {
 			t.Error("replay is not asked for")
 		}
 	})
+}
+
+// Strangers on the local network choose the addresses: however many they answer
+// with, one look joins some of them, and only so many are remembered.
+func TestDiscoveryIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := testkit.NewLog()
+		j := &allJoiner{}
+		d := &discovery{join: j, logger: logger, self: "10.0.0.9:7946", seen: map[string]bool{}}
+		for look := range 3 * mdnsSeen / mdnsNew {
+			before := len(j.joined)
+			found, looked := make(chan *mdns.ServiceEntry), make(chan struct{})
+			go func() {
+				for i := range 4 * mdnsNew {
+					found <- &mdns.ServiceEntry{Addr: net.IPv4(10, 1, byte(look), byte(i)), Port: 7946}
+				}
+				close(looked)
+			}()
+			d.gather(found, looked)
+			if n := len(j.joined) - before; n != mdnsNew {
+				t.Fatalf("one look joins %d addresses, want %d", n, mdnsNew)
+			}
+			if len(d.seen) > mdnsSeen {
+				t.Fatalf("%d addresses are remembered, want %d at most", len(d.seen), mdnsSeen)
+			}
+		}
+		if last := j.joined[len(j.joined)-1]; len(d.seen) != mdnsSeen || !d.seen[last] {
+			t.Errorf("%d addresses are remembered, among them the last: %v", len(d.seen), d.seen[last])
+		}
+	})
+}
+
+// allJoiner can join everything.
+type allJoiner struct{ joined []string }
+
+func (j *allJoiner) Join(addrs []string, _ bool) (int, error) {
+	j.joined = append(j.joined, addrs...)
+	return len(addrs), nil
 }
