@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/memberlist"
 
+	"agentctl/agent/files"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 )
@@ -82,26 +82,5 @@ func writeKeyring(path string, ring *memberlist.Keyring) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, data)
-}
-
-// replaceFile writes a file of its owner's only, so that a reader finds the old
-// text or the new one, also after a power cut.
-func replaceFile(path string, data []byte) (err error) {
-	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync() // else the name may be on the disk before the text is
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		return err
-	}
-	return disk.SyncDir(filepath.Dir(path))
+	return files.Replace(path, data)
 }

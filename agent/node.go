@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/config"
+	"agentctl/agent/files"
 )
 
 // encodedOverhead is what serf's encoding of a user event adds to its name
@@ -130,5 +131,5 @@ func writeTags(path string, tags map[string]string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, data)
+	return files.Replace(path, data)
 }

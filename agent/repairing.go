@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/files"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/repair"
@@ -72,7 +73,7 @@ func (a *Agent) openRepair(ctx context.Context) error {
 			if err := a.disk.Sync(ctx); err != nil {
 				return err
 			}
-			return replaceFile(path, state)
+			return files.Replace(path, state)
 		}
 	}
 	var err error

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"time"
 
+	"agentctl/agent/files"
+
 	"github.com/hashicorp/serf/serf"
 )
 
@@ -157,7 +159,7 @@ func (r *roster) keep() error {
 	if err != nil || string(data) == string(r.kept) {
 		return err
 	}
-	if err := replaceFile(r.path, data); err != nil {
+	if err := files.Replace(r.path, data); err != nil {
 		return err
 	}
 	r.kept = data
