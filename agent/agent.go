@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -19,6 +18,7 @@ import (
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
+	"agentctl/agent/peers"
 	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
 	"agentctl/agent/script"
@@ -62,15 +62,12 @@ type Agent struct {
 
 	gossipAddr string // what the others know this node by
 
-	peers     *peers
+	peers     *peers.Peers
 	links     *link.Links // nil where there are none
 	spread    *spread
 	spreadCtx context.Context // ends when nothing is to be sent on any more
 	endSpread context.CancelFunc
 	repair    *repair.Repair // nil where there are no links
-	askFrom   atomic.Int64   // Unix time in ns from which on repair looks for peers; 0 while it does not run
-	askNext   atomic.Int64   // from when on it does so again, likewise
-	newcomers *newcomers     // nil where there are no links
 	nodes     *nodeAsker     // likewise
 	views     *views         // likewise
 	rejoin    *rejoiner
@@ -238,8 +235,10 @@ func (a *Agent) openHandlers() (err error) {
 	}
 	a.intake = newIntake(a.journal, runnersOf(a.outlets), a.stop, a.logger, newIntakeMetrics(a.registry))
 	a.intake.large = a.large
-	a.peers = newPeers(a.opts.NodeName, a.Members, a.Query, a.opts.PeerLinks, a.logger)
-	a.intake.queries = a.peers.take
+	a.peers = peers.New(peers.Config{
+		Self: a.opts.NodeName, Members: a.Members, Query: a.Query, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
+	})
+	a.intake.queries = a.peers.Take
 	return nil
 }
 

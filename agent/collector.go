@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"slices"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -95,15 +94,4 @@ func (in *Intake) waiting() int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.queue.Len() + len(in.ch)
-}
-
-// aliveNames are the members that count as alive, in the order of their names.
-func aliveNames(members []serf.Member) (names []string) {
-	for _, m := range members {
-		if m.Status == serf.StatusAlive {
-			names = append(names, m.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

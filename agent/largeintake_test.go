@@ -152,32 +152,3 @@ func TestCoalescerOfManyBytes(t *testing.T) {
 		t.Errorf("%d bytes are said to be held", c.bytes)
 	}
 }
-
-// Whoever waits for a member to say what it is waits two seconds at most, from
-// when it was asked first.
-func TestMembersThatMayAnswer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t, "stock")
-		may := func(name string) bool { return p.mayAnswer(name, time.Now()) }
-		if !may("stock") {
-			t.Error("one that was not asked does not answer")
-		}
-		p.is("stock")
-		if len(asked()) != 1 || !may("stock") {
-			t.Error("one that is asked now does not answer")
-		}
-		time.Sleep(peerSilence)
-		if may("stock") {
-			t.Error("it is still waited for")
-		}
-		time.Sleep(peerSeldom)
-		p.is("stock")
-		if len(asked()) != 2 || may("stock") {
-			t.Error("it is waited for again, though it never answered")
-		}
-		p.set("stock", true)
-		if may("stock") || !p.is("stock") {
-			t.Error("a peer is waited for")
-		}
-	})
-}

@@ -59,10 +59,8 @@ func (a *Agent) openSerf(given Ports) error {
 		members: a.serf.Members, self: a.opts.NodeName, links: a.links, peers: a.peers, logger: a.logger, seed: maphash.MakeSeed(),
 	}
 	if a.repair != nil {
-		a.newcomers = &newcomers{peers: a.peers, alive: func() []string { return aliveNames(a.serf.Members()) }}
 		a.spread.met = a.met
 		a.spread.missed = func(name string) { a.repair.Meet(name, "messages to a peer were dropped") }
-		a.peers.found = func(name string) { a.repair.Meet(name, "a peer was found") }
 	}
 	if a.opts.DirectSend {
 		a.spread.direct = newDirect(a.serf.Memberlist(), conf.MemberlistConfig.UDPBufferSize, a.publishMetrics)
@@ -108,8 +106,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		return fmt.Errorf("peer links: %w", err)
 	}
 	conf.Transport = a.links.Transport()
-	known := func() []string { names, _ := a.knownPeers(); return names }
 	a.nodes = a.newNodeAsker()
-	a.views = newViews(a.Members, known, a.askPeer(link.KindMembers), a.logger, a.registry)
+	a.views = newViews(a.Members, a.peers.Known, a.askPeer(link.KindMembers), a.logger, a.registry)
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"agentctl/agent/large"
 	"agentctl/agent/link"
+	"agentctl/agent/peers"
 )
 
 // publishHold is how long publishes wait for a join that was asked for, from
@@ -107,7 +108,7 @@ func (a *Agent) publishReport(ctx context.Context, name string, payload []byte, 
 	if err != nil || !e.byReference {
 		return e, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*peerSilence)
+	ctx, cancel := context.WithTimeout(ctx, 2*peers.Silence)
 	defer cancel()
 	unreached = a.unreached(ctx)
 	if warning := a.warnUnreached(unreached); warning != "" {

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/logs"
+	"agentctl/agent/peers"
 	"agentctl/handler/backoff"
 )
 
@@ -204,10 +205,10 @@ func (r *rejoiner) failed(msg string, args ...any) {
 
 // alive are the addresses of members that are alive, this one's too.
 func (r *rejoiner) alive() map[string]bool {
-	addrs := map[string]bool{memberAddr(r.self): true}
+	addrs := map[string]bool{peers.Addr(r.self): true}
 	for _, m := range r.members() {
 		if m.Status == serf.StatusAlive {
-			addrs[memberAddr(m)] = true
+			addrs[peers.Addr(m)] = true
 		}
 	}
 	return addrs

@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net"
 	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"agentctl/agent/files"
+	"agentctl/agent/peers"
 
 	"github.com/hashicorp/serf/serf"
 )
@@ -84,7 +83,7 @@ func (r *roster) look(members []serf.Member, self string, now time.Time) {
 		if m.Name == self {
 			continue
 		}
-		addr := memberAddr(m)
+		addr := peers.Addr(m)
 		listed[m.Name] = true
 		switch m.Status {
 		case serf.StatusAlive:
@@ -164,9 +163,4 @@ func (r *roster) keep() error {
 	}
 	r.kept = data
 	return nil
-}
-
-// memberAddr is where a member is reached.
-func memberAddr(m serf.Member) string {
-	return net.JoinHostPort(m.Addr.String(), strconv.Itoa(int(m.Port)))
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"agentctl/agent/config"
+	"agentctl/agent/peers"
 	"agentctl/agent/script"
 	"agentctl/agent/version"
 	"agentctl/handler/delivery"
@@ -211,7 +212,7 @@ func (a *Agent) join(ctx context.Context) error {
 // -retry-join could be reached: it found members by its snapshot, or they found
 // it. The names are tried on.
 func (a *Agent) joinedAnyway() {
-	if others := len(aliveNames(a.serf.Members())) - 1; others > 0 && !a.isJoined() {
+	if others := len(peers.AliveNames(a.serf.Members())) - 1; others > 0 && !a.isJoined() {
 		a.logger.Info("in the cluster, although none of retry-join could be joined yet", "others", others)
 		a.markJoined(0)
 	}

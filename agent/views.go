@@ -18,6 +18,7 @@ import (
 
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
+	"agentctl/agent/peers"
 	"agentctl/handler/varint"
 )
 
@@ -44,7 +45,7 @@ type view struct {
 func viewOf(members []serf.Member) view {
 	h := sha256.New()
 	v := view{}
-	for _, name := range aliveNames(members) {
+	for _, name := range peers.AliveNames(members) {
 		v.alive++
 		h.Write(append([]byte(name), 0))
 	}
