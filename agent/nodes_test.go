@@ -24,6 +24,7 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/serfnode"
 )
 
 // publishFor publishes an event over HTTP and returns its ID.
@@ -246,7 +247,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 		began := time.Now()
 		asked := map[string][]time.Duration{}
 		waiting := nodeAnswer{true, map[string]OutcomeReport{"t": {State: journal.OutcomeWaiting}}}
-		members := []serf.Member{member("self", "10.0.0.1:1", serf.StatusAlive), member("gone", "10.0.0.2:1", serf.StatusLeft)}
+		members := []serf.Member{serfnode.Member("self", "10.0.0.1:1", serf.StatusAlive), serfnode.Member("gone", "10.0.0.2:1", serf.StatusLeft)}
 		answers := map[string]func() (nodeAnswer, error){
 			"quick": func() (nodeAnswer, error) { return nodeAnswer{Known: true}, nil },
 			"slow": func() (nodeAnswer, error) {
@@ -268,9 +269,9 @@ func TestNodesAreAskedAgain(t *testing.T) {
 			"old": func() (nodeAnswer, error) { return nodeAnswer{}, fmt.Errorf("link: %w", link.ErrUnknownKind) },
 		}
 		for name := range answers {
-			members = append(members, member(name, "10.0.0.3:1", serf.StatusAlive))
+			members = append(members, serfnode.Member(name, "10.0.0.3:1", serf.StatusAlive))
 		}
-		members = append(members, member("stock", "10.0.0.4:1", serf.StatusAlive))
+		members = append(members, serfnode.Member("stock", "10.0.0.4:1", serf.StatusAlive))
 		asks := make(chan func())
 		defer close(asks)
 		go func() { // one at a time: the maps are not for several
@@ -317,7 +318,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		members := []serf.Member{member("self", "10.0.0.1:1", serf.StatusLeaving), member("hung", "10.0.0.2:1", serf.StatusAlive)}
+		members := []serf.Member{serfnode.Member("self", "10.0.0.1:1", serf.StatusLeaving), serfnode.Member("hung", "10.0.0.2:1", serf.StatusAlive)}
 		n := fakeNodes(func() []serf.Member { return members }, nil)
 		n.ask = func(ctx context.Context, _ serf.Member, _ []byte) ([]byte, error) {
 			<-ctx.Done()

@@ -10,6 +10,7 @@ import (
 
 	"agentctl/agent/large"
 	"agentctl/agent/link"
+	"agentctl/agent/membership"
 )
 
 // openSerf makes the serf node, on the given transport or, where there is none,
@@ -66,7 +67,7 @@ func (a *Agent) openSerf(given Ports) error {
 		a.spread.direct = newDirect(a.serf.Memberlist(), conf.MemberlistConfig.UDPBufferSize, a.publishMetrics)
 	}
 	a.intake.Subscribe(a.spread.watch) // for good
-	a.openRejoin(conf)
+	a.openMembership(conf)
 	if a.returning {
 		return a.witness(a.lastLTime)
 	}
@@ -91,7 +92,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 				return a.nodes.answer(ctx, from, req)
 			},
 			link.KindMembers: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
-				return a.views.answer(ctx, from, req)
+				return a.views.Answer(ctx, from, req)
 			},
 		},
 		MaxMessage: large.MaxFrame,
@@ -107,6 +108,8 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 	}
 	conf.Transport = a.links.Transport()
 	a.nodes = a.newNodeAsker()
-	a.views = newViews(a.Members, a.peers.Known, a.askPeer(link.KindMembers), a.logger, a.registry)
+	a.views = membership.NewViews(membership.ViewsConfig{
+		Members: a.Members, Peers: a.peers.Known, Ask: a.askPeer(link.KindMembers), Logger: a.logger, Metrics: a.registry,
+	})
 	return nil
 }

@@ -134,20 +134,20 @@ func (a *Agent) publish(ctx context.Context, name string, payload []byte, coales
 		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: a.opts.MaxEvent()}
 	}
 	select {
-	case <-a.joined:
+	case <-a.Joined():
 	default:
 		a.holdOnce.Do(func() {
 			time.AfterFunc(publishHold, func() {
 				close(a.held)
 				select {
-				case <-a.joined:
+				case <-a.Joined():
 				default:
 					a.logger.Warn("publishing although no node could be joined yet: nodes that are joined later may not get these events")
 				}
 			})
 		})
 		select {
-		case <-a.joined:
+		case <-a.Joined():
 		case <-a.held:
 		case <-a.spreadCtx.Done():
 			return e, errStopping

@@ -82,7 +82,7 @@ func (a *Agent) runRepair(ctx context.Context) error {
 	// Whoever has met others by its snapshot, or was joined by them, has what to
 	// compare, even while what it is to join does not answer.
 	select {
-	case <-a.joined:
+	case <-a.Joined():
 	case <-time.After(repairJoin):
 	case <-ctx.Done():
 		return nil

@@ -1,4 +1,4 @@
-package agent
+package membership
 
 import (
 	"net"
@@ -16,7 +16,7 @@ func TestDiscoveryJoinsWhatItFindsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		j := &fakeJoiner{succeedAt: 1}
-		d := &discovery{join: j, replay: true, logger: logger, self: "10.0.0.9:7946", seen: map[string]bool{}}
+		d := &Discovery{join: func(addrs []string) (int, error) { return j.Join(addrs, true) }, logger: logger, self: "10.0.0.9:7946", seen: map[string]bool{}}
 		found := make(chan *mdns.ServiceEntry, 32)
 		look := func(hosts ...byte) {
 			looked := make(chan struct{})
@@ -41,9 +41,6 @@ func TestDiscoveryJoinsWhatItFindsOnce(t *testing.T) {
 		if diff := cmp.Diff(want, j.calls); diff != "" {
 			t.Errorf("joined (-want +got):\n%s", diff)
 		}
-		if !j.replays[0] {
-			t.Error("replay is not asked for")
-		}
 	})
 }
 
@@ -52,10 +49,13 @@ func TestDiscoveryJoinsWhatItFindsOnce(t *testing.T) {
 func TestDiscoveryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
-		j := &allJoiner{}
-		d := &discovery{join: j, logger: logger, self: "10.0.0.9:7946", seen: map[string]bool{}}
+		var joined []string
+		d := &Discovery{join: func(addrs []string) (int, error) {
+			joined = append(joined, addrs...)
+			return len(addrs), nil
+		}, logger: logger, self: "10.0.0.9:7946", seen: map[string]bool{}}
 		for look := range 3 * mdnsSeen / mdnsNew {
-			before := len(j.joined)
+			before := len(joined)
 			found, looked := make(chan *mdns.ServiceEntry), make(chan struct{})
 			go func() {
 				for i := range 4 * mdnsNew {
@@ -64,23 +64,15 @@ func TestDiscoveryIsBounded(t *testing.T) {
 				close(looked)
 			}()
 			d.gather(found, looked)
-			if n := len(j.joined) - before; n != mdnsNew {
+			if n := len(joined) - before; n != mdnsNew {
 				t.Fatalf("one look joins %d addresses, want %d", n, mdnsNew)
 			}
 			if len(d.seen) > mdnsSeen {
 				t.Fatalf("%d addresses are remembered, want %d at most", len(d.seen), mdnsSeen)
 			}
 		}
-		if last := j.joined[len(j.joined)-1]; len(d.seen) != mdnsSeen || !d.seen[last] {
+		if last := joined[len(joined)-1]; len(d.seen) != mdnsSeen || !d.seen[last] {
 			t.Errorf("%d addresses are remembered, among them the last: %v", len(d.seen), d.seen[last])
 		}
 	})
-}
-
-// allJoiner can join everything.
-type allJoiner struct{ joined []string }
-
-func (j *allJoiner) Join(addrs []string, _ bool) (int, error) {
-	j.joined = append(j.joined, addrs...)
-	return len(addrs), nil
 }
