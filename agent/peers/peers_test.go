@@ -346,6 +346,7 @@ func TestQueriesOfStrangersLeaveNothing(t *testing.T) {
 			r.node.Delegate.NotifyMsg(raw.Bytes())
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.taken != strangers || len(r.known) != 0 {
