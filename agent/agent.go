@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -21,6 +20,8 @@ import (
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
+	"agentctl/agent/membership"
+	"agentctl/agent/peers"
 	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
 	"agentctl/agent/script"
@@ -61,18 +62,16 @@ type Agent struct {
 	serf   *gossip.Node
 	intake *intake.Intake
 
-	peers     *peers
+	peers     *peers.Peers
 	links     *link.Links // nil where there are none
 	spread    *spread
 	spreadCtx context.Context // ends when nothing is to be sent on any more
 	endSpread context.CancelFunc
-	repair    *repair.Repair // nil where there are no links
-	askFrom   atomic.Int64   // Unix time in ns from which on repair looks for peers; 0 while it does not run
-	askNext   atomic.Int64   // from when on it does so again, likewise
-	newcomers *newcomers     // nil where there are no links
-	nodes     *nodeAsker     // likewise
-	views     *views         // likewise
-	rejoin    *rejoiner
+	repair    *repair.Repair    // nil where there are no links
+	nodes     *nodeAsker        // likewise
+	views     *membership.Views // likewise
+	joiner    *membership.Joiner
+	rejoiner  *membership.Rejoiner
 	large     *large.Bodies
 	quiet     logs.Sampled
 	journal   *journal.Journal
@@ -98,7 +97,7 @@ type Agent struct {
 	ops       *http.Server // nil where -http-addr is off, as opsLn
 	opsLn     net.Listener
 	probes    probes
-	discovery *discovery // nil without -discover
+	discovery *membership.Discovery // nil without -discover
 
 	tagsMu sync.Mutex // one change at a time
 
@@ -107,10 +106,6 @@ type Agent struct {
 	ready     bool // the event clock was set for a publish without others
 	holdOnce  sync.Once
 	held      chan struct{} // closed when publishes have waited long enough for a join
-	joined    chan struct{} // closed when there is no join left to wait for
-	tried     chan struct{} // closed when the joins that were asked for are over
-	joinOnce  sync.Once
-	contacted int // nodes reached by the first join, if any; set before joined is closed
 
 	stopOnce sync.Once
 	stopped  chan struct{}
@@ -153,8 +148,6 @@ func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		logger:   logger,
 		hooks:    hooks,
 		registry: prometheus.NewRegistry(),
-		joined:   make(chan struct{}),
-		tried:    make(chan struct{}),
 		held:     make(chan struct{}),
 		stopped:  make(chan struct{}),
 		quiet:    logs.Sampled{Logger: logger},
@@ -193,13 +186,9 @@ func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		return nil, err
 	}
 	if o.Discover != "" {
-		node := a.serf.Memberlist().LocalNode()
-		if a.discovery, err = newDiscovery(&o, a, node.Addr, int(node.Port), logger, hub.StdLogger()); err != nil {
+		if err := a.openDiscovery(); err != nil {
 			return nil, err
 		}
-	}
-	if len(o.StartJoin) == 0 && len(o.RetryJoin) == 0 {
-		a.markJoined(0)
 	}
 	a.warnOpen()
 	return a, nil
@@ -235,43 +224,18 @@ func (a *Agent) openHandlers() (err error) {
 	if err := a.openLarge(); err != nil {
 		return err
 	}
-	a.peers = newPeers(a.opts.NodeName, a.Members, a.Query, a.opts.PeerLinks, a.logger)
+	a.peers = peers.New(peers.Config{
+		Self: a.opts.NodeName, Members: a.Members, Query: a.Query, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
+	})
 	a.intake = intake.New(intake.Config{
-		Journal: a.journal, Runners: runnersOf(a.outlets), Fail: a.stop, Large: a.large, Queries: a.peers.take,
+		Journal: a.journal, Runners: runnersOf(a.outlets), Fail: a.stop, Large: a.large, Queries: a.peers.Take,
 		Logger: a.logger, Metrics: a.registry,
 	})
 	return nil
 }
 
-// Joined is closed once a join has succeeded, or members were found otherwise; at
-// once where no join was asked for.
-func (a *Agent) Joined() <-chan struct{} { return a.joined }
-
-func (a *Agent) isJoined() bool {
-	select {
-	case <-a.joined:
-		return true
-	default:
-		return false
-	}
-}
-
 // Metrics is where the agent's metrics are, and where others can be added.
 func (a *Agent) Metrics() *prometheus.Registry { return a.registry }
-
-// Contacted is how many nodes the first join reached, 0 where members were found
-// otherwise; it is known once Joined is closed.
-func (a *Agent) Contacted() int {
-	<-a.joined
-	return a.contacted
-}
-
-func (a *Agent) markJoined(contacted int) {
-	a.joinOnce.Do(func() {
-		a.contacted = contacted
-		close(a.joined)
-	})
-}
 
 func (a *Agent) onDelivered(target string) func(handler.Event, time.Duration) {
 	if a.hooks.Attempted == nil {
@@ -301,7 +265,7 @@ func (a *Agent) Close() error {
 	var errs []error
 	a.endSpread()
 	if a.discovery != nil {
-		a.discovery.server.Shutdown() // closing twice is its only error
+		a.discovery.Close()
 	}
 	for _, ln := range []net.Listener{a.opsLn, a.rpcLn} {
 		if ln != nil {

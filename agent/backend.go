@@ -23,19 +23,6 @@ import (
 // Members are all members that are known, in no order.
 func (a *Agent) Members() []serf.Member { return a.serf.Members() }
 
-// Join contacts the addresses and returns how many could be reached; the error
-// is not nil only when none could. It may take serf's dial timeout for each.
-//
-// A node that comes back with a journal always takes in the events from before:
-// without them it would stay stale, and those that it had it knows again.
-func (a *Agent) Join(addrs []string, replay bool) (int, error) {
-	n, err := a.serf.Join(addrs, !replay && !a.returning)
-	if n > 0 {
-		a.markJoined(n)
-	}
-	return n, err
-}
-
 // ForceLeave declares a failed node as left; with prune it is forgotten.
 func (a *Agent) ForceLeave(node string, prune bool) error {
 	a.logger.Info("forcing a node to leave", "node", node, "prune", prune)

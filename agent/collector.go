@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"slices"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -88,15 +87,4 @@ func membersByStatus(members []serf.Member) map[string]int {
 		count[m.Status.String()]++
 	}
 	return count
-}
-
-// aliveNames are the members that count as alive, in the order of their names.
-func aliveNames(members []serf.Member) (names []string) {
-	for _, m := range members {
-		if m.Status == serf.StatusAlive {
-			names = append(names, m.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
 }

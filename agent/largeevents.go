@@ -67,7 +67,7 @@ func (a *Agent) mayHaveHad(ltime uint64) bool {
 // holders are the members that may have an event: who published it, then peers
 // in no order.
 func (a *Agent) holders(origin string) []string {
-	names := slices.DeleteFunc(a.repairPeers(), func(name string) bool { return name == origin })
+	names := slices.DeleteFunc(a.peers.Find(), func(name string) bool { return name == origin })
 	if origin == a.opts.NodeName {
 		return names
 	}
@@ -103,20 +103,23 @@ func unpack(msg []byte) (e serf.UserEvent, raw []byte, err error) {
 	return intake.Fetched(&w, payload), raw, nil
 }
 
+// unreachedPoll is how often unreached looks whether a member has answered.
+const unreachedPoll = 20 * time.Millisecond
+
 // unreached names the members that get no large event, as far as is known. It
 // waits for those that were asked a moment ago whether they do.
 func (a *Agent) unreached(ctx context.Context) (names []string) {
-	poll := time.NewTicker(peerPoll)
+	poll := time.NewTicker(unreachedPoll)
 	defer poll.Stop()
 	for {
 		names = names[:0]
 		open := false
 		for _, m := range a.serf.Members() {
-			if m.Status != serf.StatusAlive || m.Name == a.opts.NodeName || a.peers.is(m.Name) {
+			if m.Status != serf.StatusAlive || m.Name == a.opts.NodeName || a.peers.Is(m.Name) {
 				continue
 			}
 			names = append(names, m.Name)
-			open = open || a.peers.mayAnswer(m.Name, time.Now())
+			open = open || a.peers.MayAnswer(m.Name, time.Now())
 		}
 		if !open {
 			slices.Sort(names)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"agentctl/agent/link"
+	"agentctl/agent/peers"
 	"agentctl/handler/backoff"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
@@ -59,10 +60,10 @@ type nodeAsker struct {
 
 // peerTeller is what nodeAsker needs of peers.
 type peerTeller interface {
-	look(names []string)
-	knows(name string) bool
-	mayAnswer(name string, now time.Time) bool
-	again(name string) bool
+	Look(names []string)
+	Knows(name string) bool
+	MayAnswer(name string, now time.Time) bool
+	Again(name string) bool
 }
 
 // newNodeAsker needs links, over which the others are asked.
@@ -70,7 +71,7 @@ func (a *Agent) newNodeAsker() *nodeAsker {
 	return &nodeAsker{
 		self: a.opts.NodeName, members: a.Members, peers: a.peers,
 		ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
-			return a.links.Request(ctx, peerOf(m), link.KindQuestion, req)
+			return a.links.Request(ctx, peers.Of(m), link.KindQuestion, req)
 		},
 		outcomes: newAPI(a.journal, a.servedOutlets).outcomes,
 		slots:    make(chan struct{}, MaxWaiting),
@@ -157,7 +158,7 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) N
 	for round := 1; ; round++ {
 		open := n.round(asking, id, known)
 		for name, r := range known { // a question may have been lost
-			if wait > 0 && r.State == NodeUnknown && n.peers.again(name) {
+			if wait > 0 && r.State == NodeUnknown && n.peers.Again(name) {
 				r.State = NodeUnasked
 				known[name] = r
 			}
@@ -200,7 +201,7 @@ func (n *nodeAsker) round(ctx context.Context, id string, known map[string]NodeR
 			names = append(names, m.Name)
 		}
 	}
-	n.peers.look(names)
+	n.peers.Look(names)
 	for name := range known {
 		if !there[name] { // it has left meanwhile, and needs no event
 			delete(known, name)
@@ -235,8 +236,8 @@ func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) NodeRepor
 	case m.Status != serf.StatusAlive:
 		r.State = NodeFailed
 		return r
-	case !n.peers.knows(m.Name):
-		if r.State = NodeUnknown; n.peers.mayAnswer(m.Name, time.Now()) {
+	case !n.peers.Knows(m.Name):
+		if r.State = NodeUnknown; n.peers.MayAnswer(m.Name, time.Now()) {
 			r.State = NodeUnasked
 		}
 		return r

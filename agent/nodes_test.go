@@ -19,10 +19,12 @@ import (
 
 	"agentctl/agent/config"
 	"agentctl/agent/link"
+	"agentctl/agent/peers"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/serfnode"
 )
 
 // publishFor publishes an event over HTTP and returns its ID.
@@ -195,7 +197,7 @@ type fakePeers struct {
 	asking []string
 }
 
-func (p *fakePeers) look(names []string) {
+func (p *fakePeers) Look(names []string) {
 	for _, name := range names {
 		if p.asked[name].IsZero() {
 			p.asked[name] = time.Now()
@@ -204,19 +206,19 @@ func (p *fakePeers) look(names []string) {
 	}
 }
 
-func (p *fakePeers) knows(name string) bool { return !strings.HasPrefix(name, "stock") }
+func (p *fakePeers) Knows(name string) bool { return !strings.HasPrefix(name, "stock") }
 
-func (p *fakePeers) mayAnswer(name string, now time.Time) bool {
-	return now.Sub(p.asked[name]) < peerSilence
+func (p *fakePeers) MayAnswer(name string, now time.Time) bool {
+	return now.Sub(p.asked[name]) < peers.Silence
 }
 
-func (p *fakePeers) again(name string) bool {
+func (p *fakePeers) Again(name string) bool {
 	times := len(slices.DeleteFunc(slices.Clone(p.asking), func(n string) bool { return n != name }))
-	if p.knows(name) || times > 1 {
+	if p.Knows(name) || times > 1 {
 		return false
 	}
 	delete(p.asked, name)
-	p.look([]string{name})
+	p.Look([]string{name})
 	return true
 }
 
@@ -245,7 +247,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 		began := time.Now()
 		asked := map[string][]time.Duration{}
 		waiting := nodeAnswer{true, map[string]OutcomeReport{"t": {State: journal.OutcomeWaiting}}}
-		members := []serf.Member{member("self", "10.0.0.1:1", serf.StatusAlive), member("gone", "10.0.0.2:1", serf.StatusLeft)}
+		members := []serf.Member{serfnode.Member("self", "10.0.0.1:1", serf.StatusAlive), serfnode.Member("gone", "10.0.0.2:1", serf.StatusLeft)}
 		answers := map[string]func() (nodeAnswer, error){
 			"quick": func() (nodeAnswer, error) { return nodeAnswer{Known: true}, nil },
 			"slow": func() (nodeAnswer, error) {
@@ -267,9 +269,9 @@ func TestNodesAreAskedAgain(t *testing.T) {
 			"old": func() (nodeAnswer, error) { return nodeAnswer{}, fmt.Errorf("link: %w", link.ErrUnknownKind) },
 		}
 		for name := range answers {
-			members = append(members, member(name, "10.0.0.3:1", serf.StatusAlive))
+			members = append(members, serfnode.Member(name, "10.0.0.3:1", serf.StatusAlive))
 		}
-		members = append(members, member("stock", "10.0.0.4:1", serf.StatusAlive))
+		members = append(members, serfnode.Member("stock", "10.0.0.4:1", serf.StatusAlive))
 		asks := make(chan func())
 		defer close(asks)
 		go func() { // one at a time: the maps are not for several
@@ -289,7 +291,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 		})
 		report := n.gather(t.Context(), "id", time.Minute)
 		// The stock member has had its two times two seconds by then.
-		if took := time.Since(began); took < 2*peerSilence || took > 2*peerSilence+2*nodesPause.Max {
+		if took := time.Since(began); took < 2*peers.Silence || took > 2*peers.Silence+2*nodesPause.Max {
 			t.Errorf("it took %v", took)
 		}
 		states := map[string]NodeState{}
@@ -316,7 +318,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		members := []serf.Member{member("self", "10.0.0.1:1", serf.StatusLeaving), member("hung", "10.0.0.2:1", serf.StatusAlive)}
+		members := []serf.Member{serfnode.Member("self", "10.0.0.1:1", serf.StatusLeaving), serfnode.Member("hung", "10.0.0.2:1", serf.StatusAlive)}
 		n := fakeNodes(func() []serf.Member { return members }, nil)
 		n.ask = func(ctx context.Context, _ serf.Member, _ []byte) ([]byte, error) {
 			<-ctx.Done()
@@ -342,37 +344,6 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 		members = nil
 		if r := n.gather(t.Context(), "id", 0); r.Applied {
 			t.Errorf("nobody has applied it: %+v", r)
-		}
-	})
-}
-
-// Who was asked once is asked again at once, and then not for a while.
-func TestAMemberIsAskedASecondTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t, "a")
-		p.look([]string{"a"})
-		synctest.Wait()
-		time.Sleep(peerSilence)
-		if p.mayAnswer("a", time.Now()) {
-			t.Error("it may answer still")
-		}
-		if !p.again("a") {
-			t.Error("it is not asked a second time")
-		}
-		if got := asked(); len(got) != 2 || !p.mayAnswer("a", time.Now()) {
-			t.Errorf("asked %v", got)
-		}
-		time.Sleep(peerSilence)
-		if p.again("a") || p.mayAnswer("a", time.Now()) {
-			t.Error("it is asked a third time")
-		}
-		time.Sleep(peerAgain)
-		if !p.again("a") {
-			t.Error("it is not asked after a while")
-		}
-		p.set("a", true)
-		if p.again("a") || p.again("nobody") {
-			t.Error("a peer, or one that was never asked, is asked again")
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"agentctl/agent/gossip"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
+	"agentctl/agent/membership"
 )
 
 // openSerf makes the serf node, on the given transport or, where there is none,
@@ -55,16 +56,14 @@ func (a *Agent) openSerf(given Ports) error {
 		members: a.serf.Members, self: a.opts.NodeName, links: a.links, peers: a.peers, logger: a.logger, seed: maphash.MakeSeed(),
 	}
 	if a.repair != nil {
-		a.newcomers = &newcomers{peers: a.peers, alive: func() []string { return aliveNames(a.serf.Members()) }}
 		a.spread.met = a.met
 		a.spread.missed = func(name string) { a.repair.Meet(name, "messages to a peer were dropped") }
-		a.peers.found = func(name string) { a.repair.Meet(name, "a peer was found") }
 	}
 	if a.opts.DirectSend {
 		a.spread.direct = newDirect(a.serf.Memberlist(), conf.MemberlistConfig.UDPBufferSize, a.publishMetrics)
 	}
 	a.intake.Subscribe(a.spread.watch) // for good
-	a.openRejoin(conf)
+	a.openMembership(conf)
 	if a.returning {
 		a.serf.Witness(a.lastLTime)
 	}
@@ -89,7 +88,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 				return a.nodes.answer(ctx, from, req)
 			},
 			link.KindMembers: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
-				return a.views.answer(ctx, from, req)
+				return a.views.Answer(ctx, from, req)
 			},
 		},
 		MaxMessage: large.MaxFrame,
@@ -104,8 +103,9 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		return fmt.Errorf("peer links: %w", err)
 	}
 	conf.Transport = a.links.Transport()
-	known := func() []string { names, _ := a.knownPeers(); return names }
 	a.nodes = a.newNodeAsker()
-	a.views = newViews(a.Members, known, a.askPeer(link.KindMembers), a.logger, a.registry)
+	a.views = membership.NewViews(membership.ViewsConfig{
+		Members: a.Members, Peers: a.peers.Known, Ask: a.askPeer(link.KindMembers), Logger: a.logger, Metrics: a.registry,
+	})
 	return nil
 }

@@ -130,7 +130,7 @@ func TestNotReadyWithoutTheDisk(t *testing.T) {
 	t.Parallel()
 	n := start(t)
 	fake := &fakeDisk{}
-	a := &Agent{opts: n.opts, logger: n.logger, registry: n.registry, serf: n.serf, joined: n.joined, journal: journal.New(journal.Config{}), disk: fake, rpcLn: n.rpcLn}
+	a := &Agent{opts: n.opts, logger: n.logger, registry: n.registry, serf: n.serf, joiner: n.joiner, journal: journal.New(journal.Config{}), disk: fake, rpcLn: n.rpcLn}
 	ready := func() string {
 		w := httptest.NewRecorder()
 		a.newOps().Handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))

@@ -7,6 +7,7 @@ import (
 
 	"agentctl/agent/config"
 	"agentctl/agent/intake"
+	"agentctl/agent/peers"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -179,7 +180,7 @@ func TestANodeThatIsReplaced(t *testing.T) {
 					return a.acknowledged(t) > acks && next.took(t, intake.Link) > 0
 				}
 				// It may go straight before the new one is asked, too.
-				return next.log.Count("messageQueryType: "+peerQuery) > 0 && a.straight(t) > straight
+				return next.log.Count("messageQueryType: "+peers.QueryName) > 0 && a.straight(t) > straight
 			})
 			testkit.WaitFor(t, "all to come", func() bool { return len(next.gw.of("user")) >= len(want) })
 			seen := map[string]bool{}
@@ -273,11 +274,7 @@ func TestNothingIsKeptForAMemberThatIsGone(t *testing.T) {
 	a, b := startWithGateway(t), startWithGateway(t)
 	join(t, a.node, b.node)
 	a.has(t, a.findsPeer(t, "first", b.node))
-	known := func() bool {
-		a.peers.mu.Lock()
-		defer a.peers.mu.Unlock()
-		return a.peers.known[b.opts.NodeName] != nil
-	}
+	known := func() bool { return a.peers.Knows(b.opts.NodeName) }
 	forgotten := func() int { return int(testkit.Counter(t, a.registry, "agentctl_link_dropped_total", "forgotten")) }
 	b.end(ErrNoLeave)
 	if err := b.stopped(t); err != ErrNoLeave {

@@ -12,6 +12,7 @@ import (
 	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
+	"agentctl/agent/peers"
 )
 
 // publishHold is how long publishes wait for a join that was asked for, from
@@ -105,7 +106,7 @@ func (a *Agent) publishReport(ctx context.Context, name string, payload []byte, 
 	if err != nil || !e.byReference {
 		return e, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*peerSilence)
+	ctx, cancel := context.WithTimeout(ctx, 2*peers.Silence)
 	defer cancel()
 	unreached = a.unreached(ctx)
 	if warning := a.warnUnreached(unreached); warning != "" {
@@ -131,20 +132,20 @@ func (a *Agent) publish(ctx context.Context, name string, payload []byte, coales
 		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: a.opts.MaxEvent()}
 	}
 	select {
-	case <-a.joined:
+	case <-a.Joined():
 	default:
 		a.holdOnce.Do(func() {
 			time.AfterFunc(publishHold, func() {
 				close(a.held)
 				select {
-				case <-a.joined:
+				case <-a.Joined():
 				default:
 					a.logger.Warn("publishing although no node could be joined yet: nodes that are joined later may not get these events")
 				}
 			})
 		})
 		select {
-		case <-a.joined:
+		case <-a.Joined():
 		case <-a.held:
 		case <-a.spreadCtx.Done():
 			return e, intake.ErrStopping

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
+	"agentctl/agent/peers"
 	"agentctl/agent/repair"
 	"agentctl/handler"
 )
@@ -23,22 +23,6 @@ import (
 const (
 	// repairFile, in the data directory, is what repair knows of others' journals.
 	repairFile = "repair.state"
-	// repairPeers is how many peers a node that publishes nothing gets to know,
-	// to compare its journal with: in a large cluster not all ask all.
-	repairPeers = 8
-	// smallCluster is how many members there are at most where each asks all
-	// others who is a peer, and at once.
-	smallCluster = repairPeers + 1
-	// repairStagger, for each member, is how long at most a node of a cluster that
-	// is not small waits before it asks who is a peer, and before it asks again:
-	// where many start at once, those who wait get to know the few that have asked,
-	// and need not ask. All together ask five times a second
-	// at most; gossip brings each question to everyone some 12 times and has room
-	// for twice as many. A new node has missed nothing yet that it could want.
-	repairStagger = 400 * time.Millisecond
-	// newcomersStagger is the same for who sees others join. It is shorter, since
-	// they may be the other half of a cluster, and what that has is missed here.
-	newcomersStagger = 50 * time.Millisecond
 	// repairJoin is how long, among others, a join that was asked for is waited
 	// for.
 	repairJoin = 5 * time.Second
@@ -51,7 +35,7 @@ const (
 func (a *Agent) openRepair(ctx context.Context) error {
 	cfg := repair.Config{
 		Store:   a.journal,
-		Peers:   a.repairPeers,
+		Peers:   a.peers.Find,
 		Ask:     a.askPeer(link.KindRepair),
 		Take:    a.takeRepaired,
 		Skip:    func(name string) bool { return name == large.EventName },
@@ -98,77 +82,28 @@ func (a *Agent) runRepair(ctx context.Context) error {
 	// Whoever has met others by its snapshot, or was joined by them, has what to
 	// compare, even while what it is to join does not answer.
 	select {
-	case <-a.joined:
+	case <-a.Joined():
 	case <-time.After(repairJoin):
 	case <-ctx.Done():
 		return nil
 	}
-	from := time.Now()
-	if !a.returning {
-		from = from.Add(stagger(a.serf.NumNodes(), repairStagger))
-	}
-	a.askFrom.Store(from.UnixNano())
+	a.peers.Begin(!a.returning)
 	return a.repair.Run(ctx)
 }
 
-// mayAsk tells whether repair looks for peers by now.
-func (a *Agent) mayAsk() bool {
-	from := a.askFrom.Load()
-	return from != 0 && time.Now().UnixNano() >= from
-}
-
 // met has some of those that have joined asked whether they are peers, and a
-// round begin. While nobody is looked for yet, all are still to be met.
+// round begin.
 func (a *Agent) met(joined []serf.Member) {
-	if a.mayAsk() {
-		var names []string
-		for _, m := range joined {
-			if m.Name != a.opts.NodeName {
-				names = append(names, m.Name)
-			}
-		}
-		a.newcomers.add(names)
-	}
+	a.peers.Joined(joined)
 	a.repair.Kick("members joined")
 }
 
-// knownPeers are the members alive that are known to be peers, in random order,
-// and those of which that is not known.
-func (a *Agent) knownPeers() (names, strangers []string) {
-	members := a.serf.Members()
-	rand.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
-	for _, m := range members {
-		switch {
-		case m.Status != serf.StatusAlive || m.Name == a.opts.NodeName:
-		case a.peers.knows(m.Name):
-			names = append(names, m.Name)
-		default:
-			strangers = append(strangers, m.Name)
-		}
+// foundPeer has this node compare its journal with that of a peer as soon as it is
+// known to be one.
+func (a *Agent) foundPeer(name string) {
+	if a.repair != nil {
+		a.repair.Meet(name, "a peer was found")
 	}
-	return names, strangers
-}
-
-// repairPeers are the peers that are known, and sees to it that there are some.
-func (a *Agent) repairPeers() []string {
-	names, strangers := a.knownPeers()
-	ask := min(len(strangers), repairPeers-len(names))
-	if now, next := time.Now(), a.askNext.Load(); ask > 0 && a.mayAsk() && now.UnixNano() >= next {
-		again := now.Add(stagger(len(names)+len(strangers), repairStagger))
-		if a.askNext.CompareAndSwap(next, again.UnixNano()) {
-			a.peers.look(strangers[:ask])
-		}
-	}
-	return names
-}
-
-// stagger is for how long a node waits before it asks who is a peer, in a cluster
-// of this size: up to a time for each member.
-func stagger(size int, each time.Duration) time.Duration {
-	if size <= smallCluster {
-		return 0
-	}
-	return rand.N(time.Duration(size) * each)
 }
 
 // askPeer brings requests of a kind to members.
@@ -176,7 +111,7 @@ func (a *Agent) askPeer(kind link.Kind) func(context.Context, string, []byte) ([
 	return func(ctx context.Context, name string, req []byte) ([]byte, error) {
 		for _, m := range a.serf.Members() {
 			if m.Name == name {
-				return a.links.Request(ctx, peerOf(m), kind, req)
+				return a.links.Request(ctx, peers.Of(m), kind, req)
 			}
 		}
 		return nil, fmt.Errorf("%s is not a member any more", name)

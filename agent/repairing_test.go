@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/serf/serf"
-
 	"agentctl/agent/config"
 	"agentctl/agent/intake"
 	"agentctl/handler"
@@ -70,7 +68,7 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	testkit.WaitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 })
 	// What gossip still brings of what was missed comes in no order; what is
 	// published now does, over a link, once that is there.
-	testkit.WaitFor(t, "it to be known as a peer", func() bool { return other.peers.is(n.opts.NodeName) })
+	testkit.WaitFor(t, "it to be known as a peer", func() bool { return other.peers.Is(n.opts.NodeName) })
 	other.renewRoutes()
 	before := other.acknowledged(t)
 	publish(t, other, "to open a link")
@@ -98,38 +96,6 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	}
 }
 
-// Who joins is asked whether it is a peer, also by one that knows many: those
-// may all be of its own half of a cluster that was split.
-func TestWhoJoinsIsAsked(t *testing.T) {
-	t.Parallel()
-	n := start(t)
-	joined := []serf.Member{{Name: "from the other half"}, {Name: n.opts.NodeName}}
-	members := joined
-	for i := range 2 * repairPeers {
-		members = append(members, memberAt(fmt.Sprint("known", i), serf.StatusAlive, 1))
-	}
-	n.peers.mu.Lock()
-	n.peers.list = func() []serf.Member { return members }
-	n.peers.mu.Unlock()
-	for _, m := range members[len(joined):] {
-		n.peers.set(m.Name, true)
-	}
-	asked := func(name string) bool {
-		n.peers.mu.Lock()
-		defer n.peers.mu.Unlock()
-		return n.peers.known[name] != nil
-	}
-	n.met(joined)
-	if asked(joined[0].Name) {
-		t.Error("one was asked before repair looks for peers: a new node of a large cluster would ask all whom it meets")
-	}
-	n.askFrom.Store(1) // as if it had begun to
-	n.met(joined)
-	if !asked(joined[0].Name) || asked(n.opts.NodeName) {
-		t.Errorf("the other was asked: %v, the node itself: %v", asked(joined[0].Name), asked(n.opts.NodeName))
-	}
-}
-
 // A peer that is found is compared with at once, and so is one to whom messages
 // were dropped.
 func TestAPeerIsComparedWithOnceItIsFound(t *testing.T) {
@@ -144,8 +110,8 @@ func TestAPeerIsComparedWithOnceItIsFound(t *testing.T) {
 		testkit.WaitFor(t, "a comparison", func() bool { return compared() > before })
 	}
 	began := time.Now()
-	a.peers.forget(b.opts.NodeName)
-	a.peers.set(b.opts.NodeName, true)
+	a.peers.Forget(b.opts.NodeName)
+	a.peers.Found(b.opts.NodeName)
 	before := compared()
 	testkit.WaitFor(t, "a comparison with who was found", func() bool { return compared() > before })
 	t.Logf("compared %v after it was found", time.Since(began))

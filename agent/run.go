@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -116,8 +115,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	for _, s := range handlers.Scripts {
 		a.logScript(s)
 	}
-	joining.start(a.join)
-	joining.start(a.rejoin.Run)
+	joining.start(a.joiner.Run)
+	joining.start(a.rejoiner.Run)
 	if a.discovery != nil {
 		joining.start(a.discovery.Run)
 	}
@@ -183,37 +182,6 @@ func (a *Agent) leave(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-}
-
-// join does the joins that were asked for. It returns an error where the
-// program has to end for want of one. What gets lost later is a.rejoin's.
-func (a *Agent) join(ctx context.Context) error {
-	defer close(a.tried)
-	if len(a.opts.StartJoin) > 0 {
-		n, err := joinOnce(ctx, a, net.DefaultResolver, a.opts.StartJoin, a.opts.ReplayOnJoin, a.logger)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if n == 0 {
-			return fmt.Errorf("join: %w", err)
-		}
-		a.logger.Info("joined the cluster", "contacted", n)
-	}
-	if len(a.opts.RetryJoin) == 0 {
-		return nil
-	}
-	return retryJoin(ctx, a, net.DefaultResolver, a.opts.RetryJoin, a.opts.ReplayOnJoin,
-		a.opts.RetryInterval, a.opts.RetryMaxAttempts, a.joinedAnyway, a.logger)
-}
-
-// joinedAnyway counts the node as joined if it is in a cluster although none of
-// -retry-join could be reached: it found members by its snapshot, or they found
-// it. The names are tried on.
-func (a *Agent) joinedAnyway() {
-	if others := len(aliveNames(a.serf.Members())) - 1; others > 0 && !a.isJoined() {
-		a.logger.Info("in the cluster, although none of retry-join could be joined yet", "others", others)
-		a.markJoined(0)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/link"
+	"agentctl/agent/peers"
 )
 
 const (
@@ -35,7 +36,7 @@ type spread struct {
 	self    string
 	links   *link.Links // nil: no links
 	direct  *direct     // nil: nothing straight
-	peers   *peers
+	peers   *peers.Peers
 	met     func(joined []serf.Member) // told of members that have joined; may be nil
 	missed  func(name string)          // told of a peer to whom messages were dropped; may be nil
 	logger  *slog.Logger
@@ -84,18 +85,13 @@ func (s *spread) plan() (linked []link.Peer, others []*memberlist.Node) {
 	}
 	for _, m := range members {
 		switch {
-		case s.links != nil && len(linked) < maxLinked && s.peers.is(m.Name):
-			linked = append(linked, peerOf(m))
+		case s.links != nil && len(linked) < maxLinked && s.peers.Is(m.Name):
+			linked = append(linked, peers.Of(m))
 		case s.direct != nil && len(others) < maxDirect:
 			others = append(others, &memberlist.Node{Name: m.Name, Addr: m.Addr, Port: m.Port, PMax: m.ProtocolMax})
 		}
 	}
 	return linked, others
-}
-
-// peerOf is a member as the links know it.
-func peerOf(m serf.Member) link.Peer {
-	return link.Peer{Name: m.Name, Addr: memberAddr(m)}
 }
 
 // behind is told that a peer did not get all that it was sent. One that is none
@@ -127,7 +123,7 @@ func (s *spread) watch(e serf.Event) {
 }
 
 func (s *spread) forget(name string) {
-	s.peers.forget(name)
+	s.peers.Forget(name)
 	if s.links != nil {
 		s.links.Forget(name)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/link"
+	"agentctl/agent/peers"
 	"agentctl/scripts/testkit"
 )
 
@@ -30,11 +31,11 @@ func newSpread(members *[]serf.Member) *spread {
 	s := &spread{
 		members: list,
 		self:    "self", links: new(link.Links), direct: newDirect(nil, 1400, nil),
-		peers: newPeers("self", list, nil, true, logger), logger: logger, seed: maphash.MakeSeed(),
+		peers: peers.New(peers.Config{Self: "self", Members: list, Links: true, Logger: logger}), logger: logger, seed: maphash.MakeSeed(),
 	}
 	for _, m := range *members {
 		if strings.HasPrefix(m.Name, "ours") {
-			s.peers.set(m.Name, true)
+			s.peers.Found(m.Name)
 		}
 	}
 	return s
@@ -46,8 +47,8 @@ func memberAt(name string, status serf.MemberStatus, port int) serf.Member {
 
 // targets are the names that messages go to over links, and straight.
 func (s *spread) targets() (linked, straight []string) {
-	peers, others := s.plan()
-	for _, p := range peers {
+	links, others := s.plan()
+	for _, p := range links {
 		linked = append(linked, p.Name)
 	}
 	for _, o := range others {
@@ -150,8 +151,8 @@ func TestRoutesAreRenewed(t *testing.T) {
 			t.Fatalf("%d over links, %d straight", linked, others)
 		}
 		members = append(members, memberAt("stock", serf.StatusAlive, 2), memberAt("ours-2", serf.StatusAlive, 3))
-		s.peers.look([]string{"ours-2"}) // else its name is a stranger's so soon after the last list
-		s.peers.set("ours-2", true)
+		s.peers.Look([]string{"ours-2"}) // else its name is a stranger's so soon after the last list
+		s.peers.Found("ours-2")
 		time.Sleep(routesAge - time.Millisecond)
 		for range 1000 {
 			if linked, others := count(); linked != 1 || others != 0 {
@@ -182,12 +183,9 @@ func TestMembersThatAreGoneAreForgotten(t *testing.T) {
 		s := newSpread(&members)
 		s.plan()
 		s.watch(serf.MemberEvent{Type: typ, Members: members[:2]})
-		s.peers.mu.Lock()
-		_, known := s.peers.known["ours-too"]
-		if left := len(s.peers.known); known == forgotten || left != 1 && forgotten {
-			t.Errorf("after %v: %d members are known", typ, left)
+		if s.peers.Knows("ours") == forgotten || s.peers.Knows("ours-too") == forgotten {
+			t.Errorf("after %v: of two members it knows %q", typ, s.peers.Known())
 		}
-		s.peers.mu.Unlock()
 		s.watch(serf.UserEvent{Name: "stock"})
 	}
 }

@@ -93,7 +93,7 @@ func (n *node) findsPeer(t *testing.T, label string, others ...*node) (payloads 
 	t.Helper()
 	for _, other := range others {
 		payloads = append(payloads, n.publish(t, label+" to find "+other.opts.NodeName, 1)...)
-		testkit.WaitFor(t, other.opts.NodeName+" to be found to be a peer", func() bool { return n.peers.is(other.opts.NodeName) })
+		testkit.WaitFor(t, other.opts.NodeName+" to be found to be a peer", func() bool { return n.peers.Is(other.opts.NodeName) })
 	}
 	n.renewRoutes()
 	return payloads

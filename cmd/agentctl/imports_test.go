@@ -42,6 +42,14 @@ var importRules = []struct {
 	{"agentctl/cmd/agentctl", []string{
 		"agentctl/agent/memnet",
 	}, "the network in memory is for tests and simulations"},
+	{"agentctl/agent/membership", []string{
+		"agentctl/agent/large", "agentctl/agent/repair", "agentctl/agent/rpc", "agentctl/agent/script",
+		"agentctl/handler/delivery", "agentctl/handler/target", "agentctl/rpcclient",
+	}, "to be in the cluster has nothing to do with events"},
+	{"agentctl/agent/peers", []string{
+		"agentctl/agent/config", "agentctl/agent/large", "agentctl/agent/repair", "agentctl/agent/rpc", "agentctl/handler/journal",
+		"agentctl/handler/delivery", "agentctl/rpcclient", "go.etcd.io/bbolt",
+	}, "who is a peer is found by queries, and has nothing to do with events"},
 	{"agentctl/agent/repair", []string{
 		"github.com/hashicorp/serf/", "github.com/hashicorp/memberlist", "agentctl/agent/link", "agentctl/rpcclient",
 	}, "repair is about journals, and does not know how peers are found and reached"},

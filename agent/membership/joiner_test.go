@@ -1,4 +1,4 @@
-package agent
+package membership
 
 import (
 	"context"
@@ -7,25 +7,42 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/serf/serf"
 
 	"agentctl/scripts/testkit"
 )
 
-// fakeJoiner fails until succeedAt, a count of calls.
+// fakeJoiner is serf. Its join fails until succeedAt, a count of calls.
 type fakeJoiner struct {
 	succeedAt int
 	calls     [][]string
 	times     []time.Time
 	replays   []bool
-	failures  int // that it was told of
+	looks     int          // at the members
+	others    atomic.Int64 // that are alive
 }
 
-func (f *fakeJoiner) failed() { f.failures++ }
+// joiner joins by f what cfg says.
+func (f *fakeJoiner) joiner(cfg JoinerConfig, dns fakeDNS) *Joiner {
+	cfg.Join, cfg.Members = f.Join, f.members
+	j := NewJoiner(cfg)
+	j.srv = dns
+	return j
+}
+
+func (f *fakeJoiner) members() (list []serf.Member) {
+	f.looks++
+	for i := range f.others.Load() + 1 {
+		list = append(list, member(fmt.Sprint("n", i), "10.0.0.1:1", serf.StatusAlive))
+	}
+	return list
+}
 
 var errRefused = errors.New("refused")
 
@@ -69,8 +86,15 @@ func TestRetryJoinBacksOff(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			logger, log := testkit.NewLog()
 			j := &fakeJoiner{succeedAt: 9}
-			if err := retryJoin(t.Context(), j, fakeDNS{}, []string{"a", "b:1"}, true, interval, 0, j.failed, logger); err != nil {
+			joiner := j.joiner(JoinerConfig{Retry: []string{"a", "b:1"}, Replay: true, Interval: interval, Logger: logger}, nil)
+			if joiner.IsJoined() {
+				t.Error("joined before it has begun")
+			}
+			if err := joiner.Run(t.Context()); err != nil {
 				t.Fatal(err)
+			}
+			if !joiner.IsJoined() || joiner.Contacted() != 1 {
+				t.Errorf("joined: %v, contacted %d", joiner.IsJoined(), joiner.Contacted())
 			}
 			ceiling := firstRetry
 			for i, at := range j.times[1:] {
@@ -106,12 +130,16 @@ func TestRetryJoinWithALimit(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		j := new(fakeJoiner)
 		start := time.Now()
-		err := retryJoin(t.Context(), j, fakeDNS{}, []string{"a", "b"}, false, 7*time.Second, 3, j.failed, logger)
+		joiner := j.joiner(JoinerConfig{Retry: []string{"a", "b"}, Interval: 7 * time.Second, MaxAttempts: 3, Logger: logger}, nil)
+		err := joiner.Run(t.Context())
 		if !errors.Is(err, errRefused) || !strings.HasPrefix(err.Error(), "retry-join: none of a, b could be joined in 4 attempts: ") {
 			t.Errorf("%v", err)
 		}
-		if took := time.Since(start); len(j.calls) != 4 || j.failures != 4 || took != 21*time.Second {
-			t.Errorf("%d tries in %v, told of %d, want 4 in 21s", len(j.calls), took, j.failures)
+		if took := time.Since(start); len(j.calls) != 4 || j.looks != 4 || took != 21*time.Second {
+			t.Errorf("%d tries in %v, %d looks at the members, want 4 in 21s", len(j.calls), took, j.looks)
+		}
+		if joiner.IsJoined() {
+			t.Error("counts as joined")
 		}
 	})
 }
@@ -122,7 +150,8 @@ func TestRetryJoinEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
-		if err := retryJoin(ctx, new(fakeJoiner), fakeDNS{}, []string{"a"}, false, time.Hour, 0, func() {}, logger); err != nil {
+		joiner := new(fakeJoiner).joiner(JoinerConfig{Retry: []string{"a"}, Interval: time.Hour, Logger: logger}, nil)
+		if err := joiner.Run(ctx); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(start); took != time.Minute {
@@ -142,7 +171,8 @@ func TestJoinLooksSRVRecordsUpEachTime(t *testing.T) {
 			[]*net.SRV{srv("n1.x.", 7946), srv("fe80::1", 1)},
 		}}
 		j := &fakeJoiner{succeedAt: 2}
-		if err := retryJoin(t.Context(), j, dns, []string{"dns+srv://_serf._tcp.x"}, false, time.Second, 0, j.failed, logger); err != nil {
+		joiner := j.joiner(JoinerConfig{Retry: []string{"dns+srv://_serf._tcp.x"}, Interval: time.Second, Logger: logger}, dns)
+		if err := joiner.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		want := [][]string{{"old.x:7946"}, {"n1.x:7946", "[fe80::1]:1"}}
@@ -160,7 +190,8 @@ func TestJoinWithAddressesThatCannotBeLookedUp(t *testing.T) {
 	dns := fakeDNS{"good": {[]*net.SRV{srv("g.", 1)}}}
 	addrs := []string{"plain", "dns+srv://gone", "dns+srv://good"}
 	j := &fakeJoiner{succeedAt: 1}
-	if n, err := joinOnce(t.Context(), j, dns, addrs, false, logger); n != 1 || err != nil {
+	joiner := j.joiner(JoinerConfig{Logger: logger}, dns)
+	if n, err := joiner.try(t.Context(), addrs); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	if want := []string{"plain", "g:1"}; !slices.Equal(j.calls[0], want) {
@@ -170,13 +201,89 @@ func TestJoinWithAddressesThatCannotBeLookedUp(t *testing.T) {
 		t.Errorf("the one that failed is not told:\n%s", log)
 	}
 	// Both reasons, when nothing could be joined.
-	_, err := joinOnce(t.Context(), j, dns, addrs, false, logger)
+	_, err := joiner.try(t.Context(), addrs)
 	if !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "dns+srv://gone: ") {
 		t.Errorf("%v", err)
 	}
 	calls := len(j.calls)
-	n, err := joinOnce(t.Context(), j, dns, []string{"dns+srv://gone"}, false, logger)
+	n, err := joiner.try(t.Context(), []string{"dns+srv://gone"})
 	if _, ok := errors.AsType[*net.DNSError](err); n != 0 || !ok || len(j.calls) != calls {
 		t.Errorf("nothing to join: %d, %v, %d calls", n, err, len(j.calls)-calls)
 	}
+}
+
+// A join at the start is tried once. The names of -retry-join come after it.
+func TestJoinAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := testkit.NewLog()
+		j := new(fakeJoiner)
+		cfg := JoinerConfig{Start: []string{"a"}, Retry: []string{"b"}, Interval: time.Second, Logger: logger}
+		err := j.joiner(cfg, nil).Run(t.Context())
+		if !errors.Is(err, errRefused) || !strings.HasPrefix(err.Error(), "join: ") || len(j.calls) != 1 {
+			t.Errorf("%v after %v", err, j.calls)
+		}
+		j = &fakeJoiner{succeedAt: 1}
+		joiner := j.joiner(cfg, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := joiner.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(j.calls[0], []string{"a"}) || len(j.calls) < 3 || !slices.Equal(j.calls[1], []string{"b"}) || joiner.Contacted() != 1 {
+			t.Errorf("joined %v, contacted %d", j.calls, joiner.Contacted())
+		}
+		if log.Count("joined the cluster", "contacted=1") != 1 {
+			t.Errorf("the log:\n%s", log)
+		}
+	})
+}
+
+// What counts as joined: a node that is to join nobody, one that a client has join
+// another, and one that others have found; but not one that is alone.
+func TestWhatCountsAsJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, log := testkit.NewLog()
+		joiner := new(fakeJoiner).joiner(JoinerConfig{Logger: logger}, nil)
+		if !joiner.IsJoined() || joiner.Contacted() != 0 {
+			t.Error("a node that is to join nobody has not joined")
+		}
+		if err := joiner.Run(t.Context()); err != nil {
+			t.Error(err)
+		}
+		cfg := JoinerConfig{Retry: []string{"a"}, Interval: time.Second, Logger: logger}
+		j := &fakeJoiner{succeedAt: 2}
+		joiner = j.joiner(cfg, nil)
+		joiner.Join([]string{"x"}, false)
+		if joiner.IsJoined() {
+			t.Error("a failed join counts")
+		}
+		joiner.Join([]string{"x"}, false)
+		if !joiner.IsJoined() || joiner.Contacted() != 1 {
+			t.Error("the join of a client does not count")
+		}
+		j = new(fakeJoiner)
+		joiner = j.joiner(cfg, nil)
+		done := make(chan error)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { done <- joiner.Run(ctx) }()
+		time.Sleep(time.Minute)
+		if joiner.IsJoined() {
+			t.Error("a node that is alone has joined")
+		}
+		synctest.Wait()
+		j.others.Store(2)
+		before := log.Count("joining failed, trying again") // by the log, which has a lock
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !joiner.IsJoined() || joiner.Contacted() != 0 {
+			t.Error("a node that others have found has not joined")
+		}
+		if log.Count("joining failed, trying again") < before+30 || log.Count("in the cluster, although none of retry-join", "others=2") != 1 {
+			t.Errorf("there were %d tries before; the log:\n%s", before, log)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -1,4 +1,4 @@
-package agent
+package peers
 
 import (
 	"fmt"
@@ -11,12 +11,12 @@ import (
 )
 
 // Of a small cluster all that join are asked, at once.
-func TestNewcomersOfASmallCluster(t *testing.T) {
+func TestUnclassifiedMembersOfASmallCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, asked := askingPeers(t, "known", "a", "b")
-		p.set("known", true)
-		n := &newcomers{peers: p, alive: func() []string { return numbered(smallCluster) }}
-		n.add([]string{"known", "a", "b"})
+		p.Found("known")
+		u := &unclassified{peers: p, alive: func() []string { return numbered(smallCluster) }}
+		u.add([]string{"known", "a", "b"})
 		if got := asked(); len(got) != 1 || !slices.Equal(got[0].names, []string{"a", "b"}) || got[0].after != 0 {
 			t.Errorf("asks %v", got)
 		}
@@ -24,19 +24,19 @@ func TestNewcomersOfASmallCluster(t *testing.T) {
 }
 
 // Of a large one a few are, in one question for all that joined meanwhile.
-func TestNewcomersOfALargeCluster(t *testing.T) {
+func TestUnclassifiedMembersOfALargeCluster(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, asked := askingPeers(t, numbered(100)...)
-		n := &newcomers{peers: p, alive: func() []string { return numbered(100) }}
+		u := &unclassified{peers: p, alive: func() []string { return numbered(100) }}
 		for i := range 50 {
-			n.add([]string{fmt.Sprint(i), fmt.Sprint(i), "gone"})
+			u.add([]string{fmt.Sprint(i), fmt.Sprint(i), "gone"})
 		}
-		limit := 100 * newcomersStagger
+		limit := 100 * joinedStagger
 		time.Sleep(limit)
-		if got := asked(); len(got) != 1 || len(got[0].names) != repairPeers || got[0].after == 0 || slices.Contains(got[0].names, "gone") {
-			t.Errorf("asks %v, want %d of them once", got, repairPeers)
+		if got := asked(); len(got) != 1 || len(got[0].names) != wanted || got[0].after == 0 || slices.Contains(got[0].names, "gone") {
+			t.Errorf("asks %v, want %d of them once", got, wanted)
 		}
-		n.add(numbered(100)[50:]) // so many that they are asked for sure
+		u.add(numbered(100)[50:]) // so many that they are asked for sure
 		time.Sleep(limit)
 		if got := asked(); len(got) != 2 || got[1].after < limit {
 			t.Errorf("asks %v, want those who joined later in a question of their own", got)
@@ -45,12 +45,12 @@ func TestNewcomersOfALargeCluster(t *testing.T) {
 }
 
 // Nobody is asked if one of them has asked.
-func TestANewcomerThatAsksSparesTheQuestion(t *testing.T) {
+func TestAMemberThatAsksSparesTheQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, asked := askingPeers(t, numbered(100)...)
-		n := &newcomers{peers: p, alive: func() []string { return numbered(100) }}
-		n.add([]string{"1", "2", "3"})
-		p.set("2", true) // as take does
+		u := &unclassified{peers: p, alive: func() []string { return numbered(100) }}
+		u.add([]string{"1", "2", "3"})
+		p.Found("2") // as Take does
 		time.Sleep(time.Hour)
 		if got := asked(); len(got) != 0 {
 			t.Errorf("asks %v", got)
@@ -58,22 +58,22 @@ func TestANewcomerThatAsksSparesTheQuestion(t *testing.T) {
 	})
 }
 
-// Who joins a large cluster alone is asked by some eight of its nodes: of 4,000 by
-// none only once in 10^14.
-func TestANewcomerThatComesAlone(t *testing.T) {
+// A member that joins a large cluster alone is asked by some eight of its nodes. By
+// none of 4,000 it is only once in 10^14.
+func TestAMemberThatJoinsAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, trials = 1000, 4
 		alive := numbered(size)
 		asking := 0
 		for range trials * size {
 			logger, _ := testkit.NewLog()
-			p := newPeers("self", membersNamed(alive...), nil, true, logger)
-			n := &newcomers{peers: p, alive: func() []string { return alive }}
-			n.add(alive[:1])
-			time.Sleep(size * newcomersStagger)
+			p := New(Config{Self: "self", Members: membersNamed(alive...), Links: true, Logger: logger})
+			u := &unclassified{peers: p, alive: func() []string { return alive }}
+			u.add(alive[:1])
+			time.Sleep(size * joinedStagger)
 			asking += len(p.due())
 		}
-		if asking == 0 || asking > 5*trials*repairPeers {
+		if asking == 0 || asking > 5*trials*wanted {
 			t.Errorf("%d nodes ask in %d clusters of %d", asking, trials, size)
 		}
 	})

@@ -1,4 +1,4 @@
-package agent
+package membership
 
 import (
 	"context"
@@ -18,15 +18,16 @@ import (
 
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
+	"agentctl/agent/peers"
 	"agentctl/handler/varint"
 )
 
 const (
-	// viewsEvery is how often some peers are asked whom they see alive. It is
-	// longer than the gossip of a change takes to reach all.
+	// viewsEvery is how often some peers are asked whom they see alive, on average. It
+	// is longer than gossip takes to bring a change to all.
 	viewsEvery = 30 * time.Second
-	// viewsPeers is how many, drawn anew each time: in a small cluster all, in a
-	// large one enough for somebody to find a difference soon.
+	// viewsPeers is how many peers are asked, drawn anew each time. In a small cluster
+	// that is all of them; in a large one some node finds a difference soon.
 	viewsPeers = 3
 	// viewsTime bounds the wait for their answers.
 	viewsTime = 5 * time.Second
@@ -34,8 +35,7 @@ const (
 	viewVersion = 1
 )
 
-// view is whom a node sees alive: how many, and a hash of their names, since
-// as many may be others.
+// view is whom a node sees alive: how many members, and a hash of their names.
 type view struct {
 	alive  uint64
 	digest [8]byte
@@ -44,7 +44,7 @@ type view struct {
 func viewOf(members []serf.Member) view {
 	h := sha256.New()
 	v := view{}
-	for _, name := range aliveNames(members) {
+	for _, name := range peers.AliveNames(members) {
 		v.alive++
 		h.Write(append([]byte(name), 0))
 	}
@@ -72,39 +72,50 @@ func decodeView(b []byte) (v view, err error) {
 	return v, nil
 }
 
-// views asks peers whom they see alive, and counts those that see others than
-// this node does. Serf has nothing of the kind: halves that see each other in
+// ViewsConfig is what [NewViews] needs.
+type ViewsConfig struct {
+	Members func() []serf.Member // all of serf's
+	Peers   func() []string      // that are known, in random order
+	// Ask brings a request to a member and returns its answer, which is one of
+	// [Views.Answer].
+	Ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer // nil counts nothing
+}
+
+// Views asks peers whom they see alive, and counts those that see others than this
+// node does. Serf has nothing of the kind: halves of a cluster that see each other in
 // part do not heal, and nobody is told. Stock members cannot be asked.
-type views struct {
-	members func() []serf.Member
-	peers   func() []string // that are known, in random order
-	ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
-	quiet   logs.Sampled
+type Views struct {
+	cfg   ViewsConfig
+	quiet logs.Sampled
 
 	asked, differ prometheus.Gauge
 }
 
-func newViews(members func() []serf.Member, peers func() []string,
-	ask func(ctx context.Context, name string, req []byte) ([]byte, error), logger *slog.Logger, reg prometheus.Registerer) *views {
+// NewViews registers its metrics.
+func NewViews(cfg ViewsConfig) *Views {
 	gauge := func(name, help string) prometheus.Gauge {
 		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "agentctl_members_" + name, Help: help})
-		reg.MustRegister(g)
+		if cfg.Metrics != nil {
+			cfg.Metrics.MustRegister(g)
+		}
 		return g
 	}
-	return &views{
-		members: members, peers: peers, ask: ask, quiet: logs.Sampled{Logger: logger},
+	return &Views{
+		cfg: cfg, quiet: logs.Sampled{Logger: cfg.Logger},
 		asked:  gauge("asked", "Peers that said in the last round whom they see alive."),
 		differ: gauge("differing", "Peers among them that see other members alive than this node does."),
 	}
 }
 
-// answer tells a peer whom this node sees alive.
-func (v *views) answer(context.Context, link.Peer, []byte) ([]byte, error) {
-	return viewOf(v.members()).encode(), nil
+// Answer tells a peer whom this node sees alive. Every question gets the same answer.
+func (v *Views) Answer(context.Context, link.Peer, []byte) ([]byte, error) {
+	return viewOf(v.cfg.Members()).encode(), nil
 }
 
 // Run asks until ctx ends.
-func (v *views) Run(ctx context.Context) error {
+func (v *Views) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-time.After(viewsEvery/2 + rand.N(viewsEvery)):
@@ -115,18 +126,18 @@ func (v *views) Run(ctx context.Context) error {
 	}
 }
 
-// round asks some peers.
-func (v *views) round(ctx context.Context) {
+// round asks some peers, and counts those that see others.
+func (v *Views) round(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, viewsTime)
 	defer cancel()
-	names := v.peers()
+	names := v.cfg.Peers()
 	var mu sync.Mutex
 	asked, seen := 0, uint64(0)
 	var differing []string // whom they see, by name
 	var asking errgroup.Group
 	for _, name := range names[:min(len(names), viewsPeers)] {
 		asking.Go(func() error {
-			answer, err := v.ask(ctx, name, []byte{viewVersion})
+			answer, err := v.cfg.Ask(ctx, name, []byte{viewVersion})
 			if err != nil {
 				return nil // it is gone, or too old for the question
 			}
@@ -134,7 +145,7 @@ func (v *views) round(ctx context.Context) {
 			if err != nil {
 				return nil
 			}
-			ours := viewOf(v.members()) // as of now: the answer is
+			ours := viewOf(v.cfg.Members()) // as of now: the answer is
 			mu.Lock()
 			defer mu.Unlock()
 			asked++

@@ -1,4 +1,4 @@
-package agent
+package peers
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 
 	"agentctl/agent/memnet"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/serfnode"
 )
 
 // asking is a question of peers, as its query was given it.
@@ -27,11 +28,15 @@ type asking struct {
 	names []string // nil: all
 }
 
+func member(name string, status serf.MemberStatus) serf.Member {
+	return serfnode.Member(name, "10.0.0.1:7946", status)
+}
+
 // membersNamed lists members that have these names.
 func membersNamed(names ...string) func() []serf.Member {
 	return func() (members []serf.Member) {
 		for _, name := range names {
-			members = append(members, memberAt(name, serf.StatusAlive, 1))
+			members = append(members, member(name, serf.StatusAlive))
 		}
 		return members
 	}
@@ -39,25 +44,25 @@ func membersNamed(names ...string) func() []serf.Member {
 
 // askingPeers is a peers whose questions nobody answers, and that runs, among
 // members of these names; asked are its questions so far.
-func askingPeers(t *testing.T, members ...string) (p *peers, asked func() []asking) {
+func askingPeers(t *testing.T, members ...string) (p *Peers, asked func() []asking) {
 	began := time.Now()
 	var mu sync.Mutex
 	var got []asking
 	logger, _ := testkit.NewLog()
-	p = newPeers("self", membersNamed(members...), func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
-		if name != peerQuery {
+	p = New(Config{Self: "self", Members: membersNamed(members...), Links: true, Logger: logger, Query: func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
+		if name != QueryName {
 			t.Errorf("asks %q", name)
 		}
 		var names []string
 		if len(payload) > 0 {
-			names = strings.Split(string(payload), peerNameEnd)
+			names = strings.Split(string(payload), nameEnd)
 		}
 		slices.Sort(names)
 		mu.Lock()
 		defer mu.Unlock()
 		got = append(got, asking{time.Since(began), names})
 		return nil, errors.New("nobody is there")
-	}, true, logger)
+	}})
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { done <- p.Run(ctx) }()
@@ -85,13 +90,13 @@ func TestStockMembersAreAskedAgain(t *testing.T) {
 			t.Errorf("asks %v, though nothing is sent", got)
 		}
 		for range 3 * 3600 { // three hours of an event a second
-			if p.is("stock") {
+			if p.Is("stock") {
 				t.Fatal("a member that has not answered is a peer")
 			}
 			time.Sleep(time.Second)
 		}
 		got := asked()
-		pause, last := peerAgain, got[0].after
+		pause, last := askAgain, got[0].after
 		for _, a := range got[1:] {
 			if d := a.after - last; d < pause || d > pause+time.Second {
 				t.Errorf("asked again after %v, want %v", d, pause)
@@ -99,9 +104,9 @@ func TestStockMembersAreAskedAgain(t *testing.T) {
 			if !slices.Equal(a.names, []string{"stock"}) {
 				t.Errorf("asked %q", a.names)
 			}
-			pause, last = min(2*pause, peerSeldom), a.after
+			pause, last = min(2*pause, askSeldom), a.after
 		}
-		if pause != peerSeldom || len(got) < 15 {
+		if pause != askSeldom || len(got) < 15 {
 			t.Errorf("asked %d times, the last pause was %v", len(got), pause)
 		}
 		time.Sleep(24 * time.Hour)
@@ -138,7 +143,7 @@ func TestPeersAreAskedByNameWhereThatFits(t *testing.T) {
 					p.known[n] = &acquaintance{}
 				}
 				p.mu.Unlock()
-				p.is(tt.names[0])
+				p.Is(tt.names[0])
 				want := []asking{{}}
 				if tt.byName {
 					want[0].names = tt.names
@@ -156,19 +161,19 @@ func TestPeersAreAskedByNameWhereThatFits(t *testing.T) {
 func TestAMemberThatIsForgottenIsAskedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, asked := askingPeers(t, "a", "b")
-		p.set("a", true)
-		if !p.is("a") || len(asked()) != 0 {
+		p.Found("a")
+		if !p.Is("a") || len(asked()) != 0 {
 			t.Errorf("a peer is asked: %v", asked())
 		}
-		p.forget("a")
-		if p.is("a") {
+		p.Forget("a")
+		if p.Is("a") {
 			t.Error("a forgotten member is a peer")
 		}
 		if got := asked(); len(got) != 1 {
 			t.Errorf("asked %v", got)
 		}
-		p.forget("a")
-		p.is("b")
+		p.Forget("a")
+		p.Is("b")
 		if got := asked(); len(got) != 2 || !slices.Equal(got[1].names, []string{"b"}) {
 			t.Errorf("asked %v", got)
 		}
@@ -178,29 +183,44 @@ func TestAMemberThatIsForgottenIsAskedAnew(t *testing.T) {
 // peersRig is a serf node that is, as far as questions go, an agent of ours
 // with links, or without where its name says so, or a stock one.
 type peersRig struct {
-	*peers
-	serf    *serf.Serf
+	*Peers
+	node    *serfnode.Node
 	queries []string // queries of its events that were not ours
+	taken   int      // those that were
 	asked   atomic.Int64
 }
 
 func newPeersRig(t *testing.T, transport *memnet.Transport, name string) *peersRig {
-	events := make(chan serf.Event)
-	r := new(peersRig)
-	r.serf, _ = bareSerf(t, transport, name, events)
-	logger, _ := testkit.NewLog()
-	r.peers = newPeers(name, r.serf.Members, func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
-		r.asked.Add(1)
-		return r.serf.Query(name, payload, q)
-	}, !strings.HasSuffix(name, "unlinked"), logger)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- r.peers.Run(ctx) }()
+	t.Cleanup(func() { // once the node has ended
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	events := make(chan serf.Event)
+	r := new(peersRig)
+	r.node = serfnode.New(t, transport, name, func(conf *serf.Config) { conf.EventCh = events })
+	logger, _ := testkit.NewLog()
+	r.Peers = New(Config{
+		Self: name, Members: r.node.Members, Links: !strings.HasSuffix(name, "unlinked"), Logger: logger,
+		Query: func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
+			r.asked.Add(1)
+			return r.node.Query(name, payload, q)
+		},
+	})
+	go func() { done <- r.Run(ctx) }()
 	go func() {
 		for {
 			select {
 			case e := <-events:
-				if q, ok := e.(*serf.Query); ok && !(strings.HasPrefix(name, "ours") && r.take(q)) {
+				q, ok := e.(*serf.Query)
+				switch {
+				case !ok:
+				case strings.HasPrefix(name, "ours") && r.Take(q):
+					r.taken++
+				default:
 					r.queries = append(r.queries, q.Name)
 				}
 			case <-ctx.Done():
@@ -208,13 +228,6 @@ func newPeersRig(t *testing.T, transport *memnet.Transport, name string) *peersR
 			}
 		}
 	}()
-	t.Cleanup(func() {
-		r.serf.Shutdown()
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
 	return r
 }
 
@@ -223,12 +236,13 @@ func TestPeersAreFoundAmongStockMembers(t *testing.T) {
 		// After they have ended: probes that are under way.
 		t.Cleanup(func() { time.Sleep(time.Minute) })
 		rigs := map[string]*peersRig{}
-		for name, transport := range newMemNet("ours-1", "ours-2", "ours-unasked", "ours-unlinked", "stock-1", "stock-2") {
-			rigs[name] = newPeersRig(t, transport, name)
+		network := memnet.New(memnet.Config{})
+		for i, name := range []string{"ours-1", "ours-2", "ours-unasked", "ours-unlinked", "stock-1", "stock-2"} {
+			rigs[name] = newPeersRig(t, network.Add(fmt.Sprintf("10.0.0.%d:7946", i+1)), name)
 		}
 		others := []string{"ours-2", "ours-unlinked", "stock-1", "stock-2"}
 		for _, name := range append(others, "ours-unasked") {
-			if _, err := rigs[name].serf.Join([]string{rigs["ours-1"].serf.Memberlist().LocalNode().Address()}, false); err != nil {
+			if _, err := rigs[name].node.Join([]string{rigs["ours-1"].node.Addr}, false); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -236,21 +250,21 @@ func TestPeersAreFoundAmongStockMembers(t *testing.T) {
 		asks, answers := rigs["ours-1"], rigs["ours-2"]
 		for range 600 { // ten minutes of an event a second
 			for _, name := range others {
-				asks.is(name)
+				asks.Is(name)
 			}
 			time.Sleep(time.Second)
 		}
 		synctest.Wait()
 		for _, name := range others {
-			if got, want := asks.is(name), name == "ours-2"; got != want {
+			if got, want := asks.Is(name), name == "ours-2"; got != want {
 				t.Errorf("%s is a peer: %v, want %v", name, got, want)
 			}
 		}
-		if !answers.is("ours-1") || answers.asked.Load() != 0 {
-			t.Errorf("who was asked knows who asked it: %v, and asked %d times itself", answers.is("ours-1"), answers.asked.Load())
+		if !answers.Is("ours-1") || answers.asked.Load() != 0 {
+			t.Errorf("who was asked knows who asked it: %v, and asked %d times itself", answers.Is("ours-1"), answers.asked.Load())
 		}
 		// Who is not named sees who asks all the same, and does not answer.
-		if seer := rigs["ours-unasked"]; !seer.knows("ours-1") || asks.knows("ours-unasked") {
+		if seer := rigs["ours-unasked"]; !seer.Knows("ours-1") || asks.Knows("ours-unasked") {
 			t.Error("a question is not seen by all, or answered by who was not asked")
 		}
 		// At 0, 10, 30, 70, 150, 310 seconds, and the next after ten minutes.
@@ -259,7 +273,7 @@ func TestPeersAreFoundAmongStockMembers(t *testing.T) {
 		}
 		for name, r := range rigs {
 			for _, q := range r.queries {
-				if !strings.HasPrefix(name, "stock") || q != peerQuery {
+				if !strings.HasPrefix(name, "stock") || q != QueryName {
 					t.Errorf("%s handles the query %s as any other", name, q)
 				}
 			}
@@ -273,91 +287,84 @@ func TestNothingIsKeptOfStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		members := []serf.Member{
-			memberAt("member", serf.StatusAlive, 1), memberAt("failed", serf.StatusFailed, 2),
-			memberAt("left", serf.StatusLeft, 3), memberAt("leaving", serf.StatusLeaving, 4),
+			member("member", serf.StatusAlive), member("failed", serf.StatusFailed),
+			member("left", serf.StatusLeft), member("leaving", serf.StatusLeaving),
 		}
 		lists := 0
-		p := newPeers("self", func() []serf.Member { lists++; return members }, nil, true, logger)
 		var found []string
-		p.found = func(name string) { found = append(found, name) }
+		p := New(Config{
+			Self: "self", Members: func() []serf.Member { lists++; return members }, Links: true, Logger: logger,
+			OnFound: func(name string) { found = append(found, name) },
+		})
 		for i := range 100_000 {
-			p.set(fmt.Sprint("stranger ", i), true)
+			p.Found(fmt.Sprint("stranger ", i))
 		}
 		if len(p.known) != 0 || len(found) != 0 || lists != 1 {
 			t.Errorf("%d strangers are kept, %d were found to be peers; the members were listed %d times", len(p.known), len(found), lists)
 		}
 		for _, m := range members {
-			p.set(m.Name, true)
+			p.Found(m.Name)
 		}
 		if want := []string{"member", "failed"}; !slices.Equal(found, want) || len(p.known) != len(want) {
 			t.Errorf("%d were found to be peers, the last is %q, and %d are kept; want %q", len(found), found[len(found)-1:], len(p.known), want)
 		}
 
-		members = append(members, memberAt("new", serf.StatusAlive, 5), memberAt("newer", serf.StatusAlive, 6))
-		p.look([]string{"new", "stranger"}) // a caller that has the name from serf
-		if p.known["new"] == nil || p.known["stranger"] != nil || p.knows("new") {
+		members = append(members, member("new", serf.StatusAlive), member("newer", serf.StatusAlive))
+		p.Look([]string{"new", "stranger"}) // a caller that has the name from serf
+		if p.known["new"] == nil || p.known["stranger"] != nil || p.Knows("new") {
 			t.Error("a new member is not looked for, or a stranger is")
 		}
 		members[0].Status = serf.StatusLeft // and nobody told peers
 		time.Sleep(membersAge)
-		p.set("stranger", true)
-		p.set("newer", true)
-		if p.known["member"] != nil || !p.knows("failed") || !p.knows("newer") || len(p.known) != 3 {
+		p.Found("stranger")
+		p.Found("newer")
+		if p.known["member"] != nil || !p.Knows("failed") || !p.Knows("newer") || len(p.known) != 3 {
 			t.Errorf("%d are kept: one that has left is still there, or one that has not is gone", len(p.known))
 		}
 	})
 }
 
-// The same with queries that come to an agent by gossip.
+// The same with queries that come by gossip.
 func TestQueriesOfStrangersLeaveNothing(t *testing.T) {
-	t.Parallel()
-	n := start(t)
-	done := make(chan struct{})
-	n.intake.Subscribe(func(e serf.Event) {
-		if u, ok := e.(serf.UserEvent); ok && u.Name == "behind them" {
-			close(done)
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // see TestPeersAreFoundAmongStockMembers
+		r := newPeersRig(t, memnet.New(memnet.Config{}).Add("10.0.0.1:7946"), "ours")
+		const strangers = 1000
+		for i := range strangers {
+			raw := bytes.NewBuffer([]byte{4}) // serf's messageQueryType
+			err := codec.NewEncoder(raw, &codec.MsgpackHandle{}).Encode(struct {
+				LTime      serf.LamportTime
+				ID         uint32
+				SourceNode string
+				Timeout    time.Duration
+				Name       string
+				Payload    []byte
+			}{serf.LamportTime(i + 1), uint32(i), fmt.Sprint("stranger ", i), time.Minute, QueryName, []byte("nobody")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.node.Delegate.NotifyMsg(raw.Bytes())
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.taken != strangers || len(r.known) != 0 {
+			t.Errorf("of %d queries of strangers %d came, and %d names are kept", strangers, r.taken, len(r.known))
 		}
 	})
-	const strangers = 1000
-	for i := range strangers {
-		raw := bytes.NewBuffer([]byte{4}) // serf's messageQueryType
-		err := codec.NewEncoder(raw, &codec.MsgpackHandle{}).Encode(struct {
-			LTime      serf.LamportTime
-			ID         uint32
-			SourceNode string
-			Timeout    time.Duration
-			Name       string
-			Payload    []byte
-		}{serf.LamportTime(i + 1), uint32(i), fmt.Sprint("stranger ", i), time.Minute, peerQuery, []byte("nobody")})
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.serf.Inject(raw.Bytes())
-	}
-	testkit.WaitFor(t, "the queries", func() bool {
-		return testkit.Counter(t, n.registry, "agentctl_events_received_total", "query") == strangers
-	})
-	if err := n.Publish(t.Context(), "behind them", nil, false); err != nil {
-		t.Fatal(err)
-	}
-	<-done
-	n.peers.mu.Lock()
-	defer n.peers.mu.Unlock()
-	if got := len(n.peers.known); got != 0 {
-		t.Errorf("%d strangers are kept", got)
-	}
 }
 
 // A flood of questions makes nothing wait.
 func TestQuestionsAreTakenWithoutWaiting(t *testing.T) {
 	logger, _ := testkit.NewLog()
-	p := newPeers("self", membersNamed(), nil, true, logger)
-	for range 2 * peerAnswers { // nothing runs that answers
-		if !p.take(&serf.Query{Name: peerQuery}) {
+	p := New(Config{Self: "self", Members: membersNamed(), Links: true, Logger: logger})
+	for range 2 * mostAnswers { // nothing runs that answers
+		if !p.Take(&serf.Query{Name: QueryName}) {
 			t.Fatal("a question of a peer is not taken")
 		}
 	}
-	if p.take(&serf.Query{Name: "whoami"}) {
+	if p.Take(&serf.Query{Name: "whoami"}) {
 		t.Error("a query of others is taken")
 	}
 }
@@ -367,26 +374,57 @@ func TestQuestionsAreTakenWithoutWaiting(t *testing.T) {
 func TestMembersThatMayAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, asked := askingPeers(t, "stock")
-		may := func(name string) bool { return p.mayAnswer(name, time.Now()) }
+		may := func(name string) bool { return p.MayAnswer(name, time.Now()) }
 		if !may("stock") {
 			t.Error("one that was not asked does not answer")
 		}
-		p.is("stock")
+		p.Is("stock")
 		if len(asked()) != 1 || !may("stock") {
 			t.Error("one that is asked now does not answer")
 		}
-		time.Sleep(peerSilence)
+		time.Sleep(Silence)
 		if may("stock") {
 			t.Error("it is still waited for")
 		}
-		time.Sleep(peerSeldom)
-		p.is("stock")
+		time.Sleep(askSeldom)
+		p.Is("stock")
 		if len(asked()) != 2 || may("stock") {
 			t.Error("it is waited for again, though it never answered")
 		}
-		p.set("stock", true)
-		if may("stock") || !p.is("stock") {
+		p.Found("stock")
+		if may("stock") || !p.Is("stock") {
 			t.Error("a peer is waited for")
+		}
+	})
+}
+
+// Who was asked once is asked again at once, and then not for a while.
+func TestAMemberIsAskedASecondTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, asked := askingPeers(t, "a")
+		p.Look([]string{"a"})
+		synctest.Wait()
+		time.Sleep(Silence)
+		if p.MayAnswer("a", time.Now()) {
+			t.Error("it may answer still")
+		}
+		if !p.Again("a") {
+			t.Error("it is not asked a second time")
+		}
+		if got := asked(); len(got) != 2 || !p.MayAnswer("a", time.Now()) {
+			t.Errorf("asked %v", got)
+		}
+		time.Sleep(Silence)
+		if p.Again("a") || p.MayAnswer("a", time.Now()) {
+			t.Error("it is asked a third time")
+		}
+		time.Sleep(askAgain)
+		if !p.Again("a") {
+			t.Error("it is not asked after a while")
+		}
+		p.Found("a")
+		if p.Again("a") || p.Again("nobody") {
+			t.Error("a peer, or one that was never asked, is asked again")
 		}
 	})
 }

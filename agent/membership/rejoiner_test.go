@@ -1,15 +1,11 @@
-package agent
+package membership
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,11 +13,9 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"agentctl/agent/config"
-	"agentctl/agent/gossip"
 	"agentctl/agent/memnet"
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/serfnode"
 )
 
 const (
@@ -31,11 +25,10 @@ const (
 	forgets = 2 * time.Minute
 )
 
-// rejoinNode is a rejoiner whose rounds the test begins, and what it did.
+// rejoinNode is a Rejoiner whose rounds the test begins, and what it did.
 type rejoinNode struct {
-	*rejoiner
-	serf    *serf.Serf // nil where members is the test's
-	addr    string
+	*Rejoiner
+	node    *serfnode.Node // nil where members is the test's
 	log     *testkit.LogBuffer
 	reg     *prometheus.Registry
 	dns     map[string][]string // addresses of names, without the port
@@ -45,14 +38,15 @@ type rejoinNode struct {
 
 func newRejoinNode(name string, names ...string) *rejoinNode {
 	logger, log := testkit.NewLog()
-	known, _ := openRoster("", forgets)
-	tried := make(chan struct{})
-	close(tried)
 	n := &rejoinNode{log: log, reg: prometheus.NewRegistry(), dns: map[string][]string{}}
-	n.rejoiner = &rejoiner{
-		names: names, tried: tried, port: 1, self: member(name, "127.0.0.1:99", serf.StatusAlive), interval: rejoinEvery,
-		roster: known, srv: fakeDNS{}, found: func() {}, logger: logger, metrics: newRejoinMetrics(n.reg), standIns: map[string]*standIn{},
-	}
+	joiner := NewJoiner(JoinerConfig{Retry: names, Interval: rejoinEvery, Logger: logger})
+	close(joiner.tried)
+	n.Rejoiner = NewRejoiner(RejoinerConfig{
+		Joiner: joiner, Self: member(name, "127.0.0.1:99", serf.StatusAlive), Port: 1, ReconnectTimeout: forgets,
+		Found: func() {}, Logger: logger, Metrics: n.reg,
+	})
+	n.srv = fakeDNS{}
+	n.join = nil // the test's
 	n.lookup = func(_ context.Context, host string) (ips []netip.Addr, err error) {
 		n.lookups++
 		if n.dns[host] == nil {
@@ -67,8 +61,7 @@ func newRejoinNode(name string, names ...string) *rejoinNode {
 }
 
 func member(name, addr string, status serf.MemberStatus) serf.Member {
-	a := netip.MustParseAddrPort(addr)
-	return serf.Member{Name: name, Addr: a.Addr().AsSlice(), Port: a.Port(), Status: status}
+	return serfnode.Member(name, addr, status)
 }
 
 // rounds passes time.
@@ -83,49 +76,45 @@ func rounds(t *testing.T, d time.Duration, nodes ...*rejoinNode) {
 
 // rejoinCluster is serf nodes in memory, each with a rejoiner.
 type rejoinCluster struct {
-	net        *memnet.Network
-	transports map[string]*memnet.Transport
-	nodes      []*rejoinNode
+	net   *memnet.Network
+	nodes []*rejoinNode
 }
 
 func newRejoinCluster(t *testing.T, size int) *rejoinCluster {
 	// After they have ended: probes that are under way.
 	t.Cleanup(func() { time.Sleep(time.Minute) })
 	c := &rejoinCluster{net: memnet.New(memnet.Config{})}
-	var names []string
 	for i := range size {
-		names = append(names, fmt.Sprint("n", i))
-	}
-	c.transports = memNetOn(c.net, append(names, fmt.Sprint("n", size))...) // one to spare
-	for _, name := range names {
-		n := c.start(t, name, name)
-		if _, err := n.serf.Join([]string{c.nodes[0].addr}, false); err != nil {
+		n := c.start(t, fmt.Sprint("n", i), i)
+		if _, err := n.node.Join([]string{c.nodes[0].node.Addr}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
 	rounds(t, time.Minute, c.nodes...)
 	for _, n := range c.nodes {
 		n.joins = nil
-		if lost := n.lost.Load(); n.alives() != size || lost != 0 {
+		if lost := n.lostNow(); n.alives() != size || lost != 0 {
 			t.Fatalf("%s knows %d members, and %d are lost", n.self.Name, n.alives(), lost)
 		}
 	}
 	return c
 }
 
-// start makes a node that has the transport of another name.
-func (c *rejoinCluster) start(t *testing.T, name, transport string) *rejoinNode {
-	n, tr := newRejoinNode(name), c.net.Add(c.transports[transport].Addr().String()) // the last one may have ended
-	n.serf, _ = bareSerf(t, tr, name, nil, func(o *config.Options) { o.ReconnectTimeout = forgets })
-	t.Cleanup(func() { n.serf.Shutdown() })
-	n.addr, n.self, n.members, n.ping = tr.Addr().String(), n.serf.LocalMember(), n.serf.Members, n.serf.Memberlist().Ping
+// start makes a node at the address of a number, where another one may have ended.
+func (c *rejoinCluster) start(t *testing.T, name string, at int) *rejoinNode {
+	n, tr := newRejoinNode(name), c.net.Add(fmt.Sprintf("10.0.0.%d:7946", at+1))
+	n.node = serfnode.New(t, tr, name, func(conf *serf.Config) { conf.ReconnectTimeout = forgets })
+	n.self, n.members, n.ping = n.node.LocalMember(), n.node.Members, n.node.Memberlist().Ping
 	n.join = func(addrs []string) (int, error) {
 		n.joins = append(n.joins, addrs...)
-		return n.serf.Join(addrs, false)
+		return n.node.Join(addrs, false)
 	}
 	c.nodes = append(c.nodes, n)
 	return n
 }
+
+// lostNow is how many members were lost at the last look.
+func (n *rejoinNode) lostNow() int { return len(n.known.lost()) }
 
 // alives is how many members alive a node knows.
 func (n *rejoinNode) alives() (count int) {
@@ -142,12 +131,15 @@ func (n *rejoinNode) alives() (count int) {
 func TestALongCutHeals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newRejoinCluster(t, 4)
-		c.net.Part(c.nodes[0].addr, c.nodes[1].addr)
+		c.net.Part(c.nodes[0].node.Addr, c.nodes[1].node.Addr)
 		rounds(t, 2*forgets, c.nodes...)
 		for _, n := range c.nodes {
-			if listed, lost := len(n.members()), n.lost.Load(); listed != 2 || lost != 2 || len(n.joins) > 0 {
+			if listed, lost := len(n.members()), n.lostNow(); listed != 2 || lost != 2 || len(n.joins) > 0 {
 				t.Fatalf("%s: serf lists %d members, %d are lost, dialed %v: want 2, 2 and none", n.self.Name, listed, lost, n.joins)
 			}
+		}
+		if lost := level(t, c.nodes[0].metrics.lost); lost != 2 {
+			t.Errorf("the gauge tells of %v lost members, want 2", lost)
 		}
 		c.net.Part()
 		rounds(t, rejoinEvery, c.nodes...)
@@ -157,7 +149,7 @@ func TestALongCutHeals(t *testing.T) {
 			found += n.log.Count("level=INFO", "a lost member is joined again")
 			asked += testkit.Counter(t, n.reg, "agentctl_rejoins_total", "unanswered")
 			n.look()
-			if alive, lost := n.alives(), n.lost.Load(); alive != 4 || lost != 0 {
+			if alive, lost := n.alives(), n.lostNow(); alive != 4 || lost != 0 {
 				t.Errorf("%s knows %d members, %d are lost", n.self.Name, alive, lost)
 			}
 		}
@@ -172,11 +164,11 @@ func TestANameIsLookedUpAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newRejoinCluster(t, 3)
 		a := c.nodes[0]
-		c.net.Part(a.addr)
+		c.net.Part(a.node.Addr)
 		rounds(t, forgets+time.Minute, c.nodes...)
-		clear(a.roster.seats) // as after a start without a data directory
+		clear(a.known.byName) // as after a start without a data directory
 		c.net.Part()
-		host, port, _ := net.SplitHostPort(c.nodes[1].addr)
+		host, port, _ := net.SplitHostPort(c.nodes[1].node.Addr)
 		a.names = []string{"seed:" + port}
 		rounds(t, 20*time.Minute, a)
 		if n := a.log.Count("level=WARN", "cannot be looked up", "no such host"); n != 6 { // after 1, 2, 4, 8, 16, 32
@@ -193,7 +185,7 @@ func TestANameIsLookedUpAgain(t *testing.T) {
 				t.Errorf("%s knows %d members", n.self.Name, n.alives())
 			}
 		}
-		if a.log.Count("level=INFO", "members of which this node knew nothing are joined", "addr="+c.nodes[1].addr, "members=2") != 1 {
+		if a.log.Count("level=INFO", "members of which this node knew nothing are joined", "addr="+c.nodes[1].node.Addr, "members=2") != 1 {
 			t.Errorf("the log:\n%s", a.log)
 		}
 	})
@@ -204,12 +196,12 @@ func TestAnAddressThatAnotherHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newRejoinCluster(t, 2)
 		a, b := c.nodes[0], c.nodes[1]
-		b.serf.Shutdown()
+		b.node.Shutdown()
 		rounds(t, 2*forgets, a)
-		other := c.start(t, "other", "n1")
+		other := c.start(t, "other", 1)
 		rounds(t, 10*time.Minute, a)
-		if a.lost.Load() != 1 || a.alives() != 1 || other.alives() != 1 {
-			t.Errorf("%d are lost; of two clusters one has %d members, the other %d", a.lost.Load(), a.alives(), other.alives())
+		if a.lostNow() != 1 || a.alives() != 1 || other.alives() != 1 {
+			t.Errorf("%d are lost; of two clusters one has %d members, the other %d", a.lostNow(), a.alives(), other.alives())
 		}
 	})
 }
@@ -290,101 +282,4 @@ func TestWhenMembersAreLookedFor(t *testing.T) {
 			t.Errorf("%d lookups before the first join", n.lookups-before)
 		}
 	})
-}
-
-// A node that died and was made anew at another address has its name again soon
-// after the others found it to have failed: by itself memberlist takes half a
-// minute and more.
-func TestANameAtAnotherAddress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newRejoinCluster(t, 3)
-		gone := c.nodes[2]
-		gone.serf.Shutdown()
-		died := time.Now()
-		failed := func() bool {
-			for _, m := range c.nodes[0].members() {
-				if m.Name == gone.self.Name {
-					return m.Status == serf.StatusFailed
-				}
-			}
-			return false
-		}
-		for !failed() {
-			time.Sleep(time.Second)
-		}
-		t.Logf("found to have failed after %v", time.Since(died))
-		time.Sleep(gossip.ReclaimTime)
-		again := c.start(t, gone.self.Name, "n3")
-		if _, err := again.serf.Join([]string{c.nodes[0].addr}, false); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(5 * time.Second)
-		for _, n := range []*rejoinNode{c.nodes[0], c.nodes[1], again} {
-			n.look()
-			if n.alives() != 3 || n.serf.State() != serf.SerfAlive || n.lost.Load() != 0 {
-				t.Errorf("%s is %v, knows %d members, %d are lost", n.self.Name, n.serf.State(), n.alives(), n.lost.Load())
-			}
-		}
-	})
-}
-
-// What was lost before a restart is looked for after it, though neither serf's
-// snapshot nor a name tells of it; and the gateway gets what it missed.
-func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
-	t.Parallel()
-	gw := newGateway(t)
-	soon := func(o *config.Options) { o.RetryInterval = time.Second }
-	opts := []func(*config.Options){in(t.TempDir()), named("restarted"), handlers("user:kong=" + gw.URL), soon}
-	other := start(t, named("lost"), bind(loopback.Addr()))
-	n := start(t, opts...)
-	join(t, other, n)
-	addr := other.GossipAddr()
-	testkit.WaitFor(t, "the roster", func() bool {
-		data, err := os.ReadFile(filepath.Join(n.opts.DataDir, rosterFile))
-		return err == nil && strings.Contains(string(data), addr)
-	})
-	other.crash(t)
-	testkit.WaitFor(t, "the other to have failed", func() bool { return n.countMembers("failed") == 1 })
-	n.crash(t)
-	n = start(t, opts...)
-	// Serf's own attempt by its snapshot is over by then, if there was one.
-	testkit.WaitFor(t, "it to be missed", func() bool { return testkit.Counter(t, n.registry, "agentctl_rejoins_total", "unanswered") > 0 })
-	other = start(t, named("lost"), func(o *config.Options) { o.Bind = addr })
-	testkit.WaitFor(t, "both to be one cluster", func() bool { return n.countMembers("alive") == 2 && other.countMembers("alive") == 2 })
-	testkit.WaitFor(t, "word that it was looked for", func() bool {
-		return n.log.Count("level=INFO", "a lost member is joined again", "member=lost") > 0
-	})
-	publish(t, other, "after")
-	testkit.WaitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
-}
-
-// A node that others found, or that found them by its snapshot, is in the cluster
-// although what it was to join is gone: it is ready, compares journals, and holds no
-// publishes.
-func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
-	t.Parallel()
-	n := start(t, func(o *config.Options) {
-		o.RetryJoin, o.RetryInterval = []string{loopback.Addr()}, time.Second
-		o.HTTPAddr = "127.0.0.1:0"
-	})
-	testkit.WaitFor(t, "a join to fail", func() bool { return n.log.Count("joining failed, trying again") > 0 })
-	if n.isJoined() {
-		t.Error("joined, although nobody is there")
-	}
-	other := start(t)
-	if _, err := other.Join([]string{n.GossipAddr()}, false); err != nil {
-		t.Fatal(err)
-	}
-	testkit.WaitFor(t, "it to count as joined", n.isJoined)
-	if n.Contacted() != 0 || n.log.Count("in the cluster, although none of retry-join") != 1 {
-		t.Errorf("contacted %d:\n%s", n.Contacted(), n.log)
-	}
-	testkit.WaitFor(t, "it to be ready", func() bool { status, _ := n.get(t, "/readyz"); return status == http.StatusOK })
-	testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
-	failures := n.log.Count("joining failed, trying again")
-	testkit.WaitFor(t, "the name to be tried on", func() bool { return n.log.Count("joining failed, trying again") > failures })
-	publish(t, n, "at once")
-	if n.log.Count("publishing although no node could be joined") != 0 {
-		t.Error("a publish was held")
-	}
 }

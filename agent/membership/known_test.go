@@ -1,4 +1,4 @@
-package agent
+package membership
 
 import (
 	"fmt"
@@ -11,18 +11,18 @@ import (
 	"github.com/hashicorp/serf/serf"
 )
 
-// lookAt has a roster look at members once a minute.
-func lookAt(r *roster, from time.Time, minutes int, members ...serf.Member) time.Time {
+// lookAt has members looked at once a minute.
+func lookAt(k *knownMembers, from time.Time, minutes int, members ...serf.Member) time.Time {
 	for range minutes {
 		from = from.Add(time.Minute)
-		r.look(members, "self", from)
+		k.look(members, "self", from)
 	}
 	return from
 }
 
-func namesOf(seats []seat) (names string) {
-	for _, s := range seats {
-		names += s.Name + " "
+func namesOf(list []knownMember) (names string) {
+	for _, m := range list {
+		names += m.Name + " "
 	}
 	return strings.TrimSpace(names)
 }
@@ -51,11 +51,11 @@ func TestWhoIsLost(t *testing.T) {
 		"for too long":                 {[]serf.Member{member("n", a, failed)}, 31 * 24 * 60, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, _ := openRoster("", time.Hour)
-			now := lookAt(r, time.Now(), 10, member("self", b, alive), member("n", a, alive))
-			now = lookAt(r, now, tt.mins, tt.then...)
-			lookAt(r, now, 5, tt.last...)
-			if got := namesOf(r.lost()); got != tt.want {
+			k, _ := openKnown("", time.Hour)
+			now := lookAt(k, time.Now(), 10, member("self", b, alive), member("n", a, alive))
+			now = lookAt(k, now, tt.mins, tt.then...)
+			lookAt(k, now, 5, tt.last...)
+			if got := namesOf(k.lost()); got != tt.want {
 				t.Errorf("lost are %q, want %q", got, tt.want)
 			}
 		})
@@ -64,42 +64,42 @@ func TestWhoIsLost(t *testing.T) {
 
 // The next process looks for all who were members at the end of this one, and
 // for whom this one had lost.
-func TestTheRosterIsKept(t *testing.T) {
-	path := filepath.Join(t.TempDir(), rosterFile)
-	r, err := openRoster(path, time.Hour)
+func TestKnownMembersAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), knownFile)
+	k, err := openKnown(path, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := []serf.Member{member("a", "10.0.0.1:7946", serf.StatusAlive), member("b", "10.0.0.2:7946", serf.StatusFailed)}
-	now := lookAt(r, time.Now(), 1, m...)
-	if err := r.keep(); err != nil {
+	now := lookAt(k, time.Now(), 1, m...)
+	if err := k.keep(); err != nil {
 		t.Fatal(err)
 	}
 	info, _ := os.Stat(path)
-	lookAt(r, now, 5, m...)
-	if err := r.keep(); err != nil {
+	lookAt(k, now, 5, m...)
+	if err := k.keep(); err != nil {
 		t.Fatal(err)
 	}
 	if again, _ := os.Stat(path); !again.ModTime().Equal(info.ModTime()) {
 		t.Error("written again, and nothing had changed")
 	}
-	if r, err = openRoster(path, time.Hour); err != nil {
+	if k, err = openKnown(path, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	lookAt(r, now, 1)
-	if lost := r.lost(); namesOf(lost) != "a b" || lost[0].Addr != "10.0.0.1:7946" {
+	lookAt(k, now, 1)
+	if lost := k.lost(); namesOf(lost) != "a b" || lost[0].Addr != "10.0.0.1:7946" {
 		t.Errorf("lost are %+v", lost)
 	}
 	// What cannot be read is left as it is.
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r, err = openRoster(path, time.Hour)
+	k, err = openKnown(path, time.Hour)
 	if err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("a file that cannot be read: %v", err)
 	}
-	lookAt(r, now, 1, m...)
-	if err := r.keep(); err != nil {
+	lookAt(k, now, 1, m...)
+	if err := k.keep(); err != nil {
 		t.Error(err)
 	}
 	if data, _ := os.ReadFile(path); string(data) != "{" {
@@ -108,20 +108,20 @@ func TestTheRosterIsKept(t *testing.T) {
 }
 
 // Of very many those are forgotten that were lost first.
-func TestARosterIsBounded(t *testing.T) {
-	r, _ := openRoster("", time.Hour)
+func TestKnownMembersAreBounded(t *testing.T) {
+	k, _ := openKnown("", time.Hour)
 	now := time.Now()
 	var all []serf.Member
-	for i := range rosterMost {
+	for i := range mostKnown {
 		all = append(all, member(fmt.Sprint("alive", i), fmt.Sprintf("10.0.%d.%d:1", i/256, i%256), serf.StatusAlive))
 	}
-	now = lookAt(r, now, 1, append(all[:rosterMost-1:rosterMost-1], member("first", "10.1.0.1:1", serf.StatusFailed))...)
-	now = lookAt(r, now, 1, append(all[:rosterMost-1:rosterMost-1], member("second", "10.1.0.2:1", serf.StatusFailed))...)
-	if got := namesOf(r.lost()); got != "second" && got != "first second" || len(r.seats) != rosterMost {
-		t.Errorf("lost are %s; %d are remembered", got, len(r.seats))
+	now = lookAt(k, now, 1, append(all[:mostKnown-1:mostKnown-1], member("first", "10.1.0.1:1", serf.StatusFailed))...)
+	now = lookAt(k, now, 1, append(all[:mostKnown-1:mostKnown-1], member("second", "10.1.0.2:1", serf.StatusFailed))...)
+	if got := namesOf(k.lost()); got != "second" && got != "first second" || len(k.byName) != mostKnown {
+		t.Errorf("lost are %s; %d are remembered", got, len(k.byName))
 	}
-	lookAt(r, now, 1, all...)
-	if got := namesOf(r.lost()); got != "" || len(r.seats) != rosterMost {
-		t.Errorf("lost are %s; %d are remembered", got, len(r.seats))
+	lookAt(k, now, 1, all...)
+	if got := namesOf(k.lost()); got != "" || len(k.byName) != mostKnown {
+		t.Errorf("lost are %s; %d are remembered", got, len(k.byName))
 	}
 }

@@ -1,4 +1,4 @@
-package agent
+package membership
 
 import (
 	"context"
@@ -48,13 +48,17 @@ func TestPeersThatSeeOthers(t *testing.T) {
 		"cut": {}, "version": {}, "empty": {}, "away": {},
 	} {
 		logger, log := testkit.NewLog()
-		v := newViews(func() []serf.Member { return viewMembers("a", "b") }, func() []string { return []string{name} },
-			func(_ context.Context, name string, _ []byte) ([]byte, error) {
+		v := NewViews(ViewsConfig{
+			Members: func() []serf.Member { return viewMembers("a", "b") },
+			Peers:   func() []string { return []string{name} },
+			Ask: func(_ context.Context, name string, _ []byte) ([]byte, error) {
 				if answer, ok := theirs[name]; ok {
 					return answer, nil
 				}
 				return nil, errors.New("away")
-			}, logger, prometheus.NewRegistry())
+			},
+			Logger: logger, Metrics: prometheus.NewRegistry(),
+		})
 		v.round(t.Context())
 		v.round(t.Context())
 		if asked, differing := level(t, v.asked), level(t, v.differ); asked != want.asked || differing != want.differing {
@@ -66,31 +70,20 @@ func TestPeersThatSeeOthers(t *testing.T) {
 	}
 }
 
-// Agents answer each other over their links.
-func TestAgentsTellWhomTheySee(t *testing.T) {
-	t.Parallel()
-	a, b := start(t), start(t)
-	join(t, a, b)
-	testkit.WaitFor(t, "an answer that agrees", func() bool {
-		a.views.round(t.Context())
-		return level(t, a.views.asked) == 1 && level(t, a.views.differ) == 0
-	})
-	other := newViews(func() []serf.Member { return viewMembers("nobody") }, a.views.peers, a.views.ask, a.logger, prometheus.NewRegistry())
-	testkit.WaitFor(t, "b to count as one that sees others", func() bool {
-		other.round(t.Context())
-		return level(t, other.differ) == 1
-	})
-}
-
 // The log tells of peers that see others at an interval, and names them all;
 // neither their number nor their names make it more.
 func TestPeersThatSeeOthersAreLoggedSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, log := testkit.NewLog()
 		var peers []string
-		v := newViews(func() []serf.Member { return viewMembers("a", "b") }, func() []string { return peers },
-			func(context.Context, string, []byte) ([]byte, error) { return viewOf(viewMembers("a")).encode(), nil },
-			logger, prometheus.NewRegistry())
+		v := NewViews(ViewsConfig{
+			Members: func() []serf.Member { return viewMembers("a", "b") },
+			Peers:   func() []string { return peers },
+			Ask: func(context.Context, string, []byte) ([]byte, error) {
+				return viewOf(viewMembers("a")).encode(), nil
+			},
+			Logger: logger, // no metrics
+		})
 		for i := range 100 {
 			peers = []string{fmt.Sprint("peer-", i, "y"), fmt.Sprint("peer-", i, "x")}
 			v.round(t.Context())

@@ -1,0 +1,82 @@
+package agent
+
+import (
+	"cmp"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/membership"
+)
+
+// openMembership makes what joins the cluster, and what looks for lost members. conf
+// is what serf runs with.
+func (a *Agent) openMembership(conf *serf.Config) {
+	a.joiner = membership.NewJoiner(membership.JoinerConfig{
+		Start:       a.opts.StartJoin,
+		Retry:       a.opts.RetryJoin,
+		Replay:      a.opts.ReplayOnJoin,
+		Interval:    a.opts.RetryInterval,
+		MaxAttempts: a.opts.RetryMaxAttempts,
+		Join:        a.joinSerf,
+		Members:     a.Members,
+		Logger:      a.logger,
+	})
+	a.rejoiner = membership.NewRejoiner(membership.RejoinerConfig{
+		Joiner:           a.joiner,
+		Self:             a.serf.LocalMember(),
+		Port:             conf.MemberlistConfig.BindPort,
+		Dir:              a.opts.DataDir,
+		ReconnectTimeout: conf.ReconnectTimeout,
+		Ping:             a.serf.Memberlist().Ping,
+		Found:            a.foundLost,
+		Logger:           a.logger,
+		Metrics:          a.registry,
+	})
+}
+
+// openDiscovery announces this node by mDNS.
+func (a *Agent) openDiscovery() (err error) {
+	node := a.serf.Memberlist().LocalNode()
+	a.discovery, err = membership.NewDiscovery(membership.DiscoveryConfig{
+		Cluster:     a.opts.Discover,
+		Node:        a.opts.NodeName,
+		IP:          node.Addr,
+		Port:        int(node.Port),
+		Interface:   cmp.Or(a.opts.MDNS.Interface, a.opts.Interface),
+		DisableIPv4: a.opts.MDNS.DisableIPv4,
+		DisableIPv6: a.opts.MDNS.DisableIPv6,
+		Join:        func(addrs []string) (int, error) { return a.Join(addrs, a.opts.ReplayOnJoin) },
+		Logger:      a.logger,
+		MDNS:        a.hub.StdLogger(),
+	})
+	return err
+}
+
+// foundLost has this node compare its journal with others at once: a part of the
+// cluster that was lost may have what it missed.
+func (a *Agent) foundLost() {
+	if a.repair != nil {
+		a.repair.Kick("lost members were joined")
+	}
+}
+
+// joinSerf is serf's join. A node that comes back with a journal always takes in the
+// events from before: without them it would stay stale, and it recognizes those that
+// it already had.
+func (a *Agent) joinSerf(addrs []string, replay bool) (int, error) {
+	return a.serf.Join(addrs, !replay && !a.returning)
+}
+
+// Join contacts the addresses and returns how many could be reached; the error is
+// not nil only when none could. It may take serf's dial timeout for each.
+func (a *Agent) Join(addrs []string, replay bool) (int, error) { return a.joiner.Join(addrs, replay) }
+
+// Joined is closed once a join has succeeded, or members were found otherwise; at
+// once where no join was asked for.
+func (a *Agent) Joined() <-chan struct{} { return a.joiner.Joined() }
+
+// Contacted is how many nodes the first join reached, 0 where members were found
+// otherwise. It waits until Joined is closed.
+func (a *Agent) Contacted() int { return a.joiner.Contacted() }
+
+func (a *Agent) isJoined() bool { return a.joiner.IsJoined() }

@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/config"
+	"agentctl/agent/gossip"
+	"agentctl/agent/link"
+	"agentctl/agent/peers"
+	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit"
+)
+
+// What was lost before a restart is looked for after it, though neither serf's
+// snapshot nor a name tells of it; and the gateway gets what it missed.
+func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	soon := func(o *config.Options) { o.RetryInterval = time.Second }
+	opts := []func(*config.Options){in(t.TempDir()), named("restarted"), handlers("user:kong=" + gw.URL), soon}
+	other := start(t, named("lost"), bind(loopback.Addr()))
+	n := start(t, opts...)
+	join(t, other, n)
+	addr := other.GossipAddr()
+	testkit.WaitFor(t, "it to be kept", func() bool {
+		data, err := os.ReadFile(filepath.Join(n.opts.DataDir, "members.json"))
+		return err == nil && strings.Contains(string(data), addr)
+	})
+	other.crash(t)
+	testkit.WaitFor(t, "the other to have failed", func() bool { return n.countMembers("failed") == 1 })
+	n.crash(t)
+	n = start(t, opts...)
+	// Serf's own attempt by its snapshot is over by then, if there was one.
+	testkit.WaitFor(t, "it to be missed", func() bool { return testkit.Counter(t, n.registry, "agentctl_rejoins_total", "unanswered") > 0 })
+	other = start(t, named("lost"), func(o *config.Options) { o.Bind = addr })
+	testkit.WaitFor(t, "both to be one cluster", func() bool { return n.countMembers("alive") == 2 && other.countMembers("alive") == 2 })
+	testkit.WaitFor(t, "word that it was looked for", func() bool {
+		return n.log.Count("level=INFO", "a lost member is joined again", "member=lost") > 0
+	})
+	publish(t, other, "after")
+	testkit.WaitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
+}
+
+// A node that others found, or that found them by its snapshot, is in the cluster
+// although what it was to join is gone: it is ready, compares journals, and holds no
+// publishes.
+func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
+	t.Parallel()
+	n := start(t, func(o *config.Options) {
+		o.RetryJoin, o.RetryInterval = []string{loopback.Addr()}, time.Second
+		o.HTTPAddr = "127.0.0.1:0"
+	})
+	testkit.WaitFor(t, "a join to fail", func() bool { return n.log.Count("joining failed, trying again") > 0 })
+	if n.isJoined() {
+		t.Error("joined, although nobody is there")
+	}
+	other := start(t)
+	if _, err := other.Join([]string{n.GossipAddr()}, false); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WaitFor(t, "it to count as joined", n.isJoined)
+	// The log writes its lines behind the agent's back.
+	testkit.WaitFor(t, "word of it", func() bool { return n.log.Count("in the cluster, although none of retry-join") == 1 })
+	if n.Contacted() != 0 {
+		t.Errorf("contacted %d:\n%s", n.Contacted(), n.log)
+	}
+	testkit.WaitFor(t, "it to be ready", func() bool { status, _ := n.get(t, "/readyz"); return status == http.StatusOK })
+	testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
+	failures := n.log.Count("joining failed, trying again")
+	testkit.WaitFor(t, "the name to be tried on", func() bool { return n.log.Count("joining failed, trying again") > failures })
+	publish(t, n, "at once")
+	if n.log.Count("publishing although no node could be joined") != 0 {
+		t.Error("a publish was held")
+	}
+}
+
+// Agents answer each other over their links whom they see.
+func TestAgentsTellWhomTheySee(t *testing.T) {
+	t.Parallel()
+	a, b := start(t), start(t)
+	join(t, a, b)
+	testkit.WaitFor(t, "them to know each other as peers", func() bool {
+		return slices.Equal(a.peers.Known(), []string{b.opts.NodeName}) && slices.Equal(b.peers.Known(), []string{a.opts.NodeName})
+	})
+	want, err := a.views.Answer(t.Context(), link.Peer{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.WaitFor(t, "an answer that agrees", func() bool {
+		got, err := a.askPeer(link.KindMembers)(t.Context(), b.opts.NodeName, []byte{1})
+		return err == nil && bytes.Equal(got, want)
+	})
+}
+
+// A node that died and was made anew at another address has its name again soon
+// after the others found it to have failed: by itself memberlist takes half a
+// minute and more.
+func TestANameAtAnotherAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// After they have ended: probes that are under way.
+		t.Cleanup(func() { time.Sleep(time.Minute) })
+		transports := newMemNet("n0", "n1", "n2", "n2 elsewhere")
+		var nodes []*serf.Serf
+		begin := func(name, transport string) *serf.Serf {
+			s, _ := bareSerf(t, transports[transport], name, nil)
+			t.Cleanup(func() { s.Shutdown() })
+			if len(nodes) > 0 {
+				if _, err := s.Join([]string{nodes[0].Memberlist().LocalNode().Address()}, false); err != nil {
+					t.Fatal(err)
+				}
+			}
+			nodes = append(nodes, s)
+			return s
+		}
+		for i := range 3 {
+			name := fmt.Sprint("n", i)
+			begin(name, name)
+		}
+		time.Sleep(time.Minute)
+		nodes[2].Shutdown()
+		died := time.Now()
+		failed := func() bool {
+			return slices.ContainsFunc(nodes[0].Members(), func(m serf.Member) bool { return m.Name == "n2" && m.Status == serf.StatusFailed })
+		}
+		for !failed() {
+			time.Sleep(time.Second)
+		}
+		t.Logf("found to have failed after %v", time.Since(died))
+		time.Sleep(gossip.ReclaimTime)
+		again := begin("n2", "n2 elsewhere")
+		time.Sleep(5 * time.Second)
+		for _, s := range []*serf.Serf{nodes[0], nodes[1], again} {
+			if alive := peers.AliveNames(s.Members()); len(alive) != 3 || s.State() != serf.SerfAlive {
+				t.Errorf("%s is %v, and sees %q", s.LocalMember().Name, s.State(), alive)
+			}
+		}
+	})
+}

@@ -1,0 +1,175 @@
+package membership
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/peers"
+	"agentctl/handler/backoff"
+)
+
+// firstRetry is the wait after the first failed join of -retry-join; it doubles up
+// to the interval.
+const firstRetry = time.Second
+
+// JoinerConfig is what [NewJoiner] needs. Addresses are those that memberlist takes,
+// and dns+srv://NAME.
+type JoinerConfig struct {
+	Start []string // joined once, at the start, or the program ends
+	Retry []string // tried until one of them could be joined
+	// Replay asks the others for the events from before the join.
+	Replay bool
+	// Interval is the longest wait between tries of Retry, and MaxAttempts how many
+	// tries beyond the first there are before the program ends; 0 for no limit.
+	Interval    time.Duration
+	MaxAttempts int
+	// Join contacts the addresses as serf does, and returns how many it reached.
+	Join    func(addrs []string, replay bool) (int, error)
+	Members func() []serf.Member // all of serf's
+	Logger  *slog.Logger
+}
+
+// Joiner does the joins that were asked for at the start, and knows whether this
+// node has joined. [NewJoiner] makes one, [Joiner.Run] runs it. Its methods are safe
+// for concurrent use.
+type Joiner struct {
+	cfg JoinerConfig
+	srv srvResolver
+
+	once      sync.Once
+	joined    chan struct{} // closed when there is no join left to wait for
+	contacted int           // set before joined is closed
+	tried     chan struct{} // closed when Run has ended
+}
+
+// NewJoiner returns a Joiner. Where no join is asked for, it counts as joined.
+func NewJoiner(cfg JoinerConfig) *Joiner {
+	j := &Joiner{cfg: cfg, srv: net.DefaultResolver, joined: make(chan struct{}), tried: make(chan struct{})}
+	if len(cfg.Start) == 0 && len(cfg.Retry) == 0 {
+		j.mark(0)
+	}
+	return j
+}
+
+// Joined is closed once a join has succeeded, or members were found otherwise; at
+// once where no join was asked for.
+func (j *Joiner) Joined() <-chan struct{} { return j.joined }
+
+// IsJoined tells whether Joined is closed.
+func (j *Joiner) IsJoined() bool {
+	select {
+	case <-j.joined:
+		return true
+	default:
+		return false
+	}
+}
+
+// Contacted is how many nodes the first join reached, 0 where members were found
+// otherwise. It waits until Joined is closed.
+func (j *Joiner) Contacted() int {
+	<-j.joined
+	return j.contacted
+}
+
+func (j *Joiner) mark(contacted int) {
+	j.once.Do(func() {
+		j.contacted = contacted
+		close(j.joined)
+	})
+}
+
+// Join contacts the addresses and returns how many could be reached; the error is
+// not nil only when none could. This node has joined then, whoever asked for it. It
+// may take serf's dial timeout for each address.
+func (j *Joiner) Join(addrs []string, replay bool) (int, error) {
+	n, err := j.cfg.Join(addrs, replay)
+	if n > 0 {
+		j.mark(n)
+	}
+	return n, err
+}
+
+// Run does the joins that were asked for, and returns when they are over or ctx
+// ends. It returns an error where the program has to end for want of one. It is
+// called once; a dial under way ends by serf's time limit alone.
+func (j *Joiner) Run(ctx context.Context) error {
+	defer close(j.tried)
+	if len(j.cfg.Start) > 0 {
+		n, err := j.try(ctx, j.cfg.Start)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if n == 0 {
+			return fmt.Errorf("join: %w", err)
+		}
+		j.cfg.Logger.Info("joined the cluster", "contacted", n)
+	}
+	if len(j.cfg.Retry) == 0 {
+		return nil
+	}
+	return j.retry(ctx)
+}
+
+// retry tries the addresses of Retry until one could be joined. With a limit of
+// attempts it waits for the interval between them, as serf does. Without one it
+// begins with shorter waits, so that nodes that start together find each other soon.
+func (j *Joiner) retry(ctx context.Context) error {
+	waits := backoff.Backoff{Min: firstRetry, Max: j.cfg.Interval}
+	for attempt := 1; ; attempt++ {
+		n, err := j.try(ctx, j.cfg.Retry)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if n > 0 {
+			j.cfg.Logger.Info("joined the cluster", "contacted", n, "attempts", attempt)
+			return nil
+		}
+		j.joinedAnyway()
+		if j.cfg.MaxAttempts > 0 && attempt > j.cfg.MaxAttempts {
+			return fmt.Errorf("retry-join: none of %s could be joined in %d attempts: %w", strings.Join(j.cfg.Retry, ", "), attempt, err)
+		}
+		longest := waits.Ceiling(attempt)
+		pause := backoff.Between(longest/2, longest)
+		if j.cfg.MaxAttempts > 0 {
+			pause = j.cfg.Interval
+		}
+		j.cfg.Logger.Warn("joining failed, trying again", "attempt", attempt, "in", pause.Round(time.Millisecond), "error", err)
+		if backoff.Sleep(ctx, pause) != nil {
+			return nil
+		}
+	}
+}
+
+// joinedAnyway counts the node as joined if it is in a cluster although none of Retry
+// could be reached: it found members by its snapshot, or they found it. The addresses
+// are still tried.
+func (j *Joiner) joinedAnyway() {
+	if others := len(peers.AliveNames(j.cfg.Members())) - 1; others > 0 && !j.IsJoined() {
+		j.cfg.Logger.Info("in the cluster, although none of retry-join could be joined yet", "others", others)
+		j.mark(0)
+	}
+}
+
+// try looks the addresses up anew and joins those that it can.
+func (j *Joiner) try(ctx context.Context, addrs []string) (int, error) {
+	resolved, resolveErr := resolve(ctx, j.srv, addrs)
+	if len(resolved) == 0 {
+		return 0, resolveErr
+	}
+	n, err := j.Join(resolved, j.cfg.Replay)
+	if n > 0 {
+		if resolveErr != nil {
+			j.cfg.Logger.Warn("joining: some addresses could not be looked up", "error", resolveErr)
+		}
+		return n, nil
+	}
+	return 0, flatten(resolveErr, err)
+}

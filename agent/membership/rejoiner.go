@@ -1,0 +1,286 @@
+package membership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/agent/logs"
+	"agentctl/agent/peers"
+	"agentctl/handler/backoff"
+)
+
+const (
+	// rejoinPings is how many lost members a round asks whether they are there, and
+	// rejoinDials how many addresses of -retry-join it dials.
+	rejoinPings = 3
+	rejoinDials = 3
+	// rejoinLookup bounds the time that the lookups of a round take.
+	rejoinLookup = 10 * time.Second
+	// An address that answers and is no member's own, such as a load balancer's, is
+	// dialed after twice as long each time, and at last every standInMost.
+	standInMost = 10 * time.Minute
+)
+
+// RejoinerConfig is what [NewRejoiner] needs.
+type RejoinerConfig struct {
+	// Joiner's Retry are the names that are looked up, once it is done with them, and
+	// its Interval is the longest time between rounds. It joins what is found.
+	Joiner *Joiner
+	Self   serf.Member
+	Port   int    // of names that have none
+	Dir    string // where the known members are kept; "" for nowhere
+	// ReconnectTimeout is after which serf forgets a failed member.
+	ReconnectTimeout time.Duration
+	// Ping asks a member by a packet, in which it is named, whether it is there.
+	Ping func(name string, addr net.Addr) (time.Duration, error)
+	// Found is told when lost members were joined. It must not block.
+	Found   func()
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer // nil counts nothing
+}
+
+// Rejoiner looks for parts of the cluster that this node has lost, for as long as
+// the agent lives: serf gives up on a failed member after its reconnect timeout, and
+// on the members of its snapshot after one try at the start.
+//
+// In each round it looks up the names of -retry-join, and joins their addresses that
+// are no members. And it asks some lost members whether they are there. Where nobody
+// is lost, a round costs the lookups and nothing else.
+type Rejoiner struct {
+	names    []string        // of -retry-join
+	tried    <-chan struct{} // closed once the joins of the start are over
+	port     int
+	self     serf.Member
+	interval time.Duration
+	known    *knownMembers
+
+	members func() []serf.Member
+	ping    func(name string, addr net.Addr) (time.Duration, error)
+	join    func(addrs []string) (int, error)
+	srv     srvResolver
+	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
+	found   func()
+	logger  *slog.Logger
+	metrics *rejoinMetrics
+
+	standIns map[string]*standIn
+	failures uint64       // of names and their addresses since one worked
+	sampled  logs.Sampled // for its Nth
+}
+
+// NewRejoiner reads the members that the last process knew. If it cannot read them,
+// it logs that, begins without any, and leaves the file as it is.
+func NewRejoiner(cfg RejoinerConfig) *Rejoiner {
+	path := ""
+	if cfg.Dir != "" {
+		path = filepath.Join(cfg.Dir, knownFile)
+	}
+	known, err := openKnown(path, cfg.ReconnectTimeout)
+	if err != nil {
+		cfg.Logger.Error("which members there were before cannot be read: they are found again by serf's snapshot and by -retry-join only, and nothing is kept for the next start; mend the file, or move it away",
+			"file", path, "error", err)
+	}
+	j := cfg.Joiner
+	return &Rejoiner{
+		names: j.cfg.Retry, tried: j.tried, port: cfg.Port, self: cfg.Self, interval: j.cfg.Interval, known: known,
+		members: j.cfg.Members, ping: cfg.Ping,
+		join: func(addrs []string) (int, error) { return j.Join(addrs, true) }, // what was missed is wanted
+		srv:  j.srv, lookup: lookupIPs, found: cfg.Found,
+		logger: cfg.Logger, metrics: newRejoinMetrics(cfg.Metrics),
+		standIns: map[string]*standIn{},
+	}
+}
+
+// standIn is an address of -retry-join that stands for members with other addresses.
+type standIn struct {
+	next  time.Time
+	dials int // that it answered
+}
+
+// Run works until ctx ends. The first round comes after a while: the start is serf's,
+// and that of the joins that were asked for.
+func (r *Rejoiner) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-time.After(backoff.Between(r.interval/2, r.interval)):
+			r.round(ctx)
+		case <-ctx.Done():
+			r.look()
+			return nil
+		}
+	}
+}
+
+// look tells which members are lost now, and keeps the known ones for the next start.
+func (r *Rejoiner) look() []knownMember {
+	r.known.look(r.members(), r.self.Name, time.Now())
+	lost := r.known.lost()
+	r.metrics.setLost(len(lost))
+	if err := r.known.keep(); err != nil {
+		r.logger.Warn("which members there are could not be kept for the next start, it is tried again", "error", err)
+	}
+	return lost
+}
+
+// round looks once, and joins what it finds.
+func (r *Rejoiner) round(ctx context.Context) {
+	lost := r.look()
+	rand.Shuffle(len(lost), func(i, j int) { lost[i], lost[j] = lost[j], lost[i] })
+	for _, m := range lost[:min(len(lost), rejoinPings)] {
+		if ctx.Err() != nil {
+			return
+		}
+		r.seek(m)
+	}
+	select {
+	case <-r.tried:
+		r.tryNames(ctx)
+	default:
+	}
+}
+
+// seek joins a lost member if it is there. It is asked first: by now another node may
+// have its address, even one of another cluster.
+func (r *Rejoiner) seek(m knownMember) {
+	addr, err := netip.ParseAddrPort(m.Addr)
+	if err != nil {
+		return // of a file that was edited
+	}
+	if _, err := r.ping(m.Name, net.UDPAddrFromAddrPort(addr)); err != nil {
+		r.metrics.rejoined("unanswered")
+		return
+	}
+	if _, err := r.join([]string{m.Name + "/" + m.Addr}); err != nil {
+		r.metrics.rejoined("failed")
+		r.logger.Warn("a lost member is there, and could not be joined: it is tried again", "member", m.Name, "addr", m.Addr, "lost", m.Lost, "error", flatten(err))
+		return
+	}
+	r.metrics.rejoined("joined")
+	r.logger.Info("a lost member is joined again", "member", m.Name, "addr", m.Addr, "lost", m.Lost)
+	r.found()
+}
+
+// tryNames joins addresses that the names stand for and that no member has.
+func (r *Rejoiner) tryNames(ctx context.Context) {
+	if len(r.names) == 0 {
+		return
+	}
+	addrs, err := r.resolve(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		r.metrics.rejoined("lookup_failed")
+		r.failed("a name of -retry-join cannot be looked up", "error", flatten(err))
+	}
+	for addr := range r.standIns {
+		if !slices.Contains(addrs, addr) {
+			delete(r.standIns, addr)
+		}
+	}
+	addrs = slices.DeleteFunc(addrs, func(addr string) bool {
+		s := r.standIns[addr]
+		return s != nil && time.Now().Before(s.next)
+	})
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+	for dials := 0; len(addrs) > 0 && dials < rejoinDials && ctx.Err() == nil; addrs = addrs[1:] {
+		before := r.alive()
+		if before[addrs[0]] {
+			continue // it is here, maybe by the dial before
+		}
+		dials++
+		r.dial(addrs[0], before)
+	}
+}
+
+// dial joins an address that the names stand for.
+func (r *Rejoiner) dial(addr string, before map[string]bool) {
+	if _, err := r.join([]string{addr}); err != nil {
+		r.metrics.rejoined("failed")
+		r.failed("an address of -retry-join, which is no member, cannot be joined", "addr", addr, "error", flatten(err))
+		return
+	}
+	r.failures = 0
+	r.sampled.Restart("failed")
+	r.metrics.rejoined("joined")
+	after := r.alive()
+	if !after[addr] {
+		s := r.standIns[addr]
+		if s == nil {
+			s = &standIn{}
+			r.standIns[addr] = s
+		}
+		s.dials++
+		s.next = time.Now().Add(backoff.Backoff{Min: 2 * r.interval, Max: standInMost}.Ceiling(s.dials))
+	}
+	for addr := range before {
+		delete(after, addr)
+	}
+	if len(after) > 0 {
+		r.logger.Info("members of which this node knew nothing are joined", "addr", addr, "members", len(after))
+		r.found()
+	}
+}
+
+// failed logs what fails with each round, ever more seldom.
+func (r *Rejoiner) failed(msg string, args ...any) {
+	if r.failures++; r.sampled.Nth("failed", r.failures, 0) {
+		r.logger.Warn(msg+", it is tried again as long as the agent runs", append(args, "failures", r.failures)...)
+	}
+}
+
+// alive are the addresses of the members that are alive, and of this node.
+func (r *Rejoiner) alive() map[string]bool {
+	addrs := map[string]bool{peers.Addr(r.self): true}
+	for _, m := range r.members() {
+		if m.Status == serf.StatusAlive {
+			addrs[peers.Addr(m)] = true
+		}
+	}
+	return addrs
+}
+
+// resolve looks the names up, anew each time. The error tells which of them could not
+// be looked up; the addresses of the others are returned beside it.
+func (r *Rejoiner) resolve(ctx context.Context) (addrs []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, rejoinLookup)
+	defer cancel()
+	names, err := resolve(ctx, r.srv, r.names)
+	errs := []error{err}
+	for _, name := range names {
+		_, addr, named := strings.Cut(name, "/") // memberlist takes NODE/ADDR too
+		if !named {
+			addr = name
+		}
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			host, port = strings.Trim(addr, "[]"), strconv.Itoa(r.port)
+		}
+		ips, err := r.lookup(ctx, host)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		for _, ip := range ips {
+			addrs = append(addrs, net.JoinHostPort(ip.Unmap().String(), port))
+		}
+	}
+	slices.Sort(addrs)
+	return slices.Compact(addrs), errors.Join(errs...)
+}
+
+func lookupIPs(ctx context.Context, host string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}

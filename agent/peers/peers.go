@@ -1,0 +1,191 @@
+package peers
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+)
+
+const (
+	// Silence is for how long after the first question a caller should wait for a
+	// member to answer. A member that says nothing for so long is taken for none
+	// of ours.
+	Silence = 2 * time.Second
+	// membersAge is for how long a list of the members is used to tell whether a
+	// name that came over the network is one of them.
+	membersAge = 100 * time.Millisecond
+)
+
+// Peers knows which members are peers. [New] makes one, [Peers.Run] runs it. Its
+// methods are safe for concurrent use.
+//
+// It keeps something of members alone. Whoever can send a query can put any name
+// into it, and into an answer. So a name that is not kept yet is looked up in the
+// list of members, and each new list drops the names that are not on it: there are
+// never more names than this node has members.
+type Peers struct {
+	cfg    Config
+	asked  chan *serf.Query // by others; to be answered
+	wake   chan struct{}    // holds a value when there is a member to ask
+	search search
+
+	mu      sync.Mutex
+	known   map[string]*acquaintance // added to by entry alone
+	members map[string]bool          // those that had not left when looked
+	looked  time.Time
+}
+
+// Config is what [New] needs.
+type Config struct {
+	Self    string               // this node's name
+	Members func() []serf.Member // all of serf's, also those that are gone
+	// Query sends a query to the cluster, as serf does.
+	Query func(name string, payload []byte, p *serf.QueryParam) (*serf.QueryResponse, error)
+	// Links says that this node has peer links. A node without them is no peer,
+	// and says so by silence.
+	Links bool
+	// OnFound is told the name of each member that is found to be a peer. It must
+	// not block, and may be nil.
+	OnFound func(name string)
+	Logger  *slog.Logger
+}
+
+// acquaintance is what is known of a member.
+type acquaintance struct {
+	peer  bool
+	asked time.Time // for the first time, or first since the last Again; zero before
+	times int       // that it was asked
+	next  time.Time // when to ask again
+}
+
+// New returns a Peers that knows no peer yet. Only [Peers.Run] asks and answers.
+func New(cfg Config) *Peers {
+	p := &Peers{
+		cfg:   cfg,
+		asked: make(chan *serf.Query, mostAnswers),
+		wake:  make(chan struct{}, 1),
+		known: map[string]*acquaintance{},
+	}
+	p.search.unclassified = &unclassified{peers: p, alive: func() []string { return AliveNames(cfg.Members()) }}
+	return p
+}
+
+// Is tells whether a member is known to be a peer. One that is not is asked, so that
+// a later call may know more.
+func (p *Peers) Is(name string) bool {
+	p.Look([]string{name})
+	return p.Knows(name)
+}
+
+// entry is what is known of a member, an empty entry at first. It is nil where no
+// member has that name. A caller that is sure has the list of members made anew
+// for a name that is not on it. For other callers that is done at intervals, since
+// strangers choose the names. p.mu is held.
+func (p *Peers) entry(name string, sure bool) *acquaintance {
+	if a := p.known[name]; a != nil {
+		return a
+	}
+	if now := time.Now(); now.Sub(p.looked) >= membersAge || sure && !p.members[name] {
+		p.renew(now)
+	}
+	if !p.members[name] {
+		return nil
+	}
+	a := &acquaintance{}
+	p.known[name] = a
+	return a
+}
+
+// renew makes the list of members anew, and drops what is known of others. Forget was
+// told of those, unless the event got lost on its way. A member that has failed
+// counts: it may be heard before serf finds it alive again. p.mu is held.
+func (p *Peers) renew(now time.Time) {
+	p.looked, p.members = now, map[string]bool{}
+	for _, m := range p.cfg.Members() {
+		if m.Status != serf.StatusLeft && m.Status != serf.StatusLeaving {
+			p.members[m.Name] = true
+		}
+	}
+	for name := range p.known {
+		if !p.members[name] {
+			delete(p.known, name)
+		}
+	}
+}
+
+// Look has members asked that are not known to be peers: all that are due in one
+// query, and none before its time.
+func (p *Peers) Look(names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, due := time.Now(), false
+	for _, name := range names {
+		// The caller has the name from serf: a list without it is out of date.
+		a := p.entry(name, true)
+		due = due || a != nil && !a.peer && !now.Before(a.next)
+	}
+	if due {
+		select {
+		case p.wake <- struct{}{}:
+		default: // it has been told
+		}
+	}
+}
+
+// Knows tells whether a member is known to be a peer, and asks nobody.
+func (p *Peers) Knows(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.known[name]
+	return a != nil && a.peer
+}
+
+// MayAnswer tells whether a member that is not known to be a peer may still say that
+// it is: it was asked less than [Silence] ago, or not at all.
+func (p *Peers) MayAnswer(name string, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.known[name]
+	return a == nil || !a.peer && (a.asked.IsZero() || now.Sub(a.asked) < Silence)
+}
+
+// Again has a member asked a second time, at once, and gives it time to answer: the
+// first question or its answer may have been lost. It reports false and asks nobody
+// if the member is a peer, was never asked, or was asked again not long ago.
+func (p *Peers) Again(name string) bool {
+	p.mu.Lock()
+	a := p.known[name]
+	if a == nil || a.peer || a.times > 1 && time.Since(a.asked) < askAgain {
+		p.mu.Unlock()
+		return false
+	}
+	a.asked, a.next = time.Time{}, time.Time{}
+	p.mu.Unlock()
+	p.Look([]string{name})
+	return true
+}
+
+// Found notes that a member has shown itself to be a peer. A name that no member
+// has is ignored: the network chose it.
+func (p *Peers) Found(name string) {
+	p.mu.Lock()
+	a := p.entry(name, false)
+	found := a != nil && !a.peer
+	if a != nil {
+		*a = acquaintance{peer: true}
+	}
+	p.mu.Unlock()
+	if found && p.cfg.OnFound != nil {
+		p.cfg.OnFound(name)
+	}
+}
+
+// Forget drops what is known of a member that is gone: it may come back as another
+// program.
+func (p *Peers) Forget(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.known, name)
+}
