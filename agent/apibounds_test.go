@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/api"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
@@ -60,7 +61,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 	}
 	var held, waiting []net.Conn
-	for range MaxConns {
+	for range api.MaxConns {
 		held = append(held, dial())
 	}
 	for _, conn := range held {
@@ -73,8 +74,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 		held[i].Close()
 		answered(conn)
 	}
-	if most := counted.most.Load(); most != MaxConns {
-		t.Errorf("%d connections at a time, want %d", most, MaxConns)
+	if most := counted.most.Load(); most != api.MaxConns {
+		t.Errorf("%d connections at a time, want %d", most, api.MaxConns)
 	}
 	cancel()
 	if err := <-served; err != nil {
@@ -115,9 +116,9 @@ func TestSearchesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journal.New(journal.Config{})
 		defer j.Close()
-		a := newAPI(j, func() []*outlet { return nil })
+		a := newHistory(j, func() []*outlet { return nil })
 		var ends []func()
-		for range MaxSearches {
+		for range api.MaxSearches {
 			end, err := a.beginSearch(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -175,8 +176,8 @@ func TestAPageKeepsNoEvents(t *testing.T) {
 		grow()
 	}
 	w := httptest.NewRecorder()
-	newAPI(j, nil).list(growing{w, grow}, httptest.NewRequest("GET", "/v1/events", nil))
-	var page EventPage
+	newHistory(j, nil).list(growing{w, grow}, httptest.NewRequest("GET", "/v1/events", nil))
+	var page api.EventPage
 	if err := json.NewDecoder(w.Body).Decode(&page); err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +213,7 @@ func TestEventsThatOnlyATargetHolds(t *testing.T) {
 		"?after=0&state=buried":      "1 4 7 false",
 		"?state=buried&target=taker": "false",
 	} {
-		var page EventPage
+		var page api.EventPage
 		r.ask(t, "GET", "/v1/events"+query, "", &page)
 		got := strings.TrimPrefix(fmt.Sprintf("%s %v", strings.Trim(fmt.Sprint(ltimes(page.Events)), "[]"), page.More), " ")
 		if got != want {

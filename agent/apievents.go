@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler/journal"
 )
 
-// api answers what the operations endpoint knows of events. It reads the
+// history answers what the operations endpoint knows of events. It reads the
 // journal in small steps, so that nobody waits for it, and keeps no event for a
 // client, who may read slowly: only sequence numbers.
-type api struct {
+type history struct {
 	journal  *journal.Journal
 	outlets  func() []*outlet // that are served now
 	replays  replays
@@ -24,10 +25,10 @@ type api struct {
 	searches chan struct{} // and for each search of the journal
 }
 
-func newAPI(journal *journal.Journal, outlets func() []*outlet) *api {
-	return &api{
+func newHistory(journal *journal.Journal, outlets func() []*outlet) *history {
+	return &history{
 		journal: journal, outlets: outlets,
-		follow: make(chan struct{}, MaxFollowers), searches: make(chan struct{}, MaxSearches),
+		follow: make(chan struct{}, api.MaxFollowers), searches: make(chan struct{}, api.MaxSearches),
 	}
 }
 
@@ -35,7 +36,7 @@ func newAPI(journal *journal.Journal, outlets func() []*outlet) *api {
 const searchWait = 5 * time.Second
 
 // beginSearch waits until a search of the whole journal may begin. end ends it.
-func (a *api) beginSearch(ctx context.Context) (end func(), err error) {
+func (a *history) beginSearch(ctx context.Context) (end func(), err error) {
 	late := time.NewTimer(searchWait)
 	defer late.Stop()
 	select {
@@ -44,7 +45,7 @@ func (a *api) beginSearch(ctx context.Context) (end func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-late.C:
-		return nil, apiErrorf(http.StatusServiceUnavailable, "%d other requests search the events: try again later", MaxSearches)
+		return nil, apiErrorf(http.StatusServiceUnavailable, "%d other requests search the events: try again later", api.MaxSearches)
 	}
 }
 
@@ -64,7 +65,7 @@ type page struct {
 
 // add tells whether there was room.
 func (p *page) add(f found) bool {
-	if len(p.seqs) >= p.limit || len(p.seqs) > 0 && p.bytes+f.size > MaxPageBytes {
+	if len(p.seqs) >= p.limit || len(p.seqs) > 0 && p.bytes+f.size > api.MaxPageBytes {
 		p.more = true
 		return false
 	}
@@ -74,7 +75,7 @@ func (p *page) add(f found) bool {
 }
 
 // search finds the page that is wanted, oldest first.
-func (a *api) search(ctx context.Context, q *eventQuery) (*page, error) {
+func (a *history) search(ctx context.Context, q *eventQuery) (*page, error) {
 	end, err := a.beginSearch(ctx)
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func (a *api) search(ctx context.Context, q *eventQuery) (*page, error) {
 const window = 1000
 
 // newest are the newest events that are wanted.
-func (a *api) newest(q *eventQuery) (*page, error) {
+func (a *history) newest(q *eventQuery) (*page, error) {
 	p := &page{limit: q.limit}
 	// look takes what is before an event, and returns the first that it saw.
 	look := func(events iter.Seq2[journal.Record, error], before uint64) (first uint64, err error) {
@@ -138,7 +139,7 @@ func (a *api) newest(q *eventQuery) (*page, error) {
 }
 
 // oldest are the oldest events that are wanted, after a sequence number.
-func (a *api) oldest(q *eventQuery) (*page, error) {
+func (a *history) oldest(q *eventQuery) (*page, error) {
 	p := &page{limit: q.limit}
 	if *q.after >= a.journal.Head() {
 		return p, nil // that number plus one may not be a number
@@ -155,25 +156,25 @@ func (a *api) oldest(q *eventQuery) (*page, error) {
 }
 
 // report is an event with its outcomes.
-func (a *api) report(rec *journal.Record, targets []string) EventReport {
+func (a *history) report(rec *journal.Record, targets []string) api.EventReport {
 	r := newEventReport(rec)
 	for _, target := range targets {
 		o := a.journal.Outcome(target, rec.Seq)
 		if o.State == "" {
 			continue
 		}
-		r.Targets[target] = OutcomeReport{State: o.State, Time: o.Time, Status: o.Status, Into: a.idOf(o.Into)}
+		r.Targets[target] = api.OutcomeReport{State: api.OutcomeState(o.State), Time: o.Time, Status: o.Status, Into: a.idOf(o.Into)}
 	}
 	return r
 }
 
 // idOf is the ID of the event of a sequence number, "" where it is not held.
-func (a *api) idOf(seq uint64) string {
+func (a *history) idOf(seq uint64) string {
 	rec, _ := a.journal.At(seq)
 	return rec.Event.ID
 }
 
-func (a *api) list(w http.ResponseWriter, r *http.Request) {
+func (a *history) list(w http.ResponseWriter, r *http.Request) {
 	q, err := a.eventQuery(r.URL.Query(), time.Now())
 	if err != nil {
 		writeError(w, err)
@@ -195,10 +196,10 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 	a.writePage(w, p, q.targets)
 }
 
-// writePage writes an [EventPage], an event at a time, so that a large page
+// writePage writes an [api.EventPage], an event at a time, so that a large page
 // takes no more memory than a small one. What the journal lets go of while the
 // client reads is left out.
-func (a *api) writePage(w http.ResponseWriter, p *page, targets []string) {
+func (a *history) writePage(w http.ResponseWriter, p *page, targets []string) {
 	w.Header().Set("Content-Type", "application/json")
 	io.WriteString(w, `{"events":[`) // of errors the next write tells, too
 	enc := newEncoder(w)
@@ -218,7 +219,7 @@ func (a *api) writePage(w http.ResponseWriter, p *page, targets []string) {
 }
 
 // show answers with all that is known of one event.
-func (a *api) show(r *http.Request) (int, any, error) {
+func (a *history) show(r *http.Request) (int, any, error) {
 	id := r.PathValue("id")
 	rec, ok := a.journal.Find(id)
 	if !ok {
@@ -230,11 +231,11 @@ func (a *api) show(r *http.Request) (int, any, error) {
 }
 
 // reasons are the outcomes of an event, with the reasons of burials.
-func (a *api) reasons(rec *journal.Record) map[string]OutcomeReport {
+func (a *history) reasons(rec *journal.Record) map[string]api.OutcomeReport {
 	targets := a.report(rec, a.journal.Targets()).Targets
 	for _, o := range a.outlets() {
 		out := targets[o.name]
-		if o.delivery == nil || out.State != journal.OutcomeBuried {
+		if o.delivery == nil || out.State != api.OutcomeBuried {
 			continue
 		}
 		for _, b := range o.delivery.Buried() {
@@ -248,7 +249,7 @@ func (a *api) reasons(rec *journal.Record) map[string]OutcomeReport {
 }
 
 // notHeld says of an ID how far the history goes.
-func (a *api) notHeld(id string) error {
+func (a *history) notHeld(id string) error {
 	for rec, err := range a.journal.Events(0) {
 		if err != nil {
 			break

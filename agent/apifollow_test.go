@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/handler/journal"
@@ -44,7 +45,7 @@ func follow(t *testing.T, base, query string) *stream {
 // next is the next line as the test writes it: LTIME STATES, or how many missed.
 func (s *stream) next() string {
 	s.t.Helper()
-	var line FollowedEvent
+	var line api.FollowedEvent
 	if err := s.dec.Decode(&line); err != nil {
 		s.t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestFollowersWaitForOutcomes(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := deadlines{httptest.NewRecorder()}
-	f := &follower{api: newAPI(j, nil), q: &eventQuery{}, rc: http.NewResponseController(w), enc: newEncoder(w), next: 1}
+	f := &follower{history: newHistory(j, nil), q: &eventQuery{}, rc: http.NewResponseController(w), enc: newEncoder(w), next: 1}
 	for _, step := range []struct {
 		after time.Duration
 		lines int
@@ -166,13 +167,13 @@ func TestFollowersAreBounded(t *testing.T) {
 	t.Parallel()
 	r := newAPIRig(t, journal.Config{})
 	var streams []*stream
-	for range MaxFollowers {
+	for range api.MaxFollowers {
 		streams = append(streams, follow(t, r.URL, ""))
 	}
 	for i := range uint64(100) { // more than the buffers of a connection hold
 		r.append(t, handler.NewUser(i+1, "n", bytes.Repeat([]byte("x"), 256<<10), time.Time{}))
 	}
-	var page EventPage
+	var page api.EventPage
 	if r.ask(t, "GET", "/v1/events?limit=1", "", &page); len(page.Events) != 1 || page.Events[0].LTime != 100 {
 		t.Errorf("beside followers that do not read: %d events", len(page.Events))
 	}
@@ -203,7 +204,7 @@ func TestFollowersEndWithTheAgent(t *testing.T) {
 	n.stopped(t)
 	var err error
 	for err == nil {
-		err = s.dec.Decode(new(FollowedEvent))
+		err = s.dec.Decode(new(api.FollowedEvent))
 	}
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("the stream ended with %v", err)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/handler/journal"
 )
@@ -51,7 +52,7 @@ func writeError(w http.ResponseWriter, err error) {
 	} else if errors.Is(err, journal.ErrClosed) {
 		status, err = http.StatusServiceUnavailable, fmt.Errorf("%w: it is being reloaded, or the agent ends: try again", err)
 	}
-	writeJSON(w, status, ErrorReport{err.Error()})
+	writeJSON(w, status, api.ErrorReport{Error: err.Error()})
 }
 
 // methodNotAllowed answers what comes with another method.
@@ -146,12 +147,12 @@ func readRequest(r *http.Request, v any) error {
 	if typ, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); typ != "application/json" {
 		return apiErrorf(http.StatusUnsupportedMediaType, "the body has to be JSON: send it with Content-Type: application/json")
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxRequest))
+	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, api.MaxRequest))
 	if err == nil {
 		err = decodeStrictly(data, v)
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return apiErrorf(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes: send less at a time", maxRequest)
+		return apiErrorf(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes: send less at a time", api.MaxRequest)
 	}
 	if err != nil {
 		return apiErrorf(http.StatusBadRequest, "the body is not as it should be: %v", err)

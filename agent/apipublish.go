@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/agent/large"
 	"agentctl/handler"
 )
@@ -19,29 +20,6 @@ import (
 // under way, or for room where the journal does not take events in time. The
 // connection is closed after 30 s.
 const publishWait = 20 * time.Second
-
-// PublishRequest is the body of POST /v1/events, where the query names no
-// event: the payload is in one of the two fields.
-type PublishRequest struct {
-	Name          string `json:"name"`
-	Payload       string `json:"payload,omitempty"`
-	PayloadBase64 []byte `json:"payload_base64,omitempty"`
-	// Coalesce allows scripts and RPC streams to be given only the newest of
-	// this name. Targets get each all the same.
-	Coalesce bool `json:"coalesce,omitempty"`
-}
-
-// PublishReport is the answer of POST /v1/events: this node has taken the event
-// and sends it to the cluster. That others have it is not known yet.
-type PublishReport struct {
-	ID    string `json:"id"` // the same on every node
-	Name  string `json:"name"`
-	LTime uint64 `json:"ltime"`
-	// Unreached are the members that are known not to get the event, since it
-	// is over serf's limit; Warning says so in words.
-	Unreached []string `json:"unreached,omitempty"`
-	Warning   string   `json:"warning,omitempty"`
-}
 
 // postEvent publishes an event for an HTTP client.
 func (a *Agent) postEvent(r *http.Request) (int, any, error) {
@@ -59,7 +37,7 @@ func (a *Agent) postEvent(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, publishError(err)
 	}
-	return http.StatusAccepted, PublishReport{
+	return http.StatusAccepted, api.PublishReport{
 		ID:   handler.UserID(uint64(sent.LTime), handler.Sum(sent.Name, sent.Payload)),
 		Name: sent.Name, LTime: uint64(sent.LTime), Unreached: unreached, Warning: a.warnUnreached(unreached),
 	}, nil
@@ -81,8 +59,8 @@ func publishError(err error) error {
 }
 
 // publishRequest reads the event of a request: the body is the payload where
-// the query has a name, else it is a [PublishRequest].
-func (a *Agent) publishRequest(r *http.Request) (event PublishRequest, err error) {
+// the query has a name, else it is a [api.PublishRequest].
+func (a *Agent) publishRequest(r *http.Request) (event api.PublishRequest, err error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return event, apiErrorf(http.StatusBadRequest, "the query cannot be read: %v", err)

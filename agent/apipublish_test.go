@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/scripts/testkit"
@@ -47,7 +48,7 @@ func TestPublishOverHTTP(t *testing.T) {
 		{"?name=e&coalesce=true", "application/x-anything", "d", "d", true},
 		{"?name=e", "application/octet-stream", strings.Repeat("x", 511), strings.Repeat("x", 511), false},
 	} {
-		var got PublishReport
+		var got api.PublishReport
 		heard := make(chan bool, 1)
 		cancel := n.intake.Subscribe(func(e serf.Event) {
 			if u, ok := e.(serf.UserEvent); ok {
@@ -89,7 +90,7 @@ func TestPublishOverHTTPIsRefused(t *testing.T) {
 		{"?name=e", octets, strings.Repeat("x", 512), 413, "the event has 513 bytes (name 1, payload 512), the limit is 512"},
 		{"?name=e", octets, strings.Repeat("x", 513), 413, "the payload has more than 512 bytes"},
 		{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", 512) + `"}`, 413, "the limit is 512"},
-		{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", maxRequest) + `"}`, 413, "larger than 2097152 bytes"},
+		{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", api.MaxRequest) + `"}`, 413, "larger than 2097152 bytes"},
 		{"?name=e", "text/plain", "x", 415, "a web page's form"},
 		{"?name=e", "text/plain; charset=utf-8", "x", 415, "a web page's form"},
 		{"?name=e", "Application/X-WWW-Form-Urlencoded", "x=y", 415, "application/octet-stream"},

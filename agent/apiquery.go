@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler/journal"
 )
 
@@ -28,8 +29,8 @@ var outcomeStates = []journal.OutcomeState{journal.OutcomeWaiting, journal.Outco
 
 // eventQuery reads the parameters of a request. Those it does not know are
 // refused: a misspelt filter would list all.
-func (a *api) eventQuery(values url.Values, now time.Time) (*eventQuery, error) {
-	q := &eventQuery{limit: DefaultPage, targets: a.journal.Targets()}
+func (a *history) eventQuery(values url.Values, now time.Time) (*eventQuery, error) {
+	q := &eventQuery{limit: api.DefaultPage, targets: a.journal.Targets()}
 	for key, given := range values {
 		value := given[len(given)-1]
 		bad := func(want string) error {
@@ -46,12 +47,12 @@ func (a *api) eventQuery(values url.Values, now time.Time) (*eventQuery, error) 
 		case "name":
 			q.name = value
 		case "since":
-			if q.since, err = ParseSince(value, now); err != nil {
+			if q.since, err = api.ParseSince(value, now); err != nil {
 				return nil, apiErrorf(http.StatusBadRequest, "since: %v", err)
 			}
 		case "limit":
-			if q.limit, err = strconv.Atoi(value); err != nil || q.limit < 1 || q.limit > MaxPage {
-				return nil, bad("a number from 1 to " + strconv.Itoa(MaxPage))
+			if q.limit, err = strconv.Atoi(value); err != nil || q.limit < 1 || q.limit > api.MaxPage {
+				return nil, bad("a number from 1 to " + strconv.Itoa(api.MaxPage))
 			}
 		case "after":
 			after, err := strconv.ParseUint(value, 10, 64)
@@ -81,7 +82,7 @@ func unknownTarget(name string, names []string) error {
 }
 
 // match tells whether an event is wanted.
-func (a *api) match(q *eventQuery, rec *journal.Record) bool {
+func (a *history) match(q *eventQuery, rec *journal.Record) bool {
 	e := &rec.Event
 	if q.name != "" && e.Name != q.name || e.Time.Before(q.since) {
 		return false

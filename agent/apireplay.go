@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 )
@@ -26,7 +27,7 @@ type replays struct {
 }
 
 type replay struct {
-	report ReplayReport
+	report api.ReplayReport
 	seqs   []uint64 // that waited when the report was made
 }
 
@@ -35,7 +36,7 @@ type outcomeOf func(target string, seq uint64) journal.Outcome
 
 // add remembers a replay and returns its report. Where there are too many it
 // forgets the oldest that is through, or else the oldest.
-func (rs *replays) add(r *replay, outcome outcomeOf) ReplayReport {
+func (rs *replays) add(r *replay, outcome outcomeOf) api.ReplayReport {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.last++
@@ -53,12 +54,12 @@ func (rs *replays) add(r *replay, outcome outcomeOf) ReplayReport {
 }
 
 // progress brings the report of a replay up to date.
-func (rs *replays) progress(id uint64, outcome outcomeOf) (ReplayReport, bool) {
+func (rs *replays) progress(id uint64, outcome outcomeOf) (api.ReplayReport, bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	i := slices.IndexFunc(rs.list, func(r *replay) bool { return r.report.ID == id })
 	if i < 0 {
-		return ReplayReport{}, false
+		return api.ReplayReport{}, false
 	}
 	rs.list[i].update(outcome)
 	return rs.list[i].report, true
@@ -87,7 +88,7 @@ func (r *replay) update(outcome outcomeOf) {
 }
 
 // outlet finds the outlet of a target that is served.
-func (a *api) outlet(name string) (*outlet, error) {
+func (a *history) outlet(name string) (*outlet, error) {
 	var names []string
 	for _, o := range a.outlets() {
 		if o.delivery == nil {
@@ -103,12 +104,12 @@ func (a *api) outlet(name string) (*outlet, error) {
 
 // startReplay makes events wait once more for a target, all or none: what a
 // target cannot hold at once is refused. Or it sees to the target's gap.
-func (a *api) startReplay(r *http.Request) (int, any, error) {
-	var req ReplayRequest
+func (a *history) startReplay(r *http.Request) (int, any, error) {
+	var req api.ReplayRequest
 	if err := readRequest(r, &req); err != nil {
 		return 0, nil, err
 	}
-	if err := req.validate(); err != nil {
+	if err := validate(&req); err != nil {
 		return 0, nil, err
 	}
 	o, err := a.outlet(req.Target)
@@ -118,15 +119,15 @@ func (a *api) startReplay(r *http.Request) (int, any, error) {
 	switch {
 	case req.Flush:
 		err := o.delivery.Flush("an operator asked for it")
-		return http.StatusAccepted, ReplayReport{Target: o.name}, refused(err)
+		return http.StatusAccepted, api.ReplayReport{Target: o.name}, refused(err)
 	case req.AcceptGap:
-		report := ReplayReport{Target: o.name, GapSince: o.delivery.Status().GapSince}
+		report := api.ReplayReport{Target: o.name, GapSince: o.delivery.Status().GapSince}
 		return http.StatusOK, report, refused(o.delivery.AcceptGap())
 	}
 	return a.replayEvents(r.Context(), &req, o)
 }
 
-func (req *ReplayRequest) validate() error {
+func validate(req *api.ReplayRequest) error {
 	bad := func(format string, args ...any) error { return apiErrorf(http.StatusBadRequest, format, args...) }
 	ways := 0
 	for _, given := range []bool{len(req.IDs) > 0, req.Since != "", req.Buried, req.Flush, req.AcceptGap} {
@@ -141,13 +142,13 @@ func (req *ReplayRequest) validate() error {
 		return bad("dry_run and limit are for events: leave them out")
 	case req.Limit < 0:
 		return bad("limit: %d is below 0", req.Limit)
-	case len(req.IDs) > MaxReplayIDs:
-		return bad("ids: %d are more than %d: ask in parts", len(req.IDs), MaxReplayIDs)
+	case len(req.IDs) > api.MaxReplayIDs:
+		return bad("ids: %d are more than %d: ask in parts", len(req.IDs), api.MaxReplayIDs)
 	}
 	return nil
 }
 
-func (a *api) replayEvents(ctx context.Context, req *ReplayRequest, o *outlet) (int, any, error) {
+func (a *history) replayEvents(ctx context.Context, req *api.ReplayRequest, o *outlet) (int, any, error) {
 	end, err := a.beginSearch(ctx)
 	if err != nil {
 		return 0, nil, err
@@ -157,7 +158,7 @@ func (a *api) replayEvents(ctx context.Context, req *ReplayRequest, o *outlet) (
 	if err != nil {
 		return 0, nil, err
 	}
-	re := &replay{report: ReplayReport{Target: o.name}}
+	re := &replay{report: api.ReplayReport{Target: o.name}}
 	if all := len(recs); req.Limit > 0 && req.Limit < all {
 		recs, re.report.Left = recs[:req.Limit], all-req.Limit
 	}
@@ -195,7 +196,7 @@ func refused(err error) error {
 }
 
 // chosen are the events that a request names, oldest first, each once.
-func (a *api) chosen(req *ReplayRequest, o *outlet, now time.Time) ([]journal.Record, error) {
+func (a *history) chosen(req *api.ReplayRequest, o *outlet, now time.Time) ([]journal.Record, error) {
 	var recs []journal.Record
 	switch {
 	case req.Buried:
@@ -203,7 +204,7 @@ func (a *api) chosen(req *ReplayRequest, o *outlet, now time.Time) ([]journal.Re
 			recs = append(recs, journal.Record{Seq: b.Seq, Event: b.Event})
 		}
 	case req.Since != "":
-		since, err := ParseSince(req.Since, now)
+		since, err := api.ParseSince(req.Since, now)
 		if err != nil {
 			return nil, apiErrorf(http.StatusBadRequest, "since: %v", err)
 		}
@@ -232,7 +233,7 @@ func (a *api) chosen(req *ReplayRequest, o *outlet, now time.Time) ([]journal.Re
 }
 
 // showReplay tells how far a replay is.
-func (a *api) showReplay(r *http.Request) (int, any, error) {
+func (a *history) showReplay(r *http.Request) (int, any, error) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
 	if err != nil {
 		return 0, nil, apiErrorf(http.StatusBadRequest, "%q is not the number of a replay", r.PathValue("id"))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"agentctl/agent/api"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
@@ -17,9 +18,9 @@ import (
 )
 
 // replay asks for one and waits until it is through.
-func (r *apiRig) replay(t *testing.T, body string) ReplayReport {
+func (r *apiRig) replay(t *testing.T, body string) api.ReplayReport {
 	t.Helper()
-	var report ReplayReport
+	var report api.ReplayReport
 	if status, text := r.ask(t, "POST", "/v1/replay", body, &report); status != http.StatusAccepted {
 		t.Fatalf("%s: %d %s", body, status, text)
 	}
@@ -39,7 +40,7 @@ func TestReplay(t *testing.T) {
 	event := func(i int, name string) string {
 		return handler.NewUser(uint64(i), name, fmt.Appendf(nil, "<%d>", i), base).ID
 	}
-	var dry ReplayReport
+	var dry api.ReplayReport
 	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"refuser","buried":true,"dry_run":true}`, &dry); status != http.StatusOK {
 		t.Fatal(status, text)
 	}
@@ -53,7 +54,7 @@ func TestReplay(t *testing.T) {
 	if mended := r.replay(t, `{"target":"refuser","buried":true}`); mended.Events != 4 || mended.Delivered != 4 {
 		t.Errorf("the gateway is mended: %+v", mended)
 	}
-	var none ReplayReport
+	var none api.ReplayReport
 	if status, _ := r.ask(t, "POST", "/v1/replay", `{"target":"refuser","buried":true}`, &none); status != http.StatusOK || none.Events != 0 {
 		t.Errorf("nothing is buried: %d %+v", status, none)
 	}
@@ -79,7 +80,7 @@ func TestReplayIsRefused(t *testing.T) {
 	t.Parallel()
 	r, _, base := threeTargets(t)
 	first := handler.NewUser(1, "kong", []byte("<1>"), base).ID
-	many := `{"target":"taker","ids":["` + strings.Repeat(`a","`, MaxReplayIDs) + `a"]}`
+	many := `{"target":"taker","ids":["` + strings.Repeat(`a","`, api.MaxReplayIDs) + `a"]}`
 	for _, test := range []struct {
 		body   string
 		header []string
@@ -101,7 +102,7 @@ func TestReplayIsRefused(t *testing.T) {
 		{`{"target":"taker","burried":true}`, nil, 400, `unknown field "burried"`},
 		{`{"target":"taker","buried":true}{}`, nil, 400, "more follows"},
 		{`{"target":`, nil, 400, "not as it should be"},
-		{`{"target":"` + strings.Repeat("x", maxRequest) + `"}`, nil, 413, "larger than"},
+		{`{"target":"` + strings.Repeat("x", api.MaxRequest) + `"}`, nil, 413, "larger than"},
 		{`{"target":"taker","buried":true}`, []string{"Content-Type", "text/plain"}, 415, "Content-Type: application/json"},
 		{`{"target":"taker","buried":true}`, []string{"Host", "evil.example"}, 421, `host name "evil.example"`},
 	} {
@@ -176,7 +177,7 @@ func TestReplaysAreForgotten(t *testing.T) {
 	outcome := func(target string, seq uint64) journal.Outcome { return journal.Outcome{State: states[seq]} }
 	var rs replays
 	add := func(seqs ...uint64) {
-		rs.add(&replay{report: ReplayReport{Target: "t", Events: len(seqs)}, seqs: seqs}, outcome)
+		rs.add(&replay{report: api.ReplayReport{Target: "t", Events: len(seqs)}, seqs: seqs}, outcome)
 	}
 	known := func(id uint64) bool { _, ok := rs.progress(id, outcome); return ok }
 	add(1, 4)    // 1 runs
@@ -198,7 +199,7 @@ func TestReplaysAreForgotten(t *testing.T) {
 		t.Error("where all run, not the oldest is forgotten")
 	}
 	got, ok := rs.progress(4, outcome)
-	if want := (ReplayReport{ID: 4, Target: "t", Events: 5, Waiting: 1, Delivered: 1, Buried: 1, Lost: 1, Outdated: 1}); !ok || got != want {
+	if want := (api.ReplayReport{ID: 4, Target: "t", Events: 5, Waiting: 1, Delivered: 1, Buried: 1, Lost: 1, Outdated: 1}); !ok || got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	delete(states, 4) // its target is gone

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
@@ -23,9 +24,9 @@ func TestReplayOfOutdatedEvents(t *testing.T) {
 	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 	r.append(t, handler.NewMember(handler.MemberFailed, "old-1", []byte("n\t127.0.0.1\t\t\n"), time.Time{}))
 	r.settled(t)
-	var page EventPage
+	var page api.EventPage
 	r.ask(t, "GET", "/v1/events?state=outdated", "", &page)
-	if len(page.Events) != 1 || page.Events[0].Targets["t"].State != journal.OutcomeOutdated {
+	if len(page.Events) != 1 || page.Events[0].Targets["t"].State != api.OutcomeOutdated {
 		t.Errorf("listed: %+v", page)
 	}
 	if got := r.replay(t, `{"target":"t","since":"1h"}`); got.Outdated != 1 || got.Delivered != 0 {
@@ -50,7 +51,7 @@ func TestReplayOfWhatIsForgotten(t *testing.T) {
 	}
 	add(1)
 	add(2)
-	var report ReplayReport
+	var report api.ReplayReport
 	r.ask(t, "POST", "/v1/replay", `{"target":"t","since":"1h"}`, &report)
 	r.settled(t)
 	add(3)
@@ -68,7 +69,7 @@ func TestGapsAreSeenTo(t *testing.T) {
 		target.Target{Name: "flushes", URL: gw.URL, Flush: &target.FlushRequest{Body: "all"}},
 		target.Target{Name: "cannot", URL: gw.URL})
 	d := r.agent.outlets[0].delivery
-	var report ReplayReport
+	var report api.ReplayReport
 	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"flushes","flush":true}`, &report); status != http.StatusAccepted {
 		t.Fatal(status, text)
 	}
@@ -79,7 +80,7 @@ func TestGapsAreSeenTo(t *testing.T) {
 	cannot := r.agent.outlets[1].delivery
 	since := cannot.Status().GapSince
 	for _, want := range []time.Time{since, {}} {
-		report = ReplayReport{}
+		report = api.ReplayReport{}
 		if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"cannot","accept_gap":true}`, &report); status != http.StatusOK {
 			t.Fatal(status, text)
 		}

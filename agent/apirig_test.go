@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/api"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
@@ -102,7 +103,7 @@ func (r *apiRig) ask(t *testing.T, method, path, body string, v any, header ...s
 	if resp.StatusCode/100 == 2 && v == nil {
 		return resp.StatusCode, ""
 	}
-	var report ErrorReport
+	var report api.ErrorReport
 	if v == nil || resp.StatusCode/100 != 2 {
 		v = &report
 	}

@@ -10,25 +10,14 @@ import (
 	"sync"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler/delivery"
 	"agentctl/handler/text"
 	"agentctl/rpcclient/wire"
 )
 
-// HealthReport is the answer of GET /healthz and GET /readyz: 200 without
-// reasons, 503 with some.
-type HealthReport struct {
-	Status  string   `json:"status"`
-	Reasons []string `json:"reasons,omitempty"`
-	// Targets are the states of all targets, by name; only of /readyz.
-	Targets map[string]delivery.State `json:"targets,omitempty"`
-}
-
-// OK tells whether nothing is wrong.
-func (r *HealthReport) OK() bool { return len(r.Reasons) == 0 }
-
-// code is the HTTP status for the report.
-func (r *HealthReport) code() int {
+// code is the HTTP status for a report.
+func code(r *api.HealthReport) int {
 	if r.OK() {
 		return http.StatusOK
 	}
@@ -41,22 +30,22 @@ const probeTime = 3 * time.Second
 
 // healthz answers whether the process works.
 func (a *Agent) healthz(r *http.Request) (int, any, error) {
-	report := HealthReport{Status: "ok"}
+	report := api.HealthReport{Status: "ok"}
 	if report.Reasons = a.Hung(r.Context()); !report.OK() {
 		report.Status = "failing"
 	}
-	return report.code(), &report, nil
+	return code(&report), &report, nil
 }
 
 // readyz answers whether the agent does its work. How the targets stand is told
 // and, with ?targets=ok, counts too: a gateway that is down is no reason to
 // restart or hold back the agent that waits for it.
 func (a *Agent) readyz(r *http.Request) (int, any, error) {
-	report := HealthReport{Status: "ready", Reasons: a.notReady(r.Context()), Targets: map[string]delivery.State{}}
+	report := api.HealthReport{Status: "ready", Reasons: a.notReady(r.Context()), Targets: map[string]api.TargetState{}}
 	switch want := r.URL.Query().Get("targets"); want {
 	case "", "ok":
 		for _, t := range a.Targets() {
-			report.Targets[t.Target] = t.State
+			report.Targets[t.Target] = api.TargetState(t.State)
 			if want != "" && t.State != delivery.StateOK {
 				report.Reasons = append(report.Reasons, fmt.Sprintf("target %s is %s", t.Target, t.State))
 			}
@@ -67,7 +56,7 @@ func (a *Agent) readyz(r *http.Request) (int, any, error) {
 	if !report.OK() {
 		report.Status = "not ready"
 	}
-	return report.code(), &report, nil
+	return code(&report), &report, nil
 }
 
 // notReady says what keeps the agent from doing its work.

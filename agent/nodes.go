@@ -15,10 +15,10 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"golang.org/x/sync/errgroup"
 
+	"agentctl/agent/api"
 	"agentctl/agent/link"
 	"agentctl/handler/backoff"
 	"agentctl/handler/delivery"
-	"agentctl/handler/journal"
 )
 
 const (
@@ -43,8 +43,8 @@ var nodesPause = backoff.Backoff{Min: 2 * time.Millisecond, Max: 250 * time.Mill
 // nodeAnswer is what a member says of an event: whether it has it, and what
 // became of it at each target that it was for.
 type nodeAnswer struct {
-	Known   bool                     `json:"known"`
-	Targets map[string]OutcomeReport `json:"targets,omitempty"`
+	Known   bool                         `json:"known"`
+	Targets map[string]api.OutcomeReport `json:"targets,omitempty"`
 }
 
 // nodeAsker finds out what became of an event at every member.
@@ -72,8 +72,8 @@ func (a *Agent) newNodeAsker() *nodeAsker {
 		ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
 			return a.links.Request(ctx, peerOf(m), link.KindQuestion, req)
 		},
-		outcomes: newAPI(a.journal, a.servedOutlets).outcomes,
-		slots:    make(chan struct{}, MaxWaiting),
+		outcomes: newHistory(a.journal, a.servedOutlets).outcomes,
+		slots:    make(chan struct{}, api.MaxWaiting),
 	}
 }
 
@@ -81,7 +81,7 @@ func (a *Agent) newNodeAsker() *nodeAsker {
 // lost is flushed where the target was flushed since; and where its flush is that
 // the last event waits again, once nothing waits. Of one that waits the reason is
 // what is the matter with the target.
-func (a *api) outcomes(id string) nodeAnswer {
+func (a *history) outcomes(id string) nodeAnswer {
 	rec, ok := a.journal.Find(id)
 	if !ok {
 		return nodeAnswer{}
@@ -97,9 +97,9 @@ func (a *api) outcomes(id string) nodeAnswer {
 		now := o.delivery.Status()
 		byLast := o.target.Flush != nil && o.target.Flush.LastEvent
 		switch {
-		case out.State == journal.OutcomeLost && now.GapSince.IsZero() && now.LastFlush.After(out.Time) && (!byLast || now.Waiting == 0):
-			out.State = OutcomeFlushed
-		case out.State == journal.OutcomeWaiting && now.State != delivery.StateOK:
+		case out.State == api.OutcomeLost && now.GapSince.IsZero() && now.LastFlush.After(out.Time) && (!byLast || now.Waiting == 0):
+			out.State = api.OutcomeFlushed
+		case out.State == api.OutcomeWaiting && now.State != delivery.StateOK:
 			out.Reason = now.LastError
 		}
 		targets[o.name] = out
@@ -129,8 +129,8 @@ func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 		if key != "wait" {
 			return 0, nil, apiErrorf(http.StatusBadRequest, "unknown parameter %q: there is wait", key)
 		}
-		if wait, err = time.ParseDuration(values[len(values)-1]); err != nil || wait < 0 || wait > MaxNodesWait {
-			return 0, nil, apiErrorf(http.StatusBadRequest, "wait: %q is not a duration from 0s to %v", values[len(values)-1], MaxNodesWait)
+		if wait, err = time.ParseDuration(values[len(values)-1]); err != nil || wait < 0 || wait > api.MaxNodesWait {
+			return 0, nil, apiErrorf(http.StatusBadRequest, "wait: %q is not a duration from 0s to %v", values[len(values)-1], api.MaxNodesWait)
 		}
 	}
 	id := r.PathValue("id")
@@ -141,7 +141,7 @@ func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 	case n.slots <- struct{}{}:
 		defer func() { <-n.slots }()
 	default:
-		return 0, nil, apiErrorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", MaxWaiting)
+		return 0, nil, apiErrorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", api.MaxWaiting)
 	}
 	report := n.gather(r.Context(), id, wait)
 	return http.StatusOK, report, r.Context().Err()
@@ -149,16 +149,16 @@ func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 
 // gather asks the members until each has said how it ended, wait is over, or ctx
 // ends.
-func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) NodesReport {
+func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) api.NodesReport {
 	until := time.Now().Add(wait)
 	asking, cancel := context.WithTimeout(ctx, max(wait, nodesTime))
 	defer cancel()
-	known := map[string]NodeReport{}
+	known := map[string]api.NodeReport{}
 	for round := 1; ; round++ {
 		open := n.round(asking, id, known)
 		for name, r := range known { // a question may have been lost
-			if wait > 0 && r.State == NodeUnknown && n.peers.again(name) {
-				r.State = NodeUnasked
+			if wait > 0 && r.State == api.NodeUnknown && n.peers.again(name) {
+				r.State = api.NodeUnasked
 				known[name] = r
 			}
 		}
@@ -182,7 +182,7 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) N
 
 // round asks those members once whose answer may still change, and tells how many
 // that are.
-func (n *nodeAsker) round(ctx context.Context, id string, known map[string]NodeReport) (open int) {
+func (n *nodeAsker) round(ctx context.Context, id string, known map[string]api.NodeReport) (open int) {
 	there := map[string]bool{}
 	var names []string
 	var ask []serf.Member
@@ -192,7 +192,7 @@ func (n *nodeAsker) round(ctx context.Context, id string, known map[string]NodeR
 			continue
 		}
 		there[m.Name] = true
-		if before, asked := known[m.Name]; asked && !before.State.open() {
+		if before, asked := known[m.Name]; asked && !mayChange(before.State) {
 			continue
 		}
 		ask = append(ask, m)
@@ -226,18 +226,18 @@ func (n *nodeAsker) round(ctx context.Context, id string, known map[string]NodeR
 }
 
 // one asks one member.
-func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) NodeReport {
-	r := NodeReport{Node: m.Name}
+func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) api.NodeReport {
+	r := api.NodeReport{Node: m.Name}
 	switch {
 	case m.Name == n.self:
-		r.judge(n.outcomes(id))
+		judge(&r, n.outcomes(id))
 		return r
 	case m.Status != serf.StatusAlive:
-		r.State = NodeFailed
+		r.State = api.NodeFailed
 		return r
 	case !n.peers.knows(m.Name):
-		if r.State = NodeUnknown; n.peers.mayAnswer(m.Name, time.Now()) {
-			r.State = NodeUnasked
+		if r.State = api.NodeUnknown; n.peers.mayAnswer(m.Name, time.Now()) {
+			r.State = api.NodeUnasked
 		}
 		return r
 	}
@@ -247,7 +247,7 @@ func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) NodeRepor
 	raw, err := n.ask(ctx, m, append([]byte{nodesVersion}, id...))
 	switch {
 	case errors.Is(err, link.ErrUnknownKind):
-		r.State = NodeUnknown // a version before this question
+		r.State = api.NodeUnknown // a version before this question
 		return r
 	case err == nil && len(raw) > nodesAnswer:
 		err = fmt.Errorf("its answer has %d bytes", len(raw))
@@ -256,45 +256,54 @@ func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) NodeRepor
 	}
 	if err != nil {
 		text := err.Error()
-		r.State, r.Error = NodeUnasked, strings.ToValidUTF8(text[:min(len(text), nodesError)], "�")
+		r.State, r.Error = api.NodeUnasked, strings.ToValidUTF8(text[:min(len(text), nodesError)], "�")
 		return r
 	}
-	r.judge(answer)
+	judge(&r, answer)
 	return r
 }
 
 // judge says in a word what became of the event at all targets of a node.
-func (r *NodeReport) judge(a nodeAnswer) {
+func judge(r *api.NodeReport, a nodeAnswer) {
 	r.Targets = a.Targets
 	if !a.Known {
-		r.State = NodeAbsent
+		r.State = api.NodeAbsent
 		return
 	}
-	r.State = NodeApplied
+	r.State = api.NodeApplied
 	for _, o := range a.Targets {
 		switch o.State {
-		case journal.OutcomeDelivered, OutcomeFlushed:
-		case journal.OutcomeWaiting:
-			r.State = NodeWaiting
+		case api.OutcomeDelivered, api.OutcomeFlushed:
+		case api.OutcomeWaiting:
+			r.State = api.NodeWaiting
 			return // whatever the others say, it is not over
-		case journal.OutcomeBuried:
-			r.State = NodeRefused
+		case api.OutcomeBuried:
+			r.State = api.NodeRefused
 		default: // lost, outdated, and what a later version may say
-			if r.State == NodeApplied {
-				r.State = NodeLost
+			if r.State == api.NodeApplied {
+				r.State = api.NodeLost
 			}
 		}
 	}
 }
 
 // newNodesReport is what is known of all members, by name.
-func newNodesReport(id string, known map[string]NodeReport) NodesReport {
-	report := NodesReport{ID: id, Applied: len(known) > 0, Nodes: []NodeReport{}}
+func newNodesReport(id string, known map[string]api.NodeReport) api.NodesReport {
+	report := api.NodesReport{ID: id, Applied: len(known) > 0, Nodes: []api.NodeReport{}}
 	for _, r := range known {
 		report.Nodes = append(report.Nodes, r)
-		report.Applied = report.Applied && r.State == NodeApplied
-		report.Open = report.Open || r.State.open()
+		report.Applied = report.Applied && r.State == api.NodeApplied
+		report.Open = report.Open || mayChange(r.State)
 	}
-	slices.SortFunc(report.Nodes, func(a, b NodeReport) int { return strings.Compare(a.Node, b.Node) })
+	slices.SortFunc(report.Nodes, func(a, b api.NodeReport) int { return strings.Compare(a.Node, b.Node) })
 	return report
+}
+
+// mayChange tells whether a state may change by itself soon.
+func mayChange(s api.NodeState) bool {
+	switch s {
+	case api.NodeWaiting, api.NodeAbsent, api.NodeFailed, api.NodeUnasked, api.NodeLost:
+		return true
+	}
+	return false
 }

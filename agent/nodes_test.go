@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/agent/link"
 	"agentctl/handler"
@@ -28,7 +29,7 @@ import (
 // publishFor publishes an event over HTTP and returns its ID.
 func (r *apiRig) publishFor(t *testing.T, payload string) string {
 	t.Helper()
-	var sent PublishReport
+	var sent api.PublishReport
 	if status, text := r.ask(t, "POST", "/v1/events?name=e", payload, &sent, "Content-Type", "application/octet-stream"); status != http.StatusAccepted {
 		t.Fatalf("publishing %q: %d %s", payload, status, text)
 	}
@@ -36,12 +37,12 @@ func (r *apiRig) publishFor(t *testing.T, payload string) string {
 }
 
 // nodes asks what became of an event everywhere.
-func (r *apiRig) nodes(t *testing.T, id, wait string) (report NodesReport, states map[string]NodeState) {
+func (r *apiRig) nodes(t *testing.T, id, wait string) (report api.NodesReport, states map[string]api.NodeState) {
 	t.Helper()
 	if status, text := r.ask(t, "GET", "/v1/events/"+id+"/nodes?wait="+wait, "", &report); status != http.StatusOK {
 		t.Fatalf("the nodes of %s: %d %s", id, status, text)
 	}
-	states = map[string]NodeState{}
+	states = map[string]api.NodeState{}
 	for _, n := range report.Nodes {
 		states[n.Node] = n.State
 	}
@@ -50,9 +51,9 @@ func (r *apiRig) nodes(t *testing.T, id, wait string) (report NodesReport, state
 
 // awaitNodes asks until the nodes are in these states: a question who is a peer
 // may be lost, and is repeated after ten seconds only.
-func (r *apiRig) awaitNodes(t *testing.T, id string, want map[string]NodeState) (report NodesReport) {
+func (r *apiRig) awaitNodes(t *testing.T, id string, want map[string]api.NodeState) (report api.NodesReport) {
 	t.Helper()
-	var states map[string]NodeState
+	var states map[string]api.NodeState
 	defer func() {
 		if t.Failed() {
 			t.Logf("the nodes were: %+v", report)
@@ -78,14 +79,14 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 	none := start(t, named("no-target"), func(o *config.Options) { o.EventHandlers = []string{"user:other=" + refusing.URL} })
 	join(t, n.node, down.node, none)
 
-	want := map[string]NodeState{"asked": NodeApplied, "gateway-down": NodeApplied, "no-target": NodeApplied}
+	want := map[string]api.NodeState{"asked": api.NodeApplied, "gateway-down": api.NodeApplied, "no-target": api.NodeApplied}
 	report := r.awaitNodes(t, r.publishFor(t, "one"), want)
 	if !report.Applied || report.Open {
 		t.Errorf("all is well: %+v", report)
 	}
 	for _, of := range report.Nodes {
 		for name, o := range of.Targets {
-			if o.State != journal.OutcomeDelivered || o.Status != http.StatusOK {
+			if o.State != api.OutcomeDelivered || o.Status != http.StatusOK {
 				t.Errorf("%s of %s: %+v", name, of.Node, o)
 			}
 		}
@@ -97,18 +98,18 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 	// One gateway is down: no answer before its time is over, and then it is named.
 	down.gw.down.Store(true)
 	id := r.publishFor(t, "two")
-	want["gateway-down"] = NodeWaiting
+	want["gateway-down"] = api.NodeWaiting
 	if report := r.awaitNodes(t, id, want); report.Applied || !report.Open {
 		t.Errorf("a gateway is down: %+v", report)
 	}
 	// It is asked again until it is well.
-	done := make(chan NodesReport, 1)
+	done := make(chan api.NodesReport, 1)
 	go func() { done <- n.nodes.gather(t.Context(), id, testkit.Patience) }()
 	down.gw.down.Store(false)
 	if report := <-done; !report.Applied {
 		t.Errorf("the gateway is well again: %+v", report)
 	}
-	want["gateway-down"] = NodeApplied
+	want["gateway-down"] = api.NodeApplied
 
 	// One refuses, one cannot be asked, one is down.
 	refuser := start(t, named("refuser"), handlers("user:e="+refusing.URL))
@@ -116,7 +117,7 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 	join(t, n.node, down.node, none, refuser, unlinked)
 	none.crash(t)
 	testkit.WaitFor(t, "the crash to be noticed", func() bool { return n.countMembers("failed") == 1 })
-	maps.Copy(want, map[string]NodeState{"refuser": NodeRefused, "unlinked": NodeUnknown, "no-target": NodeFailed})
+	maps.Copy(want, map[string]api.NodeState{"refuser": api.NodeRefused, "unlinked": api.NodeUnknown, "no-target": api.NodeFailed})
 	report = r.awaitNodes(t, r.publishFor(t, "three"), want)
 	if report.Applied || !report.Open {
 		t.Errorf("one of each: %+v", report)
@@ -129,7 +130,7 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 		}
 	}
 	// An event that nobody has.
-	if _, states := r.nodes(t, "99-0123456789abcdef", "0s"); states["asked"] != NodeAbsent || states["refuser"] != NodeAbsent {
+	if _, states := r.nodes(t, "99-0123456789abcdef", "0s"); states["asked"] != api.NodeAbsent || states["refuser"] != api.NodeAbsent {
 		t.Errorf("an event that never was: %v", states)
 	}
 }
@@ -149,7 +150,7 @@ func TestNodesRequestsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %d %s, want %s", path, status, text, want)
 		}
 	}
-	for range MaxWaiting {
+	for range api.MaxWaiting {
 		n.nodes.slots <- struct{}{}
 	}
 	if status, text := r.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusServiceUnavailable {
@@ -163,28 +164,28 @@ func TestNodesRequestsThatAreRefused(t *testing.T) {
 
 func TestNodeStates(t *testing.T) {
 	t.Parallel()
-	for want, states := range map[NodeState][]string{
-		NodeApplied: {"", "delivered", "flushed", "delivered flushed"},
-		NodeWaiting: {"waiting", "delivered waiting", "buried waiting", "waiting lost"},
-		NodeRefused: {"buried", "delivered buried", "buried lost", "lost buried"},
-		NodeLost:    {"lost", "lost delivered", "outdated", "of a later version"},
+	for want, states := range map[api.NodeState][]string{
+		api.NodeApplied: {"", "delivered", "flushed", "delivered flushed"},
+		api.NodeWaiting: {"waiting", "delivered waiting", "buried waiting", "waiting lost"},
+		api.NodeRefused: {"buried", "delivered buried", "buried lost", "lost buried"},
+		api.NodeLost:    {"lost", "lost delivered", "outdated", "of a later version"},
 	} {
 		for _, text := range states {
-			a := nodeAnswer{Known: true, Targets: map[string]OutcomeReport{}}
+			a := nodeAnswer{Known: true, Targets: map[string]api.OutcomeReport{}}
 			for i, s := range strings.Fields(text) {
-				a.Targets[fmt.Sprint(i)] = OutcomeReport{State: journal.OutcomeState(s)}
+				a.Targets[fmt.Sprint(i)] = api.OutcomeReport{State: api.OutcomeState(s)}
 			}
 			if text == "of a later version" {
-				a.Targets = map[string]OutcomeReport{"t": {State: "of a later version"}}
+				a.Targets = map[string]api.OutcomeReport{"t": {State: "of a later version"}}
 			}
-			var r NodeReport
-			if r.judge(a); r.State != want {
+			var r api.NodeReport
+			if judge(&r, a); r.State != want {
 				t.Errorf("%q is %s, want %s", text, r.State, want)
 			}
 		}
 	}
-	r := NodeReport{}
-	if r.judge(nodeAnswer{}); r.State != NodeAbsent {
+	r := api.NodeReport{}
+	if judge(&r, nodeAnswer{}); r.State != api.NodeAbsent {
 		t.Errorf("what a node does not have is %s", r.State)
 	}
 }
@@ -244,7 +245,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		asked := map[string][]time.Duration{}
-		waiting := nodeAnswer{true, map[string]OutcomeReport{"t": {State: journal.OutcomeWaiting}}}
+		waiting := nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
 		members := []serf.Member{member("self", "10.0.0.1:1", serf.StatusAlive), member("gone", "10.0.0.2:1", serf.StatusLeft)}
 		answers := map[string]func() (nodeAnswer, error){
 			"quick": func() (nodeAnswer, error) { return nodeAnswer{Known: true}, nil },
@@ -292,12 +293,12 @@ func TestNodesAreAskedAgain(t *testing.T) {
 		if took := time.Since(began); took < 2*peerSilence || took > 2*peerSilence+2*nodesPause.Max {
 			t.Errorf("it took %v", took)
 		}
-		states := map[string]NodeState{}
+		states := map[string]api.NodeState{}
 		for _, of := range report.Nodes {
 			states[of.Node] = of.State
 		}
-		if diff := cmp.Diff(map[string]NodeState{
-			"self": NodeApplied, "quick": NodeApplied, "slow": NodeApplied, "broken": NodeApplied, "old": NodeUnknown, "stock": NodeUnknown,
+		if diff := cmp.Diff(map[string]api.NodeState{
+			"self": api.NodeApplied, "quick": api.NodeApplied, "slow": api.NodeApplied, "broken": api.NodeApplied, "old": api.NodeUnknown, "stock": api.NodeUnknown,
 		}, states); diff != "" || report.Applied || report.Open {
 			t.Errorf("(-want +got):\n%s%+v", diff, report)
 		}
@@ -323,10 +324,10 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 			return nil, ctx.Err()
 		}
 		n.outcomes = func(string) nodeAnswer {
-			return nodeAnswer{true, map[string]OutcomeReport{"t": {State: journal.OutcomeWaiting}}}
+			return nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
 		}
 		report := n.gather(t.Context(), "id", 5*time.Second)
-		if len(report.Nodes) != 2 || report.Applied || report.Nodes[0].State != NodeUnasked || report.Nodes[1].State != NodeWaiting {
+		if len(report.Nodes) != 2 || report.Applied || report.Nodes[0].State != api.NodeUnasked || report.Nodes[1].State != api.NodeWaiting {
 			t.Errorf("%+v", report)
 		}
 		if took := time.Since(began); took != 5*time.Second {
@@ -336,7 +337,7 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 			t.Errorf("one look: %+v", r)
 		}
 		n.ask = func(context.Context, serf.Member, []byte) ([]byte, error) { return make([]byte, nodesAnswer+1), nil }
-		if r := n.gather(t.Context(), "id", 0); r.Nodes[0].State != NodeUnasked || !strings.Contains(r.Nodes[0].Error, "65537 bytes") {
+		if r := n.gather(t.Context(), "id", 0); r.Nodes[0].State != api.NodeUnasked || !strings.Contains(r.Nodes[0].Error, "65537 bytes") {
 			t.Errorf("an answer that is too long: %+v", r.Nodes[0])
 		}
 		members = nil
@@ -389,7 +390,7 @@ func TestWhatIsLostIsFlushed(t *testing.T) {
 	}
 	r := newAPIRig(t, journal.Config{MaxPending: 2}, gateway("flushed", &target.FlushRequest{Body: "all"}),
 		gateway("last", &target.FlushRequest{LastEvent: true}), gateway("accepted", nil))
-	api := newAPI(r.agent.journal, r.agent.servedOutlets)
+	h := newHistory(r.agent.journal, r.agent.servedOutlets)
 	var events []handler.Event
 	for i := range 5 {
 		events = append(events, handler.NewUser(uint64(i+1), "e", []byte(fmt.Sprint(i)), time.Now()))
@@ -397,14 +398,14 @@ func TestWhatIsLostIsFlushed(t *testing.T) {
 	r.append(t, events...)
 	states := func() map[string]string {
 		got := map[string]string{}
-		for name, o := range api.outcomes(events[0].ID).Targets {
+		for name, o := range h.outcomes(events[0].ID).Targets {
 			got[name] = string(o.State)
 		}
 		return got
 	}
 	lost := map[string]string{"flushed": "lost", "last": "lost", "accepted": "lost"}
 	testkit.WaitFor(t, "the first event to be lost", func() bool { return maps.Equal(states(), lost) })
-	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"accepted","accept_gap":true}`, new(ReplayReport)); status != http.StatusOK {
+	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"accepted","accept_gap":true}`, new(api.ReplayReport)); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}
 	if got := states(); !maps.Equal(got, lost) {

@@ -12,13 +12,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"agentctl/agent/api"
 	"agentctl/agent/version"
 	"agentctl/handler/journal/disk"
 )
 
 // newOps is the operations endpoint: health, metrics, and the API.
 func (a *Agent) newOps() *http.Server {
-	api := newAPI(a.journal, a.servedOutlets)
+	h := newHistory(a.journal, a.servedOutlets)
 	mux := http.NewServeMux()
 	methods := map[string][]string{} // by path
 	handle := func(method, path string, h http.HandlerFunc) {
@@ -34,16 +35,16 @@ func (a *Agent) newOps() *http.Server {
 	handle("GET", "/v1/status", own(answer(func(*http.Request) (int, any, error) {
 		return http.StatusOK, a.status(), nil
 	})))
-	handle("GET", "/v1/events", own(api.list))
-	handle("GET", "/v1/events/{id}", own(answer(api.show)))
+	handle("GET", "/v1/events", own(h.list))
+	handle("GET", "/v1/events/{id}", own(answer(h.show)))
 	handle("GET", "/v1/events/{id}/nodes", own(answer(func(r *http.Request) (int, any, error) { return a.nodes.serve(r) })))
 	// What changes something.
 	change := func(f func(*http.Request) (int, any, error)) http.HandlerFunc {
 		return own(withToken(a.opts.HTTPTokenFile, answer(f)))
 	}
 	handle("POST", "/v1/events", change(a.postEvent))
-	handle("POST", "/v1/replay", change(api.startReplay))
-	handle("GET", "/v1/replay/{id}", own(answer(api.showReplay)))
+	handle("POST", "/v1/replay", change(h.startReplay))
+	handle("GET", "/v1/replay/{id}", own(answer(h.showReplay)))
 	for path, allowed := range methods {
 		mux.HandleFunc(path, methodNotAllowed(strings.Join(allowed, ", ")))
 	}
@@ -75,28 +76,28 @@ func (a *Agent) diskStatus() (disk.Status, bool) {
 	return a.disk.Status(), true
 }
 
-func (a *Agent) status() StatusReport {
-	report := StatusReport{
+func (a *Agent) status() api.StatusReport {
+	report := api.StatusReport{
 		Node:    a.opts.NodeName,
 		Version: version.Version,
 		State:   a.serf.State().String(),
 		Joined:  a.isJoined(),
 		Members: map[string]int{},
 		Journal: a.journalReport(),
-		Targets: []TargetReport{},
+		Targets: []api.TargetReport{},
 	}
 	for _, m := range a.serf.Members() {
 		report.Members[m.Status.String()]++
 	}
 	for _, t := range a.Targets() {
 		cursor, _ := a.journal.CursorStatus(t.Target)
-		report.Targets = append(report.Targets, TargetReport{t, cursor.Buried})
+		report.Targets = append(report.Targets, newTargetReport(&t, cursor.Buried))
 	}
 	return report
 }
 
-func (a *Agent) journalReport() JournalReport {
-	r := JournalReport{Head: a.journal.Head()}
+func (a *Agent) journalReport() api.JournalReport {
+	r := api.JournalReport{Head: a.journal.Head()}
 	for rec, err := range a.journal.Events(0) {
 		if err != nil {
 			break // it is closed
@@ -106,7 +107,7 @@ func (a *Agent) journalReport() JournalReport {
 		break
 	}
 	if disk, ok := a.diskStatus(); ok {
-		r.DataDir, r.Disk = a.opts.DataDir, &disk
+		r.DataDir, r.Disk = a.opts.DataDir, newDiskReport(&disk)
 	}
 	return r
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/agent/version"
-	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 	"agentctl/scripts/loopback"
@@ -70,18 +70,18 @@ func TestOperationsEndpoint(t *testing.T) {
 	testkit.WaitFor(t, "the script", func() bool { return testkit.Counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
 
 	_, body := n.get(t, "/v1/status")
-	var got StatusReport
+	var got api.StatusReport
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&got); err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}
-	want := StatusReport{
+	want := api.StatusReport{
 		Node: n.opts.NodeName, Version: version.Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2},
-		Targets: []TargetReport{{Status: delivery.Status{Target: strings.Replace(secret, "u:hidden@", "", 1) + "#user:kong", State: delivery.StateOK, Delivered: 1}}},
+		Targets: []api.TargetReport{{Target: strings.Replace(secret, "u:hidden@", "", 1) + "#user:kong", State: api.TargetOK, Delivered: 1}},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(delivery.Status{}, "Since", "LastDelivered", "Latency", "AttemptLatency"),
-		cmpopts.IgnoreFields(StatusReport{}, "Journal")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(api.TargetReport{}, "Since", "LastDelivered", "Latency", "AttemptLatency"),
+		cmpopts.IgnoreFields(api.StatusReport{}, "Journal")); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	// Member events come when serf has gathered them.

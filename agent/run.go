@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"golang.org/x/net/netutil"
 
+	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/agent/script"
 	"agentctl/agent/version"
@@ -274,7 +275,7 @@ func (a *Agent) logScript(s config.Script) {
 func (a *Agent) serveOps(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { a.ops.Close() })
 	defer stop()
-	if err := a.ops.Serve(netutil.LimitListener(a.opsLn, MaxConns)); !errors.Is(err, http.ErrServerClosed) {
+	if err := a.ops.Serve(netutil.LimitListener(a.opsLn, api.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("operations endpoint: %w", err)
 	}
 	return nil

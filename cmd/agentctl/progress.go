@@ -1,14 +1,13 @@
 package main
 
 import (
+	"agentctl/agent/api"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"agentctl/agent"
 )
 
 const (
@@ -38,7 +37,7 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-func (p *progress) show(r *agent.ReplayReport, now time.Time) {
+func (p *progress) show(r *api.ReplayReport, now time.Time) {
 	if p == nil {
 		return
 	}

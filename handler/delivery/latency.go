@@ -12,11 +12,11 @@ const maxSamples = 1000
 // took, in seconds: half of them at most P50, and so on. They are values that
 // occurred (nearest rank). All are zero where Count is.
 type Quantiles struct {
-	P50   float64 `json:"p50"`
-	P90   float64 `json:"p90"`
-	P99   float64 `json:"p99"`
-	Max   float64 `json:"max"`
-	Count int     `json:"count"` // deliveries that this tells of
+	P50   float64
+	P90   float64
+	P99   float64
+	Max   float64
+	Count int // deliveries that this tells of
 }
 
 // samples are the last durations, in no order.

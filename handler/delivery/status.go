@@ -17,52 +17,52 @@ const (
 
 // Status is how a Delivery stands. No text in it holds a URL's password.
 type Status struct {
-	Target string `json:"target"` // its name
-	State  State  `json:"state"`  // flushing or stale before retrying before ok
+	Target string // its name
+	State  State  // flushing or stale before retrying before ok
 	// Since is when the state began.
-	Since time.Time `json:"since"`
+	Since time.Time
 
 	// LastError is why an attempt failed last, also after it went well again.
-	LastError     string    `json:"last_error,omitempty"`
-	LastErrorTime time.Time `json:"last_error_time,omitzero"`
+	LastError     string
+	LastErrorTime time.Time
 	// Attempts is how often one event, the one that failed most, or the flush
 	// that is due, has failed since the target began to.
-	Attempts int `json:"attempts,omitempty"`
+	Attempts int
 
 	// Waiting counts events neither delivered nor buried, with those in
 	// flight and those joined to one that waits. OldestWaiting is when the oldest was first known.
-	Waiting int `json:"waiting"`
+	Waiting int
 	// InFlight counts the events that are being posted, or were and are held
 	// for their next attempt: at most the target's Concurrency.
-	InFlight      int       `json:"in_flight"`
-	OldestWaiting time.Time `json:"oldest_waiting,omitzero"`
-	LastDelivered time.Time `json:"last_delivered,omitzero"`
+	InFlight      int
+	OldestWaiting time.Time
+	LastDelivered time.Time
 
-	Delivered uint64 `json:"delivered"` // events taken
-	Retried   uint64 `json:"retried"`   // attempts beyond each event's first
-	Buried    uint64 `json:"buried"`    // events refused for good
-	Outdated  uint64 `json:"outdated"`  // member events not posted, see Config.Revise
-	Collapsed uint64 `json:"collapsed"` // events joined to an equal one that waited, by this Delivery's cursor
+	Delivered uint64 // events taken
+	Retried   uint64 // attempts beyond each event's first
+	Buried    uint64 // events refused for good
+	Outdated  uint64 // member events not posted, see Config.Revise
+	Collapsed uint64 // events joined to an equal one that waited, by this Delivery's cursor
 	// Lost counts events given up because too many waited, or one for too long
 	// (Expired, among them), and those that never came into the journal. It is
 	// the journal's count: it outlives a Delivery, and so does the gap.
-	Lost    uint64 `json:"lost"`
-	Expired uint64 `json:"expired"`
+	Lost    uint64
+	Expired uint64
 	// GapSince is since when the target lacks events, or may, that no flush has
 	// made good; zero when there is no such gap. GapReason is of the newest loss.
-	GapSince  time.Time `json:"gap_since,omitzero"`
-	GapReason string    `json:"gap_reason,omitempty"`
+	GapSince  time.Time
+	GapReason string
 
-	Flushes        uint64    `json:"flushes"`         // that the target has done
-	FlushesRetried uint64    `json:"flushes_retried"` // attempts that failed, and were followed by others
-	FlushesRefused uint64    `json:"flushes_refused"` // for good
-	LastFlush      time.Time `json:"last_flush,omitzero"`
+	Flushes        uint64 // that the target has done
+	FlushesRetried uint64 // attempts that failed, and were followed by others
+	FlushesRefused uint64 // for good
+	LastFlush      time.Time
 
 	// Latency is of the last deliveries, from when this node first knew the
 	// event until the target had taken it; one that is sent again counts from
 	// when it was first known, too. AttemptLatency is of the last attempt alone.
-	Latency        Quantiles `json:"latency_seconds,omitzero"`
-	AttemptLatency Quantiles `json:"attempt_seconds,omitzero"`
+	Latency        Quantiles
+	AttemptLatency Quantiles
 }
 
 // progress is what a Delivery knows beside its cursor.

@@ -2,7 +2,6 @@ package disk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -266,14 +265,6 @@ func TestCheckChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	check()
-}
-
-// The journal's own figures are written beside those of its disk.
-func TestDiskStatusRepeatsNothing(t *testing.T) {
-	text, err := json.Marshal(Status{Head: 4711, Retained: 4711, Durable: 12})
-	if err != nil || strings.Contains(string(text), "4711") || !strings.Contains(string(text), `"durable":12`) {
-		t.Errorf("%s, %v", text, err)
-	}
 }
 
 func TestDiskMetrics(t *testing.T) {

@@ -37,21 +37,21 @@ type state struct {
 type Status struct {
 	// Degraded says that the disk fails or does not keep up, and why: events
 	// are taken and delivered all the same, and lost if the process ends.
-	Degraded bool      `json:"degraded"`
-	Since    time.Time `json:"since,omitzero"`
-	Error    string    `json:"error,omitempty"`
+	Degraded bool
+	Since    time.Time
+	Error    string
 
 	// Unwritten events, of UnwrittenBytes, are not in the file yet.
-	Unwritten      int `json:"unwritten"`
-	UnwrittenBytes int `json:"unwritten_bytes"`
+	Unwritten      int
+	UnwrittenBytes int
 
-	Head       uint64 `json:"-"`          // the newest event
-	Durable    uint64 `json:"durable"`    // the newest in the file
-	Retained   int    `json:"-"`          // events of the history
-	Duplicates uint64 `json:"duplicates"` // events left out, as they were held already
-	Commits    uint64 `json:"commits"`
-	Failures   uint64 `json:"failures"` // commits that failed
-	Degrades   uint64 `json:"degrades"` // how often the disk began to fail or lag
+	Head       uint64 // the newest event
+	Durable    uint64 // the newest in the file
+	Retained   int    // events of the history
+	Duplicates uint64 // events left out, as they were held already
+	Commits    uint64
+	Failures   uint64 // commits that failed
+	Degrades   uint64 // how often the disk began to fail or lag
 }
 
 // Status tells how the journal stands.
