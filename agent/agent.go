@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
+	"agentctl/agent/ops"
 	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
 	"agentctl/agent/script"
@@ -71,7 +71,6 @@ type Agent struct {
 	askFrom   atomic.Int64   // Unix time in ns from which on repair looks for peers; 0 while it does not run
 	askNext   atomic.Int64   // from when on it does so again, likewise
 	newcomers *newcomers     // nil where there are no links
-	nodes     *nodeAsker     // likewise
 	views     *views         // likewise
 	rejoin    *rejoiner
 	large     *large.Bodies
@@ -96,9 +95,7 @@ type Agent struct {
 
 	rpc       *rpc.Server
 	rpcLn     net.Listener
-	ops       *http.Server // nil where -http-addr is off, as opsLn
-	opsLn     net.Listener
-	probes    probes
+	ops       *ops.Server
 	discovery *discovery // nil without -discover
 
 	tagsMu sync.Mutex // one change at a time
@@ -168,7 +165,6 @@ func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		Name: "agentctl_log_lines_lost_total",
 		Help: "Log lines that the log output did not take in time.",
 	}, func() float64 { return float64(hub.Lost()) }))
-	a.registerCollectors()
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -184,12 +180,13 @@ func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		}
 	}
 	a.rpc = rpc.New(a, rpc.Config{AuthKey: o.RPCAuthKey, Logger: logger, Metrics: a.registry})
+	var opsLn net.Listener // none serves no HTTP
 	if o.HTTPAddr != config.Off {
-		if a.opsLn, err = listen(o.HTTPAddr); err != nil {
+		if opsLn, err = listen(o.HTTPAddr); err != nil {
 			return nil, listenError("operations", "http-addr", err)
 		}
-		a.ops = a.newOps()
 	}
+	a.ops = a.newOps(opsLn)
 	if err := a.openSerf(ports); err != nil {
 		return nil, err
 	}
@@ -303,10 +300,11 @@ func (a *Agent) Close() error {
 	if a.discovery != nil {
 		a.discovery.server.Shutdown() // closing twice is its only error
 	}
-	for _, ln := range []net.Listener{a.opsLn, a.rpcLn} {
-		if ln != nil {
-			ln.Close() // an error says no more than that it is closed
-		}
+	if a.ops != nil {
+		a.ops.Close() // an error says no more than that it is closed
+	}
+	if a.rpcLn != nil {
+		a.rpcLn.Close() // likewise
 	}
 	if a.serf != nil {
 		errs = append(errs, a.serf.Shutdown())

@@ -90,7 +90,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 				return a.large.Handle(from.Name, req)
 			},
 			link.KindQuestion: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
-				return a.nodes.answer(ctx, from, req)
+				return a.ops.Answer(ctx, from, req)
 			},
 			link.KindMembers: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 				return a.views.answer(ctx, from, req)
@@ -109,7 +109,6 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 	}
 	conf.Transport = a.links.Transport()
 	known := func() []string { names, _ := a.knownPeers(); return names }
-	a.nodes = a.newNodeAsker()
 	a.views = newViews(a.Members, known, a.askPeer(link.KindMembers), a.logger, a.registry)
 	return nil
 }

@@ -2,12 +2,9 @@ package agent
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -19,8 +16,6 @@ import (
 	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/agent/version"
-	"agentctl/handler/journal"
-	"agentctl/handler/journal/disk"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -116,35 +111,5 @@ func TestOperationsEndpoint(t *testing.T) {
 	}
 	if status, _ := n.get(t, "/healthz"); status != http.StatusOK {
 		t.Errorf("healthz after a leave: %d", status)
-	}
-}
-
-// fakeDisk is a disk that stands as it is told to.
-type fakeDisk struct{ status disk.Status }
-
-func (d *fakeDisk) Sync(context.Context) error { return nil }
-
-func (d *fakeDisk) Status() disk.Status { return d.status }
-
-func TestNotReadyWithoutTheDisk(t *testing.T) {
-	t.Parallel()
-	n := start(t)
-	fake := &fakeDisk{}
-	a := &Agent{opts: n.opts, logger: n.logger, registry: n.registry, serf: n.serf, joined: n.joined, journal: journal.New(journal.Config{}), disk: fake, rpcLn: n.rpcLn}
-	ready := func() string {
-		w := httptest.NewRecorder()
-		a.newOps().Handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
-		return fmt.Sprintln(w.Code, w.Body)
-	}
-	if got := ready(); !strings.HasPrefix(got, "200 ") {
-		t.Errorf("a disk that is well: %s", got)
-	}
-	fake.status = disk.Status{Degraded: true, Error: "no space left on device"}
-	got := ready()
-	if !strings.HasPrefix(got, "503 ") || !strings.Contains(got, "the journal's disk fails or lags, what comes is in memory only: no space left on device") {
-		t.Errorf("a disk that is full: %s", got)
-	}
-	if r := a.journalReport(); r.Disk == nil || !r.Disk.Degraded {
-		t.Errorf("the report: %+v", r)
 	}
 }

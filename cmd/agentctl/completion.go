@@ -17,7 +17,6 @@ package main
 // Stock serf completes nothing, so there is no script for the name serf.
 
 import (
-	"agentctl/agent/api"
 	"context"
 	"fmt"
 	"io"
@@ -25,6 +24,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 type completionCommand struct{}

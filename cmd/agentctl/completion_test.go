@@ -1,7 +1,6 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/mitchellh/cli"
+
+	"agentctl/agent/api"
 )
 
 // shell runs a program that a check installs, or skips the test.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 // faults are what a host's packet filter does to what comes in: it drops all

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"agentctl/agent/api"
 )
 
 // payloadShown is how much of a payload a line shows, in bytes.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 type eventsCommand struct{}

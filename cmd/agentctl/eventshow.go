@@ -1,7 +1,6 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"agentctl/agent/api"
 )
 
 // show shows all of one event.

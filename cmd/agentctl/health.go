@@ -1,12 +1,13 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 type healthCommand struct{}

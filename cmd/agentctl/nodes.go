@@ -1,7 +1,6 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 // nodesOf asks the agent what became of an event at every node, until all have

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"agentctl/agent/api"
 )
 
 const (

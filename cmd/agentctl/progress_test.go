@@ -1,10 +1,11 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"strings"
 	"testing"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 func TestProgressOnATerminal(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"context"
 	"errors"
 	"flag"
@@ -9,6 +8,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 type replayCommand struct{}

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"fmt"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 // replayLine says in one line what was done.

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"testing"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 func TestReplayLine(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"agentctl/agent/api"
 )
 
 // exitNotWell is the exit status of "status -check" where something is wrong.

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"agentctl/agent/api"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"agentctl/agent/api"
 )
 
 // longAgo is a time for which the tables need not know the time zone.

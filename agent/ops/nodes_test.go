@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +17,6 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/api"
-	"agentctl/agent/config"
 	"agentctl/agent/link"
 	"agentctl/handler"
 	"agentctl/handler/journal"
@@ -26,118 +24,9 @@ import (
 	"agentctl/scripts/testkit"
 )
 
-// publishFor publishes an event over HTTP and returns its ID.
-func (r *apiRig) publishFor(t *testing.T, payload string) string {
-	t.Helper()
-	var sent api.PublishReport
-	if status, text := r.ask(t, "POST", "/v1/events?name=e", payload, &sent, "Content-Type", "application/octet-stream"); status != http.StatusAccepted {
-		t.Fatalf("publishing %q: %d %s", payload, status, text)
-	}
-	return sent.ID
-}
-
-// nodes asks what became of an event everywhere.
-func (r *apiRig) nodes(t *testing.T, id, wait string) (report api.NodesReport, states map[string]api.NodeState) {
-	t.Helper()
-	if status, text := r.ask(t, "GET", "/v1/events/"+id+"/nodes?wait="+wait, "", &report); status != http.StatusOK {
-		t.Fatalf("the nodes of %s: %d %s", id, status, text)
-	}
-	states = map[string]api.NodeState{}
-	for _, n := range report.Nodes {
-		states[n.Node] = n.State
-	}
-	return report, states
-}
-
-// awaitNodes asks until the nodes are in these states: a question who is a peer
-// may be lost, and is repeated after ten seconds only.
-func (r *apiRig) awaitNodes(t *testing.T, id string, want map[string]api.NodeState) (report api.NodesReport) {
-	t.Helper()
-	var states map[string]api.NodeState
-	defer func() {
-		if t.Failed() {
-			t.Logf("the nodes were: %+v", report)
-		}
-	}()
-	testkit.WaitFor(t, fmt.Sprintf("the nodes to be %v", want), func() bool {
-		report, states = r.nodes(t, id, "1s")
-		return maps.Equal(states, want)
-	})
-	return report
-}
-
-// TestWhatBecameOfAnEventEverywhere asks one of three agents, beside which there
-// are one without links and later one that is down.
-func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
-	t.Parallel()
-	n, r := opsNode(t, named("asked"))
-	down := startWithGateway(t, named("gateway-down"))
-	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "no such thing", http.StatusBadRequest)
-	}))
-	t.Cleanup(refusing.Close)
-	none := start(t, named("no-target"), func(o *config.Options) { o.EventHandlers = []string{"user:other=" + refusing.URL} })
-	join(t, n.node, down.node, none)
-
-	want := map[string]api.NodeState{"asked": api.NodeApplied, "gateway-down": api.NodeApplied, "no-target": api.NodeApplied}
-	report := r.awaitNodes(t, r.publishFor(t, "one"), want)
-	if !report.Applied || report.Open {
-		t.Errorf("all is well: %+v", report)
-	}
-	for _, of := range report.Nodes {
-		for name, o := range of.Targets {
-			if o.State != api.OutcomeDelivered || o.Status != http.StatusOK {
-				t.Errorf("%s of %s: %+v", name, of.Node, o)
-			}
-		}
-		if got := len(of.Targets); got != 1 && of.Node != "no-target" || got != 0 && of.Node == "no-target" {
-			t.Errorf("%s has %d targets for it", of.Node, got)
-		}
-	}
-
-	// One gateway is down: no answer before its time is over, and then it is named.
-	down.gw.down.Store(true)
-	id := r.publishFor(t, "two")
-	want["gateway-down"] = api.NodeWaiting
-	if report := r.awaitNodes(t, id, want); report.Applied || !report.Open {
-		t.Errorf("a gateway is down: %+v", report)
-	}
-	// It is asked again until it is well.
-	done := make(chan api.NodesReport, 1)
-	go func() { done <- n.nodes.gather(t.Context(), id, testkit.Patience) }()
-	down.gw.down.Store(false)
-	if report := <-done; !report.Applied {
-		t.Errorf("the gateway is well again: %+v", report)
-	}
-	want["gateway-down"] = api.NodeApplied
-
-	// One refuses, one cannot be asked, one is down.
-	refuser := start(t, named("refuser"), handlers("user:e="+refusing.URL))
-	unlinked := start(t, named("unlinked"), func(o *config.Options) { o.PeerLinks = false })
-	join(t, n.node, down.node, none, refuser, unlinked)
-	none.crash(t)
-	testkit.WaitFor(t, "the crash to be noticed", func() bool { return n.countMembers("failed") == 1 })
-	maps.Copy(want, map[string]api.NodeState{"refuser": api.NodeRefused, "unlinked": api.NodeUnknown, "no-target": api.NodeFailed})
-	report = r.awaitNodes(t, r.publishFor(t, "three"), want)
-	if report.Applied || !report.Open {
-		t.Errorf("one of each: %+v", report)
-	}
-	for _, of := range report.Nodes {
-		if of.Node == "refuser" {
-			if len(of.Targets) != 1 || !strings.Contains(fmt.Sprint(of.Targets), "400 Bad Request") {
-				t.Errorf("why it was refused is not told: %+v", of)
-			}
-		}
-	}
-	// An event that nobody has.
-	if _, states := r.nodes(t, "99-0123456789abcdef", "0s"); states["asked"] != api.NodeAbsent || states["refuser"] != api.NodeAbsent {
-		t.Errorf("an event that never was: %v", states)
-	}
-}
-
 func TestNodesRequestsThatAreRefused(t *testing.T) {
 	t.Parallel()
-	n, r := opsNode(t)
+	r := newRigWith(t, journal.Config{}, func(c *Config) { c.Others = &Others{Peers: &fakePeers{asked: map[string]time.Time{}}} })
 	for path, want := range map[string]string{
 		"/v1/events/1-a/nodes?wait=soon":  `400 wait: "soon" is not a duration from 0s to 20s`,
 		"/v1/events/1-a/nodes?wait=21s":   `400 wait: "21s" is not a duration from 0s to 20s`,
@@ -151,12 +40,12 @@ func TestNodesRequestsThatAreRefused(t *testing.T) {
 		}
 	}
 	for range api.MaxWaiting {
-		n.nodes.slots <- struct{}{}
+		r.ops.nodes.slots <- struct{}{}
 	}
 	if status, text := r.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusServiceUnavailable {
 		t.Errorf("one too many: %d %s", status, text)
 	}
-	_, unlinked := opsNode(t, func(o *config.Options) { o.PeerLinks = false })
+	unlinked := newRig(t, journal.Config{})
 	if status, text := unlinked.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusConflict || !strings.Contains(text, "-peer-links") {
 		t.Errorf("without links: %d %s", status, text)
 	}
@@ -190,13 +79,20 @@ func TestNodeStates(t *testing.T) {
 	}
 }
 
+// silence is how long a fake peer may answer.
+const silence = 2 * time.Second
+
+func member(name string, status serf.MemberStatus) serf.Member {
+	return serf.Member{Name: name, Status: status}
+}
+
 // fakePeers takes all members for peers but those whose names begin with stock.
 type fakePeers struct {
 	asked  map[string]time.Time
 	asking []string
 }
 
-func (p *fakePeers) look(names []string) {
+func (p *fakePeers) Look(names []string) {
 	for _, name := range names {
 		if p.asked[name].IsZero() {
 			p.asked[name] = time.Now()
@@ -205,27 +101,27 @@ func (p *fakePeers) look(names []string) {
 	}
 }
 
-func (p *fakePeers) knows(name string) bool { return !strings.HasPrefix(name, "stock") }
+func (p *fakePeers) Knows(name string) bool { return !strings.HasPrefix(name, "stock") }
 
-func (p *fakePeers) mayAnswer(name string, now time.Time) bool {
-	return now.Sub(p.asked[name]) < peerSilence
+func (p *fakePeers) MayAnswer(name string, now time.Time) bool {
+	return now.Sub(p.asked[name]) < silence
 }
 
-func (p *fakePeers) again(name string) bool {
+func (p *fakePeers) Again(name string) bool {
 	times := len(slices.DeleteFunc(slices.Clone(p.asking), func(n string) bool { return n != name }))
-	if p.knows(name) || times > 1 {
+	if p.Knows(name) || times > 1 {
 		return false
 	}
 	delete(p.asked, name)
-	p.look([]string{name})
+	p.Look([]string{name})
 	return true
 }
 
 // fakeNodes asks members that answer as they are told to.
 func fakeNodes(members func() []serf.Member, ask func(name string) (nodeAnswer, error)) *nodeAsker {
-	return &nodeAsker{
-		self: "self", members: members, peers: &fakePeers{asked: map[string]time.Time{}},
-		ask: func(_ context.Context, m serf.Member, req []byte) ([]byte, error) {
+	others := Others{
+		Peers: &fakePeers{asked: map[string]time.Time{}},
+		Ask: func(_ context.Context, m serf.Member, req []byte) ([]byte, error) {
 			if string(req) != "\x01id" {
 				return nil, fmt.Errorf("asked %q", req)
 			}
@@ -235,8 +131,9 @@ func fakeNodes(members func() []serf.Member, ask func(name string) (nodeAnswer, 
 			}
 			return json.Marshal(a)
 		},
-		outcomes: func(string) nodeAnswer { return nodeAnswer{Known: true} },
+		Links: 200,
 	}
+	return newNodeAsker("self", members, others, func(string) nodeAnswer { return nodeAnswer{Known: true} })
 }
 
 // Who has answered for good is not asked again; who has not is, ever less often;
@@ -246,7 +143,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 		began := time.Now()
 		asked := map[string][]time.Duration{}
 		waiting := nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
-		members := []serf.Member{member("self", "10.0.0.1:1", serf.StatusAlive), member("gone", "10.0.0.2:1", serf.StatusLeft)}
+		members := []serf.Member{member("self", serf.StatusAlive), member("gone", serf.StatusLeft)}
 		answers := map[string]func() (nodeAnswer, error){
 			"quick": func() (nodeAnswer, error) { return nodeAnswer{Known: true}, nil },
 			"slow": func() (nodeAnswer, error) {
@@ -268,9 +165,9 @@ func TestNodesAreAskedAgain(t *testing.T) {
 			"old": func() (nodeAnswer, error) { return nodeAnswer{}, fmt.Errorf("link: %w", link.ErrUnknownKind) },
 		}
 		for name := range answers {
-			members = append(members, member(name, "10.0.0.3:1", serf.StatusAlive))
+			members = append(members, member(name, serf.StatusAlive))
 		}
-		members = append(members, member("stock", "10.0.0.4:1", serf.StatusAlive))
+		members = append(members, member("stock", serf.StatusAlive))
 		asks := make(chan func())
 		defer close(asks)
 		go func() { // one at a time: the maps are not for several
@@ -290,7 +187,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 		})
 		report := n.gather(t.Context(), "id", time.Minute)
 		// The stock member has had its two times two seconds by then.
-		if took := time.Since(began); took < 2*peerSilence || took > 2*peerSilence+2*nodesPause.Max {
+		if took := time.Since(began); took < 2*silence || took > 2*silence+2*nodesPause.Max {
 			t.Errorf("it took %v", took)
 		}
 		states := map[string]api.NodeState{}
@@ -303,7 +200,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 			t.Errorf("(-want +got):\n%s%+v", diff, report)
 		}
 		if len(asked["quick"]) != 1 || len(asked["old"]) != 1 || len(asked["leaver"]) != 1 || len(asked["stock"]) != 0 ||
-			!slices.Equal(slices.DeleteFunc(n.peers.(*fakePeers).asking, func(name string) bool { return name != "stock" }), []string{"stock", "stock"}) {
+			!slices.Equal(slices.DeleteFunc(n.Peers.(*fakePeers).asking, func(name string) bool { return name != "stock" }), []string{"stock", "stock"}) {
 			t.Errorf("asked again: %v", asked)
 		}
 		if n := len(asked["slow"]); n < 12 || n > 22 {
@@ -317,9 +214,9 @@ func TestNodesAreAskedAgain(t *testing.T) {
 func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		members := []serf.Member{member("self", "10.0.0.1:1", serf.StatusLeaving), member("hung", "10.0.0.2:1", serf.StatusAlive)}
+		members := []serf.Member{member("self", serf.StatusLeaving), member("hung", serf.StatusAlive)}
 		n := fakeNodes(func() []serf.Member { return members }, nil)
-		n.ask = func(ctx context.Context, _ serf.Member, _ []byte) ([]byte, error) {
+		n.Ask = func(ctx context.Context, _ serf.Member, _ []byte) ([]byte, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
@@ -336,44 +233,13 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 		if r := n.gather(t.Context(), "id", 0); len(r.Nodes) != 2 || r.Applied {
 			t.Errorf("one look: %+v", r)
 		}
-		n.ask = func(context.Context, serf.Member, []byte) ([]byte, error) { return make([]byte, nodesAnswer+1), nil }
+		n.Ask = func(context.Context, serf.Member, []byte) ([]byte, error) { return make([]byte, nodesAnswer+1), nil }
 		if r := n.gather(t.Context(), "id", 0); r.Nodes[0].State != api.NodeUnasked || !strings.Contains(r.Nodes[0].Error, "65537 bytes") {
 			t.Errorf("an answer that is too long: %+v", r.Nodes[0])
 		}
 		members = nil
 		if r := n.gather(t.Context(), "id", 0); r.Applied {
 			t.Errorf("nobody has applied it: %+v", r)
-		}
-	})
-}
-
-// Who was asked once is asked again at once, and then not for a while.
-func TestAMemberIsAskedASecondTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, asked := askingPeers(t, "a")
-		p.look([]string{"a"})
-		synctest.Wait()
-		time.Sleep(peerSilence)
-		if p.mayAnswer("a", time.Now()) {
-			t.Error("it may answer still")
-		}
-		if !p.again("a") {
-			t.Error("it is not asked a second time")
-		}
-		if got := asked(); len(got) != 2 || !p.mayAnswer("a", time.Now()) {
-			t.Errorf("asked %v", got)
-		}
-		time.Sleep(peerSilence)
-		if p.again("a") || p.mayAnswer("a", time.Now()) {
-			t.Error("it is asked a third time")
-		}
-		time.Sleep(peerAgain)
-		if !p.again("a") {
-			t.Error("it is not asked after a while")
-		}
-		p.set("a", true)
-		if p.again("a") || p.again("nobody") {
-			t.Error("a peer, or one that was never asked, is asked again")
 		}
 	})
 }
@@ -388,9 +254,9 @@ func TestWhatIsLostIsFlushed(t *testing.T) {
 	gateway := func(name string, flush *target.FlushRequest) target.Target {
 		return target.Target{Name: name, URL: gw.URL, Filters: []handler.Filter{{Type: handler.User}}, Flush: flush}
 	}
-	r := newAPIRig(t, journal.Config{MaxPending: 2}, gateway("flushed", &target.FlushRequest{Body: "all"}),
+	r := newRig(t, journal.Config{MaxPending: 2}, gateway("flushed", &target.FlushRequest{Body: "all"}),
 		gateway("last", &target.FlushRequest{LastEvent: true}), gateway("accepted", nil))
-	h := newHistory(r.agent.journal, r.agent.servedOutlets)
+	h := newHistory(r.journal, r.ops.cfg.Targets)
 	var events []handler.Event
 	for i := range 5 {
 		events = append(events, handler.NewUser(uint64(i+1), "e", []byte(fmt.Sprint(i)), time.Now()))

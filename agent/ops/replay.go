@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"cmp"
@@ -87,24 +87,21 @@ func (r *replay) update(outcome outcomeOf) {
 	r.report.Waiting = len(r.seqs)
 }
 
-// outlet finds the outlet of a target that is served.
-func (a *history) outlet(name string) (*outlet, error) {
+// target finds a target that is served.
+func (h *history) target(name string) (*Target, error) {
 	var names []string
-	for _, o := range a.outlets() {
-		if o.delivery == nil {
-			continue
+	for _, t := range h.targets() {
+		if t.Name == name {
+			return &t, nil
 		}
-		if o.name == name {
-			return o, nil
-		}
-		names = append(names, o.name)
+		names = append(names, t.Name)
 	}
 	return nil, unknownTarget(name, names)
 }
 
 // startReplay makes events wait once more for a target, all or none: what a
 // target cannot hold at once is refused. Or it sees to the target's gap.
-func (a *history) startReplay(r *http.Request) (int, any, error) {
+func (h *history) startReplay(r *http.Request) (int, any, error) {
 	var req api.ReplayRequest
 	if err := readRequest(r, &req); err != nil {
 		return 0, nil, err
@@ -112,23 +109,23 @@ func (a *history) startReplay(r *http.Request) (int, any, error) {
 	if err := validate(&req); err != nil {
 		return 0, nil, err
 	}
-	o, err := a.outlet(req.Target)
+	t, err := h.target(req.Target)
 	if err != nil {
 		return 0, nil, err
 	}
 	switch {
 	case req.Flush:
-		err := o.delivery.Flush("an operator asked for it")
-		return http.StatusAccepted, api.ReplayReport{Target: o.name}, refused(err)
+		err := t.Delivery.Flush("an operator asked for it")
+		return http.StatusAccepted, api.ReplayReport{Target: t.Name}, refused(err)
 	case req.AcceptGap:
-		report := api.ReplayReport{Target: o.name, GapSince: o.delivery.Status().GapSince}
-		return http.StatusOK, report, refused(o.delivery.AcceptGap())
+		report := api.ReplayReport{Target: t.Name, GapSince: t.Delivery.Status().GapSince}
+		return http.StatusOK, report, refused(t.Delivery.AcceptGap())
 	}
-	return a.replayEvents(r.Context(), &req, o)
+	return h.replayEvents(r.Context(), &req, t)
 }
 
 func validate(req *api.ReplayRequest) error {
-	bad := func(format string, args ...any) error { return apiErrorf(http.StatusBadRequest, format, args...) }
+	bad := func(format string, args ...any) error { return errorf(http.StatusBadRequest, format, args...) }
 	ways := 0
 	for _, given := range []bool{len(req.IDs) > 0, req.Since != "", req.Buried, req.Flush, req.AcceptGap} {
 		if given {
@@ -148,17 +145,17 @@ func validate(req *api.ReplayRequest) error {
 	return nil
 }
 
-func (a *history) replayEvents(ctx context.Context, req *api.ReplayRequest, o *outlet) (int, any, error) {
-	end, err := a.beginSearch(ctx)
+func (h *history) replayEvents(ctx context.Context, req *api.ReplayRequest, t *Target) (int, any, error) {
+	end, err := h.beginSearch(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer end()
-	recs, err := a.chosen(req, o, time.Now())
+	recs, err := h.chosen(req, t, time.Now())
 	if err != nil {
 		return 0, nil, err
 	}
-	re := &replay{report: api.ReplayReport{Target: o.name}}
+	re := &replay{report: api.ReplayReport{Target: t.Name}}
 	if all := len(recs); req.Limit > 0 && req.Limit < all {
 		recs, re.report.Left = recs[:req.Limit], all-req.Limit
 	}
@@ -173,14 +170,14 @@ func (a *history) replayEvents(ctx context.Context, req *api.ReplayRequest, o *o
 	for _, rec := range recs {
 		re.seqs = append(re.seqs, rec.Seq)
 	}
-	requeue := o.delivery.Requeue
+	requeue := t.Delivery.Requeue
 	if len(req.IDs) > 0 {
-		requeue = o.delivery.RequeueAsIs
+		requeue = t.Delivery.RequeueAsIs
 	}
 	if err := requeue(re.seqs...); err != nil {
 		return 0, nil, refused(err)
 	}
-	return http.StatusAccepted, a.replays.add(re, a.journal.Outcome), nil
+	return http.StatusAccepted, h.replays.add(re, h.journal.Outcome), nil
 }
 
 // refused tells what the journal or the target has refused: what the journal
@@ -188,39 +185,39 @@ func (a *history) replayEvents(ctx context.Context, req *api.ReplayRequest, o *o
 // that it has not. The texts say what to do.
 func refused(err error) error {
 	if many, ok := errors.AsType[*journal.TooManyError](err); ok && many.Free > 0 {
-		return apiErrorf(http.StatusConflict, "%v (a limit of %d takes the oldest)", err, many.Free)
+		return errorf(http.StatusConflict, "%v (a limit of %d takes the oldest)", err, many.Free)
 	} else if _, gone := errors.AsType[*journal.NotHeldError](err); ok || gone || errors.Is(err, target.ErrNoFlush) {
-		return apiErrorf(http.StatusConflict, "%v", err)
+		return errorf(http.StatusConflict, "%v", err)
 	}
 	return err
 }
 
 // chosen are the events that a request names, oldest first, each once.
-func (a *history) chosen(req *api.ReplayRequest, o *outlet, now time.Time) ([]journal.Record, error) {
+func (h *history) chosen(req *api.ReplayRequest, t *Target, now time.Time) ([]journal.Record, error) {
 	var recs []journal.Record
 	switch {
 	case req.Buried:
-		for _, b := range o.delivery.Buried() {
+		for _, b := range t.Delivery.Buried() {
 			recs = append(recs, journal.Record{Seq: b.Seq, Event: b.Event})
 		}
 	case req.Since != "":
 		since, err := api.ParseSince(req.Since, now)
 		if err != nil {
-			return nil, apiErrorf(http.StatusBadRequest, "since: %v", err)
+			return nil, errorf(http.StatusBadRequest, "since: %v", err)
 		}
-		for rec, err := range a.journal.Events(0) {
+		for rec, err := range h.journal.Events(0) {
 			if err != nil {
 				return nil, err
 			}
-			if e := &rec.Event; !e.Time.Before(since) && o.target.Filters.Match(e.Type, e.Name) {
+			if e := &rec.Event; !e.Time.Before(since) && t.Filters.Match(e.Type, e.Name) {
 				recs = append(recs, rec)
 			}
 		}
 	default:
 		for _, id := range req.IDs {
-			rec, ok := a.journal.Find(id)
+			rec, ok := h.journal.Find(id)
 			if !ok {
-				return nil, a.notHeld(id)
+				return nil, h.notHeld(id)
 			}
 			recs = append(recs, rec)
 		}
@@ -233,14 +230,14 @@ func (a *history) chosen(req *api.ReplayRequest, o *outlet, now time.Time) ([]jo
 }
 
 // showReplay tells how far a replay is.
-func (a *history) showReplay(r *http.Request) (int, any, error) {
+func (h *history) showReplay(r *http.Request) (int, any, error) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
 	if err != nil {
-		return 0, nil, apiErrorf(http.StatusBadRequest, "%q is not the number of a replay", r.PathValue("id"))
+		return 0, nil, errorf(http.StatusBadRequest, "%q is not the number of a replay", r.PathValue("id"))
 	}
-	report, ok := a.replays.progress(id, a.journal.Outcome)
+	report, ok := h.replays.progress(id, h.journal.Outcome)
 	if !ok {
-		return 0, nil, apiErrorf(http.StatusNotFound, "no replay %d is known: the agent remembers %d, of those that are through the newest", id, keptReplays)
+		return 0, nil, errorf(http.StatusNotFound, "no replay %d is known: the agent remembers %d, of those that are through the newest", id, keptReplays)
 	}
 	return http.StatusOK, report, nil
 }

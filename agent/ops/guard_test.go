@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"net/http"
@@ -51,7 +51,7 @@ func TestOnlyOwnHostNamesAreAnswered(t *testing.T) {
 // A page of another origin is refused, whatever it asks for under /v1/.
 func TestOnlyOwnPagesAreAnswered(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
+	r := newRig(t, journal.Config{})
 	self := strings.TrimPrefix(r.URL, "http://")
 	for _, test := range []struct {
 		header []string
@@ -91,7 +91,7 @@ func TestOnlyOwnPagesAreAnswered(t *testing.T) {
 
 func TestRequestsThatAreWrong(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
+	r := newRig(t, journal.Config{})
 	for _, test := range []struct {
 		method, path string
 		status       int

@@ -1,12 +1,14 @@
-package agent
+package ops
 
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,7 +18,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"agentctl/agent/api"
-	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
@@ -132,7 +133,7 @@ func TestFollowersWaitForOutcomes(t *testing.T) {
 // A stream goes on when the server's time limit for answers is over.
 func TestFollowingOutlivesTheLimitsOfRequests(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
+	r := newRig(t, journal.Config{})
 	srv := httptest.NewUnstartedServer(r.Config.Handler)
 	const limit = 5 * followEvery
 	srv.Config.WriteTimeout = limit
@@ -150,7 +151,7 @@ func TestFollowingOutlivesTheLimitsOfRequests(t *testing.T) {
 // A follower that comes back names the last event that it had.
 func TestAFollowerGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{MaxEvents: 3})
+	r := newRig(t, journal.Config{MaxEvents: 3})
 	for i := range uint64(5) {
 		r.append(t, userEvent(i+1, "n"))
 	}
@@ -165,7 +166,7 @@ func TestAFollowerGoesOnWhereItWas(t *testing.T) {
 // bounded.
 func TestFollowersAreBounded(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
+	r := newRig(t, journal.Config{})
 	var streams []*stream
 	for range api.MaxFollowers {
 		streams = append(streams, follow(t, r.URL, ""))
@@ -191,18 +192,28 @@ func TestFollowersAreBounded(t *testing.T) {
 	})
 }
 
-func TestFollowersEndWithTheAgent(t *testing.T) {
+// A stream ends when the server does.
+func TestFollowersEndWithTheServer(t *testing.T) {
 	t.Parallel()
-	n := start(t, func(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" })
-	s := follow(t, "http://"+n.HTTPAddr(), "")
-	if err := n.Publish(t.Context(), "kong", []byte("x"), false); err != nil {
+	j := journal.New(journal.Config{})
+	defer j.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for line := s.next(); line != "1"; line = s.next() { // a member event may come before
+	server := New(ln, testConfig(j))
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- server.Run(ctx) }()
+	s := follow(t, "http://"+server.Addr().String(), "")
+	if err := j.Append(userEvent(1, "n")); err != nil {
+		t.Fatal(err)
 	}
-	n.end(ErrNoLeave)
-	n.stopped(t)
-	var err error
+	s.want("1")
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 	for err == nil {
 		err = s.dec.Decode(new(api.FollowedEvent))
 	}

@@ -1,9 +1,10 @@
-package agent
+package ops
 
 import (
 	"unicode/utf8"
 
 	"agentctl/agent/api"
+	"agentctl/agent/version"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
@@ -47,4 +48,43 @@ func newTargetReport(s *delivery.Status, buriedNow int) api.TargetReport {
 		Latency: api.Quantiles(s.Latency), AttemptLatency: api.Quantiles(s.AttemptLatency),
 		BuriedNow: buriedNow,
 	}
+}
+
+// status is how the agent stands.
+func (s *Server) status() api.StatusReport {
+	report := api.StatusReport{
+		Node:    s.cfg.Node,
+		Version: version.Version,
+		State:   s.cfg.State(),
+		Joined:  s.cfg.Joined(),
+		Members: map[string]int{},
+		Journal: s.journal(),
+		Targets: []api.TargetReport{},
+	}
+	for _, m := range s.cfg.Members() {
+		report.Members[m.Status.String()]++
+	}
+	for _, t := range s.cfg.Targets() {
+		status := t.Delivery.Status()
+		cursor, _ := s.cfg.Journal.CursorStatus(t.Name)
+		report.Targets = append(report.Targets, newTargetReport(&status, cursor.Buried))
+	}
+	return report
+}
+
+// journal is how the journal stands.
+func (s *Server) journal() api.JournalReport {
+	r := api.JournalReport{Head: s.cfg.Journal.Head()}
+	for rec, err := range s.cfg.Journal.Events(0) {
+		if err != nil {
+			break // it is closed
+		}
+		r.Oldest = rec.Event.Time
+		r.Retained = max(r.Head, rec.Seq) - rec.Seq + 1 // the numbers have no holes
+		break
+	}
+	if disk, ok := s.cfg.Disk(); ok {
+		r.DataDir, r.Disk = s.cfg.DataDir, newDiskReport(&disk)
+	}
+	return r
 }

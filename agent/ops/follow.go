@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"context"
@@ -26,15 +26,15 @@ const (
 // An event comes once, in order: when it waits for no target any more, or a
 // second after it was known. It keeps nothing for the follower but a place in
 // the journal, so a slow one costs nobody anything.
-func (a *history) serveFollower(w http.ResponseWriter, r *http.Request, q *eventQuery) {
+func (h *history) serveFollower(w http.ResponseWriter, r *http.Request, q *eventQuery) {
 	select {
-	case a.follow <- struct{}{}:
-		defer func() { <-a.follow }()
+	case h.follow <- struct{}{}:
+		defer func() { <-h.follow }()
 	default:
-		writeError(w, apiErrorf(http.StatusServiceUnavailable, "%d clients follow the events already: end one of them", api.MaxFollowers))
+		writeError(w, errorf(http.StatusServiceUnavailable, "%d clients follow the events already: end one of them", api.MaxFollowers))
 		return
 	}
-	f := &follower{history: a, q: q, rc: http.NewResponseController(w), enc: newEncoder(w)}
+	f := &follower{history: h, q: q, rc: http.NewResponseController(w), enc: newEncoder(w)}
 	begin, err := f.begin(r.Context())
 	if err != nil {
 		writeError(w, err)
@@ -43,7 +43,7 @@ func (a *history) serveFollower(w http.ResponseWriter, r *http.Request, q *event
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
 	for _, seq := range begin {
-		if rec, ok := a.journal.At(seq); ok && f.send(&rec) != nil {
+		if rec, ok := h.journal.At(seq); ok && f.send(&rec) != nil {
 			return
 		}
 	}

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"bytes"
@@ -83,7 +83,7 @@ func TestEventsAreListed(t *testing.T) {
 func TestPagesGoThroughALongHistory(t *testing.T) {
 	t.Parallel()
 	const events, kept = 3*window + 7, 2*window + 3
-	r := newAPIRig(t, journal.Config{MaxEvents: kept})
+	r := newRig(t, journal.Config{MaxEvents: kept})
 	for i := range uint64(events) {
 		r.append(t, handler.NewUser(i+1, "n", nil, time.Time{}))
 	}
@@ -114,7 +114,7 @@ func TestPagesGoThroughALongHistory(t *testing.T) {
 // A page ends where its payloads would be too many bytes, and says so.
 func TestAPageIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
+	r := newRig(t, journal.Config{})
 	payload := bytes.Repeat([]byte("x"), api.MaxPageBytes/4)
 	for i := range uint64(6) {
 		r.append(t, handler.NewUser(i+1, "n", payload, time.Time{}))
@@ -158,7 +158,7 @@ func TestACollapsedEventIsShown(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
 	gw.down.Store(true)
-	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL, Collapse: true})
+	r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL, Collapse: true})
 	r.append(t, userEvent(1, "a"))
 	testkit.WaitFor(t, "the first attempt", func() bool { return gw.attempts() > 0 })
 	r.append(t, userEvent(2, "b"), userEvent(3, "b"))
@@ -175,7 +175,7 @@ func TestACollapsedEventIsShown(t *testing.T) {
 	if got := show(); got.State != api.OutcomeDelivered || got.Into != userEvent(2, "b").ID || got.Status != http.StatusOK {
 		t.Errorf("delivered: %+v", got)
 	}
-	if n := len(gw.of("user")); n != 2 {
+	if n := len(gw.events()); n != 2 {
 		t.Errorf("the gateway got %d events, want 2", n)
 	}
 }
@@ -195,7 +195,7 @@ func BenchmarkList(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	a := newHistory(j, func() []*outlet { return nil })
+	a := newHistory(j, func() []Target { return nil })
 	for _, query := range []string{"", "limit=10000", "state=lost"} {
 		b.Run(query, func(b *testing.B) {
 			b.ReportAllocs()

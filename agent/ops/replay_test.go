@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"errors"
@@ -18,7 +18,7 @@ import (
 )
 
 // replay asks for one and waits until it is through.
-func (r *apiRig) replay(t *testing.T, body string) api.ReplayReport {
+func (r *rig) replay(t *testing.T, body string) api.ReplayReport {
 	t.Helper()
 	var report api.ReplayReport
 	if status, text := r.ask(t, "POST", "/v1/replay", body, &report); status != http.StatusAccepted {
@@ -68,7 +68,7 @@ func TestReplay(t *testing.T) {
 		t.Errorf("by ID: %+v", got)
 	}
 	var bodies []string
-	for _, p := range refuser.of("user") {
+	for _, p := range refuser.events() {
 		bodies = append(bodies, p.body)
 	}
 	if got := strings.Join(bodies, " "); got != "<1> <2> <4> <5> <4> <5> <1> <3>" {
@@ -122,7 +122,7 @@ func TestReplayIsRefused(t *testing.T) {
 func TestReplayOfTooManyIsRefused(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{MaxPending: 3}, target.Target{Name: "t", URL: gw.URL})
+	r := newRig(t, journal.Config{MaxPending: 3}, target.Target{Name: "t", URL: gw.URL})
 	for i := range uint64(5) {
 		r.append(t, userEvent(i+1, "n"))
 		r.settled(t)
@@ -131,7 +131,7 @@ func TestReplayOfTooManyIsRefused(t *testing.T) {
 	if status != http.StatusConflict || !strings.Contains(text, "choose at most 3") {
 		t.Errorf("%d %s", status, text)
 	}
-	if n := len(gw.of("user")); n != 5 {
+	if n := len(gw.events()); n != 5 {
 		t.Errorf("the gateway got %d events, want 5", n)
 	}
 	if !strings.Contains(text, "a limit of 3 takes the oldest") {
@@ -146,7 +146,7 @@ func TestReplayOfTooManyIsRefused(t *testing.T) {
 		t.Errorf("the rest: %+v", rest)
 	}
 	var got []string
-	for _, p := range gw.of("user")[5:] {
+	for _, p := range gw.events()[5:] {
 		got = append(got, p.id)
 	}
 	var want []string
@@ -163,7 +163,7 @@ func TestReplayOfTooManyIsRefused(t *testing.T) {
 func TestReplayOfWhatHasGone(t *testing.T) {
 	t.Parallel()
 	err := refused(fmt.Errorf("target t: %w", &journal.NotHeldError{Seq: 3}))
-	if e, ok := errors.AsType[*apiError](err); !ok || e.status != http.StatusConflict || !strings.Contains(e.text, "choose again") {
+	if e, ok := errors.AsType[*httpError](err); !ok || e.status != http.StatusConflict || !strings.Contains(e.text, "choose again") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ import (
 func TestReplayOfOutdatedEvents(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
+	r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 	r.append(t, handler.NewMember(handler.MemberFailed, "old-1", []byte("n\t127.0.0.1\t\t\n"), time.Time{}))
 	r.settled(t)
 	var page api.EventPage
@@ -44,7 +44,7 @@ func TestReplayOfOutdatedEvents(t *testing.T) {
 func TestReplayOfWhatIsForgotten(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{MaxEvents: 2}, target.Target{Name: "t", URL: gw.URL})
+	r := newRig(t, journal.Config{MaxEvents: 2}, target.Target{Name: "t", URL: gw.URL})
 	add := func(ltime uint64) {
 		r.append(t, userEvent(ltime, "n"))
 		r.settled(t)
@@ -65,19 +65,19 @@ func TestReplayOfWhatIsForgotten(t *testing.T) {
 func TestGapsAreSeenTo(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{},
+	r := newRig(t, journal.Config{},
 		target.Target{Name: "flushes", URL: gw.URL, Flush: &target.FlushRequest{Body: "all"}},
 		target.Target{Name: "cannot", URL: gw.URL})
-	d := r.agent.outlets[0].delivery
+	d := r.targets[0].Delivery
 	var report api.ReplayReport
 	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"flushes","flush":true}`, &report); status != http.StatusAccepted {
 		t.Fatal(status, text)
 	}
 	testkit.WaitFor(t, "the flush", func() bool { return d.Status().Flushes == 1 && d.Status().State == delivery.StateOK })
-	if err := r.agent.journal.Gap(1, "test"); err != nil {
+	if err := r.journal.Gap(1, "test"); err != nil {
 		t.Fatal(err)
 	}
-	cannot := r.agent.outlets[1].delivery
+	cannot := r.targets[1].Delivery
 	since := cannot.Status().GapSince
 	for _, want := range []time.Time{since, {}} {
 		report = api.ReplayReport{}
@@ -94,10 +94,10 @@ func TestGapsAreSeenTo(t *testing.T) {
 func TestReplayWhileTheTargetStops(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
+	r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 	r.append(t, userEvent(1, "n"))
 	r.settled(t)
-	d := r.agent.outlets[0].delivery
+	d := r.targets[0].Delivery
 	d.Finish()
 	testkit.WaitFor(t, "the end", func() bool { return errors.Is(d.Requeue(1), journal.ErrClosed) })
 	status, text := r.ask(t, "POST", "/v1/replay", `{"target":"t","since":"1h"}`, nil)

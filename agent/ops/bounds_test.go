@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"bufio"
@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/api"
 	"agentctl/handler/journal"
@@ -28,21 +27,19 @@ import (
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	const extra = 10
-	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: journal.New(journal.Config{})}
-	defer a.journal.Close()
-	a.logger, _ = testkit.NewLog()
-	a.ops = a.newOps()
+	j := journal.New(journal.Config{})
+	defer j.Close()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	counted := &countingListener{Listener: ln}
-	a.opsLn = counted
+	s := New(counted, testConfig(j))
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- a.serveOps(ctx) }()
+	go func() { served <- s.Run(ctx) }()
 	dial := func() net.Conn {
-		conn, err := net.Dial("tcp", a.opsLn.Addr().String())
+		conn, err := net.Dial("tcp", s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +113,7 @@ func TestSearchesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journal.New(journal.Config{})
 		defer j.Close()
-		a := newHistory(j, func() []*outlet { return nil })
+		a := newHistory(j, func() []Target { return nil })
 		var ends []func()
 		for range api.MaxSearches {
 			end, err := a.beginSearch(t.Context())
@@ -193,7 +190,7 @@ func TestEventsThatOnlyATargetHolds(t *testing.T) {
 	refuser, down, taker := newGateway(t), newGateway(t), newGateway(t)
 	refuser.down.Store(true)
 	down.down.Store(true)
-	r := newAPIRig(t, journal.Config{MaxEvents: 3},
+	r := newRig(t, journal.Config{MaxEvents: 3},
 		target.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:a"), BuryCodes: []int{503}},
 		target.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:b")},
 		target.Target{Name: "taker", URL: taker.URL})

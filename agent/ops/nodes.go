@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"context"
@@ -47,33 +47,42 @@ type nodeAnswer struct {
 	Targets map[string]api.OutcomeReport `json:"targets,omitempty"`
 }
 
+// Others is how the other members are asked about an event.
+type Others struct {
+	Peers Peers
+	// Ask brings a question to a member, where its [Server.Answer] answers it.
+	Ask func(ctx context.Context, m serf.Member, req []byte) ([]byte, error)
+	// Links is how many links there may be at a time. More members than that are
+	// asked more slowly.
+	Links int
+}
+
+// Peers tells which members can be asked.
+type Peers interface {
+	// Look finds out whether members are peers, if that is not known yet.
+	Look(names []string)
+	// Knows tells whether a member is a peer.
+	Knows(name string) bool
+	// MayAnswer tells whether a member may still say that it is a peer.
+	MayAnswer(name string, now time.Time) bool
+	// Again looks once more, unless the member has been asked often enough. It
+	// tells whether it does.
+	Again(name string) bool
+}
+
 // nodeAsker finds out what became of an event at every member.
 type nodeAsker struct {
+	Others
 	self     string
 	members  func() []serf.Member
-	peers    peerTeller
-	ask      func(ctx context.Context, m serf.Member, req []byte) ([]byte, error)
 	outcomes func(id string) nodeAnswer // here
 	slots    chan struct{}              // holds a value for each request
 }
 
-// peerTeller is what nodeAsker needs of peers.
-type peerTeller interface {
-	look(names []string)
-	knows(name string) bool
-	mayAnswer(name string, now time.Time) bool
-	again(name string) bool
-}
-
-// newNodeAsker needs links, over which the others are asked.
-func (a *Agent) newNodeAsker() *nodeAsker {
+func newNodeAsker(self string, members func() []serf.Member, others Others, outcomes func(id string) nodeAnswer) *nodeAsker {
 	return &nodeAsker{
-		self: a.opts.NodeName, members: a.Members, peers: a.peers,
-		ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
-			return a.links.Request(ctx, peerOf(m), link.KindQuestion, req)
-		},
-		outcomes: newHistory(a.journal, a.servedOutlets).outcomes,
-		slots:    make(chan struct{}, api.MaxWaiting),
+		Others: others, self: self, members: members, outcomes: outcomes,
+		slots: make(chan struct{}, api.MaxWaiting),
 	}
 }
 
@@ -81,67 +90,67 @@ func (a *Agent) newNodeAsker() *nodeAsker {
 // lost is flushed where the target was flushed since; and where its flush is that
 // the last event waits again, once nothing waits. Of one that waits the reason is
 // what is the matter with the target.
-func (a *history) outcomes(id string) nodeAnswer {
-	rec, ok := a.journal.Find(id)
+func (h *history) outcomes(id string) nodeAnswer {
+	rec, ok := h.journal.Find(id)
 	if !ok {
 		return nodeAnswer{}
 	}
-	targets := a.reasons(&rec)
-	for _, o := range a.outlets() {
-		out, ok := targets[o.name]
-		if !ok || o.delivery == nil {
+	targets := h.reasons(&rec)
+	for _, t := range h.targets() {
+		out, ok := targets[t.Name]
+		if !ok {
 			continue
 		}
 		out.Answer = ""
 		// As of after the outcome: a gap is seen no later than what it is made of.
-		now := o.delivery.Status()
-		byLast := o.target.Flush != nil && o.target.Flush.LastEvent
+		now := t.Delivery.Status()
+		byLast := t.Flush != nil && t.Flush.LastEvent
 		switch {
 		case out.State == api.OutcomeLost && now.GapSince.IsZero() && now.LastFlush.After(out.Time) && (!byLast || now.Waiting == 0):
 			out.State = api.OutcomeFlushed
 		case out.State == api.OutcomeWaiting && now.State != delivery.StateOK:
 			out.Reason = now.LastError
 		}
-		targets[o.name] = out
+		targets[t.Name] = out
 	}
 	return nodeAnswer{Known: true, Targets: targets}
 }
 
-// answer is outcomes for a peer.
-func (n *nodeAsker) answer(_ context.Context, _ link.Peer, req []byte) ([]byte, error) {
+// Answer answers a peer that asks what became of an event here.
+func (s *Server) Answer(_ context.Context, _ link.Peer, req []byte) ([]byte, error) {
 	if len(req) == 0 || req[0] != nodesVersion {
 		return nil, errors.New("a question of another version")
 	}
-	return json.Marshal(n.outcomes(string(req[1:])))
+	return json.Marshal(s.history.outcomes(string(req[1:])))
 }
 
 // serve answers GET /v1/events/{id}/nodes.
 func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 	if n == nil {
-		return 0, nil, apiErrorf(http.StatusConflict, "this agent has no peer links, over which the others are asked: start it without -peer-links=false")
+		return 0, nil, errorf(http.StatusConflict, "this agent has no peer links, over which the others are asked: start it without -peer-links=false")
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return 0, nil, apiErrorf(http.StatusBadRequest, "the query cannot be read: %v", err)
+		return 0, nil, errorf(http.StatusBadRequest, "the query cannot be read: %v", err)
 	}
 	wait := time.Duration(0)
 	for key, values := range query {
 		if key != "wait" {
-			return 0, nil, apiErrorf(http.StatusBadRequest, "unknown parameter %q: there is wait", key)
+			return 0, nil, errorf(http.StatusBadRequest, "unknown parameter %q: there is wait", key)
 		}
 		if wait, err = time.ParseDuration(values[len(values)-1]); err != nil || wait < 0 || wait > api.MaxNodesWait {
-			return 0, nil, apiErrorf(http.StatusBadRequest, "wait: %q is not a duration from 0s to %v", values[len(values)-1], api.MaxNodesWait)
+			return 0, nil, errorf(http.StatusBadRequest, "wait: %q is not a duration from 0s to %v", values[len(values)-1], api.MaxNodesWait)
 		}
 	}
 	id := r.PathValue("id")
 	if strings.HasPrefix(id, "m-") {
-		return 0, nil, apiErrorf(http.StatusBadRequest, "%s is a member event: each node has its own, so the others cannot be asked about it", id)
+		return 0, nil, errorf(http.StatusBadRequest, "%s is a member event: each node has its own, so the others cannot be asked about it", id)
 	}
 	select {
 	case n.slots <- struct{}{}:
 		defer func() { <-n.slots }()
 	default:
-		return 0, nil, apiErrorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", api.MaxWaiting)
+		return 0, nil, errorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", api.MaxWaiting)
 	}
 	report := n.gather(r.Context(), id, wait)
 	return http.StatusOK, report, r.Context().Err()
@@ -157,7 +166,7 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) a
 	for round := 1; ; round++ {
 		open := n.round(asking, id, known)
 		for name, r := range known { // a question may have been lost
-			if wait > 0 && r.State == api.NodeUnknown && n.peers.again(name) {
+			if wait > 0 && r.State == api.NodeUnknown && n.Peers.Again(name) {
 				r.State = api.NodeUnasked
 				known[name] = r
 			}
@@ -167,7 +176,7 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) a
 			return report
 		}
 		pause := nodesPause.Ceiling(round)
-		if open > maxLinked {
+		if open > n.Links {
 			pause = max(pause, time.Duration(open)*nodesEach)
 		}
 		select {
@@ -200,7 +209,7 @@ func (n *nodeAsker) round(ctx context.Context, id string, known map[string]api.N
 			names = append(names, m.Name)
 		}
 	}
-	n.peers.look(names)
+	n.Peers.Look(names)
 	for name := range known {
 		if !there[name] { // it has left meanwhile, and needs no event
 			delete(known, name)
@@ -235,8 +244,8 @@ func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) api.NodeR
 	case m.Status != serf.StatusAlive:
 		r.State = api.NodeFailed
 		return r
-	case !n.peers.knows(m.Name):
-		if r.State = api.NodeUnknown; n.peers.mayAnswer(m.Name, time.Now()) {
+	case !n.Peers.Knows(m.Name):
+		if r.State = api.NodeUnknown; n.Peers.MayAnswer(m.Name, time.Now()) {
 			r.State = api.NodeUnasked
 		}
 		return r
@@ -244,7 +253,7 @@ func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) api.NodeR
 	ctx, cancel := context.WithTimeout(ctx, nodesTime)
 	defer cancel()
 	var answer nodeAnswer
-	raw, err := n.ask(ctx, m, append([]byte{nodesVersion}, id...))
+	raw, err := n.Ask(ctx, m, append([]byte{nodesVersion}, id...))
 	switch {
 	case errors.Is(err, link.ErrUnknownKind):
 		r.State = api.NodeUnknown // a version before this question
