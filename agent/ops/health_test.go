@@ -2,8 +2,10 @@ package ops
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -49,13 +51,23 @@ func TestPartsThatHang(t *testing.T) {
 
 func TestHealthzTellsWhatHangs(t *testing.T) {
 	t.Parallel()
-	free := make(chan struct{})
-	defer close(free)
-	r := newRigWith(t, journal.Config{}, func(c *Config) { c.Probes = map[string]func(){"it hangs": func() { <-free }} })
-	w := r.get(t, "/healthz")
-	if w.code != http.StatusServiceUnavailable || w.Status != "failing" || !slices.Equal(w.Reasons, []string{"it hangs"}) {
-		t.Errorf("%+v", w)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		free := make(chan struct{})
+		j := journal.New(journal.Config{})
+		defer j.Close()
+		c := testConfig(j)
+		c.Probes = map[string]func(){"it hangs": func() { <-free }}
+		w := httptest.NewRecorder()
+		New(nil, c).http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/healthz", nil))
+		var got api.HealthReport
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if w.Code != http.StatusServiceUnavailable || got.Status != "failing" || !slices.Equal(got.Reasons, []string{"it hangs"}) {
+			t.Errorf("%d %+v", w.Code, got)
+		}
+		close(free)
+	})
 }
 
 // health is an answer to a probe.
