@@ -8,39 +8,40 @@ import (
 
 // warnOpen says so where anyone on the network can command this agent.
 func (a *Agent) warnOpen() {
-	if a.opts.RPCAuthKey == "" && open(a.rpcLn) {
+	if a.opts.RPCAuthKey == "" && open(a.rpcLn.Addr()) {
 		a.logger.Warn("RPC is open to the network without a key: whoever reaches it can publish events, run the handlers and remove members; set rpc_auth or listen on 127.0.0.1",
 			"addr", a.RPCAddr())
 	}
-	if a.opts.HTTPTokenFile == "" && a.opsLn != nil && open(a.opsLn) {
+	if a.opts.HTTPTokenFile == "" && a.ops.Addr() != nil && open(a.ops.Addr()) {
 		a.logger.Warn("the operations endpoint is open to the network without a token: whoever reaches it can publish and replay events; set http_token_file or listen on 127.0.0.1",
 			"addr", a.HTTPAddr())
 	}
 }
 
 // open reports whether others than this machine can reach a port.
-func open(ln net.Listener) bool {
-	tcp, ok := ln.Addr().(*net.TCPAddr)
+func open(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
 	return ok && !tcp.IP.IsLoopback()
 }
 
 // RPCAddr is the address that RPC clients connect to.
-func (a *Agent) RPCAddr() string { return addrOf(a.rpcLn) }
+func (a *Agent) RPCAddr() string { return addrOf(a.rpcLn.Addr()) }
 
-// addrOf is the address of a listener, in the form of the settings.
-func addrOf(ln net.Listener) string {
-	if ln.Addr().Network() == "unix" {
-		return "unix:" + ln.Addr().String()
+// addrOf is an address in the form of the settings.
+func addrOf(addr net.Addr) string {
+	if addr.Network() == "unix" {
+		return "unix:" + addr.String()
 	}
-	return ln.Addr().String()
+	return addr.String()
 }
 
 // HTTPAddr is the address of the operations endpoint, or "off".
 func (a *Agent) HTTPAddr() string {
-	if a.opsLn == nil {
+	addr := a.ops.Addr()
+	if addr == nil {
 		return config.Off
 	}
-	return addrOf(a.opsLn)
+	return addrOf(addr)
 }
 
 // GossipAddr is the address that other members know this one by.

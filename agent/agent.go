@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
 	"agentctl/agent/membership"
+	"agentctl/agent/ops"
 	"agentctl/agent/peers"
 	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
@@ -68,7 +68,6 @@ type Agent struct {
 	spreadCtx context.Context // ends when nothing is to be sent on any more
 	endSpread context.CancelFunc
 	repair    *repair.Repair    // nil where there are no links
-	nodes     *nodeAsker        // likewise
 	views     *membership.Views // likewise
 	joiner    *membership.Joiner
 	rejoiner  *membership.Rejoiner
@@ -94,9 +93,7 @@ type Agent struct {
 
 	rpc       *rpc.Server
 	rpcLn     net.Listener
-	ops       *http.Server // nil where -http-addr is off, as opsLn
-	opsLn     net.Listener
-	probes    probes
+	ops       *ops.Server
 	discovery *membership.Discovery // nil without -discover
 
 	tagsMu sync.Mutex // one change at a time
@@ -160,7 +157,6 @@ func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		Name: "agentctl_log_lines_lost_total",
 		Help: "Log lines that the log output did not take in time.",
 	}, func() float64 { return float64(hub.Lost()) }))
-	a.registerCollectors()
 	defer func() {
 		if err != nil {
 			a.Close()
@@ -176,12 +172,13 @@ func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		}
 	}
 	a.rpc = rpc.New(a, rpc.Config{AuthKey: o.RPCAuthKey, Logger: logger, Metrics: a.registry})
+	var opsLn net.Listener // none serves no HTTP
 	if o.HTTPAddr != config.Off {
-		if a.opsLn, err = listen(o.HTTPAddr); err != nil {
+		if opsLn, err = listen(o.HTTPAddr); err != nil {
 			return nil, listenError("operations", "http-addr", err)
 		}
-		a.ops = a.newOps()
 	}
+	a.ops = a.newOps(opsLn)
 	if err := a.openSerf(ports); err != nil {
 		return nil, err
 	}
@@ -267,10 +264,11 @@ func (a *Agent) Close() error {
 	if a.discovery != nil {
 		a.discovery.Close()
 	}
-	for _, ln := range []net.Listener{a.opsLn, a.rpcLn} {
-		if ln != nil {
-			ln.Close() // an error says no more than that it is closed
-		}
+	if a.ops != nil {
+		a.ops.Close() // an error says no more than that it is closed
+	}
+	if a.rpcLn != nil {
+		a.rpcLn.Close() // likewise
 	}
 	if a.serf != nil {
 		errs = append(errs, a.serf.Shutdown())

@@ -33,8 +33,6 @@
 //
 // # Operations
 //
-// The operations endpoint has health, metrics, and the API that api.go
-// describes. It reads the journal in small steps and keeps nothing for a client
-// but a place in it, so that no client, however slow, holds anything up. Beside
-// a replay that a client asks for it changes nothing.
+// Package ops has the operations endpoint: health, metrics and the HTTP API, of
+// which package api has the messages.
 package agent

@@ -76,7 +76,7 @@ func TestNothingBlocksGossip(t *testing.T) {
 	<-watching
 	lapses.Range(func(s, _ any) bool { t.Errorf("the other node saw this one as %q", s); return true })
 	if a.countMembers("alive") != 2 {
-		t.Errorf("members: %v", a.status().Members)
+		t.Errorf("members: %v", a.Members())
 	}
 	if s := a.Targets()[0]; s.Waiting != events || s.Lost != 0 {
 		t.Errorf("the hanging gateway: %+v, want %d waiting", s, events)

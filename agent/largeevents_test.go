@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/agent/gossip"
 	"agentctl/agent/intake"
@@ -171,7 +172,7 @@ func TestLargeEventIsLost(t *testing.T) {
 		}
 	})
 	join(t, a.node, b)
-	var report PublishReport
+	var report api.PublishReport
 	payload := noise(60_000)
 	status, text := r.ask(t, "POST", "/v1/events", fmt.Sprintf(`{"name":"e","payload_base64":%q}`, base64.StdEncoding.EncodeToString([]byte(payload))),
 		&report, "Content-Type", "application/json")
@@ -194,7 +195,7 @@ func TestLargeEventIsLost(t *testing.T) {
 		t.Errorf("%d warnings, want 1", n)
 	}
 	a.has(t, []string{payload, "small"})
-	report = PublishReport{} // of an answer that comes at once, now that it is known
+	report = api.PublishReport{} // of an answer that comes at once, now that it is known
 	if status, text := r.ask(t, "POST", "/v1/events?name=e", noise(1000), &report, "Content-Type", "application/octet-stream"); status != 202 || !slices.Equal(report.Unreached, []string{b.opts.NodeName}) {
 		t.Errorf("the second: %d %s: %+v", status, text, report)
 	}

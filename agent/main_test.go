@@ -178,7 +178,14 @@ func join(t *testing.T, agents ...*node) {
 	}
 }
 
-func (n *node) countMembers(status string) int { return n.status().Members[status] }
+func (n *node) countMembers(status string) (count int) {
+	for _, m := range n.Members() {
+		if m.Status.String() == status {
+			count++
+		}
+	}
+	return count
+}
 
 // sees is the status that n gives another node.
 func (n *node) sees(other *node) string {

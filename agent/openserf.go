@@ -85,7 +85,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 				return a.large.Handle(from.Name, req)
 			},
 			link.KindQuestion: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
-				return a.nodes.answer(ctx, from, req)
+				return a.ops.Answer(ctx, from, req)
 			},
 			link.KindMembers: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 				return a.views.Answer(ctx, from, req)
@@ -103,7 +103,6 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		return fmt.Errorf("peer links: %w", err)
 	}
 	conf.Transport = a.links.Transport()
-	a.nodes = a.newNodeAsker()
 	a.views = membership.NewViews(membership.ViewsConfig{
 		Members: a.Members, Peers: a.peers.Known, Ask: a.askPeer(link.KindMembers), Logger: a.logger, Metrics: a.registry,
 	})

@@ -1,65 +1,104 @@
 package agent
 
 import (
+	"agentctl/agent/intake"
+	"agentctl/agent/peers"
 	"context"
-	"encoding/json"
-	"io"
-	"log/slog"
+	"errors"
+	"net"
 	"net/http"
-	"slices"
-	"strings"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/hashicorp/serf/serf"
 
-	"agentctl/agent/version"
+	"agentctl/agent/large"
+	"agentctl/agent/link"
+	"agentctl/agent/ops"
 	"agentctl/handler/journal/disk"
 )
 
-// newOps is the operations endpoint: health, metrics, and the API.
-func (a *Agent) newOps() *http.Server {
-	api := newAPI(a.journal, a.servedOutlets)
-	mux := http.NewServeMux()
-	methods := map[string][]string{} // by path
-	handle := func(method, path string, h http.HandlerFunc) {
-		mux.HandleFunc(method+" "+path, h)
-		methods[path] = append(methods[path], method)
+// newOps makes the operations endpoint; without a listener it serves no HTTP. The
+// endpoint comes before serf, which asks it on behalf of peers, and is served once
+// all of the agent is there.
+func (a *Agent) newOps(ln net.Listener) *ops.Server {
+	c := ops.Config{
+		Node: a.opts.NodeName, HTTPAddr: a.opts.HTTPAddr, TokenFile: a.opts.HTTPTokenFile,
+		Logger: a.logger, Metrics: a.registry,
+		Journal: a.journal, DataDir: a.opts.DataDir, Disk: a.diskStatus, Targets: a.servedTargets,
+		Members: a.membersIfAny,
+		State:   func() string { return a.serf.State().String() },
+		Joined:  a.isJoined,
+		Queued:  a.intake.Waiting,
+		RPCAddr: a.rpcLn.Addr(),
+		Probes: map[string]func(){
+			"the intake does not take events from serf":           a.intake.Ping,
+			"the intake does not pass events on to the journal":   a.intake.Pass,
+			"serf does not say who is a member":                   func() { a.serf.Members() },
+			"memberlist does not say how many members there are":  func() { a.serf.Memberlist().NumMembers() },
+			"the journal does not say what it holds":              func() { a.journal.Head() },
+			"the delivery of a target does not say how it stands": func() { a.Targets() },
+		},
+		Publish: a.publishForHTTP, MaxEvent: a.opts.MaxEvent(), Ceiling: large.MaxEvent,
 	}
-	// What the network's probes ask for, by whatever name they know this host.
-	handle("GET", "/healthz", answer(a.healthz))
-	handle("GET", "/readyz", answer(a.readyz))
-	handle("GET", "/metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}).ServeHTTP)
-
-	own := func(h http.HandlerFunc) http.HandlerFunc { return ownHost(a.opts.HTTPAddr, ownOrigin(h)) }
-	handle("GET", "/v1/status", own(answer(func(*http.Request) (int, any, error) {
-		return http.StatusOK, a.status(), nil
-	})))
-	handle("GET", "/v1/events", own(api.list))
-	handle("GET", "/v1/events/{id}", own(answer(api.show)))
-	handle("GET", "/v1/events/{id}/nodes", own(answer(func(r *http.Request) (int, any, error) { return a.nodes.serve(r) })))
-	// What changes something.
-	change := func(f func(*http.Request) (int, any, error)) http.HandlerFunc {
-		return own(withToken(a.opts.HTTPTokenFile, answer(f)))
+	if a.opts.PeerLinks {
+		c.Others = &ops.Others{
+			Peers: a.peers,
+			Ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
+				return a.links.Request(ctx, peers.Of(m), link.KindQuestion, req)
+			},
+			Links: maxLinked,
+		}
 	}
-	handle("POST", "/v1/events", change(a.postEvent))
-	handle("POST", "/v1/replay", change(api.startReplay))
-	handle("GET", "/v1/replay/{id}", own(answer(api.showReplay)))
-	for path, allowed := range methods {
-		mux.HandleFunc(path, methodNotAllowed(strings.Join(allowed, ", ")))
-	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, apiErrorf(http.StatusNotFound, "there is no %s here", r.URL.Path))
-	})
-	return &http.Server{
-		Handler:           noSniff(mux),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       30 * time.Second, // an idle client takes the place of another
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
-	}
+	return ops.New(ln, c)
 }
+
+// membersIfAny are the members; none before serf is there, as metrics may be read
+// by then.
+func (a *Agent) membersIfAny() []serf.Member {
+	if a.serf == nil {
+		return nil
+	}
+	return a.serf.Members()
+}
+
+// publishForHTTP publishes an event, and says of which errors the client is told
+// what to do.
+func (a *Agent) publishForHTTP(ctx context.Context, name string, payload []byte, coalesce bool) (ops.Published, error) {
+	sent, unreached, err := a.publishReport(ctx, name, payload, coalesce)
+	if err != nil {
+		return ops.Published{}, refusedPublish(err)
+	}
+	return ops.Published{LTime: uint64(sent.LTime), Unreached: unreached, Warning: a.warnUnreached(unreached)}, nil
+}
+
+func refusedPublish(err error) error {
+	if _, ok := errors.AsType[*SizeError](err); ok {
+		return &ops.Refusal{Status: http.StatusRequestEntityTooLarge, Err: err}
+	}
+	switch {
+	case errors.Is(err, errReserved):
+		return &ops.Refusal{Status: http.StatusBadRequest, Err: err}
+	case errors.Is(err, intake.ErrStopping):
+		return &ops.Refusal{Status: http.StatusServiceUnavailable, Err: err}
+	}
+	return err
+}
+
+// servedTargets are the targets that are served now.
+func (a *Agent) servedTargets() []ops.Target {
+	a.outletsMu.Lock()
+	defer a.outletsMu.Unlock()
+	var out []ops.Target
+	for _, o := range a.outlets {
+		if o.delivery != nil {
+			out = append(out, ops.Target{Target: o.target, Delivery: o.delivery})
+		}
+	}
+	return out
+}
+
+// Hung names the parts of the agent that do not go on any more, as
+// [ops.Server.Hung] does.
+func (a *Agent) Hung(ctx context.Context) (reasons []string) { return a.ops.Hung(ctx) }
 
 // keeper keeps the journal on a disk.
 type keeper interface {
@@ -73,62 +112,4 @@ func (a *Agent) diskStatus() (disk.Status, bool) {
 		return disk.Status{}, false
 	}
 	return a.disk.Status(), true
-}
-
-func (a *Agent) status() StatusReport {
-	report := StatusReport{
-		Node:    a.opts.NodeName,
-		Version: version.Version,
-		State:   a.serf.State().String(),
-		Joined:  a.isJoined(),
-		Members: map[string]int{},
-		Journal: a.journalReport(),
-		Targets: []TargetReport{},
-	}
-	for _, m := range a.serf.Members() {
-		report.Members[m.Status.String()]++
-	}
-	for _, t := range a.Targets() {
-		cursor, _ := a.journal.CursorStatus(t.Target)
-		report.Targets = append(report.Targets, TargetReport{t, cursor.Buried})
-	}
-	return report
-}
-
-func (a *Agent) journalReport() JournalReport {
-	r := JournalReport{Head: a.journal.Head()}
-	for rec, err := range a.journal.Events(0) {
-		if err != nil {
-			break // it is closed
-		}
-		r.Oldest = rec.Event.Time
-		r.Retained = max(r.Head, rec.Seq) - rec.Seq + 1 // the numbers have no holes
-		break
-	}
-	if disk, ok := a.diskStatus(); ok {
-		r.DataDir, r.Disk = a.opts.DataDir, &disk
-	}
-	return r
-}
-
-// servedOutlets are the targets and scripts that are served now.
-func (a *Agent) servedOutlets() []*outlet {
-	a.outletsMu.Lock()
-	defer a.outletsMu.Unlock()
-	return slices.Clone(a.outlets)
-}
-
-func writeJSON(w http.ResponseWriter, code int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	enc := newEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.Encode(v) // the client has gone
-}
-
-// newEncoder leaves <, > and & as they are: these are no pages.
-func newEncoder(w io.Writer) *json.Encoder {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc
 }

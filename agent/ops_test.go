@@ -2,12 +2,9 @@ package agent
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,11 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/agent/version"
-	"agentctl/handler/delivery"
-	"agentctl/handler/journal"
-	"agentctl/handler/journal/disk"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -70,18 +65,18 @@ func TestOperationsEndpoint(t *testing.T) {
 	testkit.WaitFor(t, "the script", func() bool { return testkit.Counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
 
 	_, body := n.get(t, "/v1/status")
-	var got StatusReport
+	var got api.StatusReport
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&got); err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}
-	want := StatusReport{
+	want := api.StatusReport{
 		Node: n.opts.NodeName, Version: version.Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2},
-		Targets: []TargetReport{{Status: delivery.Status{Target: strings.Replace(secret, "u:hidden@", "", 1) + "#user:kong", State: delivery.StateOK, Delivered: 1}}},
+		Targets: []api.TargetReport{{Target: strings.Replace(secret, "u:hidden@", "", 1) + "#user:kong", State: api.TargetOK, Delivered: 1}},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(delivery.Status{}, "Since", "LastDelivered", "Latency", "AttemptLatency"),
-		cmpopts.IgnoreFields(StatusReport{}, "Journal")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(api.TargetReport{}, "Since", "LastDelivered", "Latency", "AttemptLatency"),
+		cmpopts.IgnoreFields(api.StatusReport{}, "Journal")); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	// Member events come when serf has gathered them.
@@ -116,35 +111,5 @@ func TestOperationsEndpoint(t *testing.T) {
 	}
 	if status, _ := n.get(t, "/healthz"); status != http.StatusOK {
 		t.Errorf("healthz after a leave: %d", status)
-	}
-}
-
-// fakeDisk is a disk that stands as it is told to.
-type fakeDisk struct{ status disk.Status }
-
-func (d *fakeDisk) Sync(context.Context) error { return nil }
-
-func (d *fakeDisk) Status() disk.Status { return d.status }
-
-func TestNotReadyWithoutTheDisk(t *testing.T) {
-	t.Parallel()
-	n := start(t)
-	fake := &fakeDisk{}
-	a := &Agent{opts: n.opts, logger: n.logger, registry: n.registry, serf: n.serf, joiner: n.joiner, journal: journal.New(journal.Config{}), disk: fake, rpcLn: n.rpcLn}
-	ready := func() string {
-		w := httptest.NewRecorder()
-		a.newOps().Handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
-		return fmt.Sprintln(w.Code, w.Body)
-	}
-	if got := ready(); !strings.HasPrefix(got, "200 ") {
-		t.Errorf("a disk that is well: %s", got)
-	}
-	fake.status = disk.Status{Degraded: true, Error: "no space left on device"}
-	got := ready()
-	if !strings.HasPrefix(got, "503 ") || !strings.Contains(got, "the journal's disk fails or lags, what comes is in memory only: no space left on device") {
-		t.Errorf("a disk that is full: %s", got)
-	}
-	if r := a.journalReport(); r.Disk == nil || !r.Disk.Degraded {
-		t.Errorf("the report: %+v", r)
 	}
 }

@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
-	"golang.org/x/net/netutil"
 
 	"agentctl/agent/config"
 	"agentctl/agent/script"
@@ -104,9 +102,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		spreading.start(d.Run)
 	}
 	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.rpcLn) })
-	if a.ops != nil {
-		ops.start(a.serveOps)
-	}
+	ops.start(a.ops.Run)
 	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", version.Version, "gossip", a.GossipAddr(),
 		"rpc", a.RPCAddr(), "http", a.HTTPAddr(), "profile", a.opts.Profile, "encrypted", a.Encrypted())
 	for _, t := range handlers.Targets {
@@ -236,16 +232,6 @@ func (a *Agent) logTarget(t target.Target, inPlaceOf string) {
 
 func (a *Agent) logScript(s config.Script) {
 	a.logger.Info("events are handled by a script", "script", text.Redact(s.Command), "events", s.Filters.String())
-}
-
-// serveOps serves the operations endpoint until ctx ends.
-func (a *Agent) serveOps(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { a.ops.Close() })
-	defer stop()
-	if err := a.ops.Serve(netutil.LimitListener(a.opsLn, MaxConns)); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("operations endpoint: %w", err)
-	}
-	return nil
 }
 
 // Targets are the states of all targets.

@@ -165,7 +165,7 @@ func TestAPartThatFailsEndsRun(t *testing.T) {
 		resp.Body.Close()
 		return true
 	})
-	n.opsLn.Close()
+	n.ops.Close()
 	if err := n.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "operations endpoint: ") {
 		t.Errorf("Run: %v", err)
 	}

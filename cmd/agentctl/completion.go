@@ -25,7 +25,7 @@ import (
 	"strings"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 type completionCommand struct{}
@@ -118,13 +118,13 @@ func printValues(what string, out io.Writer) error {
 	var values []string
 	switch what {
 	case askTargets:
-		var s agent.StatusReport
+		var s api.StatusReport
 		err = client.get(ctx, "/v1/status", &s)
 		for i := range s.Targets {
 			values = append(values, s.Targets[i].Target)
 		}
 	case askEvents:
-		var page agent.EventPage
+		var page api.EventPage
 		err = client.get(ctx, fmt.Sprintf("/v1/events?limit=%d", valuesEvents), &page)
 		for _, e := range slices.Backward(page.Events) { // the newest first
 			values = append(values, e.ID)

@@ -15,8 +15,7 @@ import (
 
 	"github.com/mitchellh/cli"
 
-	"agentctl/agent"
-	"agentctl/handler/delivery"
+	"agentctl/agent/api"
 )
 
 // shell runs a program that a check installs, or skips the test.
@@ -64,15 +63,15 @@ func fakeOperations(t *testing.T) (addr string) {
 		var answer any
 		switch r.URL.Path {
 		case "/v1/status":
-			var report agent.StatusReport
+			var report api.StatusReport
 			for _, name := range append([]string{"$(touch x)", "two words", "-flag", "all#*"}, agentTargets...) {
-				report.Targets = append(report.Targets, agent.TargetReport{Status: delivery.Status{Target: name}})
+				report.Targets = append(report.Targets, api.TargetReport{Target: name})
 			}
 			answer = report
 		case "/v1/events":
-			var page agent.EventPage
+			var page api.EventPage
 			for _, id := range agentEvents {
-				page.Events = append(page.Events, agent.EventReport{ID: id})
+				page.Events = append(page.Events, api.EventReport{ID: id})
 			}
 			answer = page
 		}

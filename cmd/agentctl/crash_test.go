@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/handler/delivery"
+	"agentctl/agent/api"
 	"agentctl/rpcclient"
 )
 
@@ -91,7 +91,7 @@ func TestCrash(t *testing.T) {
 				len(lost), len(published), first.name, lost)
 		}
 		eventually(t, d.name+" has nothing waiting", func() bool { return statusOf(t, d.node).Waiting == 0 })
-		if s := statusOf(t, d.node); s.State != delivery.StateOK || s.Lost > 0 || s.Buried > 0 {
+		if s := statusOf(t, d.node); s.State != api.TargetOK || s.Lost > 0 || s.Buried > 0 {
 			t.Errorf("%s: %+v", d.name, s)
 		}
 	}

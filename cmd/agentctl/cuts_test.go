@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/handler/delivery"
+	"agentctl/agent/api"
 )
 
 // faults are what a host's packet filter does to what comes in: it drops all
@@ -184,7 +184,7 @@ func (h *netHost) compareFlushes(t *testing.T) (account, differs string) {
 	}
 	account = fmt.Sprintf("%d events, %d of them more than once, %d flushes", len(had), again, flushes)
 	r := h.report(t)
-	if r.State != delivery.StateOK || int(r.Flushes) != flushes || r.Lost > 0 || r.BuriedNow > 0 || int(r.Delivered) < len(had) {
+	if r.State != api.TargetOK || int(r.Flushes) != flushes || r.Lost > 0 || r.BuriedNow > 0 || int(r.Delivered) < len(had) {
 		return account, fmt.Sprintf("the gateway had %s, and the agent says %+v", account, r)
 	}
 	// One flush may do for gaps that were found while it was under way.

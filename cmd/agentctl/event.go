@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 	"agentctl/rpcclient"
 )
 
@@ -106,7 +106,7 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 	case !given["wait"] && (given["http-addr"] || given["http-token-file"] || given["format"]):
 		return 0, errors.New("-http-addr, -http-token-file and -format are for -wait: give it too, or -rpc-addr in their place")
 	}
-	event := agent.PublishRequest{Name: fs.Arg(0), Coalesce: *coalesce}
+	event := api.PublishRequest{Name: fs.Arg(0), Coalesce: *coalesce}
 	if event.PayloadBase64, err = readPayload(fs.Arg(1), *file); err != nil {
 		return 0, err
 	}
@@ -117,7 +117,7 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 }
 
 // publish sends an event to an agent of any kind.
-func publish(ctx context.Context, to rpcclient.Config, event agent.PublishRequest, out io.Writer) error {
+func publish(ctx context.Context, to rpcclient.Config, event api.PublishRequest, out io.Writer) error {
 	client, err := rpcclient.Dial(ctx, to)
 	if err != nil {
 		return fmt.Errorf("Error connecting to Serf agent: %w", err) // serf's text
@@ -128,7 +128,7 @@ func publish(ctx context.Context, to rpcclient.Config, event agent.PublishReques
 }
 
 // answered tells what an agent answered to an event.
-func answered(out io.Writer, event *agent.PublishRequest, warning string, err error) error {
+func answered(out io.Writer, event *api.PublishRequest, warning string, err error) error {
 	if err != nil {
 		return fmt.Errorf("Error sending event: %w", err) // serf's text
 	}
@@ -143,19 +143,19 @@ func warn(warning string) {
 	}
 }
 
-func dispatched(out io.Writer, event *agent.PublishRequest) {
+func dispatched(out io.Writer, event *api.PublishRequest) {
 	fmt.Fprintf(out, "Event '%s' dispatched! Coalescing enabled: %v\n", event.Name, event.Coalesce) // serf's text
 }
 
 // publishAndWait sends an event to an agent of ours, and waits until all nodes
 // have applied it.
-func publishAndWait(ctx context.Context, ops opsFlags, event agent.PublishRequest, wait time.Duration, out io.Writer) (code int, err error) {
+func publishAndWait(ctx context.Context, ops opsFlags, event api.PublishRequest, wait time.Duration, out io.Writer) (code int, err error) {
 	client, err := ops.client()
 	if err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	var sent agent.PublishReport
+	var sent api.PublishReport
 	if err := client.post(ctx, "/v1/events", event, &sent); err != nil {
 		return 0, fmt.Errorf("Error sending event: %w", err)
 	}

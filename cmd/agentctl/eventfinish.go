@@ -9,7 +9,7 @@ import (
 	"os"
 	"os/signal"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 	"agentctl/cmd/agentctl/quick"
 	"agentctl/rpcclient"
 )
@@ -31,7 +31,7 @@ func finishEvent(sent *quick.Sent) int {
 }
 
 func awaitAnswer(ctx context.Context, sent *quick.Sent, out io.Writer) error {
-	event := agent.PublishRequest{Name: sent.Name, Coalesce: sent.Coalesce}
+	event := api.PublishRequest{Name: sent.Name, Coalesce: sent.Coalesce}
 	conn, err := takeConn(sent.FD)
 	if err != nil {
 		return answered(out, &event, "", &rpcclient.CallError{Command: "event", Addr: sent.Addr, Sent: true, Err: err})

@@ -8,8 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"agentctl/agent"
-	"agentctl/handler/journal"
+	"agentctl/agent/api"
 )
 
 // payloadShown is how much of a payload a line shows, in bytes.
@@ -31,7 +30,7 @@ func newEventPrinter(out io.Writer, json bool) *eventPrinter {
 }
 
 // print prints events that come together.
-func (p *eventPrinter) print(events ...agent.EventReport) error {
+func (p *eventPrinter) print(events ...api.EventReport) error {
 	if p.json {
 		for i := range events {
 			if err := writeLine(p.out, &events[i]); err != nil {
@@ -79,7 +78,7 @@ func (p *eventPrinter) print(events ...agent.EventReport) error {
 
 // eventName is an event's type, and the name of those that have one, as in the
 // filter that picks it.
-func eventName(e *agent.EventReport) string {
+func eventName(e *api.EventReport) string {
 	if e.Name == "" {
 		return string(e.Type)
 	}
@@ -88,8 +87,8 @@ func eventName(e *agent.EventReport) string {
 
 // targetStates is what became of an event: its state where all targets agree,
 // else the states with the targets of each.
-func targetStates(targets map[string]agent.OutcomeReport) string {
-	by := map[journal.OutcomeState][]string{}
+func targetStates(targets map[string]api.OutcomeReport) string {
+	by := map[api.OutcomeState][]string{}
 	for _, name := range slices.Sorted(maps.Keys(targets)) {
 		state := targets[name].State
 		by[state] = append(by[state], word(name))

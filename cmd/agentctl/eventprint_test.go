@@ -8,15 +8,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 	"agentctl/handler"
-	"agentctl/handler/journal"
 )
 
-func outcomes(states ...string) map[string]agent.OutcomeReport {
-	out := map[string]agent.OutcomeReport{}
+func outcomes(states ...string) map[string]api.OutcomeReport {
+	out := map[string]api.OutcomeReport{}
 	for i, s := range states {
-		out[fmt.Sprintf("t%d", i+1)] = agent.OutcomeReport{State: journal.OutcomeState(s)}
+		out[fmt.Sprintf("t%d", i+1)] = api.OutcomeReport{State: api.OutcomeState(s)}
 	}
 	return out
 }
@@ -27,14 +26,14 @@ func TestEventTable(t *testing.T) {
 	var out strings.Builder
 	p := newEventPrinter(&out, false)
 	err := p.print(
-		agent.EventReport{ID: "1-a", Time: at, Type: handler.User, Name: "kong", Size: 3, Payload: "ü\n!", Targets: outcomes("delivered", "delivered")},
-		agent.EventReport{ID: "2-b", Time: at, Type: handler.MemberJoin, Size: 12345, Payload: strings.Repeat("é", 40), Targets: outcomes("waiting", "buried", "waiting")},
+		api.EventReport{ID: "1-a", Time: at, Type: handler.User, Name: "kong", Size: 3, Payload: "ü\n!", Targets: outcomes("delivered", "delivered")},
+		api.EventReport{ID: "2-b", Time: at, Type: handler.MemberJoin, Size: 12345, Payload: strings.Repeat("é", 40), Targets: outcomes("waiting", "buried", "waiting")},
 	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Rows that come later keep to the columns.
-	if err := p.print(agent.EventReport{ID: "3-c", Time: at, Type: handler.User, Name: "a b\x1b[m", PayloadBase64: []byte{0xff}, Size: 1}); err != nil {
+	if err := p.print(api.EventReport{ID: "3-c", Time: at, Type: handler.User, Name: "a b\x1b[m", PayloadBase64: []byte{0xff}, Size: 1}); err != nil {
 		t.Fatal(err)
 	}
 	shown := timestamp(at) // as long as the zone of this machine wants it

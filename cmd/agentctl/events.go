@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 type eventsCommand struct{}
@@ -79,7 +79,7 @@ func (c *eventsCommand) list(ctx context.Context, args []string, out, notes io.W
 	fs := newFlags("events")
 	ops := addOpsFlags(fs)
 	follow := fs.Bool("follow", false, "")
-	limit := fs.Int("limit", agent.DefaultPage, "")
+	limit := fs.Int("limit", api.DefaultPage, "")
 	for _, name := range []string{"name", "since", "state", "target"} {
 		fs.String(name, "", "")
 	}
@@ -97,7 +97,7 @@ func (c *eventsCommand) list(ctx context.Context, args []string, out, notes io.W
 	})
 	if since := query.Get("since"); since != "" {
 		// Times without a zone are those of this terminal, not of the agent.
-		t, err := agent.ParseSince(since, time.Now())
+		t, err := api.ParseSince(since, time.Now())
 		if err != nil {
 			return &usageError{"-since: " + err.Error()}
 		}
@@ -116,7 +116,7 @@ func (c *eventsCommand) list(ctx context.Context, args []string, out, notes io.W
 		}
 		return c.follow(ctx, client, query, p, notes)
 	}
-	var page agent.EventPage
+	var page api.EventPage
 	if err := client.get(ctx, "/v1/events?"+query.Encode(), &page); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (c *eventsCommand) follow(ctx context.Context, client *opsClient, query url
 	}
 	defer body.Close()
 	for dec := json.NewDecoder(body); ; {
-		var line agent.FollowedEvent
+		var line api.FollowedEvent
 		err := dec.Decode(&line)
 		if ctx.Err() != nil {
 			return nil

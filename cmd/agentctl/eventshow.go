@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 // show shows all of one event.
@@ -38,7 +38,7 @@ func (c *eventsCommand) show(ctx context.Context, args []string, out io.Writer) 
 	if *everywhere {
 		return c.showNodes(ctx, client, id, ops.json(), out)
 	}
-	var e agent.EventReport
+	var e api.EventReport
 	if err := client.get(ctx, "/v1/events/"+id, &e); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func isEventID(id string) bool {
 }
 
 // showEvent is an event in full, and safe for a terminal.
-func showEvent(e *agent.EventReport) string {
+func showEvent(e *api.EventReport) string {
 	var b strings.Builder
 	line := func(key, format string, args ...any) {
 		fmt.Fprintf(&b, "%-8s %s\n", key, fmt.Sprintf(format, args...))
@@ -108,7 +108,7 @@ func showEvent(e *agent.EventReport) string {
 	return b.String()
 }
 
-func outcomeLine(e *agent.EventReport, o agent.OutcomeReport) string {
+func outcomeLine(e *api.EventReport, o api.OutcomeReport) string {
 	s := string(o.State)
 	if !o.Time.IsZero() {
 		s += " " + timestamp(o.Time) + ", after " + age(e.Time, o.Time)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/handler/delivery"
+	"agentctl/agent/api"
 	"agentctl/rpcclient"
 )
 
@@ -29,7 +29,7 @@ func newPublisher(t *testing.T, n *node) func(payload string) {
 }
 
 // statusOf asks an agent how its one target stands.
-func statusOf(t *testing.T, n *node) delivery.Status {
+func statusOf(t *testing.T, n *node) api.TargetReport {
 	t.Helper()
 	client := http.Client{Timeout: pollLimit}
 	res, err := client.Get("http://" + n.http + "/v1/status")
@@ -37,7 +37,7 @@ func statusOf(t *testing.T, n *node) delivery.Status {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	var report struct{ Targets []delivery.Status }
+	var report struct{ Targets []api.TargetReport }
 	if err := json.NewDecoder(res.Body).Decode(&report); err != nil || len(report.Targets) != 1 {
 		t.Fatalf("status: %+v, %v", report, err)
 	}
@@ -94,7 +94,7 @@ func TestFaults(t *testing.T) {
 	must(gw.answer(http.StatusTooManyRequests, "Retry-After", "1"))
 	some("throttled")
 	eventually(t, "an attempt is answered 429", func() bool { return len(gw.answered(429)) > 0 })
-	if s := statusOf(t, n); s.State != delivery.StateRetrying || s.Waiting != len(want) || s.Delivered != 0 {
+	if s := statusOf(t, n); s.State != api.TargetRetrying || s.Waiting != len(want) || s.Delivered != 0 {
 		t.Errorf("status while nothing gets through: %+v, want %d waiting", s, len(want))
 	}
 	must(gw.answer(http.StatusOK))
@@ -114,7 +114,7 @@ func TestFaults(t *testing.T) {
 	}
 	eventually(t, "the agent is well", func() bool {
 		s := statusOf(t, n)
-		return s.State == delivery.StateOK && s.Waiting == 0 && int(s.Delivered) == len(want) && s.Buried == 0 && s.Lost == 0
+		return s.State == api.TargetOK && s.Waiting == 0 && int(s.Delivered) == len(want) && s.Buried == 0 && s.Lost == 0
 	})
 }
 
@@ -153,7 +153,7 @@ func TestBury(t *testing.T) {
 	}
 	eventually(t, "the status counts it", func() bool {
 		s := statusOf(t, n)
-		return s.State == delivery.StateOK && s.Buried == 1 && s.Retried == 0 && int(s.Delivered) == len(want)
+		return s.State == api.TargetOK && s.Buried == 1 && s.Retried == 0 && int(s.Delivered) == len(want)
 	})
 	if lines := strings.Count(n.printed(), "refused an event for good"); lines != 1 {
 		t.Errorf("%d lines about it in the log, want 1", lines)

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 type healthCommand struct{}
@@ -87,7 +87,7 @@ func (c *healthCommand) ask(ctx context.Context, args []string, out io.Writer) e
 	return err
 }
 
-func printHealth(out io.Writer, r *agent.HealthReport) (err error) {
+func printHealth(out io.Writer, r *api.HealthReport) (err error) {
 	_, err = fmt.Fprintln(out, printable([]byte(r.Status), 100))
 	for _, reason := range r.Reasons {
 		if err == nil {

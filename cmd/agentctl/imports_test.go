@@ -36,6 +36,10 @@ var importRules = []struct {
 	{"agentctl/agent/large", []string{
 		"github.com/hashicorp/serf/", "github.com/hashicorp/memberlist", "agentctl/agent/link", "agentctl/agent/repair", "agentctl/rpcclient",
 	}, "large is about what stands for an event, and does not know how that travels"},
+	{"agentctl/agent/api", []string{
+		"github.com/", "golang.org/", "agentctl/agent", "agentctl/rpcclient", "agentctl/handler/delivery", "agentctl/handler/journal",
+		"agentctl/handler/target",
+	}, "messages are plain structs, which a client reads without the agent"},
 	{"agentctl/agent/memnet", []string{
 		"github.com/hashicorp/serf/", "agentctl/agent/", "agentctl/handler", "agentctl/rpcclient",
 	}, "a network in memory carries bytes"},
@@ -67,6 +71,7 @@ var direct = []struct {
 	{"github.com/mitchellh/cli", []string{"agentctl/cmd/agentctl"}},
 	{"github.com/hashicorp/serf/cmd/serf/command", []string{"agentctl/cmd/agentctl"}},
 	{"agentctl/rpcclient", []string{"agentctl/cmd/agentctl", "agentctl/scripts/bench"}},
+	{"agentctl/agent/ops", []string{"agentctl/agent"}},
 	{"agentctl/agent", []string{"agentctl/cmd/agentctl", "agentctl/scripts/bench"}},
 }
 

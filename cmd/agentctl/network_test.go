@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 	"agentctl/rpcclient"
 )
 
@@ -175,9 +175,9 @@ func (h *netHost) sees(t *testing.T, status string) (count int) {
 }
 
 // report is what "agentctl status" says of a host's one target.
-func (h *netHost) report(t *testing.T) (r agent.TargetReport) {
+func (h *netHost) report(t *testing.T) (r api.TargetReport) {
 	t.Helper()
-	var s agent.StatusReport
+	var s api.StatusReport
 	out := output(t, "agentctl", "status", "-http-addr="+h.http, "-format=json")
 	if err := json.Unmarshal([]byte(out), &s); err != nil || len(s.Targets) != 1 {
 		t.Fatalf("status: %v\n%s", err, out)

@@ -12,30 +12,30 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 // nodesOf asks the agent what became of an event at every node, until all have
 // applied it, nothing changes any more, or wait is over.
-func nodesOf(ctx context.Context, client *opsClient, id string, wait time.Duration) (report agent.NodesReport, err error) {
+func nodesOf(ctx context.Context, client *opsClient, id string, wait time.Duration) (report api.NodesReport, err error) {
 	for until := time.Now().Add(wait); ; {
 		left := max(0, time.Until(until))
-		query := url.Values{"wait": {min(left, agent.MaxNodesWait).String()}}
-		report = agent.NodesReport{} // what is decoded into another is mixed with it
+		query := url.Values{"wait": {min(left, api.MaxNodesWait).String()}}
+		report = api.NodesReport{} // what is decoded into another is mixed with it
 		if err := client.get(ctx, "/v1/events/"+id+"/nodes?"+query.Encode(), &report); err != nil {
 			return report, err
 		}
-		if !report.Open || left <= agent.MaxNodesWait {
+		if !report.Open || left <= api.MaxNodesWait {
 			return report, nil
 		}
 	}
 }
 
 // nodesSummary says in a line what became of an event.
-func nodesSummary(r *agent.NodesReport) string {
+func nodesSummary(r *api.NodesReport) string {
 	applied, idle := 0, 0
 	for _, n := range r.Nodes {
-		if n.State == agent.NodeApplied {
+		if n.State == api.NodeApplied {
 			applied++
 			if len(n.Targets) == 0 {
 				idle++
@@ -57,20 +57,20 @@ func nodesSummary(r *agent.NodesReport) string {
 }
 
 // nodeHints say of states without targets what they mean.
-var nodeHints = map[agent.NodeState]string{
-	agent.NodeAbsent:  "it does not have the event yet, or not any more",
-	agent.NodeFailed:  "the node is down; it fetches the event once it is back",
-	agent.NodeUnasked: "it has not answered",
-	agent.NodeUnknown: "it cannot be asked: stock serf, or an agent without peer links",
+var nodeHints = map[api.NodeState]string{
+	api.NodeAbsent:  "it does not have the event yet, or not any more",
+	api.NodeFailed:  "the node is down; it fetches the event once it is back",
+	api.NodeUnasked: "it has not answered",
+	api.NodeUnknown: "it cannot be asked: stock serf, or an agent without peer links",
 }
 
 // writeNodes lists nodes with what became of the event at their targets: all, or
 // those that have not applied it.
-func writeNodes(out io.Writer, r *agent.NodesReport, all bool) error {
+func writeNodes(out io.Writer, r *api.NodesReport, all bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tSTATE\tTARGET\tOUTCOME")
 	for _, n := range r.Nodes {
-		if n.State == agent.NodeApplied && !all {
+		if n.State == api.NodeApplied && !all {
 			continue
 		}
 		line := func(target, outcome string) {
@@ -81,7 +81,7 @@ func writeNodes(out io.Writer, r *agent.NodesReport, all bool) error {
 		}
 		switch {
 		case len(n.Targets) > 0:
-		case n.State == agent.NodeApplied:
+		case n.State == api.NodeApplied:
 			line("-", "no target is for it")
 		default:
 			hint := nodeHints[n.State]
@@ -94,7 +94,7 @@ func writeNodes(out io.Writer, r *agent.NodesReport, all bool) error {
 	return w.Flush()
 }
 
-func nodeOutcome(o agent.OutcomeReport) string {
+func nodeOutcome(o api.OutcomeReport) string {
 	s := word(string(o.State))
 	switch {
 	case o.Reason != "":
@@ -109,7 +109,7 @@ func nodeOutcome(o agent.OutcomeReport) string {
 }
 
 // published says what became of an event that was published a while ago.
-func published(report *agent.NodesReport, took time.Duration) string {
+func published(report *api.NodesReport, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s after %s: %s\n", nodesSummary(report), brief(took), report.ID)
 	if !report.Applied {

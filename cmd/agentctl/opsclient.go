@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/agent/version"
 )
@@ -155,7 +155,7 @@ func (c *opsClient) open(ctx context.Context, method, path string, body []byte) 
 	}
 	defer resp.Body.Close()
 	data, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10)) // what there is of it
-	var report agent.ErrorReport
+	var report api.ErrorReport
 	if json.Unmarshal(data, &report) != nil || report.Error == "" {
 		return nil, c.stranger(resp, path)
 	}
@@ -163,13 +163,13 @@ func (c *opsClient) open(ctx context.Context, method, path string, body []byte) 
 }
 
 // health asks one of the pages for probes; 200 and 503 are both an answer.
-func (c *opsClient) health(ctx context.Context, path string) (*agent.HealthReport, error) {
+func (c *opsClient) health(ctx context.Context, path string) (*api.HealthReport, error) {
 	resp, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	var report agent.HealthReport
+	var report api.HealthReport
 	err = json.NewDecoder(io.LimitReader(resp.Body, maxOpsAnswer)).Decode(&report)
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusServiceUnavailable:

@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 const (
@@ -38,7 +38,7 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-func (p *progress) show(r *agent.ReplayReport, now time.Time) {
+func (p *progress) show(r *api.ReplayReport, now time.Time) {
 	if p == nil {
 		return
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 func TestProgressOnATerminal(t *testing.T) {
@@ -14,13 +14,13 @@ func TestProgressOnATerminal(t *testing.T) {
 	p := newProgress(&out, true)
 	now := longAgo()
 	for _, step := range []struct {
-		r    agent.ReplayReport
+		r    api.ReplayReport
 		want string
 	}{
-		{agent.ReplayReport{Events: 300, Waiting: 300}, "\r[                              ] 0 of 300 events through"},
-		{agent.ReplayReport{Events: 300, Waiting: 200, Buried: 2}, "\r[==========                    ] 100 of 300 events through, 2 buried, 100/s, 2s left"},
-		{agent.ReplayReport{Events: 300, Waiting: 1, Buried: 2}, "\r[============================= ] 299 of 300 events through, 2 buried, 150/s, 6ms left"},
-		{agent.ReplayReport{Events: 300, Lost: 1}, "\r[==============================] 300 of 300 events through, 1 lost                   "},
+		{api.ReplayReport{Events: 300, Waiting: 300}, "\r[                              ] 0 of 300 events through"},
+		{api.ReplayReport{Events: 300, Waiting: 200, Buried: 2}, "\r[==========                    ] 100 of 300 events through, 2 buried, 100/s, 2s left"},
+		{api.ReplayReport{Events: 300, Waiting: 1, Buried: 2}, "\r[============================= ] 299 of 300 events through, 2 buried, 150/s, 6ms left"},
+		{api.ReplayReport{Events: 300, Lost: 1}, "\r[==============================] 300 of 300 events through, 1 lost                   "},
 	} {
 		out.Reset()
 		p.show(&step.r, now)
@@ -42,7 +42,7 @@ func TestProgressElsewhere(t *testing.T) {
 	var out strings.Builder
 	p := newProgress(&out, false)
 	for i := range 10 * 5 { // ten seconds
-		p.show(&agent.ReplayReport{Events: 100, Waiting: 100 - i}, longAgo().Add(time.Duration(i)*watchEvery))
+		p.show(&api.ReplayReport{Events: 100, Waiting: 100 - i}, longAgo().Add(time.Duration(i)*watchEvery))
 	}
 	p.end()
 	got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
@@ -50,6 +50,6 @@ func TestProgressElsewhere(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	var none *progress // with -format=json
-	none.show(&agent.ReplayReport{Events: 1}, longAgo())
+	none.show(&api.ReplayReport{Events: 1}, longAgo())
 	none.end()
 }

@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 type replayCommand struct{}
@@ -70,7 +70,7 @@ func (c *replayCommand) Run(args []string) int {
 type replayFlags struct {
 	opsFlags
 	detach bool
-	req    agent.ReplayRequest
+	req    api.ReplayRequest
 }
 
 func parseReplay(args []string, now time.Time) (*replayFlags, error) {
@@ -117,7 +117,7 @@ func parseReplay(args []string, now time.Time) (*replayFlags, error) {
 		return nil, &usageError{fmt.Sprintf("-limit: %d is not a number from 1 on", f.req.Limit)}
 	}
 	if f.req.Since != "" {
-		t, err := agent.ParseSince(f.req.Since, now)
+		t, err := api.ParseSince(f.req.Since, now)
 		if err != nil {
 			return nil, &usageError{"-since: " + err.Error()}
 		}
@@ -135,7 +135,7 @@ func (c *replayCommand) replay(ctx context.Context, args []string, out, notes io
 	if err != nil {
 		return err
 	}
-	var r agent.ReplayReport
+	var r api.ReplayReport
 	if err := client.post(ctx, "/v1/replay", &f.req, &r); err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (c *replayCommand) replay(ctx context.Context, args []string, out, notes io
 const watchEvery = 200 * time.Millisecond
 
 // watchReplay waits until the events of a replay are through.
-func watchReplay(ctx context.Context, client *opsClient, r *agent.ReplayReport, bar *progress) error {
+func watchReplay(ctx context.Context, client *opsClient, r *api.ReplayReport, bar *progress) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -189,6 +189,6 @@ func watchReplay(ctx context.Context, client *opsClient, r *agent.ReplayReport, 
 }
 
 // through says how far a replay is.
-func through(r *agent.ReplayReport) string {
+func through(r *api.ReplayReport) string {
 	return fmt.Sprintf("%d of %s through", r.Events-r.Waiting, count(r.Events, "event"))
 }

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 // replayLine says in one line what was done.
-func replayLine(r *agent.ReplayReport, req *agent.ReplayRequest, detached bool) string {
+func replayLine(r *api.ReplayReport, req *api.ReplayRequest, detached bool) string {
 	target := word(r.Target)
 	switch {
 	case req.Flush:
@@ -29,7 +29,7 @@ func replayLine(r *agent.ReplayReport, req *agent.ReplayRequest, detached bool) 
 	return events + whatBecame(r, req, detached) + whatIsLeft(r, req)
 }
 
-func whatBecame(r *agent.ReplayReport, req *agent.ReplayRequest, detached bool) string {
+func whatBecame(r *api.ReplayReport, req *api.ReplayRequest, detached bool) string {
 	target := word(r.Target)
 	switch {
 	case req.DryRun:
@@ -59,7 +59,7 @@ func whatBecame(r *agent.ReplayReport, req *agent.ReplayRequest, detached bool) 
 }
 
 // whatIsLeft says how to go on with what a limit has left.
-func whatIsLeft(r *agent.ReplayReport, req *agent.ReplayRequest) string {
+func whatIsLeft(r *api.ReplayReport, req *api.ReplayRequest) string {
 	switch {
 	case r.Left == 0:
 		return ""

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/agent"
+	"agentctl/agent/api"
 )
 
 func TestReplayLine(t *testing.T) {
@@ -12,31 +12,31 @@ func TestReplayLine(t *testing.T) {
 	at := longAgo()
 	last := at.Add(1500 * time.Microsecond)
 	span := " (of " + timestamp(at) + " to " + timestamp(last) + ")"
-	report := func(r agent.ReplayReport) agent.ReplayReport {
+	report := func(r api.ReplayReport) api.ReplayReport {
 		r.Target, r.First, r.Last = "t", at, last
 		return r
 	}
-	buried := agent.ReplayRequest{Buried: true}
+	buried := api.ReplayRequest{Buried: true}
 	for _, test := range []struct {
-		r    agent.ReplayReport
-		req  agent.ReplayRequest
+		r    api.ReplayReport
+		req  api.ReplayRequest
 		want string
 	}{
-		{report(agent.ReplayReport{Events: 10, Lost: 10}), buried,
+		{report(api.ReplayReport{Events: 10, Lost: 10}), buried,
 			"10 events" + span + ` replayed to t: 0 delivered, 0 buried, 10 lost; lost ones were given up: "agentctl status" says what to do`},
-		{report(agent.ReplayReport{Events: 3, Delivered: 1, Buried: 2}), buried,
+		{report(api.ReplayReport{Events: 3, Delivered: 1, Buried: 2}), buried,
 			"3 events" + span + ` replayed to t: 1 delivered, 2 buried, 0 lost; "agentctl events -target=t -state=buried" lists what it refused`},
-		{report(agent.ReplayReport{Events: 3, Delivered: 2, Outdated: 1}), buried,
+		{report(api.ReplayReport{Events: 3, Delivered: 2, Outdated: 1}), buried,
 			"3 events" + span + ` replayed to t: 2 delivered, 0 buried, 0 lost, 1 outdated`},
-		{report(agent.ReplayReport{Events: 3, Delivered: 2, Unknown: 1}), buried,
+		{report(api.ReplayReport{Events: 3, Delivered: 2, Unknown: 1}), buried,
 			"3 events" + span + ` replayed to t: 2 delivered, 0 buried, 0 lost, 1 unknown; the history has let go of unknown ones, or the target is gone`},
-		{report(agent.ReplayReport{Events: 2, Delivered: 2, Left: 5}), buried,
+		{report(api.ReplayReport{Events: 2, Delivered: 2, Left: 5}), buried,
 			"2 events" + span + " replayed to t, all delivered; 5 newer are left"},
-		{report(agent.ReplayReport{Events: 2, Left: 5}), agent.ReplayRequest{Since: "x", DryRun: true},
+		{report(api.ReplayReport{Events: 2, Left: 5}), api.ReplayRequest{Since: "x", DryRun: true},
 			"2 events" + span + " would be replayed to t; 5 newer are left: go on with -since=" + last.Format(time.RFC3339Nano)},
-		{agent.ReplayReport{Target: "t"}, agent.ReplayRequest{Flush: true}, `t is to be flushed; "agentctl status" shows when it was`},
-		{agent.ReplayReport{Target: "t"}, agent.ReplayRequest{AcceptGap: true}, "t lacks nothing: there was no gap to accept"},
-		{agent.ReplayReport{Target: "t", GapSince: at}, agent.ReplayRequest{AcceptGap: true}, "t counts as fresh: what it lacked since " + timestamp(at) + " is accepted"},
+		{api.ReplayReport{Target: "t"}, api.ReplayRequest{Flush: true}, `t is to be flushed; "agentctl status" shows when it was`},
+		{api.ReplayReport{Target: "t"}, api.ReplayRequest{AcceptGap: true}, "t lacks nothing: there was no gap to accept"},
+		{api.ReplayReport{Target: "t", GapSince: at}, api.ReplayRequest{AcceptGap: true}, "t counts as fresh: what it lacked since " + timestamp(at) + " is accepted"},
 	} {
 		if got := replayLine(&test.r, &test.req, false); got != test.want {
 			t.Errorf("%+v:\ngot  %s\nwant %s", test.r, got, test.want)

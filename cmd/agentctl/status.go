@@ -13,8 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"agentctl/agent"
-	"agentctl/handler/delivery"
+	"agentctl/agent/api"
 )
 
 // exitNotWell is the exit status of "status -check" where something is wrong.
@@ -79,7 +78,7 @@ func (c *statusCommand) show(ctx context.Context, args []string, out io.Writer) 
 	if err := client.get(ctx, "/v1/status", &raw); err != nil {
 		return err
 	}
-	var s agent.StatusReport
+	var s api.StatusReport
 	if err := client.decoded(json.Unmarshal(raw, &s)); err != nil {
 		return err
 	}
@@ -94,12 +93,12 @@ func (c *statusCommand) show(ctx context.Context, args []string, out io.Writer) 
 	return err
 }
 
-func allWell(s *agent.StatusReport) bool {
+func allWell(s *api.StatusReport) bool {
 	return s.Joined && s.State == "alive" && (s.Journal.Disk == nil || !s.Journal.Disk.Degraded) &&
-		!slices.ContainsFunc(s.Targets, func(t agent.TargetReport) bool { return t.State != delivery.StateOK })
+		!slices.ContainsFunc(s.Targets, func(t api.TargetReport) bool { return t.State != api.TargetOK })
 }
 
-func printStatus(out io.Writer, s *agent.StatusReport, now time.Time) error {
+func printStatus(out io.Writer, s *api.StatusReport, now time.Time) error {
 	var notes []string
 	state := s.State
 	if !s.Joined {
@@ -137,7 +136,7 @@ func printStatus(out io.Writer, s *agent.StatusReport, now time.Time) error {
 }
 
 // seconds is one of the quantiles, to two digits or so.
-func seconds(q *delivery.Quantiles, v float64) string {
+func seconds(q *api.Quantiles, v float64) string {
 	switch {
 	case q.Count == 0:
 		return "-"
@@ -149,7 +148,7 @@ func seconds(q *delivery.Quantiles, v float64) string {
 	return brief(time.Duration(v * float64(time.Second)))
 }
 
-func journalLine(j *agent.JournalReport, now time.Time) string {
+func journalLine(j *api.JournalReport, now time.Time) string {
 	line := "in memory"
 	if j.Disk != nil {
 		line = "in " + word(j.DataDir) + ", durable"
@@ -166,14 +165,14 @@ func journalLine(j *agent.JournalReport, now time.Time) string {
 }
 
 // targetNotes say what is wrong with a target, and what to do.
-func targetNotes(t *agent.TargetReport, now time.Time) (notes []string) {
+func targetNotes(t *api.TargetReport, now time.Time) (notes []string) {
 	name, lastError := word(t.Target), printable([]byte(t.LastError), 300)
 	if !t.GapSince.IsZero() {
 		notes = append(notes, gapNote(t, now))
 	}
 	if t.Attempts > 0 {
 		failing := "failing"
-		if t.State == delivery.StateRetrying { // else Since tells of the loss
+		if t.State == api.TargetRetrying { // else Since tells of the loss
 			failing += " for " + age(t.Since, now)
 		}
 		notes = append(notes, fmt.Sprintf("%s: %s, attempt %d: %s", name, failing, t.Attempts, lastError))
@@ -185,10 +184,10 @@ func targetNotes(t *agent.TargetReport, now time.Time) (notes []string) {
 }
 
 // gapNote says what a target lacks.
-func gapNote(t *agent.TargetReport, now time.Time) string {
+func gapNote(t *api.TargetReport, now time.Time) string {
 	name := word(t.Target)
 	note := fmt.Sprintf("%s: lacks events since %s, or may (%s)", name, ago(t.GapSince, now), printable([]byte(t.GapReason), 300))
-	if t.State == delivery.StateFlushing {
+	if t.State == api.TargetFlushing {
 		return note + ": it is flushed before anything else is posted"
 	}
 	note += fmt.Sprintf(": empty its cache, then \"agentctl replay -target=%s -accept-gap\"", name)

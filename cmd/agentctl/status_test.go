@@ -7,9 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"agentctl/agent"
-	"agentctl/handler/delivery"
-	"agentctl/handler/journal/disk"
+	"agentctl/agent/api"
 )
 
 // longAgo is a time for which the tables need not know the time zone.
@@ -19,16 +17,16 @@ func TestStatusTable(t *testing.T) {
 	t.Parallel()
 	now := longAgo()
 	oldest := now.Add(-time.Hour)
-	s := &agent.StatusReport{
+	s := &api.StatusReport{
 		Node: "web 1", Version: "1.2.3", State: "alive", Joined: true, Members: map[string]int{"failed": 1, "alive": 12},
-		Journal: agent.JournalReport{Retained: 3, Oldest: oldest},
-		Targets: []agent.TargetReport{
-			{Status: delivery.Status{Target: "kong", State: delivery.StateOK, LastDelivered: now.Add(-3 * time.Second), Delivered: 1234,
-				Collapsed: 7, LastError: "answered 500", Latency: delivery.Quantiles{P50: 0.0004, P90: 0.0123, P99: 90, Count: 5}}},
-			{Status: delivery.Status{Target: "cache\x1b[31m", State: delivery.StateRetrying, Since: now.Add(-90 * time.Second), Waiting: 4,
-				OldestWaiting: now.Add(-26 * time.Hour), Attempts: 7, Retried: 6, LastError: "answered 503: \x1b]0;"}},
-			{Status: delivery.Status{Target: "far", State: delivery.StateStale, Since: now.Add(-72 * time.Hour), GapSince: now.Add(-72 * time.Hour),
-				GapReason: "more events waited", Lost: 1, Attempts: 2, LastError: "no answer", Buried: 3}, BuriedNow: 2},
+		Journal: api.JournalReport{Retained: 3, Oldest: oldest},
+		Targets: []api.TargetReport{
+			{Target: "kong", State: api.TargetOK, LastDelivered: now.Add(-3 * time.Second), Delivered: 1234,
+				Collapsed: 7, LastError: "answered 500", Latency: api.Quantiles{P50: 0.0004, P90: 0.0123, P99: 90, Count: 5}},
+			{Target: "cache\x1b[31m", State: api.TargetRetrying, Since: now.Add(-90 * time.Second), Waiting: 4,
+				OldestWaiting: now.Add(-26 * time.Hour), Attempts: 7, Retried: 6, LastError: "answered 503: \x1b]0;"},
+			{Target: "far", State: api.TargetStale, Since: now.Add(-72 * time.Hour), GapSince: now.Add(-72 * time.Hour),
+				GapReason: "more events waited", Lost: 1, Attempts: 2, LastError: "no answer", Buried: 3, BuriedNow: 2},
 		},
 	}
 	var out strings.Builder
@@ -60,14 +58,14 @@ far: 2 events refused for good: see "agentctl events -target=far -state=buried"
 func TestGapNotes(t *testing.T) {
 	t.Parallel()
 	now := longAgo()
-	gap := delivery.Status{Target: "t", State: delivery.StateStale, GapSince: now.Add(-time.Minute), GapReason: "history\nis gone", Lost: 7}
+	gap := api.TargetReport{Target: "t", State: api.TargetStale, GapSince: now.Add(-time.Minute), GapReason: "history\nis gone", Lost: 7}
 	refused, flushing, closed := gap, gap, gap
 	refused.FlushesRefused = 1
-	flushing.State = delivery.StateFlushing
-	closed.State, closed.GapSince = delivery.StateOK, time.Time{} // what was lost before is told by the table
+	flushing.State = api.TargetFlushing
+	closed.State, closed.GapSince = api.TargetOK, time.Time{} // what was lost before is told by the table
 	const lacks = `t: lacks events since 1m00s ago, or may ("history\nis gone"): `
 	for _, test := range []struct {
-		s    delivery.Status
+		s    api.TargetReport
 		want []string
 	}{
 		{gap, []string{lacks + `empty its cache, then "agentctl replay -target=t -accept-gap"`}},
@@ -75,7 +73,7 @@ func TestGapNotes(t *testing.T) {
 		{flushing, []string{lacks + `it is flushed before anything else is posted`}},
 		{closed, nil},
 	} {
-		if diff := cmp.Diff(test.want, targetNotes(&agent.TargetReport{Status: test.s}, now)); diff != "" {
+		if diff := cmp.Diff(test.want, targetNotes(&test.s, now)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.s.State, diff)
 		}
 	}
@@ -84,18 +82,18 @@ func TestGapNotes(t *testing.T) {
 func TestJournalLine(t *testing.T) {
 	t.Parallel()
 	now := longAgo()
-	sound := agent.JournalReport{Retained: 5, DataDir: "/var/lib/agentctl", Disk: &disk.Status{}}
+	sound := api.JournalReport{Retained: 5, DataDir: "/var/lib/agentctl", Disk: &api.DiskReport{}}
 	if got := journalLine(&sound, now); got != "in /var/lib/agentctl, durable; 5 events" {
 		t.Errorf("sound: %s", got)
 	}
-	bad := agent.JournalReport{DataDir: "/d", Disk: &disk.Status{Degraded: true, Since: now.Add(-time.Minute), Error: "no space left on device", Unwritten: 9}}
+	bad := api.JournalReport{DataDir: "/d", Disk: &api.DiskReport{Degraded: true, Since: now.Add(-time.Minute), Error: "no space left on device", Unwritten: 9}}
 	if got := journalLine(&bad, now); got != "in /d, DEGRADED for 1m00s: no space left on device; 9 events not in the file; 0 events" {
 		t.Errorf("degraded: %s", got)
 	}
-	if allWell(&agent.StatusReport{State: "alive", Joined: true, Journal: bad}) {
+	if allWell(&api.StatusReport{State: "alive", Joined: true, Journal: bad}) {
 		t.Error("all is well, with a journal that is degraded")
 	}
-	if !allWell(&agent.StatusReport{State: "alive", Joined: true, Journal: sound}) {
+	if !allWell(&api.StatusReport{State: "alive", Joined: true, Journal: sound}) {
 		t.Error("not all is well")
 	}
 }

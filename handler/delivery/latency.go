@@ -12,11 +12,11 @@ const maxSamples = 1000
 // half of them took at most P50, and so on. They are values that occurred (nearest
 // rank). All are zero if Count is.
 type Quantiles struct {
-	P50   float64 `json:"p50"`
-	P90   float64 `json:"p90"`
-	P99   float64 `json:"p99"`
-	Max   float64 `json:"max"`
-	Count int     `json:"count"` // of the deliveries
+	P50   float64
+	P90   float64
+	P99   float64
+	Max   float64
+	Count int // of the deliveries
 }
 
 // samples are the last durations, in no order.

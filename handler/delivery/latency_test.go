@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,29 +42,13 @@ func TestStatusLatency(t *testing.T) {
 				}
 				return nil
 			})
-		var s map[string]any
-		status := func() {
-			t.Helper()
-			text, err := json.Marshal(r.Status())
-			if err != nil {
-				t.Fatal(err)
-			}
-			s = nil
-			if err := json.Unmarshal(text, &s); err != nil {
-				t.Fatal(err)
-			}
-		}
-		status()
-		if s["latency_seconds"] != nil || s["attempt_seconds"] != nil {
-			t.Errorf("before the first delivery: %v", s)
+		if s := r.Status(); s.Latency != (Quantiles{}) || s.AttemptLatency != (Quantiles{}) {
+			t.Errorf("before the first delivery: %+v", s)
 		}
 		journals.MustAppend(t, r.journal, journals.User(1, ""))
 		r.idle(t)
-		status()
-		all := func(v float64) any {
-			return map[string]any{"p50": v, "p90": v, "p99": v, "max": v, "count": 1.0}
-		}
-		testkit.Want(t, "latency", s["latency_seconds"], all(64))
-		testkit.Want(t, "attempt", s["attempt_seconds"], all(2))
+		s := r.Status()
+		testkit.Want(t, "latency", s.Latency, Quantiles{64, 64, 64, 64, 1})
+		testkit.Want(t, "attempt", s.AttemptLatency, Quantiles{2, 2, 2, 2, 1})
 	})
 }

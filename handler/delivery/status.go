@@ -19,55 +19,55 @@ const (
 
 // Status tells how a Delivery stands. No text in it holds a URL's password.
 type Status struct {
-	Target string `json:"target"` // its name
-	State  State  `json:"state"`  // flushing or stale before retrying before ok
+	Target string // its name
+	State  State  // flushing or stale before retrying before ok
 	// Since is when the state began.
-	Since time.Time `json:"since"`
+	Since time.Time
 
 	// LastError is the error of the last attempt that failed. It stays after the
 	// target is well again.
-	LastError     string    `json:"last_error,omitempty"`
-	LastErrorTime time.Time `json:"last_error_time,omitzero"`
+	LastError     string
+	LastErrorTime time.Time
 	// Attempts is the number of failed attempts since the target began to fail:
 	// of the event that failed most often, or of the flush that is due.
-	Attempts int `json:"attempts,omitempty"`
+	Attempts int
 
 	// Waiting counts the events that are not settled, with those in flight and
 	// those joined to another. OldestWaiting is when this node first knew the
 	// oldest of them.
-	Waiting int `json:"waiting"`
+	Waiting int
 	// InFlight counts the events that are being posted, or wait for their next
 	// attempt. It is at most the target's Concurrency.
-	InFlight      int       `json:"in_flight"`
-	OldestWaiting time.Time `json:"oldest_waiting,omitzero"`
-	LastDelivered time.Time `json:"last_delivered,omitzero"`
+	InFlight      int
+	OldestWaiting time.Time
+	LastDelivered time.Time
 
-	Delivered uint64 `json:"delivered"` // events that the target took
-	Retried   uint64 `json:"retried"`   // attempts beyond each event's first
-	Buried    uint64 `json:"buried"`    // events that the target refused for good
-	Outdated  uint64 `json:"outdated"`  // member events that were not posted, see Config.Revise
-	Collapsed uint64 `json:"collapsed"` // events that were joined to an equal one, since New
+	Delivered uint64 // events that the target took
+	Retried   uint64 // attempts beyond each event's first
+	Buried    uint64 // events that the target refused for good
+	Outdated  uint64 // member events that were not posted, see Config.Revise
+	Collapsed uint64 // events that were joined to an equal one, since New
 	// Lost counts the events that were given up because too many waited or one
 	// waited for too long, and those that never came into the journal. Expired
 	// counts those of them that waited for too long. The journal counts both,
 	// so they outlive a Delivery, as the gap does.
-	Lost    uint64 `json:"lost"`
-	Expired uint64 `json:"expired"`
+	Lost    uint64
+	Expired uint64
 	// GapSince is the time from which on the target lacks events, or may lack
 	// some; zero if there is no gap. GapReason is the reason of the newest loss.
-	GapSince  time.Time `json:"gap_since,omitzero"`
-	GapReason string    `json:"gap_reason,omitempty"`
+	GapSince  time.Time
+	GapReason string
 
-	Flushes        uint64    `json:"flushes"`         // flushes that the target has done
-	FlushesRetried uint64    `json:"flushes_retried"` // attempts at a flush that failed, and are repeated
-	FlushesRefused uint64    `json:"flushes_refused"` // flushes that the target refused for good
-	LastFlush      time.Time `json:"last_flush,omitzero"`
+	Flushes        uint64 // flushes that the target has done
+	FlushesRetried uint64 // attempts at a flush that failed, and are repeated
+	FlushesRefused uint64 // flushes that the target refused for good
+	LastFlush      time.Time
 
 	// Latency is the time of the last deliveries, from when this node first knew
 	// the event until the target had taken it, also for a replayed event.
 	// AttemptLatency is the time of the last attempt alone.
-	Latency        Quantiles `json:"latency_seconds,omitzero"`
-	AttemptLatency Quantiles `json:"attempt_seconds,omitzero"`
+	Latency        Quantiles
+	AttemptLatency Quantiles
 }
 
 // progress is a Delivery's own part of its Status, beside the cursor's.

@@ -13,22 +13,22 @@ type Status struct {
 	// Degraded says that the disk fails or does not keep up: since when, and
 	// why. Events are taken and delivered nevertheless, and those that wait are
 	// lost if the process ends.
-	Degraded bool      `json:"degraded"`
-	Since    time.Time `json:"since,omitzero"`
-	Error    string    `json:"error,omitempty"`
+	Degraded bool
+	Since    time.Time
+	Error    string
 
 	// Unwritten is how many events are not in the file yet, and UnwrittenBytes
 	// their size.
-	Unwritten      int `json:"unwritten"`
-	UnwrittenBytes int `json:"unwritten_bytes"`
+	Unwritten      int
+	UnwrittenBytes int
 
-	Head       uint64 `json:"-"`          // the newest sequence number
-	Durable    uint64 `json:"durable"`    // the newest sequence number in the file
-	Retained   int    `json:"-"`          // events of the history
-	Duplicates uint64 `json:"duplicates"` // events that were left out, because the journal held them already
-	Commits    uint64 `json:"commits"`
-	Failures   uint64 `json:"failures"` // commits that failed
-	Degrades   uint64 `json:"degrades"` // how often the disk began to fail or lag
+	Head       uint64 // the newest sequence number
+	Durable    uint64 // the newest sequence number in the file
+	Retained   int    // events of the history
+	Duplicates uint64 // events that were left out, because the journal held them already
+	Commits    uint64
+	Failures   uint64 // commits that failed
+	Degrades   uint64 // how often the disk began to fail or lag
 }
 
 // Status tells how the Disk stands now.

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"context"
@@ -10,24 +10,25 @@ import (
 	"strings"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler/journal"
 )
 
-// api answers what the operations endpoint knows of events. It reads the
+// history answers what the operations endpoint knows of events. It reads the
 // journal in small steps, so that nobody waits for it, and keeps no event for a
 // client, who may read slowly: only sequence numbers.
-type api struct {
+type history struct {
 	journal  *journal.Journal
-	outlets  func() []*outlet // that are served now
+	targets  func() []Target // that are served now
 	replays  replays
 	follow   chan struct{} // holds a value for each follower
 	searches chan struct{} // and for each search of the journal
 }
 
-func newAPI(journal *journal.Journal, outlets func() []*outlet) *api {
-	return &api{
-		journal: journal, outlets: outlets,
-		follow: make(chan struct{}, MaxFollowers), searches: make(chan struct{}, MaxSearches),
+func newHistory(journal *journal.Journal, targets func() []Target) *history {
+	return &history{
+		journal: journal, targets: targets,
+		follow: make(chan struct{}, api.MaxFollowers), searches: make(chan struct{}, api.MaxSearches),
 	}
 }
 
@@ -35,16 +36,16 @@ func newAPI(journal *journal.Journal, outlets func() []*outlet) *api {
 const searchWait = 5 * time.Second
 
 // beginSearch waits until a search of the whole journal may begin. end ends it.
-func (a *api) beginSearch(ctx context.Context) (end func(), err error) {
+func (h *history) beginSearch(ctx context.Context) (end func(), err error) {
 	late := time.NewTimer(searchWait)
 	defer late.Stop()
 	select {
-	case a.searches <- struct{}{}:
-		return func() { <-a.searches }, nil
+	case h.searches <- struct{}{}:
+		return func() { <-h.searches }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-late.C:
-		return nil, apiErrorf(http.StatusServiceUnavailable, "%d other requests search the events: try again later", MaxSearches)
+		return nil, errorf(http.StatusServiceUnavailable, "%d other requests search the events: try again later", api.MaxSearches)
 	}
 }
 
@@ -64,7 +65,7 @@ type page struct {
 
 // add tells whether there was room.
 func (p *page) add(f found) bool {
-	if len(p.seqs) >= p.limit || len(p.seqs) > 0 && p.bytes+f.size > MaxPageBytes {
+	if len(p.seqs) >= p.limit || len(p.seqs) > 0 && p.bytes+f.size > api.MaxPageBytes {
 		p.more = true
 		return false
 	}
@@ -74,23 +75,23 @@ func (p *page) add(f found) bool {
 }
 
 // search finds the page that is wanted, oldest first.
-func (a *api) search(ctx context.Context, q *eventQuery) (*page, error) {
-	end, err := a.beginSearch(ctx)
+func (h *history) search(ctx context.Context, q *eventQuery) (*page, error) {
+	end, err := h.beginSearch(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
 	if q.after != nil {
-		return a.oldest(q)
+		return h.oldest(q)
 	}
-	return a.newest(q)
+	return h.newest(q)
 }
 
 // window is how many events are looked at in one go, from the newest back.
 const window = 1000
 
 // newest are the newest events that are wanted.
-func (a *api) newest(q *eventQuery) (*page, error) {
+func (h *history) newest(q *eventQuery) (*page, error) {
 	p := &page{limit: q.limit}
 	// look takes what is before an event, and returns the first that it saw.
 	look := func(events iter.Seq2[journal.Record, error], before uint64) (first uint64, err error) {
@@ -104,7 +105,7 @@ func (a *api) newest(q *eventQuery) (*page, error) {
 				break
 			}
 			first = min(first, rec.Seq)
-			if a.match(q, &rec) {
+			if h.match(q, &rec) {
 				wanted = append(wanted, found{rec.Seq, len(rec.Event.Payload)})
 			}
 		}
@@ -115,10 +116,10 @@ func (a *api) newest(q *eventQuery) (*page, error) {
 		}
 		return first, nil
 	}
-	begin := a.journal.Head() + 1
+	begin := h.journal.Head() + 1
 	for end := begin; end > 1 && !p.more; {
 		from := max(end, window+1) - window
-		first, err := look(a.journal.Events(from), end)
+		first, err := look(h.journal.Events(from), end)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +130,7 @@ func (a *api) newest(q *eventQuery) (*page, error) {
 		end = from
 	}
 	if !p.more {
-		if _, err := look(a.journal.Held(0), begin); err != nil {
+		if _, err := look(h.journal.Held(0), begin); err != nil {
 			return nil, err
 		}
 	}
@@ -138,16 +139,16 @@ func (a *api) newest(q *eventQuery) (*page, error) {
 }
 
 // oldest are the oldest events that are wanted, after a sequence number.
-func (a *api) oldest(q *eventQuery) (*page, error) {
+func (h *history) oldest(q *eventQuery) (*page, error) {
 	p := &page{limit: q.limit}
-	if *q.after >= a.journal.Head() {
+	if *q.after >= h.journal.Head() {
 		return p, nil // that number plus one may not be a number
 	}
-	for rec, err := range a.journal.Held(*q.after + 1) {
+	for rec, err := range h.journal.Held(*q.after + 1) {
 		if err != nil {
 			return nil, err
 		}
-		if a.match(q, &rec) && !p.add(found{rec.Seq, len(rec.Event.Payload)}) {
+		if h.match(q, &rec) && !p.add(found{rec.Seq, len(rec.Event.Payload)}) {
 			break
 		}
 	}
@@ -155,26 +156,26 @@ func (a *api) oldest(q *eventQuery) (*page, error) {
 }
 
 // report is an event with its outcomes.
-func (a *api) report(rec *journal.Record, targets []string) EventReport {
+func (h *history) report(rec *journal.Record, targets []string) api.EventReport {
 	r := newEventReport(rec)
 	for _, target := range targets {
-		o := a.journal.Outcome(target, rec.Seq)
+		o := h.journal.Outcome(target, rec.Seq)
 		if o.State == "" {
 			continue
 		}
-		r.Targets[target] = OutcomeReport{State: o.State, Time: o.Time, Status: o.Status, Into: a.idOf(o.Into)}
+		r.Targets[target] = api.OutcomeReport{State: api.OutcomeState(o.State), Time: o.Time, Status: o.Status, Into: h.idOf(o.Into)}
 	}
 	return r
 }
 
 // idOf is the ID of the event of a sequence number, "" where it is not held.
-func (a *api) idOf(seq uint64) string {
-	rec, _ := a.journal.At(seq)
+func (h *history) idOf(seq uint64) string {
+	rec, _ := h.journal.At(seq)
 	return rec.Event.ID
 }
 
-func (a *api) list(w http.ResponseWriter, r *http.Request) {
-	q, err := a.eventQuery(r.URL.Query(), time.Now())
+func (h *history) list(w http.ResponseWriter, r *http.Request) {
+	q, err := h.eventQuery(r.URL.Query(), time.Now())
 	if err != nil {
 		writeError(w, err)
 		return
@@ -184,33 +185,33 @@ func (a *api) list(w http.ResponseWriter, r *http.Request) {
 			methodNotAllowed(http.MethodGet)(w, r)
 			return
 		}
-		a.serveFollower(w, r, q)
+		h.serveFollower(w, r, q)
 		return
 	}
-	p, err := a.search(r.Context(), q)
+	p, err := h.search(r.Context(), q)
 	if err != nil {
 		writeError(w, err)
 		return
 	}
-	a.writePage(w, p, q.targets)
+	h.writePage(w, p, q.targets)
 }
 
-// writePage writes an [EventPage], an event at a time, so that a large page
+// writePage writes an [api.EventPage], an event at a time, so that a large page
 // takes no more memory than a small one. What the journal lets go of while the
 // client reads is left out.
-func (a *api) writePage(w http.ResponseWriter, p *page, targets []string) {
+func (h *history) writePage(w http.ResponseWriter, p *page, targets []string) {
 	w.Header().Set("Content-Type", "application/json")
 	io.WriteString(w, `{"events":[`) // of errors the next write tells, too
 	enc := newEncoder(w)
 	comma := ""
 	for _, seq := range p.seqs {
-		rec, ok := a.journal.At(seq)
+		rec, ok := h.journal.At(seq)
 		if !ok {
 			continue
 		}
 		io.WriteString(w, comma)
 		comma = ","
-		if enc.Encode(a.report(&rec, targets)) != nil {
+		if enc.Encode(h.report(&rec, targets)) != nil {
 			return // the client has gone
 		}
 	}
@@ -218,29 +219,29 @@ func (a *api) writePage(w http.ResponseWriter, p *page, targets []string) {
 }
 
 // show answers with all that is known of one event.
-func (a *api) show(r *http.Request) (int, any, error) {
+func (h *history) show(r *http.Request) (int, any, error) {
 	id := r.PathValue("id")
-	rec, ok := a.journal.Find(id)
+	rec, ok := h.journal.Find(id)
 	if !ok {
-		return 0, nil, a.notHeld(id)
+		return 0, nil, h.notHeld(id)
 	}
 	report := newEventReport(&rec)
-	report.Targets = a.reasons(&rec)
+	report.Targets = h.reasons(&rec)
 	return http.StatusOK, report, nil
 }
 
 // reasons are the outcomes of an event, with the reasons of burials.
-func (a *api) reasons(rec *journal.Record) map[string]OutcomeReport {
-	targets := a.report(rec, a.journal.Targets()).Targets
-	for _, o := range a.outlets() {
-		out := targets[o.name]
-		if o.delivery == nil || out.State != journal.OutcomeBuried {
+func (h *history) reasons(rec *journal.Record) map[string]api.OutcomeReport {
+	targets := h.report(rec, h.journal.Targets()).Targets
+	for _, t := range h.targets() {
+		out := targets[t.Name]
+		if out.State != api.OutcomeBuried {
 			continue
 		}
-		for _, b := range o.delivery.Buried() {
+		for _, b := range t.Delivery.Buried() {
 			if b.Seq == rec.Seq {
 				out.Status, out.Reason, out.Answer = b.Status, b.Reason, strings.ToValidUTF8(string(b.Answer), "�")
-				targets[o.name] = out
+				targets[t.Name] = out
 			}
 		}
 	}
@@ -248,13 +249,13 @@ func (a *api) reasons(rec *journal.Record) map[string]OutcomeReport {
 }
 
 // notHeld says of an ID how far the history goes.
-func (a *api) notHeld(id string) error {
-	for rec, err := range a.journal.Events(0) {
+func (h *history) notHeld(id string) error {
+	for rec, err := range h.journal.Events(0) {
 		if err != nil {
 			break
 		}
-		return apiErrorf(http.StatusNotFound, "no event %q is held: the history goes back to %s, event %s (\"agentctl events\" lists it)",
+		return errorf(http.StatusNotFound, "no event %q is held: the history goes back to %s, event %s (\"agentctl events\" lists it)",
 			id, rec.Event.Time.Format(time.RFC3339), rec.Event.ID)
 	}
-	return apiErrorf(http.StatusNotFound, "no event %q is held: the history is empty", id)
+	return errorf(http.StatusNotFound, "no event %q is held: the history is empty", id)
 }

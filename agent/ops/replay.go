@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 )
@@ -26,7 +27,7 @@ type replays struct {
 }
 
 type replay struct {
-	report ReplayReport
+	report api.ReplayReport
 	seqs   []uint64 // that waited when the report was made
 }
 
@@ -35,7 +36,7 @@ type outcomeOf func(target string, seq uint64) journal.Outcome
 
 // add remembers a replay and returns its report. Where there are too many it
 // forgets the oldest that is through, or else the oldest.
-func (rs *replays) add(r *replay, outcome outcomeOf) ReplayReport {
+func (rs *replays) add(r *replay, outcome outcomeOf) api.ReplayReport {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.last++
@@ -53,12 +54,12 @@ func (rs *replays) add(r *replay, outcome outcomeOf) ReplayReport {
 }
 
 // progress brings the report of a replay up to date.
-func (rs *replays) progress(id uint64, outcome outcomeOf) (ReplayReport, bool) {
+func (rs *replays) progress(id uint64, outcome outcomeOf) (api.ReplayReport, bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	i := slices.IndexFunc(rs.list, func(r *replay) bool { return r.report.ID == id })
 	if i < 0 {
-		return ReplayReport{}, false
+		return api.ReplayReport{}, false
 	}
 	rs.list[i].update(outcome)
 	return rs.list[i].report, true
@@ -86,48 +87,45 @@ func (r *replay) update(outcome outcomeOf) {
 	r.report.Waiting = len(r.seqs)
 }
 
-// outlet finds the outlet of a target that is served.
-func (a *api) outlet(name string) (*outlet, error) {
+// target finds a target that is served.
+func (h *history) target(name string) (*Target, error) {
 	var names []string
-	for _, o := range a.outlets() {
-		if o.delivery == nil {
-			continue
+	for _, t := range h.targets() {
+		if t.Name == name {
+			return &t, nil
 		}
-		if o.name == name {
-			return o, nil
-		}
-		names = append(names, o.name)
+		names = append(names, t.Name)
 	}
 	return nil, unknownTarget(name, names)
 }
 
 // startReplay makes events wait once more for a target, all or none: what a
 // target cannot hold at once is refused. Or it sees to the target's gap.
-func (a *api) startReplay(r *http.Request) (int, any, error) {
-	var req ReplayRequest
+func (h *history) startReplay(r *http.Request) (int, any, error) {
+	var req api.ReplayRequest
 	if err := readRequest(r, &req); err != nil {
 		return 0, nil, err
 	}
-	if err := req.validate(); err != nil {
+	if err := validate(&req); err != nil {
 		return 0, nil, err
 	}
-	o, err := a.outlet(req.Target)
+	t, err := h.target(req.Target)
 	if err != nil {
 		return 0, nil, err
 	}
 	switch {
 	case req.Flush:
-		err := o.delivery.Flush("an operator asked for it")
-		return http.StatusAccepted, ReplayReport{Target: o.name}, refused(err)
+		err := t.Delivery.Flush("an operator asked for it")
+		return http.StatusAccepted, api.ReplayReport{Target: t.Name}, refused(err)
 	case req.AcceptGap:
-		report := ReplayReport{Target: o.name, GapSince: o.delivery.Status().GapSince}
-		return http.StatusOK, report, refused(o.delivery.AcceptGap())
+		report := api.ReplayReport{Target: t.Name, GapSince: t.Delivery.Status().GapSince}
+		return http.StatusOK, report, refused(t.Delivery.AcceptGap())
 	}
-	return a.replayEvents(r.Context(), &req, o)
+	return h.replayEvents(r.Context(), &req, t)
 }
 
-func (req *ReplayRequest) validate() error {
-	bad := func(format string, args ...any) error { return apiErrorf(http.StatusBadRequest, format, args...) }
+func validate(req *api.ReplayRequest) error {
+	bad := func(format string, args ...any) error { return errorf(http.StatusBadRequest, format, args...) }
 	ways := 0
 	for _, given := range []bool{len(req.IDs) > 0, req.Since != "", req.Buried, req.Flush, req.AcceptGap} {
 		if given {
@@ -141,23 +139,23 @@ func (req *ReplayRequest) validate() error {
 		return bad("dry_run and limit are for events: leave them out")
 	case req.Limit < 0:
 		return bad("limit: %d is below 0", req.Limit)
-	case len(req.IDs) > MaxReplayIDs:
-		return bad("ids: %d are more than %d: ask in parts", len(req.IDs), MaxReplayIDs)
+	case len(req.IDs) > api.MaxReplayIDs:
+		return bad("ids: %d are more than %d: ask in parts", len(req.IDs), api.MaxReplayIDs)
 	}
 	return nil
 }
 
-func (a *api) replayEvents(ctx context.Context, req *ReplayRequest, o *outlet) (int, any, error) {
-	end, err := a.beginSearch(ctx)
+func (h *history) replayEvents(ctx context.Context, req *api.ReplayRequest, t *Target) (int, any, error) {
+	end, err := h.beginSearch(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer end()
-	recs, err := a.chosen(req, o, time.Now())
+	recs, err := h.chosen(req, t, time.Now())
 	if err != nil {
 		return 0, nil, err
 	}
-	re := &replay{report: ReplayReport{Target: o.name}}
+	re := &replay{report: api.ReplayReport{Target: t.Name}}
 	if all := len(recs); req.Limit > 0 && req.Limit < all {
 		recs, re.report.Left = recs[:req.Limit], all-req.Limit
 	}
@@ -172,14 +170,14 @@ func (a *api) replayEvents(ctx context.Context, req *ReplayRequest, o *outlet) (
 	for _, rec := range recs {
 		re.seqs = append(re.seqs, rec.Seq)
 	}
-	requeue := o.delivery.Requeue
+	requeue := t.Delivery.Requeue
 	if len(req.IDs) > 0 {
-		requeue = o.delivery.RequeueAsIs
+		requeue = t.Delivery.RequeueAsIs
 	}
 	if err := requeue(re.seqs...); err != nil {
 		return 0, nil, refused(err)
 	}
-	return http.StatusAccepted, a.replays.add(re, a.journal.Outcome), nil
+	return http.StatusAccepted, h.replays.add(re, h.journal.Outcome), nil
 }
 
 // refused tells what the journal or the target has refused: what the journal
@@ -187,39 +185,39 @@ func (a *api) replayEvents(ctx context.Context, req *ReplayRequest, o *outlet) (
 // that it has not. The texts say what to do.
 func refused(err error) error {
 	if many, ok := errors.AsType[*journal.TooManyError](err); ok && many.Free > 0 {
-		return apiErrorf(http.StatusConflict, "%v (a limit of %d takes the oldest)", err, many.Free)
+		return errorf(http.StatusConflict, "%v (a limit of %d takes the oldest)", err, many.Free)
 	} else if _, gone := errors.AsType[*journal.NotHeldError](err); ok || gone || errors.Is(err, target.ErrNoFlush) {
-		return apiErrorf(http.StatusConflict, "%v", err)
+		return errorf(http.StatusConflict, "%v", err)
 	}
 	return err
 }
 
 // chosen are the events that a request names, oldest first, each once.
-func (a *api) chosen(req *ReplayRequest, o *outlet, now time.Time) ([]journal.Record, error) {
+func (h *history) chosen(req *api.ReplayRequest, t *Target, now time.Time) ([]journal.Record, error) {
 	var recs []journal.Record
 	switch {
 	case req.Buried:
-		for _, b := range o.delivery.Buried() {
+		for _, b := range t.Delivery.Buried() {
 			recs = append(recs, journal.Record{Seq: b.Seq, Event: b.Event})
 		}
 	case req.Since != "":
-		since, err := ParseSince(req.Since, now)
+		since, err := api.ParseSince(req.Since, now)
 		if err != nil {
-			return nil, apiErrorf(http.StatusBadRequest, "since: %v", err)
+			return nil, errorf(http.StatusBadRequest, "since: %v", err)
 		}
-		for rec, err := range a.journal.Events(0) {
+		for rec, err := range h.journal.Events(0) {
 			if err != nil {
 				return nil, err
 			}
-			if e := &rec.Event; !e.Time.Before(since) && o.target.Filters.Match(e.Type, e.Name) {
+			if e := &rec.Event; !e.Time.Before(since) && t.Filters.Match(e.Type, e.Name) {
 				recs = append(recs, rec)
 			}
 		}
 	default:
 		for _, id := range req.IDs {
-			rec, ok := a.journal.Find(id)
+			rec, ok := h.journal.Find(id)
 			if !ok {
-				return nil, a.notHeld(id)
+				return nil, h.notHeld(id)
 			}
 			recs = append(recs, rec)
 		}
@@ -232,14 +230,14 @@ func (a *api) chosen(req *ReplayRequest, o *outlet, now time.Time) ([]journal.Re
 }
 
 // showReplay tells how far a replay is.
-func (a *api) showReplay(r *http.Request) (int, any, error) {
+func (h *history) showReplay(r *http.Request) (int, any, error) {
 	id, err := strconv.ParseUint(r.PathValue("id"), 10, 64)
 	if err != nil {
-		return 0, nil, apiErrorf(http.StatusBadRequest, "%q is not the number of a replay", r.PathValue("id"))
+		return 0, nil, errorf(http.StatusBadRequest, "%q is not the number of a replay", r.PathValue("id"))
 	}
-	report, ok := a.replays.progress(id, a.journal.Outcome)
+	report, ok := h.replays.progress(id, h.journal.Outcome)
 	if !ok {
-		return 0, nil, apiErrorf(http.StatusNotFound, "no replay %d is known: the agent remembers %d, of those that are through the newest", id, keptReplays)
+		return 0, nil, errorf(http.StatusNotFound, "no replay %d is known: the agent remembers %d, of those that are through the newest", id, keptReplays)
 	}
 	return http.StatusOK, report, nil
 }

@@ -1,11 +1,10 @@
-package agent
+package ops
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"agentctl/handler/journal"
 )
@@ -52,7 +51,7 @@ func TestOnlyOwnHostNamesAreAnswered(t *testing.T) {
 // A page of another origin is refused, whatever it asks for under /v1/.
 func TestOnlyOwnPagesAreAnswered(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
+	r := newRig(t, journal.Config{})
 	self := strings.TrimPrefix(r.URL, "http://")
 	for _, test := range []struct {
 		header []string
@@ -92,7 +91,7 @@ func TestOnlyOwnPagesAreAnswered(t *testing.T) {
 
 func TestRequestsThatAreWrong(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
+	r := newRig(t, journal.Config{})
 	for _, test := range []struct {
 		method, path string
 		status       int
@@ -126,29 +125,5 @@ func TestRequestsThatAreWrong(t *testing.T) {
 	}
 	if status, _ := r.ask(t, "GET", "/metrics", "", nil, "Host", "gateway-1.example.org"); status != http.StatusOK {
 		t.Errorf("metrics under another name: %d", status)
-	}
-}
-
-func TestParseSince(t *testing.T) {
-	t.Parallel()
-	zone := time.FixedZone("", 3600)
-	now := time.Date(2026, 1, 31, 12, 0, 0, 0, zone)
-	for text, want := range map[string]time.Time{
-		"90m":                       now.Add(-90 * time.Minute),
-		"0s":                        now,
-		"2026-01-30":                time.Date(2026, 1, 30, 0, 0, 0, 0, zone),
-		"2026-01-30 15:04:05":       time.Date(2026, 1, 30, 15, 4, 5, 0, zone),
-		"2026-01-30T15:04:05.5":     time.Date(2026, 1, 30, 15, 4, 5, 5e8, zone),
-		"2026-01-30T15:04:05.123Z":  time.Date(2026, 1, 30, 15, 4, 5, 123e6, time.UTC),
-		"2026-01-30T15:04:05+02:00": time.Date(2026, 1, 30, 13, 4, 5, 0, time.UTC),
-	} {
-		if got, err := ParseSince(text, now); err != nil || !got.Equal(want) {
-			t.Errorf("%s: %v, %v; want %v", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "yesterday", "15:04", "-1h", "2026-13-01", "1d"} {
-		if got, err := ParseSince(text, now); err == nil {
-			t.Errorf("%q is taken for %v", text, got)
-		}
 	}
 }

@@ -1,12 +1,14 @@
-package agent
+package ops
 
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,7 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"agentctl/agent/config"
+	"agentctl/agent/api"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
@@ -44,7 +46,7 @@ func follow(t *testing.T, base, query string) *stream {
 // next is the next line as the test writes it: LTIME STATES, or how many missed.
 func (s *stream) next() string {
 	s.t.Helper()
-	var line FollowedEvent
+	var line api.FollowedEvent
 	if err := s.dec.Decode(&line); err != nil {
 		s.t.Fatal(err)
 	}
@@ -114,7 +116,7 @@ func TestFollowersWaitForOutcomes(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := deadlines{httptest.NewRecorder()}
-	f := &follower{api: newAPI(j, nil), q: &eventQuery{}, rc: http.NewResponseController(w), enc: newEncoder(w), next: 1}
+	f := &follower{history: newHistory(j, nil), q: &eventQuery{}, rc: http.NewResponseController(w), enc: newEncoder(w), next: 1}
 	for _, step := range []struct {
 		after time.Duration
 		lines int
@@ -131,7 +133,7 @@ func TestFollowersWaitForOutcomes(t *testing.T) {
 // A stream goes on when the server's time limit for answers is over.
 func TestFollowingOutlivesTheLimitsOfRequests(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
+	r := newRig(t, journal.Config{})
 	srv := httptest.NewUnstartedServer(r.Config.Handler)
 	const limit = 5 * followEvery
 	srv.Config.WriteTimeout = limit
@@ -149,7 +151,7 @@ func TestFollowingOutlivesTheLimitsOfRequests(t *testing.T) {
 // A follower that comes back names the last event that it had.
 func TestAFollowerGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{MaxEvents: 3})
+	r := newRig(t, journal.Config{MaxEvents: 3})
 	for i := range uint64(5) {
 		r.append(t, userEvent(i+1, "n"))
 	}
@@ -164,15 +166,15 @@ func TestAFollowerGoesOnWhereItWas(t *testing.T) {
 // bounded.
 func TestFollowersAreBounded(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
+	r := newRig(t, journal.Config{})
 	var streams []*stream
-	for range MaxFollowers {
+	for range api.MaxFollowers {
 		streams = append(streams, follow(t, r.URL, ""))
 	}
 	for i := range uint64(100) { // more than the buffers of a connection hold
 		r.append(t, handler.NewUser(i+1, "n", bytes.Repeat([]byte("x"), 256<<10), time.Time{}))
 	}
-	var page EventPage
+	var page api.EventPage
 	if r.ask(t, "GET", "/v1/events?limit=1", "", &page); len(page.Events) != 1 || page.Events[0].LTime != 100 {
 		t.Errorf("beside followers that do not read: %d events", len(page.Events))
 	}
@@ -190,20 +192,30 @@ func TestFollowersAreBounded(t *testing.T) {
 	})
 }
 
-func TestFollowersEndWithTheAgent(t *testing.T) {
+// A stream ends when the server does.
+func TestFollowersEndWithTheServer(t *testing.T) {
 	t.Parallel()
-	n := start(t, func(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" })
-	s := follow(t, "http://"+n.HTTPAddr(), "")
-	if err := n.Publish(t.Context(), "kong", []byte("x"), false); err != nil {
+	j := journal.New(journal.Config{})
+	defer j.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	for line := s.next(); line != "1"; line = s.next() { // a member event may come before
+	server := New(ln, testConfig(j))
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- server.Run(ctx) }()
+	s := follow(t, "http://"+server.Addr().String(), "")
+	if err := j.Append(userEvent(1, "n")); err != nil {
+		t.Fatal(err)
 	}
-	n.end(ErrNoLeave)
-	n.stopped(t)
-	var err error
+	s.want("1")
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 	for err == nil {
-		err = s.dec.Decode(new(FollowedEvent))
+		err = s.dec.Decode(new(api.FollowedEvent))
 	}
 	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("the stream ended with %v", err)

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"net/http"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler/journal"
 )
 
@@ -28,12 +29,12 @@ var outcomeStates = []journal.OutcomeState{journal.OutcomeWaiting, journal.Outco
 
 // eventQuery reads the parameters of a request. Those it does not know are
 // refused: a misspelt filter would list all.
-func (a *api) eventQuery(values url.Values, now time.Time) (*eventQuery, error) {
-	q := &eventQuery{limit: DefaultPage, targets: a.journal.Targets()}
+func (h *history) eventQuery(values url.Values, now time.Time) (*eventQuery, error) {
+	q := &eventQuery{limit: api.DefaultPage, targets: h.journal.Targets()}
 	for key, given := range values {
 		value := given[len(given)-1]
 		bad := func(want string) error {
-			return apiErrorf(http.StatusBadRequest, "%s: %q is not %s", key, value, want)
+			return errorf(http.StatusBadRequest, "%s: %q is not %s", key, value, want)
 		}
 		var err error
 		switch key {
@@ -46,12 +47,12 @@ func (a *api) eventQuery(values url.Values, now time.Time) (*eventQuery, error) 
 		case "name":
 			q.name = value
 		case "since":
-			if q.since, err = ParseSince(value, now); err != nil {
-				return nil, apiErrorf(http.StatusBadRequest, "since: %v", err)
+			if q.since, err = api.ParseSince(value, now); err != nil {
+				return nil, errorf(http.StatusBadRequest, "since: %v", err)
 			}
 		case "limit":
-			if q.limit, err = strconv.Atoi(value); err != nil || q.limit < 1 || q.limit > MaxPage {
-				return nil, bad("a number from 1 to " + strconv.Itoa(MaxPage))
+			if q.limit, err = strconv.Atoi(value); err != nil || q.limit < 1 || q.limit > api.MaxPage {
+				return nil, bad("a number from 1 to " + strconv.Itoa(api.MaxPage))
 			}
 		case "after":
 			after, err := strconv.ParseUint(value, 10, 64)
@@ -64,7 +65,7 @@ func (a *api) eventQuery(values url.Values, now time.Time) (*eventQuery, error) 
 				return nil, bad("true or false")
 			}
 		default:
-			return nil, apiErrorf(http.StatusBadRequest, "unknown parameter %q: there are state, target, name, since, limit, after and follow", key)
+			return nil, errorf(http.StatusBadRequest, "unknown parameter %q: there are state, target, name, since, limit, after and follow", key)
 		}
 	}
 	if q.target != "" && !slices.Contains(q.targets, q.target) {
@@ -75,13 +76,13 @@ func (a *api) eventQuery(values url.Values, now time.Time) (*eventQuery, error) 
 
 func unknownTarget(name string, names []string) error {
 	if len(names) == 0 {
-		return apiErrorf(http.StatusNotFound, "unknown target %q: this agent has none", name)
+		return errorf(http.StatusNotFound, "unknown target %q: this agent has none", name)
 	}
-	return apiErrorf(http.StatusNotFound, "unknown target %q: there are %s", name, strings.Join(names, ", "))
+	return errorf(http.StatusNotFound, "unknown target %q: there are %s", name, strings.Join(names, ", "))
 }
 
 // match tells whether an event is wanted.
-func (a *api) match(q *eventQuery, rec *journal.Record) bool {
+func (h *history) match(q *eventQuery, rec *journal.Record) bool {
 	e := &rec.Event
 	if q.name != "" && e.Name != q.name || e.Time.Before(q.since) {
 		return false
@@ -94,7 +95,7 @@ func (a *api) match(q *eventQuery, rec *journal.Record) bool {
 		targets = []string{q.target}
 	}
 	return slices.ContainsFunc(targets, func(target string) bool {
-		state := a.journal.Outcome(target, rec.Seq).State
+		state := h.journal.Outcome(target, rec.Seq).State
 		return state != "" && (q.state == "" || state == q.state)
 	})
 }

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler/journal"
 )
 
@@ -25,15 +26,15 @@ const (
 // An event comes once, in order: when it waits for no target any more, or a
 // second after it was known. It keeps nothing for the follower but a place in
 // the journal, so a slow one costs nobody anything.
-func (a *api) serveFollower(w http.ResponseWriter, r *http.Request, q *eventQuery) {
+func (h *history) serveFollower(w http.ResponseWriter, r *http.Request, q *eventQuery) {
 	select {
-	case a.follow <- struct{}{}:
-		defer func() { <-a.follow }()
+	case h.follow <- struct{}{}:
+		defer func() { <-h.follow }()
 	default:
-		writeError(w, apiErrorf(http.StatusServiceUnavailable, "%d clients follow the events already: end one of them", MaxFollowers))
+		writeError(w, errorf(http.StatusServiceUnavailable, "%d clients follow the events already: end one of them", api.MaxFollowers))
 		return
 	}
-	f := &follower{api: a, q: q, rc: http.NewResponseController(w), enc: newEncoder(w)}
+	f := &follower{history: h, q: q, rc: http.NewResponseController(w), enc: newEncoder(w)}
 	begin, err := f.begin(r.Context())
 	if err != nil {
 		writeError(w, err)
@@ -42,7 +43,7 @@ func (a *api) serveFollower(w http.ResponseWriter, r *http.Request, q *eventQuer
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.WriteHeader(http.StatusOK)
 	for _, seq := range begin {
-		if rec, ok := a.journal.At(seq); ok && f.send(&rec) != nil {
+		if rec, ok := h.journal.At(seq); ok && f.send(&rec) != nil {
 			return
 		}
 	}
@@ -61,21 +62,21 @@ func (a *api) serveFollower(w http.ResponseWriter, r *http.Request, q *eventQuer
 }
 
 type follower struct {
-	api  *api
-	q    *eventQuery
-	rc   *http.ResponseController
-	enc  *json.Encoder
-	next uint64 // sequence number
+	history *history
+	q       *eventQuery
+	rc      *http.ResponseController
+	enc     *json.Encoder
+	next    uint64 // sequence number
 }
 
 // begin finds the follower's place, and the page that comes first.
 func (f *follower) begin(ctx context.Context) ([]uint64, error) {
-	head := f.api.journal.Head()
+	head := f.history.journal.Head()
 	if f.q.after != nil {
 		f.next = min(*f.q.after, head) + 1
 		return nil, nil
 	}
-	p, err := f.api.search(ctx, f.q)
+	p, err := f.history.search(ctx, f.q)
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +88,11 @@ func (f *follower) begin(ctx context.Context) ([]uint64, error) {
 }
 
 func (f *follower) send(rec *journal.Record) error {
-	report := f.api.report(rec, f.q.targets)
-	return f.write(FollowedEvent{EventReport: &report})
+	report := f.history.report(rec, f.q.targets)
+	return f.write(api.FollowedEvent{EventReport: &report})
 }
 
-func (f *follower) write(line FollowedEvent) error {
+func (f *follower) write(line api.FollowedEvent) error {
 	if err := f.extend(); err != nil {
 		return err
 	}
@@ -110,11 +111,11 @@ func (f *follower) extend() error { return f.rc.SetWriteDeadline(time.Now().Add(
 
 // news sends what has come since and is settled. An error ends the follower.
 func (f *follower) news(now time.Time) error {
-	if f.api.journal.Head() < f.next {
+	if f.history.journal.Head() < f.next {
 		return nil
 	}
-	f.q.targets = f.api.journal.Targets()
-	for rec, err := range f.api.journal.Events(f.next) {
+	f.q.targets = f.history.journal.Targets()
+	for rec, err := range f.history.journal.Events(f.next) {
 		if err != nil {
 			return err
 		}
@@ -122,12 +123,12 @@ func (f *follower) news(now time.Time) error {
 			return nil
 		}
 		if missed := rec.Seq - f.next; missed > 0 {
-			if err := f.write(FollowedEvent{Missed: missed}); err != nil {
+			if err := f.write(api.FollowedEvent{Missed: missed}); err != nil {
 				return err
 			}
 		}
 		f.next = rec.Seq + 1
-		if f.api.match(f.q, &rec) {
+		if f.history.match(f.q, &rec) {
 			if err := f.send(&rec); err != nil {
 				return err
 			}
@@ -139,6 +140,6 @@ func (f *follower) news(now time.Time) error {
 // waits tells whether any target is still to have an event.
 func (f *follower) waits(seq uint64) bool {
 	return slices.ContainsFunc(f.q.targets, func(target string) bool {
-		return f.api.journal.Outcome(target, seq).State == journal.OutcomeWaiting
+		return f.history.journal.Outcome(target, seq).State == journal.OutcomeWaiting
 	})
 }

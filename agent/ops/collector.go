@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"time"
@@ -10,20 +10,20 @@ import (
 	"agentctl/agent/version"
 )
 
-// collector reads what the agent is and holds at each collection, so that it
+// collector reads at each collection what the agent is and holds, so that it
 // never differs from what status tells.
 type collector struct {
-	a *Agent
+	s *Server
 
 	build, joined, members, intake, appended, retained, span *prometheus.Desc
 }
 
-func newCollector(a *Agent) *collector {
+func newCollector(s *Server) *collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("agentctl_"+name, help, labels, nil)
 	}
 	return &collector{
-		a:        a,
+		s:        s,
 		build:    desc("build_info", "1, with what the program is made of.", "version", "revision", "goversion", "serf"),
 		joined:   desc("joined", "1 once a join has succeeded, and where none was asked for; else 0."),
 		members:  desc("members", "Members of the cluster that this node knows, itself among them, by status.", "status"),
@@ -36,8 +36,8 @@ func newCollector(a *Agent) *collector {
 
 // registerCollectors adds what is read at each collection, and what Prometheus'
 // users look for of every Go program.
-func (a *Agent) registerCollectors() {
-	a.registry.MustRegister(newCollector(a), collectors.NewGoCollector(),
+func registerCollectors(registry *prometheus.Registry, s *Server) {
+	registry.MustRegister(newCollector(s), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 
@@ -48,8 +48,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect is for prometheus.Collector. It is called by the operations endpoint
-// alone, which is served once all of the agent is there.
+// Collect is for prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
@@ -57,17 +56,15 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	b := version.ReadBuild()
 	gauge(c.build, 1, b.Version, b.Revision, b.Go, b.Serf)
 	joined := 0.0
-	if c.a.isJoined() {
+	if c.s.cfg.Joined() {
 		joined = 1
 	}
 	gauge(c.joined, joined)
-	if c.a.serf != nil {
-		for status, n := range membersByStatus(c.a.serf.Members()) {
-			gauge(c.members, float64(n), status)
-		}
+	for status, n := range membersByStatus(c.s.cfg.Members()) {
+		gauge(c.members, float64(n), status)
 	}
-	gauge(c.intake, float64(c.a.intake.Waiting()))
-	j := c.a.journalReport()
+	gauge(c.intake, float64(c.s.cfg.Queued()))
+	j := c.s.journal()
 	ch <- prometheus.MustNewConstMetric(c.appended, prometheus.CounterValue, float64(j.Head))
 	gauge(c.retained, float64(j.Retained))
 	span := 0.0

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"bytes"
@@ -11,13 +11,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"agentctl/agent/api"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
 )
 
-func ltimes(events []EventReport) []uint64 {
+func ltimes(events []api.EventReport) []uint64 {
 	out := []uint64{}
 	for _, e := range events {
 		out = append(out, e.LTime)
@@ -53,7 +54,7 @@ func TestEventsAreListed(t *testing.T) {
 		{"?since=" + base.Add(3*time.Minute).UTC().Format(time.RFC3339), []uint64{4, 5}, false},
 		{"?since=59m30s", []uint64{2, 3, 4, 5}, false},
 	} {
-		var page EventPage
+		var page api.EventPage
 		if status, text := r.ask(t, "GET", "/v1/events"+test.query, "", &page); status != http.StatusOK {
 			t.Errorf("%s: %d %s", test.query, status, text)
 			continue
@@ -62,18 +63,18 @@ func TestEventsAreListed(t *testing.T) {
 			t.Errorf("%s: more %v, want %v (-want +got):\n%s", test.query, page.More, test.more, diff)
 		}
 	}
-	var page EventPage
+	var page api.EventPage
 	r.ask(t, "GET", "/v1/events?limit=1", "", &page)
 	got := page.Events[0]
 	for name, o := range got.Targets {
-		if (o.Time.IsZero() || o.Status == 0) != (o.State == journal.OutcomeWaiting) {
+		if (o.Time.IsZero() || o.Status == 0) != (o.State == api.OutcomeWaiting) {
 			t.Errorf("%s: %+v", name, o)
 		}
-		got.Targets[name] = OutcomeReport{State: o.State}
+		got.Targets[name] = api.OutcomeReport{State: o.State}
 	}
 	e := handler.NewUser(5, "purge", []byte("<5>"), time.Time{})
-	want := EventReport{Seq: 5, ID: e.ID, Time: base.Add(4 * time.Minute), Type: handler.User, Name: "purge", LTime: 5, Size: 3,
-		Payload: "<5>", Targets: map[string]OutcomeReport{"refuser": {State: "buried"}, "waiter": {State: "waiting"}}}
+	want := api.EventReport{Seq: 5, ID: e.ID, Time: base.Add(4 * time.Minute), Type: handler.User, Name: "purge", LTime: 5, Size: 3,
+		Payload: "<5>", Targets: map[string]api.OutcomeReport{"refuser": {State: "buried"}, "waiter": {State: "waiting"}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("an event (-want +got):\n%s", diff)
 	}
@@ -82,18 +83,18 @@ func TestEventsAreListed(t *testing.T) {
 func TestPagesGoThroughALongHistory(t *testing.T) {
 	t.Parallel()
 	const events, kept = 3*window + 7, 2*window + 3
-	r := newAPIRig(t, journal.Config{MaxEvents: kept})
+	r := newRig(t, journal.Config{MaxEvents: kept})
 	for i := range uint64(events) {
 		r.append(t, handler.NewUser(i+1, "n", nil, time.Time{}))
 	}
-	var page EventPage
+	var page api.EventPage
 	r.ask(t, "GET", "/v1/events?limit=10000", "", &page)
 	if n := len(page.Events); n != kept || page.More || page.Events[0].LTime != events-kept+1 || page.Events[n-1].LTime != events {
 		t.Errorf("all of it: %d events, more %v", n, page.More)
 	}
 	got := 0
 	for after := uint64(0); ; {
-		var page EventPage
+		var page api.EventPage
 		r.ask(t, "GET", fmt.Sprintf("/v1/events?limit=900&after=%d", after), "", &page)
 		for _, e := range page.Events {
 			if e.Seq <= after {
@@ -113,13 +114,13 @@ func TestPagesGoThroughALongHistory(t *testing.T) {
 // A page ends where its payloads would be too many bytes, and says so.
 func TestAPageIsBoundedInBytes(t *testing.T) {
 	t.Parallel()
-	r := newAPIRig(t, journal.Config{})
-	payload := bytes.Repeat([]byte("x"), MaxPageBytes/4)
+	r := newRig(t, journal.Config{})
+	payload := bytes.Repeat([]byte("x"), api.MaxPageBytes/4)
 	for i := range uint64(6) {
 		r.append(t, handler.NewUser(i+1, "n", payload, time.Time{}))
 	}
 	for query, want := range map[string][]uint64{"": {3, 4, 5, 6}, "?after=0": {1, 2, 3, 4}} {
-		var page EventPage
+		var page api.EventPage
 		r.ask(t, "GET", "/v1/events"+query, "", &page)
 		if diff := cmp.Diff(want, ltimes(page.Events)); diff != "" || !page.More {
 			t.Errorf("%q: more %v (-want +got):\n%s", query, page.More, diff)
@@ -130,18 +131,18 @@ func TestAPageIsBoundedInBytes(t *testing.T) {
 func TestAnEventIsShown(t *testing.T) {
 	t.Parallel()
 	r, _, base := threeTargets(t)
-	var got EventReport
+	var got api.EventReport
 	id := handler.NewUser(2, "purge", []byte("<2>"), base).ID
 	if status, text := r.ask(t, "GET", "/v1/events/"+id, "", &got); status != http.StatusOK {
 		t.Fatal(status, text)
 	}
 	o := got.Targets["refuser"]
-	if got.ID != id || o.State != journal.OutcomeBuried || o.Status != 503 || !strings.Contains(o.Reason, "503") || o.Time.IsZero() {
+	if got.ID != id || o.State != api.OutcomeBuried || o.Status != 503 || !strings.Contains(o.Reason, "503") || o.Time.IsZero() {
 		t.Errorf("got %+v", got)
 	}
 	binary := handler.NewUser(9, "b", []byte("\xff\x00"), base)
 	r.append(t, binary)
-	got = EventReport{}
+	got = api.EventReport{}
 	r.ask(t, "GET", "/v1/events/"+binary.ID, "", &got)
 	if got.Payload != "" || string(got.Bytes()) != "\xff\x00" {
 		t.Errorf("a payload that is no text: %+v", got)
@@ -157,24 +158,24 @@ func TestACollapsedEventIsShown(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
 	gw.down.Store(true)
-	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL, Collapse: true})
+	r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL, Collapse: true})
 	r.append(t, userEvent(1, "a"))
 	testkit.WaitFor(t, "the first attempt", func() bool { return gw.attempts() > 0 })
 	r.append(t, userEvent(2, "b"), userEvent(3, "b"))
-	show := func() OutcomeReport {
-		var got EventReport
+	show := func() api.OutcomeReport {
+		var got api.EventReport
 		r.ask(t, "GET", "/v1/events/"+userEvent(3, "b").ID, "", &got)
 		return got.Targets["t"]
 	}
-	if got, want := show(), (OutcomeReport{State: journal.OutcomeWaiting, Into: userEvent(2, "b").ID}); got != want {
+	if got, want := show(), (api.OutcomeReport{State: api.OutcomeWaiting, Into: userEvent(2, "b").ID}); got != want {
 		t.Errorf("waiting: %+v, want %+v", got, want)
 	}
 	gw.down.Store(false)
 	r.settled(t)
-	if got := show(); got.State != journal.OutcomeDelivered || got.Into != userEvent(2, "b").ID || got.Status != http.StatusOK {
+	if got := show(); got.State != api.OutcomeDelivered || got.Into != userEvent(2, "b").ID || got.Status != http.StatusOK {
 		t.Errorf("delivered: %+v", got)
 	}
-	if n := len(gw.of("user")); n != 2 {
+	if n := len(gw.events()); n != 2 {
 		t.Errorf("the gateway got %d events, want 2", n)
 	}
 }
@@ -194,7 +195,7 @@ func BenchmarkList(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	a := newAPI(j, func() []*outlet { return nil })
+	a := newHistory(j, func() []Target { return nil })
 	for _, query := range []string{"", "limit=10000", "state=lost"} {
 		b.Run(query, func(b *testing.B) {
 			b.ReportAllocs()

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"agentctl/agent/api"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
@@ -17,9 +18,9 @@ import (
 )
 
 // replay asks for one and waits until it is through.
-func (r *apiRig) replay(t *testing.T, body string) ReplayReport {
+func (r *rig) replay(t *testing.T, body string) api.ReplayReport {
 	t.Helper()
-	var report ReplayReport
+	var report api.ReplayReport
 	if status, text := r.ask(t, "POST", "/v1/replay", body, &report); status != http.StatusAccepted {
 		t.Fatalf("%s: %d %s", body, status, text)
 	}
@@ -39,7 +40,7 @@ func TestReplay(t *testing.T) {
 	event := func(i int, name string) string {
 		return handler.NewUser(uint64(i), name, fmt.Appendf(nil, "<%d>", i), base).ID
 	}
-	var dry ReplayReport
+	var dry api.ReplayReport
 	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"refuser","buried":true,"dry_run":true}`, &dry); status != http.StatusOK {
 		t.Fatal(status, text)
 	}
@@ -53,7 +54,7 @@ func TestReplay(t *testing.T) {
 	if mended := r.replay(t, `{"target":"refuser","buried":true}`); mended.Events != 4 || mended.Delivered != 4 {
 		t.Errorf("the gateway is mended: %+v", mended)
 	}
-	var none ReplayReport
+	var none api.ReplayReport
 	if status, _ := r.ask(t, "POST", "/v1/replay", `{"target":"refuser","buried":true}`, &none); status != http.StatusOK || none.Events != 0 {
 		t.Errorf("nothing is buried: %d %+v", status, none)
 	}
@@ -67,7 +68,7 @@ func TestReplay(t *testing.T) {
 		t.Errorf("by ID: %+v", got)
 	}
 	var bodies []string
-	for _, p := range refuser.of("user") {
+	for _, p := range refuser.events() {
 		bodies = append(bodies, p.body)
 	}
 	if got := strings.Join(bodies, " "); got != "<1> <2> <4> <5> <4> <5> <1> <3>" {
@@ -79,7 +80,7 @@ func TestReplayIsRefused(t *testing.T) {
 	t.Parallel()
 	r, _, base := threeTargets(t)
 	first := handler.NewUser(1, "kong", []byte("<1>"), base).ID
-	many := `{"target":"taker","ids":["` + strings.Repeat(`a","`, MaxReplayIDs) + `a"]}`
+	many := `{"target":"taker","ids":["` + strings.Repeat(`a","`, api.MaxReplayIDs) + `a"]}`
 	for _, test := range []struct {
 		body   string
 		header []string
@@ -101,7 +102,7 @@ func TestReplayIsRefused(t *testing.T) {
 		{`{"target":"taker","burried":true}`, nil, 400, `unknown field "burried"`},
 		{`{"target":"taker","buried":true}{}`, nil, 400, "more follows"},
 		{`{"target":`, nil, 400, "not as it should be"},
-		{`{"target":"` + strings.Repeat("x", maxRequest) + `"}`, nil, 413, "larger than"},
+		{`{"target":"` + strings.Repeat("x", api.MaxRequest) + `"}`, nil, 413, "larger than"},
 		{`{"target":"taker","buried":true}`, []string{"Content-Type", "text/plain"}, 415, "Content-Type: application/json"},
 		{`{"target":"taker","buried":true}`, []string{"Host", "evil.example"}, 421, `host name "evil.example"`},
 	} {
@@ -121,7 +122,7 @@ func TestReplayIsRefused(t *testing.T) {
 func TestReplayOfTooManyIsRefused(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{MaxPending: 3}, target.Target{Name: "t", URL: gw.URL})
+	r := newRig(t, journal.Config{MaxPending: 3}, target.Target{Name: "t", URL: gw.URL})
 	for i := range uint64(5) {
 		r.append(t, userEvent(i+1, "n"))
 		r.settled(t)
@@ -130,7 +131,7 @@ func TestReplayOfTooManyIsRefused(t *testing.T) {
 	if status != http.StatusConflict || !strings.Contains(text, "choose at most 3") {
 		t.Errorf("%d %s", status, text)
 	}
-	if n := len(gw.of("user")); n != 5 {
+	if n := len(gw.events()); n != 5 {
 		t.Errorf("the gateway got %d events, want 5", n)
 	}
 	if !strings.Contains(text, "a limit of 3 takes the oldest") {
@@ -145,7 +146,7 @@ func TestReplayOfTooManyIsRefused(t *testing.T) {
 		t.Errorf("the rest: %+v", rest)
 	}
 	var got []string
-	for _, p := range gw.of("user")[5:] {
+	for _, p := range gw.events()[5:] {
 		got = append(got, p.id)
 	}
 	var want []string
@@ -162,7 +163,7 @@ func TestReplayOfTooManyIsRefused(t *testing.T) {
 func TestReplayOfWhatHasGone(t *testing.T) {
 	t.Parallel()
 	err := refused(fmt.Errorf("target t: %w", &journal.NotHeldError{Seq: 3}))
-	if e, ok := errors.AsType[*apiError](err); !ok || e.status != http.StatusConflict || !strings.Contains(e.text, "choose again") {
+	if e, ok := errors.AsType[*httpError](err); !ok || e.status != http.StatusConflict || !strings.Contains(e.text, "choose again") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -176,7 +177,7 @@ func TestReplaysAreForgotten(t *testing.T) {
 	outcome := func(target string, seq uint64) journal.Outcome { return journal.Outcome{State: states[seq]} }
 	var rs replays
 	add := func(seqs ...uint64) {
-		rs.add(&replay{report: ReplayReport{Target: "t", Events: len(seqs)}, seqs: seqs}, outcome)
+		rs.add(&replay{report: api.ReplayReport{Target: "t", Events: len(seqs)}, seqs: seqs}, outcome)
 	}
 	known := func(id uint64) bool { _, ok := rs.progress(id, outcome); return ok }
 	add(1, 4)    // 1 runs
@@ -198,7 +199,7 @@ func TestReplaysAreForgotten(t *testing.T) {
 		t.Error("where all run, not the oldest is forgotten")
 	}
 	got, ok := rs.progress(4, outcome)
-	if want := (ReplayReport{ID: 4, Target: "t", Events: 5, Waiting: 1, Delivered: 1, Buried: 1, Lost: 1, Outdated: 1}); !ok || got != want {
+	if want := (api.ReplayReport{ID: 4, Target: "t", Events: 5, Waiting: 1, Delivered: 1, Buried: 1, Lost: 1, Outdated: 1}); !ok || got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	delete(states, 4) // its target is gone

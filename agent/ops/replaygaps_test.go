@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
@@ -20,12 +21,12 @@ import (
 func TestReplayOfOutdatedEvents(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
+	r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 	r.append(t, handler.NewMember(handler.MemberFailed, "old-1", []byte("n\t127.0.0.1\t\t\n"), time.Time{}))
 	r.settled(t)
-	var page EventPage
+	var page api.EventPage
 	r.ask(t, "GET", "/v1/events?state=outdated", "", &page)
-	if len(page.Events) != 1 || page.Events[0].Targets["t"].State != journal.OutcomeOutdated {
+	if len(page.Events) != 1 || page.Events[0].Targets["t"].State != api.OutcomeOutdated {
 		t.Errorf("listed: %+v", page)
 	}
 	if got := r.replay(t, `{"target":"t","since":"1h"}`); got.Outdated != 1 || got.Delivered != 0 {
@@ -43,14 +44,14 @@ func TestReplayOfOutdatedEvents(t *testing.T) {
 func TestReplayOfWhatIsForgotten(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{MaxEvents: 2}, target.Target{Name: "t", URL: gw.URL})
+	r := newRig(t, journal.Config{MaxEvents: 2}, target.Target{Name: "t", URL: gw.URL})
 	add := func(ltime uint64) {
 		r.append(t, userEvent(ltime, "n"))
 		r.settled(t)
 	}
 	add(1)
 	add(2)
-	var report ReplayReport
+	var report api.ReplayReport
 	r.ask(t, "POST", "/v1/replay", `{"target":"t","since":"1h"}`, &report)
 	r.settled(t)
 	add(3)
@@ -64,22 +65,22 @@ func TestReplayOfWhatIsForgotten(t *testing.T) {
 func TestGapsAreSeenTo(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{},
+	r := newRig(t, journal.Config{},
 		target.Target{Name: "flushes", URL: gw.URL, Flush: &target.FlushRequest{Body: "all"}},
 		target.Target{Name: "cannot", URL: gw.URL})
-	d := r.agent.outlets[0].delivery
-	var report ReplayReport
+	d := r.targets[0].Delivery
+	var report api.ReplayReport
 	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"flushes","flush":true}`, &report); status != http.StatusAccepted {
 		t.Fatal(status, text)
 	}
 	testkit.WaitFor(t, "the flush", func() bool { return d.Status().Flushes == 1 && d.Status().State == delivery.StateOK })
-	if err := r.agent.journal.Gap(1, "test"); err != nil {
+	if err := r.journal.Gap(1, "test"); err != nil {
 		t.Fatal(err)
 	}
-	cannot := r.agent.outlets[1].delivery
+	cannot := r.targets[1].Delivery
 	since := cannot.Status().GapSince
 	for _, want := range []time.Time{since, {}} {
-		report = ReplayReport{}
+		report = api.ReplayReport{}
 		if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"cannot","accept_gap":true}`, &report); status != http.StatusOK {
 			t.Fatal(status, text)
 		}
@@ -93,10 +94,10 @@ func TestGapsAreSeenTo(t *testing.T) {
 func TestReplayWhileTheTargetStops(t *testing.T) {
 	t.Parallel()
 	gw := newGateway(t)
-	r := newAPIRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
+	r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 	r.append(t, userEvent(1, "n"))
 	r.settled(t)
-	d := r.agent.outlets[0].delivery
+	d := r.targets[0].Delivery
 	d.Finish()
 	testkit.WaitFor(t, "the end", func() bool { return errors.Is(d.Requeue(1), journal.ErrClosed) })
 	status, text := r.ask(t, "POST", "/v1/replay", `{"target":"t","since":"1h"}`, nil)

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"bufio"
@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/api"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
@@ -27,21 +27,19 @@ import (
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	const extra = 10
-	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: journal.New(journal.Config{})}
-	defer a.journal.Close()
-	a.logger, _ = testkit.NewLog()
-	a.ops = a.newOps()
+	j := journal.New(journal.Config{})
+	defer j.Close()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	counted := &countingListener{Listener: ln}
-	a.opsLn = counted
+	s := New(counted, testConfig(j))
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- a.serveOps(ctx) }()
+	go func() { served <- s.Run(ctx) }()
 	dial := func() net.Conn {
-		conn, err := net.Dial("tcp", a.opsLn.Addr().String())
+		conn, err := net.Dial("tcp", s.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +58,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		}
 	}
 	var held, waiting []net.Conn
-	for range MaxConns {
+	for range api.MaxConns {
 		held = append(held, dial())
 	}
 	for _, conn := range held {
@@ -73,8 +71,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 		held[i].Close()
 		answered(conn)
 	}
-	if most := counted.most.Load(); most != MaxConns {
-		t.Errorf("%d connections at a time, want %d", most, MaxConns)
+	if most := counted.most.Load(); most != api.MaxConns {
+		t.Errorf("%d connections at a time, want %d", most, api.MaxConns)
 	}
 	cancel()
 	if err := <-served; err != nil {
@@ -115,9 +113,9 @@ func TestSearchesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := journal.New(journal.Config{})
 		defer j.Close()
-		a := newAPI(j, func() []*outlet { return nil })
+		a := newHistory(j, func() []Target { return nil })
 		var ends []func()
-		for range MaxSearches {
+		for range api.MaxSearches {
 			end, err := a.beginSearch(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -175,8 +173,8 @@ func TestAPageKeepsNoEvents(t *testing.T) {
 		grow()
 	}
 	w := httptest.NewRecorder()
-	newAPI(j, nil).list(growing{w, grow}, httptest.NewRequest("GET", "/v1/events", nil))
-	var page EventPage
+	newHistory(j, nil).list(growing{w, grow}, httptest.NewRequest("GET", "/v1/events", nil))
+	var page api.EventPage
 	if err := json.NewDecoder(w.Body).Decode(&page); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +190,7 @@ func TestEventsThatOnlyATargetHolds(t *testing.T) {
 	refuser, down, taker := newGateway(t), newGateway(t), newGateway(t)
 	refuser.down.Store(true)
 	down.down.Store(true)
-	r := newAPIRig(t, journal.Config{MaxEvents: 3},
+	r := newRig(t, journal.Config{MaxEvents: 3},
 		target.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:a"), BuryCodes: []int{503}},
 		target.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:b")},
 		target.Target{Name: "taker", URL: taker.URL})
@@ -212,7 +210,7 @@ func TestEventsThatOnlyATargetHolds(t *testing.T) {
 		"?after=0&state=buried":      "1 4 7 false",
 		"?state=buried&target=taker": "false",
 	} {
-		var page EventPage
+		var page api.EventPage
 		r.ask(t, "GET", "/v1/events"+query, "", &page)
 		got := strings.TrimPrefix(fmt.Sprintf("%s %v", strings.Trim(fmt.Sprint(ltimes(page.Events)), "[]"), page.More), " ")
 		if got != want {

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"context"
@@ -10,25 +10,14 @@ import (
 	"sync"
 	"time"
 
+	"agentctl/agent/api"
 	"agentctl/handler/delivery"
 	"agentctl/handler/text"
 	"agentctl/rpcclient/wire"
 )
 
-// HealthReport is the answer of GET /healthz and GET /readyz: 200 without
-// reasons, 503 with some.
-type HealthReport struct {
-	Status  string   `json:"status"`
-	Reasons []string `json:"reasons,omitempty"`
-	// Targets are the states of all targets, by name; only of /readyz.
-	Targets map[string]delivery.State `json:"targets,omitempty"`
-}
-
-// OK tells whether nothing is wrong.
-func (r *HealthReport) OK() bool { return len(r.Reasons) == 0 }
-
-// code is the HTTP status for the report.
-func (r *HealthReport) code() int {
+// code is the HTTP status for a report.
+func code(r *api.HealthReport) int {
 	if r.OK() {
 		return http.StatusOK
 	}
@@ -40,58 +29,58 @@ func (r *HealthReport) code() int {
 const probeTime = 3 * time.Second
 
 // healthz answers whether the process works.
-func (a *Agent) healthz(r *http.Request) (int, any, error) {
-	report := HealthReport{Status: "ok"}
-	if report.Reasons = a.Hung(r.Context()); !report.OK() {
+func (s *Server) healthz(r *http.Request) (int, any, error) {
+	report := api.HealthReport{Status: "ok"}
+	if report.Reasons = s.Hung(r.Context()); !report.OK() {
 		report.Status = "failing"
 	}
-	return report.code(), &report, nil
+	return code(&report), &report, nil
 }
 
 // readyz answers whether the agent does its work. How the targets stand is told
 // and, with ?targets=ok, counts too: a gateway that is down is no reason to
 // restart or hold back the agent that waits for it.
-func (a *Agent) readyz(r *http.Request) (int, any, error) {
-	report := HealthReport{Status: "ready", Reasons: a.notReady(r.Context()), Targets: map[string]delivery.State{}}
+func (s *Server) readyz(r *http.Request) (int, any, error) {
+	report := api.HealthReport{Status: "ready", Reasons: s.notReady(r.Context()), Targets: map[string]api.TargetState{}}
 	switch want := r.URL.Query().Get("targets"); want {
 	case "", "ok":
-		for _, t := range a.Targets() {
-			report.Targets[t.Target] = t.State
-			if want != "" && t.State != delivery.StateOK {
-				report.Reasons = append(report.Reasons, fmt.Sprintf("target %s is %s", t.Target, t.State))
+		for _, t := range s.cfg.Targets() {
+			state := t.Delivery.Status().State
+			report.Targets[t.Name] = api.TargetState(state)
+			if want != "" && state != delivery.StateOK {
+				report.Reasons = append(report.Reasons, fmt.Sprintf("target %s is %s", t.Name, state))
 			}
 		}
 	default:
-		return 0, nil, apiErrorf(http.StatusBadRequest, "targets=%s: the only value is ok", text.Shorten(want, 40))
+		return 0, nil, errorf(http.StatusBadRequest, "targets=%s: the only value is ok", text.Shorten(want, 40))
 	}
 	if !report.OK() {
 		report.Status = "not ready"
 	}
-	return report.code(), &report, nil
+	return code(&report), &report, nil
 }
 
 // notReady says what keeps the agent from doing its work.
-func (a *Agent) notReady(ctx context.Context) (reasons []string) {
-	if !a.isJoined() {
+func (s *Server) notReady(ctx context.Context) (reasons []string) {
+	if !s.cfg.Joined() {
 		reasons = append(reasons, "no node could be joined yet")
 	}
-	if state := a.serf.State().String(); state != "alive" {
+	if state := s.cfg.State(); state != "alive" {
 		reasons = append(reasons, "the node is "+state)
 	}
-	if err := a.pingRPC(ctx); err != nil {
+	if err := pingRPC(ctx, s.cfg.RPCAddr); err != nil {
 		reasons = append(reasons, "RPC takes no clients: "+err.Error())
 	}
-	if disk, ok := a.diskStatus(); ok && disk.Degraded {
+	if disk, ok := s.cfg.Disk(); ok && disk.Degraded {
 		reasons = append(reasons, "the journal's disk fails or lags, what comes is in memory only: "+disk.Error)
 	}
 	return reasons
 }
 
 // pingRPC does what an RPC client does first.
-func (a *Agent) pingRPC(ctx context.Context) error {
+func pingRPC(ctx context.Context, addr net.Addr) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	addr := a.rpcLn.Addr()
 	conn, err := (&net.Dialer{}).DialContext(ctx, addr.Network(), addr.String())
 	if err != nil {
 		return err
@@ -117,19 +106,12 @@ func (a *Agent) pingRPC(ctx context.Context) error {
 // them at most until ctx ends: none where all is well. Each is asked for
 // something small that only a part which works can give; that a gateway, disk or
 // member is slow does not count.
-func (a *Agent) Hung(ctx context.Context) (reasons []string) {
+func (s *Server) Hung(ctx context.Context) (reasons []string) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	asked := map[string]<-chan struct{}{}
-	for reason, probe := range map[string]func(){
-		"the intake does not take events from serf":           a.intake.Ping,
-		"the intake does not pass events on to the journal":   a.intake.Pass,
-		"serf does not say who is a member":                   func() { a.serf.Members() },
-		"memberlist does not say how many members there are":  func() { a.serf.Memberlist().NumMembers() },
-		"the journal does not say what it holds":              func() { a.journal.Head() },
-		"the delivery of a target does not say how it stands": func() { a.Targets() },
-	} {
-		asked[reason] = a.probes.ask(reason, probe)
+	for reason, probe := range s.cfg.Probes {
+		asked[reason] = s.probes.ask(reason, probe)
 	}
 	for reason, answered := range asked {
 		select {

@@ -1,4 +1,4 @@
-package agent
+package ops
 
 import (
 	"context"
@@ -15,11 +15,10 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"golang.org/x/sync/errgroup"
 
+	"agentctl/agent/api"
 	"agentctl/agent/link"
-	"agentctl/agent/peers"
 	"agentctl/handler/backoff"
 	"agentctl/handler/delivery"
-	"agentctl/handler/journal"
 )
 
 const (
@@ -44,37 +43,46 @@ var nodesPause = backoff.Backoff{Min: 2 * time.Millisecond, Max: 250 * time.Mill
 // nodeAnswer is what a member says of an event: whether it has it, and what
 // became of it at each target that it was for.
 type nodeAnswer struct {
-	Known   bool                     `json:"known"`
-	Targets map[string]OutcomeReport `json:"targets,omitempty"`
+	Known   bool                         `json:"known"`
+	Targets map[string]api.OutcomeReport `json:"targets,omitempty"`
+}
+
+// Others is how the other members are asked about an event.
+type Others struct {
+	Peers Peers
+	// Ask brings a question to a member, where its [Server.Answer] answers it.
+	Ask func(ctx context.Context, m serf.Member, req []byte) ([]byte, error)
+	// Links is how many links there may be at a time. More members than that are
+	// asked more slowly.
+	Links int
+}
+
+// Peers tells which members can be asked.
+type Peers interface {
+	// Look finds out whether members are peers, if that is not known yet.
+	Look(names []string)
+	// Knows tells whether a member is a peer.
+	Knows(name string) bool
+	// MayAnswer tells whether a member may still say that it is a peer.
+	MayAnswer(name string, now time.Time) bool
+	// Again looks once more, unless the member has been asked often enough. It
+	// tells whether it does.
+	Again(name string) bool
 }
 
 // nodeAsker finds out what became of an event at every member.
 type nodeAsker struct {
+	Others
 	self     string
 	members  func() []serf.Member
-	peers    peerTeller
-	ask      func(ctx context.Context, m serf.Member, req []byte) ([]byte, error)
 	outcomes func(id string) nodeAnswer // here
 	slots    chan struct{}              // holds a value for each request
 }
 
-// peerTeller is what nodeAsker needs of peers.
-type peerTeller interface {
-	Look(names []string)
-	Knows(name string) bool
-	MayAnswer(name string, now time.Time) bool
-	Again(name string) bool
-}
-
-// newNodeAsker needs links, over which the others are asked.
-func (a *Agent) newNodeAsker() *nodeAsker {
+func newNodeAsker(self string, members func() []serf.Member, others Others, outcomes func(id string) nodeAnswer) *nodeAsker {
 	return &nodeAsker{
-		self: a.opts.NodeName, members: a.Members, peers: a.peers,
-		ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
-			return a.links.Request(ctx, peers.Of(m), link.KindQuestion, req)
-		},
-		outcomes: newAPI(a.journal, a.servedOutlets).outcomes,
-		slots:    make(chan struct{}, MaxWaiting),
+		Others: others, self: self, members: members, outcomes: outcomes,
+		slots: make(chan struct{}, api.MaxWaiting),
 	}
 }
 
@@ -82,67 +90,67 @@ func (a *Agent) newNodeAsker() *nodeAsker {
 // lost is flushed where the target was flushed since; and where its flush is that
 // the last event waits again, once nothing waits. Of one that waits the reason is
 // what is the matter with the target.
-func (a *api) outcomes(id string) nodeAnswer {
-	rec, ok := a.journal.Find(id)
+func (h *history) outcomes(id string) nodeAnswer {
+	rec, ok := h.journal.Find(id)
 	if !ok {
 		return nodeAnswer{}
 	}
-	targets := a.reasons(&rec)
-	for _, o := range a.outlets() {
-		out, ok := targets[o.name]
-		if !ok || o.delivery == nil {
+	targets := h.reasons(&rec)
+	for _, t := range h.targets() {
+		out, ok := targets[t.Name]
+		if !ok {
 			continue
 		}
 		out.Answer = ""
 		// As of after the outcome: a gap is seen no later than what it is made of.
-		now := o.delivery.Status()
-		byLast := o.target.Flush != nil && o.target.Flush.LastEvent
+		now := t.Delivery.Status()
+		byLast := t.Flush != nil && t.Flush.LastEvent
 		switch {
-		case out.State == journal.OutcomeLost && now.GapSince.IsZero() && now.LastFlush.After(out.Time) && (!byLast || now.Waiting == 0):
-			out.State = OutcomeFlushed
-		case out.State == journal.OutcomeWaiting && now.State != delivery.StateOK:
+		case out.State == api.OutcomeLost && now.GapSince.IsZero() && now.LastFlush.After(out.Time) && (!byLast || now.Waiting == 0):
+			out.State = api.OutcomeFlushed
+		case out.State == api.OutcomeWaiting && now.State != delivery.StateOK:
 			out.Reason = now.LastError
 		}
-		targets[o.name] = out
+		targets[t.Name] = out
 	}
 	return nodeAnswer{Known: true, Targets: targets}
 }
 
-// answer is outcomes for a peer.
-func (n *nodeAsker) answer(_ context.Context, _ link.Peer, req []byte) ([]byte, error) {
+// Answer answers a peer that asks what became of an event here.
+func (s *Server) Answer(_ context.Context, _ link.Peer, req []byte) ([]byte, error) {
 	if len(req) == 0 || req[0] != nodesVersion {
 		return nil, errors.New("a question of another version")
 	}
-	return json.Marshal(n.outcomes(string(req[1:])))
+	return json.Marshal(s.history.outcomes(string(req[1:])))
 }
 
 // serve answers GET /v1/events/{id}/nodes.
 func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 	if n == nil {
-		return 0, nil, apiErrorf(http.StatusConflict, "this agent has no peer links, over which the others are asked: start it without -peer-links=false")
+		return 0, nil, errorf(http.StatusConflict, "this agent has no peer links, over which the others are asked: start it without -peer-links=false")
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return 0, nil, apiErrorf(http.StatusBadRequest, "the query cannot be read: %v", err)
+		return 0, nil, errorf(http.StatusBadRequest, "the query cannot be read: %v", err)
 	}
 	wait := time.Duration(0)
 	for key, values := range query {
 		if key != "wait" {
-			return 0, nil, apiErrorf(http.StatusBadRequest, "unknown parameter %q: there is wait", key)
+			return 0, nil, errorf(http.StatusBadRequest, "unknown parameter %q: there is wait", key)
 		}
-		if wait, err = time.ParseDuration(values[len(values)-1]); err != nil || wait < 0 || wait > MaxNodesWait {
-			return 0, nil, apiErrorf(http.StatusBadRequest, "wait: %q is not a duration from 0s to %v", values[len(values)-1], MaxNodesWait)
+		if wait, err = time.ParseDuration(values[len(values)-1]); err != nil || wait < 0 || wait > api.MaxNodesWait {
+			return 0, nil, errorf(http.StatusBadRequest, "wait: %q is not a duration from 0s to %v", values[len(values)-1], api.MaxNodesWait)
 		}
 	}
 	id := r.PathValue("id")
 	if strings.HasPrefix(id, "m-") {
-		return 0, nil, apiErrorf(http.StatusBadRequest, "%s is a member event: each node has its own, so the others cannot be asked about it", id)
+		return 0, nil, errorf(http.StatusBadRequest, "%s is a member event: each node has its own, so the others cannot be asked about it", id)
 	}
 	select {
 	case n.slots <- struct{}{}:
 		defer func() { <-n.slots }()
 	default:
-		return 0, nil, apiErrorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", MaxWaiting)
+		return 0, nil, errorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", api.MaxWaiting)
 	}
 	report := n.gather(r.Context(), id, wait)
 	return http.StatusOK, report, r.Context().Err()
@@ -150,16 +158,16 @@ func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 
 // gather asks the members until each has said how it ended, wait is over, or ctx
 // ends.
-func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) NodesReport {
+func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) api.NodesReport {
 	until := time.Now().Add(wait)
 	asking, cancel := context.WithTimeout(ctx, max(wait, nodesTime))
 	defer cancel()
-	known := map[string]NodeReport{}
+	known := map[string]api.NodeReport{}
 	for round := 1; ; round++ {
 		open := n.round(asking, id, known)
 		for name, r := range known { // a question may have been lost
-			if wait > 0 && r.State == NodeUnknown && n.peers.Again(name) {
-				r.State = NodeUnasked
+			if wait > 0 && r.State == api.NodeUnknown && n.Peers.Again(name) {
+				r.State = api.NodeUnasked
 				known[name] = r
 			}
 		}
@@ -168,7 +176,7 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) N
 			return report
 		}
 		pause := nodesPause.Ceiling(round)
-		if open > maxLinked {
+		if open > n.Links {
 			pause = max(pause, time.Duration(open)*nodesEach)
 		}
 		select {
@@ -183,7 +191,7 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) N
 
 // round asks those members once whose answer may still change, and tells how many
 // that are.
-func (n *nodeAsker) round(ctx context.Context, id string, known map[string]NodeReport) (open int) {
+func (n *nodeAsker) round(ctx context.Context, id string, known map[string]api.NodeReport) (open int) {
 	there := map[string]bool{}
 	var names []string
 	var ask []serf.Member
@@ -193,7 +201,7 @@ func (n *nodeAsker) round(ctx context.Context, id string, known map[string]NodeR
 			continue
 		}
 		there[m.Name] = true
-		if before, asked := known[m.Name]; asked && !before.State.open() {
+		if before, asked := known[m.Name]; asked && !mayChange(before.State) {
 			continue
 		}
 		ask = append(ask, m)
@@ -201,7 +209,7 @@ func (n *nodeAsker) round(ctx context.Context, id string, known map[string]NodeR
 			names = append(names, m.Name)
 		}
 	}
-	n.peers.Look(names)
+	n.Peers.Look(names)
 	for name := range known {
 		if !there[name] { // it has left meanwhile, and needs no event
 			delete(known, name)
@@ -227,28 +235,28 @@ func (n *nodeAsker) round(ctx context.Context, id string, known map[string]NodeR
 }
 
 // one asks one member.
-func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) NodeReport {
-	r := NodeReport{Node: m.Name}
+func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) api.NodeReport {
+	r := api.NodeReport{Node: m.Name}
 	switch {
 	case m.Name == n.self:
-		r.judge(n.outcomes(id))
+		judge(&r, n.outcomes(id))
 		return r
 	case m.Status != serf.StatusAlive:
-		r.State = NodeFailed
+		r.State = api.NodeFailed
 		return r
-	case !n.peers.Knows(m.Name):
-		if r.State = NodeUnknown; n.peers.MayAnswer(m.Name, time.Now()) {
-			r.State = NodeUnasked
+	case !n.Peers.Knows(m.Name):
+		if r.State = api.NodeUnknown; n.Peers.MayAnswer(m.Name, time.Now()) {
+			r.State = api.NodeUnasked
 		}
 		return r
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodesTime)
 	defer cancel()
 	var answer nodeAnswer
-	raw, err := n.ask(ctx, m, append([]byte{nodesVersion}, id...))
+	raw, err := n.Ask(ctx, m, append([]byte{nodesVersion}, id...))
 	switch {
 	case errors.Is(err, link.ErrUnknownKind):
-		r.State = NodeUnknown // a version before this question
+		r.State = api.NodeUnknown // a version before this question
 		return r
 	case err == nil && len(raw) > nodesAnswer:
 		err = fmt.Errorf("its answer has %d bytes", len(raw))
@@ -257,45 +265,54 @@ func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) NodeRepor
 	}
 	if err != nil {
 		text := err.Error()
-		r.State, r.Error = NodeUnasked, strings.ToValidUTF8(text[:min(len(text), nodesError)], "�")
+		r.State, r.Error = api.NodeUnasked, strings.ToValidUTF8(text[:min(len(text), nodesError)], "�")
 		return r
 	}
-	r.judge(answer)
+	judge(&r, answer)
 	return r
 }
 
 // judge says in a word what became of the event at all targets of a node.
-func (r *NodeReport) judge(a nodeAnswer) {
+func judge(r *api.NodeReport, a nodeAnswer) {
 	r.Targets = a.Targets
 	if !a.Known {
-		r.State = NodeAbsent
+		r.State = api.NodeAbsent
 		return
 	}
-	r.State = NodeApplied
+	r.State = api.NodeApplied
 	for _, o := range a.Targets {
 		switch o.State {
-		case journal.OutcomeDelivered, OutcomeFlushed:
-		case journal.OutcomeWaiting:
-			r.State = NodeWaiting
+		case api.OutcomeDelivered, api.OutcomeFlushed:
+		case api.OutcomeWaiting:
+			r.State = api.NodeWaiting
 			return // whatever the others say, it is not over
-		case journal.OutcomeBuried:
-			r.State = NodeRefused
+		case api.OutcomeBuried:
+			r.State = api.NodeRefused
 		default: // lost, outdated, and what a later version may say
-			if r.State == NodeApplied {
-				r.State = NodeLost
+			if r.State == api.NodeApplied {
+				r.State = api.NodeLost
 			}
 		}
 	}
 }
 
 // newNodesReport is what is known of all members, by name.
-func newNodesReport(id string, known map[string]NodeReport) NodesReport {
-	report := NodesReport{ID: id, Applied: len(known) > 0, Nodes: []NodeReport{}}
+func newNodesReport(id string, known map[string]api.NodeReport) api.NodesReport {
+	report := api.NodesReport{ID: id, Applied: len(known) > 0, Nodes: []api.NodeReport{}}
 	for _, r := range known {
 		report.Nodes = append(report.Nodes, r)
-		report.Applied = report.Applied && r.State == NodeApplied
-		report.Open = report.Open || r.State.open()
+		report.Applied = report.Applied && r.State == api.NodeApplied
+		report.Open = report.Open || mayChange(r.State)
 	}
-	slices.SortFunc(report.Nodes, func(a, b NodeReport) int { return strings.Compare(a.Node, b.Node) })
+	slices.SortFunc(report.Nodes, func(a, b api.NodeReport) int { return strings.Compare(a.Node, b.Node) })
 	return report
+}
+
+// mayChange tells whether a state may change by itself soon.
+func mayChange(s api.NodeState) bool {
+	switch s {
+	case api.NodeWaiting, api.NodeAbsent, api.NodeFailed, api.NodeUnasked, api.NodeLost:
+		return true
+	}
+	return false
 }

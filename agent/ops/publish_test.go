@@ -1,96 +1,88 @@
-package agent
+package ops
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
-	"github.com/hashicorp/serf/serf"
-
-	"agentctl/agent/config"
-	"agentctl/agent/intake"
+	"agentctl/agent/api"
 	"agentctl/handler"
+	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
 )
 
-// opsNode is an agent with a gateway that gets its user events, and its
-// operations endpoint.
-func opsNode(t *testing.T, change ...func(*config.Options)) (n gatewayNode, r *apiRig) {
-	t.Helper()
-	n = startWithGateway(t, change...)
-	r = &apiRig{Server: httptest.NewServer(n.newOps().Handler), agent: n.Agent}
-	t.Cleanup(r.Close)
-	return n, r
+// publisher publishes nothing, and keeps what it was given.
+type publisher struct {
+	mu     sync.Mutex
+	events []string // name, payload, coalesce
 }
 
-func TestPublishOverHTTP(t *testing.T) {
+func (p *publisher) publish(_ context.Context, name string, payload []byte, coalesce bool) (Published, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.events = append(p.events, fmt.Sprintf("%s %s %v", name, payload, coalesce))
+	return Published{LTime: uint64(len(p.events)), Unreached: []string{"stock"}, Warning: "one is stock"}, nil
+}
+
+func (p *publisher) published() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.events
+}
+
+// rig is an endpoint that publishes by p.
+func (p *publisher) rig(t *testing.T, change func(*Config)) *rig {
+	return newRigWith(t, journal.Config{}, func(c *Config) {
+		c.Publish, c.MaxEvent, c.Ceiling = p.publish, 512, 1024
+		change(c)
+	})
+}
+
+func TestPublishIsAnswered(t *testing.T) {
 	t.Parallel()
-	n, r := opsNode(t)
-	other := startWithGateway(t)
-	join(t, n.node, other.node)
-	binary := "\x00\xff\n"
-	var want []string
-	for _, test := range []struct {
+	p := new(publisher)
+	r := p.rig(t, func(*Config) {})
+	for i, test := range []struct {
 		query, typ, body string
 		payload          string
 		coalesce         bool
 	}{
-		{"", "application/json", `{"name":"e","payload":"text <&> ü"}`, "text <&> ü", false},
-		{"", "application/json; charset=utf-8", `{"name":"e","payload_base64":"AP8K"}`, binary, false},
-		{"", "application/json", `{"name":"e","payload":"c","coalesce":true}`, "c", true},
-		{"", "application/json", `{"name":"e"}`, "", false},
-		{"?name=e", "application/octet-stream", binary + "2", binary + "2", false},
-		{"?name=e", "application/json", `{"type":"ENTITY_UPDATED"}`, `{"type":"ENTITY_UPDATED"}`, false},
-		{"?name=e&coalesce=true", "application/x-anything", "d", "d", true},
-		{"?name=e", "application/octet-stream", strings.Repeat("x", 511), strings.Repeat("x", 511), false},
+		{"", "application/json", `{"name":"e","payload":"text"}`, "text", false},
+		{"", "application/json", `{"name":"e","payload_base64":"AP8K","coalesce":true}`, "\x00\xff\n", true},
+		{"?name=e", "application/octet-stream", "\x00", "\x00", false},
+		{"?name=e&coalesce=true", "application/json", "{}", "{}", true},
 	} {
-		var got PublishReport
-		heard := make(chan bool, 1)
-		cancel := n.intake.Subscribe(func(e serf.Event) {
-			if u, ok := e.(serf.UserEvent); ok {
-				heard <- u.Coalesce
-			}
-		})
+		var got api.PublishReport
 		if status, text := r.ask(t, "POST", "/v1/events"+test.query, test.body, &got, "Content-Type", test.typ); status != http.StatusAccepted {
 			t.Errorf("%s %s: %d %s", test.query, test.body, status, text)
-			cancel()
 			continue
 		}
-		id := handler.NewUser(got.LTime, "e", []byte(test.payload), n.intake.Began()).ID
-		if got.ID != id || got.Name != "e" || got.LTime == 0 {
-			t.Errorf("%s %s: answered %+v, want the ID %s", test.query, test.body, got, id)
+		want := api.PublishReport{
+			ID: handler.NewUser(uint64(i+1), "e", []byte(test.payload), time.Time{}).ID, Name: "e", LTime: uint64(i + 1),
+			Unreached: []string{"stock"}, Warning: "one is stock",
 		}
-		testkit.WaitFor(t, "the event with the ID that was answered", func() bool {
-			_, known := other.journal.Find(id)
-			return known
-		})
-		if c := <-heard; c != test.coalesce {
-			t.Errorf("%s %s: may coalesce: %v", test.query, test.body, c)
-		}
-		cancel()
-		want = append(want, test.payload)
+		testkit.Want(t, "the answer", got, want)
+		testkit.Want(t, "the event", p.published()[i], fmt.Sprintf("e %s %v", test.payload, test.coalesce))
 	}
-	n.has(t, want)
-	other.has(t, want)
 }
 
 func TestPublishOverHTTPIsRefused(t *testing.T) {
 	t.Parallel()
-	n, r := opsNode(t, func(o *config.Options) { o.MaxEventSize = 0 })
+	p := new(publisher)
+	r := p.rig(t, func(*Config) {})
 	const octets = "application/octet-stream"
 	for _, test := range []struct {
 		query, typ, body string
 		status           int
 		text             string
 	}{
-		{"?name=e", octets, strings.Repeat("x", 512), 413, "the event has 513 bytes (name 1, payload 512), the limit is 512"},
 		{"?name=e", octets, strings.Repeat("x", 513), 413, "the payload has more than 512 bytes"},
-		{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", 512) + `"}`, 413, "the limit is 512"},
-		{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", maxRequest) + `"}`, 413, "larger than 2097152 bytes"},
+		{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", api.MaxRequest) + `"}`, 413, "larger than 2097152 bytes"},
 		{"?name=e", "text/plain", "x", 415, "a web page's form"},
 		{"?name=e", "text/plain; charset=utf-8", "x", 415, "a web page's form"},
 		{"?name=e", "Application/X-WWW-Form-Urlencoded", "x=y", 415, "application/octet-stream"},
@@ -112,7 +104,6 @@ func TestPublishOverHTTPIsRefused(t *testing.T) {
 		{"?coalesce=false", "application/json", `{"name":"e"}`, 400, "no name"},
 		{"?name=e&payload=x", octets, "x", 400, `unknown parameter "payload"`},
 		{"?name=%zz", octets, "x", 400, "cannot be read"},
-		{"?name=agentctl-large", octets, "x", 400, "agentctl's own"},
 	} {
 		status, text := r.ask(t, "POST", "/v1/events"+test.query, test.body, nil, "Content-Type", test.typ)
 		if status != test.status || !strings.Contains(text, test.text) {
@@ -125,9 +116,9 @@ func TestPublishOverHTTPIsRefused(t *testing.T) {
 	if status, text := r.ask(t, "PUT", "/v1/events", "x", nil); status != http.StatusMethodNotAllowed || !strings.Contains(text, "use GET, POST") {
 		t.Errorf("PUT: %d %q", status, text)
 	}
-	// What is left over is that nothing of it was published.
-	publishAll(t, n.Agent, "only")
-	n.has(t, []string{"only"})
+	if got := p.published(); got != nil {
+		t.Errorf("published all the same: %q", got)
+	}
 }
 
 // With a token, publishing and replaying need it; asking does not. A new one
@@ -135,7 +126,8 @@ func TestPublishOverHTTPIsRefused(t *testing.T) {
 func TestTokenOfTheOperationsEndpoint(t *testing.T) {
 	t.Parallel()
 	file := testkit.WriteFile(t, "one\n")
-	n, r := opsNode(t, func(o *config.Options) { o.HTTPTokenFile = file })
+	p := new(publisher)
+	r := p.rig(t, func(c *Config) { c.TokenFile = file })
 	publish := func(header ...string) int {
 		status, _ := r.ask(t, "POST", "/v1/events?name=e", "x", nil, append(header, "Content-Type", "application/octet-stream")...)
 		return status
@@ -162,8 +154,8 @@ func TestTokenOfTheOperationsEndpoint(t *testing.T) {
 	if got := publish("Authorization", "Bearer "); got != 500 {
 		t.Errorf("with no token in the file: %d", got)
 	}
-	if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "success"); got != 3 {
-		t.Errorf("%v events were published, want 3", got)
+	if got := p.published(); len(got) != 3 {
+		t.Errorf("%d events were published, want 3", len(got))
 	}
 }
 
@@ -173,11 +165,11 @@ func TestPublishErrorsAsAnswers(t *testing.T) {
 		err    error
 		status int
 	}{
-		{&SizeError{Name: 1, Payload: 9000, Limit: 9216, Encoded: true}, 413},
-		{intake.ErrStopping, 503},
+		{&Refusal{Status: 413, Err: errors.New("too large")}, 413},
+		{fmt.Errorf("publishing: %w", &Refusal{Status: 400, Err: errors.New("reserved")}), 400},
 		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), 503},
 	} {
-		if got, ok := errors.AsType[*apiError](publishError(test.err)); !ok || got.status != test.status {
+		if got, ok := errors.AsType[*httpError](publishError(test.err)); !ok || got.status != test.status {
 			t.Errorf("%v is answered with %+v, want %d", test.err, got, test.status)
 		}
 	}

@@ -1,0 +1,13 @@
+package api
+
+// HealthReport is the answer of GET /healthz and GET /readyz: 200 without
+// reasons, 503 with some.
+type HealthReport struct {
+	Status  string   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"`
+	// Targets are the states of all targets, by name; only of /readyz.
+	Targets map[string]TargetState `json:"targets,omitempty"`
+}
+
+// OK tells whether nothing is wrong.
+func (r *HealthReport) OK() bool { return len(r.Reasons) == 0 }

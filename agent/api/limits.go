@@ -1,0 +1,31 @@
+package api
+
+import "time"
+
+const (
+	// DefaultPage is how many events a request lists if it does not say, and
+	// MaxPage how many it lists at most.
+	DefaultPage, MaxPage = 100, 10_000
+	// MaxPageBytes bounds the payloads of a page. One event always fits.
+	MaxPageBytes = 16 << 20
+	// MaxFollowers bounds the clients that follow the events.
+	MaxFollowers = 16
+	// MaxSearches bounds the requests that search the journal at a time. Others
+	// wait for their turn for a while.
+	MaxSearches = 4
+	// MaxConns bounds the connections. Further ones wait to be accepted.
+	MaxConns = 64
+	// MaxNodesWait is how long one request waits for all nodes at most, and
+	// MaxWaiting how many requests do so at a time.
+	MaxNodesWait, MaxWaiting = 20 * time.Second, 16
+	// MaxReplayIDs bounds the IDs that a replay names.
+	MaxReplayIDs = 10_000
+	// MaxRequest bounds the JSON body of a request, in bytes. The largest event
+	// fits in base64.
+	MaxRequest = 2 << 20
+)
+
+// ErrorReport says what was wrong, and what to do.
+type ErrorReport struct {
+	Error string `json:"error"`
+}

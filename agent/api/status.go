@@ -1,0 +1,116 @@
+package api
+
+import "time"
+
+// StatusReport is the answer of GET /v1/status.
+type StatusReport struct {
+	Node    string         `json:"node"`
+	Version string         `json:"version"`
+	State   string         `json:"state"` // serf's: alive, leaving, left or shutdown
+	Joined  bool           `json:"joined"`
+	Members map[string]int `json:"members"` // by status
+	Journal JournalReport  `json:"journal"`
+	Targets []TargetReport `json:"targets"`
+}
+
+// JournalReport is how the journal stands.
+type JournalReport struct {
+	Head     uint64    `json:"head"`     // sequence number of the newest event
+	Retained uint64    `json:"retained"` // events of the history
+	Oldest   time.Time `json:"oldest,omitzero"`
+	// DataDir and Disk are absent if the journal is in memory.
+	DataDir string      `json:"data_dir,omitempty"`
+	Disk    *DiskReport `json:"disk,omitempty"`
+}
+
+// DiskReport is how the disk stands that keeps the journal.
+type DiskReport struct {
+	// Degraded says that the disk fails or does not keep up, and Error why.
+	// Events are taken and delivered all the same, and lost if the process ends.
+	Degraded bool      `json:"degraded"`
+	Since    time.Time `json:"since,omitzero"`
+	Error    string    `json:"error,omitempty"`
+
+	// Unwritten events, of UnwrittenBytes, are not in the file yet.
+	Unwritten      int `json:"unwritten"`
+	UnwrittenBytes int `json:"unwritten_bytes"`
+
+	Durable    uint64 `json:"durable"`    // sequence number of the newest event in the file
+	Duplicates uint64 `json:"duplicates"` // events left out, as they were held already
+	Commits    uint64 `json:"commits"`
+	Failures   uint64 `json:"failures"` // commits that failed
+	Degrades   uint64 `json:"degrades"` // how often the disk began to fail or lag
+}
+
+// TargetState is a word for how a target stands.
+type TargetState string
+
+const (
+	TargetOK       TargetState = "ok"       // it took or refused all events that it was given
+	TargetRetrying TargetState = "retrying" // an event's last attempt failed, and is repeated
+	TargetFlushing TargetState = "flushing" // it lost events, and is flushed before all else
+	TargetStale    TargetState = "stale"    // it lost events, and has no flush or refused it
+)
+
+// TargetReport is how a target stands. No text in it holds a URL's password.
+type TargetReport struct {
+	Target string      `json:"target"` // its name
+	State  TargetState `json:"state"`  // the worst that applies: flushing or stale, retrying, ok
+	// Since is when the state began.
+	Since time.Time `json:"since"`
+
+	// LastError is why an attempt failed last, also after it went well again.
+	LastError     string    `json:"last_error,omitempty"`
+	LastErrorTime time.Time `json:"last_error_time,omitzero"`
+	// Attempts is how often one event has failed since the target began to fail:
+	// the event that failed most, or the flush that is due.
+	Attempts int `json:"attempts,omitempty"`
+
+	// Waiting counts events that are neither delivered nor buried. Those in flight
+	// count, and those joined to one that waits. OldestWaiting is when the oldest
+	// was first known.
+	Waiting int `json:"waiting"`
+	// InFlight counts the events that are being posted, or were and are held for
+	// their next attempt.
+	InFlight      int       `json:"in_flight"`
+	OldestWaiting time.Time `json:"oldest_waiting,omitzero"`
+	LastDelivered time.Time `json:"last_delivered,omitzero"`
+
+	Delivered uint64 `json:"delivered"` // events taken
+	Retried   uint64 `json:"retried"`   // attempts beyond each event's first
+	Buried    uint64 `json:"buried"`    // all burials since the agent began; some may have gone through since
+	Outdated  uint64 `json:"outdated"`  // member events not posted, as they were not true any more
+	Collapsed uint64 `json:"collapsed"` // events joined to an equal one that waited
+	// Lost counts events given up, because too many waited or one for too long,
+	// and those that never came into the journal. Expired are those among them
+	// that waited too long.
+	Lost    uint64 `json:"lost"`
+	Expired uint64 `json:"expired"`
+	// GapSince is since when the target lacks events, or may, that no flush has
+	// made good. It is absent without such a gap. GapReason is of the newest loss.
+	GapSince  time.Time `json:"gap_since,omitzero"`
+	GapReason string    `json:"gap_reason,omitempty"`
+
+	Flushes        uint64    `json:"flushes"`         // that the target has done
+	FlushesRetried uint64    `json:"flushes_retried"` // attempts that failed, and were followed by others
+	FlushesRefused uint64    `json:"flushes_refused"` // for good
+	LastFlush      time.Time `json:"last_flush,omitzero"`
+
+	// Latency is of the last deliveries, from when this node first knew the event
+	// until the target had taken it. AttemptLatency is of the last attempt alone.
+	Latency        Quantiles `json:"latency_seconds,omitzero"`
+	AttemptLatency Quantiles `json:"attempt_seconds,omitzero"`
+
+	// BuriedNow counts the events that are buried and kept.
+	BuriedNow int `json:"buried_now"`
+}
+
+// Quantiles tell how long the last deliveries took, in seconds: half of them at
+// most P50, and so on. All are zero if Count is.
+type Quantiles struct {
+	P50   float64 `json:"p50"`
+	P90   float64 `json:"p90"`
+	P99   float64 `json:"p99"`
+	Max   float64 `json:"max"`
+	Count int     `json:"count"` // deliveries that this tells of
+}

@@ -1,0 +1,169 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"agentctl/agent/api"
+	"agentctl/handler/journal"
+	"agentctl/handler/journal/disk"
+	"agentctl/rpcclient/wire"
+	"agentctl/scripts/testkit"
+)
+
+// What hangs is named, and asked once, however often one looks.
+func TestPartsThatHang(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		free := make(chan struct{})
+		s := &Server{cfg: Config{Probes: map[string]func(){
+			"b hangs": func() { <-free },
+			"a hangs": func() { <-free },
+			"c works": func() {},
+		}}}
+		for range 3 {
+			begun := time.Now()
+			if got := s.Hung(t.Context()); !slices.Equal(got, []string{"a hangs", "b hangs"}) {
+				t.Errorf("hung: %q", got)
+			}
+			if took := time.Since(begun); took != probeTime {
+				t.Errorf("it took %v", took)
+			}
+			if n := len(s.probes.waiting); n != 2 {
+				t.Errorf("%d probes wait, want 2", n)
+			}
+		}
+		close(free)
+		synctest.Wait()
+		if got := s.Hung(t.Context()); got != nil {
+			t.Errorf("all is well again: %q", got)
+		}
+	})
+}
+
+func TestHealthzTellsWhatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		free := make(chan struct{})
+		j := journal.New(journal.Config{})
+		defer j.Close()
+		c := testConfig(j)
+		c.Probes = map[string]func(){"it hangs": func() { <-free }}
+		w := httptest.NewRecorder()
+		New(nil, c).http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/healthz", nil))
+		var got api.HealthReport
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if w.Code != http.StatusServiceUnavailable || got.Status != "failing" || !slices.Equal(got.Reasons, []string{"it hangs"}) {
+			t.Errorf("%d %+v", w.Code, got)
+		}
+		close(free)
+	})
+}
+
+// health is an answer to a probe.
+type health struct {
+	code int
+	api.HealthReport
+}
+
+func (r *rig) get(t *testing.T, path string) (h health) {
+	t.Helper()
+	h.code = testkit.GetJSON(t, r.URL+path, &h.HealthReport)
+	return h
+}
+
+// rpcServer takes RPC clients until the test ends.
+func rpcServer(t *testing.T) net.Listener {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			var header wire.RequestHeader
+			var hello wire.HandshakeRequest
+			in := wire.NewReader(conn, wire.DefaultLimits)
+			if in.Read(&header) == nil && in.Read(&hello) == nil {
+				wire.NewWriter(conn).Write(wire.ResponseHeader{Seq: header.Seq}, nil)
+			}
+			conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		ln.Close()
+		<-done
+	})
+	return ln
+}
+
+func TestWhatMakesAnAgentReady(t *testing.T) {
+	t.Parallel()
+	rpc := rpcServer(t)
+	var disk diskState
+	state, joined := "alive", true
+	r := newRigWith(t, journal.Config{}, func(c *Config) {
+		c.RPCAddr, c.Disk = rpc.Addr(), disk.get
+		c.State, c.Joined = func() string { return state }, func() bool { return joined }
+	})
+	want := func(reason string) {
+		t.Helper()
+		got := r.get(t, "/readyz")
+		if reason == "" && (got.code != http.StatusOK || got.Status != "ready" || got.Reasons != nil) {
+			t.Errorf("all is well: %+v", got)
+		}
+		if reason != "" && (got.code != http.StatusServiceUnavailable || got.Status != "not ready" || len(got.Reasons) != 1 || !strings.HasPrefix(got.Reasons[0], reason)) {
+			t.Errorf("%+v, want %q", got, reason)
+		}
+	}
+	want("")
+	joined = false
+	want("no node could be joined yet")
+	joined, state = true, "left"
+	want("the node is left")
+	state = "alive"
+	disk.Degraded, disk.Error = true, "no space left on device"
+	want("the journal's disk fails or lags, what comes is in memory only: no space left on device")
+	var report api.StatusReport
+	if r.ask(t, "GET", "/v1/status", "", &report); report.Journal.Disk == nil || !report.Journal.Disk.Degraded {
+		t.Errorf("the report: %+v", report.Journal)
+	}
+	disk.Degraded = false
+	rpc.Close()
+	want("RPC takes no clients: ")
+}
+
+// diskState is a disk that stands as it is told to.
+type diskState struct{ disk.Status }
+
+func (d *diskState) get() (disk.Status, bool) { return d.Status, true }
+
+// An RPC server that hangs takes no clients.
+func TestRPCThatHangs(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // it accepts nobody
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := pingRPC(ctx, ln.Addr()); err == nil {
+		t.Error("it is said to take clients")
+	}
+}

@@ -1,0 +1,9 @@
+package ops
+
+import (
+	"testing"
+
+	"agentctl/scripts/leaks"
+)
+
+func TestMain(m *testing.M) { leaks.Main(m) }

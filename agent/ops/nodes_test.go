@@ -1,0 +1,284 @@
+package ops
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/api"
+	"agentctl/agent/link"
+	"agentctl/handler"
+	"agentctl/handler/journal"
+	"agentctl/handler/target"
+	"agentctl/scripts/testkit"
+)
+
+func TestNodesRequestsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	r := newRigWith(t, journal.Config{}, func(c *Config) { c.Others = &Others{Peers: &fakePeers{asked: map[string]time.Time{}}} })
+	for path, want := range map[string]string{
+		"/v1/events/1-a/nodes?wait=soon":  `400 wait: "soon" is not a duration from 0s to 20s`,
+		"/v1/events/1-a/nodes?wait=21s":   `400 wait: "21s" is not a duration from 0s to 20s`,
+		"/v1/events/1-a/nodes?wait=-1s":   `400 wait: "-1s" is not`,
+		"/v1/events/1-a/nodes?waits=1s":   `400 unknown parameter "waits"`,
+		"/v1/events/m-1234-1/nodes":       "400 m-1234-1 is a member event",
+		"/v1/events/1-a/nodes?wait=1s;&b": "400 the query cannot be read",
+	} {
+		if status, text := r.ask(t, "GET", path, "", nil); !strings.HasPrefix(fmt.Sprint(status, " ", text), want) {
+			t.Errorf("%s: %d %s, want %s", path, status, text, want)
+		}
+	}
+	for range api.MaxWaiting {
+		r.ops.nodes.slots <- struct{}{}
+	}
+	if status, text := r.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusServiceUnavailable {
+		t.Errorf("one too many: %d %s", status, text)
+	}
+	unlinked := newRig(t, journal.Config{})
+	if status, text := unlinked.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusConflict || !strings.Contains(text, "-peer-links") {
+		t.Errorf("without links: %d %s", status, text)
+	}
+}
+
+func TestNodeStates(t *testing.T) {
+	t.Parallel()
+	for want, states := range map[api.NodeState][]string{
+		api.NodeApplied: {"", "delivered", "flushed", "delivered flushed"},
+		api.NodeWaiting: {"waiting", "delivered waiting", "buried waiting", "waiting lost"},
+		api.NodeRefused: {"buried", "delivered buried", "buried lost", "lost buried"},
+		api.NodeLost:    {"lost", "lost delivered", "outdated", "of a later version"},
+	} {
+		for _, text := range states {
+			a := nodeAnswer{Known: true, Targets: map[string]api.OutcomeReport{}}
+			for i, s := range strings.Fields(text) {
+				a.Targets[fmt.Sprint(i)] = api.OutcomeReport{State: api.OutcomeState(s)}
+			}
+			if text == "of a later version" {
+				a.Targets = map[string]api.OutcomeReport{"t": {State: "of a later version"}}
+			}
+			var r api.NodeReport
+			if judge(&r, a); r.State != want {
+				t.Errorf("%q is %s, want %s", text, r.State, want)
+			}
+		}
+	}
+	r := api.NodeReport{}
+	if judge(&r, nodeAnswer{}); r.State != api.NodeAbsent {
+		t.Errorf("what a node does not have is %s", r.State)
+	}
+}
+
+// silence is how long a fake peer may answer.
+const silence = 2 * time.Second
+
+func member(name string, status serf.MemberStatus) serf.Member {
+	return serf.Member{Name: name, Status: status}
+}
+
+// fakePeers takes all members for peers but those whose names begin with stock.
+type fakePeers struct {
+	asked  map[string]time.Time
+	asking []string
+}
+
+func (p *fakePeers) Look(names []string) {
+	for _, name := range names {
+		if p.asked[name].IsZero() {
+			p.asked[name] = time.Now()
+			p.asking = append(p.asking, name)
+		}
+	}
+}
+
+func (p *fakePeers) Knows(name string) bool { return !strings.HasPrefix(name, "stock") }
+
+func (p *fakePeers) MayAnswer(name string, now time.Time) bool {
+	return now.Sub(p.asked[name]) < silence
+}
+
+func (p *fakePeers) Again(name string) bool {
+	times := len(slices.DeleteFunc(slices.Clone(p.asking), func(n string) bool { return n != name }))
+	if p.Knows(name) || times > 1 {
+		return false
+	}
+	delete(p.asked, name)
+	p.Look([]string{name})
+	return true
+}
+
+// fakeNodes asks members that answer as they are told to.
+func fakeNodes(members func() []serf.Member, ask func(name string) (nodeAnswer, error)) *nodeAsker {
+	others := Others{
+		Peers: &fakePeers{asked: map[string]time.Time{}},
+		Ask: func(_ context.Context, m serf.Member, req []byte) ([]byte, error) {
+			if string(req) != "\x01id" {
+				return nil, fmt.Errorf("asked %q", req)
+			}
+			a, err := ask(m.Name)
+			if err != nil {
+				return nil, err
+			}
+			return json.Marshal(a)
+		},
+		Links: 200,
+	}
+	return newNodeAsker("self", members, others, func(string) nodeAnswer { return nodeAnswer{Known: true} })
+}
+
+// Who has answered for good is not asked again; who has not is, ever less often;
+// who leaves meanwhile is left out.
+func TestNodesAreAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		asked := map[string][]time.Duration{}
+		waiting := nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
+		members := []serf.Member{member("self", serf.StatusAlive), member("gone", serf.StatusLeft)}
+		answers := map[string]func() (nodeAnswer, error){
+			"quick": func() (nodeAnswer, error) { return nodeAnswer{Known: true}, nil },
+			"slow": func() (nodeAnswer, error) {
+				if time.Since(began) < 3*time.Second {
+					return waiting, nil
+				}
+				return nodeAnswer{Known: true}, nil
+			},
+			"broken": func() (nodeAnswer, error) {
+				if time.Since(began) < time.Second {
+					return nodeAnswer{}, errors.New("the link broke")
+				}
+				return nodeAnswer{Known: true}, nil
+			},
+			"leaver": func() (nodeAnswer, error) {
+				members = slices.DeleteFunc(slices.Clone(members), func(m serf.Member) bool { return m.Name == "leaver" })
+				return waiting, nil
+			},
+			"old": func() (nodeAnswer, error) { return nodeAnswer{}, fmt.Errorf("link: %w", link.ErrUnknownKind) },
+		}
+		for name := range answers {
+			members = append(members, member(name, serf.StatusAlive))
+		}
+		members = append(members, member("stock", serf.StatusAlive))
+		asks := make(chan func())
+		defer close(asks)
+		go func() { // one at a time: the maps are not for several
+			for f := range asks {
+				f()
+			}
+		}()
+		n := fakeNodes(func() []serf.Member { return members }, func(name string) (a nodeAnswer, err error) {
+			done := make(chan struct{})
+			asks <- func() {
+				asked[name] = append(asked[name], time.Since(began))
+				a, err = answers[name]()
+				close(done)
+			}
+			<-done
+			return a, err
+		})
+		report := n.gather(t.Context(), "id", time.Minute)
+		// The stock member has had its two times two seconds by then.
+		if took := time.Since(began); took < 2*silence || took > 2*silence+2*nodesPause.Max {
+			t.Errorf("it took %v", took)
+		}
+		states := map[string]api.NodeState{}
+		for _, of := range report.Nodes {
+			states[of.Node] = of.State
+		}
+		if diff := cmp.Diff(map[string]api.NodeState{
+			"self": api.NodeApplied, "quick": api.NodeApplied, "slow": api.NodeApplied, "broken": api.NodeApplied, "old": api.NodeUnknown, "stock": api.NodeUnknown,
+		}, states); diff != "" || report.Applied || report.Open {
+			t.Errorf("(-want +got):\n%s%+v", diff, report)
+		}
+		if len(asked["quick"]) != 1 || len(asked["old"]) != 1 || len(asked["leaver"]) != 1 || len(asked["stock"]) != 0 ||
+			!slices.Equal(slices.DeleteFunc(n.Peers.(*fakePeers).asking, func(name string) bool { return name != "stock" }), []string{"stock", "stock"}) {
+			t.Errorf("asked again: %v", asked)
+		}
+		if n := len(asked["slow"]); n < 12 || n > 22 {
+			t.Errorf("asked %d times in three seconds: %v", n, asked["slow"])
+		}
+	})
+}
+
+// A node that is about to leave says what waits here all the same, and a hung
+// member does not hold up the answer.
+func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		members := []serf.Member{member("self", serf.StatusLeaving), member("hung", serf.StatusAlive)}
+		n := fakeNodes(func() []serf.Member { return members }, nil)
+		n.Ask = func(ctx context.Context, _ serf.Member, _ []byte) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		n.outcomes = func(string) nodeAnswer {
+			return nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
+		}
+		report := n.gather(t.Context(), "id", 5*time.Second)
+		if len(report.Nodes) != 2 || report.Applied || report.Nodes[0].State != api.NodeUnasked || report.Nodes[1].State != api.NodeWaiting {
+			t.Errorf("%+v", report)
+		}
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if r := n.gather(t.Context(), "id", 0); len(r.Nodes) != 2 || r.Applied {
+			t.Errorf("one look: %+v", r)
+		}
+		n.Ask = func(context.Context, serf.Member, []byte) ([]byte, error) { return make([]byte, nodesAnswer+1), nil }
+		if r := n.gather(t.Context(), "id", 0); r.Nodes[0].State != api.NodeUnasked || !strings.Contains(r.Nodes[0].Error, "65537 bytes") {
+			t.Errorf("an answer that is too long: %+v", r.Nodes[0])
+		}
+		members = nil
+		if r := n.gather(t.Context(), "id", 0); r.Applied {
+			t.Errorf("nobody has applied it: %+v", r)
+		}
+	})
+}
+
+// An event that a target lost counts as flushed once the target was: by a request
+// of its own, or by the last event once more, when that has arrived. That somebody
+// said the gateway is fresh is no flush.
+func TestWhatIsLostIsFlushed(t *testing.T) {
+	t.Parallel()
+	gw := newGateway(t)
+	gw.down.Store(true)
+	gateway := func(name string, flush *target.FlushRequest) target.Target {
+		return target.Target{Name: name, URL: gw.URL, Filters: []handler.Filter{{Type: handler.User}}, Flush: flush}
+	}
+	r := newRig(t, journal.Config{MaxPending: 2}, gateway("flushed", &target.FlushRequest{Body: "all"}),
+		gateway("last", &target.FlushRequest{LastEvent: true}), gateway("accepted", nil))
+	h := newHistory(r.journal, r.ops.cfg.Targets)
+	var events []handler.Event
+	for i := range 5 {
+		events = append(events, handler.NewUser(uint64(i+1), "e", []byte(fmt.Sprint(i)), time.Now()))
+	}
+	r.append(t, events...)
+	states := func() map[string]string {
+		got := map[string]string{}
+		for name, o := range h.outcomes(events[0].ID).Targets {
+			got[name] = string(o.State)
+		}
+		return got
+	}
+	lost := map[string]string{"flushed": "lost", "last": "lost", "accepted": "lost"}
+	testkit.WaitFor(t, "the first event to be lost", func() bool { return maps.Equal(states(), lost) })
+	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"accepted","accept_gap":true}`, new(api.ReplayReport)); status != http.StatusOK {
+		t.Fatalf("%d %s", status, text)
+	}
+	if got := states(); !maps.Equal(got, lost) {
+		t.Errorf("with the gateway down: %v", got)
+	}
+	gw.down.Store(false)
+	testkit.WaitFor(t, "the flushes", func() bool {
+		return maps.Equal(states(), map[string]string{"flushed": "flushed", "last": "flushed", "accepted": "lost"})
+	})
+}

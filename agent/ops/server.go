@@ -1,0 +1,161 @@
+package ops
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
+
+	"agentctl/agent/api"
+	"agentctl/handler/delivery"
+	"agentctl/handler/journal"
+	"agentctl/handler/journal/disk"
+	"agentctl/handler/target"
+)
+
+// Config is what a [Server] is made of. The functions are called while requests
+// are answered, from several goroutines at a time.
+type Config struct {
+	Node      string // this node's name
+	HTTPAddr  string // as it was asked for: a host name in it is the server's own
+	TokenFile string // holds the token that changes need; "" for none
+	Logger    *slog.Logger
+	Metrics   *prometheus.Registry // served, and given what this package counts
+
+	Journal *journal.Journal
+	DataDir string                     // "" if the journal is in memory
+	Disk    func() (disk.Status, bool) // false if the journal is in memory
+	Targets func() []Target            // that are served now
+
+	Members func() []serf.Member
+	State   func() string // serf's: alive, leaving, left or shutdown
+	Joined  func() bool   // or nothing to join was asked for
+	Queued  func() int    // events between serf and the journal
+
+	// RPCAddr is where RPC clients are taken.
+	RPCAddr net.Addr
+	// Probes are asked for something small that only a working part can give. Each
+	// is named by what is wrong while it does not return.
+	Probes map[string]func()
+
+	// Publish publishes an event. An error that is the client's to mend is a
+	// [Refusal].
+	Publish func(ctx context.Context, name string, payload []byte, coalesce bool) (Published, error)
+	// MaxEvent is the most that name and payload may have together, in bytes.
+	MaxEvent int
+	// Ceiling is what MaxEvent can be set to at most; an error names it.
+	Ceiling int
+
+	// Others asks the other members about an event; nil if there are no links.
+	Others *Others
+}
+
+// Target is a target that is served.
+type Target struct {
+	*target.Target
+	Delivery *delivery.Delivery
+}
+
+// Server is the operations endpoint. Its methods are safe for concurrent use.
+type Server struct {
+	cfg     Config
+	ln      net.Listener // nil if no HTTP is served
+	http    *http.Server
+	history *history
+	nodes   *nodeAsker // nil if there are no links
+	probes  probes
+}
+
+// New makes a server on a listener, which is the server's from then on. It serves
+// no HTTP if ln is nil.
+func New(ln net.Listener, c Config) *Server {
+	s := &Server{cfg: c, ln: ln, history: newHistory(c.Journal, c.Targets)}
+	if c.Others != nil {
+		s.nodes = newNodeAsker(c.Node, c.Members, *c.Others, s.history.outcomes)
+	}
+	registerCollectors(c.Metrics, s)
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       30 * time.Second, // an idle client takes the place of another
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Addr is the address of the listener, nil if no HTTP is served.
+func (s *Server) Addr() net.Addr {
+	if s.ln == nil {
+		return nil
+	}
+	return s.ln.Addr()
+}
+
+// Run serves HTTP until ctx ends. Requests under way are cut off then.
+func (s *Server) Run(ctx context.Context) error {
+	if s.ln == nil {
+		return nil
+	}
+	stop := context.AfterFunc(ctx, func() { s.http.Close() })
+	defer stop()
+	if err := s.http.Serve(netutil.LimitListener(s.ln, api.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("operations endpoint: %w", err)
+	}
+	return nil
+}
+
+// Close closes the listener, for a server that is not run.
+func (s *Server) Close() error {
+	if s.ln == nil {
+		return nil
+	}
+	return s.ln.Close()
+}
+
+// routes are the paths, and what answers at each.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	methods := map[string][]string{} // by path
+	handle := func(method, path string, h http.HandlerFunc) {
+		mux.HandleFunc(method+" "+path, h)
+		methods[path] = append(methods[path], method)
+	}
+	// What the network's probes ask for, by whatever name they know this host.
+	handle("GET", "/healthz", answer(s.healthz))
+	handle("GET", "/readyz", answer(s.readyz))
+	handle("GET", "/metrics", promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP)
+
+	own := func(h http.HandlerFunc) http.HandlerFunc { return ownHost(s.cfg.HTTPAddr, ownOrigin(h)) }
+	handle("GET", "/v1/status", own(answer(func(*http.Request) (int, any, error) {
+		return http.StatusOK, s.status(), nil
+	})))
+	handle("GET", "/v1/events", own(s.history.list))
+	handle("GET", "/v1/events/{id}", own(answer(s.history.show)))
+	handle("GET", "/v1/events/{id}/nodes", own(answer(s.nodes.serve)))
+	// What changes something.
+	change := func(f func(*http.Request) (int, any, error)) http.HandlerFunc {
+		return own(withToken(s.cfg.TokenFile, answer(f)))
+	}
+	handle("POST", "/v1/events", change(s.publish))
+	handle("POST", "/v1/replay", change(s.history.startReplay))
+	handle("GET", "/v1/replay/{id}", own(answer(s.history.showReplay)))
+	for path, allowed := range methods {
+		mux.HandleFunc(path, methodNotAllowed(strings.Join(allowed, ", ")))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, errorf(http.StatusNotFound, "there is no %s here", r.URL.Path))
+	})
+	return noSniff(mux)
+}

@@ -1,0 +1,121 @@
+package agent
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"agentctl/agent/api"
+	"agentctl/agent/config"
+	"agentctl/scripts/testkit"
+)
+
+// publishFor publishes an event over HTTP and returns its ID.
+func (r *opsRig) publishFor(t *testing.T, payload string) string {
+	t.Helper()
+	var sent api.PublishReport
+	if status, text := r.ask(t, "POST", "/v1/events?name=e", payload, &sent, "Content-Type", "application/octet-stream"); status != http.StatusAccepted {
+		t.Fatalf("publishing %q: %d %s", payload, status, text)
+	}
+	return sent.ID
+}
+
+// nodes asks what became of an event everywhere.
+func (r *opsRig) nodes(t *testing.T, id, wait string) (report api.NodesReport, states map[string]api.NodeState) {
+	t.Helper()
+	if status, text := r.ask(t, "GET", "/v1/events/"+id+"/nodes?wait="+wait, "", &report); status != http.StatusOK {
+		t.Fatalf("the nodes of %s: %d %s", id, status, text)
+	}
+	states = map[string]api.NodeState{}
+	for _, n := range report.Nodes {
+		states[n.Node] = n.State
+	}
+	return report, states
+}
+
+// awaitNodes asks until the nodes are in these states: a question who is a peer
+// may be lost, and is repeated after ten seconds only.
+func (r *opsRig) awaitNodes(t *testing.T, id string, want map[string]api.NodeState) (report api.NodesReport) {
+	t.Helper()
+	var states map[string]api.NodeState
+	defer func() {
+		if t.Failed() {
+			t.Logf("the nodes were: %+v", report)
+		}
+	}()
+	testkit.WaitFor(t, fmt.Sprintf("the nodes to be %v", want), func() bool {
+		report, states = r.nodes(t, id, "1s")
+		return maps.Equal(states, want)
+	})
+	return report
+}
+
+// TestWhatBecameOfAnEventEverywhere asks one of three agents, beside which there
+// are one without links and later one that is down.
+func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
+	t.Parallel()
+	n, r := opsNode(t, named("asked"))
+	down := startWithGateway(t, named("gateway-down"))
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "no such thing", http.StatusBadRequest)
+	}))
+	t.Cleanup(refusing.Close)
+	none := start(t, named("no-target"), func(o *config.Options) { o.EventHandlers = []string{"user:other=" + refusing.URL} })
+	join(t, n.node, down.node, none)
+
+	want := map[string]api.NodeState{"asked": api.NodeApplied, "gateway-down": api.NodeApplied, "no-target": api.NodeApplied}
+	report := r.awaitNodes(t, r.publishFor(t, "one"), want)
+	if !report.Applied || report.Open {
+		t.Errorf("all is well: %+v", report)
+	}
+	for _, of := range report.Nodes {
+		for name, o := range of.Targets {
+			if o.State != api.OutcomeDelivered || o.Status != http.StatusOK {
+				t.Errorf("%s of %s: %+v", name, of.Node, o)
+			}
+		}
+		if got := len(of.Targets); got != 1 && of.Node != "no-target" || got != 0 && of.Node == "no-target" {
+			t.Errorf("%s has %d targets for it", of.Node, got)
+		}
+	}
+
+	// One gateway is down: no answer before its time is over, and then it is named.
+	down.gw.down.Store(true)
+	id := r.publishFor(t, "two")
+	want["gateway-down"] = api.NodeWaiting
+	if report := r.awaitNodes(t, id, want); report.Applied || !report.Open {
+		t.Errorf("a gateway is down: %+v", report)
+	}
+	// It is asked again until it is well.
+	down.gw.down.Store(false)
+	want["gateway-down"] = api.NodeApplied
+	if report := r.awaitNodes(t, id, want); !report.Applied {
+		t.Errorf("the gateway is well again: %+v", report)
+	}
+
+	// One refuses, one cannot be asked, one is down.
+	refuser := start(t, named("refuser"), handlers("user:e="+refusing.URL))
+	unlinked := start(t, named("unlinked"), func(o *config.Options) { o.PeerLinks = false })
+	join(t, n.node, down.node, none, refuser, unlinked)
+	none.crash(t)
+	testkit.WaitFor(t, "the crash to be noticed", func() bool { return n.countMembers("failed") == 1 })
+	maps.Copy(want, map[string]api.NodeState{"refuser": api.NodeRefused, "unlinked": api.NodeUnknown, "no-target": api.NodeFailed})
+	report = r.awaitNodes(t, r.publishFor(t, "three"), want)
+	if report.Applied || !report.Open {
+		t.Errorf("one of each: %+v", report)
+	}
+	for _, of := range report.Nodes {
+		if of.Node == "refuser" {
+			if len(of.Targets) != 1 || !strings.Contains(fmt.Sprint(of.Targets), "400 Bad Request") {
+				t.Errorf("why it was refused is not told: %+v", of)
+			}
+		}
+	}
+	// An event that nobody has.
+	if _, states := r.nodes(t, "99-0123456789abcdef", "0s"); states["asked"] != api.NodeAbsent || states["refuser"] != api.NodeAbsent {
+		t.Errorf("an event that never was: %v", states)
+	}
+}
