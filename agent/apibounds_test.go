@@ -27,7 +27,7 @@ import (
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
 	const extra = 10
-	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: journal.New(journal.Config{})}
+	a := &Agent{opts: compiled(t, options()), registry: prometheus.NewRegistry(), journal: journal.New(journal.Config{})}
 	defer a.journal.Close()
 	a.logger, _ = testkit.NewLog()
 	a.ops = a.newOps()

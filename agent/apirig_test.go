@@ -31,7 +31,7 @@ type apiRig struct {
 
 func newAPIRig(t *testing.T, limits journal.Config, targets ...target.Target) *apiRig {
 	t.Helper()
-	a := &Agent{opts: options(), registry: prometheus.NewRegistry(), journal: journal.New(limits)}
+	a := &Agent{opts: compiled(t, options()), registry: prometheus.NewRegistry(), journal: journal.New(limits)}
 	a.logger, _ = testkit.NewLog()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

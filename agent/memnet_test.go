@@ -33,7 +33,7 @@ func bareSerf(t *testing.T, transport *memnet.Transport, name string, events cha
 	for _, c := range change {
 		c(&o)
 	}
-	conf, err := serfConfig(&o, log.New(io.Discard, "", 0))
+	conf, err := serfConfig(compiled(t, o), log.New(io.Discard, "", 0))
 	if err != nil {
 		t.Fatal(err)
 	}

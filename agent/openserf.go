@@ -16,7 +16,7 @@ import (
 // on ports of this machine.
 func (a *Agent) openSerf(given Ports) error {
 	ports := given.Gossip
-	conf, err := serfConfig(&a.opts, a.hub.StdLogger())
+	conf, err := serfConfig(a.opts, a.hub.StdLogger())
 	if err != nil {
 		return err
 	}
