@@ -63,11 +63,12 @@ func TestEachWarningIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	conf, err := config.Compile(config.Input{
 		Defaults: options(func(o *config.Options) { o.Role, o.RejoinAfterLeave, o.RetryInterval = "web", true, 1 }),
+		Environ:  []string{"AGENTCTL_NODENAME=x"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Want(t, "warnings", len(conf.Warnings), 3)
+	testkit.Want(t, "warnings", len(conf.Warnings), 4)
 	hub, log := newHub(t)
 	a, err := New(conf, hub, Hooks{})
 	if err != nil {
@@ -77,7 +78,7 @@ func TestEachWarningIsLoggedOnce(t *testing.T) {
 	testkit.WaitFor(t, "the agent to run", func() bool { return n.log.Count("events are handled by a script") == 1 })
 	logged := func(times int) {
 		t.Helper()
-		for _, w := range []string{"role is deprecated", "retry-interval of 1ns is too low", "rejoin has no effect"} {
+		for _, w := range []string{"role is deprecated", "retry-interval of 1ns is too low", "rejoin has no effect", "AGENTCTL_NODENAME: unknown variable"} {
 			testkit.Want(t, w, log.Count("level=WARN", w), times)
 		}
 	}

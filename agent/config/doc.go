@@ -23,7 +23,9 @@
 // the location of the setting: file and line, variable, or flag. No line shows a
 // secret.
 //
-// A warning is about a setting that works, but hardly as it was meant to. Compile logs nothing: whoever takes the configuration over shows its warnings,
+// A warning is about a setting that works, but hardly as it was meant to. Among
+// these are variables that begin with AGENTCTL_ and that no command takes.
+// Compile logs nothing: whoever takes the configuration over shows its warnings,
 // once.
 //
 // # Order of sources
