@@ -48,7 +48,7 @@ type Hooks struct {
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
 // runs it to its end. Methods are safe for concurrent use.
 type Agent struct {
-	opts           config.Options
+	opts           *config.Config
 	hub            *logs.Hub
 	logger         *slog.Logger
 	hooks          Hooks
@@ -118,29 +118,22 @@ type Ports struct {
 	tune func(*serf.Config) // for tests: has the last word on serf's limits
 }
 
-// New opens all that an agent needs: its journal, the gossip, RPC and
-// operations ports. It returns an error that says what could not be had, and
+// New opens all that an agent with a configuration needs: its journal, the gossip,
+// RPC and operations ports. It returns an error that says what could not be had, and
 // then leaves nothing open. [Agent.Run] has to be called, or [Agent.Close].
-func New(o config.Options, hub *logs.Hub, hooks Hooks) (*Agent, error) {
-	return NewOn(Ports{}, o, hub, hooks)
+func New(c *config.Config, hub *logs.Hub, hooks Hooks) (*Agent, error) {
+	return NewOn(Ports{}, c, hub, hooks)
 }
 
 // NewOn is New on other ports. They are the agent's from then on; after an error
 // the caller closes them, which may have been done.
-func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
+func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
 	logger := hub.Logger()
-	warnings, err := o.Normalize()
-	if err != nil {
-		return nil, err
-	}
-	if err := o.Validate(); err != nil {
-		return nil, err
-	}
-	for _, w := range warnings {
+	for _, w := range c.Warnings {
 		logger.Warn(w)
 	}
 	a := &Agent{
-		opts:     o,
+		opts:     c,
 		hub:      hub,
 		logger:   logger,
 		hooks:    hooks,
@@ -167,14 +160,14 @@ func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent,
 	}
 	// Serf last: it dials members that it knows from a snapshot at once.
 	if a.rpcLn = ports.RPC; a.rpcLn == nil {
-		if a.rpcLn, err = listen(o.RPCAddr); err != nil {
+		if a.rpcLn, err = listen(c.RPCAddr); err != nil {
 			return nil, listenError("RPC", "rpc-addr", err)
 		}
 	}
-	a.rpc = rpc.New(a, rpc.Config{AuthKey: o.RPCAuthKey, Logger: logger, Metrics: a.registry})
+	a.rpc = rpc.New(a, rpc.Config{AuthKey: c.RPCAuthKey, Logger: logger, Metrics: a.registry})
 	var opsLn net.Listener // none serves no HTTP
-	if o.HTTPAddr != config.Off {
-		if opsLn, err = listen(o.HTTPAddr); err != nil {
+	if c.HTTPAddr != config.Off {
+		if opsLn, err = listen(c.HTTPAddr); err != nil {
 			return nil, listenError("operations", "http-addr", err)
 		}
 	}
@@ -182,7 +175,7 @@ func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent,
 	if err := a.openSerf(ports); err != nil {
 		return nil, err
 	}
-	if o.Discover != "" {
+	if c.Discover != "" {
 		if err := a.openDiscovery(); err != nil {
 			return nil, err
 		}
@@ -193,9 +186,7 @@ func NewOn(ports Ports, o config.Options, hub *logs.Hub, hooks Hooks) (_ *Agent,
 
 // openHandlers makes the journal and an outlet for each target and script.
 func (a *Agent) openHandlers() (err error) {
-	if a.handlers, err = a.opts.CompileHandlers(); err != nil {
-		return err
-	}
+	a.handlers = a.opts.Handlers
 	if err := a.openJournal(); err != nil {
 		return err
 	}

@@ -28,14 +28,6 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer udp.Close()
-	file := func(text string) string {
-		path := filepath.Join(t.TempDir(), "file")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	key := "cGFzc3dvcmRwYXNzd29yZA=="
 	for name, tt := range map[string]struct {
 		change func(*config.Options)
 		want   []string
@@ -45,15 +37,8 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 		"RPC":              {func(o *config.Options) { o.RPCAddr = taken.Addr().String() }, []string{"RPC: ", taken.Addr().String(), "-rpc-addr"}},
 		"operations":       {func(o *config.Options) { o.HTTPAddr = taken.Addr().String() }, []string{"operations: ", taken.Addr().String(), "-http-addr"}},
 		"RPC socket":       {func(o *config.Options) { o.RPCAddr = "unix:/no/such/folder/s" }, []string{"RPC: ", "/no/such/folder/s"}},
-		"keyring none":     {func(o *config.Options) { o.KeyringFile = "/no/keyring" }, []string{"keyring-file: ", "/no/keyring"}},
-		"keyring text":     {func(o *config.Options) { o.KeyringFile = file("hidden") }, []string{"keyring-file: ", "is not a JSON list of keys"}},
-		"keyring empty":    {func(o *config.Options) { o.KeyringFile = file("[]") }, []string{"keyring-file: ", "holds no keys", "agentctl keygen"}},
-		"keyring bad":      {func(o *config.Options) { o.KeyringFile = file(`["` + key + `", "hidden"]`) }, []string{"keyring-file: ", "key 2: the key is not base64"}},
-		"keyring no key":   {func(o *config.Options) { o.KeyringFile = file(`[""]`) }, []string{"keyring-file: ", "/file: "}},
-		"tags file":        {func(o *config.Options) { o.TagsFile = file("[]") }, []string{"tags-file: ", "is not a JSON object of texts"}},
 		"tags too large":   {func(o *config.Options) { o.Tags = map[string]string{"a": strings.Repeat("x", 600)} }, []string{"gossip: ", "tags exceeds limit of 512 bytes"}},
 		"name not allowed": {func(o *config.Options) { o.NodeName, o.ValidateNodeNames = "a b", true }, []string{"gossip: ", "ame"}},
-		"options":          {func(o *config.Options) { o.Profile = "x" }, []string{"profile: "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hub, _ := newHub(t)
@@ -62,7 +47,7 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 			bind, rpc := o.Bind, loopback.Addr()
 			o.RPCAddr = rpc
 			tt.change(&o)
-			a, err := New(o, hub, Hooks{})
+			a, err := New(compiled(t, o), hub, Hooks{})
 			if err == nil {
 				a.Close()
 				t.Fatal("no error")
@@ -100,7 +85,7 @@ func TestAnAgentThatIsNotRunIsClosed(t *testing.T) {
 	hub, _ := newHub(t)
 	o := options(func(o *config.Options) { o.Bind, o.HTTPAddr = loopback.Addr(), "127.0.0.1:0" })
 	for range 3 { // the same port each time
-		a, err := New(o, hub, Hooks{})
+		a, err := New(compiled(t, o), hub, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +112,7 @@ func TestRPCSocketIsItsOwnersAlone(t *testing.T) {
 	stale.(*net.UnixListener).SetUnlinkOnClose(false)
 	stale.Close()
 
-	a, err := New(o, hub, Hooks{})
+	a, err := New(compiled(t, o), hub, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +124,7 @@ func TestRPCSocketIsItsOwnersAlone(t *testing.T) {
 		t.Errorf("RPC at %s, operations at %s", a.RPCAddr(), a.HTTPAddr())
 	}
 	// One that is in use is not taken away.
-	if _, err := New(o, hub, Hooks{}); err == nil || !strings.Contains(err.Error(), "already in use") || !strings.Contains(err.Error(), "-rpc-addr") {
+	if _, err := New(compiled(t, o), hub, Hooks{}); err == nil || !strings.Contains(err.Error(), "already in use") || !strings.Contains(err.Error(), "-rpc-addr") {
 		t.Errorf("a second agent: %v", err)
 	}
 	if err := a.Close(); err != nil {
@@ -149,7 +134,7 @@ func TestRPCSocketIsItsOwnersAlone(t *testing.T) {
 	if err := os.WriteFile(path, []byte("keep me"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(o, hub, Hooks{}); err == nil {
+	if _, err := New(compiled(t, o), hub, Hooks{}); err == nil {
 		t.Error("a file is taken for a socket")
 	}
 	if text, err := os.ReadFile(path); string(text) != "keep me" {
@@ -168,12 +153,12 @@ func TestOpenPortsAreWarnedOf(t *testing.T) {
 		"with key": {"0.0.0.0:0", "hidden", 0},
 	} {
 		hub, log := newHub(t)
-		a, err := New(options(func(o *config.Options) {
+		a, err := New(compiled(t, options(func(o *config.Options) {
 			o.RPCAddr, o.RPCAuthKey, o.HTTPAddr = tt.addr, tt.key, tt.addr
 			if tt.key != "" {
 				o.HTTPTokenFile = testkit.WriteFile(t, tt.key)
 			}
-		}), hub, Hooks{})
+		})), hub, Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +181,7 @@ func TestHooksAndDebugInformation(t *testing.T) {
 	gw.down.Store(true)
 	hub, buf := newHub(t)
 	published, attempts := make(chan string, 1), make(chan error, 100)
-	a, err := New(options(handlers("user:kong="+strings.Replace(gw.URL, "://", "://u:hidden@", 1), "user:x=curl http://v:hidden@h")), hub, Hooks{
+	a, err := New(compiled(t, options(handlers("user:kong="+strings.Replace(gw.URL, "://", "://u:hidden@", 1), "user:x=curl http://v:hidden@h"))), hub, Hooks{
 		Published: func(name string, payload []byte) { published <- name + " " + string(payload) },
 		Attempted: func(target string, e handler.Event, err error, took time.Duration) { attempts <- err },
 	})

@@ -11,7 +11,7 @@ import (
 
 // openJournal opens the journal, in the data directory where there is one.
 func (a *Agent) openJournal() error {
-	o := &a.opts
+	o := a.opts
 	limits := journal.Config{
 		MaxEvents:  o.JournalMaxEvents,
 		MaxAge:     o.JournalMaxAge,

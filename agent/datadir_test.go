@@ -174,7 +174,7 @@ func TestOneAgentForADataDirectory(t *testing.T) {
 	dir := t.TempDir()
 	start(t, in(dir))
 	hub, _ := newHub(t)
-	_, err := New(options(in(dir)), hub, Hooks{})
+	_, err := New(compiled(t, options(in(dir))), hub, Hooks{})
 	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) || !strings.Contains(err.Error(), "data-dir") {
 		t.Errorf("error %v, want one that names the directory and its holder", err)
 	}
@@ -188,7 +188,7 @@ func TestADamagedJournalIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	hub, _ := newHub(t)
-	_, err := New(options(in(dir)), hub, Hooks{})
+	_, err := New(compiled(t, options(in(dir))), hub, Hooks{})
 	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "agentctl check -data-dir="+dir) {
 		t.Errorf("error %v, want one that names the file and the next step", err)
 	}
@@ -252,20 +252,6 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 	testkit.WaitFor(t, "the log to tell", func() bool { return n.log.Count("level=ERR", "going on without it", path) == 1 })
 	publish(t, n, "2")
 	testkit.WaitFor(t, "the next post", func() bool { return len(gw.of("user")) == 2 })
-}
-
-func TestDamagedKeysTellTheNextStep(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	path := filepath.Join(dir, config.KeyringFile)
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	hub, _ := newHub(t)
-	_, err := New(options(in(dir)), hub, Hooks{})
-	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "move it away and begin a new one with the cluster's key as -encrypt") {
-		t.Errorf("error %v, want one that names the file and the next step", err)
-	}
 }
 
 func TestKeysAreKeptInTheDataDirectory(t *testing.T) {

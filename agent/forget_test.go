@@ -29,7 +29,7 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(options(in(dir), wrong, func(o *config.Options) { o.RPCAddr = taken }), hub, Hooks{}); err == nil {
+	if _, err := New(compiled(t, options(in(dir), wrong, func(o *config.Options) { o.RPCAddr = taken })), hub, Hooks{}); err == nil {
 		t.Fatal("an agent starts on a port that is taken")
 	}
 	ln.Close()
@@ -37,14 +37,14 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	kept := []string{"level=WARN", "not configured any more", gw.URL + "#user:kong", "waiting=2"}
 	n = startRunning(t, in(dir), named("mended"), wrong)
 	testkit.WaitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.Count(kept...) == 1 })
-	o := n.opts
+	o := n.opts.Options
 	right(&o)
-	if err := n.Reload(o); err != nil {
+	if err := n.Reload(compiled(t, o)); err != nil {
 		t.Fatal(err)
 	}
 	testkit.WaitFor(t, "both to wait again", func() bool { return n.Targets()[0].Waiting == 2 })
 	wrong(&o)
-	if err := n.Reload(o); err != nil {
+	if err := n.Reload(compiled(t, o)); err != nil {
 		t.Fatal(err)
 	}
 	testkit.WaitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.Count(kept...) == 2 })

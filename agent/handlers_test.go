@@ -48,13 +48,13 @@ func TestKongsOwnScriptBecomesATarget(t *testing.T) {
 		write("large.sh", kongScriptText(addr)+strings.Repeat("\n", 16<<10+1)): false,
 	} {
 		o := options(handlers("user:kong=" + what))
-		set, err := o.CompileHandlers()
-		if err != nil || len(set.Targets)+len(set.Scripts) != 1 || (len(set.Targets) == 1) != isTarget {
-			t.Errorf("%s: %+v, %v, want a target: %v", what, set, err, isTarget)
+		set := compiled(t, o).Handlers
+		if len(set.Targets)+len(set.Scripts) != 1 || (len(set.Targets) == 1) != isTarget {
+			t.Errorf("%s: %+v, want a target: %v", what, set, isTarget)
 		}
 		o.NativeHandlers = false
-		if set, err = o.CompileHandlers(); err != nil || len(set.Scripts) != 1 {
-			t.Errorf("%s, without native handlers: %+v, %v", what, set, err)
+		if set = compiled(t, o).Handlers; len(set.Scripts) != 1 {
+			t.Errorf("%s, without native handlers: %+v", what, set)
 		}
 	}
 	n := start(t, handlers("user:kong="+genuine))

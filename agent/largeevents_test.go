@@ -86,7 +86,7 @@ func TestLargeEvents(t *testing.T) {
 func TestLargeEventsKeepTheirOrder(t *testing.T) {
 	t.Parallel()
 	n := startWithGateway(t)
-	other := &node{Agent: &Agent{opts: config.Options{NodeName: "publisher"}}}
+	other := &node{Agent: &Agent{opts: &config.Config{Options: config.Options{NodeName: "publisher"}}}}
 	var msgs [][]byte
 	var want []string
 	for i := range 20 {
@@ -136,7 +136,7 @@ func TestLargeEventIsFetched(t *testing.T) {
 	}
 	a.has(t, []string{payload})
 	// The publisher is gone, or another one: a is a peer that has it.
-	gone := &node{Agent: &Agent{opts: config.Options{NodeName: "gone"}}}
+	gone := &node{Agent: &Agent{opts: &config.Config{Options: config.Options{NodeName: "gone"}}}}
 	b.findsPeer(t, "to know", a.node)
 	b.serf.Inject(gone.refer(t, "e", payload, 50))
 	testkit.WaitFor(t, "b to have it", func() bool {

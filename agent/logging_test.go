@@ -25,10 +25,10 @@ func TestLogsOfADelivery(t *testing.T) {
 	out := new(testkit.LogBuffer)
 	hub := logs.New(logs.Config{Out: out, Format: "json", Level: slog.LevelDebug})
 	t.Cleanup(hub.Close)
-	a, err := New(options(func(o *config.Options) {
+	a, err := New(compiled(t, options(func(o *config.Options) {
 		o.EventHandlers = nil
 		o.Targets = []config.TargetOptions{{Name: "gw", URL: gw.URL, Events: "user:kong"}}
-	}), hub, Hooks{})
+	})), hub, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 	hub := logs.New(logs.Config{Out: new(testkit.LogBuffer), Level: slog.LevelInfo})
 	t.Cleanup(hub.Close)
 	delivered := make(chan struct{}, 100)
-	a, err := New(options(handlers("user:kong="+gw.URL)), hub, Hooks{
+	a, err := New(compiled(t, options(handlers("user:kong="+gw.URL))), hub, Hooks{
 		Attempted: func(_ string, _ handler.Event, err error, _ time.Duration) {
 			if err == nil {
 				delivered <- struct{}{}

@@ -106,6 +106,16 @@ func options(change ...func(*config.Options)) config.Options {
 	return o
 }
 
+// compiled is what an agent takes of options.
+func compiled(t testing.TB, o config.Options) *config.Config {
+	t.Helper()
+	c, err := config.Compile(config.Input{Defaults: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // handlers sets the event handlers.
 func handlers(specs ...string) func(*config.Options) {
 	return func(o *config.Options) { o.EventHandlers = specs }
@@ -129,7 +139,7 @@ func patient(c *serf.Config) {
 func start(t *testing.T, change ...func(*config.Options)) *node {
 	t.Helper()
 	hub, buf := newHub(t)
-	a, err := NewOn(Ports{tune: patient}, options(change...), hub, Hooks{})
+	a, err := NewOn(Ports{tune: patient}, compiled(t, options(change...)), hub, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func bareSerf(t *testing.T, transport *memnet.Transport, name string, events cha
 	for _, c := range change {
 		c(&o)
 	}
-	conf, err := gossip.Configure(&o, log.New(io.Discard, "", 0))
+	conf, err := gossip.Configure(compiled(t, o), log.New(io.Discard, "", 0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 // on ports of this machine.
 func (a *Agent) openSerf(given Ports) error {
 	ports := given.Gossip
-	conf, err := gossip.Configure(&a.opts, a.hub.StdLogger())
+	conf, err := gossip.Configure(a.opts, a.hub.StdLogger())
 	if err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func (a *Agent) openSerf(given Ports) error {
 		given.tune(conf)
 	}
 	conf.EventCh = a.intake.Events()
-	if err := gossip.KeepKeyring(&a.opts, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
+	if err := gossip.KeepKeyring(&a.opts.Options, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
 	if a.returning {

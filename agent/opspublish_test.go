@@ -11,6 +11,7 @@ import (
 
 	"agentctl/agent/api"
 	"agentctl/agent/config"
+	"agentctl/agent/intake"
 	"agentctl/agent/ops"
 	"agentctl/handler"
 	"agentctl/scripts/testkit"
@@ -114,8 +115,8 @@ func TestRefusedPublishes(t *testing.T) {
 	t.Parallel()
 	for err, status := range map[error]int{
 		&SizeError{Name: 1, Payload: 9000, Limit: 9216, Encoded: true}: 413,
-		errReserved: 400,
-		errStopping: 503,
+		errReserved:        400,
+		intake.ErrStopping: 503,
 	} {
 		if got, ok := errors.AsType[*ops.Refusal](refusedPublish(err)); !ok || got.Status != status || got.Error() != err.Error() {
 			t.Errorf("%v is answered with %+v, want %d", err, got, status)

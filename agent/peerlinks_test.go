@@ -247,9 +247,9 @@ func TestReloadUnderTrafficOfPeers(t *testing.T) {
 	want := a.findsPeer(t, "first", b)
 	stop := a.traffic(t, "meanwhile")
 	for n := range 20 {
-		o := b.opts
+		o := b.opts.Options
 		o.Targets = with(n + 1)
-		if err := b.Reload(o); err != nil {
+		if err := b.Reload(compiled(t, o)); err != nil {
 			t.Fatal(err)
 		}
 		had := b.took(t, intake.Link)

@@ -8,35 +8,19 @@ import (
 	"sync"
 
 	"agentctl/agent/config"
-	"agentctl/agent/logs"
 	"agentctl/handler/target"
 )
 
-// Reload takes over the event handlers, targets, tags and log level of o, and
-// reads secrets and certificates from their files again. What has not changed
-// goes on undisturbed; the events that wait for a target that is kept, even if
-// changed, stay waiting for it; those for a target that is gone are kept for the
-// journal's age. Other settings need a restart: it logs those that differ.
+// Reload takes over the event handlers, targets, tags and log level of another
+// configuration, with its secrets and certificates. What has not changed goes on
+// undisturbed; the events that wait for a target that is kept, even if changed,
+// stay waiting for it; those for a target that is gone are kept for the journal's
+// age. Other settings need a restart: it logs those that differ.
 //
-// An error means that nothing has changed. Should a target that was found valid
-// fail to be served all the same, that is logged, and the others are served.
-// Safe for concurrent use.
-func (a *Agent) Reload(o config.Options) error {
-	warnings, err := o.Normalize()
-	if err != nil {
-		return err
-	}
-	if err := o.Validate(); err != nil {
-		return err
-	}
-	set, err := o.CompileHandlers()
-	if err != nil {
-		return err
-	}
-	level, err := logs.ParseLevel(o.LogLevel)
-	if err != nil {
-		return err
-	}
+// An error means that nothing has changed. Should a target fail to be served all
+// the same, that is logged, and the others are served. Safe for concurrent use.
+func (a *Agent) Reload(c *config.Config) error {
+	set := c.Handlers
 	a.reloadMu.Lock()
 	defer a.reloadMu.Unlock()
 	if a.delivering == nil {
@@ -48,17 +32,17 @@ func (a *Agent) Reload(o config.Options) error {
 	}
 	// The last that can fail. Stored tags, which clients may have changed since,
 	// rule over those given.
-	if o.TagsFile == "" {
-		if err := a.replaceTags(o.Tags); err != nil {
+	if c.TagsFile == "" {
+		if err := a.replaceTags(c.NodeTags); err != nil {
 			return fmt.Errorf("tags: %w", err)
 		}
 	}
-	for _, w := range warnings {
+	for _, w := range c.Warnings {
 		a.logger.Warn(w)
 	}
 	a.replaceOutlets(set, outlets)
-	a.hub.SetLevel(level)
-	a.warnOfRestart(&o)
+	a.hub.SetLevel(c.Level)
+	a.warnOfRestart(c)
 	a.logger.Info("configuration reloaded", "targets", len(set.Targets), "scripts", len(set.Scripts))
 	return nil
 }
@@ -155,7 +139,7 @@ func (a *Agent) takeOver(o, was *outlet, inPlaceOf string) {
 	if was != nil {
 		was.stop()
 	}
-	if err := a.openDelivery(o); err != nil { // it was validated: the journal is closed
+	if err := a.openDelivery(o); err != nil { // the target itself is right: the journal is closed
 		a.logger.Error("a target cannot be served: reload once more, or start the agent anew", "target", o.name, "error", err)
 		a.listOutlet(was, nil)
 		return
@@ -188,8 +172,8 @@ func (a *Agent) listOutlet(was, o *outlet) {
 }
 
 // warnOfRestart names the settings whose new values need a restart.
-func (a *Agent) warnOfRestart(o *config.Options) {
-	for _, name := range config.NeedRestart(&a.opts, o) {
+func (a *Agent) warnOfRestart(c *config.Config) {
+	for _, name := range a.opts.NeedRestart(c) {
 		a.logger.Warn("this setting takes effect when the agent is started anew", "setting", name)
 	}
 }

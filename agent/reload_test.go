@@ -98,7 +98,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	testkit.WaitFor(t, "the healthy targets to have both", func() bool { return len(up.got()) == 2 && len(late.got()) == 2 })
 
 	upDelivery := n.outlets[1].delivery
-	o := n.opts
+	o := n.opts.Options
 	testkit.WriteTo(t, token, "two")
 	o.Targets = []config.TargetOptions{
 		target("up", up.URL, nil),
@@ -107,7 +107,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	}
 	o.EventHandlers = []string{"user:e=true"}
 	o.Tags = map[string]string{"zone": "b"}
-	if err := n.Reload(o); err != nil {
+	if err := n.Reload(compiled(t, o)); err != nil {
 		t.Fatal(err)
 	}
 	if n.outlets[0].delivery != upDelivery {
@@ -137,7 +137,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 		return len(up.got()) == 4 && len(late.got()) == 4 && s[1].Waiting == 1 && s[2].Waiting == 0
 	})
 	o.Targets = o.Targets[:1]
-	if err := n.Reload(o); err != nil {
+	if err := n.Reload(compiled(t, o)); err != nil {
 		t.Fatal(err)
 	}
 	if got := n.journal.Targets(); !slices.Equal(got, []string{"down", "up"}) {
@@ -169,10 +169,14 @@ func TestReloadOfBadOptionsChangesNothing(t *testing.T) {
 			o.Targets = []config.TargetOptions{{URL: r.URL + "/other", Events: "user:e"}}
 		},
 	} {
-		o := n.opts
+		o := n.opts.Options
 		o.Tags = map[string]string{"zone": "b"}
 		change(&o)
-		if err := n.Reload(o); err == nil {
+		conf, err := config.Compile(config.Input{Defaults: o})
+		if err == nil {
+			err = n.Reload(conf)
+		}
+		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
 		if n.outlets[0] != before || n.serf.LocalMember().Tags["zone"] != "a" {
@@ -198,7 +202,7 @@ func TestReloadOfASlowTarget(t *testing.T) {
 	}
 	held, release := make(chan struct{}, 1), make(chan struct{})
 	hub, log := newHub(t)
-	a, err := New(options(func(o *config.Options) { o.Targets = with("1") }), hub, Hooks{
+	a, err := New(compiled(t, options(func(o *config.Options) { o.Targets = with("1") })), hub, Hooks{
 		Attempted: func(_ string, _ handler.Event, err error, _ time.Duration) {
 			if err != nil {
 				select {
@@ -218,9 +222,10 @@ func TestReloadOfASlowTarget(t *testing.T) {
 	testkit.WaitFor(t, "the agent to run", func() bool { return n.log.Count("events are posted", "target=fast") == 1 })
 	publishAll(t, n.Agent, "1")
 	<-held
-	o, reloaded := n.opts, make(chan error, 1)
+	o, reloaded := n.opts.Options, make(chan error, 1)
 	o.Targets = with("2")[:2]
-	go func() { reloaded <- n.Reload(o) }()
+	conf := compiled(t, o)
+	go func() { reloaded <- n.Reload(conf) }()
 	testkit.WaitFor(t, "the other to be served anew", func() bool { return n.log.Count("events are posted", "target=fast") == 2 })
 	publishAll(t, n.Agent, "2")
 	testkit.WaitFor(t, "it to have both", func() bool { return len(fast.got()) == 2 })
@@ -254,9 +259,9 @@ func TestReloadWithoutATarget(t *testing.T) {
 	if _, err := n.journal.Cursor("c", journal.CursorConfig{}); err != nil { // nobody else has it from here on
 		t.Fatal(err)
 	}
-	o := n.opts
+	o := n.opts.Options
 	o.Targets = []config.TargetOptions{{Name: "c", URL: r.URL, Events: "user:none,query"}, {Name: "a", URL: r.URL, Events: "user:e", Method: "PUT"}}
-	if err := n.Reload(o); err != nil {
+	if err := n.Reload(compiled(t, o)); err != nil {
 		t.Fatal(err)
 	}
 	if got := n.Targets(); len(got) != 1 || got[0].Target != "a" {
@@ -295,9 +300,9 @@ func TestReloadUnderLoad(t *testing.T) {
 		}
 	}()
 	for i := 1; ; i++ {
-		o := n.opts
+		o := n.opts.Options
 		o.Targets = with(i)
-		if err := n.Reload(o); err != nil {
+		if err := n.Reload(compiled(t, o)); err != nil {
 			t.Fatal(err)
 		}
 		select {

@@ -35,9 +35,9 @@ func TestReloadOfScriptsLosesNothing(t *testing.T) {
 			if i%(2*events/reloads) == 0 { // every other time the old script is idle
 				testkit.WaitFor(t, "what was published to be handled", func() bool { return len(handled()) == i+1 })
 			}
-			o := n.opts
+			o := n.opts.Options
 			o.EventHandlers = script(i + 1)
-			if err := n.Reload(o); err != nil {
+			if err := n.Reload(compiled(t, o)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -64,9 +64,9 @@ func TestKeyRotation(t *testing.T) {
 		t.Error("the key in use could be removed")
 	}
 	for _, f := range files {
-		kept, err := config.ReadKeyring(f)
-		if err != nil || len(kept.GetKeys()) != 1 || string(kept.GetPrimaryKey()) != "wordpasswordpass" {
-			t.Errorf("kept %v, %v", kept, err)
+		kept := compiled(t, options(func(o *config.Options) { o.KeyringFile = f })).Keys
+		if len(kept) != 1 || string(kept[0]) != "wordpasswordpass" {
+			t.Errorf("kept %q", kept)
 		}
 	}
 	late := start(t, func(o *config.Options) { o.KeyringFile = files[0] })

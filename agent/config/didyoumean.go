@@ -8,19 +8,25 @@ import (
 // DidYouMean asks which of the names a misspelt one was meant to be, as the end
 // of a message; "" where none is near.
 func DidYouMean(name string, names []string) string {
+	best := nearest(name, names)
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(", did you mean %q?", best)
+}
+
+// nearest is the name that a misspelt one is most like; "" where none is near.
+func nearest(name string, names []string) (best string) {
 	if len(name) > 40 {
 		return ""
 	}
-	best, least := "", 1+len(name)/3
+	least := 1 + len(name)/3
 	for _, n := range names {
 		if d := distance(strings.ToLower(name), strings.ToLower(n)); d <= least {
 			best, least = n, d-1
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	return best
 }
 
 // distance is the number of single letters to add, drop or change.

@@ -1,67 +1,89 @@
 package config
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/hashicorp/memberlist"
+	"strings"
 )
 
 // What -data-dir holds beside the journal.
 const (
 	SnapshotFile = "serf.snapshot"
-	KeyringFile  = "serf.keyring"
+	keyringFile  = "serf.keyring"
 )
 
-// Keyring reads the keys that gossip is encrypted with, nil for none, and tells
-// the file that is to keep them. A keyring in the data directory rules over
-// the key of -encrypt, which begins one: the keys may have been rotated since.
-func (o *Options) Keyring() (ring *memberlist.Keyring, path string, err error) {
-	if o.KeyringFile != "" {
-		if ring, err = ReadKeyring(o.KeyringFile); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", o.Label("keyring-file"), err)
+// Bounds of files, in bytes.
+const (
+	maxSecretSize = 64 << 10
+	maxFileSize   = 16 << 20 // of any other file: more is read by mistake
+)
+
+// files holds what was read, by path: each file is read once, so that all that
+// use it see the same text. A nil files reads anew each time.
+type files map[string]content
+
+type content struct {
+	data []byte
+	err  error
+}
+
+// read returns a file's text of at most so many bytes.
+func (f files) read(path string, most int) ([]byte, error) {
+	c, ok := f[path]
+	if !ok {
+		c.data, c.err = readLimited(path)
+		if f != nil {
+			f[path] = c
 		}
-		return ring, o.KeyringFile, nil
 	}
-	if o.DataDir != "" {
-		path = filepath.Join(o.DataDir, KeyringFile)
-		ring, err = ReadKeyring(path)
-		if err == nil {
-			return ring, path, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, "", fmt.Errorf("%w; restore the file, or move it away and begin a new one with the cluster's key as -encrypt", err)
-		}
+	if c.err == nil && len(c.data) > most {
+		return nil, fmt.Errorf("%s: larger than %d bytes", path, most)
 	}
-	if o.EncryptKey == "" {
-		return nil, "", nil
-	}
-	key, err := base64.StdEncoding.DecodeString(o.EncryptKey)
-	if err == nil {
-		ring, err = memberlist.NewKeyring(nil, key)
-	}
+	return c.data, c.err
+}
+
+// readLimited reads a file, and stops soon after maxFileSize.
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", o.Label("encrypt"), err)
+		return nil, err
 	}
-	return ring, path, nil
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
 }
 
-// JournalLine says, for Check, where the journal is.
-func (o *Options) JournalLine() string {
-	return fmt.Sprintf("%s; at most %d events or %v of history, and %d that wait for each target",
-		cmp.Or(o.DataDir, "in memory"), o.JournalMaxEvents, o.JournalMaxAge, o.QueueMaxEvents)
+// ReadSecret reads a file that holds one secret, which a newline may follow.
+func ReadSecret(path string) (string, error) { return files(nil).secret(path) }
+
+func (f files) secret(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if info.Size() > maxSecretSize {
+		return "", fmt.Errorf("%s: larger than %d bytes", path, maxSecretSize)
+	}
+	data, err := f.read(path, maxSecretSize)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimRight(string(data), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return secret, nil
 }
 
-// ReadTags reads a tags file; one that is not there yet has no tags.
-func ReadTags(path string) (map[string]string, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
+// tags reads a tags file; one that is not there yet has no tags.
+func (f files) tags(path string) (map[string]string, error) {
+	data, err := f.read(path, maxFileSize)
+	if errors.Is(err, fs.ErrNotExist) {
 		return map[string]string{}, nil
 	}
 	if err != nil {
@@ -74,9 +96,9 @@ func ReadTags(path string) (map[string]string, error) {
 	return tags, nil
 }
 
-// ReadKeyring reads a JSON list of base64 keys, the first of them primary.
-func ReadKeyring(path string) (*memberlist.Keyring, error) {
-	data, err := os.ReadFile(path)
+// keyring reads a JSON list of base64 keys, the first of them primary.
+func (f files) keyring(path string) ([][]byte, error) {
+	data, err := f.read(path, maxFileSize)
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +111,78 @@ func ReadKeyring(path string) (*memberlist.Keyring, error) {
 	}
 	keys := make([][]byte, len(encoded))
 	for i, s := range encoded {
-		if err := checkKey(s); err != nil {
+		if keys[i], err = decodeKey(s); err != nil {
 			return nil, fmt.Errorf("%s: key %d: %w", path, i+1, err)
 		}
-		keys[i], _ = base64.StdEncoding.DecodeString(s) // checkKey has seen to it
 	}
-	ring, err := memberlist.NewKeyring(keys, keys[0])
-	if err != nil { // an empty key
-		return nil, fmt.Errorf("%s: %w", path, err)
+	return keys, nil
+}
+
+// decodeKey takes base64 of 16, 24 or 32 bytes.
+func decodeKey(key string) ([]byte, error) {
+	raw, err := base64.StdEncoding.DecodeString(key)
+	if err != nil {
+		return nil, errors.New("the key is not base64: make one with \"agentctl keygen\"")
 	}
-	return ring, nil
+	if n := len(raw); n != 16 && n != 24 && n != 32 {
+		return nil, fmt.Errorf("the key has %d bytes, want 16, 24 or 32: make one with \"agentctl keygen\"", n)
+	}
+	return raw, nil
+}
+
+// compileKeys reads the keys that gossip is encrypted with, the primary one
+// first, and tells the file that is to keep them. A keyring in the data directory
+// rules over the key of -encrypt, which begins one: the keys may have been
+// rotated since.
+func (c *compiler) compileKeys() (keys [][]byte, path string) {
+	o := &c.opts
+	var given [][]byte
+	if o.EncryptKey != "" {
+		key, err := decodeKey(o.EncryptKey)
+		if err != nil {
+			c.bad("encrypt", "%w", err)
+		}
+		given = [][]byte{key}
+	}
+	if o.KeyringFile != "" {
+		if o.EncryptKey != "" {
+			c.bad("encrypt", "cannot be given together with keyring-file, which holds the keys itself")
+			return nil, ""
+		}
+		keys, err := c.files.keyring(o.KeyringFile)
+		if err != nil {
+			c.bad("keyring-file", "%w", err)
+		}
+		return keys, o.KeyringFile
+	}
+	if o.DataDir != "" {
+		path = filepath.Join(o.DataDir, keyringFile)
+		keys, err := c.files.keyring(path)
+		if err == nil {
+			return keys, path
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			c.problem(fmt.Errorf("%w; restore the file, or move it away and begin a new one with the cluster's key as -encrypt", err))
+		}
+	}
+	if given == nil {
+		return nil, ""
+	}
+	return given, path
+}
+
+// compileTags are the tags that the node begins with.
+func (c *compiler) compileTags() map[string]string {
+	o := &c.opts
+	if o.TagsFile == "" {
+		return o.Tags
+	}
+	if len(o.Tags) > 0 {
+		c.bad("tags-file", "cannot be given together with tags")
+	}
+	tags, err := c.files.tags(o.TagsFile)
+	if err != nil {
+		c.bad("tags-file", "%w", err)
+	}
+	return tags
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,7 +21,7 @@ import (
 type Handlers struct {
 	Targets []target.Target
 	Scripts []Script
-	// native has the script that each target, by name, takes the place of.
+	// Native has the script that each target, by name, takes the place of.
 	Native map[string]string
 }
 
@@ -32,40 +31,30 @@ type Script struct {
 	Command string
 }
 
-// CompileHandlers takes the event handlers and the gateway apart. Its error names
-// each that is wrong.
-func (o *Options) CompileHandlers() (Handlers, error) {
+// compileHandlers takes the event handlers and the gateway apart.
+func (c *compiler) compileHandlers() Handlers {
+	o := &c.opts
 	gateway := o.Gateway
 	if gateway == "" && len(o.EventHandlers) == 0 && len(o.Targets) == 0 && !o.AsSerf {
 		gateway = DefaultGateway
 	}
-	var errs []error
 	if gateway != "" && !handler.IsTarget(gateway) {
-		errs = append(errs, fmt.Errorf("%s: %q is not a URL: want one like %s", o.Label("gateway"), text.RedactTarget(gateway), DefaultGateway))
+		c.bad("gateway", "%q is not a URL: want one like %s", text.RedactTarget(gateway), DefaultGateway)
 		gateway = ""
 	}
 	set := Handlers{Native: map[string]string{}}
 	for i := range o.Targets {
-		t, err := o.Targets[i].Target()
-		if err != nil {
-			errs = append(errs, o.targetError(i, err))
-			continue
-		}
-		if slices.ContainsFunc(set.Targets, func(other target.Target) bool { return other.Name == t.Name }) && o.Targets[i].Name != "" {
-			errs = append(errs, o.targetError(i, fmt.Errorf("name: another target has the name %q", t.Name)))
-			continue
-		}
-		if _, err := set.add(t); err != nil {
-			errs = append(errs, o.targetError(i, err))
+		if err := set.addTarget(&o.Targets[i], c.files); err != nil {
+			c.problem(c.locations.targetError(i, err))
 		}
 	}
 	for _, spec := range o.EventHandlers {
-		if err := set.addSpec(spec, o.NativeHandlers); err != nil {
+		if err := set.addSpec(spec, o.NativeHandlers, c.files); err != nil {
 			shown := text.Redact(spec)
 			if _, what := handler.SplitHandler(spec); handler.IsTarget(what) {
 				shown = text.RedactTarget(spec)
 			}
-			errs = append(errs, prefixed(o.at(fmt.Sprintf("event-handler %q", shown), "event_handlers="+spec), err))
+			c.problem(prefixed(c.locations.at(fmt.Sprintf("event-handler %q", shown), "event_handlers="+spec), err))
 		}
 	}
 	if gateway != "" {
@@ -74,29 +63,31 @@ func (o *Options) CompileHandlers() (Handlers, error) {
 			_, err = set.add(t)
 		}
 		if err != nil {
-			errs = append(errs, prefixed(o.Label("gateway"), err))
+			c.problem(prefixed(c.locations.label("gateway"), err))
 		}
 	}
-	return set, errors.Join(errs...)
+	return set
 }
 
-// prefixed puts a prefix before an error, or before each of several joined ones.
-func prefixed(prefix string, err error) error {
-	var errs []error
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
-			errs = append(errs, prefixed(prefix, e))
-		}
-		return errors.Join(errs...)
+// addTarget adds one of the "targets" of a configuration file.
+func (set *Handlers) addTarget(opts *TargetOptions, from files) error {
+	t, err := opts.compile(from)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%s: %w", prefix, err)
+	taken := slices.ContainsFunc(set.Targets, func(other target.Target) bool { return other.Name == t.Name })
+	if taken && opts.Name != "" {
+		return fmt.Errorf("name: another target has the name %q", t.Name)
+	}
+	_, err = set.add(t)
+	return err
 }
 
 // otherScheme matches the beginning of a URL.
 var otherScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
 // addSpec adds what an event handler, FILTER=WHAT, names.
-func (set *Handlers) addSpec(spec string, native bool) error {
+func (set *Handlers) addSpec(spec string, native bool, from files) error {
 	filter, what := handler.SplitHandler(spec)
 	filters, err := handler.ParseFilters(filter)
 	if err != nil {
@@ -110,7 +101,7 @@ func (set *Handlers) addSpec(spec string, native bool) error {
 		return fmt.Errorf("%s is no scheme to post to: want http://, https:// or unix:, or a script", scheme)
 	}
 	if !handler.IsTarget(what) {
-		if url, ofKong = kongScript(what); !ofKong || !native {
+		if url, ofKong = from.kongScript(what); !ofKong || !native {
 			set.Scripts = append(set.Scripts, Script{filters, what})
 			return nil
 		}
@@ -119,7 +110,7 @@ func (set *Handlers) addSpec(spec string, native bool) error {
 	if ofKong {
 		opts.Preset, opts.Events = "kong", cmp.Or(filter, "*") // not the preset's
 	}
-	t, err := opts.Target()
+	t, err := opts.compile(from)
 	if err != nil {
 		return err
 	}
@@ -130,25 +121,23 @@ func (set *Handlers) addSpec(spec string, native bool) error {
 	return err
 }
 
+// maxScriptSize bounds the scripts that are compared with Kong's, which have less
+// than 1,000 bytes.
+const maxScriptSize = 16 << 10
+
 // kongScript reads the script that a command names and returns the URL that it
 // posts to, where it surely is one that Kong wrote. Anything but the plain path
 // of a file is a command to run.
-func kongScript(command string) (url string, ok bool) {
-	const most = 16 << 10 // bytes; Kong's have less than 1,000
+func (f files) kongScript(command string) (url string, ok bool) {
 	if !filepath.IsAbs(command) || strings.ContainsAny(command, " \t\n'\"$`;|&<>()*?[]#~\\") {
 		return "", false
 	}
 	// First of all, since opening a named pipe would wait for ever.
-	if info, err := os.Stat(command); err != nil || !info.Mode().IsRegular() {
+	if info, err := os.Stat(command); err != nil || !info.Mode().IsRegular() || info.Size() > maxScriptSize {
 		return "", false
 	}
-	f, err := os.Open(command)
+	text, err := f.read(command, maxScriptSize)
 	if err != nil {
-		return "", false
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil || len(text) > most {
 		return "", false
 	}
 	return shim.KongScript(string(text))

@@ -6,13 +6,14 @@ import (
 	"testing"
 )
 
+// gatewayEvents is the filter of what a gateway is told, that of Kong's own start
+// command.
+const gatewayEvents = "member-join,member-leave,member-failed,member-update,member-reap,user:kong"
+
 func TestHandlersBecomeTargetsAndScripts(t *testing.T) {
 	o := changed(withHandlers("a.sh b", "user:x=http://h/1", "http://h/1", "query=c.sh"))
 	o.Gateway = "http://g:1"
-	set, err := o.CompileHandlers()
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := compiled(t, o).Handlers
 	var got []string
 	for _, x := range set.Targets {
 		got = append(got, x.Name+" "+x.Filters.String()+" "+x.URL)
@@ -23,7 +24,7 @@ func TestHandlersBecomeTargetsAndScripts(t *testing.T) {
 	want := []string{
 		"http://h/1#user:x user:x http://h/1",
 		"http://h/1 * http://h/1",
-		"http://g:1/cluster/events/ " + GatewayEvents + " http://g:1/cluster/events/",
+		"http://g:1/cluster/events/ " + gatewayEvents + " http://g:1/cluster/events/",
 		"a.sh b *",
 		"c.sh query",
 	}
@@ -31,12 +32,12 @@ func TestHandlersBecomeTargetsAndScripts(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	bare := changed(withHandlers())
-	if set, err := bare.CompileHandlers(); err != nil || len(set.Targets) != 1 || set.Targets[0].URL != DefaultGateway {
-		t.Errorf("without any: %+v, %v", set, err)
+	if set := compiled(t, bare).Handlers; len(set.Targets) != 1 || set.Targets[0].URL != DefaultGateway {
+		t.Errorf("without any: %+v", set)
 	}
 	bare.AsSerf = true
-	if set, err := bare.CompileHandlers(); err != nil || len(set.Targets)+len(set.Scripts) != 0 {
-		t.Errorf("as serf, without any: %+v, %v", set, err)
+	if set := compiled(t, bare).Handlers; len(set.Targets)+len(set.Scripts) != 0 {
+		t.Errorf("as serf, without any: %+v", set)
 	}
 }
 
@@ -50,10 +51,7 @@ func TestNoTargetNamesAnother(t *testing.T) {
 	names := func(specs ...string) (out []string) {
 		t.Helper()
 		o := changed(withHandlers(specs...))
-		set, err := o.CompileHandlers()
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := compiled(t, o).Handlers
 		for _, x := range set.Targets {
 			out = append(out, x.Name)
 		}
@@ -84,7 +82,7 @@ func TestNoTargetNamesAnother(t *testing.T) {
 		},
 	} {
 		o := changed(change)
-		if _, err := o.CompileHandlers(); err == nil || !strings.Contains(err.Error(), errTwin.Error()) {
+		if _, err := Compile(Input{Defaults: o}); err == nil || !strings.Contains(err.Error(), errTwin.Error()) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

@@ -8,15 +8,15 @@ import (
 // reloadable are the settings that a running agent takes over.
 var reloadable = []string{"event_handlers", "targets", "gateway", "native_handlers", "tags", "role", "log_level"}
 
-// NeedRestart names the settings that differ and take effect only when the agent
-// is started anew.
-func NeedRestart(was, is *Options) (names []string) {
+// NeedRestart names the settings that another configuration has otherwise, and
+// that take effect only when the agent is started anew.
+func (c *Config) NeedRestart(other *Config) (names []string) {
 	for _, s := range settings {
 		if slices.Contains(reloadable, s.Key) {
 			continue
 		}
-		old, changed := reflect.ValueOf(s.pointer(was)).Elem(), reflect.ValueOf(s.pointer(is)).Elem()
-		if !reflect.DeepEqual(old.Interface(), changed.Interface()) {
+		was, is := reflect.ValueOf(s.pointer(&c.Options)).Elem(), reflect.ValueOf(s.pointer(&other.Options)).Elem()
+		if !reflect.DeepEqual(was.Interface(), is.Interface()) {
 			names = append(names, s.Name())
 		}
 	}

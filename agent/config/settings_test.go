@@ -1,6 +1,7 @@
 package config
 
 import (
+	"agentctl/scripts/testkit"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -109,8 +110,8 @@ func TestEverySettingByFlagEnvironmentAndFile(t *testing.T) {
 				t.Errorf("key %q, variable %q, want %q and AGENTCTL_%s", s.Key, s.Env(), k.key, k.env)
 			}
 			ways := map[string]func(o *Options) error{
-				"flag":        func(o *Options) error { return s.Set(o, k.flagValue) },
-				"environment": func(o *Options) error { return s.SetEnv(o, k.flagValue) },
+				"flag":        func(o *Options) error { return s.set(o, k.flagValue) },
+				"environment": func(o *Options) error { return s.setEnv(o, k.flagValue) },
 			}
 			if k.key != "" {
 				text := fmt.Sprintf(`{%q: %s}`, k.key, k.jsonValue)
@@ -121,7 +122,7 @@ func TestEverySettingByFlagEnvironmentAndFile(t *testing.T) {
 				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				ways["file"] = func(o *Options) error { return o.ReadConfig(file) }
+				ways["file"] = func(o *Options) (err error) { *o, err = read(file); return err }
 			}
 			for way, set := range ways {
 				got, want := DefaultOptions(), DefaultOptions()
@@ -151,7 +152,7 @@ func TestSettingsAndOptionsCoverEachOther(t *testing.T) {
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Options]()) {
 		// AsSerf is no setting: the name that the program is called by sets it.
-		if f.Name != "MDNS" && f.Name != "AsSerf" && f.Name != "Targets" && f.Name != "Sources" && !covered[f.Name] {
+		if f.Name != "MDNS" && f.Name != "AsSerf" && f.Name != "Targets" && !covered[f.Name] {
 			t.Errorf("no setting sets Options.%s", f.Name)
 		}
 	}
@@ -180,7 +181,7 @@ func TestSettingRefusesWhatItCannotRead(t *testing.T) {
 		{"tag", "=x", `"=x" is not key=value`},
 	} {
 		o := DefaultOptions()
-		err := setting(t, tt.flag, "").Set(&o, tt.value)
+		err := setting(t, tt.flag, "").set(&o, tt.value)
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("-%s=%s: %v, want %s", tt.flag, tt.value, err, tt.want)
 		}
@@ -195,14 +196,14 @@ func TestRepeatedSettings(t *testing.T) {
 	for _, v := range []struct{ flag, value string }{
 		{"join", "a"}, {"join", "b,c"}, {"tag", "x=1"}, {"tag", "y=2"}, {"tag", "x=3"},
 	} {
-		if err := setting(t, v.flag, "").Set(&o, v.value); err != nil {
+		if err := setting(t, v.flag, "").set(&o, v.value); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, v := range []struct{ flag, value string }{
 		{"join", "d, e\nf"}, {"tag", "z=4,y=5"}, {"event-handler", "member-join,user=a.sh, b\nuser:x=http://h/?a,b"},
 	} {
-		if err := setting(t, v.flag, "").SetEnv(&o, v.value); err != nil {
+		if err := setting(t, v.flag, "").setEnv(&o, v.value); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -216,33 +217,30 @@ func TestRepeatedSettings(t *testing.T) {
 }
 
 func TestLaterPlacesWin(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "c.json")
-	text := `{"profile": "wan", "log_level": "warn", "protocol": 3, "start_join": ["file"], "tags": {"a": "file", "b": "file"}, "leave_on_terminate": false}`
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	file := testkit.WriteFile(t, `{"profile": "wan", "log_level": "warn", "protocol": 3, "start_join": ["file"],
+		"tags": {"a": "file", "b": "file"}, "leave_on_terminate": false, "node_name": "n"}`)
+	given := func(flag, value string) Flag { return Flag{setting(t, flag, ""), value} }
+	defaults := DefaultOptions()
+	defaults.Tags["d"] = "default"
+	got, err := Compile(Input{
+		Defaults: defaults,
+		Files:    []string{file},
+		Environ:  []string{"AGENTCTL_LOG_LEVEL=err", "AGENTCTL_PROTOCOL=4", "AGENTCTL_JOIN=env", "AGENTCTL_TAG=b=env,c=env", "AGENTCTL_PROFILE=", "PROFILE=local"},
+		Flags:    []Flag{given("protocol", "5"), given("join", "flag"), given("tag", "c=flag"), given("protocol", "2")},
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	o := DefaultOptions()
-	apply := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	apply(o.ReadConfig(file))
-	apply(setting(t, "log-level", "").SetEnv(&o, "err"))
-	apply(setting(t, "protocol", "").SetEnv(&o, "4"))
-	apply(setting(t, "join", "").SetEnv(&o, "env"))
-	apply(setting(t, "tag", "").SetEnv(&o, "b=env,c=env"))
-	apply(setting(t, "protocol", "").Set(&o, "5"))
-	apply(setting(t, "join", "").Set(&o, "flag"))
-	apply(setting(t, "tag", "").Set(&o, "c=flag"))
 	want := DefaultOptions()
-	want.Profile, want.LogLevel, want.Protocol = "wan", "err", 5
+	want.NodeName, want.Profile, want.LogLevel, want.Protocol = "n", "wan", "err", 2
 	want.StartJoin = []string{"file", "env", "flag"}
-	want.Tags = map[string]string{"a": "file", "b": "env", "c": "flag"}
+	want.Tags = map[string]string{"a": "file", "b": "env", "c": "flag", "d": "default"}
 	want.LeaveOnTerm = false
-	if diff := cmp.Diff(want, o); diff != "" {
+	if diff := cmp.Diff(want, got.Options); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(defaults.Tags) != 1 {
+		t.Errorf("the defaults were changed: %v", defaults.Tags)
 	}
 }
 

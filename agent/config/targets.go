@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +74,9 @@ func TargetKeys() []string { return structFields(new(TargetOptions)).names() }
 // Target makes a handler's target, with the preset's and the defaults' share, and
 // with the secrets and certificates as they are in their files now. The error
 // names all that is wrong, without the values of secrets.
-func (t *TargetOptions) Target() (target.Target, error) {
+func (t *TargetOptions) Target() (target.Target, error) { return t.compile(nil) }
+
+func (t *TargetOptions) compile(from files) (target.Target, error) {
 	var errs []error
 	bad := func(key, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...)))
@@ -95,10 +96,10 @@ func (t *TargetOptions) Target() (target.Target, error) {
 	}
 	out.Name, out.Filters = t.Name, filters
 	out.Header = headerOf(t.Headers, out.Header)
-	if err := t.authorize(out.Header); err != nil {
+	if err := t.authorize(out.Header, from); err != nil {
 		errs = append(errs, err)
 	}
-	if out.TLS, err = t.TLS.config(); err != nil {
+	if out.TLS, err = t.TLS.config(from); err != nil {
 		errs = append(errs, err)
 	}
 	out.Method, out.Body = cmp.Or(t.Method, out.Method), cmp.Or(t.Body, out.Body)
@@ -134,7 +135,7 @@ func (t *TargetOptions) codes(preset *target.Target) (done, retry, bury []int) {
 }
 
 // authorize sets the Authorization header from the files that are named.
-func (t *TargetOptions) authorize(header http.Header) error {
+func (t *TargetOptions) authorize(header http.Header, from files) error {
 	ways := 0
 	for _, given := range []bool{t.BasicAuth != BasicAuthOptions{}, t.BearerTokenFile != "", header.Get("Authorization") != ""} {
 		if given {
@@ -146,7 +147,7 @@ func (t *TargetOptions) authorize(header http.Header) error {
 	}
 	switch {
 	case t.BearerTokenFile != "":
-		token, err := ReadSecret(t.BearerTokenFile)
+		token, err := from.secret(t.BearerTokenFile)
 		if err != nil {
 			return fmt.Errorf("bearer_token_file: %w", err)
 		}
@@ -155,7 +156,7 @@ func (t *TargetOptions) authorize(header http.Header) error {
 		password := ""
 		if t.BasicAuth.PasswordFile != "" {
 			var err error
-			if password, err = ReadSecret(t.BasicAuth.PasswordFile); err != nil {
+			if password, err = from.secret(t.BasicAuth.PasswordFile); err != nil {
 				return fmt.Errorf("basic_auth.password_file: %w", err)
 			}
 		}
@@ -166,35 +167,14 @@ func (t *TargetOptions) authorize(header http.Header) error {
 	return nil
 }
 
-// ReadSecret reads a file that holds one secret, which a newline may follow.
-func ReadSecret(path string) (string, error) {
-	const most = 64 << 10
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if info.Size() > most {
-		return "", fmt.Errorf("%s: larger than %d bytes", path, most)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	secret := strings.TrimRight(string(data), "\r\n")
-	if secret == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return secret, nil
-}
-
 // config reads the certificates; nil means the defaults.
-func (t *TLSOptions) config() (*tls.Config, error) {
+func (t *TLSOptions) config(from files) (*tls.Config, error) {
 	if *t == (TLSOptions{}) {
 		return nil, nil
 	}
 	conf := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.InsecureSkipVerify}
 	if t.CAFile != "" {
-		pem, err := os.ReadFile(t.CAFile)
+		pem, err := from.read(t.CAFile, maxFileSize)
 		if err != nil {
 			return nil, fmt.Errorf("tls.ca_file: %w", err)
 		}
@@ -207,13 +187,26 @@ func (t *TLSOptions) config() (*tls.Config, error) {
 		return nil, errors.New("tls: cert_file and key_file go together")
 	}
 	if t.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		cert, err := t.keyPair(from)
 		if err != nil {
 			return nil, fmt.Errorf("tls.cert_file: %w", err)
 		}
 		conf.Certificates = []tls.Certificate{cert}
 	}
 	return conf, nil
+}
+
+// keyPair reads the certificate that the target is shown, and its key.
+func (t *TLSOptions) keyPair(from files) (tls.Certificate, error) {
+	cert, err := from.read(t.CertFile, maxFileSize)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := from.read(t.KeyFile, maxFileSize)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 // headerOf makes headers of values and, where these do not name them, of a

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,24 +19,22 @@ import (
 	"agentctl/scripts/testkit"
 )
 
-// readTargets reads a configuration file that holds text.
-func readTargets(t *testing.T, text string) (Options, error) {
+// compileFile compiles a configuration file that holds text.
+func compileFile(t *testing.T, text string) (*Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "c.json")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	testkit.WriteTo(t, path, text)
 	o := DefaultOptions()
 	o.NodeName = "n"
-	err := o.ReadConfig(path)
+	conf, err := Compile(Input{Defaults: o, Files: []string{path}})
 	if err != nil {
 		err = fmt.Errorf("%s", strings.ReplaceAll(err.Error(), path, "c.json"))
 	}
-	return o, err
+	return conf, err
 }
 
 func TestTargetsInAFile(t *testing.T) {
-	o, err := readTargets(t, `{
+	conf, err := compileFile(t, `{
 		"//": "two targets",
 		"targets": [
 			{
@@ -55,10 +52,6 @@ func TestTargetsInAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := o.CompileHandlers()
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := []target.Target{
 		target.Target{
 			Name: "cache", URL: "http://127.0.0.1:6081/", Method: "PURGE", Timeout: 2 * time.Second,
@@ -71,15 +64,15 @@ func TestTargetsInAFile(t *testing.T) {
 		}.WithDefaults(),
 		target.Target{
 			URL: "http://127.0.0.1:8001/cluster/events/", Header: http.Header{}, UserAgent: "agentctl/" + version.Version,
-			Filters: mustFilters(t, GatewayEvents), Collapse: true, Flush: &target.FlushRequest{SelfJoin: true},
+			Filters: mustFilters(t, gatewayEvents), Collapse: true, Flush: &target.FlushRequest{SelfJoin: true},
 		}.WithDefaults(),
 		target.Target{
 			URL: "http://127.0.0.1:8002/cluster/events/", Header: http.Header{}, UserAgent: "agentctl/" + version.Version,
-			Filters: mustFilters(t, GatewayEvents),
+			Filters: mustFilters(t, gatewayEvents),
 			Flush:   &target.FlushRequest{Method: "DELETE", URL: "http://127.0.0.1:8002/cache", Header: http.Header{}},
 		}.WithDefaults(),
 	}
-	if diff := cmp.Diff(want, set.Targets); diff != "" {
+	if diff := cmp.Diff(want, conf.Handlers.Targets); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -95,7 +88,7 @@ func mustFilters(t *testing.T, s string) handler.Filters {
 
 // Every problem of every target is named, with its place, and no secret is.
 func TestTargetProblemsAllAtOnce(t *testing.T) {
-	_, err := readTargets(t, `{
+	_, err := compileFile(t, `{
 "targets": [
   {"url": "http://127.0.0.1/", "nmae": "x", "timeout": 5,
    "done_codes": ["404"], "headers": ["hunter2"],
@@ -108,13 +101,14 @@ c.json:4: targets[0].done_codes: ["404"] is not a list of whole numbers
 c.json:4: targets[0].headers: want an object of texts
 c.json:5: unknown key "targets[0].tls.ca_fle", did you mean "ca_file"?
 c.json:5: targets[0].basic_auth: want a JSON object
-c.json:6: want a JSON object`
+c.json:6: want a JSON object
+c.json:6: targets[1]: url: is missing; give http://HOST:PORT/PATH, https://... or unix:/SOCKET:/PATH`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 
 	missing := filepath.Join(t.TempDir(), "missing")
-	o, err := readTargets(t, `{"targets": [
+	_, err = compileFile(t, `{"targets": [
 		{"preset": "varnish", "url": "http://u:hunter2@127.0.0.1:99999/", "events": "nonsense", 
 		 "body": "{\"a\": {{.b}} {{.c}}}", "concurrency": 1000,
 		 "order_key": "a..b", "collapse": true, "max_age": "-1h", "flush": {"url": "http://u:hunter2@127.0.0.1:99999/", "method": "a b"}},
@@ -125,10 +119,6 @@ c.json:6: want a JSON object`
 		{"url": "http://127.0.0.1/a", "name": "same"},
 		{"url": "http://127.0.0.1/b", "name": "same"}
 	]}`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = o.Validate()
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"io"
 	"log"
 	"maps"
 	"time"
@@ -22,13 +23,11 @@ const encodedOverhead = 64
 // By itself memberlist first has to forget it, which takes up to a minute.
 const ReclaimTime = 5 * time.Second
 
-// Configure makes serf's configuration of o. Nothing is opened yet, except
-// that the tags and keyring files are read.
-func Configure(o *config.Options, logger *log.Logger) (*serf.Config, error) {
-	host, port, err := config.SplitAddr(o.Bind)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.Label("bind"), err)
-	}
+// Configure makes serf's configuration of ours, and picks the addresses of this
+// machine that the node is to have. Nothing is opened yet.
+func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
+	host, port := o.BindAddr.Addr().String(), int(o.BindAddr.Port())
+	var err error
 	if o.Interface != "" {
 		if host, err = interfaceAddr(o.Interface, host); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.Label("iface"), err)
@@ -45,10 +44,8 @@ func Configure(o *config.Options, logger *log.Logger) (*serf.Config, error) {
 	}
 	ml := conf.MemberlistConfig
 	ml.BindAddr, ml.BindPort = host, port
-	if o.Advertise != "" {
-		if ml.AdvertiseAddr, ml.AdvertisePort, err = config.SplitAddr(o.Advertise); err != nil {
-			return nil, fmt.Errorf("%s: %w", o.Label("advertise"), err)
-		}
+	if o.AdvertiseAddr.IsValid() {
+		ml.AdvertiseAddr, ml.AdvertisePort = o.AdvertiseAddr.Addr().String(), int(o.AdvertiseAddr.Port())
 	} else if addr, err := advertised(host); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Label("bind"), err)
 	} else if addr.IsValid() {
@@ -90,16 +87,21 @@ func Configure(o *config.Options, logger *log.Logger) (*serf.Config, error) {
 	// name; see coalescer for the scripts and streams that expect it.
 	conf.CoalescePeriod, conf.QuiescentPeriod = 3*time.Second, time.Second
 
-	conf.Tags = maps.Clone(o.Tags)
-	if o.TagsFile != "" {
-		if conf.Tags, err = config.ReadTags(o.TagsFile); err != nil {
-			return nil, fmt.Errorf("%s: %w", o.Label("tags-file"), err)
+	conf.Tags = maps.Clone(o.NodeTags)
+	conf.KeyringFile = o.KeysFile
+	if len(o.Keys) > 0 {
+		if ml.Keyring, err = memberlist.NewKeyring(o.Keys, o.Keys[0]); err != nil {
+			return nil, fmt.Errorf("keyring: %w", err)
 		}
 	}
-	if ml.Keyring, conf.KeyringFile, err = o.Keyring(); err != nil {
-		return nil, err
-	}
 	return conf, nil
+}
+
+// Check tells whether this machine has the addresses that a node with the
+// configuration needs. It opens nothing.
+func Check(c *config.Config) error {
+	_, err := Configure(c, log.New(io.Discard, "", 0))
+	return err
 }
 
 // interfaceAddr picks the address of a network interface to bind to: host, if

@@ -55,7 +55,11 @@ func newCluster(t *testing.T, nodes int, loss float64, change func(*config.Optio
 			change(&o)
 		}
 		ports := agent.Ports{Gossip: network.Add(fmt.Sprintf("10.0.0.%d:7946", i+1)), RPC: memnet.NoListener()}
-		a, err := agent.NewOn(ports, o, hub, agent.Hooks{})
+		conf, err := config.Compile(config.Input{Defaults: o})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := agent.NewOn(ports, conf, hub, agent.Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -80,7 +80,11 @@ func agents(t *testing.T, network *memnet.Network, size int, change ...func(*con
 			c(&o)
 		}
 		transport := network.Add(fmt.Sprintf("10.0.0.%d:7946", i+1))
-		inner, err := agent.NewOn(agent.Ports{Gossip: transport, RPC: &mute{done: make(chan struct{})}}, o, hub, agent.Hooks{})
+		conf, err := config.Compile(config.Input{Defaults: o})
+		if err != nil {
+			t.Fatal(err)
+		}
+		inner, err := agent.NewOn(agent.Ports{Gossip: transport, RPC: &mute{done: make(chan struct{})}}, conf, hub, agent.Hooks{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -82,21 +82,18 @@ Examples:
 }
 
 func (c *agentCommand) Run(args []string) int {
-	opts, warnings, err := loadOptions(newFlags("agent"), config.DefaultOptions(), args)
+	conf, err := compileOptions(newFlags("agent"), config.DefaultOptions(), args)
 	if err != nil {
 		printErrors("agentctl agent", err)
 		return 1
 	}
-	hub, err := newHub(opts, os.Stderr, opts.LogFormat)
+	hub, err := newHub(conf, os.Stderr, conf.LogFormat)
 	if err != nil {
 		printErrors("agentctl agent", err)
 		return 1
 	}
 	defer hub.Close()
-	for _, w := range warnings {
-		hub.Logger().Warn(w)
-	}
-	if err := runAgent(opts, args, hub); err != nil {
+	if err := runAgent(conf, args, hub); err != nil {
 		hub.Close() // its last lines come first
 		printErrors("agentctl agent", err)
 		return 1
@@ -106,28 +103,28 @@ func (c *agentCommand) Run(args []string) int {
 
 // runAgent runs an agent until a signal or a failure ends it. At SIGHUP, args
 // are read again, and the files that they name.
-func runAgent(opts config.Options, args []string, hub *logs.Hub) error {
+func runAgent(conf *config.Config, args []string, hub *logs.Hub) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
 	manager := &serviceManager{logger: hub.Logger()}
-	a, err := agent.New(opts, hub, agent.Hooks{Stopping: manager.stopping})
+	a, err := agent.New(conf, hub, agent.Hooks{Stopping: manager.stopping})
 	if err != nil {
 		return err
 	}
-	stopTelemetry, err := startTelemetry(opts, a.Metrics())
+	stopTelemetry, err := startTelemetry(conf, a.Metrics())
 	if err != nil {
 		return errors.Join(err, a.Close())
 	}
 	defer stopTelemetry()
 	defer manager.follow(a)()
-	ctx, stop := onSignals(opts, signalActions{
+	ctx, stop := onSignals(conf, signalActions{
 		tell: func(sig os.Signal, next string) {
 			hub.Logger().Warn("caught a signal: "+next, "signal", sig.String())
 		},
 		reload: manager.reloading(func() {
-			opts, _, err := loadOptions(newFlags("agent"), config.DefaultOptions(), args)
+			conf, err := compileOptions(newFlags("agent"), config.DefaultOptions(), args)
 			if err == nil {
-				err = a.Reload(opts)
+				err = a.Reload(conf)
 			}
 			for _, line := range errorLines(err) {
 				hub.Logger().Error("configuration not reloaded, the old one stays: " + line)
@@ -152,7 +149,7 @@ type signalActions struct {
 // onSignals returns a context that ends at the first signal to end, with
 // [agent.ErrNoLeave] as its cause where the agent is not to leave the cluster.
 // At the second such signal the program exits.
-func onSignals(opts config.Options, do signalActions) (_ context.Context, stop func()) {
+func onSignals(conf *config.Config, do signalActions) (_ context.Context, stop func()) {
 	// A log reader that goes away is no reason to end.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -187,7 +184,7 @@ func onSignals(opts config.Options, do signalActions) (_ context.Context, stop f
 				case <-time.After(lastWords):
 				}
 				os.Exit(1)
-			case sig == os.Interrupt && opts.SkipLeaveOnInt, sig == syscall.SIGTERM && !opts.LeaveOnTerm:
+			case sig == os.Interrupt && conf.SkipLeaveOnInt, sig == syscall.SIGTERM && !conf.LeaveOnTerm:
 				ending = true
 				do.tell(sig, "ending without leaving the cluster")
 				cancel(agent.ErrNoLeave)
@@ -204,77 +201,57 @@ func onSignals(opts config.Options, do signalActions) (_ context.Context, stop f
 	}
 }
 
-// loadOptions reads the settings from all places and validates them. Its error
+// compileOptions makes one checked value of all settings of an agent: the
+// defaults, and those of files, the environment and the command line. Its error
 // names everything that is wrong, wherever it comes from.
-func loadOptions(fs *flag.FlagSet, defaults config.Options, args []string) (opts config.Options, warnings []string, err error) {
-	opts, err = agentOptions(fs, defaults, args, os.LookupEnv)
+func compileOptions(fs *flag.FlagSet, defaults config.Options, args []string) (*config.Config, error) {
+	in, err := agentOptions(fs, args)
 	if isUsage(err) {
-		return opts, nil, err
+		return nil, err
 	}
-	warnings, normErr := opts.Normalize()
-	return opts, warnings, errors.Join(err, normErr, opts.Validate())
+	in.Defaults, in.Environ = defaults, os.Environ()
+	conf, compileErr := config.Compile(in)
+	if err = errors.Join(err, compileErr); err != nil {
+		return nil, err
+	}
+	return conf, nil
 }
 
-// agentOptions reads the settings from all places: files, then the
-// environment, then flags, over the defaults. Its error names everything that
-// is wrong.
-func agentOptions(fs *flag.FlagSet, opts config.Options, args []string, lookup func(string) (string, bool)) (config.Options, error) {
-	var files []string
-	var given []func() error // flags, applied after the files that they name
+// agentOptions reads an agent's command line, and no values of its flags yet.
+func agentOptions(fs *flag.FlagSet, args []string) (in config.Input, err error) {
 	for _, name := range []string{"config-file", "config-dir"} {
-		fs.Func(name, "", func(v string) error { files = append(files, v); return nil })
-		if v, ok := lookup("AGENTCTL_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); ok && v != "" {
-			files = append(files, v)
-		}
+		fs.Func(name, "", func(v string) error { in.Files = append(in.Files, v); return nil })
 	}
 	for _, s := range config.Settings() {
 		if s.Flag != "" {
-			fs.Var(&settingFlag{s, func(v string) {
-				given = append(given, func() error {
-					opts.Note(s.Key, s.Name())
-					return settingError(s.Name(), s.Set(&opts, v))
-				})
-			}}, s.Flag, "")
+			fs.Var(&settingFlag{setting: s, to: &in.Flags}, s.Flag, "")
 		}
 	}
 	if err := parseFlags(fs, args); err != nil {
-		return opts, err
+		return in, err
 	}
-	var errs []error
 	if fs.NArg() > 0 {
-		errs = append(errs, fmt.Errorf("unexpected argument %q; \"agentctl agent -help\" lists the flags", fs.Arg(0)))
+		err = fmt.Errorf("unexpected argument %q; \"agentctl agent -help\" lists the flags", fs.Arg(0))
 	}
-	errs = append(errs, opts.ReadConfig(files...))
-	for _, s := range config.Settings() {
-		if v, ok := lookup(s.Env()); ok && v != "" {
-			errs = append(errs, settingError(s.Env(), s.SetEnv(&opts, v)))
-			opts.Note(s.Key, s.Env())
-		}
-	}
-	for _, apply := range given {
-		errs = append(errs, apply())
-	}
-	return opts, errors.Join(errs...)
+	return in, err
 }
 
-func settingError(name string, err error) error {
-	if err != nil {
-		err = fmt.Errorf("%s: %w", name, err)
-	}
-	return err
-}
-
-// settingFlag is a setting as a flag; its value is kept for later.
+// settingFlag is a setting as a flag, whose values are kept as they are typed.
 type settingFlag struct {
-	s    config.Setting
-	keep func(string)
+	setting config.Setting
+	to      *[]config.Flag
+	last    string
 }
 
-func (f *settingFlag) Set(v string) error { f.keep(v); return nil }
+func (f *settingFlag) Set(v string) error {
+	f.last = v
+	*f.to = append(*f.to, config.Flag{Setting: f.setting, Value: v})
+	return nil
+}
 
-func (f *settingFlag) IsBoolFlag() bool { return f.s.IsBool() }
+func (f *settingFlag) IsBoolFlag() bool { return f.setting.IsBool() }
 
-func (f *settingFlag) String() string { return "" }
+func (f *settingFlag) String() string { return f.last }
 
 var _ flag.Value = (*settingFlag)(nil)
 

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 
-	"agentctl/agent"
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
 )
 
 // exitConfig is the exit status for a configuration that is wrong: EX_CONFIG of
@@ -70,7 +71,7 @@ func (c *checkCommand) Run(args []string) int {
 	example := fs.Bool("example", false, "")
 	presets := fs.Bool("presets", false, "")
 	format := fs.String("format", "text", "")
-	opts, warnings, err := loadOptions(fs, config.DefaultOptions(), args)
+	conf, err := compileOptions(fs, config.DefaultOptions(), args)
 	if !isUsage(err) {
 		if *example {
 			fmt.Print(exampleConfig)
@@ -89,11 +90,11 @@ func (c *checkCommand) Run(args []string) int {
 	var result checkResult
 	dir, others := given(fs)
 	if !dir || others {
-		result.Configuration = checkConfig(&opts, warnings, err)
+		result.Configuration = checkConfig(conf, err)
 	}
 	// A directory that only a file names is most likely an agent's that runs.
 	if dir {
-		result.Journal = checkJournal(opts.DataDir)
+		result.Journal = checkJournal(fs.Lookup("data-dir").Value.String())
 	}
 	if *format == "json" {
 		err = writeLine(os.Stdout, &result)
@@ -121,10 +122,17 @@ func given(fs *flag.FlagSet) (dir, others bool) {
 	return dir, others
 }
 
-func checkConfig(opts *config.Options, warnings []string, err error) *configCheck {
-	c := &configCheck{Warnings: warnings}
+// checkConfig tells what came of compiling a configuration, and whether this
+// machine has the addresses that it asks for.
+func checkConfig(conf *config.Config, err error) *configCheck {
+	c := &configCheck{}
 	if err == nil {
-		c.Summary, err = agent.Check(opts)
+		c.Warnings = conf.Warnings
+		if err = gossip.Check(conf); err == nil {
+			c.Summary = conf.Summary()
+		}
+	} else if e, ok := errors.AsType[*config.Error](err); ok {
+		c.Warnings = e.Warnings
 	}
 	c.OK, c.Problems = err == nil, errorLines(err)
 	return c

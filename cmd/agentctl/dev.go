@@ -217,7 +217,12 @@ func newDevNode(opts config.Options, hub *logs.Hub, p *devPrinter) (*devNode, er
 		return nil, err
 	}
 	opts.Gateway = config.GatewayURL(gateway.URL())
-	a, err := agent.New(opts, hub, agent.Hooks{
+	conf, err := config.Compile(config.Input{Defaults: opts})
+	if err != nil {
+		gateway.Close()
+		return nil, err
+	}
+	a, err := agent.New(conf, hub, agent.Hooks{
 		Published: func(event string, payload []byte) { p.onPublished(name, event, payload) },
 		Attempted: func(_ string, e handler.Event, err error, _ time.Duration) { p.onAttempt(name, e, err) },
 	})

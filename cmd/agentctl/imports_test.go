@@ -27,6 +27,9 @@ var importRules = []struct {
 	{"agentctl/agent", []string{
 		"github.com/mitchellh/cli", "agentctl/cmd/",
 	}, "the agent runs without a command line"},
+	{"agentctl/agent/config", []string{
+		"github.com/hashicorp/", "agentctl/agent/link", "agentctl/agent/rpc", "agentctl/agent/repair", "agentctl/handler/journal", "agentctl/rpcclient",
+	}, "a configuration is read without what will run with it"},
 	{"agentctl/cmd/agentctl/quick", []string{
 		"os", "strings", "time", "reflect", "net", "fmt", "flag", "context", "crypto", "github.com/", "agentctl/rpcclient",
 	}, "it is to be initialised before all that takes its time"},

@@ -143,7 +143,11 @@ func metricsTable(t *testing.T) string {
 	opts.DataDir = t.TempDir()
 	hub := logs.New(logs.Config{Out: new(bytes.Buffer)})
 	defer hub.Close()
-	a, err := agent.New(opts, hub, agent.Hooks{})
+	conf, err := config.Compile(config.Input{Defaults: opts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := agent.New(conf, hub, agent.Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}

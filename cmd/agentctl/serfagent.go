@@ -30,24 +30,26 @@ func (*serfAgentCommand) Help() string { return (&serfagent.Command{}).Help() }
 
 func (c *serfAgentCommand) Run(args []string) int {
 	ui := &cli.PrefixedUi{OutputPrefix: "==> ", InfoPrefix: "    ", ErrorPrefix: "==> ", Ui: c.ui}
-	opts, warnings, err := loadOptions(serfAgentFlags(ui), config.SerfOptions(), args)
+	conf, err := compileOptions(serfAgentFlags(ui), config.SerfOptions(), args)
 	if err != nil {
 		if !isUsage(err) { // then the flag package has said it
 			ui.Error(err.Error())
 		}
 		return 1
 	}
-	for _, w := range warnings {
+	said := *conf // serf's warnings come here, and not in the log as well
+	said.Warnings = nil
+	for _, w := range conf.Warnings {
 		ui.Output("Warning: " + w)
 	}
 	gate := &gate{out: os.Stdout}
-	hub, err := newHub(opts, gate, "serf")
+	hub, err := newHub(conf, gate, "serf")
 	if err != nil {
 		ui.Error(err.Error())
 		return 1
 	}
 	defer hub.Close()
-	if err := runSerfAgent(opts, args, hub, ui, gate); err != nil {
+	if err := runSerfAgent(&said, args, hub, ui, gate); err != nil {
 		hub.Close() // its last lines come first
 		if err != agent.ErrNoLeave {
 			ui.Error(err.Error())
@@ -65,22 +67,22 @@ func serfAgentFlags(ui cli.Ui) *flag.FlagSet {
 }
 
 // runSerfAgent runs an agent until a signal, a leave or a failure ends it.
-func runSerfAgent(opts config.Options, args []string, hub *logs.Hub, ui cli.Ui, gate *gate) error {
+func runSerfAgent(conf *config.Config, args []string, hub *logs.Hub, ui cli.Ui, gate *gate) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
 	ui.Output("Starting Serf agent...")
 	manager := &serviceManager{logger: hub.Logger()}
-	a, err := agent.New(opts, hub, agent.Hooks{Stopping: manager.stopping})
+	a, err := agent.New(conf, hub, agent.Hooks{Stopping: manager.stopping})
 	if err != nil {
 		return fmt.Errorf("Failed to start the Serf agent: %w", err) // serf's text
 	}
-	stopTelemetry, err := startTelemetry(opts, a.Metrics())
+	stopTelemetry, err := startTelemetry(conf, a.Metrics())
 	if err != nil {
 		return errors.Join(err, a.Close())
 	}
 	defer stopTelemetry()
 	defer manager.follow(a)()
-	ctx, stop := onSignals(opts, signalActions{
+	ctx, stop := onSignals(conf, signalActions{
 		tell: func(sig os.Signal, next string) {
 			ui.Output(fmt.Sprintf("Caught signal: %v", sig))
 			if strings.HasPrefix(next, "leaving") {
@@ -89,9 +91,9 @@ func runSerfAgent(opts config.Options, args []string, hub *logs.Hub, ui cli.Ui, 
 		},
 		reload: manager.reloading(func() {
 			ui.Output("Reloading configuration...")
-			opts, _, err := loadOptions(serfAgentFlags(ui), config.SerfOptions(), args)
+			conf, err := compileOptions(serfAgentFlags(ui), config.SerfOptions(), args)
 			if err == nil {
-				err = a.Reload(opts)
+				err = a.Reload(conf)
 			}
 			if err != nil {
 				ui.Error(err.Error())
@@ -104,9 +106,9 @@ func runSerfAgent(opts config.Options, args []string, hub *logs.Hub, ui cli.Ui, 
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	ui.Output("Starting Serf agent RPC...")
-	introduceSerf(ui, a, opts)
-	if len(opts.StartJoin) > 0 {
-		ui.Output(fmt.Sprintf("Joining cluster...(replay: %v)", opts.ReplayOnJoin))
+	introduceSerf(ui, a, conf)
+	if len(conf.StartJoin) > 0 {
+		ui.Output(fmt.Sprintf("Joining cluster...(replay: %v)", conf.ReplayOnJoin))
 		select {
 		case <-a.Joined():
 			ui.Info(fmt.Sprintf("Join completed. Synced with %d initial agents", a.Contacted()))
@@ -121,21 +123,21 @@ func runSerfAgent(opts config.Options, args []string, hub *logs.Hub, ui cli.Ui, 
 }
 
 // introduceSerf prints what serf prints of an agent that has started.
-func introduceSerf(ui cli.Ui, a *agent.Agent, opts config.Options) {
+func introduceSerf(ui cli.Ui, a *agent.Agent, conf *config.Config) {
 	ui.Output("Serf agent running!")
 	item := func(name, value string) { ui.Info(fmt.Sprintf("%27s: %s", name, value)) }
-	item("Node name", "'"+opts.NodeName+"'")
-	item("Bind addr", "'"+hostPort(opts.Bind)+"'")
-	if opts.Advertise != "" {
-		ui.Info(fmt.Sprintf("Advertise addr: '%s'", hostPort(opts.Advertise)))
+	item("Node name", "'"+conf.NodeName+"'")
+	item("Bind addr", "'"+hostPort(conf.Bind)+"'")
+	if conf.Advertise != "" {
+		ui.Info(fmt.Sprintf("Advertise addr: '%s'", hostPort(conf.Advertise)))
 	}
-	item("RPC addr", "'"+opts.RPCAddr+"'")
+	item("RPC addr", "'"+conf.RPCAddr+"'")
 	item("Encrypted", fmt.Sprint(a.Encrypted()))
-	item("Snapshot", fmt.Sprint(opts.SnapshotPath != ""))
-	item("Profile", opts.Profile)
-	item("Message Compression Enabled", fmt.Sprint(opts.EnableCompression))
-	if opts.Discover != "" {
-		item("mDNS cluster", opts.Discover)
+	item("Snapshot", fmt.Sprint(conf.SnapshotPath != ""))
+	item("Profile", conf.Profile)
+	item("Message Compression Enabled", fmt.Sprint(conf.EnableCompression))
+	if conf.Discover != "" {
+		item("mDNS cluster", conf.Discover)
 	}
 }
 

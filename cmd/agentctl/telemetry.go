@@ -7,44 +7,41 @@ import (
 
 	"github.com/hashicorp/go-metrics"
 	metricsprom "github.com/hashicorp/go-metrics/prometheus"
-	"github.com/hashicorp/go-syslog"
+	gsyslog "github.com/hashicorp/go-syslog"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/config"
 	"agentctl/agent/logs"
 )
 
-// newHub makes the log of an agent with these options.
-func newHub(opts config.Options, out io.Writer, format string) (*logs.Hub, error) {
-	level, err := logs.ParseLevel(opts.LogLevel)
-	if err != nil {
-		return nil, err
-	}
+// newHub makes the log of an agent with this configuration.
+func newHub(conf *config.Config, out io.Writer, format string) (*logs.Hub, error) {
 	var syslog io.Writer
-	if opts.EnableSyslog {
-		if syslog, err = gsyslog.NewLogger(gsyslog.LOG_NOTICE, opts.SyslogFacility, "agentctl"); err != nil {
+	if conf.EnableSyslog {
+		var err error
+		if syslog, err = gsyslog.NewLogger(gsyslog.LOG_NOTICE, conf.SyslogFacility, "agentctl"); err != nil {
 			return nil, fmt.Errorf("syslog: %w", err)
 		}
 	}
-	return logs.New(logs.Config{Out: out, Format: format, Level: level, Syslog: syslog}), nil
+	return logs.New(logs.Config{Out: out, Format: format, Level: conf.Level, Syslog: syslog}), nil
 }
 
 // startTelemetry sends serf's own metrics where serf would: to statsite and
 // statsd where they are set, and to standard error on SIGUSR1; and to the agent's
 // /metrics, where that is served. It sets up the process's global metrics, which
 // is what serf and memberlist write to; what they count before is not there.
-func startTelemetry(opts config.Options, reg prometheus.Registerer) (stop func(), err error) {
+func startTelemetry(c *config.Config, reg prometheus.Registerer) (stop func(), err error) {
 	inmem := metrics.NewInmemSink(10*time.Second, time.Minute)
 	sinks := metrics.FanoutSink{inmem}
-	if opts.StatsiteAddr != "" {
-		s, err := metrics.NewStatsiteSink(opts.StatsiteAddr)
+	if c.StatsiteAddr != "" {
+		s, err := metrics.NewStatsiteSink(c.StatsiteAddr)
 		if err != nil {
 			return nil, fmt.Errorf("statsite_addr: %w", err)
 		}
 		sinks = append(sinks, s)
 	}
-	if opts.StatsdAddr != "" {
-		s, err := metrics.NewStatsdSink(opts.StatsdAddr)
+	if c.StatsdAddr != "" {
+		s, err := metrics.NewStatsdSink(c.StatsdAddr)
 		if err != nil {
 			return nil, fmt.Errorf("statsd_addr: %w", err)
 		}
@@ -54,8 +51,8 @@ func startTelemetry(opts config.Options, reg prometheus.Registerer) (stop func()
 	conf.EnableHostname = len(sinks) > 1 // as serf has it
 	// Reading Go's own figures each second stops the program each time. /metrics
 	// has them too, read when it is asked for.
-	conf.EnableRuntimeMetrics = opts.AsSerf || len(sinks) > 1
-	if opts.HTTPAddr != config.Off {
+	conf.EnableRuntimeMetrics = c.AsSerf || len(sinks) > 1
+	if c.HTTPAddr != config.Off {
 		// What is counted once stays: series that come and go look like restarts.
 		s, err := metricsprom.NewPrometheusSinkFrom(metricsprom.PrometheusOpts{Registerer: reg})
 		if err != nil {

@@ -91,8 +91,11 @@ func (c *cluster) newNode(network *memnet.Network, i int) (*node, error) {
 	if i < len(ways) {
 		o.PeerLinks, o.DirectSend = ways[i].links, ways[i].direct
 	}
-	var err error
-	if n.agent, err = agent.NewOn(agent.Ports{Gossip: n.transport, RPC: n.rpc}, o, c.hub, agent.Hooks{}); err != nil {
+	conf, err := config.Compile(config.Input{Defaults: o})
+	if err != nil {
+		return nil, err
+	}
+	if n.agent, err = agent.NewOn(agent.Ports{Gossip: n.transport, RPC: n.rpc}, conf, c.hub, agent.Hooks{}); err != nil {
 		n.transport.Shutdown()
 		return nil, err
 	}

@@ -18,30 +18,26 @@ import (
 // maxConfigSize bounds a configuration file, in bytes.
 const maxConfigSize = 1 << 20
 
-// ReadConfig applies the named configuration files to o, in order. Of a
-// folder it takes every file that ends in .json, in alphabetical order, as
-// serf does. Lists of handlers and addresses grow from file to file and tags
-// are merged; anything else is replaced, except that an empty text and a zero
-// count as not given. The error names everything that is wrong, each with the
-// file, the line and the key.
-func (o *Options) ReadConfig(paths ...string) error {
-	var errs []error
+// readConfig applies the named configuration files, in order. Of a folder it
+// takes every file that ends in .json, in alphabetical order, as serf does. Lists
+// of handlers and addresses grow from file to file and tags are merged; anything
+// else is replaced, except that an empty text and a zero count as not given.
+func (c *compiler) readConfig(paths []string) {
 	for _, path := range paths {
-		files, err := configFiles(path)
+		names, err := configFiles(path)
 		if err != nil {
-			errs = append(errs, err)
+			c.problem(err)
 			continue
 		}
-		for _, file := range files {
-			data, err := readLimited(file)
+		for _, name := range names {
+			data, err := c.files.read(name, maxConfigSize)
 			if err != nil {
-				errs = append(errs, fmt.Errorf("config file: %w", err))
+				c.problem(fmt.Errorf("config file: %w", err))
 				continue
 			}
-			errs = append(errs, o.decodeConfig(file, data)...)
+			c.problem(decodeFile(&c.opts, c.locations, name, data)...)
 		}
 	}
-	return errors.Join(errs...)
 }
 
 func configFiles(path string) ([]string, error) {
@@ -66,31 +62,19 @@ func configFiles(path string) ([]string, error) {
 	return files, nil
 }
 
-func readLimited(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfigSize+1))
-	if err == nil && len(data) > maxConfigSize {
-		err = fmt.Errorf("%s: larger than %d bytes", file, maxConfigSize)
-	}
-	return data, err
-}
-
 // fileReader walks through one file's JSON and knows where it is.
 type fileReader struct {
-	o    *Options
-	file string
-	data []byte
-	dec  *json.Decoder
-	errs []error
+	locations locations // where it notes each key
+	file      string
+	data      []byte
+	dec       *json.Decoder
+	errs      []error
 }
 
-// decodeConfig applies one file's contents; file is for messages.
-func (o *Options) decodeConfig(file string, data []byte) []error {
-	r := &fileReader{o: o, file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
+// decodeFile applies one file's contents; file is its name for messages. The
+// errors name everything that is wrong, each with the file, the line and the key.
+func decodeFile(o *Options, l locations, file string, data []byte) []error {
+	r := &fileReader{locations: l, file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
 	if r.object("", o.fields()) {
 		if _, err := r.dec.Token(); !errors.Is(err, io.EOF) {
 			r.bad(r.dec.InputOffset(), "something follows the object")
@@ -102,11 +86,11 @@ func (o *Options) decodeConfig(file string, data []byte) []error {
 // bad records a problem at an offset of the file.
 func (r *fileReader) bad(offset int64, format string, args ...any) {
 	offset = min(offset, int64(len(r.data)))
-	r.errs = append(r.errs, fmt.Errorf("%s: %s", r.place(offset), fmt.Sprintf(format, args...)))
+	r.errs = append(r.errs, fmt.Errorf("%s: %s", r.location(offset), fmt.Sprintf(format, args...)))
 }
 
-// place is an offset as file:line.
-func (r *fileReader) place(offset int64) string {
+// location is an offset as file:line.
+func (r *fileReader) location(offset int64) string {
 	return fmt.Sprintf("%s:%d", r.file, 1+bytes.Count(r.data[:offset], []byte("\n")))
 }
 
@@ -144,7 +128,7 @@ func (r *fileReader) object(prefix string, fields fieldSet) bool {
 		name, at := tok.(string), r.dec.InputOffset()
 		f, known := fields.find(name)
 		if known {
-			r.o.Note(prefix+f.name, r.place(at))
+			r.locations.note(prefix+f.name, r.location(at))
 		}
 		var ok bool
 		switch p := f.ptr.(type) {
@@ -165,7 +149,7 @@ func (r *fileReader) object(prefix string, fields fieldSet) bool {
 				if err := f.setJSON(value); err != nil {
 					r.bad(at, "%s: %v", prefix+name, err)
 				} else if f.name == "event_handlers" {
-					r.noteHandlers(value, r.place(at))
+					r.noteHandlers(value, r.location(at))
 				}
 			}
 		}
@@ -204,7 +188,7 @@ func (r *fileReader) targets(key string, out *[]TargetOptions) bool {
 		*out = append(*out, TargetOptions{})
 		t := &(*out)[len(*out)-1]
 		name := fmt.Sprintf("%s[%d]", key, len(*out)-1)
-		r.o.Note(name, r.place(r.dec.InputOffset()+int64(r.blank())))
+		r.locations.note(name, r.location(r.dec.InputOffset()+int64(r.blank())))
 		if !r.object(name+".", structFields(t)) {
 			return false
 		}
@@ -221,7 +205,7 @@ func (r *fileReader) noteHandlers(list json.RawMessage, where string) {
 	var specs []string
 	if json.Unmarshal(list, &specs) == nil { // it was read once
 		for _, spec := range specs {
-			r.o.Note("event_handlers="+spec, where)
+			r.locations.note("event_handlers="+spec, where)
 		}
 	}
 }

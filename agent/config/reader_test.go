@@ -12,6 +12,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// read applies configuration files to the defaults, and nothing else.
+func read(paths ...string) (Options, error) {
+	c := &compiler{opts: DefaultOptions(), locations: locations{}, files: files{}}
+	c.readConfig(paths)
+	if len(c.problems) > 0 {
+		return c.opts, &Error{Problems: c.problems}
+	}
+	return c.opts, nil
+}
+
 func TestConfigFileProblemsAllAtOnce(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -42,8 +52,7 @@ func TestConfigFileProblemsAllAtOnce(t *testing.T) {
 	fifth := write("5.json", "{\"bind\": \"x\",\n")
 	sixth := write("6.json", strings.Repeat(" ", maxConfigSize+1))
 	seventh := write("7.json", `{"mdns": 7}`)
-	o := DefaultOptions()
-	err := o.ReadConfig(first, second, third, fourth, fifth, sixth, seventh, filepath.Join(dir, "none.json"))
+	o, err := read(first, second, third, fourth, fifth, sixth, seventh, filepath.Join(dir, "none.json"))
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -84,25 +93,25 @@ func TestUnknownKeySuggestions(t *testing.T) {
 		strings.Repeat("a", 1<<16): `f:1: unknown key "` + strings.Repeat("a", 80) + `…"`,
 	} {
 		o := DefaultOptions()
-		errs := o.decodeConfig("f", fmt.Appendf(nil, "{%q: 1}", key))
+		errs := decodeFile(&o, locations{}, "f", fmt.Appendf(nil, "{%q: 1}", key))
 		if len(errs) != 1 || errs[0].Error() != want {
 			t.Errorf("%.20q: %.200v, want %s", key, errs, want)
 		}
 	}
 }
 
-// FuzzDecodeConfig: whatever a file holds, reading does not panic; a file that
+// FuzzDecodeFile: whatever a file holds, reading does not panic; a file that
 // is taken says the same each time; one that is not has errors of one line
 // that name the file and a line in it.
-func FuzzDecodeConfig(f *testing.F) {
+func FuzzDecodeFile(f *testing.F) {
 	f.Add([]byte(`{"node_name": "n", "tags": {"a": "b"}, "start_join": ["x"], "protocol": 4}`))
 	f.Add([]byte("{\n\"mdns\": {\"interface\": 1},\n\"retry_interval\": \"x\"}"))
 	f.Add([]byte(`{"leave_on_terminate": false} x`))
-	place := regexp.MustCompile(`^f\.json:(\d+): .`)
+	location := regexp.MustCompile(`^f\.json:(\d+): .`)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		one, two := DefaultOptions(), DefaultOptions()
-		errs := one.decodeConfig("f.json", data)
-		again := two.decodeConfig("f.json", data)
+		errs := decodeFile(&one, locations{}, "f.json", data)
+		again := decodeFile(&two, locations{}, "f.json", data)
 		if fmt.Sprint(errs) != fmt.Sprint(again) {
 			t.Fatalf("errors differ: %v, %v", errs, again)
 		}
@@ -111,9 +120,9 @@ func FuzzDecodeConfig(f *testing.F) {
 		}
 		lines := 1 + strings.Count(string(data), "\n")
 		for _, err := range errs {
-			m := place.FindStringSubmatch(err.Error())
+			m := location.FindStringSubmatch(err.Error())
 			if m == nil || strings.Contains(err.Error(), "\n") {
-				t.Fatalf("%q does not name its place, or is more than a line", err)
+				t.Fatalf("%q does not name its location, or is more than a line", err)
 			}
 			if n, _ := strconv.Atoi(m[1]); n < 1 || n > lines {
 				t.Errorf("%q: the file has %d lines", err, lines)

@@ -1,4 +1,4 @@
-package agent
+package config
 
 import (
 	"maps"
@@ -13,8 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	serfagent "github.com/hashicorp/serf/cmd/serf/command/agent"
-
-	"agentctl/agent/config"
+	"github.com/hashicorp/serf/serf"
 )
 
 func TestAllFlagsOfSerfAreTaken(t *testing.T) {
@@ -29,7 +28,7 @@ func TestAllFlagsOfSerfAreTaken(t *testing.T) {
 		if f == "config-file" || f == "config-dir" {
 			continue // these say where settings are; the command reads them
 		}
-		if !slices.ContainsFunc(config.Settings(), func(s config.Setting) bool { return s.Flag == f }) {
+		if !slices.ContainsFunc(Settings(), func(s Setting) bool { return s.Flag == f }) {
 			t.Errorf("serf's -%s is not taken", f)
 		}
 	}
@@ -59,15 +58,15 @@ func TestAllKeysOfSerfAreTaken(t *testing.T) {
 		t.Fatalf("only %d keys found: %v", len(keys), keys)
 	}
 	for _, k := range keys {
-		if !slices.ContainsFunc(config.Settings(), func(s config.Setting) bool { return s.Key == k }) {
+		if !slices.ContainsFunc(Settings(), func(s Setting) bool { return s.Key == k }) {
 			t.Errorf("serf's key %s is not taken", k)
 		}
 	}
 }
 
 // fromSerf is serf's configuration as ours.
-func fromSerf(c *serfagent.Config) config.Options {
-	return config.Options{
+func fromSerf(c *serfagent.Config) Options {
+	return Options{
 		NodeName:               c.NodeName,
 		Role:                   c.Role,
 		Tags:                   c.Tags,
@@ -89,7 +88,7 @@ func fromSerf(c *serfagent.Config) config.Options {
 		RejoinAfterLeave:       c.RejoinAfterLeave,
 		SnapshotPath:           c.SnapshotPath,
 		Discover:               c.Discover,
-		MDNS:                   config.MDNSOptions(c.MDNS),
+		MDNS:                   MDNSOptions(c.MDNS),
 		LeaveOnTerm:            c.LeaveOnTerm,
 		SkipLeaveOnInt:         c.SkipLeaveOnInt,
 		BroadcastTimeout:       c.BroadcastTimeout,
@@ -115,7 +114,7 @@ func fromSerf(c *serfagent.Config) config.Options {
 
 // asSerf compares what serf has too; levels of the log are in any case.
 var asSerf = cmp.Options{
-	cmpopts.IgnoreFields(config.Options{}, "AsSerf", "NativeHandlers", "Gateway", "HTTPAddr", "HTTPTokenFile", "LogFormat", "DrainTimeout",
+	cmpopts.IgnoreFields(Options{}, "AsSerf", "NativeHandlers", "Gateway", "HTTPAddr", "HTTPTokenFile", "LogFormat", "DrainTimeout",
 		"DataDir", "JournalMaxEvents", "JournalMaxAge", "QueueMaxEvents", "PeerLinks", "DirectSend", "MaxEventSize"),
 	cmpopts.EquateEmpty(),
 	cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "LogLevel" },
@@ -124,14 +123,21 @@ var asSerf = cmp.Options{
 
 func TestDefaultsAreSerfs(t *testing.T) {
 	want := fromSerf(serfagent.DefaultConfig())
-	if diff := cmp.Diff(want, config.SerfOptions(), asSerf); diff != "" {
+	if diff := cmp.Diff(want, SerfOptions(), asSerf); diff != "" {
 		t.Errorf("SerfOptions (-serf +ours):\n%s", diff)
 	}
 	// Those that differ. Compression takes longer than it saves: events and pings
 	// have some hundred bytes.
 	want.LeaveOnTerm, want.EnableCompression = true, false
-	if diff := cmp.Diff(want, config.DefaultOptions(), asSerf); diff != "" {
+	if diff := cmp.Diff(want, DefaultOptions(), asSerf); diff != "" {
 		t.Errorf("DefaultOptions (-serf +ours):\n%s", diff)
+	}
+}
+
+func TestBoundsAreSerfs(t *testing.T) {
+	if minProtocol != serf.ProtocolVersionMin || maxProtocol != serf.ProtocolVersionMax || maxUserEvent != serf.UserEventSizeLimit {
+		t.Errorf("protocols %d to %d and events of %d bytes, serf has %d to %d and %d",
+			minProtocol, maxProtocol, maxUserEvent, serf.ProtocolVersionMin, serf.ProtocolVersionMax, serf.UserEventSizeLimit)
 	}
 }
 
@@ -153,7 +159,7 @@ func TestFilesMeanWhatTheyMeanToSerf(t *testing.T) {
 		"enable_compression": true, "statsite_addr": "d:1", "statsd_addr": "d:2", "broadcast_timeout": "1.5s",
 		"validate_node_names": false, "MsgpackUseNewTimeFormat": false
 	}`
-	for name, files := range map[string]map[string]string{
+	for name, texts := range map[string]map[string]string{
 		"nothing":          {"a.json": `{}`},
 		"everything":       {"a.json": everything},
 		"keys in any case": {"a.json": `{"Node_Name": "x", "MDNS": {"Interface": "y"}}`},
@@ -169,7 +175,7 @@ func TestFilesMeanWhatTheyMeanToSerf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			for file, text := range files {
+			for file, text := range texts {
 				path := filepath.Join(dir, file)
 				if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 					t.Fatal(err)
@@ -178,18 +184,18 @@ func TestFilesMeanWhatTheyMeanToSerf(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			single := filepath.Join(dir, slices.Sorted(maps.Keys(files))[0])
+			single := filepath.Join(dir, slices.Sorted(maps.Keys(texts))[0])
 			for _, paths := range [][]string{{dir}, {dir, single}} {
 				read, err := serfagent.ReadConfigPaths(paths)
 				if err != nil {
 					t.Fatalf("serf: %v", err)
 				}
 				want := fromSerf(serfagent.MergeConfig(serfagent.DefaultConfig(), read))
-				got := config.SerfOptions()
-				if err := got.ReadConfig(paths...); err != nil {
-					t.Fatal(err)
+				c := &compiler{opts: SerfOptions(), locations: locations{}, files: files{}}
+				if c.readConfig(paths); len(c.problems) > 0 {
+					t.Fatal(c.problems)
 				}
-				if diff := cmp.Diff(want, got, asSerf); diff != "" {
+				if diff := cmp.Diff(want, c.opts, asSerf); diff != "" {
 					t.Errorf("%v (-serf +ours):\n%s", paths, diff)
 				}
 			}

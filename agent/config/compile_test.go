@@ -1,18 +1,19 @@
 package config
 
 import (
+	"agentctl/scripts/testkit"
+	"errors"
 	"os"
 	"strings"
 	"testing"
 	"time"
 )
 
-func TestValidateNamesEachBadSetting(t *testing.T) {
+func TestCompileNamesEachBadSetting(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*Options)
 		want   string // the start of the line
 	}{
-		"no name":          {func(o *Options) { o.NodeName = "" }, "node: is empty"},
 		"bind":             {func(o *Options) { o.Bind = "::1" }, "bind: address ::1: too many colons"},
 		"bind port":        {func(o *Options) { o.Bind = "127.0.0.1:70000" }, "bind: address 70000: invalid port"},
 		"bind no host":     {func(o *Options) { o.Bind = ":7946" }, `bind: ":7946" has no host`},
@@ -57,7 +58,7 @@ func TestValidateNamesEachBadSetting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := changed(tt.change)
-			err := o.Validate()
+			_, err := Compile(Input{Defaults: o})
 			if err == nil {
 				t.Fatal("it is taken")
 			}
@@ -72,10 +73,10 @@ func TestValidateNamesEachBadSetting(t *testing.T) {
 	}
 }
 
-func TestValidateNamesAllAtOnce(t *testing.T) {
+func TestCompileNamesAllAtOnce(t *testing.T) {
 	o := changed(withHandlers("user=", "x,y=z"))
 	o.Bind, o.Profile, o.RPCAddr, o.LogLevel, o.Gateway = "a:b:c", "x", "y", "z", "w"
-	err := o.Validate()
+	_, err := Compile(Input{Defaults: o})
 	if err == nil {
 		t.Fatal("it is taken")
 	}
@@ -89,7 +90,7 @@ func TestValidateNamesAllAtOnce(t *testing.T) {
 	}
 }
 
-func TestValidateTakesWhatIsGood(t *testing.T) {
+func TestCompileTakesWhatIsGood(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"as it is":       func(o *Options) {},
 		"our defaults":   func(o *Options) { *o = DefaultOptions(); o.NodeName = "n" },
@@ -105,39 +106,54 @@ func TestValidateTakesWhatIsGood(t *testing.T) {
 		"no drain":       func(o *Options) { o.DrainTimeout = 0 },
 	} {
 		o := changed(change)
-		if err := o.Validate(); err != nil {
+		if _, err := Compile(Input{Defaults: o}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func TestNormalize(t *testing.T) {
+func TestWhatIsLeftOutIsFilledIn(t *testing.T) {
 	o := changed()
 	o.NodeName, o.Role, o.Tags = "", "web", nil
 	o.RetryInterval, o.BroadcastTimeout, o.RejoinAfterLeave = time.Millisecond, 0, true
-	warnings, err := o.Normalize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"role is deprecated", "retry-interval of 1ms is too low, using 1s", "broadcast-timeout of 0s is too low", "rejoin has no effect without -snapshot"}
-	if len(warnings) != len(want) {
-		t.Fatalf("warnings %q, want %q", warnings, want)
-	}
-	for i, w := range warnings {
-		if !strings.HasPrefix(w, want[i]) {
-			t.Errorf("warning %q, want %q", w, want[i])
-		}
-	}
+	got := compiled(t, o)
+	testkit.Want(t, "warnings", got.Warnings, []string{
+		"role is deprecated, use -tag role=web",
+		"retry-interval of 1ms is too low, using 1s",
+		"broadcast-timeout of 0s is too low, using 1s",
+		"rejoin has no effect without -snapshot or -data-dir",
+	})
 	host, err := os.Hostname()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.NodeName != host || o.Tags["role"] != "web" || o.RetryInterval != time.Second || o.BroadcastTimeout != time.Second {
-		t.Errorf("%+v", o)
+	if got.NodeName != host || got.NodeTags["role"] != "web" || got.RetryInterval != time.Second || got.BroadcastTimeout != time.Second {
+		t.Errorf("%+v", got)
 	}
-	if again, _ := o.Normalize(); len(again) != 2 { // role and rejoin stay as they are
-		t.Errorf("the second time: %q", again)
+	o.DataDir = "/d"
+	if got := compiled(t, o); got.SnapshotPath != "/d/"+SnapshotFile || len(got.Warnings) != 3 {
+		t.Errorf("with a data directory: snapshot at %q, warnings %q", got.SnapshotPath, got.Warnings)
 	}
+}
+
+// An error tells the warnings, too: check shows both.
+func TestProblemsComeWithWarnings(t *testing.T) {
+	o := changed(func(o *Options) { o.Role, o.Profile = "web", "x" })
+	_, err := Compile(Input{Defaults: o})
+	e, ok := errors.AsType[*Error](err)
+	if !ok || len(e.Problems) != 1 || len(e.Warnings) != 1 {
+		t.Errorf("%+v", err)
+	}
+}
+
+// compiled is what options come to.
+func compiled(t *testing.T, o Options) *Config {
+	t.Helper()
+	c, err := Compile(Input{Defaults: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // changed are the default options of a node with these changes.

@@ -1,0 +1,35 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"agentctl/handler/text"
+)
+
+// Summary says, in a few lines, what an agent would run with the configuration.
+func (c *Config) Summary() []string {
+	lines := []string{
+		fmt.Sprintf("node      %s, profile %s, gossip on %s, encrypted: %v", c.NodeName, c.Profile, c.Bind, len(c.Keys) > 0),
+		fmt.Sprintf("rpc       %s", c.RPCAddr),
+		fmt.Sprintf("http      %s", c.HTTPAddr),
+		fmt.Sprintf("journal   %s; at most %d events or %v of history, and %d that wait for each target",
+			cmp.Or(c.DataDir, "in memory"), c.JournalMaxEvents, c.JournalMaxAge, c.QueueMaxEvents),
+	}
+	if joins := slices.Concat(c.StartJoin, c.RetryJoin); len(joins) > 0 {
+		lines = append(lines, "join      "+strings.Join(joins, ", "))
+	}
+	for _, t := range c.Handlers.Targets {
+		line := fmt.Sprintf("target    %s: %s %s for %s", t.Name, t.Method, t.Endpoint(), t.Filters)
+		if script := c.Handlers.Native[t.Name]; script != "" {
+			line += ", in place of " + script
+		}
+		lines = append(lines, line+"; flush: "+t.FlushLine())
+	}
+	for _, s := range c.Handlers.Scripts {
+		lines = append(lines, fmt.Sprintf("script    %s for %s", text.Redact(s.Command), s.Filters))
+	}
+	return lines
+}
