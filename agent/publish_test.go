@@ -155,7 +155,7 @@ func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 	goOn := sync.OnceFunc(func() { close(release) })
 	defer goOn()
 	hub, buf := newHub(t)
-	a, err := NewOn(Ports{tune: patient}, options(handlers("user:kong="+gw.URL)), hub, Hooks{
+	a, err := NewOn(Ports{tune: patient}, compiled(t, options(handlers("user:kong="+gw.URL))), hub, Hooks{
 		Published: func(_ string, payload []byte) {
 			if string(payload) == "first" {
 				close(publishing)

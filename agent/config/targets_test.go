@@ -72,7 +72,7 @@ func TestTargetsInAFile(t *testing.T) {
 			Flush:   &target.FlushRequest{Method: "DELETE", URL: "http://127.0.0.1:8002/cache", Header: http.Header{}},
 		}.WithDefaults(),
 	}
-	if diff := cmp.Diff(want, conf.Handlers.Targets); diff != "" {
+	if diff := cmp.Diff(want, conf.Handlers.Targets, cmpopts.IgnoreUnexported(target.Target{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -222,7 +222,7 @@ func TestTargetOverItsPreset(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		tt.want.UserAgent = "agentctl/" + version.Version
-		if diff := cmp.Diff(tt.want.WithDefaults(), got, cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(tt.want.WithDefaults(), got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(target.Target{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}

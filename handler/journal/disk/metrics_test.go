@@ -1,9 +1,7 @@
 package disk
 
 import (
-	"encoding/json"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,12 +44,4 @@ func TestDiskMetrics(t *testing.T) {
 	broken.mend()
 	testkit.MustClose(t, d)
 	openDir(t, cfg) // registers again
-}
-
-// The journal's own figures are written beside those of its disk.
-func TestDiskStatusRepeatsNothing(t *testing.T) {
-	text, err := json.Marshal(Status{Head: 4711, Retained: 4711, Durable: 12})
-	if err != nil || strings.Contains(string(text), "4711") || !strings.Contains(string(text), `"durable":12`) {
-		t.Errorf("%s, %v", text, err)
-	}
 }
