@@ -22,6 +22,7 @@ import (
 	"agentctl/agent/membership"
 	"agentctl/agent/ops"
 	"agentctl/agent/peers"
+	"agentctl/agent/publish"
 	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
 	"agentctl/agent/script"
@@ -48,14 +49,13 @@ type Hooks struct {
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
 // runs it to its end. Methods are safe for concurrent use.
 type Agent struct {
-	opts           *config.Config
-	hub            *logs.Hub
-	logger         *slog.Logger
-	hooks          Hooks
-	registry       *prometheus.Registry
-	scriptMetrics  *script.Metrics
-	targetRemoved  prometheus.Counter // events that waited for a target that is configured no more
-	publishMetrics *publishMetrics
+	opts          *config.Config
+	hub           *logs.Hub
+	logger        *slog.Logger
+	hooks         Hooks
+	registry      *prometheus.Registry
+	scriptMetrics *script.Metrics
+	targetRemoved prometheus.Counter // events that waited for a target that is configured no more
 
 	targetMetrics *delivery.Metrics
 
@@ -64,15 +64,14 @@ type Agent struct {
 
 	peers     *peers.Peers
 	links     *link.Links // nil where there are none
-	spread    *spread
-	spreadCtx context.Context // ends when nothing is to be sent on any more
-	endSpread context.CancelFunc
+	publisher *publish.Publisher
+	sending   context.Context // ends when nothing is to be sent any more
+	endSend   context.CancelFunc
 	repair    *repair.Repair    // nil where there are no links
 	views     *membership.Views // likewise
 	joiner    *membership.Joiner
 	rejoiner  *membership.Rejoiner
 	large     *large.Bodies
-	quiet     logs.Sampled
 	journal   *journal.Journal
 	disk      keeper // of what keeps the journal; nil where there is no data directory
 	// returning says that the journal is of an earlier process: this node was
@@ -97,12 +96,6 @@ type Agent struct {
 	discovery *membership.Discovery // nil without -discover
 
 	tagsMu sync.Mutex // one change at a time
-
-	publishMu publishLock
-	burst     burst
-	ready     bool // the event clock was set for a publish without others
-	holdOnce  sync.Once
-	held      chan struct{} // closed when publishes have waited long enough for a join
 
 	stopOnce sync.Once
 	stopped  chan struct{}
@@ -138,13 +131,10 @@ func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		logger:   logger,
 		hooks:    hooks,
 		registry: prometheus.NewRegistry(),
-		held:     make(chan struct{}),
 		stopped:  make(chan struct{}),
-		quiet:    logs.Sampled{Logger: logger},
 	}
-	a.publishMu = make(publishLock, 1)
-	a.spreadCtx, a.endSpread = context.WithCancel(context.Background())
-	a.scriptMetrics, a.publishMetrics = script.NewMetrics(a.registry), newPublishMetrics(a.registry)
+	a.sending, a.endSend = context.WithCancel(context.Background())
+	a.scriptMetrics = script.NewMetrics(a.registry)
 	a.targetRemoved = dropped.Counter(a.registry, "target_removed")
 	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "agentctl_log_lines_lost_total",
@@ -251,7 +241,7 @@ func (a *Agent) stop(cause error) {
 // at its end.
 func (a *Agent) Close() error {
 	var errs []error
-	a.endSpread()
+	a.endSend()
 	if a.discovery != nil {
 		a.discovery.Close()
 	}

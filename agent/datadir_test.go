@@ -32,7 +32,7 @@ func (n *node) crash(t *testing.T) {
 	n.stopped(t)
 }
 
-func publish(t *testing.T, n *node, payloads ...string) {
+func publishTo(t *testing.T, n *node, payloads ...string) {
 	t.Helper()
 	for _, p := range payloads {
 		if err := n.Publish(t.Context(), "kong", []byte(p), false); err != nil {
@@ -54,7 +54,7 @@ func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 	gw.down.Store(true)
 	opts := []func(*config.Options){in(dir), named("keeper"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
-	publish(t, n, "1", "2", "3")
+	publishTo(t, n, "1", "2", "3")
 	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
 	n.crash(t)
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
@@ -68,7 +68,7 @@ func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 	}
 	// A node alone begins its clock behind what it published before: the same
 	// payload is a new event.
-	publish(t, n, "3")
+	publishTo(t, n, "3")
 	testkit.WaitFor(t, "the new event", func() bool { return len(gw.of("user")) == 4 })
 	posts := gw.of("user")
 	if posts[2].id == posts[3].id {
@@ -83,7 +83,7 @@ func TestTheClockOutlivesALeave(t *testing.T) {
 	opts := []func(*config.Options){in(dir), named("leaver"), handlers("user:kong=" + gw.URL)}
 	for life := range 3 {
 		n := start(t, opts...)
-		publish(t, n, "same")
+		publishTo(t, n, "same")
 		testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == life+1 })
 		n.end(nil)
 		if err := n.stopped(t); err != nil {
@@ -99,12 +99,12 @@ func TestTheClockOutlivesTheCluster(t *testing.T) {
 	gw, dir := newGateway(t), t.TempDir()
 	opts := []func(*config.Options){in(dir), named("survivor"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
-	publish(t, n, "same")
+	publishTo(t, n, "same")
 	testkit.WaitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
 	n.crash(t)
 	n = start(t, opts...)
 	join(t, n, start(t))
-	publish(t, n, "same")
+	publishTo(t, n, "same")
 	testkit.WaitFor(t, "the second post", func() bool { return len(gw.of("user")) == 2 })
 }
 
@@ -124,13 +124,13 @@ func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 	for i := range 20 {
 		want = append(want, fmt.Sprint(i))
 	}
-	publish(t, other, want[:10]...)
+	publishTo(t, other, want[:10]...)
 	testkit.WaitFor(t, "the first posts", func() bool { return len(gw.of("user")) == 10 })
 	n.crash(t)
-	publish(t, other, want[10:]...)
+	publishTo(t, other, want[10:]...)
 	n = start(t, append(slices.Clone(opts), func(o *config.Options) { o.RetryJoin = []string{other.GossipAddr()} })...)
 	testkit.WaitFor(t, "the rest", func() bool { return len(gw.of("user")) >= 20 })
-	publish(t, other, "end")
+	publishTo(t, other, "end")
 	testkit.WaitFor(t, "the end", func() bool { return slices.Contains(bodies(gw.of("user")), "end") })
 	got := bodies(gw.of("user"))
 	slices.Sort(got)
@@ -152,7 +152,7 @@ func TestANewNodeTakesInNoHistory(t *testing.T) {
 	gw := newGateway(t)
 	other, third := start(t), start(t)
 	join(t, other, third)
-	publish(t, other, "old")
+	publishTo(t, other, "old")
 	// Once it is gossiped no more, only the full sync of a join can bring it.
 	for _, n := range []*node{other, third} {
 		testkit.WaitFor(t, "it to be gossiped to its end", func() bool {
@@ -162,7 +162,7 @@ func TestANewNodeTakesInNoHistory(t *testing.T) {
 	}
 	n := start(t, in(t.TempDir()), handlers("user:kong="+gw.URL), func(o *config.Options) { o.PeerLinks = false })
 	join(t, other, third, n)
-	publish(t, other, "new")
+	publishTo(t, other, "new")
 	testkit.WaitFor(t, "the new event", func() bool { return len(gw.of("user")) > 0 })
 	if diff := cmp.Diff([]string{"new"}, bodies(gw.of("user"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -207,13 +207,13 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 	n := start(t, opts...)
 	join(t, other, n)
 	addr := n.GossipAddr()
-	publish(t, other, "1")
+	publishTo(t, other, "1")
 	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
 	if s := n.Targets()[0]; s.Flushes != 0 || n.bereft {
 		t.Errorf("a new node is flushed: %+v", s)
 	}
 	gw.down.Store(true)
-	publish(t, other, "waits")
+	publishTo(t, other, "waits")
 	testkit.WaitFor(t, "it to wait", func() bool { return n.Targets()[0].Waiting == 1 })
 	n.crash(t)
 	if err := os.Rename(filepath.Join(dir, "journal.db"), filepath.Join(dir, "damaged.db")); err != nil {
@@ -238,7 +238,7 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 	gw, dir := newGateway(t), t.TempDir()
 	opts := []func(*config.Options){in(dir), named("full"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
-	publish(t, n, "1")
+	publishTo(t, n, "1")
 	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
 	n.crash(t)
 	path := filepath.Join(dir, config.SnapshotFile)
@@ -250,7 +250,7 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 	}
 	n = start(t, opts...)
 	testkit.WaitFor(t, "the log to tell", func() bool { return n.log.Count("level=ERR", "going on without it", path) == 1 })
-	publish(t, n, "2")
+	publishTo(t, n, "2")
 	testkit.WaitFor(t, "the next post", func() bool { return len(gw.of("user")) == 2 })
 }
 

@@ -19,7 +19,7 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	right, wrong := handlers("user:kong="+gw.URL), handlers("user:kong="+gw.URL+"/wrong")
 	opts := []func(*config.Options){in(dir), named("mended"), right}
 	n := start(t, opts...)
-	publish(t, n, "1", "2")
+	publishTo(t, n, "1", "2")
 	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
 	taken := n.RPCAddr()
 	hub, _ := newHub(t)
@@ -63,7 +63,7 @@ func TestTargetsThatAreGoneAreForgotten(t *testing.T) {
 	gw, dir := newGateway(t), t.TempDir()
 	gw.down.Store(true)
 	n := start(t, in(dir), handlers("user:kong="+gw.URL, "query="+gw.URL))
-	publish(t, n, "1", "2")
+	publishTo(t, n, "1", "2")
 	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
 	n.crash(t)
 	other := gw.URL + "/other#user:kong"

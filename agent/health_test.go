@@ -32,7 +32,7 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 		"the intake does not pass events on to the journal": func() func() {
 			hang := make(chan struct{})
 			n.intake.Subscribe(func(serf.Event) { <-hang })
-			publish(t, n, "x")
+			publishTo(t, n, "x")
 			testkit.WaitFor(t, "the event to be taken", func() bool { return len(gw.of("user")) > 0 })
 			return func() { close(hang) }
 		},
@@ -74,7 +74,7 @@ func TestReadyzAsksRPCAndTellsTargets(t *testing.T) {
 	want("/readyz?targets=ok", http.StatusOK)
 	want("/readyz?targets=all", http.StatusBadRequest, "the only value is ok")
 	gw.down.Store(true)
-	publish(t, n, "x")
+	publishTo(t, n, "x")
 	testkit.WaitFor(t, "the target to fail", func() bool { return n.Targets()[0].State == "retrying" })
 	want("/readyz", http.StatusOK, `#user:kong": "retrying"`)
 	want("/readyz?targets=ok", http.StatusServiceUnavailable, "is retrying")

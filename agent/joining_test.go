@@ -48,7 +48,7 @@ func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 	testkit.WaitFor(t, "word that it was looked for", func() bool {
 		return n.log.Count("level=INFO", "a lost member is joined again", "member=lost") > 0
 	})
-	publish(t, other, "after")
+	publishTo(t, other, "after")
 	testkit.WaitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
 }
 
@@ -79,7 +79,7 @@ func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
 	testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
 	failures := n.log.Count("joining failed, trying again")
 	testkit.WaitFor(t, "the name to be tried on", func() bool { return n.log.Count("joining failed, trying again") > failures })
-	publish(t, n, "at once")
+	publishTo(t, n, "at once")
 	if n.log.Count("publishing although no node could be joined") != 0 {
 		t.Error("a publish was held")
 	}

@@ -17,6 +17,7 @@ import (
 	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
+	"agentctl/agent/publish"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/scripts/loopback"
@@ -104,7 +105,7 @@ func TestLargeEventsKeepTheirOrder(t *testing.T) {
 		want = append(want, payload)
 	}
 	bad := large.Pack(other.refer(t, "e", "one", 40), []byte("two"))
-	n.takeLinked(link.Peer{Name: "publisher"}, append(msgs, bad, []byte{0xa1}))
+	n.publisher.TakeLinked(link.Peer{Name: "publisher"}, append(msgs, bad, []byte{0xa1}))
 	testkit.WaitFor(t, "all posts", func() bool { return len(n.gw.of("user")) >= len(want) })
 	var got []string
 	for _, p := range n.gw.of("user") {
@@ -230,7 +231,7 @@ func TestLargeEventIsRefused(t *testing.T) {
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%d and %d bytes: %v, want %q", tt.name, tt.payload, err, tt.want)
 		}
-		if err := n.Publish(t.Context(), large.EventName, nil, false); err != errReserved {
+		if err := n.Publish(t.Context(), large.EventName, nil, false); err != publish.ErrReserved {
 			t.Errorf("the reserved name: %v", err)
 		}
 		n.end(ErrNoLeave)
@@ -249,10 +250,10 @@ func TestLargeEventsAcrossARestart(t *testing.T) {
 	addr := n.GossipAddr()
 	gw.down.Store(true)
 	want := []string{noise(300_000), noise(1000)}
-	publish(t, a, want[0])
+	publishTo(t, a, want[0])
 	testkit.WaitFor(t, "it to wait", func() bool { return n.Targets()[0].Waiting == 1 })
 	n.crash(t)
-	publish(t, a, want[1])
+	publishTo(t, a, want[1])
 	gw.down.Store(false)
 	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{a.GossipAddr()} })...)
 	// The first may come twice: it may have been in flight as the node crashed.
@@ -279,7 +280,7 @@ func TestReferenceFromBeforeTheHistory(t *testing.T) {
 	set := []func(*config.Options){in(dir), named("trims"), func(o *config.Options) { o.JournalMaxEvents = 5 }}
 	n := start(t, set...)
 	for range 10 {
-		publish(t, n, noise(1000)) // equal ones have Lamport times of their own
+		publishTo(t, n, noise(1000)) // equal ones have Lamport times of their own
 	}
 	testkit.WaitFor(t, "all to be in the journal", func() bool { return n.journal.Head() >= 10 })
 	last := serf.LamportTime(n.serf.EventClock() - 1)

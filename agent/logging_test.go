@@ -41,7 +41,7 @@ func TestLogsOfADelivery(t *testing.T) {
 	})()
 	n := run(t, a, out)
 	const begin = "s3cret\x1b[31m\n"
-	publish(t, n, begin+strings.Repeat("x", 400))
+	publishTo(t, n, begin+strings.Repeat("x", 400))
 	testkit.WaitFor(t, "an attempt that fails", func() bool { return n.Targets()[0].Attempts > 0 })
 	hub.SetLevel(slog.LevelInfo) // from here on the output gets no debug lines
 	gw.down.Store(false)
@@ -124,12 +124,12 @@ func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 		})()
 		before = count()
 		for _, p := range payloads {
-			publish(t, n, p)
+			publishTo(t, n, p)
 			<-delivered // after its line
 		}
 		return before, count() - before
 	}
-	publish(t, n, "unheard")
+	publishTo(t, n, "unheard")
 	<-delivered
 	for i, want := range [][2]int{{0, 0}, {0, 2}, {2, 0}} {
 		level := []slog.Level{slog.LevelInfo, slog.LevelDebug, slog.LevelWarn}[i]

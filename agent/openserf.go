@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 
 	"github.com/hashicorp/memberlist"
 
@@ -40,7 +39,7 @@ func (a *Agent) openSerf(given Ports) error {
 	}
 	conf.MemberlistConfig.Transport = ports
 	if a.opts.PeerLinks {
-		if err := a.openRepair(a.spreadCtx); err != nil {
+		if err := a.openRepair(a.sending); err != nil {
 			gossip.CloseTransport(ports)
 			return err
 		}
@@ -52,18 +51,8 @@ func (a *Agent) openSerf(given Ports) error {
 	if a.serf, err = gossip.Open(conf); err != nil {
 		return err
 	}
-	a.spread = &spread{
-		members: a.serf.Members, self: a.opts.NodeName, links: a.links, peers: a.peers, logger: a.logger, seed: maphash.MakeSeed(),
-	}
-	if a.repair != nil {
-		a.spread.met = a.met
-		a.spread.missed = func(name string) { a.repair.Meet(name, "messages to a peer were dropped") }
-	}
-	if a.opts.DirectSend {
-		a.spread.direct = newDirect(a.serf.Memberlist(), conf.MemberlistConfig.UDPBufferSize, a.publishMetrics)
-	}
-	a.intake.Subscribe(a.spread.watch) // for good
 	a.openMembership(conf)
+	a.openPublisher(conf.MemberlistConfig.UDPBufferSize)
 	if a.returning {
 		a.serf.Witness(a.lastLTime)
 	}
@@ -75,8 +64,8 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 	cfg := link.Config{
 		Name:      a.opts.NodeName,
 		Transport: ports,
-		Deliver:   a.takeLinked,
-		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.spread.behind(to.Name, notPeer) },
+		Deliver:   func(from link.Peer, msgs [][]byte) { a.publisher.TakeLinked(from, msgs) },
+		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.publisher.Behind(to.Name, notPeer) },
 		Handlers: map[link.Kind]link.Handler{
 			link.KindRepair: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 				return a.repair.Handle(ctx, from.Name, req)

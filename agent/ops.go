@@ -1,12 +1,10 @@
 package agent
 
 import (
-	"agentctl/agent/intake"
 	"agentctl/agent/peers"
+	"agentctl/agent/publish"
 	"context"
-	"errors"
 	"net"
-	"net/http"
 
 	"github.com/hashicorp/serf/serf"
 
@@ -37,7 +35,10 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 			"the journal does not say what it holds":              func() { a.journal.Head() },
 			"the delivery of a target does not say how it stands": func() { a.Targets() },
 		},
-		Publish: a.publishForHTTP, MaxEvent: a.opts.MaxEvent(), Ceiling: large.MaxEvent,
+		Publish: func(ctx context.Context, name string, payload []byte, coalesce bool) (publish.Sent, error) {
+			return a.publisher.Report(ctx, name, payload, coalesce) // which comes with serf, later
+		},
+		MaxEvent: a.opts.MaxEvent(), Ceiling: large.MaxEvent,
 	}
 	if a.opts.PeerLinks {
 		c.Others = &ops.Others{
@@ -45,7 +46,7 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 			Ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
 				return a.links.Request(ctx, peers.Of(m), link.KindQuestion, req)
 			},
-			Links: maxLinked,
+			Links: publish.MaxLinked,
 		}
 	}
 	return ops.New(ln, c)
@@ -58,29 +59,6 @@ func (a *Agent) membersIfAny() []serf.Member {
 		return nil
 	}
 	return a.serf.Members()
-}
-
-// publishForHTTP publishes an event, and says of which errors the client is told
-// what to do.
-func (a *Agent) publishForHTTP(ctx context.Context, name string, payload []byte, coalesce bool) (ops.Published, error) {
-	sent, unreached, err := a.publishReport(ctx, name, payload, coalesce)
-	if err != nil {
-		return ops.Published{}, refusedPublish(err)
-	}
-	return ops.Published{LTime: uint64(sent.LTime), Unreached: unreached, Warning: a.warnUnreached(unreached)}, nil
-}
-
-func refusedPublish(err error) error {
-	if _, ok := errors.AsType[*SizeError](err); ok {
-		return &ops.Refusal{Status: http.StatusRequestEntityTooLarge, Err: err}
-	}
-	switch {
-	case errors.Is(err, errReserved):
-		return &ops.Refusal{Status: http.StatusBadRequest, Err: err}
-	case errors.Is(err, intake.ErrStopping):
-		return &ops.Refusal{Status: http.StatusServiceUnavailable, Err: err}
-	}
-	return err
 }
 
 // servedTargets are the targets that are served now.

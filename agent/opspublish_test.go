@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,8 +9,6 @@ import (
 
 	"agentctl/agent/api"
 	"agentctl/agent/config"
-	"agentctl/agent/intake"
-	"agentctl/agent/ops"
 	"agentctl/handler"
 	"agentctl/scripts/testkit"
 )
@@ -108,21 +104,5 @@ func TestPublishOverHTTPIsRefused(t *testing.T) {
 	n.has(t, []string{"only"})
 	if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "success"); got != 1 {
 		t.Errorf("%v events were published, want 1", got)
-	}
-}
-
-func TestRefusedPublishes(t *testing.T) {
-	t.Parallel()
-	for err, status := range map[error]int{
-		&SizeError{Name: 1, Payload: 9000, Limit: 9216, Encoded: true}: 413,
-		errReserved:        400,
-		intake.ErrStopping: 503,
-	} {
-		if got, ok := errors.AsType[*ops.Refusal](refusedPublish(err)); !ok || got.Status != status || got.Error() != err.Error() {
-			t.Errorf("%v is answered with %+v, want %d", err, got, status)
-		}
-	}
-	if err := refusedPublish(context.Canceled); err != context.Canceled {
-		t.Errorf("%v", err)
 	}
 }

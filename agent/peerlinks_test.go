@@ -173,7 +173,7 @@ func TestANodeThatIsReplaced(t *testing.T) {
 			n := 0
 			var want []string
 			testkit.WaitFor(t, "an event to go to the new one", func() bool {
-				a.renewRoutes()
+				awaitRoutes()
 				want = append(want, a.publish(t, fmt.Sprint("after ", n), 1)...)
 				n++
 				if links {

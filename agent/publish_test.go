@@ -7,11 +7,10 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"agentctl/agent/config"
-	"agentctl/agent/intake"
+	"agentctl/agent/publish"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -34,17 +33,17 @@ func TestPublishUpToTheLimit(t *testing.T) {
 		}
 		if err := n.Publish(t.Context(), "n", make([]byte, tt.most), false); err == nil {
 			t.Errorf("limit %d: %d bytes are taken", tt.limit, tt.most+1)
-		} else if se, ok := errors.AsType[*SizeError](err); !ok || se.Encoded != (tt.most < tt.limit) {
+		} else if se, ok := errors.AsType[*publish.SizeError](err); !ok || se.Encoded != (tt.most < tt.limit) {
 			t.Errorf("limit %d: %v", tt.limit, err)
 		}
 		err := n.Publish(t.Context(), "n", make([]byte, tt.limit), false)
-		se, ok := errors.AsType[*SizeError](err)
+		se, ok := errors.AsType[*publish.SizeError](err)
 		hint := "user_event_size_limit on the agent (to at most 9216)"
 		if tt.limit == 9216 {
 			hint = "max_event_size on the agent (to at most 1048576), which needs peer_links and reaches agentctl agents alone"
 		}
 		want := fmt.Sprintf("the event has %d bytes (name 1, payload %d), the limit is %d: send less, or raise %s", tt.limit+1, tt.limit, tt.limit, hint)
-		if !ok || *se != (SizeError{Name: 1, Payload: tt.limit, Limit: tt.limit}) || err.Error() != want {
+		if !ok || *se != (publish.SizeError{Name: 1, Payload: tt.limit, Limit: tt.limit}) || err.Error() != want {
 			t.Errorf("limit %d: %v, want %s", tt.limit, err, want)
 		}
 		if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "error"); got != 2 {
@@ -201,26 +200,4 @@ func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 	if got := bodies(gw.of("user")); !slices.Equal(got, []string{"first", "last"}) {
 		t.Errorf("posted %q", got)
 	}
-}
-
-// Nobody waits for an agent that has ended.
-func TestAPublisherGivesUpWhenTheAgentStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		lock := make(publishLock, 1)
-		sending, stop := context.WithCancel(t.Context())
-		if err := lock.lock(t.Context(), sending); err != nil {
-			t.Fatal(err)
-		}
-		waited := make(chan error, 1)
-		go func() { waited <- lock.lock(t.Context(), sending) }()
-		synctest.Wait()
-		stop()
-		if err := <-waited; err != intake.ErrStopping {
-			t.Errorf("a publisher that waited for another one: %v", err)
-		}
-		lock.unlock()
-		if err := lock.lock(t.Context(), sending); err != intake.ErrStopping {
-			t.Errorf("one that came later: %v", err)
-		}
-	})
 }

@@ -98,9 +98,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		spreading.start(a.runRepair)
 		spreading.start(a.views.Run)
 	}
-	if d := a.spread.direct; d != nil {
-		spreading.start(d.Run)
-	}
+	spreading.start(a.publisher.Run)
 	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.rpcLn) })
 	ops.start(a.ops.Run)
 	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", version.Version, "gossip", a.GossipAddr(),
@@ -151,7 +149,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		cancelHalf()
 	}
 	step("ending RPC", serving.stop(requestWait))
-	a.endSpread()
+	a.endSend()
 	step("ending links", spreading.stop(partWait))
 	step("ending gossip", a.serf.Shutdown())
 	step("taking in the last events", taking.stop(partWait))

@@ -95,16 +95,13 @@ func (n *node) findsPeer(t *testing.T, label string, others ...*node) (payloads 
 		payloads = append(payloads, n.publish(t, label+" to find "+other.opts.NodeName, 1)...)
 		testkit.WaitFor(t, other.opts.NodeName+" to be found to be a peer", func() bool { return n.peers.Is(other.opts.NodeName) })
 	}
-	n.renewRoutes()
+	awaitRoutes()
 	return payloads
 }
 
-// renewRoutes has the next event go to those who are known now.
-func (n *node) renewRoutes() {
-	n.spread.mu.Lock()
-	defer n.spread.mu.Unlock()
-	n.spread.made = time.Time{}
-}
+// awaitRoutes waits until the next event goes to those who are known now: members
+// are listed anew after 100 ms.
+func awaitRoutes() { <-time.After(110 * time.Millisecond) }
 
 // onLinks counts messages on links: queued, acknowledged, and so on.
 func (n *node) onLinks(t *testing.T, what string) int {

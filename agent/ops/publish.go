@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"agentctl/agent/publish"
 	"context"
 	"errors"
 	"io"
@@ -20,25 +21,6 @@ import (
 // connection is closed after 30 s.
 const publishWait = 20 * time.Second
 
-// Published is what is known of an event once it is published.
-type Published struct {
-	LTime uint64
-	// Unreached are the members that are known not to get the event; Warning says
-	// so in words.
-	Unreached []string
-	Warning   string
-}
-
-// Refusal is why an event is not published, if that is not the server's fault.
-type Refusal struct {
-	Status int // that HTTP has for it
-	Err    error
-}
-
-func (r *Refusal) Error() string { return r.Err.Error() }
-
-func (r *Refusal) Unwrap() error { return r.Err }
-
 // publish publishes an event for a client.
 func (s *Server) publish(r *http.Request) (int, any, error) {
 	event, err := s.publishRequest(r)
@@ -56,16 +38,21 @@ func (s *Server) publish(r *http.Request) (int, any, error) {
 		return 0, nil, publishError(err)
 	}
 	return http.StatusAccepted, api.PublishReport{
-		ID:   handler.UserID(sent.LTime, handler.Sum(event.Name, payload)),
-		Name: event.Name, LTime: sent.LTime, Unreached: sent.Unreached, Warning: sent.Warning,
+		ID:   handler.UserID(uint64(sent.LTime), handler.Sum(event.Name, payload)),
+		Name: event.Name, LTime: uint64(sent.LTime), Unreached: sent.Unreached, Warning: sent.Warning,
 	}, nil
 }
 
 func publishError(err error) error {
-	if refusal, ok := errors.AsType[*Refusal](err); ok {
-		return errorf(refusal.Status, "%v", err)
+	if _, ok := errors.AsType[*publish.SizeError](err); ok {
+		return errorf(http.StatusRequestEntityTooLarge, "%v", err)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(err, publish.ErrReserved):
+		return errorf(http.StatusBadRequest, "%v", err)
+	case errors.Is(err, publish.ErrStopping):
+		return errorf(http.StatusServiceUnavailable, "%v", err)
+	case errors.Is(err, context.DeadlineExceeded):
 		return errorf(http.StatusServiceUnavailable, "the agent did not take the event within %v, and does not send it: try again", publishWait)
 	}
 	return err

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"agentctl/agent/publish"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
+
+	"github.com/hashicorp/serf/serf"
 )
 
 // publisher publishes nothing, and keeps what it was given.
@@ -22,11 +25,11 @@ type publisher struct {
 	events []string // name, payload, coalesce
 }
 
-func (p *publisher) publish(_ context.Context, name string, payload []byte, coalesce bool) (Published, error) {
+func (p *publisher) publish(_ context.Context, name string, payload []byte, coalesce bool) (publish.Sent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events = append(p.events, fmt.Sprintf("%s %s %v", name, payload, coalesce))
-	return Published{LTime: uint64(len(p.events)), Unreached: []string{"stock"}, Warning: "one is stock"}, nil
+	return publish.Sent{UserEvent: serf.UserEvent{LTime: serf.LamportTime(len(p.events))}, Unreached: []string{"stock"}, Warning: "one is stock"}, nil
 }
 
 func (p *publisher) published() []string {
@@ -165,8 +168,9 @@ func TestPublishErrorsAsAnswers(t *testing.T) {
 		err    error
 		status int
 	}{
-		{&Refusal{Status: 413, Err: errors.New("too large")}, 413},
-		{fmt.Errorf("publishing: %w", &Refusal{Status: 400, Err: errors.New("reserved")}), 400},
+		{&publish.SizeError{Name: 1, Payload: 9000, Limit: 9216, Encoded: true}, 413},
+		{publish.ErrReserved, 400},
+		{fmt.Errorf("publishing: %w", publish.ErrStopping), 503},
 		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), 503},
 	} {
 		if got, ok := errors.AsType[*httpError](publishError(test.err)); !ok || got.status != test.status {

@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"agentctl/agent/publish"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +48,8 @@ type Config struct {
 	// is named by what is wrong while it does not return.
 	Probes map[string]func()
 
-	// Publish publishes an event. An error that is the client's to mend is a
-	// [Refusal].
-	Publish func(ctx context.Context, name string, payload []byte, coalesce bool) (Published, error)
+	// Publish publishes an event, as [publish.Publisher.Report] does.
+	Publish func(ctx context.Context, name string, payload []byte, coalesce bool) (publish.Sent, error)
 	// MaxEvent is the most that name and payload may have together, in bytes.
 	MaxEvent int
 	// Ceiling is what MaxEvent can be set to at most; an error names it.

@@ -1,16 +1,16 @@
-package agent
+package publish
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// publishMetrics counts what is published here. A nil *publishMetrics counts
+// metrics counts what is published here. A nil *metrics counts
 // nothing.
-type publishMetrics struct {
+type metrics struct {
 	events *prometheus.CounterVec
 	direct *prometheus.CounterVec
 }
 
-func newPublishMetrics(reg prometheus.Registerer) *publishMetrics {
-	m := &publishMetrics{
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_events_published_total",
 			Help: "Events that this agent was asked to publish, by result.",
@@ -31,7 +31,7 @@ func newPublishMetrics(reg prometheus.Registerer) *publishMetrics {
 	return m
 }
 
-func (m *publishMetrics) published(err error) {
+func (m *metrics) published(err error) {
 	if m == nil {
 		return
 	}
@@ -42,7 +42,7 @@ func (m *publishMetrics) published(err error) {
 	m.events.WithLabelValues(result).Inc()
 }
 
-func (m *publishMetrics) directSent(result string) {
+func (m *metrics) directSent(result string) {
 	if m != nil {
 		m.direct.WithLabelValues(result).Inc()
 	}

@@ -1,4 +1,4 @@
-package agent
+package publish
 
 import (
 	"context"
@@ -58,7 +58,7 @@ func memberNode(name string, port uint16) *memberlist.Node {
 func directRig(t *testing.T, f *fakeSender) (d *direct, ctx context.Context, count func(string) float64, end func()) {
 	reg := prometheus.NewRegistry()
 	ctx, cancel := context.WithCancel(t.Context())
-	d = newDirect(f, 1400, newPublishMetrics(reg))
+	d = newDirect(f, 1400, newMetrics(reg))
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
 	count = func(result string) float64 { return testkit.Counter(t, reg, "agentctl_direct_messages_total", result) }

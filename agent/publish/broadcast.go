@@ -1,4 +1,4 @@
-package agent
+package publish
 
 import (
 	"cmp"
@@ -20,18 +20,18 @@ const (
 	// routesAge is for how long the list of members is used before it is made
 	// anew. Who joined meanwhile gets an event by gossip.
 	routesAge = 100 * time.Millisecond
-	// maxLinked and maxDirect are to how many members an event goes over links,
+	// MaxLinked and maxDirect are to how many members an event goes over links,
 	// and straight. A link costs both ends a few goroutines and buffers, and a
 	// packet the sender some 20 µs. The rest have gossip, and are not always the
 	// same: each node draws its own.
-	maxLinked = 200
+	MaxLinked = 200
 	maxDirect = 200
 )
 
-// spread brings events that are published here to the other members without
+// broadcast brings events that are published here to the other members without
 // waiting for gossip: over links to agents of ours, straight to others. All of
 // them get them by gossip too.
-type spread struct {
+type broadcast struct {
 	members func() []serf.Member
 	self    string
 	links   *link.Links // nil: no links
@@ -48,46 +48,57 @@ type spread struct {
 	others []*memberlist.Node
 }
 
+func newBroadcast(c *Config, m *metrics) *broadcast {
+	b := &broadcast{
+		members: c.Node.Members, self: c.Self, links: c.Links, peers: c.Peers,
+		met: c.Met, missed: c.Missed, logger: c.Logger, seed: maphash.MakeSeed(),
+	}
+	if c.Packets > 0 {
+		b.direct = newDirect(c.Node.Memberlist(), c.Packets, m)
+	}
+	return b
+}
+
 // send hands an event on, as it goes over links and as serf has it; it never
 // waits. Calls are one at a time where order counts.
-func (s *spread) send(ctx context.Context, forLinks, raw []byte) {
-	linked, others := s.routes(time.Now())
+func (b *broadcast) send(ctx context.Context, forLinks, raw []byte) {
+	linked, others := b.routes(time.Now())
 	if len(linked) > 0 {
-		if err := s.links.Broadcast(linked, forLinks); err != nil {
-			s.logger.Debug("an event goes by gossip alone", "error", err)
+		if err := b.links.Broadcast(linked, forLinks); err != nil {
+			b.logger.Debug("an event goes by gossip alone", "error", err)
 		}
 	}
 	for _, to := range others {
-		s.direct.enqueue(ctx, to, raw)
+		b.direct.enqueue(ctx, to, raw)
 	}
 }
 
 // routes is where messages go now.
-func (s *spread) routes(now time.Time) ([]link.Peer, []*memberlist.Node) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.made.IsZero() || now.Sub(s.made) >= routesAge {
-		s.made = now
-		s.linked, s.others = s.plan()
+func (b *broadcast) routes(now time.Time) ([]link.Peer, []*memberlist.Node) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.made.IsZero() || now.Sub(b.made) >= routesAge {
+		b.made = now
+		b.linked, b.others = b.plan()
 	}
-	return s.linked, s.others
+	return b.linked, b.others
 }
 
-func (s *spread) plan() (linked []link.Peer, others []*memberlist.Node) {
-	members := slices.DeleteFunc(s.members(), func(m serf.Member) bool {
-		return m.Status != serf.StatusAlive || m.Name == s.self
+func (b *broadcast) plan() (linked []link.Peer, others []*memberlist.Node) {
+	members := slices.DeleteFunc(b.members(), func(m serf.Member) bool {
+		return m.Status != serf.StatusAlive || m.Name == b.self
 	})
-	if len(members) > min(maxLinked, maxDirect) {
+	if len(members) > min(MaxLinked, maxDirect) {
 		// Serf lists members in no order: those beyond a limit must not change
 		// from one plan to the next, or links to all are opened.
-		rank := func(m serf.Member) uint64 { return maphash.String(s.seed, m.Name) }
+		rank := func(m serf.Member) uint64 { return maphash.String(b.seed, m.Name) }
 		slices.SortFunc(members, func(a, b serf.Member) int { return cmp.Compare(rank(a), rank(b)) })
 	}
 	for _, m := range members {
 		switch {
-		case s.links != nil && len(linked) < maxLinked && s.peers.Is(m.Name):
+		case b.links != nil && len(linked) < MaxLinked && b.peers.Is(m.Name):
 			linked = append(linked, peers.Of(m))
-		case s.direct != nil && len(others) < maxDirect:
+		case b.direct != nil && len(others) < maxDirect:
 			others = append(others, &memberlist.Node{Name: m.Name, Addr: m.Addr, Port: m.Port, PMax: m.ProtocolMax})
 		}
 	}
@@ -96,16 +107,16 @@ func (s *spread) plan() (linked []link.Peer, others []*memberlist.Node) {
 
 // behind is told that a peer did not get all that it was sent. One that is none
 // any more gets its events straight until it says that it is.
-func (s *spread) behind(name string, notPeer bool) {
+func (b *broadcast) behind(name string, notPeer bool) {
 	if notPeer {
-		s.forget(name)
-	} else if s.missed != nil {
-		s.missed(name)
+		b.forget(name)
+	} else if b.missed != nil {
+		b.missed(name)
 	}
 }
 
 // watch sees members come and go: who comes back may be another program.
-func (s *spread) watch(e serf.Event) {
+func (b *broadcast) watch(e serf.Event) {
 	me, ok := e.(serf.MemberEvent)
 	if !ok {
 		return
@@ -113,18 +124,18 @@ func (s *spread) watch(e serf.Event) {
 	switch me.Type {
 	case serf.EventMemberLeave, serf.EventMemberFailed, serf.EventMemberReap:
 		for _, m := range me.Members {
-			s.forget(m.Name)
+			b.forget(m.Name)
 		}
 	case serf.EventMemberJoin:
-		if s.met != nil {
-			s.met(me.Members)
+		if b.met != nil {
+			b.met(me.Members)
 		}
 	}
 }
 
-func (s *spread) forget(name string) {
-	s.peers.Forget(name)
-	if s.links != nil {
-		s.links.Forget(name)
+func (b *broadcast) forget(name string) {
+	b.peers.Forget(name)
+	if b.links != nil {
+		b.links.Forget(name)
 	}
 }

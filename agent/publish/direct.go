@@ -1,4 +1,4 @@
-package agent
+package publish
 
 import (
 	"context"
@@ -37,7 +37,7 @@ type sender interface {
 type direct struct {
 	send    sender
 	packet  int // largest message that fits into a packet
-	metrics *publishMetrics
+	metrics *metrics
 
 	mu     sync.Mutex
 	closed bool
@@ -53,7 +53,7 @@ type outbox struct {
 	msgs queue.Queue[[]byte]
 }
 
-func newDirect(send sender, packetSize int, m *publishMetrics) *direct {
+func newDirect(send sender, packetSize int, m *metrics) *direct {
 	return &direct{send: send, packet: packetSize - packetOverhead, metrics: m, boxes: map[memberlist.Address]*outbox{}}
 }
 

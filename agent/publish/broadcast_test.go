@@ -1,4 +1,4 @@
-package agent
+package publish
 
 import (
 	"fmt"
@@ -19,16 +19,16 @@ import (
 	"agentctl/scripts/testkit"
 )
 
-// newSpread is a spread with a view of members that the test gives, in which
+// broadcastOf is a broadcast with a view of members that the test gives, in which
 // those whose name begins with "ours" are peers.
-func newSpread(members *[]serf.Member) *spread {
+func broadcastOf(members *[]serf.Member) *broadcast {
 	logger, _ := testkit.NewLog()
 	list := func() []serf.Member {
 		all := slices.Clone(*members)
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) // serf's has no order
 		return all
 	}
-	s := &spread{
+	s := &broadcast{
 		members: list,
 		self:    "self", links: new(link.Links), direct: newDirect(nil, 1400, nil),
 		peers: peers.New(peers.Config{Self: "self", Members: list, Links: true, Logger: logger}), logger: logger, seed: maphash.MakeSeed(),
@@ -46,7 +46,7 @@ func memberAt(name string, status serf.MemberStatus, port int) serf.Member {
 }
 
 // targets are the names that messages go to over links, and straight.
-func (s *spread) targets() (linked, straight []string) {
+func (s *broadcast) targets() (linked, straight []string) {
 	links, others := s.plan()
 	for _, p := range links {
 		linked = append(linked, p.Name)
@@ -71,21 +71,21 @@ func TestPlanOfWhereEventsGo(t *testing.T) {
 		{Name: "ours-ipv6", Addr: net.ParseIP("::1"), Port: 7, Status: serf.StatusAlive},
 	}
 	for name, tt := range map[string]struct {
-		change           func(*spread)
+		change           func(*broadcast)
 		linked, straight []string
 	}{
-		"all":              {func(*spread) {}, []string{"ours", "ours-ipv6"}, []string{"stock"}},
-		"no links":         {func(s *spread) { s.links = nil }, nil, []string{"ours", "ours-ipv6", "stock"}},
-		"nothing straight": {func(s *spread) { s.direct = nil }, []string{"ours", "ours-ipv6"}, nil},
-		"neither":          {func(s *spread) { s.links, s.direct = nil, nil }, nil, nil},
+		"all":              {func(*broadcast) {}, []string{"ours", "ours-ipv6"}, []string{"stock"}},
+		"no links":         {func(s *broadcast) { s.links = nil }, nil, []string{"ours", "ours-ipv6", "stock"}},
+		"nothing straight": {func(s *broadcast) { s.direct = nil }, []string{"ours", "ours-ipv6"}, nil},
+		"neither":          {func(s *broadcast) { s.links, s.direct = nil, nil }, nil, nil},
 	} {
-		s := newSpread(&members)
+		s := broadcastOf(&members)
 		tt.change(s)
 		if linked, straight := s.targets(); !slices.Equal(linked, tt.linked) || !slices.Equal(straight, tt.straight) {
 			t.Errorf("%s: over links to %q, straight to %q; want %q and %q", name, linked, straight, tt.linked, tt.straight)
 		}
 	}
-	s := newSpread(&members)
+	s := broadcastOf(&members)
 	linked, others := s.plan()
 	slices.SortFunc(linked, func(a, b link.Peer) int { return strings.Compare(a.Name, b.Name) })
 	if linked[0].Addr != "10.0.0.1:2" || linked[1].Addr != "[::1]:7" {
@@ -102,10 +102,10 @@ func TestPlanOfWhereEventsGo(t *testing.T) {
 func TestPlanOfVeryManyMembersIsBoundedAndSteady(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ ours, stock, linked, straight int }{
-		{1000, 0, maxLinked, maxDirect},
+		{1000, 0, MaxLinked, maxDirect},
 		{0, 1000, 0, maxDirect},
-		{500, 500, maxLinked, maxDirect},
-		{250, 0, maxLinked, 50},
+		{500, 500, MaxLinked, maxDirect},
+		{250, 0, MaxLinked, 50},
 		{150, 100, 150, 100},
 	} {
 		var members []serf.Member
@@ -115,7 +115,7 @@ func TestPlanOfVeryManyMembersIsBoundedAndSteady(t *testing.T) {
 		for i := range tt.stock {
 			members = append(members, memberAt(fmt.Sprint("stock-", i), serf.StatusAlive, 2000+i))
 		}
-		s := newSpread(&members)
+		s := broadcastOf(&members)
 		linked, straight := s.targets()
 		if len(linked) != tt.linked || len(straight) != tt.straight {
 			t.Errorf("of %d and %d members: %d over links, %d straight; want %d and %d",
@@ -127,7 +127,7 @@ func TestPlanOfVeryManyMembersIsBoundedAndSteady(t *testing.T) {
 				t.Fatalf("of %d and %d members: others than before", tt.ours, tt.stock)
 			}
 		}
-		if other := newSpread(&members); tt.ours+tt.stock == 1000 {
+		if other := broadcastOf(&members); tt.ours+tt.stock == 1000 {
 			if l, o := other.targets(); slices.Equal(l, linked) && slices.Equal(o, straight) {
 				t.Errorf("of %d and %d members: another node sends to the same ones", tt.ours, tt.stock)
 			}
@@ -139,7 +139,7 @@ func TestPlanOfVeryManyMembersIsBoundedAndSteady(t *testing.T) {
 func TestRoutesAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		members := []serf.Member{memberAt("ours-1", serf.StatusAlive, 1)}
-		s := newSpread(&members)
+		s := broadcastOf(&members)
 		looked := 0
 		view := s.members
 		s.members = func() []serf.Member { looked++; return view() }
@@ -180,7 +180,7 @@ func TestMembersThatAreGoneAreForgotten(t *testing.T) {
 		serf.EventMemberLeave: true, serf.EventMemberFailed: true, serf.EventMemberReap: true,
 	} {
 		members := []serf.Member{memberAt("ours", serf.StatusAlive, 1), memberAt("ours-too", serf.StatusAlive, 2), memberAt("stock", serf.StatusAlive, 3)}
-		s := newSpread(&members)
+		s := broadcastOf(&members)
 		s.plan()
 		s.watch(serf.MemberEvent{Type: typ, Members: members[:2]})
 		if s.peers.Knows("ours") == forgotten || s.peers.Knows("ours-too") == forgotten {

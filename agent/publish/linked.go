@@ -1,0 +1,62 @@
+package publish
+
+import (
+	"agentctl/agent/gossip"
+	"agentctl/agent/intake"
+	"agentctl/agent/large"
+	"agentctl/agent/link"
+	"fmt"
+
+	"github.com/hashicorp/serf/serf"
+)
+
+// TakeLinked takes in what a peer sent over a link. Serf gets it too, so that
+// its clock and the members that have no link to the publisher get on; what it
+// would refuse as too old has been taken in by then.
+func (p *Publisher) TakeLinked(from link.Peer, msgs [][]byte) {
+	for _, msg := range msgs {
+		e, raw, err := p.unlink(msg)
+		if err != nil {
+			p.cfg.Logger.Warn("a peer sent what is no event", "peer", from.Name, "error", err)
+			continue
+		}
+		if p.cfg.Intake.Take(p.cfg.Sending, e, intake.Link) != nil {
+			return // the agent ends
+		}
+		p.cfg.Node.Inject(raw)
+	}
+}
+
+// unlink reads an event as it goes over links, and the serf message for it.
+func (p *Publisher) unlink(msg []byte) (e serf.UserEvent, raw []byte, err error) {
+	if large.Packed(msg) {
+		if e, raw, err = unpack(msg); err != nil {
+			p.cfg.Large.Refuse(err)
+		}
+		return e, raw, err
+	}
+	var m gossip.Message
+	err = m.Decode(msg)
+	return m.Event(), msg, err
+}
+
+// unpack reads a large event that came over a link, and the serf message with
+// its reference.
+func unpack(msg []byte) (e serf.UserEvent, raw []byte, err error) {
+	raw, payload, err := large.Unpack(msg)
+	if err != nil {
+		return e, nil, err
+	}
+	var m gossip.Message
+	if err := m.Decode(raw); err != nil {
+		return e, nil, err
+	}
+	w, err := intake.Wanted(m.Event())
+	if err != nil {
+		return e, nil, err
+	}
+	if !w.Is(w.Name, payload) {
+		return e, nil, fmt.Errorf("event %s: the %d bytes that came with its reference are not those of the event", w.ID(), len(payload))
+	}
+	return intake.Fetched(&w, payload), raw, nil
+}

@@ -1,0 +1,261 @@
+package publish
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/agent/gossip"
+	"agentctl/agent/intake"
+	"agentctl/agent/large"
+	"agentctl/agent/link"
+	"agentctl/agent/logs"
+	"agentctl/agent/peers"
+)
+
+const (
+	// holdTime is how long publishes wait for a join that was asked for, from the
+	// first of them on.
+	holdTime = 5 * time.Second
+	// largeWarnEvery is how often it is logged that large events do not reach all.
+	largeWarnEvery = time.Minute
+	// clockMargin is how far beyond the journal a node that came back sets its
+	// event clock, where it publishes before it has met another. What it published
+	// in the milliseconds before a crash may be at other nodes and not in its
+	// journal. An event that took such a Lamport time again, with the same payload,
+	// would be the same event to them, and dropped. Once it has met others their
+	// clock rules, and it is not set forward for nothing: that takes as much from
+	// serf's window for events that are on their way, in the whole cluster.
+	clockMargin = 128
+)
+
+// Config is what a [Publisher] is made of.
+type Config struct {
+	Self   string // this node's name
+	Node   *gossip.Node
+	Intake *intake.Intake
+	Large  *large.Bodies
+	Peers  *peers.Peers
+	Links  *link.Links // nil: there are none
+
+	// Packets is the size of a gossip packet, in bytes. Events go straight to
+	// members that are no peers, unless it is 0.
+	Packets int
+
+	// Limit is the most bytes that name and payload of an event may have together
+	// for all members to get it, and MaxEvent the most that peers get.
+	Limit, MaxEvent int
+	// MayRefer tells whether an event may be published by reference.
+	MayRefer func(name string, payload []byte) bool
+
+	// Joined is closed when there is no join left to wait for.
+	Joined <-chan struct{}
+	// Sending ends when nothing is to be sent any more.
+	Sending context.Context
+	// Returning says that this node was away, and LastLTime is the last Lamport
+	// time of a user event in its journal.
+	Returning bool
+	LastLTime uint64
+
+	// Met is told of members that have joined, and Missed of a peer to whom
+	// messages were dropped. Either may be nil.
+	Met    func(joined []serf.Member)
+	Missed func(name string)
+	// Publishing is called before an event goes to the cluster, one call at a
+	// time; it must not block. It may be nil.
+	Publishing func(name string, payload []byte)
+
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer // nil: nothing is counted
+}
+
+// Publisher gives events their Lamport times and sends them. Its methods are safe
+// for concurrent use.
+type Publisher struct {
+	cfg       Config
+	broadcast *broadcast
+	metrics   *metrics
+	large     logs.Sampled // lines on large events that do not reach all
+
+	one   lock  // one publish at a time, in the order in which all get the events
+	burst burst // of whoever holds it, as ready
+	ready bool  // the event clock was set for a publish without others
+
+	holdOnce sync.Once
+	held     chan struct{} // closed when publishes have waited long enough for a join
+}
+
+// New makes a Publisher. It watches the intake's member events from then on.
+func New(cfg Config) *Publisher {
+	p := &Publisher{
+		cfg:   cfg,
+		large: logs.Sampled{Logger: cfg.Logger},
+		one:   make(lock, 1),
+		held:  make(chan struct{}),
+	}
+	if cfg.Metrics != nil {
+		p.metrics = newMetrics(cfg.Metrics)
+	}
+	p.broadcast = newBroadcast(&p.cfg, p.metrics)
+	cfg.Intake.Subscribe(p.broadcast.watch) // for good
+	return p
+}
+
+// Run sends events straight to members that are no peers, until ctx ends.
+func (p *Publisher) Run(ctx context.Context) error {
+	if d := p.broadcast.direct; d != nil {
+		return d.Run(ctx)
+	}
+	return nil
+}
+
+// Behind is told that a peer did not get all that it was sent. One that is no peer
+// any more gets its events straight until it says that it is.
+func (p *Publisher) Behind(name string, notPeer bool) { p.broadcast.behind(name, notPeer) }
+
+// Sent is an event as it was sent.
+type Sent struct {
+	serf.UserEvent
+	// Unreached names the members that get no event so large, as far as is known,
+	// and Warning says so in a sentence. Only Report fills them in.
+	Unreached []string
+	Warning   string
+
+	byReference bool // serf has only a reference to it
+}
+
+// Publish sends a user event to the cluster, this node included. It returns once
+// serf has taken it; that the others have it is not known then.
+//
+// While a join that was asked for is under way Publish waits, until five seconds
+// after the first publish: an event published before joining an older cluster
+// carries a Lamport time that is too old there. Publishes go one after another,
+// since serf reads and advances its clock in two steps and merges equal events
+// that come at once.
+//
+// If ctx ends while Publish waits, for a join, for another publish or for room in
+// the intake, it returns the error of ctx and the event goes nowhere. Other errors
+// are a [*SizeError], [ErrReserved] and [ErrStopping].
+func (p *Publisher) Publish(ctx context.Context, name string, payload []byte, coalesce bool) (e Sent, err error) {
+	defer func() { p.metrics.published(err) }()
+	if name == large.EventName {
+		return e, ErrReserved
+	}
+	if len(name)+len(payload) > p.cfg.Limit && !p.cfg.MayRefer(name, payload) {
+		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: p.cfg.MaxEvent}
+	}
+	if err := p.hold(ctx); err != nil {
+		return e, err
+	}
+	p.cfg.Logger.Debug("publishing", "event", name, "bytes", len(payload), "coalesce", coalesce)
+	if err := p.one.lock(ctx, p.cfg.Sending); err != nil {
+		return e, err
+	}
+	defer p.one.unlock()
+	if p.cfg.Publishing != nil {
+		p.cfg.Publishing(name, payload)
+	}
+	p.alone()
+	return p.send(ctx, name, payload, coalesce)
+}
+
+// Report is Publish, and names the members that do not get the event. For that it
+// may wait some two seconds, if members have not said yet what they are.
+func (p *Publisher) Report(ctx context.Context, name string, payload []byte, coalesce bool) (Sent, error) {
+	e, err := p.Publish(ctx, name, payload, coalesce)
+	if err != nil || !e.byReference {
+		return e, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*peers.Silence)
+	defer cancel()
+	e.Unreached = p.unreached(ctx)
+	if e.Warning = p.warning(e.Unreached); e.Warning != "" {
+		p.large.Log(slog.LevelWarn, "a large event does not reach all members", largeWarnEvery,
+			"event", name, "bytes", len(payload), "reason", e.Warning)
+	}
+	return e, nil
+}
+
+// hold waits for a join that was asked for, but not for long.
+func (p *Publisher) hold(ctx context.Context) error {
+	select {
+	case <-p.cfg.Joined:
+		return nil
+	default:
+	}
+	p.holdOnce.Do(func() {
+		time.AfterFunc(holdTime, func() {
+			close(p.held)
+			select {
+			case <-p.cfg.Joined:
+			default:
+				p.cfg.Logger.Warn("publishing although no node could be joined yet: nodes that are joined later may not get these events")
+			}
+		})
+	})
+	select {
+	case <-p.cfg.Joined:
+	case <-p.held:
+	case <-p.cfg.Sending.Done():
+		return ErrStopping
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// alone makes ready for a publish by a node that came back and has not met another
+// yet. p.one is held.
+func (p *Publisher) alone() {
+	if p.cfg.Returning && !p.ready && p.cfg.Node.NumNodes() == 1 {
+		p.cfg.Node.Witness(p.cfg.LastLTime + clockMargin)
+		p.ready = true
+	}
+}
+
+// send gives an event its Lamport time and sends it on: to this node's own intake,
+// to serf for the gossip, and straight to the others. p.one is held, so the order
+// of calls is that in which this node and its peers get the events.
+func (p *Publisher) send(ctx context.Context, name string, payload []byte, coalesce bool) (e Sent, err error) {
+	e.UserEvent = serf.UserEvent{Name: name, Payload: payload, Coalesce: coalesce}
+	e.byReference = len(name)+len(payload) > p.cfg.Limit
+	raw, err := p.message(&e)
+	if err == nil && len(raw) > serf.UserEventSizeLimit && p.cfg.MayRefer(name, payload) {
+		e.byReference = true
+		raw, err = p.message(&e)
+	}
+	if err != nil {
+		return e, err
+	}
+	if len(raw) > serf.UserEventSizeLimit {
+		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: p.cfg.Limit, Encoded: true}
+	}
+	if err := p.cfg.Intake.Take(ctx, e.UserEvent, intake.Local); err != nil {
+		return e, err
+	}
+	// As if it had come from a member: serf passes it on to others.
+	p.cfg.Node.Inject(raw)
+	forLinks := raw
+	if e.byReference {
+		forLinks = large.Pack(raw, payload)
+		p.cfg.Large.Published()
+	}
+	p.broadcast.send(p.cfg.Sending, forLinks, raw)
+	return e, nil
+}
+
+// message is serf's message for an event, which it gives a Lamport time.
+func (p *Publisher) message(e *Sent) ([]byte, error) {
+	m := gossip.Message{Name: e.Name, Payload: e.Payload, CC: e.Coalesce}
+	if e.byReference {
+		ref := large.Refer(e.Name, e.Payload, p.cfg.Self)
+		m.Name, m.Payload = large.EventName, ref.Encode()
+	}
+	m.LTime = p.burst.next(serf.LamportTime(p.cfg.Node.EventClock()), m.Name, m.Payload, time.Now())
+	e.LTime = m.LTime
+	return m.Encode()
+}

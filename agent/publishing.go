@@ -1,0 +1,41 @@
+package agent
+
+import (
+	"context"
+
+	"agentctl/agent/publish"
+)
+
+// openPublisher makes what publishes events. packets is the size of a gossip
+// packet.
+func (a *Agent) openPublisher(packets int) {
+	cfg := publish.Config{
+		Self: a.opts.NodeName, Node: a.serf, Intake: a.intake, Large: a.large, Peers: a.peers, Links: a.links,
+		Limit: a.opts.UserEventSizeLimit, MaxEvent: a.opts.MaxEvent(), MayRefer: a.opts.MayRefer,
+		Joined: a.joiner.Joined(), Sending: a.sending, Returning: a.returning, LastLTime: a.lastLTime,
+		Publishing: a.hooks.Published,
+		Logger:     a.logger, Metrics: a.registry,
+	}
+	if a.opts.DirectSend {
+		cfg.Packets = packets
+	}
+	if a.repair != nil {
+		cfg.Met = a.met
+		cfg.Missed = func(name string) { a.repair.Meet(name, "messages to a peer were dropped") }
+	}
+	a.publisher = publish.New(cfg)
+}
+
+// Publish sends a user event to the cluster, as [publish.Publisher.Publish] does.
+func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coalesce bool) error {
+	_, err := a.publisher.Publish(ctx, name, payload, coalesce)
+	return err
+}
+
+// PublishWarn is Publish, and says what the publisher should know although the
+// event was taken: who is known not to get it. For that it may wait some two
+// seconds, if members have not said yet what they are.
+func (a *Agent) PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error) {
+	sent, err := a.publisher.Report(ctx, name, payload, coalesce)
+	return sent.Warning, err
+}
