@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/config"
-	"agentctl/agent/dropped"
 	"agentctl/agent/gossip"
 	"agentctl/agent/intake"
 	"agentctl/agent/large"
@@ -27,9 +26,7 @@ import (
 	"agentctl/agent/rpc"
 	"agentctl/agent/script"
 	"agentctl/handler"
-	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
-	"agentctl/handler/target"
 )
 
 // Hooks are called as events go their way; the dev command shows them. They
@@ -49,57 +46,62 @@ type Hooks struct {
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
 // runs it to its end. Methods are safe for concurrent use.
 type Agent struct {
-	opts          *config.Config
-	hub           *logs.Hub
-	logger        *slog.Logger
-	hooks         Hooks
-	registry      *prometheus.Registry
-	scriptMetrics *script.Metrics
-	targetRemoved prometheus.Counter // events that waited for a target that is configured no more
+	opts     *config.Config
+	hub      *logs.Hub
+	logger   *slog.Logger
+	hooks    Hooks
+	registry *prometheus.Registry
 
-	targetMetrics *delivery.Metrics
+	journal *journal.Journal
+	disk    keeper // of the journal; nil if there is no data directory
+	past    past
+	sinks   *sinks
+	intake  *intake.Intake
 
-	serf   *gossip.Node
-	intake *intake.Intake
-
+	serf      *gossip.Node
 	peers     *peers.Peers
-	links     *link.Links // nil where there are none
-	publisher *publish.Publisher
-	sending   context.Context // ends when nothing is to be sent any more
-	endSend   context.CancelFunc
-	repair    *repair.Repair    // nil where there are no links
-	views     *membership.Views // likewise
-	joiner    *membership.Joiner
-	rejoiner  *membership.Rejoiner
+	links     *link.Links    // nil if there are none
+	repair    *repair.Repair // likewise
 	large     *large.Bodies
-	journal   *journal.Journal
-	disk      keeper // of what keeps the journal; nil where there is no data directory
+	publisher *publish.Publisher
+	members   members
+
+	rpc   *rpc.Server
+	rpcLn net.Listener
+	ops   *ops.Server
+
+	stops stopStack
+	end   ending
+}
+
+// past is what this node was before this process.
+type past struct {
 	// returning says that the journal is of an earlier process: this node was
-	// away, and takes in what it missed. lastLTime is the last Lamport time of
-	// a user event in there.
+	// away, and takes in what it missed. lastLTime is the last Lamport time of a
+	// user event in there.
 	returning bool
 	lastLTime uint64
-	// bereft says that a node that was away has no journal of its earlier
-	// process: all targets may lack events.
+	// bereft says that a node that was away has no journal of its earlier process:
+	// all targets may lack events.
 	bereft bool
+}
 
-	reloadMu   sync.Mutex // one reload at a time, and none before or after Run's work
-	delivering *part      // that outlets run in; nil where there is no reload
-
-	outletsMu sync.Mutex // held for moments only; who changes the two holds reloadMu too
-	handlers  config.Handlers
-	outlets   []*outlet
-
-	rpc       *rpc.Server
-	rpcLn     net.Listener
-	ops       *ops.Server
+// members are the parts that see to who is in the cluster.
+type members struct {
+	joiner    *membership.Joiner
+	rejoiner  *membership.Rejoiner
+	views     *membership.Views     // nil if there are no links
 	discovery *membership.Discovery // nil without -discover
+}
 
-	tagsMu sync.Mutex // one change at a time
+// ending is how an agent is told to end.
+type ending struct {
+	once    sync.Once
+	stopped chan struct{} // closed when the agent is to end
+	cause   error         // why; set before stopped is closed
 
-	stopOnce sync.Once
-	stopped  chan struct{}
-	cause    error // why; set before stopped is closed
+	sending       context.Context // ends when nothing is to be sent any more
+	noMoreSending context.CancelFunc
 }
 
 // Ports are what an agent is given in place of ports of this machine: a network
@@ -131,37 +133,25 @@ func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		logger:   logger,
 		hooks:    hooks,
 		registry: prometheus.NewRegistry(),
-		stopped:  make(chan struct{}),
+		end:      ending{stopped: make(chan struct{})},
 	}
-	a.sending, a.endSend = context.WithCancel(context.Background())
-	a.scriptMetrics = script.NewMetrics(a.registry)
-	a.targetRemoved = dropped.Counter(a.registry, "target_removed")
+	a.end.sending, a.end.noMoreSending = context.WithCancel(context.Background())
 	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "agentctl_log_lines_lost_total",
 		Help: "Log lines that the log output did not take in time.",
 	}, func() float64 { return float64(hub.Lost()) }))
 	defer func() {
 		if err != nil {
-			a.Close()
+			err = errors.Join(err, a.Close())
 		}
 	}()
-	if err := a.openHandlers(); err != nil {
+	if err := a.openEvents(); err != nil {
+		return nil, err
+	}
+	if err := a.openServers(ports.RPC); err != nil {
 		return nil, err
 	}
 	// Serf last: it dials members that it knows from a snapshot at once.
-	if a.rpcLn = ports.RPC; a.rpcLn == nil {
-		if a.rpcLn, err = listen(c.RPCAddr); err != nil {
-			return nil, listenError("RPC", "rpc-addr", err)
-		}
-	}
-	a.rpc = rpc.New(a, rpc.Config{AuthKey: c.RPCAuthKey, Logger: logger, Metrics: a.registry})
-	var opsLn net.Listener // none serves no HTTP
-	if c.HTTPAddr != config.Off {
-		if opsLn, err = listen(c.HTTPAddr); err != nil {
-			return nil, listenError("operations", "http-addr", err)
-		}
-	}
-	a.ops = a.newOps(opsLn)
 	if err := a.openSerf(ports); err != nil {
 		return nil, err
 	}
@@ -174,30 +164,29 @@ func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent,
 	return a, nil
 }
 
-// openHandlers makes the journal and an outlet for each target and script.
-func (a *Agent) openHandlers() (err error) {
-	a.handlers = a.opts.Handlers
+// openEvents opens the way of an event from the intake to the sinks.
+func (a *Agent) openEvents() (err error) {
 	if err := a.openJournal(); err != nil {
 		return err
 	}
-	a.targetMetrics = delivery.NewMetrics(a.registry)
-	for _, t := range a.handlers.Targets {
-		o, err := a.newTargetOutlet(t)
-		if err == nil {
-			err = a.openDelivery(o)
-		}
-		if err != nil {
-			return err
-		}
-		a.outlets = append(a.outlets, o)
+	cfg := sinksConfig{
+		Journal: a.journal, MaxAge: a.opts.JournalMaxAge,
+		SetRunners: func(runners []*script.Runner) { a.intake.SetRunners(runners) },
+		Self:       func() serf.Member { return a.serf.LocalMember() },
+		Attempted:  a.hooks.Attempted,
+		Logger:     a.logger, Deliveries: a.hub.LiveLogger(), Metrics: a.registry,
 	}
-	if a.bereft {
+	if a.past.returning {
+		cfg.Revise = a.stillTrue
+	}
+	a.sinks = newSinks(cfg)
+	if err := a.sinks.open(a.opts.Handlers); err != nil {
+		return err
+	}
+	if a.past.bereft {
 		if err := a.journal.Gap(0, noJournal); err != nil {
 			return err
 		}
-	}
-	for _, s := range a.handlers.Scripts {
-		a.outlets = append(a.outlets, a.newScriptOutlet(s))
 	}
 	if err := a.openLarge(); err != nil {
 		return err
@@ -206,8 +195,35 @@ func (a *Agent) openHandlers() (err error) {
 		Self: a.opts.NodeName, Members: a.Members, Query: a.Query, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
 	})
 	a.intake = intake.New(intake.Config{
-		Journal: a.journal, Runners: runnersOf(a.outlets), Fail: a.stop, Large: a.large, Queries: a.peers.Take,
+		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take,
 		Logger: a.logger, Metrics: a.registry,
+	})
+	return nil
+}
+
+// openServers opens the ports of RPC, unless there is a listener already, and of
+// the operations endpoint.
+func (a *Agent) openServers(rpcLn net.Listener) (err error) {
+	if a.rpcLn = rpcLn; a.rpcLn == nil {
+		if a.rpcLn, err = listen(a.opts.RPCAddr); err != nil {
+			return listenError("RPC", "rpc-addr", err)
+		}
+	}
+	a.stops.push("closing RPC", closeWait, func(context.Context) error {
+		a.rpcLn.Close() // an error says no more than that it is closed
+		return nil
+	})
+	a.rpc = rpc.New(a, rpc.Config{AuthKey: a.opts.RPCAuthKey, Logger: a.logger, Metrics: a.registry})
+	var ln net.Listener // none serves no HTTP
+	if a.opts.HTTPAddr != config.Off {
+		if ln, err = listen(a.opts.HTTPAddr); err != nil {
+			return listenError("operations", "http-addr", err)
+		}
+	}
+	a.ops = a.newOps(ln)
+	a.stops.push("closing operations", closeWait, func(context.Context) error {
+		a.ops.Close() // likewise
+		return nil
 	})
 	return nil
 }
@@ -215,47 +231,17 @@ func (a *Agent) openHandlers() (err error) {
 // Metrics is where the agent's metrics are, and where others can be added.
 func (a *Agent) Metrics() *prometheus.Registry { return a.registry }
 
-func (a *Agent) onDelivered(target string) func(handler.Event, time.Duration) {
-	if a.hooks.Attempted == nil {
-		return nil
-	}
-	return func(e handler.Event, took time.Duration) { a.hooks.Attempted(target, e, nil, took) }
-}
-
-func (a *Agent) onFailed(gateway string) func(handler.Event, *target.PostError) {
-	if a.hooks.Attempted == nil {
-		return nil
-	}
-	return func(e handler.Event, err *target.PostError) { a.hooks.Attempted(gateway, e, err, 0) }
-}
-
 // stop makes Run end for the given cause; only the first one counts.
 func (a *Agent) stop(cause error) {
-	a.stopOnce.Do(func() {
-		a.cause = cause
-		close(a.stopped)
+	a.end.once.Do(func() {
+		a.end.cause = cause
+		close(a.end.stopped)
 	})
 }
 
 // Close frees what New opened, for an agent that is not run. Run does the same
 // at its end.
 func (a *Agent) Close() error {
-	var errs []error
-	a.endSend()
-	if a.discovery != nil {
-		a.discovery.Close()
-	}
-	if a.ops != nil {
-		a.ops.Close() // an error says no more than that it is closed
-	}
-	if a.rpcLn != nil {
-		a.rpcLn.Close() // likewise
-	}
-	if a.serf != nil {
-		errs = append(errs, a.serf.Shutdown())
-	}
-	if a.journal != nil {
-		errs = append(errs, a.journal.Close())
-	}
-	return errors.Join(errs...)
+	a.end.noMoreSending()
+	return a.stops.drain()
 }

@@ -1,17 +1,14 @@
 package agent
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"runtime"
 	"strconv"
 
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
 
-	"agentctl/agent/gossip"
 	"agentctl/agent/version"
 	"agentctl/handler"
 	"agentctl/handler/text"
@@ -41,31 +38,10 @@ func (a *Agent) Leave() error {
 // Shutdown makes Run end as after a leave. It returns at once.
 func (a *Agent) Shutdown() { a.stop(errLeft) }
 
-// errLeft is the cause of an end that an RPC client asked for.
-var errLeft = errors.New("told to leave")
-
 // UpdateTags changes this node's tags and tells the cluster, and the tags file
 // if there is one.
 func (a *Agent) UpdateTags(set map[string]string, remove []string) error {
-	a.tagsMu.Lock()
-	defer a.tagsMu.Unlock()
-	tags := map[string]string{}
-	maps.Copy(tags, a.serf.LocalMember().Tags) // the one truth: serf keeps a change even where it then reports a timeout
-	for _, k := range remove {
-		delete(tags, k)
-	}
-	maps.Copy(tags, set)
-	// Serf first: it checks the size, and a refused change must not come back
-	// from the file at the next start.
-	if err := a.serf.SetTags(tags); err != nil {
-		return err
-	}
-	if a.opts.TagsFile != "" {
-		if err := gossip.WriteTags(a.opts.TagsFile, tags); err != nil {
-			return fmt.Errorf("the tags are in effect but not kept: %w", err)
-		}
-	}
-	return nil
+	return a.serf.UpdateTags(set, remove, a.opts.TagsFile)
 }
 
 // Query sends a query to the cluster. Names that serf uses itself are the
@@ -113,9 +89,7 @@ func (a *Agent) SubscribeLogs(level slog.Level, fn func(line string)) (cancel fu
 // Stats is what serf's info command shows.
 func (a *Agent) Stats() map[string]map[string]string {
 	local := a.serf.LocalMember()
-	a.outletsMu.Lock()
-	set := a.handlers
-	a.outletsMu.Unlock()
+	set := a.sinks.configured()
 	handlers := map[string]string{}
 	add := func(fs handler.Filters, what string) {
 		for _, f := range fs {

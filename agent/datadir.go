@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -19,6 +20,7 @@ func (a *Agent) openJournal() error {
 	}
 	if o.DataDir == "" {
 		a.journal = journal.New(limits)
+		a.stops.push("closing the journal", closeWait, closeJournal(a.journal))
 		a.logger.Info("the journal is in memory: what waits for a target when the agent ends is lost, and so is what the cluster sends until it is back; -data-dir keeps it")
 		return nil
 	}
@@ -30,11 +32,12 @@ func (a *Agent) openJournal() error {
 		return fmt.Errorf("%s: %w", o.Label("data-dir"), err)
 	}
 	a.journal, a.disk = disk.Journal, disk
+	a.stops.push("closing the journal", closeWait, closeJournal(a.journal))
 	seq, ltime := disk.Durable()
-	a.lastLTime, a.returning = ltime, !disk.Begun()
+	a.past.lastLTime, a.past.returning = ltime, !disk.Begun()
 	if seq == 0 && len(disk.Targets()) == 0 { // new, or begun by a process that came no further
 		if _, err := os.Stat(o.SnapshotPath); err == nil {
-			a.returning, a.bereft = true, true
+			a.past.returning, a.past.bereft = true, true
 			a.logger.Warn("the journal is new, and this node is not: what waited for its targets is not known, so each is flushed once", "data_dir", o.DataDir)
 		}
 	}
@@ -45,3 +48,22 @@ func (a *Agent) openJournal() error {
 
 // noJournal is why targets have a gap where the journal is gone.
 const noJournal = "the journal was begun anew: what waited in the one before is not known"
+
+// closeJournal has its own limit for a disk that hangs.
+func closeJournal(j *journal.Journal) func(context.Context) error {
+	return func(context.Context) error { return j.Close() }
+}
+
+// keeper keeps the journal on a disk.
+type keeper interface {
+	Status() disk.Status
+	Sync(context.Context) error
+}
+
+// diskStatus tells how the journal's disk stands; false where it has none.
+func (a *Agent) diskStatus() (disk.Status, bool) {
+	if a.disk == nil {
+		return disk.Status{}, false
+	}
+	return a.disk.Status(), true
+}

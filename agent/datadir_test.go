@@ -209,7 +209,7 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 	addr := n.GossipAddr()
 	publishTo(t, other, "1")
 	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
-	if s := n.Targets()[0]; s.Flushes != 0 || n.bereft {
+	if s := n.Targets()[0]; s.Flushes != 0 || n.past.bereft {
 		t.Errorf("a new node is flushed: %+v", s)
 	}
 	gw.down.Store(true)
@@ -226,7 +226,7 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 	testkit.WaitFor(t, "the warning", func() bool { return n.log.Count("level=WARN", "the journal is new") == 1 })
 	n.crash(t)
 	n = start(t, opts...)
-	if s := n.Targets()[0]; n.bereft || !s.GapSince.IsZero() {
+	if s := n.Targets()[0]; n.past.bereft || !s.GapSince.IsZero() {
 		t.Errorf("and again at the next start: %+v", s)
 	}
 }

@@ -29,11 +29,11 @@ func TestGatewayIsFlushed(t *testing.T) {
 	}
 	status := func() delivery.Status { return n.Targets()[0] }
 	testkit.WaitFor(t, "the flush to fail", func() bool { return status().State == delivery.StateFlushing && status().Attempts > 0 })
-	before := n.outlets[0]
+	before := n.sinks.served()[0]
 	if err := n.Reload(compiled(t, options(set))); err != nil {
 		t.Fatal(err)
 	}
-	if n.outlets[0] != before {
+	if n.sinks.served()[0] != before {
 		t.Error("a target that did not change was begun anew")
 	}
 	n.end(ErrNoLeave)

@@ -19,15 +19,15 @@ const (
 
 // forgetAged forgets, while the agent runs, targets that are not configured any
 // more, once what waits for them has grown too old.
-func (a *Agent) forgetAged(ctx context.Context) error {
-	look := time.NewTicker(min(forgetMost, a.opts.JournalMaxAge/forgetPart))
+func (ss *sinks) forgetAged(ctx context.Context) error {
+	look := time.NewTicker(min(forgetMost, ss.cfg.MaxAge/forgetPart))
 	defer look.Stop()
 	for {
 		select {
 		case <-look.C:
-			a.reloadMu.Lock()
-			a.forgetTargets(false)
-			a.reloadMu.Unlock()
+			ss.reload.Lock()
+			ss.forgetTargets(false)
+			ss.reload.Unlock()
 		case <-ctx.Done():
 			return nil
 		}
@@ -38,20 +38,20 @@ func (a *Agent) forgetAged(ctx context.Context) error {
 // configured any more. One that still needs something keeps its place, and
 // gathers events, for as long as the journal remembers events: where its
 // configuration was lost by mistake, all is there when it is mended. With tell
-// it says which those are. a.reloadMu is held.
-func (a *Agent) forgetTargets(tell bool) {
-	oldest := time.Now().Add(-a.opts.JournalMaxAge)
-	for _, name := range a.journal.Targets() {
-		if slices.ContainsFunc(a.handlers.Targets, func(t target.Target) bool { return t.Name == name }) {
+// it says which those are. ss.reload is held.
+func (ss *sinks) forgetTargets(tell bool) {
+	oldest := time.Now().Add(-ss.cfg.MaxAge)
+	for _, name := range ss.cfg.Journal.Targets() {
+		if slices.ContainsFunc(ss.handlers.Targets, func(t target.Target) bool { return t.Name == name }) {
 			continue
 		}
-		s, _ := a.journal.CursorStatus(name)
+		s, _ := ss.cfg.Journal.CursorStatus(name)
 		switch {
 		case !stillNeeds(s, oldest):
-			a.forget(name, s.Waiting)
+			ss.forget(name, s.Waiting)
 		case tell:
-			a.logger.Warn("a target is not configured any more, and its place in the journal is kept for now: configure it again by the same name, and it is served; what is older than journal_max_age is dropped",
-				"target", name, "waiting", s.Waiting, "buried", s.Buried, "gap", s.Gap.Reason, "journal_max_age", a.opts.JournalMaxAge)
+			ss.cfg.Logger.Warn("a target is not configured any more, and its place in the journal is kept for now: configure it again by the same name, and it is served; what is older than journal_max_age is dropped",
+				"target", name, "waiting", s.Waiting, "buried", s.Buried, "gap", s.Gap.Reason, "journal_max_age", ss.cfg.MaxAge)
 		}
 	}
 }
@@ -64,14 +64,14 @@ func stillNeeds(s journal.CursorStatus, oldest time.Time) bool {
 }
 
 // forget drops the place in the journal of a target for which so many events wait.
-func (a *Agent) forget(target string, waiting int) {
+func (ss *sinks) forget(target string, waiting int) {
 	level := slog.LevelInfo
 	if waiting > 0 {
 		level = slog.LevelWarn
-		a.targetRemoved.Add(float64(waiting))
+		ss.removed.Add(float64(waiting))
 	}
-	a.logger.Log(context.Background(), level, "a target is not served any more", "target", target, "dropped", waiting)
-	if err := a.journal.Forget(target); err != nil {
-		a.logger.Error("a target that is not served any more keeps its place in the journal", "target", target, "error", err)
+	ss.cfg.Logger.Log(context.Background(), level, "a target is not served any more", "target", target, "dropped", waiting)
+	if err := ss.cfg.Journal.Forget(target); err != nil {
+		ss.cfg.Logger.Error("a target that is not served any more keeps its place in the journal", "target", target, "error", err)
 	}
 }

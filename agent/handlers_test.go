@@ -58,7 +58,7 @@ func TestKongsOwnScriptBecomesATarget(t *testing.T) {
 		}
 	}
 	n := start(t, handlers("user:kong="+genuine))
-	if s := n.handlers.Targets[0]; !s.Collapse || s.Flush == nil || !s.Flush.SelfJoin || s.Filters.String() != "user:kong" {
+	if s := n.sinks.configured().Targets[0]; !s.Collapse || s.Flush == nil || !s.Flush.SelfJoin || s.Filters.String() != "user:kong" {
 		t.Errorf("not as Kong wants it: %+v", s)
 	}
 	if err := n.Publish(t.Context(), "kong", []byte("]=]"), false); err != nil {

@@ -82,7 +82,7 @@ func TestNothingBlocksGossip(t *testing.T) {
 		t.Errorf("the hanging gateway: %+v, want %d waiting", s, events)
 	}
 	// One event is with the script, the others wait for it: none is lost yet.
-	if n := runnersOf(a.outlets)[0].Waiting(); n != events-1 {
+	if n := a.sinks.runners()[0].Waiting(); n != events-1 {
 		t.Errorf("%d events wait for the script, want %d", n, events-1)
 	}
 	for _, reason := range []string{"intake_full", "handler_full"} {

@@ -37,8 +37,8 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 			return func() { close(hang) }
 		},
 		"the delivery of a target does not say how it stands": func() func() {
-			n.outletsMu.Lock()
-			return n.outletsMu.Unlock
+			n.sinks.mu.Lock()
+			return n.sinks.mu.Unlock
 		},
 	} {
 		free := hang()
@@ -46,9 +46,9 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 		free()
 		testkit.WaitFor(t, "all to answer again", func() bool { return len(n.stuck(t)) == 0 })
 	}
-	n.outletsMu.Lock()
+	n.sinks.mu.Lock()
 	status, body := n.get(t, "/healthz")
-	n.outletsMu.Unlock()
+	n.sinks.mu.Unlock()
 	if status != http.StatusServiceUnavailable || !strings.Contains(string(body), `"failing"`) {
 		t.Errorf("healthz of an agent that hangs: %d %s", status, body)
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"context"
 
 	"github.com/hashicorp/serf/serf"
 
@@ -11,7 +12,7 @@ import (
 // openMembership makes what joins the cluster, and what looks for lost members. conf
 // is what serf runs with.
 func (a *Agent) openMembership(conf *serf.Config) {
-	a.joiner = membership.NewJoiner(membership.JoinerConfig{
+	a.members.joiner = membership.NewJoiner(membership.JoinerConfig{
 		Start:       a.opts.StartJoin,
 		Retry:       a.opts.RetryJoin,
 		Replay:      a.opts.ReplayOnJoin,
@@ -21,8 +22,8 @@ func (a *Agent) openMembership(conf *serf.Config) {
 		Members:     a.Members,
 		Logger:      a.logger,
 	})
-	a.rejoiner = membership.NewRejoiner(membership.RejoinerConfig{
-		Joiner:           a.joiner,
+	a.members.rejoiner = membership.NewRejoiner(membership.RejoinerConfig{
+		Joiner:           a.members.joiner,
 		Self:             a.serf.LocalMember(),
 		Port:             conf.MemberlistConfig.BindPort,
 		Dir:              a.opts.DataDir,
@@ -37,7 +38,7 @@ func (a *Agent) openMembership(conf *serf.Config) {
 // openDiscovery announces this node by mDNS.
 func (a *Agent) openDiscovery() (err error) {
 	node := a.serf.Memberlist().LocalNode()
-	a.discovery, err = membership.NewDiscovery(membership.DiscoveryConfig{
+	a.members.discovery, err = membership.NewDiscovery(membership.DiscoveryConfig{
 		Cluster:     a.opts.Discover,
 		Node:        a.opts.NodeName,
 		IP:          node.Addr,
@@ -49,6 +50,12 @@ func (a *Agent) openDiscovery() (err error) {
 		Logger:      a.logger,
 		MDNS:        a.hub.StdLogger(),
 	})
+	if err == nil {
+		a.stops.push("closing mDNS", closeWait, func(context.Context) error {
+			a.members.discovery.Close()
+			return nil
+		})
+	}
 	return err
 }
 
@@ -64,19 +71,21 @@ func (a *Agent) foundLost() {
 // events from before: without them it would stay stale, and it recognizes those that
 // it already had.
 func (a *Agent) joinSerf(addrs []string, replay bool) (int, error) {
-	return a.serf.Join(addrs, !replay && !a.returning)
+	return a.serf.Join(addrs, !replay && !a.past.returning)
 }
 
 // Join contacts the addresses and returns how many could be reached; the error is
 // not nil only when none could. It may take serf's dial timeout for each.
-func (a *Agent) Join(addrs []string, replay bool) (int, error) { return a.joiner.Join(addrs, replay) }
+func (a *Agent) Join(addrs []string, replay bool) (int, error) {
+	return a.members.joiner.Join(addrs, replay)
+}
 
 // Joined is closed once a join has succeeded, or members were found otherwise; at
 // once where no join was asked for.
-func (a *Agent) Joined() <-chan struct{} { return a.joiner.Joined() }
+func (a *Agent) Joined() <-chan struct{} { return a.members.joiner.Joined() }
 
 // Contacted is how many nodes the first join reached, 0 where members were found
 // otherwise. It waits until Joined is closed.
-func (a *Agent) Contacted() int { return a.joiner.Contacted() }
+func (a *Agent) Contacted() int { return a.members.joiner.Contacted() }
 
-func (a *Agent) isJoined() bool { return a.joiner.IsJoined() }
+func (a *Agent) isJoined() bool { return a.members.joiner.IsJoined() }

@@ -93,7 +93,7 @@ func TestAgentsTellWhomTheySee(t *testing.T) {
 	testkit.WaitFor(t, "them to know each other as peers", func() bool {
 		return slices.Equal(a.peers.Known(), []string{b.opts.NodeName}) && slices.Equal(b.peers.Known(), []string{a.opts.NodeName})
 	})
-	want, err := a.views.Answer(t.Context(), link.Peer{}, nil)
+	want, err := a.members.views.Answer(t.Context(), link.Peer{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

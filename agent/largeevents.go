@@ -39,7 +39,7 @@ func (a *Agent) openLarge() (err error) {
 // members send references again that were seen to, and nobody may have the
 // events any more. What was lacking then, repair finds.
 func (a *Agent) mayHaveHad(ltime uint64) bool {
-	if !a.returning || ltime > a.lastLTime {
+	if !a.past.returning || ltime > a.past.lastLTime {
 		return false
 	}
 	if ext, err := a.journal.Extent(); err != nil || ext.Trimmed == 0 {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -86,6 +87,8 @@ type node struct {
 	end  context.CancelCauseFunc
 	done chan struct{}
 	err  error // of Run, once done is closed
+
+	unstopped error // what did not go well at the end, likewise
 }
 
 var nodes atomic.Int64
@@ -152,6 +155,9 @@ func run(t *testing.T, a *Agent, buf *testkit.LogBuffer) *node {
 	go func() {
 		defer close(n.done)
 		n.err = a.Run(ctx)
+		if stop, ok := errors.AsType[*StopError](n.err); ok {
+			n.err, n.unstopped = stop.Cause, stop.Steps
+		}
 	}()
 	t.Cleanup(func() {
 		cancel(ErrNoLeave)

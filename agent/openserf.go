@@ -27,8 +27,8 @@ func (a *Agent) openSerf(given Ports) error {
 	if err := gossip.KeepKeyring(&a.opts.Options, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	if a.returning {
-		gossip.SetSnapshotClock(conf, a.lastLTime, a.logger)
+	if a.past.returning {
+		gossip.SetSnapshotClock(conf, a.past.lastLTime, a.logger)
 	}
 	// The ports first: where serf cannot have them itself, it leaves goroutines
 	// and, with no address to advertise, the ports behind.
@@ -39,7 +39,7 @@ func (a *Agent) openSerf(given Ports) error {
 	}
 	conf.MemberlistConfig.Transport = ports
 	if a.opts.PeerLinks {
-		if err := a.openRepair(a.sending); err != nil {
+		if err := a.openRepair(a.end.sending); err != nil {
 			gossip.CloseTransport(ports)
 			return err
 		}
@@ -51,10 +51,11 @@ func (a *Agent) openSerf(given Ports) error {
 	if a.serf, err = gossip.Open(conf); err != nil {
 		return err
 	}
+	a.stops.push("closing gossip", closeWait, func(context.Context) error { return a.serf.Shutdown() })
 	a.openMembership(conf)
 	a.openPublisher(conf.MemberlistConfig.UDPBufferSize)
-	if a.returning {
-		a.serf.Witness(a.lastLTime)
+	if a.past.returning {
+		a.serf.Witness(a.past.lastLTime)
 	}
 	return nil
 }
@@ -77,7 +78,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 				return a.ops.Answer(ctx, from, req)
 			},
 			link.KindMembers: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
-				return a.views.Answer(ctx, from, req)
+				return a.members.views.Answer(ctx, from, req)
 			},
 		},
 		MaxMessage: large.MaxFrame,
@@ -92,7 +93,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		return fmt.Errorf("peer links: %w", err)
 	}
 	conf.Transport = a.links.Transport()
-	a.views = membership.NewViews(membership.ViewsConfig{
+	a.members.views = membership.NewViews(membership.ViewsConfig{
 		Members: a.Members, Peers: a.peers.Known, Ask: a.askPeer(link.KindMembers), Logger: a.logger, Metrics: a.registry,
 	})
 	return nil

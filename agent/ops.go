@@ -11,7 +11,6 @@ import (
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/ops"
-	"agentctl/handler/journal/disk"
 )
 
 // newOps makes the operations endpoint; without a listener it serves no HTTP. The
@@ -21,7 +20,7 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 	c := ops.Config{
 		Node: a.opts.NodeName, HTTPAddr: a.opts.HTTPAddr, TokenFile: a.opts.HTTPTokenFile,
 		Logger: a.logger, Metrics: a.registry,
-		Journal: a.journal, DataDir: a.opts.DataDir, Disk: a.diskStatus, Targets: a.servedTargets,
+		Journal: a.journal, DataDir: a.opts.DataDir, Disk: a.diskStatus, Targets: a.sinks.forOps,
 		Members: a.membersIfAny,
 		State:   func() string { return a.serf.State().String() },
 		Joined:  a.isJoined,
@@ -33,7 +32,7 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 			"serf does not say who is a member":                   func() { a.serf.Members() },
 			"memberlist does not say how many members there are":  func() { a.serf.Memberlist().NumMembers() },
 			"the journal does not say what it holds":              func() { a.journal.Head() },
-			"the delivery of a target does not say how it stands": func() { a.Targets() },
+			"the delivery of a target does not say how it stands": func() { a.sinks.status() },
 		},
 		Publish: func(ctx context.Context, name string, payload []byte, coalesce bool) (publish.Sent, error) {
 			return a.publisher.Report(ctx, name, payload, coalesce) // which comes with serf, later
@@ -61,33 +60,6 @@ func (a *Agent) membersIfAny() []serf.Member {
 	return a.serf.Members()
 }
 
-// servedTargets are the targets that are served now.
-func (a *Agent) servedTargets() []ops.Target {
-	a.outletsMu.Lock()
-	defer a.outletsMu.Unlock()
-	var out []ops.Target
-	for _, o := range a.outlets {
-		if o.delivery != nil {
-			out = append(out, ops.Target{Target: o.target, Delivery: o.delivery})
-		}
-	}
-	return out
-}
-
 // Hung names the parts of the agent that do not go on any more, as
 // [ops.Server.Hung] does.
 func (a *Agent) Hung(ctx context.Context) (reasons []string) { return a.ops.Hung(ctx) }
-
-// keeper keeps the journal on a disk.
-type keeper interface {
-	Status() disk.Status
-	Sync(context.Context) error
-}
-
-// diskStatus tells how the journal's disk stands; false where it has none.
-func (a *Agent) diskStatus() (disk.Status, bool) {
-	if a.disk == nil {
-		return disk.Status{}, false
-	}
-	return a.disk.Status(), true
-}

@@ -12,7 +12,7 @@ func (a *Agent) openPublisher(packets int) {
 	cfg := publish.Config{
 		Self: a.opts.NodeName, Node: a.serf, Intake: a.intake, Large: a.large, Peers: a.peers, Links: a.links,
 		Limit: a.opts.UserEventSizeLimit, MaxEvent: a.opts.MaxEvent(), MayRefer: a.opts.MayRefer,
-		Joined: a.joiner.Joined(), Sending: a.sending, Returning: a.returning, LastLTime: a.lastLTime,
+		Joined: a.members.joiner.Joined(), Sending: a.end.sending, Returning: a.past.returning, LastLTime: a.past.lastLTime,
 		Publishing: a.hooks.Published,
 		Logger:     a.logger, Metrics: a.registry,
 	}

@@ -60,9 +60,9 @@ func startRunning(t *testing.T, change ...func(*config.Options)) *node {
 	t.Helper()
 	n := start(t, change...)
 	testkit.WaitFor(t, "the agent to run", func() bool {
-		n.reloadMu.Lock()
-		defer n.reloadMu.Unlock()
-		return n.delivering != nil
+		n.sinks.reload.Lock()
+		defer n.sinks.reload.Unlock()
+		return n.sinks.running != nil
 	})
 	return n
 }
@@ -97,7 +97,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	publishAll(t, n.Agent, "1", "2")
 	testkit.WaitFor(t, "the healthy targets to have both", func() bool { return len(up.got()) == 2 && len(late.got()) == 2 })
 
-	upDelivery := n.outlets[1].delivery
+	upDelivery := n.sinks.served()[1].delivery
 	o := n.opts.Options
 	testkit.WriteTo(t, token, "two")
 	o.Targets = []config.TargetOptions{
@@ -110,7 +110,7 @@ func TestReloadKeepsWhatWaits(t *testing.T) {
 	if err := n.Reload(compiled(t, o)); err != nil {
 		t.Fatal(err)
 	}
-	if n.outlets[0].delivery != upDelivery {
+	if n.sinks.served()[0].delivery != upDelivery {
 		t.Error("a target that did not change is served anew")
 	}
 	if tags := n.serf.LocalMember().Tags; tags["zone"] != "b" {
@@ -157,7 +157,7 @@ func TestReloadOfBadOptionsChangesNothing(t *testing.T) {
 		o.Targets = []config.TargetOptions{{URL: r.URL, Events: "user:e"}}
 		o.Tags = map[string]string{"zone": "a"}
 	})
-	before := n.outlets[0]
+	before := n.sinks.served()[0]
 	for name, change := range map[string]func(*config.Options){
 		"target": func(o *config.Options) { o.Targets = []config.TargetOptions{{URL: "nonsense"}} },
 		"level":  func(o *config.Options) { o.LogLevel = "loud" },
@@ -179,7 +179,7 @@ func TestReloadOfBadOptionsChangesNothing(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		if n.outlets[0] != before || n.serf.LocalMember().Tags["zone"] != "a" {
+		if n.sinks.served()[0] != before || n.serf.LocalMember().Tags["zone"] != "a" {
 			t.Errorf("%s: something changed", name)
 		}
 	}

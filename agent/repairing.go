@@ -87,7 +87,7 @@ func (a *Agent) runRepair(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	}
-	a.peers.Begin(!a.returning)
+	a.peers.Begin(!a.past.returning)
 	return a.repair.Run(ctx)
 }
 

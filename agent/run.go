@@ -5,22 +5,34 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
 
-	"agentctl/agent/config"
 	"agentctl/agent/script"
 	"agentctl/agent/version"
-	"agentctl/handler/delivery"
-	"agentctl/handler/target"
-	"agentctl/handler/text"
 )
 
 // ErrNoLeave, as the cause of a cancelled context, makes [Agent.Run] end
 // without leaving the cluster: the others see this node fail.
 var ErrNoLeave = errors.New("stopped without leaving")
+
+// errLeft is the cause of an end that an RPC client asked for.
+var errLeft = errors.New("told to leave")
+
+// errShutdown is why an agent ends whose serf node has ended by itself.
+var errShutdown = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node; where that is an earlier process of this node, at another address, start this one again once the others have found that to have failed")
+
+// StopError is an end at which not all went well. The agent has ended all the same.
+type StopError struct {
+	Cause error // what Run would have returned otherwise: why the agent ended, or nil
+	Steps error // the steps that failed, joined, each with its name
+}
+
+func (e *StopError) Error() string { return errors.Join(e.Cause, e.Steps).Error() }
+
+// Unwrap gives the cause and the steps.
+func (e *StopError) Unwrap() []error { return []error{e.Cause, e.Steps} }
 
 // Bounds of the waits for parts that were told to stop. They end at once, but
 // for what cannot be cancelled.
@@ -28,219 +40,125 @@ const (
 	joinWait    = 200 * time.Millisecond // a dial under way: serf's own time limit ends it
 	requestWait = time.Second            // an RPC client's request, such as a join
 	partWait    = script.OutputWait + 2*time.Second
+	closeWait   = time.Minute // a file's or a port's own limits end it before
 )
-
-// part is a group of goroutines that are stopped together.
-type part struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	fail   func(error)
-}
-
-// newPart returns a part whose failures are given to fail. It does not end with
-// Run's context: the parts end one after another.
-func newPart(fail func(error)) *part {
-	p := &part{fail: fail}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	return p
-}
-
-func (p *part) start(run func(context.Context) error) {
-	p.wg.Go(func() {
-		if err := run(p.ctx); err != nil {
-			p.fail(err)
-		}
-	})
-}
-
-// stop cancels the part and waits for it, at most as long as given.
-func (p *part) stop(most time.Duration) error {
-	p.cancel()
-	done := make(chan struct{})
-	go func() {
-		p.wg.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-time.After(most):
-		return fmt.Errorf("not done within %v", most)
-	}
-}
 
 // Run works until ctx ends, an RPC client tells the agent to leave, or
 // something that it cannot do without fails. Then it leaves the cluster, for
 // which it takes half the drain timeout at most, delivers what waits, and stops
 // its parts in reverse order: all of it within the drain timeout, or a little
-// more. It returns nil after an end that was asked for, and [ErrNoLeave] after
-// one without a leave.
+// more. It returns nil after an end that was asked for, [ErrNoLeave] after one
+// without a leave, and the cause after any other; all of these in a [*StopError]
+// if not all went well at the end.
 func (a *Agent) Run(ctx context.Context) error {
-	joining, serving, spreading, taking, delivering, ops :=
-		newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop), newPart(a.stop)
-
-	a.reloadMu.Lock()
-	a.delivering = delivering
-	for _, o := range a.outlets {
-		o.start(delivering)
-	}
-	handlers := a.handlers
-	a.forgetTargets(true) // here and not in New: a start that fails changes nothing
-	a.reloadMu.Unlock()
-	taking.start(a.intake.Run)
-	taking.start(a.forgetAged)
-	ops.start(func(ctx context.Context) error { return script.ReapOrphans(ctx, a.logger) })
-	spreading.start(a.peers.Run)
-	spreading.start(a.large.Run)
-	if a.links != nil {
-		spreading.start(a.links.Run)
-		spreading.start(a.runRepair)
-		spreading.start(a.views.Run)
-	}
-	spreading.start(a.publisher.Run)
-	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.rpcLn) })
-	ops.start(a.ops.Run)
-	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", version.Version, "gossip", a.GossipAddr(),
-		"rpc", a.RPCAddr(), "http", a.HTTPAddr(), "profile", a.opts.Profile, "encrypted", a.Encrypted())
-	for _, t := range handlers.Targets {
-		a.logTarget(t, handlers.Native[t.Name])
-	}
-	for _, s := range handlers.Scripts {
-		a.logScript(s)
-	}
-	joining.start(a.joiner.Run)
-	joining.start(a.rejoiner.Run)
-	if a.discovery != nil {
-		joining.start(a.discovery.Run)
-	}
+	// What waits is delivered until this ends, which is counted from when the end
+	// begins.
+	draining, drained := context.WithCancelCause(context.Background())
+	defer drained(nil)
+	cancelJoins := a.start(draining)
 
 	var cause, failure error
 	select {
 	case <-ctx.Done():
 		cause = context.Cause(ctx)
-	case <-a.stopped:
-		if cause = a.cause; cause != errLeft {
+	case <-a.end.stopped:
+		if cause = a.end.cause; cause != errLeft {
 			failure = cause
 		}
 	case <-a.serf.ShutdownCh():
-		failure = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node; where that is an earlier process of this node, at another address, start this one again once the others have found that to have failed")
+		failure = errShutdown
 	}
-	a.reloadMu.Lock() // no reload any more
-	a.delivering = nil
-	a.reloadMu.Unlock()
+	a.sinks.freeze()
 	a.logger.Info("stopping", "cause", cmp.Or(cause, failure))
 	if a.hooks.Stopping != nil {
 		a.hooks.Stopping()
 	}
-
-	bound, cancel := context.WithTimeoutCause(context.Background(), max(a.opts.DrainTimeout, time.Second),
-		fmt.Errorf("not done within %v", a.opts.DrainTimeout))
-	defer cancel()
-	step := func(name string, err error) {
-		if err != nil {
-			a.logger.Warn("stopping: "+name, "error", err)
-		}
+	most := max(a.opts.DrainTimeout, time.Second)
+	late := time.AfterFunc(most, func() { drained(fmt.Errorf("not done within %v", most)) })
+	defer late.Stop()
+	cancelJoins() // a dial under way cannot be cancelled: it is waited for last
+	if !errors.Is(cause, ErrNoLeave) {
+		a.stops.push("leaving the cluster", most/2, a.leave)
 	}
-	joining.cancel() // a dial under way cannot be cancelled: it is waited for last
-	if !errors.Is(cause, ErrNoLeave) && a.serf.State() != serf.SerfShutdown {
-		half, cancelHalf := context.WithTimeoutCause(bound, max(a.opts.DrainTimeout, time.Second)/2, errors.New("the others took too long to confirm"))
-		step("leaving the cluster", a.leave(half))
-		cancelHalf()
-	}
-	step("ending RPC", serving.stop(requestWait))
-	a.endSend()
-	step("ending links", spreading.stop(partWait))
-	step("ending gossip", a.serf.Shutdown())
-	step("taking in the last events", taking.stop(partWait))
-	a.drain(bound)
-	step("ending delivery", delivering.stop(partWait))
-	step("ending operations", ops.stop(partWait))
-	joining.stop(joinWait) // what is left of it ends by itself
-	step("closing", a.Close())
+	err := a.stops.drain()
 	a.logger.Info("stopped")
 
 	if errors.Is(cause, ErrNoLeave) {
-		return ErrNoLeave
+		failure = ErrNoLeave
 	}
-	return failure // what did not go well at an end that was asked for is in the log
+	if err != nil {
+		return &StopError{Cause: failure, Steps: err}
+	}
+	return failure
 }
 
-// leave leaves the cluster, at most until ctx ends; serf's own leave cannot be
+// start has all parts of the agent work, and pushes what ends them again. What
+// waits at the end is delivered until draining ends.
+func (a *Agent) start(draining context.Context) (cancelJoins func()) {
+	stops := &a.stops
+	group := func() *part { return newPart(a.stop) }
+
+	joining := group()
+	stops.push("ending joins", joinWait, func(ctx context.Context) error {
+		joining.stop(ctx) // what is left of a dial ends by itself
+		return nil
+	})
+
+	serveOps := group()
+	serveOps.start(func(ctx context.Context) error { return script.ReapOrphans(ctx, a.logger) })
+	serveOps.start(a.ops.Run)
+	stops.push("ending operations", partWait, serveOps.stop)
+
+	delivering := group()
+	a.sinks.start(delivering)
+	stops.push("ending delivery", partWait, delivering.stop)
+	stops.push("delivering what waits", a.opts.DrainTimeout+closeWait, func(context.Context) error {
+		a.sinks.drain(draining, func() bool { return a.disk != nil && !a.disk.Status().Degraded })
+		return nil
+	})
+
+	taking := group()
+	taking.start(a.intake.Run)
+	taking.start(a.sinks.forgetAged)
+	stops.push("taking in the last events", partWait, taking.stop)
+
+	// Serf first, since its last events are taken in.
+	stops.push("ending gossip", closeWait, func(context.Context) error { return a.serf.Shutdown() })
+
+	sending := group()
+	sending.start(a.peers.Run)
+	sending.start(a.large.Run)
+	if a.links != nil {
+		sending.start(a.links.Run)
+		sending.start(a.runRepair)
+		sending.start(a.members.views.Run)
+	}
+	sending.start(a.publisher.Run)
+	stops.push("ending links", partWait, func(ctx context.Context) error {
+		a.end.noMoreSending()
+		return sending.stop(ctx)
+	})
+
+	serving := group()
+	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.rpcLn) })
+	stops.push("ending RPC", requestWait, serving.stop)
+
+	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", version.Version, "gossip", a.GossipAddr(),
+		"rpc", a.RPCAddr(), "http", a.HTTPAddr(), "profile", a.opts.Profile, "encrypted", a.Encrypted())
+	a.sinks.logAll()
+	joining.start(a.members.joiner.Run)
+	joining.start(a.members.rejoiner.Run)
+	if a.members.discovery != nil {
+		joining.start(a.members.discovery.Run)
+	}
+	return joining.cancel
+}
+
+// leave leaves the cluster, at most until ctx ends. Serf's own leave cannot be
 // cancelled, but ends by itself after its broadcast timeout.
 func (a *Agent) leave(ctx context.Context) error {
-	done := make(chan error, 1)
-	go func() { done <- a.serf.Leave() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if a.serf.State() == serf.SerfShutdown {
+		return nil
 	}
-}
-
-// drainLook is how often drain looks whether a target still takes events.
-const drainLook = 50 * time.Millisecond
-
-// drain waits until every target and script has had its events, or ctx ends;
-// then it says what is left. What the journal keeps for the next start is not
-// waited for where its target fails.
-func (a *Agent) drain(ctx context.Context) {
-	var wg sync.WaitGroup
-	for _, o := range a.outlets { // nobody changes them any more
-		o.finish()
-		if o.runner != nil {
-			wg.Go(func() { o.runner.Idle(ctx) })
-		}
-		if d := o.delivery; d != nil {
-			wg.Go(func() { a.drainTarget(ctx, d) })
-		}
-	}
-	wg.Wait()
-}
-
-func (a *Agent) drainTarget(ctx context.Context, d *delivery.Delivery) {
-	for {
-		look, cancel := context.WithTimeout(ctx, drainLook)
-		err := d.Idle(look)
-		cancel()
-		if err == nil {
-			return
-		}
-		s := d.Status()
-		kept := a.disk != nil && !a.disk.Status().Degraded
-		switch {
-		case kept && (ctx.Err() != nil || s.Attempts > 0):
-			a.logger.Info("events wait in the journal for the next start", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
-			return
-		case ctx.Err() != nil:
-			a.logger.Warn("events were not delivered before the end", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
-			return
-		}
-	}
-}
-
-func (a *Agent) logTarget(t target.Target, inPlaceOf string) {
-	args := []any{"target", t.Name, "events", t.Filters.String()}
-	if inPlaceOf != "" {
-		args = append(args, "in_place_of", inPlaceOf)
-	}
-	a.logger.Info("events are posted", args...)
-}
-
-func (a *Agent) logScript(s config.Script) {
-	a.logger.Info("events are handled by a script", "script", text.Redact(s.Command), "events", s.Filters.String())
-}
-
-// Targets are the states of all targets.
-func (a *Agent) Targets() []delivery.Status {
-	a.outletsMu.Lock()
-	defer a.outletsMu.Unlock()
-	out := []delivery.Status{}
-	for _, o := range a.outlets {
-		if o.delivery != nil {
-			out = append(out, o.delivery.Status())
-		}
-	}
-	return out
+	return within(ctx, a.serf.Leave)
 }

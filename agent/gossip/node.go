@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
@@ -15,6 +16,7 @@ type Node struct {
 	delegate memberlist.Delegate
 	clock    *serf.LamportClock
 	addr     string
+	tags     sync.Mutex // one change at a time
 }
 
 // Open makes the serf node of a configuration, whose Transport it takes over.

@@ -133,7 +133,20 @@ func runAgent(conf *config.Config, args []string, hub *logs.Hub) error {
 		last: hub.Close,
 	})
 	defer stop()
-	return a.Run(ctx)
+	return runToTheEnd(ctx, a, hub)
+}
+
+// runToTheEnd runs an agent to its end, and logs what did not go well then. Such an
+// end is no failure of the program: the error is why the agent ended.
+func runToTheEnd(ctx context.Context, a *agent.Agent, hub *logs.Hub) error {
+	err := a.Run(ctx)
+	if stop, ok := errors.AsType[*agent.StopError](err); ok {
+		for _, line := range errorLines(stop.Steps) {
+			hub.Logger().Warn("stopping: " + line)
+		}
+		return stop.Cause
+	}
+	return err
 }
 
 // lastWords is how long the log may take at an end at once.

@@ -171,7 +171,7 @@ func runDev(ctx context.Context, o devOptions, out io.Writer) error {
 		}
 		nodes = append(nodes, n)
 		running.Go(func() {
-			if err := n.agent.Run(ctx); err != nil {
+			if err := runToTheEnd(ctx, n.agent, hub); err != nil {
 				cancel(fmt.Errorf("%s: %w", n.name, err))
 			}
 		})

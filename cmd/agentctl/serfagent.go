@@ -51,7 +51,7 @@ func (c *serfAgentCommand) Run(args []string) int {
 	defer hub.Close()
 	if err := runSerfAgent(&said, args, hub, ui, gate); err != nil {
 		hub.Close() // its last lines come first
-		if err != agent.ErrNoLeave {
+		if !errors.Is(err, agent.ErrNoLeave) {
 			ui.Error(err.Error())
 		}
 		return 1
@@ -104,7 +104,7 @@ func runSerfAgent(conf *config.Config, args []string, hub *logs.Hub, ui cli.Ui, 
 	})
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
+	go func() { ended <- runToTheEnd(ctx, a, hub) }()
 	ui.Output("Starting Serf agent RPC...")
 	introduceSerf(ui, a, conf)
 	if len(conf.StartJoin) > 0 {
