@@ -1,6 +1,9 @@
-// Package agent is a serf node that carries the cluster's events to targets:
-// it joins the gossip, takes in events, and hands them to a journal from which
-// each target is served, to scripts, and to the streams of RPC clients.
+// Package agent puts a serf node together that carries the cluster's events to
+// its gateway. It joins the gossip, takes events in, and hands them to a journal,
+// to scripts, and to the streams of RPC clients. This package only wires: [New]
+// opens the parts, [Agent.Run] starts and stops them, [Agent.Reload] exchanges
+// targets and scripts. Each part is a package of its own, and none of them knows
+// this one.
 //
 //	gossip ─┐
 //	links ──┼► intake ─► journal ─► delivery (one per target) ─► POST
@@ -10,29 +13,75 @@
 //	             ├─► runners (one per script): live, in order, bounded
 //	             └─► subscribers (RPC streams): live, best effort
 //
+//	publish ─► intake, serf's gossip, links, packets
+//
+// The packages, each with its contract in its doc.go:
+//
+//   - api: the messages of the HTTP API, which clients import.
+//   - config: files, environment and flags, compiled into one checked value.
+//   - gossip: the serf node, and all that is known of serf's insides.
+//   - intake: one stream in, in order, each event once.
+//   - large: events that are too large for gossip, fetched by reference.
+//   - link: streams to other agents on the gossip port.
+//   - membership: joining, looking for lost members, mDNS, views.
+//   - ops: the HTTP server.
+//   - peers: which members are agentctl.
+//   - publish: Lamport times for events, and the ways they are sent.
+//   - repair: what a peer's journal has and this one lacks.
+//   - rpc: the server of serf's RPC protocol.
+//   - script: event scripts, and queries that a target answers.
+//   - dropped, files, logs, memnet, version: small parts that others share.
+//
 // # Order
 //
 // Every target, script and stream sees events in the order in which their first
-// copies came to this node, whatever the way, except that user events which may coalesce are
-// held for scripts and streams as serf holds them; targets get each at once. A
-// large event comes when its payload does: a reference to it is no copy.
+// copies came to this node, whatever way they came. There is one exception. A user
+// event that may coalesce is held for scripts and streams, as serf holds it, while
+// targets get it at once. A large event comes when its payload does: a reference
+// to it is no copy.
 //
 // # Blocking
 //
 // Nothing here makes serf wait: not a gateway, a script, an RPC client, a log
-// output or the journal's disk. [Intake] says how.
+// output or the journal's disk. Package intake says how.
 //
 // # Loss
 //
-// An event that came to this node reaches each target at least once (see package
-// handler), and is lost to a script or stream only where its queue is full,
-// which is counted and logged. What no way brought here is found and fetched by
-// package repair, or each target is flushed; a large event of which only the
-// reference came by package large, or those targets are that want it. DESIGN.md has the ways and their
-// limits.
+// An event that came to this node reaches each target at least once; package
+// delivery says how. A script or stream loses an event only when its queue is full,
+// which is counted and logged. Package repair finds and fetches events that did not
+// arrive. If no peer still has them, the agent flushes each target.
 //
-// # Operations
+// # Starting and stopping
 //
-// Package ops has the operations endpoint: health, metrics and the HTTP API, of
-// which package api has the messages.
+// A part pushes a step onto one stack when it is opened or started, and the agent
+// runs these steps backwards at its end, also when a start fails. Each step has a
+// limit. Run returns what failed, and why the agent ended.
+//
+// # Glossary
+//
+//   - Broadcast: sending a published event to members without waiting for gossip.
+//   - Burst: published events that share one Lamport time.
+//   - Coalesce: serf's rule by which scripts and streams get the last event of a name.
+//   - Copy: an event that came once more, by the same way or by another.
+//   - Direct send: a packet or stream with one serf message to a stock member.
+//   - Event clock: serf's Lamport clock for user events.
+//   - Full sync: memberlist's exchange of whole states, every 15 to 60 seconds.
+//   - Incarnation: one process of an agent, from its start to its end.
+//   - Inject: handing serf a message as if a member had sent it.
+//   - Known member: a member that this node has seen alive and that did not leave.
+//   - Link: a stream to a peer, for its events and its questions.
+//   - Lost member: a known member that is not alive.
+//   - Member: a node that serf lists, alive or not.
+//   - Peer: a member that is an agentctl agent with links.
+//   - Peer question: the query by which agents tell which members are peers.
+//   - Reference: a small event that stands for a large one.
+//   - Runner: runs one script, or posts queries to one target, one at a time.
+//   - Sampled log: a log that says each kind of message seldom.
+//   - Sink: a target or a script that is served.
+//   - Stock member: a member that runs serf itself.
+//   - Unclassified member: one that joined, and of which nobody knows yet whether it is a peer.
+//   - View: the members that a node sees alive.
+//   - Way: how a copy came: gossip, link, local, repair or fetch.
+//   - Window: serf's 512 Lamport times, beyond which it drops an event.
 package agent
