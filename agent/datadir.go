@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"agentctl/agent/gossip"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 )
@@ -16,6 +17,7 @@ func (a *Agent) openJournal() error {
 	limits := journal.Config{
 		MaxEvents:  o.JournalMaxEvents,
 		MaxAge:     o.JournalMaxAge,
+		Window:     gossip.Window,
 		MaxPending: o.QueueMaxEvents,
 	}
 	if o.DataDir == "" {

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
 	"agentctl/agent/intake"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
-	"agentctl/handler/journal"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
@@ -20,7 +20,7 @@ import (
 // these events has a Lamport time of its own, since they are equal.
 func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	t.Parallel()
-	const missed = 3 * journal.SerfWindow
+	const missed = 3 * gossip.Window
 	gw, dir := newGateway(t), t.TempDir()
 	other := start(t)
 	opts := []func(*config.Options){in(dir), named("long-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
@@ -61,7 +61,7 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	// The two have compared their journals: else nobody knows what was missed.
 	testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
 	n.crash(t)
-	for range 3 * journal.SerfWindow {
+	for range 3 * gossip.Window {
 		publishTo(t, other, "same")
 	}
 	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)

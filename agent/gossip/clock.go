@@ -17,3 +17,7 @@ func eventClockOf(s *serf.Serf) (*serf.LamportClock, error) {
 	}
 	return (*serf.LamportClock)(f.Addr().UnsafePointer()), nil
 }
+
+// Window is how many Lamport times behind its clock serf still takes a user event.
+// Members keep as many, and send them again to a node that comes back.
+const Window = 512

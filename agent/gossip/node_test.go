@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/memnet"
-	"agentctl/handler/journal"
 )
 
 // bareConfig is a configuration on a network in memory.
@@ -88,7 +87,7 @@ func TestWindowIsSerfs(t *testing.T) {
 		n := openBare(t, bareConfig(memnet.New(memnet.Config{}), "a", "10.0.0.1:7946", events))
 		const newest = 5000
 		n.Inject(message(t, newest, "newest"))
-		for behind, name := range map[uint64]string{journal.SerfWindow - 1: "within", journal.SerfWindow: "beyond"} {
+		for behind, name := range map[uint64]string{Window - 1: "within", Window: "beyond"} {
 			n.Inject(message(t, newest+1-behind-1, name))
 		}
 		synctest.Wait()
@@ -181,7 +180,7 @@ func TestSnapshotLineIsSerfs(t *testing.T) {
 	conf.SnapshotPath = path
 	SetSnapshotClock(conf, 2000, nil)
 	n := openBare(t, conf)
-	if got, want := n.EventClock(), uint64(2000-journal.SerfWindow+1); got != want {
+	if got, want := n.EventClock(), uint64(2000-Window+1); got != want {
 		text, _ := os.ReadFile(path)
 		t.Errorf("serf begins at %d, want %d, with %q", got, want, text)
 	}

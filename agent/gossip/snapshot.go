@@ -9,8 +9,6 @@ import (
 	"os"
 
 	"github.com/hashicorp/serf/serf"
-
-	"agentctl/handler/journal"
 )
 
 // writeSnapshotClock makes serf begin with the event clock back by its window
@@ -28,7 +26,7 @@ func writeSnapshotClock(path string, ltime uint64) (err error) {
 	if err != nil {
 		return err
 	}
-	line := fmt.Appendf(nil, "event-clock: %d\n", ltime-min(ltime, journal.SerfWindow))
+	line := fmt.Appendf(nil, "event-clock: %d\n", ltime-min(ltime, Window))
 	if _, err := f.WriteAt(line, end); err != nil {
 		return err
 	}

@@ -6,10 +6,6 @@ import (
 	"agentctl/handler"
 )
 
-// SerfWindow is how many Lamport times back serf keeps user events. A peer sends
-// those again to a node that comes back, and never older ones.
-const SerfWindow = 512
-
 // trim lets go of the events and burials beyond the retention.
 func (j *Journal) trim(now time.Time) {
 	oldest := now.Add(-j.cfg.MaxAge)
@@ -31,7 +27,7 @@ func (j *Journal) trim(now time.Time) {
 	}
 }
 
-// replayable tells whether serf may send an event again.
+// replayable tells whether a member may send an event again.
 func (j *Journal) replayable(e *handler.Event) bool {
-	return e.Type == handler.User && j.maxLTime-e.LTime < SerfWindow
+	return e.Type == handler.User && j.maxLTime-e.LTime < j.cfg.Window
 }

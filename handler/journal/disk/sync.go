@@ -51,7 +51,7 @@ func (d *Disk) Sync(ctx context.Context) error {
 //
 // It says nothing about events that were not appended yet, and events come with
 // Lamport times out of order. So whoever sets serf's clock back after a crash goes
-// back further, by journal.SerfWindow. Append leaves out the events that are held and
+// back further, by the Window of the journal's Config. Append leaves out the events that are held and
 // come again.
 func (d *Disk) Durable() (seq, ltime uint64) {
 	d.mu.Lock() // a later commit makes the answer no less true
