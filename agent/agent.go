@@ -24,9 +24,9 @@ import (
 	"agentctl/agent/publish"
 	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
-	"agentctl/agent/script"
 	"agentctl/handler"
 	"agentctl/handler/journal"
+	"agentctl/handler/journal/disk"
 )
 
 // Hooks are called as events go their way; the dev command shows them. They
@@ -41,6 +41,15 @@ type Hooks struct {
 	// Stopping is called once the agent is about to leave the cluster and end,
 	// whatever the cause.
 	Stopping func()
+}
+
+// Ports are what an agent is given in place of ports of this machine: a network
+// in memory, for a simulation. What is nil is opened as the options say.
+type Ports struct {
+	Gossip memberlist.NodeAwareTransport
+	RPC    net.Listener
+
+	tune func(*serf.Config) // for tests: has the last word on serf's limits
 }
 
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
@@ -74,6 +83,12 @@ type Agent struct {
 	end   ending
 }
 
+// keeper keeps the journal on a disk.
+type keeper interface {
+	Status() disk.Status
+	Sync(context.Context) error
+}
+
 // past is what this node was before this process.
 type past struct {
 	// returning says that the journal is of an earlier process: this node was
@@ -104,132 +119,11 @@ type ending struct {
 	noMoreSending context.CancelFunc
 }
 
-// Ports are what an agent is given in place of ports of this machine: a network
-// in memory, for a simulation. What is nil is opened as the options say.
-type Ports struct {
-	Gossip memberlist.NodeAwareTransport
-	RPC    net.Listener
-
-	tune func(*serf.Config) // for tests: has the last word on serf's limits
-}
-
-// New opens all that an agent with a configuration needs: its journal, the gossip,
-// RPC and operations ports. It returns an error that says what could not be had, and
-// then leaves nothing open. [Agent.Run] has to be called, or [Agent.Close].
-func New(c *config.Config, hub *logs.Hub, hooks Hooks) (*Agent, error) {
-	return NewOn(Ports{}, c, hub, hooks)
-}
-
-// NewOn is New on other ports. They are the agent's from then on; after an error
-// the caller closes them, which may have been done.
-func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
-	logger := hub.Logger()
-	for _, w := range c.Warnings {
-		logger.Warn(w)
-	}
-	a := &Agent{
-		opts:     c,
-		hub:      hub,
-		logger:   logger,
-		hooks:    hooks,
-		registry: prometheus.NewRegistry(),
-		end:      ending{stopped: make(chan struct{})},
-	}
-	a.end.sending, a.end.noMoreSending = context.WithCancel(context.Background())
-	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "agentctl_log_lines_lost_total",
-		Help: "Log lines that the log output did not take in time.",
-	}, func() float64 { return float64(hub.Lost()) }))
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.Close())
-		}
-	}()
-	if err := a.openEvents(); err != nil {
-		return nil, err
-	}
-	if err := a.openServers(ports.RPC); err != nil {
-		return nil, err
-	}
-	// Serf last: it dials members that it knows from a snapshot at once.
-	if err := a.openSerf(ports); err != nil {
-		return nil, err
-	}
-	if c.Discover != "" {
-		if err := a.openDiscovery(); err != nil {
-			return nil, err
-		}
-	}
-	a.warnOpen()
-	return a, nil
-}
-
-// openEvents opens the way of an event from the intake to the sinks.
-func (a *Agent) openEvents() (err error) {
-	if err := a.openJournal(); err != nil {
-		return err
-	}
-	cfg := sinksConfig{
-		Journal: a.journal, MaxAge: a.opts.JournalMaxAge,
-		SetRunners: func(runners []*script.Runner) { a.intake.SetRunners(runners) },
-		Self:       func() serf.Member { return a.serf.LocalMember() },
-		Attempted:  a.hooks.Attempted,
-		Logger:     a.logger, Deliveries: a.hub.LiveLogger(), Metrics: a.registry,
-	}
-	if a.past.returning {
-		cfg.Revise = a.stillTrue
-	}
-	a.sinks = newSinks(cfg)
-	if err := a.sinks.open(a.opts.Handlers); err != nil {
-		return err
-	}
-	if a.past.bereft {
-		if err := a.journal.Gap(0, noJournal); err != nil {
-			return err
-		}
-	}
-	if err := a.openLarge(); err != nil {
-		return err
-	}
-	a.peers = peers.New(peers.Config{
-		Self: a.opts.NodeName, Members: a.Members, Query: a.Query, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
-	})
-	a.intake = intake.New(intake.Config{
-		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take,
-		Logger: a.logger, Metrics: a.registry,
-	})
-	return nil
-}
-
-// openServers opens the ports of RPC, unless there is a listener already, and of
-// the operations endpoint.
-func (a *Agent) openServers(rpcLn net.Listener) (err error) {
-	if a.rpcLn = rpcLn; a.rpcLn == nil {
-		if a.rpcLn, err = listen(a.opts.RPCAddr); err != nil {
-			return listenError("RPC", "rpc-addr", err)
-		}
-	}
-	a.stops.push("closing RPC", closeWait, func(context.Context) error {
-		a.rpcLn.Close() // an error says no more than that it is closed
-		return nil
-	})
-	a.rpc = rpc.New(a, rpc.Config{AuthKey: a.opts.RPCAuthKey, Logger: a.logger, Metrics: a.registry})
-	var ln net.Listener // none serves no HTTP
-	if a.opts.HTTPAddr != config.Off {
-		if ln, err = listen(a.opts.HTTPAddr); err != nil {
-			return listenError("operations", "http-addr", err)
-		}
-	}
-	a.ops = a.newOps(ln)
-	a.stops.push("closing operations", closeWait, func(context.Context) error {
-		a.ops.Close() // likewise
-		return nil
-	})
-	return nil
-}
-
 // Metrics is where the agent's metrics are, and where others can be added.
 func (a *Agent) Metrics() *prometheus.Registry { return a.registry }
+
+// errLeft is the cause of an end that an RPC client asked for.
+var errLeft = errors.New("told to leave")
 
 // stop makes Run end for the given cause; only the first one counts.
 func (a *Agent) stop(cause error) {

@@ -11,6 +11,7 @@ import (
 
 	"agentctl/agent/version"
 	"agentctl/handler"
+	"agentctl/handler/delivery"
 	"agentctl/handler/text"
 )
 
@@ -122,3 +123,6 @@ func (a *Agent) Stats() map[string]map[string]string {
 		"event_handlers": handlers,
 	}
 }
+
+// Targets are the states of all targets.
+func (a *Agent) Targets() []delivery.Status { return a.sinks.status() }

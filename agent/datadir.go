@@ -56,12 +56,6 @@ func closeJournal(j *journal.Journal) func(context.Context) error {
 	return func(context.Context) error { return j.Close() }
 }
 
-// keeper keeps the journal on a disk.
-type keeper interface {
-	Status() disk.Status
-	Sync(context.Context) error
-}
-
 // diskStatus tells how the journal's disk stands; false where it has none.
 func (a *Agent) diskStatus() (disk.Status, bool) {
 	if a.disk == nil {

@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// closeWait bounds the closing of files and ports, which have limits of their own
+// and end before.
+const closeWait = time.Minute
+
 // stopStack is what has to be undone when the agent ends. A step is pushed where
 // a thing is started or opened, and the steps are run backwards, also when a start
 // fails half way. The zero value is empty. It is for one goroutine at a time.

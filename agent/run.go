@@ -17,9 +17,6 @@ import (
 // without leaving the cluster: the others see this node fail.
 var ErrNoLeave = errors.New("stopped without leaving")
 
-// errLeft is the cause of an end that an RPC client asked for.
-var errLeft = errors.New("told to leave")
-
 // errShutdown is why an agent ends whose serf node has ended by itself.
 var errShutdown = errors.New("serf has shut down: another node has the same name (see the log above), give this one another with -node; where that is an earlier process of this node, at another address, start this one again once the others have found that to have failed")
 
@@ -40,7 +37,6 @@ const (
 	joinWait    = 200 * time.Millisecond // a dial under way: serf's own time limit ends it
 	requestWait = time.Second            // an RPC client's request, such as a join
 	partWait    = script.OutputWait + 2*time.Second
-	closeWait   = time.Minute // a file's or a port's own limits end it before
 )
 
 // Run works until ctx ends, an RPC client tells the agent to leave, or

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -63,88 +62,6 @@ func newSinks(cfg sinksConfig) *sinks {
 		targets: delivery.NewMetrics(cfg.Metrics),
 		removed: dropped.Counter(cfg.Metrics, "target_removed"),
 	}
-}
-
-// open makes a sink for each target and script. None of them works before start.
-func (ss *sinks) open(handlers config.Handlers) error {
-	ss.handlers = handlers
-	for _, t := range handlers.Targets {
-		s, err := ss.newTarget(t)
-		if err == nil {
-			err = ss.openDelivery(s)
-		}
-		if err != nil {
-			return err
-		}
-		ss.list = append(ss.list, s)
-	}
-	for _, s := range handlers.Scripts {
-		ss.list = append(ss.list, ss.newScript(s))
-	}
-	return nil
-}
-
-// newTarget makes all of a target's sink but its delivery.
-func (ss *sinks) newTarget(t target.Target) (*sink, error) {
-	s := &sink{name: t.Name, target: &t, done: make(chan struct{}), drain: make(chan struct{})}
-	if fs := script.QueriesOnly(t.Filters); len(fs) > 0 {
-		var err error
-		if s.poster, err = target.NewPoster(t); err != nil {
-			return nil, fmt.Errorf("target %s: %w", t.Name, err)
-		}
-		s.runner = script.NewQueryRunner(t.Name, fs, s.poster, ss.cfg.Logger, ss.scripts)
-	}
-	return s, nil
-}
-
-// openDelivery makes the delivery of a target's sink, once no other has the
-// target's cursor open.
-func (ss *sinks) openDelivery(s *sink) (err error) {
-	if s.target == nil {
-		return nil
-	}
-	cfg := delivery.Config{
-		Revise:  ss.cfg.Revise,
-		Self:    func() []byte { return script.MemberLines([]serf.Member{ss.cfg.Self()}) },
-		Target:  *s.target,
-		Journal: ss.cfg.Journal,
-		Logger:  ss.cfg.Deliveries,
-		Metrics: ss.targets,
-	}
-	if attempted := ss.cfg.Attempted; attempted != nil {
-		cfg.OnDelivered = func(e handler.Event, took time.Duration) { attempted(s.name, e, nil, took) }
-		cfg.OnFailed = func(e handler.Event, err *target.PostError) { attempted(s.name, e, err, 0) }
-	}
-	s.delivery, err = delivery.New(cfg)
-	return err
-}
-
-func (ss *sinks) newScript(s config.Script) *sink {
-	return &sink{
-		name:   text.Redact(s.Command),
-		script: s,
-		runner: script.New(s.Command, s.Filters, ss.cfg.Self, ss.cfg.Logger, ss.scripts),
-		done:   make(chan struct{}),
-		drain:  make(chan struct{}),
-	}
-}
-
-// start has all sinks work, in a part. From then on they can be replaced.
-func (ss *sinks) start(p *part) {
-	ss.reload.Lock()
-	defer ss.reload.Unlock()
-	ss.running = p
-	for _, s := range ss.list {
-		s.start(p)
-	}
-	ss.forgetTargets(true) // here and not in open: a start that fails changes nothing
-}
-
-// freeze ends all changes: the sinks are what they are until the end.
-func (ss *sinks) freeze() {
-	ss.reload.Lock()
-	defer ss.reload.Unlock()
-	ss.running = nil
 }
 
 // logAll says what is served.
@@ -218,6 +135,3 @@ func (ss *sinks) forOps() (out []ops.Target) {
 	}
 	return out
 }
-
-// Targets are the states of all targets.
-func (a *Agent) Targets() []delivery.Status { return a.sinks.status() }

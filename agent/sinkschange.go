@@ -9,6 +9,24 @@ import (
 	"agentctl/handler/target"
 )
 
+// start has all sinks work, in a part. From then on they can be replaced.
+func (ss *sinks) start(p *part) {
+	ss.reload.Lock()
+	defer ss.reload.Unlock()
+	ss.running = p
+	for _, s := range ss.list {
+		s.start(p)
+	}
+	ss.forgetTargets(true) // here and not in open: a start that fails changes nothing
+}
+
+// freeze ends all changes: the sinks are what they are until the end.
+func (ss *sinks) freeze() {
+	ss.reload.Lock()
+	defer ss.reload.Unlock()
+	ss.running = nil
+}
+
 // replace serves other targets and scripts from now on. Those that stay the same
 // go on undisturbed. First it makes what is new, then it calls before; an error of
 // either means that nothing has changed.

@@ -1,0 +1,131 @@
+package agent
+
+import (
+	"agentctl/agent/config"
+	"agentctl/agent/intake"
+	"agentctl/agent/logs"
+	"agentctl/agent/peers"
+	"agentctl/agent/rpc"
+	"agentctl/agent/script"
+	"context"
+	"errors"
+	"net"
+
+	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// New opens all that an agent with a configuration needs: its journal, the gossip,
+// RPC and operations ports. It returns an error that says what could not be had, and
+// then leaves nothing open. [Agent.Run] has to be called, or [Agent.Close].
+func New(c *config.Config, hub *logs.Hub, hooks Hooks) (*Agent, error) {
+	return NewOn(Ports{}, c, hub, hooks)
+}
+
+// NewOn is New on other ports. They are the agent's from then on; after an error
+// the caller closes them, which may have been done.
+func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent, err error) {
+	logger := hub.Logger()
+	for _, w := range c.Warnings {
+		logger.Warn(w)
+	}
+	a := &Agent{
+		opts:     c,
+		hub:      hub,
+		logger:   logger,
+		hooks:    hooks,
+		registry: prometheus.NewRegistry(),
+		end:      ending{stopped: make(chan struct{})},
+	}
+	a.end.sending, a.end.noMoreSending = context.WithCancel(context.Background())
+	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "agentctl_log_lines_lost_total",
+		Help: "Log lines that the log output did not take in time.",
+	}, func() float64 { return float64(hub.Lost()) }))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if err := a.openEvents(); err != nil {
+		return nil, err
+	}
+	if err := a.openServers(ports.RPC); err != nil {
+		return nil, err
+	}
+	// Serf last: it dials members that it knows from a snapshot at once.
+	if err := a.openSerf(ports); err != nil {
+		return nil, err
+	}
+	if c.Discover != "" {
+		if err := a.openDiscovery(); err != nil {
+			return nil, err
+		}
+	}
+	a.warnOpen()
+	return a, nil
+}
+
+// openEvents opens the way of an event from the intake to the sinks.
+func (a *Agent) openEvents() (err error) {
+	if err := a.openJournal(); err != nil {
+		return err
+	}
+	cfg := sinksConfig{
+		Journal: a.journal, MaxAge: a.opts.JournalMaxAge,
+		SetRunners: func(runners []*script.Runner) { a.intake.SetRunners(runners) },
+		Self:       func() serf.Member { return a.serf.LocalMember() },
+		Attempted:  a.hooks.Attempted,
+		Logger:     a.logger, Deliveries: a.hub.LiveLogger(), Metrics: a.registry,
+	}
+	if a.past.returning {
+		cfg.Revise = a.stillTrue
+	}
+	a.sinks = newSinks(cfg)
+	if err := a.sinks.open(a.opts.Handlers); err != nil {
+		return err
+	}
+	if a.past.bereft {
+		if err := a.journal.Gap(0, noJournal); err != nil {
+			return err
+		}
+	}
+	if err := a.openLarge(); err != nil {
+		return err
+	}
+	a.peers = peers.New(peers.Config{
+		Self: a.opts.NodeName, Members: a.Members, Query: a.Query, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
+	})
+	a.intake = intake.New(intake.Config{
+		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take,
+		Logger: a.logger, Metrics: a.registry,
+	})
+	return nil
+}
+
+// openServers opens the ports of RPC, unless there is a listener already, and of
+// the operations endpoint.
+func (a *Agent) openServers(rpcLn net.Listener) (err error) {
+	if a.rpcLn = rpcLn; a.rpcLn == nil {
+		if a.rpcLn, err = listen(a.opts.RPCAddr); err != nil {
+			return listenError("RPC", "rpc-addr", err)
+		}
+	}
+	a.stops.push("closing RPC", closeWait, func(context.Context) error {
+		a.rpcLn.Close() // an error says no more than that it is closed
+		return nil
+	})
+	a.rpc = rpc.New(a, rpc.Config{AuthKey: a.opts.RPCAuthKey, Logger: a.logger, Metrics: a.registry})
+	var ln net.Listener // none serves no HTTP
+	if a.opts.HTTPAddr != config.Off {
+		if ln, err = listen(a.opts.HTTPAddr); err != nil {
+			return listenError("operations", "http-addr", err)
+		}
+	}
+	a.ops = a.newOps(ln)
+	a.stops.push("closing operations", closeWait, func(context.Context) error {
+		a.ops.Close() // likewise
+		return nil
+	})
+	return nil
+}
