@@ -57,13 +57,13 @@ type BasicAuthOptions struct {
 }
 
 // FlushOptions are the request that empties a target's whole cache, see
-// [handler.FlushRequest].
+// [target.FlushRequest].
 type FlushOptions struct {
 	Method  string            `config:"method"`
 	URL     string            `config:"url,secret"`
 	Headers map[string]string `config:"headers,secret"`
 	Body    string            `config:"body"`
-	// LastEvent is that of [handler.FlushRequest], in place of the rest.
+	// LastEvent is that of [target.FlushRequest], in place of the rest.
 	LastEvent bool `config:"last_event"`
 }
 

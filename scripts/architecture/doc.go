@@ -9,8 +9,8 @@
 // packages, and every package may import them.
 //
 // Further rules say what a package must not reach through others, who may import a
-// module that is not ours, that each package says what it is for, and how many fields
-// the central types may have.
+// module that is not ours, that each package says what it is for, how many fields the
+// central types may have, and that inputs of the fuzzer belong to a target.
 //
-// All rules are about the program and not about its tests: a test may import more.
+// The rules on imports are about the program and not about its tests: a test may import more.
 package architecture
