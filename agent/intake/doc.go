@@ -1,29 +1,54 @@
-// Package intake makes one stream of all events that reach this node, and passes each
-// of them on once: to the journal, which the targets read, and then to the scripts
-// and to subscribers such as RPC streams.
+// Package intake takes in the events that come to this node, and passes each of
+// them on once. The journal gets it for the targets, the runners get it for the
+// scripts, and the subscribers get it for the streams of RPC clients.
+//
+//	serf's channel ─► drain ─┐
+//	                         ├► bounded queue ─► dispatch ─► journal
+//	Take: links, local, ─────┘                     │
+//	      repair, fetch                            └► runners, subscribers
 //
 // # Order
 //
-// Events come from serf's channel and from [Intake.Take], and are passed on in the
-// order in which they came. An event is in the journal before a script or a
-// subscriber sees it. The journal gets each event at once. Scripts and subscribers get
-// user events that may coalesce as in serf: up to three seconds later, and of those with
-// one name the newest only.
+// The journal gets events in the order in which their first copies came,
+// whatever the [Way]. Runners and subscribers get an event after the journal has
+// it, in the same order. There is one exception: a user event with serf's
+// coalesce flag is held for them as serf holds it. It waits for one to three
+// seconds, and a newer event of the same name replaces it.
 //
-// # Once
+// A query does not go to the journal, because it is answered now or never. A
+// reference to a large event goes to [Config.Large] alone. The event itself gets
+// its position in the order when its payload has come.
 //
-// The same event comes by several ways. Its first copy counts, and the journal tells
-// the others by the event's ID. A reference to a large event is no event: package
-// large fetches the event, which then comes by Take.
+// # Each event once
+//
+// A user event is known by its ID. Intake asks the journal for the ID, and
+// counts an event that is known as a copy. Each member event has an ID of its
+// own and is never a copy. [Intake.Owns] tells whether this process made it.
 //
 // # Blocking
 //
-// Serf holds a lock while it sends, so its channel is emptied at once and always, into
-// a bounded queue. Take waits for room in that queue. Scripts and subscribers never
-// make the intake wait.
+// Serf sends to [Intake.Events] while it holds a lock, so one goroutine always
+// receives. It only moves events to the queue. It touches no disk, no network,
+// and no lock that anyone holds across either.
+//
+// [Intake.Take] waits for room in the queue until its context ends.
+// [Intake.Settle] waits until the journal has every event that was queued before
+// the call. A subscriber's function must not block: a blocked one stops
+// dispatch, and the queue fills up. The Offer method of a runner never waits.
 //
 // # Loss
 //
-// If the queue is full, an event of serf's is counted, logged and told to the journal as
-// a gap, for which the targets are flushed. When the journal fails, the agent ends.
+// The queue holds 65,536 events with 64 MiB, and one larger event if it is
+// alone. If an event of serf's does not fit, intake drops, counts and logs it.
+// It also records a gap in the journal, so that the targets are flushed. An
+// event that Take could not queue is not lost: Take returns an error, and the
+// caller still has the event.
+//
+// If the journal fails, [Config.Fail] is told at once. Run then goes on to
+// receive from serf, so that the agent can end, but passes nothing on.
+//
+// # The end
+//
+// Run ends when its context ends and serf's channel has been silent for 100 ms.
+// Everything in the queue is passed on before it returns.
 package intake
