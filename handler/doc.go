@@ -20,8 +20,9 @@
 //   - backoff, varint, queue: small tools that other folders use as well.
 //
 // A package imports only packages above it in this list, the small tools, and
-// agent/logs. Each states its promises in its own doc.go. The journal and its file also have
-// a DESIGN.md.
+// those of the folder agent that every package may import, such as agent/logs. The
+// table in scripts/architecture has each import. Each package states its promises in
+// its own doc.go. The journal and its file also have a DESIGN.md.
 //
 // # What an event is
 //

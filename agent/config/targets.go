@@ -57,7 +57,7 @@ type BasicAuthOptions struct {
 }
 
 // FlushOptions are the request that empties a target's whole cache, see
-// [handler.FlushRequest].
+// [target.FlushRequest].
 type FlushOptions struct {
 	Method  string            `config:"method"`
 	URL     string            `config:"url,secret"`

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-
-	"agentctl/handler/journal/disk"
 )
 
 // Replace writes a file that only its owner can read, so that a reader finds the
@@ -27,5 +25,5 @@ func Replace(path string, data []byte) (err error) {
 	if err := os.Rename(tmp, path); err != nil {
 		return err
 	}
-	return disk.SyncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }

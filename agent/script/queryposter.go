@@ -12,7 +12,7 @@ import (
 	"agentctl/handler/target"
 )
 
-// poster posts one event to one target, once. *[handler.Poster] is it.
+// poster posts one event to one target, once. *[target.Poster] is it.
 type poster interface {
 	Post(ctx context.Context, e *handler.Event) (target.Response, error)
 }

@@ -1,3 +1,4 @@
+// Package version tells what this program is made of.
 package version
 
 import (

@@ -23,13 +23,3 @@ func tryLock(f *os.File) error {
 // forked at this moment has it open too, until it runs its program. The close that
 // follows reports errors.
 func unlock(f *os.File) { syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
-
-// SyncDir makes a rename in a directory last through a power cut.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}

@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"agentctl/agent/files"
 	"agentctl/handler/journal"
 )
 
@@ -61,7 +62,7 @@ func createBolt(path string, noSync bool) (err error) {
 	if err := os.Rename(draft, path); err != nil {
 		return err
 	}
-	return SyncDir(filepath.Dir(path))
+	return files.SyncDir(filepath.Dir(path))
 }
 
 // openStore opens a file that has been checked.

@@ -1,0 +1,62 @@
+package architecture
+
+import (
+	"slices"
+	"testing"
+)
+
+// importers says which of our packages import a package that is not ours, or one
+// below it.
+var importers = map[string][]string{
+	// The command line, and what only it needs. The first two are archived.
+	"github.com/mitchellh/cli":           {"cmd/agentctl"},
+	"github.com/hashicorp/serf/cmd":      {"cmd/agentctl"},
+	"github.com/hashicorp/go-metrics":    {"cmd/agentctl"},
+	"github.com/hashicorp/go-syslog":     {"cmd/agentctl"},
+	"github.com/coreos/go-systemd/v22":   {"cmd/agentctl"},
+	"github.com/hashicorp/logutils":      {"agent/rpc"},
+	"github.com/hashicorp/mdns":          {"agent/membership"},
+	"github.com/flynn/noise":             {"agent/link"},
+	"github.com/hashicorp/yamux":         {"agent/link"},
+	"github.com/armon/circbuf":           {"agent/script"},
+	"go.etcd.io/bbolt":                   {"handler/journal/disk"},
+	"github.com/hashicorp/go-msgpack/v2": {"agent/gossip", "rpcclient/wire", "rpcclient/wire/wiretest"},
+
+	"github.com/hashicorp/memberlist": {
+		"agent", "agent/gossip", "agent/link", "agent/memnet", "agent/publish", "scripts/testkit/serfnode",
+	},
+	"github.com/hashicorp/serf": {
+		"agent", "agent/gossip", "agent/intake", "agent/membership", "agent/ops", "agent/peers", "agent/publish", "agent/rpc",
+		"agent/script", "cmd/agentctl", "scripts/bench/simulation", "scripts/testkit/serfnode",
+	},
+	// Who counts. Whoever counts takes a registry, and works without one.
+	"github.com/prometheus": {
+		"agent", "agent/dropped", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/publish",
+		"agent/repair", "agent/rpc", "agent/script", "cmd/agentctl", "handler/delivery", "handler/journal/disk", "scripts/testkit",
+	},
+	"testing": {
+		"scripts/leaks", "scripts/smallfs", "scripts/stock", "scripts/testkit",
+		"scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/serfnode",
+	},
+}
+
+func TestModulesAreImportedByFew(t *testing.T) {
+	for root, want := range importers {
+		var got []string
+		for _, p := range packages(t) {
+			if slices.ContainsFunc(p.Imports, func(path string) bool { return below(path, root) }) {
+				got = append(got, p.name())
+			}
+		}
+		for _, name := range got {
+			if !slices.Contains(want, name) {
+				t.Errorf("%s imports %s, which only %v may", name, root, want)
+			}
+		}
+		for _, name := range want {
+			if !slices.Contains(got, name) {
+				t.Errorf("%s does not import %s: it is listed in vain", name, root)
+			}
+		}
+	}
+}
