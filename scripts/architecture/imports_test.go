@@ -39,7 +39,7 @@ agent/config             agent/large handler/shim handler/target
 agent/script             handler/target
 agent/peers              agent/link
 agent/membership         agent/link agent/peers
-agent/gossip             agent/config handler/journal
+agent/gossip             agent/config
 agent/intake             agent/large agent/script handler/journal
 agent/publish            agent/gossip agent/intake agent/large agent/link agent/peers
 agent/ops                agent/api agent/config agent/link agent/publish
