@@ -52,7 +52,7 @@ func newPeer(l *Links, to Peer, first uint64) *peer {
 		dialing: make(chan struct{}, 1),
 		asking:  make(chan struct{}, linkRequests),
 		addr:    to.Addr,
-		queue:   queue.New[[]byte](l.cfg.QueueMessages, l.cfg.QueueBytes),
+		queue:   queue.New[[]byte](l.cfg.queueMessages, l.cfg.queueBytes),
 		first:   first,
 	}
 	p.ctx, p.cancel = context.WithCancelCause(l.ctx)

@@ -150,7 +150,7 @@ func TestAThousandStrangers(t *testing.T) {
 
 // One host has no more than its own places.
 func TestStrangersOfOneHost(t *testing.T) {
-	b := netNode(t, "b", func(c *Config) { c.HandshakeTimeout = patience })
+	b := netNode(t, "b", func(c *Config) { c.handshakeTimeout = patience })
 	var conns []net.Conn
 	for range 17 {
 		conn, err := net.Dial("tcp", b.peer.Addr)
