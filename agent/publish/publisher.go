@@ -79,7 +79,7 @@ type Publisher struct {
 	cfg       Config
 	broadcast *broadcast
 	metrics   *metrics
-	sampled   logs.Sampled // lines on large events that do not reach all
+	sampled   logs.Sampled // for lines that a client or a peer can cause
 
 	one   lock  // one publish at a time, in the order in which all get the events
 	burst burst // of whoever holds it, as ready
