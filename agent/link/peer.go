@@ -19,7 +19,7 @@ var missing = []byte{0}
 
 // peer is what is known of another agent to which something was sent: a queue
 // of records that it has not acknowledged, and the link to it, if any. Its
-// goroutine is run; it lives until it has been idle for long, is forgotten, or
+// goroutine is run; it runs until it has been idle for long, is forgotten, or
 // Run ends.
 type peer struct {
 	links   *Links

@@ -95,7 +95,7 @@ func (p *peer) retire() (again time.Duration) {
 	return again
 }
 
-// giveUp marks the node as no peer, and drops what waits for it.
+// giveUp notes that the node is no peer, and drops what waits for it.
 func (p *peer) giveUp() {
 	p.mu.Lock()
 	p.notPeerUntil = time.Now().Add(p.links.cfg.notPeerRetry)

@@ -28,7 +28,7 @@
 //
 // A stream has a queue bounded in records and, with the others of its
 // connection, in bytes. What does not fit is dropped, the newest first, counted
-// and logged; a monitor also gets a line in its place that says how many are
+// and logged; a monitor also gets a line at that point that says how many are
 // missing. Streams are live and best effort: who must see each event reads the
 // journal. Answers to requests and to queries are never dropped: they hold up
 // the next ones instead, and a client that takes nothing for the write timeout
