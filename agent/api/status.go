@@ -78,7 +78,7 @@ type TargetReport struct {
 
 	Delivered uint64 `json:"delivered"` // events taken
 	Retried   uint64 `json:"retried"`   // attempts beyond each event's first
-	Buried    uint64 `json:"buried"`    // all burials since the agent began; some may have gone through since
+	Buried    uint64 `json:"buried"`    // all burials since the agent began; some may have been delivered since
 	Outdated  uint64 `json:"outdated"`  // member events not posted, as they were not true any more
 	Collapsed uint64 `json:"collapsed"` // events joined to an equal one that waited
 	// Lost counts events given up, because too many waited or one for too long,

@@ -141,7 +141,7 @@ func TestProblemsComeWithWarnings(t *testing.T) {
 	o := changed(func(o *Options) { o.Role, o.Profile = "web", "x" })
 	_, err := Compile(Input{Defaults: o})
 	e, ok := errors.AsType[*Error](err)
-	if !ok || len(e.Problems) != 1 || len(e.Warnings) != 1 {
+	if !ok || len(e.problems) != 1 || len(e.Warnings) != 1 {
 		t.Errorf("%+v", err)
 	}
 }

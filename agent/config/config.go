@@ -55,20 +55,20 @@ type Flag struct {
 
 // Error is all that is wrong with a configuration: a line for each problem.
 type Error struct {
-	Problems []error
+	problems []error
 	Warnings []string // those that a valid configuration would have, too
 }
 
 func (e *Error) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, err := range e.Problems {
+	lines := make([]string, len(e.problems))
+	for i, err := range e.problems {
 		lines[i] = err.Error()
 	}
 	return strings.Join(lines, "\n")
 }
 
 // Unwrap returns the problems.
-func (e *Error) Unwrap() []error { return e.Problems }
+func (e *Error) Unwrap() []error { return e.problems }
 
 // Compile makes one checked value of all settings. It reads each file that they
 // name once. Its error is an [*Error] with all that is wrong, wherever it comes
@@ -82,7 +82,7 @@ func Compile(in Input) (*Config, error) {
 	c.complete()
 	conf := c.compile()
 	if len(c.problems) > 0 {
-		return nil, &Error{Problems: c.problems, Warnings: c.warnings}
+		return nil, &Error{problems: c.problems, Warnings: c.warnings}
 	}
 	return conf, nil
 }
@@ -119,9 +119,9 @@ func (c *compiler) warn(format string, args ...any) {
 
 func (c *compiler) applyFlags(flags []Flag) {
 	for _, f := range flags {
-		c.locations.note(f.Setting.Key, f.Setting.Name())
+		c.locations.note(f.Setting.Key, f.Setting.name())
 		if err := f.Setting.set(&c.opts, f.Value); err != nil {
-			c.problem(fmt.Errorf("%s: %w", f.Setting.Name(), err))
+			c.problem(fmt.Errorf("%s: %w", f.Setting.name(), err))
 		}
 	}
 }

@@ -8,13 +8,14 @@
 //
 // # One value
 //
-// [Compile] reads the settings from all sources, fills in what was left out, and
-// makes of them what the agent works with: targets with their certificates and
-// secrets, scripts, addresses, tags and keys. The result is a [Config]. The agent
-// runs that value and looks at no setting a second time. If a file changes later,
-// the agent goes on with what the file held, until the configuration is compiled
-// anew. The token of the operations endpoint is the one exception: its file is
-// checked here, and read again for each request.
+// [Compile] reads the settings from all sources and fills in the defaults. From
+// them it makes a [Config]: targets with their certificates and secrets, scripts,
+// addresses, tags and keys. The agent runs that value and looks at no setting a
+// second time.
+//
+// If a file changes later, the agent keeps the old content until the
+// configuration is compiled anew. The token of the operations endpoint is the
+// one exception: its file is checked here, and read again for each request.
 //
 // # Problems and warnings
 //

@@ -58,7 +58,7 @@ func (o *Options) fields() fieldSet {
 		if s.Key == "" {
 			continue
 		}
-		f := field{name: s.Key, ptr: s.pointer(o), secret: s.Secret}
+		f := field{name: s.Key, ptr: s.pointer(o), secret: s.secret}
 		object, key, nested := strings.Cut(s.Key, ".")
 		if !nested {
 			fs = append(fs, f)

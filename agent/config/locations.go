@@ -27,7 +27,7 @@ func (l locations) label(name string) string {
 		where := l[strings.ToLower(s.Key)]
 		switch {
 		case where == "":
-		case where == s.Name(), where == s.Env():
+		case where == s.name(), where == s.Env():
 			return where
 		default:
 			return where + ": " + s.Key

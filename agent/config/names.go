@@ -18,7 +18,7 @@ const maxNameEvents = 100
 
 // defaultName names a target that was given no name: its URL and, where it does
 // not get what its preset gets anyway, its events. The name is the key to the
-// target's place in the journal, so it comes from what the target itself is: no
+// target's cursor in the journal, so it comes from what the target itself is: no
 // other target that comes or goes may change it.
 func defaultName(t *target.Target, usual string) string {
 	events := t.Filters.String()
@@ -35,7 +35,7 @@ var errTwin = errors.New(`another target has the same URL and events, and is not
 
 // add adds a target and returns its name, which is made unique. Where another
 // has the name, the two have to be the same in all else: it does no harm then
-// if the one comes by the other's place in the journal, as what waits for the
+// if one gets the other's cursor in the journal, since an event that waits for
 // one is the same request as for the other.
 func (set *Handlers) add(t target.Target) (string, error) {
 	name := t.Name

@@ -17,7 +17,7 @@ func read(paths ...string) (Options, error) {
 	c := &compiler{opts: DefaultOptions(), locations: locations{}, files: files{}}
 	c.readConfig(paths)
 	if len(c.problems) > 0 {
-		return c.opts, &Error{Problems: c.problems}
+		return c.opts, &Error{problems: c.problems}
 	}
 	return c.opts, nil
 }

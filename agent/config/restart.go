@@ -17,7 +17,7 @@ func (c *Config) NeedRestart(other *Config) (names []string) {
 		}
 		was, is := reflect.ValueOf(s.pointer(&c.Options)).Elem(), reflect.ValueOf(s.pointer(&other.Options)).Elem()
 		if !reflect.DeepEqual(was.Interface(), is.Interface()) {
-			names = append(names, s.Name())
+			names = append(names, s.name())
 		}
 	}
 	return names

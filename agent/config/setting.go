@@ -17,7 +17,7 @@ type Setting struct {
 	Arg     string // how the help calls the value
 	Usage   string
 	Repeat  bool // given again it adds a value
-	Secret  bool // never shown
+	secret  bool // never shown
 	sep     string
 	pointer func(*Options) any
 }
@@ -36,7 +36,7 @@ func (s Setting) Env() string {
 }
 
 // Name is how messages call the setting.
-func (s Setting) Name() string {
+func (s Setting) name() string {
 	if s.Flag != "" {
 		return "-" + s.Flag
 	}
@@ -95,7 +95,7 @@ func (s Setting) set(o *Options, value string) error {
 	case *[]TargetOptions:
 		return errors.New("targets can only be given in a configuration file")
 	default:
-		panic(fmt.Sprintf("setting %s has a field of type %T", s.Name(), p))
+		panic(fmt.Sprintf("setting %s has a field of type %T", s.name(), p))
 	}
 	return nil
 }

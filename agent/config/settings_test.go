@@ -165,7 +165,7 @@ func TestSettingsAndOptionsCoverEachOther(t *testing.T) {
 			seen[name] = true
 		}
 		if s.Usage == "" {
-			t.Errorf("%s has no text", s.Name())
+			t.Errorf("%s has no text", s.name())
 		}
 	}
 }
@@ -256,10 +256,10 @@ func TestSettingForTheHelp(t *testing.T) {
 	for _, s := range Settings() {
 		_, isBool := reflect.ValueOf(s.pointer(&o)).Elem().Interface().(bool)
 		if want := isBool || s.Flag == "disable-compression"; s.IsBool() != want {
-			t.Errorf("%s: IsBool is %v", s.Name(), s.IsBool())
+			t.Errorf("%s: IsBool is %v", s.name(), s.IsBool())
 		}
-		if want := s.Flag == "encrypt" || s.Key == "rpc_auth"; s.Secret != want {
-			t.Errorf("%s: Secret is %v", s.Name(), s.Secret)
+		if want := s.Flag == "encrypt" || s.Key == "rpc_auth"; s.secret != want {
+			t.Errorf("%s: Secret is %v", s.name(), s.secret)
 		}
 	}
 }

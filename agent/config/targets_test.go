@@ -86,7 +86,7 @@ func mustFilters(t *testing.T, s string) handler.Filters {
 	return fs
 }
 
-// Every problem of every target is named, with its place, and no secret is.
+// Every problem of every target is named, with its location, and no secret is.
 func TestTargetProblemsAllAtOnce(t *testing.T) {
 	_, err := compileFile(t, `{
 "targets": [

@@ -1,6 +1,3 @@
-// Package dropped counts the events that are lost inside the agent. Several
-// packages lose events, each for reasons of its own, and all of them count under
-// one name.
 package dropped
 
 import "github.com/prometheus/client_golang/prometheus"

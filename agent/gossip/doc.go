@@ -1,7 +1,6 @@
-// Package gossip is the serf node of an agent. It alone knows what lies inside
-// serf and memberlist: how a configuration becomes serf's, where serf keeps its
-// event clock, what its messages and its snapshot look like, how far behind its
-// clock it still takes an event. The tests compare each of these with the version
+// Package gossip is the serf node of an agent. It alone knows the private facts
+// about serf and memberlist: serf's configuration, its event clock, its messages,
+// its snapshot, and how old an event may be. The tests compare each of these with the version
 // of serf that the module pins, and fail where another version differs.
 //
 // # Order

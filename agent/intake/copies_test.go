@@ -88,7 +88,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait() // that one is with the journal
-		for n := range intakeQueue {
+		for n := range queueEvents {
 			if err := in.Take(ctx, user(1+n, false), Link); err != nil {
 				t.Fatal(err)
 			}
@@ -103,7 +103,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 				if late {
 					of = t.Context()
 				}
-				err := in.Take(of, user(1+intakeQueue+n, false), Link)
+				err := in.Take(of, user(1+queueEvents+n, false), Link)
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -134,7 +134,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 		if err := end(); err != nil {
 			t.Fatal(err)
 		}
-		if want := 1 + intakeQueue + waiting; j.len() != want {
+		if want := 1 + queueEvents + waiting; j.len() != want {
 			t.Errorf("%d in the journal, want %d", j.len(), want)
 		}
 		if got := testkit.Counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 0 || j.gap != 0 {
@@ -157,7 +157,7 @@ func TestTakeLeavesSerfAlone(t *testing.T) {
 			}
 		})
 		synctest.Wait()
-		for n := range 2 * intakeChan {
+		for n := range 2 * channelEvents {
 			in.ch <- user(n, false) // would end the test in a deadlock
 		}
 		synctest.Wait()
@@ -183,7 +183,7 @@ func TestTakeEndsWithTheIntake(t *testing.T) {
 		in.ch <- user(1, false)
 		synctest.Wait()
 		in.mu.Lock()
-		in.queue.Force(arrival{settled: make(chan struct{})}, intakeBytes)
+		in.queue.Force(arrival{settled: make(chan struct{})}, queueBytes)
 		in.mu.Unlock()
 		go func() { waited <- in.Take(t.Context(), user(2, false), Local) }()
 		synctest.Wait()

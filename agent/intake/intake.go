@@ -22,18 +22,18 @@ import (
 
 const (
 	// intakeChan is the buffer that serf sends into.
-	intakeChan = 4096
+	channelEvents = 4096
 	// intakeQueue is how many events may wait between serf and the journal.
-	intakeQueue = 1 << 16
+	queueEvents = 1 << 16
 	// intakeBytes is how many bytes they have together, but for a single one
 	// that has more.
-	intakeBytes = 64 << 20
+	queueBytes = 64 << 20
 	// intakeKeep is for how many events the buffers of a batch are used again.
 	// Those of a larger batch are let go: a burst does not hold memory for ever.
-	intakeKeep = 1024
+	keptCapacity = 1024
 	// intakeQuiet is how long serf's channel has to be silent at the end: what
 	// serf gathers of member events comes as it shuts down, a moment later.
-	intakeQuiet = 100 * time.Millisecond
+	drainSilence = 100 * time.Millisecond
 	// lossSilence is for how long it is not logged, at most, that events go on
 	// to be lost.
 	lossSilence = time.Minute
@@ -132,7 +132,7 @@ func New(cfg Config) *Intake {
 	var nonce [4]byte
 	rand.Read(nonce[:]) // never fails
 	in := &Intake{
-		ch:      make(chan serf.Event, intakeChan),
+		ch:      make(chan serf.Event, channelEvents),
 		journal: cfg.Journal,
 		fail:    cfg.Fail,
 		large:   cfg.Large,
@@ -159,7 +159,7 @@ func (in *Intake) Events() chan<- serf.Event { return in.ch }
 // Began is when the Intake was made: what is older is of an earlier process.
 func (in *Intake) Began() time.Time { return in.began }
 
-func newArrivals() queue.Queue[arrival] { return queue.New[arrival](intakeQueue, intakeBytes) }
+func newArrivals() queue.Queue[arrival] { return queue.New[arrival](queueEvents, queueBytes) }
 
 // SetRunners changes who gets the events from now on: when it has returned, one
 // that is not among the runners is offered no more.
@@ -215,7 +215,7 @@ func (in *Intake) drain(ctx context.Context) {
 			continue
 		case <-ended:
 		}
-		quiet := time.NewTimer(intakeQuiet)
+		quiet := time.NewTimer(drainSilence)
 		select {
 		case e := <-in.ch:
 			quiet.Stop()
@@ -371,7 +371,7 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 			}
 		}
 		events, taken, settled = emptied(events), emptied(taken), emptied(settled)
-		if len(seen) > intakeKeep {
+		if len(seen) > keptCapacity {
 			seen = map[string]bool{} // an emptied one would be as large
 		}
 		clear(seen)
@@ -400,7 +400,7 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 // emptied is a buffer for the next batch that holds nothing of the last one: the
 // same buffer, but for a large one.
 func emptied[T any](buf []T) []T {
-	if cap(buf) > intakeKeep {
+	if cap(buf) > keptCapacity {
 		return nil
 	}
 	clear(buf)

@@ -200,8 +200,8 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 		in.mu.Lock()
 		lost := int(in.full)
 		in.mu.Unlock()
-		if lost < events-2*intakeQueue || lost > events-intakeQueue {
-			t.Errorf("%d lost, want what is over %d", lost, intakeQueue)
+		if lost < events-2*queueEvents || lost > events-queueEvents {
+			t.Errorf("%d lost, want what is over %d", lost, queueEvents)
 		}
 		if got := testkit.Counter(t, reg, "agentctl_events_dropped_total", "intake_full"); int(got) != lost {
 			t.Errorf("counted %v, want %d", got, lost)
@@ -242,12 +242,12 @@ func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
 		if !errors.Is(failure, broken) {
 			t.Fatalf("told of %v while running, want %v", failure, broken)
 		}
-		for n := range intakeQueue + 2*intakeChan {
+		for n := range queueEvents + 2*channelEvents {
 			in.ch <- user(n, false)
 		}
 		synctest.Wait()
-		if got := testkit.Counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 2*intakeChan {
-			t.Errorf("%v counted as lost, want %d", got, 2*intakeChan)
+		if got := testkit.Counter(t, reg, "agentctl_events_dropped_total", "intake_full"); got != 2*channelEvents {
+			t.Errorf("%v counted as lost, want %d", got, 2*channelEvents)
 		}
 		if err := end(); !errors.Is(err, broken) {
 			t.Errorf("Run: %v, want %v", err, broken)
@@ -269,7 +269,7 @@ func TestIntakePassesOnWhatIsLeft(t *testing.T) {
 		cancel()
 		done := make(chan error, 1)
 		go func() { done <- in.Run(ctx) }()
-		time.Sleep(intakeQuiet / 2)
+		time.Sleep(drainSilence / 2)
 		in.ch <- user(100, true) // serf's last, as it shuts down
 		if err := <-done; err != nil {
 			t.Fatal(err)
@@ -313,7 +313,7 @@ func TestIntakeLetsGoOfABurst(t *testing.T) {
 		take(0)
 		synctest.Wait() // that one is with the journal
 		before := heap()
-		for n := range intakeQueue {
+		for n := range queueEvents {
 			take(1 + n)
 		}
 		burst := heap() - before
@@ -322,7 +322,7 @@ func TestIntakeLetsGoOfABurst(t *testing.T) {
 		kept := heap() - before
 		t.Logf("%d bytes in the burst, %d after it", burst, kept)
 		if kept > 2<<20 {
-			t.Errorf("%d bytes are in use after a burst of %d events", kept, intakeQueue)
+			t.Errorf("%d bytes are in use after a burst of %d events", kept, queueEvents)
 		}
 		if err := end(); err != nil {
 			t.Fatal(err)
@@ -332,15 +332,15 @@ func TestIntakeLetsGoOfABurst(t *testing.T) {
 
 // What is used again for the next batch points to nothing of the last one.
 func TestBuffersAreEmptied(t *testing.T) {
-	small := make([]*int, 3, intakeKeep)
+	small := make([]*int, 3, keptCapacity)
 	for i := range small {
 		small[i] = new(int)
 	}
 	got := emptied(small)
-	if len(got) != 0 || cap(got) != intakeKeep || slices.ContainsFunc(small, func(p *int) bool { return p != nil }) {
+	if len(got) != 0 || cap(got) != keptCapacity || slices.ContainsFunc(small, func(p *int) bool { return p != nil }) {
 		t.Errorf("a buffer for %d has %d, room for %d, and holds %v", cap(small), len(got), cap(got), small)
 	}
-	if got := emptied(make([]*int, 3, intakeKeep+1)); got != nil {
+	if got := emptied(make([]*int, 3, keptCapacity+1)); got != nil {
 		t.Errorf("a large buffer is kept, with room for %d", cap(got))
 	}
 }

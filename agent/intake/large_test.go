@@ -96,7 +96,7 @@ func TestIntakeOfManyBytes(t *testing.T) {
 		end := runIntake(t, in)
 		in.ch <- heavy(0)
 		synctest.Wait() // the journal has it, and hangs
-		const fit = intakeBytes >> 20
+		const fit = queueBytes >> 20
 		var events []serf.UserEvent
 		one := heavy(0)
 		for n := range fit {

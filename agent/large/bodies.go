@@ -28,7 +28,7 @@ const (
 type Bodies struct {
 	cfg     Config
 	metrics *metrics
-	quiet   logs.Sampled
+	sampled logs.Sampled
 	asks    *rate.Limiter
 	bytes   *rate.Limiter
 	wake    chan struct{} // holds a value when there may be something to do
@@ -56,9 +56,9 @@ func New(cfg Config) (*Bodies, error) {
 	}
 	b := &Bodies{
 		cfg:     cfg,
-		quiet:   logs.Sampled{Logger: cfg.Logger},
-		asks:    rate.NewLimiter(rate.Limit(cfg.AskRate), cfg.AskRate),
-		bytes:   rate.NewLimiter(rate.Limit(cfg.ByteRate), cfg.ByteRate),
+		sampled: logs.Sampled{Logger: cfg.Logger},
+		asks:    rate.NewLimiter(rate.Limit(cfg.askRate), cfg.askRate),
+		bytes:   rate.NewLimiter(rate.Limit(cfg.byteRate), cfg.byteRate),
 		wake:    make(chan struct{}, 1),
 		waiting: map[string]*wait{},
 	}
@@ -76,7 +76,7 @@ func (b *Bodies) Published() { b.metrics.events.WithLabelValues(resultPublished)
 // Refuse counts and logs what came as a reference, or with one, and is none.
 func (b *Bodies) Refuse(err error, args ...any) {
 	b.metrics.events.WithLabelValues(resultRefused).Inc()
-	b.quiet.Log(slog.LevelWarn, "a reference to a large event was refused", refusalsEvery, append(args, "error", err)...)
+	b.sampled.Log(slog.LevelWarn, "a reference to a large event was refused", refusalsEvery, append(args, "error", err)...)
 }
 
 // Want sees to it that an event comes to be had, or is told to be lost.
@@ -91,11 +91,11 @@ func (b *Bodies) Want(w Wanted) {
 	now := time.Now()
 	b.mu.Lock()
 	id := w.ID()
-	known, full := b.waiting[id] != nil, len(b.waiting) >= b.cfg.MaxWaiting
+	known, full := b.waiting[id] != nil, len(b.waiting) >= b.cfg.maxWaiting
 	if !known && !full {
 		// It may be on its way over a link; and not all ask at the same time.
-		grace := b.cfg.Grace/4 + time.Duration(b.cfg.rand.Int64N(int64(b.cfg.Grace)*3/4+1))
-		b.waiting[id] = &wait{Wanted: w, id: id, next: now.Add(grace), until: now.Add(b.cfg.Patience)}
+		grace := b.cfg.grace/4 + time.Duration(b.cfg.rand.Int64N(int64(b.cfg.grace)*3/4+1))
+		b.waiting[id] = &wait{Wanted: w, id: id, next: now.Add(grace), until: now.Add(b.cfg.patience)}
 	}
 	b.mu.Unlock()
 	switch {
@@ -117,7 +117,7 @@ func (b *Bodies) poke() {
 // lose tells of an event that is not to be had.
 func (b *Bodies) lose(w *Wanted, reason string) {
 	b.metrics.events.WithLabelValues(resultLost).Inc()
-	b.quiet.Log(slog.LevelWarn, "a large event is lost to this node", time.Second,
+	b.sampled.Log(slog.LevelWarn, "a large event is lost to this node", time.Second,
 		"event", w.Name, "id", w.ID(), "bytes", w.Size, "publisher", w.Origin, "reason", reason)
 	b.cfg.Lost(w, reason)
 }
@@ -125,7 +125,7 @@ func (b *Bodies) lose(w *Wanted, reason string) {
 // Run fetches what is wanted until ctx ends.
 func (b *Bodies) Run(ctx context.Context) error {
 	var fetchers sync.WaitGroup
-	for range b.cfg.Fetchers {
+	for range b.cfg.fetchers {
 		fetchers.Go(func() {
 			for {
 				w := b.take(ctx)

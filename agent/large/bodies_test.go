@@ -271,7 +271,7 @@ func TestAnotherPayload(t *testing.T) {
 func TestReferencesToNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most, sent = 150, 200
-		r := newRig(t, func(c *Config) { c.MaxWaiting = most })
+		r := newRig(t, func(c *Config) { c.maxWaiting = most })
 		defer r.end()
 		for n := range sent {
 			w, _ := event(n)
@@ -322,7 +322,7 @@ func TestNobodyToAskAndTheEnd(t *testing.T) {
 func TestSlowMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const events = 20
-		r := newRig(t, func(c *Config) { c.Fetchers = 2 })
+		r := newRig(t, func(c *Config) { c.fetchers = 2 })
 		defer r.end()
 		payloads := map[string][]byte{}
 		r.is("slow", nil)

@@ -21,7 +21,7 @@ type Wanted struct {
 }
 
 // ID is that of the event.
-func (w *Wanted) ID() string { return handler.UserID(w.LTime, w.Sum) }
+func (w *Wanted) ID() string { return handler.UserID(w.LTime, w.sum) }
 
 // Config is the configuration of Bodies. Had, Held, Take and Lost are needed,
 // and Holders where there is an Ask. A zero value of any other field means its
@@ -46,12 +46,12 @@ type Config struct {
 	Logger  *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil counts nothing
 
-	MaxWaiting int           // events waited for; 1,024
-	Fetchers   int           // events fetched at a time; 4
-	AskRate    int           // questions a second, and at once; 100
-	ByteRate   int           // bytes of answers a second, and at once; 32 MiB
-	Grace      time.Duration // most that is waited for another way before the first question; 100 ms
-	Patience   time.Duration // until an event is given up; 1 min
+	maxWaiting int           // events waited for; 1,024
+	fetchers   int           // events fetched at a time; 4
+	askRate    int           // questions a second, and at once; 100
+	byteRate   int           // bytes of answers a second, and at once; 32 MiB
+	grace      time.Duration // most that is waited for another way before the first question; 100 ms
+	patience   time.Duration // until an event is given up; 1 min
 
 	rand *rand.Rand // for tests; guarded by the lock of Bodies
 }
@@ -63,12 +63,12 @@ func (c Config) withDefaults() Config {
 	if c.rand == nil {
 		c.rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
-	c.MaxWaiting = cmp.Or(c.MaxWaiting, 1024)
-	c.Fetchers = cmp.Or(c.Fetchers, 4)
-	c.AskRate = cmp.Or(c.AskRate, 100)
-	c.ByteRate = cmp.Or(c.ByteRate, 32<<20)
-	c.Grace = cmp.Or(c.Grace, 100*time.Millisecond)
-	c.Patience = cmp.Or(c.Patience, time.Minute)
+	c.maxWaiting = cmp.Or(c.maxWaiting, 1024)
+	c.fetchers = cmp.Or(c.fetchers, 4)
+	c.askRate = cmp.Or(c.askRate, 100)
+	c.byteRate = cmp.Or(c.byteRate, 32<<20)
+	c.grace = cmp.Or(c.grace, 100*time.Millisecond)
+	c.patience = cmp.Or(c.patience, time.Minute)
 	return c
 }
 
@@ -78,8 +78,6 @@ func (c Config) validate() error {
 		return errors.New("large: Had, Held, Take or Lost is nil; give the functions")
 	case c.Ask != nil && c.Holders == nil:
 		return errors.New("large: Holders is nil; give what knows the members to ask")
-	case min(c.MaxWaiting, c.Fetchers, c.AskRate, c.ByteRate) < 0 || min(c.Grace, c.Patience) < 0:
-		return errors.New("large: a limit is negative; leave it 0 for the default")
 	}
 	return nil
 }

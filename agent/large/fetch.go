@@ -37,7 +37,7 @@ func (b *Bodies) attempt(ctx context.Context, w *wait) {
 		b.done(w, resultArrived)
 	case last:
 		b.forget(w)
-		b.lose(&w.Wanted, fmt.Sprintf("nobody had it for %v: %d members were asked at last; %v", b.cfg.Patience, asked, err))
+		b.lose(&w.Wanted, fmt.Sprintf("nobody had it for %v: %d members were asked at last; %v", b.cfg.patience, asked, err))
 	default:
 		b.again(w)
 	}
@@ -84,7 +84,7 @@ func (b *Bodies) ask(ctx context.Context, member string, w *wait) ([]byte, error
 	case !w.Is(w.Name, payload):
 		result, err = askedWrong, errWrong
 		w.wrong = append(w.wrong, member)
-		b.quiet.Log(slog.LevelWarn, "a large event that was fetched is not the one of its reference", refusalsEvery,
+		b.sampled.Log(slog.LevelWarn, "a large event that was fetched is not the one of its reference", refusalsEvery,
 			"event", w.Name, "id", w.id, "member", member, "bytes", len(payload), "want", w.Size)
 	}
 	b.metrics.asked.WithLabelValues(result).Inc()
@@ -98,7 +98,7 @@ func (b *Bodies) ask(ctx context.Context, member string, w *wait) ([]byte, error
 
 // pay waits for the bytes that have come, so that it is never too much to pay.
 func (b *Bodies) pay(ctx context.Context, n int) error {
-	return b.bytes.WaitN(ctx, min(n, b.cfg.ByteRate))
+	return b.bytes.WaitN(ctx, min(n, b.cfg.byteRate))
 }
 
 func (b *Bodies) done(w *wait, result string) {

@@ -46,10 +46,8 @@ func TestConfigThatIsWrong(t *testing.T) {
 		Take: func(context.Context, *Wanted, []byte) error { return nil }, Lost: func(*Wanted, string) {},
 	}
 	for name, change := range map[string]func(*Config){
-		"no Had":       func(c *Config) { c.Had = nil },
-		"no Holders":   func(c *Config) { c.Ask = func(context.Context, string, []byte) ([]byte, error) { return nil, nil } },
-		"no patience":  func(c *Config) { c.Patience = -1 },
-		"no questions": func(c *Config) { c.AskRate = -1 },
+		"no Had":     func(c *Config) { c.Had = nil },
+		"no Holders": func(c *Config) { c.Ask = func(context.Context, string, []byte) ([]byte, error) { return nil, nil } },
 	} {
 		bad := good
 		change(&bad)

@@ -33,7 +33,7 @@ const magic = "\xa7large\x01"
 type Reference struct {
 	Name   string            // of the event
 	Size   int               // of the payload, in bytes
-	Sum    [sha256.Size]byte // handler.Sum of name and payload
+	sum    [sha256.Size]byte // handler.Sum of name and payload
 	Origin string            // the node that published it
 }
 
@@ -42,17 +42,17 @@ var errMalformed = errors.New("not a reference to an event")
 
 // Refer refers to an event that a node publishes.
 func Refer(name string, payload []byte, origin string) Reference {
-	return Reference{Name: name, Size: len(payload), Sum: handler.Sum(name, payload), Origin: origin}
+	return Reference{Name: name, Size: len(payload), sum: handler.Sum(name, payload), Origin: origin}
 }
 
 // Is tells whether an event is the one referred to.
 func (r *Reference) Is(name string, payload []byte) bool {
-	return name == r.Name && len(payload) == r.Size && handler.Sum(name, payload) == r.Sum
+	return name == r.Name && len(payload) == r.Size && handler.Sum(name, payload) == r.sum
 }
 
 // Encode makes the payload of the serf event.
 func (r *Reference) Encode() []byte {
-	e := append(varint.Encoder(magic), r.Sum[:]...)
+	e := append(varint.Encoder(magic), r.sum[:]...)
 	e.Uint(uint64(r.Size))
 	e.Text(r.Name)
 	e.Text(r.Origin)
@@ -62,13 +62,13 @@ func (r *Reference) Encode() []byte {
 // Decode reads what Encode has made, and nothing else.
 func Decode(b []byte) (r Reference, err error) {
 	const version = len(magic) - 1
-	if len(b) < len(magic)+len(r.Sum) || string(b[:version]) != magic[:version] {
+	if len(b) < len(magic)+len(r.sum) || string(b[:version]) != magic[:version] {
 		return r, errMalformed
 	}
 	if b[version] != magic[version] {
 		return r, fmt.Errorf("a reference of version %d, and %d is known here: run the same version of agentctl on all nodes", b[version], magic[version])
 	}
-	d := varint.NewDecoder(b[len(magic)+copy(r.Sum[:], b[len(magic):]):])
+	d := varint.NewDecoder(b[len(magic)+copy(r.sum[:], b[len(magic):]):])
 	r.Size = d.UpTo(MaxEvent)
 	r.Name, r.Origin = d.Text(MaxName), d.Text(maxOrigin)
 	// One reference is one text: others would be other events to serf.

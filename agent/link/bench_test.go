@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// BenchmarkLatency is one message over an idle link on loopback, from Send to
+// BenchmarkLatency is one message over an idle link on loopback, from Broadcast to
 // Deliver.
 func BenchmarkLatency(b *testing.B) {
 	for name, keys := range map[string]func(*Config){"plain": nil, "keyed": withKeys("one")} {
@@ -25,7 +25,7 @@ func BenchmarkLatency(b *testing.B) {
 			})
 			msg := make([]byte, 300)
 			for b.Loop() {
-				from.Send(to.peer, msg)
+				from.Broadcast([]Peer{to.peer}, msg)
 				<-arrived
 			}
 			from.stop()
@@ -34,7 +34,7 @@ func BenchmarkLatency(b *testing.B) {
 	}
 }
 
-// BenchmarkBurst is 200,000 messages of 300 bytes, from the first Send until all
+// BenchmarkBurst is 200,000 messages of 300 bytes, from the first Broadcast until all
 // are delivered and acknowledged.
 func BenchmarkBurst(b *testing.B) {
 	const burst = 200_000
@@ -45,7 +45,7 @@ func BenchmarkBurst(b *testing.B) {
 				if keys != nil {
 					keys(c)
 				}
-				c.QueueMessages, c.QueueBytes = burst, burst*400
+				c.queueMessages, c.queueBytes = burst, burst*400
 			})
 			to := netNode(b, "to", func(c *Config) {
 				if keys != nil {
@@ -57,7 +57,7 @@ func BenchmarkBurst(b *testing.B) {
 			for b.Loop() {
 				all.Add(burst)
 				for range burst {
-					if err := from.Send(to.peer, msg); err != nil {
+					if err := from.Broadcast([]Peer{to.peer}, msg); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -85,7 +85,7 @@ func BenchmarkNewLink(b *testing.B) {
 		c.Deliver = func(Peer, [][]byte) { arrived <- struct{}{} }
 	})
 	for b.Loop() {
-		from.Send(to.peer, []byte("hello"))
+		from.Broadcast([]Peer{to.peer}, []byte("hello"))
 		<-arrived
 		from.Forget("to")
 	}

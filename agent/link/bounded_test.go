@@ -11,7 +11,7 @@ import (
 func TestLinksAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mem := newMemNet()
-		a := memNode(t, mem, 1, func(c *Config) { c.MaxLinks = 2 })
+		a := memNode(t, mem, 1, func(c *Config) { c.maxLinks = 2 })
 		var to []Peer
 		var nodes []*node
 		for i := 2; i < 6; i++ {
@@ -49,7 +49,7 @@ func TestLinksAreBounded(t *testing.T) {
 func TestAcceptedLinksAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mem := newMemNet()
-		b := memNode(t, mem, 1, func(c *Config) { c.MaxLinks = 3 })
+		b := memNode(t, mem, 1, func(c *Config) { c.maxLinks = 3 })
 		for i := 2; i < 10; i++ {
 			memNode(t, mem, i, nil).send(b.peer, "hello")
 			time.Sleep(time.Second)
@@ -67,7 +67,7 @@ func TestAcceptedLinksAreBounded(t *testing.T) {
 func TestLinksAreBoundedInABurst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mem := newMemNet()
-		a := memNode(t, mem, 100, func(c *Config) { c.MaxLinks = 5 })
+		a := memNode(t, mem, 100, func(c *Config) { c.maxLinks = 5 })
 		var to []Peer
 		var nodes []*node
 		for i := range 20 {

@@ -124,11 +124,11 @@ func TestRetryWaits(t *testing.T) {
 }
 
 // A peer that takes nothing fills its own queue, which drops what does not fit
-// and says so; nobody else waits, and Send never does.
+// and says so; nobody else waits, and Broadcast never does.
 func TestSlowPeerFillsItsOwnQueueOnly(t *testing.T) {
 	for name, limit := range map[string]func(*Config){
-		"messages": func(c *Config) { c.QueueMessages = 1000 },
-		"bytes":    func(c *Config) { c.QueueBytes = 1000 * 501 },
+		"messages": func(c *Config) { c.queueMessages = 1000 },
+		"bytes":    func(c *Config) { c.queueBytes = 1000 * 501 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestSlowPeerFillsItsOwnQueueOnly(t *testing.T) {
 // The table of senders is bounded, and keeps those who are there.
 func TestSourcesAreBounded(t *testing.T) {
 	s := &sources{limit: 3}
-	id := func(i int) ProcessID { return ProcessID{byte(i), byte(i >> 8)} }
+	id := func(i int) processID { return processID{byte(i), byte(i >> 8)} }
 	here := s.open(id(0))
 	here.had = 7
 	for i := 1; i < 500; i++ {

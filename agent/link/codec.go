@@ -13,7 +13,7 @@ import (
 func readBytes(r *bufio.Reader, limit int) ([]byte, error) {
 	b, err := varint.ReadBytes(r, limit)
 	if _, ok := errors.AsType[*varint.LengthError](err); ok {
-		return nil, fmt.Errorf("%w: %w", ErrTooLong, err)
+		return nil, fmt.Errorf("%w: %w", errTooLong, err)
 	}
 	return b, err
 }

@@ -28,7 +28,7 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		return lk, nil
 	}
 	if time.Now().Before(until) {
-		return nil, &NotPeerError{p.name, addr}
+		return nil, &notPeerError{p.name, addr}
 	}
 	if err := p.links.makeRoom(p); err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		lk.close()
 		return nil, errors.New("link: the peer moved or was forgotten while a link to it was opened")
 	}
-	p.links.cfg.Logger.Debug("link: opened", "peer", p.name, "addr", addr, "version", lk.peer.Version)
+	p.links.cfg.Logger.Debug("link: opened", "peer", p.name, "addr", addr, "version", lk.peer.version)
 	return lk, nil
 }
 
@@ -62,10 +62,10 @@ func (p *peer) dial(ctx context.Context, addr string) (*link, error) {
 			if r.verdict == verdictWrongKey && i < len(keys)-1 {
 				continue
 			}
-			return nil, &RefusedError{p.name, addr, r.Error()}
+			return nil, &refusedError{p.name, addr, r.Error()}
 		}
 		if errors.Is(err, errNotPeer) {
-			return nil, &NotPeerError{p.name, addr}
+			return nil, &notPeerError{p.name, addr}
 		}
 		return lk, err
 	}
@@ -76,14 +76,14 @@ func (p *peer) dialWith(ctx context.Context, addr string, key psk) (*link, error
 	l := p.links
 	// By the wrapped transport, as memberlist itself reaches its members. It
 	// knows no contexts, and so holds up the end of Run until its timeout.
-	conn, err := l.cfg.Transport.DialAddressTimeout(memberlist.Address{Addr: addr, Name: p.name}, l.cfg.HandshakeTimeout)
+	conn, err := l.cfg.Transport.DialAddressTimeout(memberlist.Address{Addr: addr, Name: p.name}, l.cfg.handshakeTimeout)
 	if err != nil {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	g, err := l.party.open(conn, key)
 	if err == nil && g.remote.name != p.name {
-		err = &WrongNodeError{p.name, addr, g.remote.name}
+		err = &wrongNodeError{p.name, addr, g.remote.name}
 	}
 	if err != nil {
 		conn.Close()
@@ -125,7 +125,7 @@ func (l *Links) makeRoom(p *peer) error {
 		}
 	}
 	l.mu.Unlock()
-	extra := n - l.cfg.MaxLinks
+	extra := n - l.cfg.maxLinks
 	if extra > len(idle) {
 		return errTooManyLinks
 	}
@@ -154,10 +154,10 @@ func dialResult(err error) string {
 	if err == nil {
 		return "ok"
 	}
-	if _, ok := errors.AsType[*NotPeerError](err); ok {
+	if _, ok := errors.AsType[*notPeerError](err); ok {
 		return "not_a_peer"
 	}
-	if _, ok := errors.AsType[*RefusedError](err); ok {
+	if _, ok := errors.AsType[*refusedError](err); ok {
 		return "refused"
 	}
 	return "failed"
@@ -167,8 +167,8 @@ func dialResult(err error) string {
 // broke.
 func (p *peer) logFailure(err error) {
 	level := slog.LevelWarn
-	if _, ok := errors.AsType[*NotPeerError](err); ok {
+	if _, ok := errors.AsType[*notPeerError](err); ok {
 		level = slog.LevelInfo
 	}
-	p.links.quiet.Log(level, "link: cannot send to a peer", time.Second, "peer", p.name, "error", err)
+	p.links.sampled.Log(level, "link: cannot send to a peer", time.Second, "peer", p.name, "error", err)
 }

@@ -1,38 +1,50 @@
 // Package link lets agents talk straight to each other on the gossip port. A
 // [Transport] wraps memberlist's and takes out the streams that begin with a
-// byte of ours; [Links] opens, accepts and uses such links. What travels on
-// them is bytes: this package knows nothing of serf or of events. DESIGN.md
-// beside this file draws the protocol.
+// byte of ours. [Links] opens, accepts and uses such links. They carry bytes:
+// this package knows nothing of serf or of events. DESIGN.md beside this file
+// draws the protocol.
 //
 // # Order
 //
-// What is sent to one peer is given to that peer's Deliver in the order in
-// which Send and Broadcast were called, from one call to the next also over
-// broken links. Different peers are independent of each other.
+// A peer's Deliver gets messages in the order of the calls of Broadcast. The
+// order holds from one call to the next, and across broken links. Different
+// peers are independent of each other.
 //
 // # Blocking
 //
-// Send and Broadcast never wait: they append to bounded queues, one per peer.
-// A peer that is slow, gone or hung delays no other peer. Deliver, Behind and
-// the handlers run on goroutines of this package; a Deliver that does not
-// return stops the stream of its one peer, and that peer's queue fills up.
+// Broadcast never waits: it appends to bounded queues, one for each peer. A
+// slow, hung or absent peer delays no other peer. Deliver, Behind and the
+// handlers run on goroutines of this package. If a Deliver does not return, the
+// stream of its one peer stops, and that peer's queue fills up.
 //
 // # Loss
 //
-// A message is kept until the peer's Deliver has returned, and sent again over
-// a new link where one broke. The receiver knows each sending process by a
-// random ID and drops what it has had by sequence number, so that Deliver gets
-// each message once for as long as both processes live; a receiver that has
-// talked to very many senders since (see sourcesLimit) can get the last
-// messages twice. Lost are: what does not fit in a peer's queue, what is sent to
-// a peer that is no agent of ours, what Forget drops, and what is not
-// acknowledged when Run ends. Each is counted, and the first two are reported
-// to Behind.
+// A message is kept until the peer's Deliver has returned, and is sent again
+// over a new link if a link broke. The receiver knows each sending process by a
+// random ID, and drops messages by sequence number that it has had. So Deliver
+// gets each message once while both processes run. There is one exception: a
+// receiver that has heard 1,024 other senders since can get the last messages
+// twice.
+//
+// Four kinds of messages are lost. All of them are counted, and the first two
+// are reported to Behind:
+//
+//   - messages that do not fit in the peer's queue of 32,768 messages and 16 MiB;
+//   - messages to a member that is no agent of ours;
+//   - messages that Forget drops;
+//   - messages that are not acknowledged when Run ends.
+//
+// # Limits
+//
+// There are at most 256 links in each direction. A further link closes the least
+// used one, or waits while all links that this node opened are busy. At most 64
+// strangers are heard at a time, 16 of one host. A message is at most as long as
+// Config.MaxMessage, and a request takes at most ten seconds.
 //
 // # Trust
 //
-// Where the cluster has a keyring, a link starts with a handshake that only a
-// holder of one of its keys completes, and everything after it is encrypted
-// and authenticated. Without a keyring anyone is trusted, as gossip does, and a
-// peer is who it says it is. All limits hold in both cases.
+// If the cluster has a keyring, a link starts with a handshake that needs one of
+// its keys. Everything after it is encrypted and authenticated. Without a
+// keyring anyone is trusted, as with gossip, and a peer is who it says it is.
+// All limits hold in both cases.
 package link

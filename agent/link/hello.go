@@ -18,7 +18,7 @@ const maxHello = 1024
 // anything is. Later versions may append fields, which this one skips.
 type hello struct {
 	lo, hi     byte // versions spoken; as in the preamble, where anyone could have changed them
-	process    ProcessID
+	process    processID
 	maxMessage int
 	name       string
 	features   []string

@@ -106,7 +106,7 @@ func TestPlainAndKeyedRefuseEachOther(t *testing.T) {
 			text     string
 		}{{plain, keyed, "it has a keyring"}, {keyed, plain, "it has no keyring"}} {
 			_, err := c.from.Request(t.Context(), c.to.peer, KindBody, nil)
-			if refused, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(refused.Error(), c.text) {
+			if refused, ok := errors.AsType[*refusedError](err); !ok || !strings.Contains(refused.Error(), c.text) {
 				t.Errorf("%v does not say %q", err, c.text)
 			}
 			if n := c.from.metric("agentctl_link_dials_total", "refused"); n != 1 {

@@ -62,8 +62,8 @@ func newLink(g *greeted, opened bool, streamTimeout time.Duration) *link {
 	lk := &link{
 		session: session,
 		peer: Peer{
-			Name: g.remote.name, Addr: addrOf(g.Conn), Process: g.remote.process,
-			Version: g.version, Features: g.remote.features,
+			Name: g.remote.name, Addr: addrOf(g.Conn), process: g.remote.process,
+			version: g.version, features: g.remote.features,
 		},
 		key:        g.key,
 		maxMessage: g.remote.maxMessage,
@@ -156,11 +156,11 @@ func (s *stream) readReply(limit int) ([]byte, error) {
 	case statusUnknownKind:
 		return nil, ErrUnknownKind
 	case statusBusy:
-		return nil, ErrBusy
+		return nil, errBusy
 	case statusTooLong:
-		return nil, fmt.Errorf("the peer takes no request so long: %w", ErrTooLong)
+		return nil, fmt.Errorf("the peer takes no request so long: %w", errTooLong)
 	case statusFailed:
-		return nil, RemoteError(body)
+		return nil, remoteError(body)
 	}
 	return nil, fmt.Errorf("%w: status %d", errProtocol, status)
 }

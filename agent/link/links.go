@@ -23,7 +23,7 @@ type Links struct {
 	party     party
 	transport *Transport
 	metrics   *metrics
-	quiet     logs.Sampled
+	sampled   logs.Sampled
 	sources   sources
 	handling  chan struct{} // a slot for each request that is handled here
 	behind    chan struct{} // wakes the reporter of drops
@@ -54,12 +54,12 @@ func New(cfg Config) (*Links, error) {
 		party: party{
 			self: hello{
 				lo: minVersion, hi: maxVersion, process: newProcessID(),
-				maxMessage: cfg.MaxMessage, name: cfg.Name, features: cfg.Features,
+				maxMessage: cfg.MaxMessage, name: cfg.Name, features: cfg.features,
 			},
-			timeout: cfg.HandshakeTimeout,
+			timeout: cfg.handshakeTimeout,
 		},
-		quiet:    logs.Sampled{Logger: cfg.Logger},
-		handling: make(chan struct{}, cfg.MaxRequests),
+		sampled:  logs.Sampled{Logger: cfg.Logger},
+		handling: make(chan struct{}, cfg.maxRequests),
 		behind:   make(chan struct{}, 1),
 		peers:    make(map[string]*peer),
 		accepted: make(map[*link]struct{}),
@@ -72,8 +72,8 @@ func New(cfg Config) (*Links, error) {
 		streams:            make(chan net.Conn),
 		strangers:          make(chan stranger),
 		sniffing:           newGate(sniffLimit, sniffPerHost),
-		unproved:           newGate(cfg.MaxStrangers, cfg.MaxStrangersPerHost),
-		timeout:            cfg.HandshakeTimeout,
+		unproved:           newGate(cfg.maxStrangers, cfg.maxStrangersPerHost),
+		timeout:            cfg.handshakeTimeout,
 		reject:             l.reject,
 		busy:               preamble{lo: minVersion, hi: maxVersion, code: verdictBusy}.encode(),
 	}
@@ -84,13 +84,10 @@ func New(cfg Config) (*Links, error) {
 // Transport is what memberlist takes in place of Config.Transport.
 func (l *Links) Transport() *Transport { return l.transport }
 
-// Process is this process' ID, as peers get it.
-func (l *Links) Process() ProcessID { return l.party.self.process }
-
 // Run accepts and keeps links until ctx ends. Then it closes all of them, waits
 // for everything that it has started, and returns nil: within a second but for
 // a Deliver, Behind or handler that does not return, or a dial under way, which
-// takes up to HandshakeTimeout. It returns an error only if it was called
+// takes up to three seconds. It returns an error only if it was called
 // before.
 func (l *Links) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -150,7 +147,7 @@ func (l *Links) KeysChanged() {
 	}
 	l.mu.Unlock()
 	for _, lk := range gone {
-		l.quiet.Log(slog.LevelInfo, "link: closed, its key is no longer on the keyring", time.Second, "peer", lk.peer.Name)
+		l.sampled.Log(slog.LevelInfo, "link: closed, its key is no longer on the keyring", time.Second, "peer", lk.peer.Name)
 		lk.close()
 	}
 }
@@ -171,7 +168,7 @@ func (l *Links) openLinksLocked() (all []*link) {
 // reject counts and logs a stream that did not become a link.
 func (l *Links) reject(reason string, conn net.Conn, err error) {
 	l.metrics.rejected.WithLabelValues(reason).Inc()
-	l.quiet.Log(slog.LevelWarn, refusals[reason], time.Second, "from", addrOf(conn), "error", err)
+	l.sampled.Log(slog.LevelWarn, refusals[reason], time.Second, "from", addrOf(conn), "error", err)
 }
 
 func (l *Links) countAccepted() float64 {

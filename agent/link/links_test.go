@@ -40,7 +40,7 @@ func TestMessagesArriveOnceAndInOrder(t *testing.T) {
 				synctest.Wait()
 				wantMessages(t, b.received(), want...)
 				wantMessages(t, a.received(), "back")
-				if from := b.from[0]; from.Name != "node1" || from.Process != a.Process() || from.Version != maxVersion {
+				if from := b.from[0]; from.Name != "node1" || from.process != a.party.self.process || from.version != maxVersion {
 					t.Errorf("the messages came from %+v, not from node1's process", from)
 				}
 				if n := mem.dialed(); n != 2 {
@@ -77,12 +77,12 @@ func TestSendRefusesWhatNoPeerCouldGet(t *testing.T) {
 		mem := newMemNet()
 		a := memNode(t, mem, 1, func(c *Config) { c.MaxMessage = 10 })
 		for _, msg := range []string{"", "eleven byte"} {
-			if err := a.Send(Peer{Name: "b"}, []byte(msg)); !errors.Is(err, ErrTooLong) {
+			if err := a.Broadcast([]Peer{Peer{Name: "b"}}, []byte(msg)); !errors.Is(err, errTooLong) {
 				t.Errorf("sending %d bytes: %v", len(msg), err)
 			}
 		}
 		a.process()
-		if err := a.Send(Peer{Name: "b"}, []byte("late")); !errors.Is(err, ErrNotRunning) {
+		if err := a.Broadcast([]Peer{Peer{Name: "b"}}, []byte("late")); !errors.Is(err, errNotRunning) {
 			t.Errorf("sending after Run: %v", err)
 		}
 		if err := a.Run(t.Context()); err == nil {
@@ -195,13 +195,13 @@ func TestForgottenPeerComesBack(t *testing.T) {
 
 func TestConfigIsValidatedAtOnce(t *testing.T) {
 	_, err := New(Config{
-		MaxLinks: -1, Features: []string{strings.Repeat("f", maxFeature+1)},
-		Handlers: map[Kind]Handler{kindEvents: nil},
+		MaxMessage: -1,
+		Handlers:   map[Kind]Handler{kindEvents: nil},
 	})
 	if err == nil {
 		t.Fatal("an empty configuration is taken")
 	}
-	for _, part := range []string{"Name", "Transport", "Deliver", "MaxLinks", "feature", "handler of kind 1"} {
+	for _, part := range []string{"Name", "Transport", "Deliver", "MaxMessage", "handler of kind 1"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("the error does not speak of %s: %v", part, err)
 		}

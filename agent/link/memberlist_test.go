@@ -100,7 +100,7 @@ func TestGossipBesideLinks(t *testing.T) {
 				a.send(b.peer, fmt.Sprint("link ", i))
 			}
 			_, err := a.Request(t.Context(), stock.peer, KindBody, nil)
-			if _, ok := errors.AsType[*NotPeerError](err); !ok {
+			if _, ok := errors.AsType[*notPeerError](err); !ok {
 				t.Errorf("asking a stock agent: %v", err)
 			}
 			waitFor(t, "everyone to know everyone, by gossip and by full sync", func() bool {

@@ -112,7 +112,7 @@ func netNode(t testing.TB, name string, change func(*Config)) *node {
 		// Yamux' timer for this may fire after the test, in the middle of a
 		// bubble of another, and then take one of that bubble's timers.
 		c.streamTimeout = -1
-		c.HandshakeTimeout, c.RequestTimeout = patience, patience
+		c.handshakeTimeout, c.requestTimeout = patience, patience
 		if change != nil {
 			change(c)
 		}
@@ -165,12 +165,12 @@ func (n *node) saidNoPeer(name string) bool {
 	return n.notPeer[name]
 }
 
-// send sends texts.
+// send sends texts to one peer.
 func (n *node) send(to Peer, msgs ...string) {
 	n.t.Helper()
 	for _, m := range msgs {
-		if err := n.Send(to, []byte(m)); err != nil {
-			n.t.Errorf("Send(%s, %.20q): %v", to.Name, m, err)
+		if err := n.Broadcast([]Peer{to}, []byte(m)); err != nil {
+			n.t.Errorf("Broadcast(%s, %.20q): %v", to.Name, m, err)
 		}
 	}
 }

@@ -19,7 +19,7 @@ var missing = []byte{0}
 
 // peer is what is known of another agent to which something was sent: a queue
 // of records that it has not acknowledged, and the link to it, if any. Its
-// goroutine is run; it lives until it has been idle for long, is forgotten, or
+// goroutine is run; it runs until it has been idle for long, is forgotten, or
 // Run ends.
 type peer struct {
 	links   *Links
@@ -52,7 +52,7 @@ func newPeer(l *Links, to Peer, first uint64) *peer {
 		dialing: make(chan struct{}, 1),
 		asking:  make(chan struct{}, linkRequests),
 		addr:    to.Addr,
-		queue:   queue.New[[]byte](l.cfg.QueueMessages, l.cfg.QueueBytes),
+		queue:   queue.New[[]byte](l.cfg.queueMessages, l.cfg.queueBytes),
 		first:   first,
 	}
 	p.ctx, p.cancel = context.WithCancelCause(l.ctx)

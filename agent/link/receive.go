@@ -25,7 +25,7 @@ const maxBatch = 1024
 // receive delivers the messages of a stream of events, and acknowledges them,
 // until the stream ends.
 func (l *Links) receive(ctx context.Context, lk *link, st *stream) error {
-	src := l.sources.open(lk.peer.Process)
+	src := l.sources.open(lk.peer.process)
 	defer l.sources.close(src)
 	return l.receiveFrom(ctx, src, st.r, st, func() { st.SetReadDeadline(time.Time{}) }, func(msgs [][]byte) {
 		lk.touch()

@@ -7,24 +7,22 @@ import (
 	"agentctl/handler/varint"
 )
 
-// Request asks a peer, over the link to it, which is opened where there is
-// none, and returns its handler's answer. It takes up to RequestTimeout, or
-// less if ctx ends. A peer is asked a few things at a time; more wait.
+// Request asks a peer over the link to it, and returns the answer of the peer's
+// handler. It opens a link if there is none. It takes up to ten seconds, or less
+// if ctx ends. A peer is asked a few things at a time; further requests wait.
 //
-// An error may be a [NotPeerError], [RefusedError], [WrongNodeError] or
-// [RemoteError], or wrap ErrNotRunning, ErrForgotten, ErrUnknownKind, ErrBusy or
-// ErrTooLong. After others, such as a link that broke, it is not known whether
-// the handler ran.
+// The error wraps [ErrUnknownKind] if the peer has no handler for the request.
+// If a link broke, nobody knows whether the handler ran.
 func (l *Links) Request(ctx context.Context, to Peer, kind Kind, req []byte) ([]byte, error) {
-	if len(req) > l.cfg.MaxRequest {
-		return nil, fmt.Errorf("%w: a request of %d bytes, where %d are allowed", ErrTooLong, len(req), l.cfg.MaxRequest)
+	if len(req) > l.cfg.maxRequest {
+		return nil, fmt.Errorf("%w: a request of %d bytes, where %d are allowed", errTooLong, len(req), l.cfg.maxRequest)
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.requestTimeout)
 	defer cancel()
 	l.mu.Lock()
 	if !l.running {
 		l.mu.Unlock()
-		return nil, ErrNotRunning
+		return nil, errNotRunning
 	}
 	p := l.peerLocked(to)
 	p.mu.Lock()
@@ -41,9 +39,9 @@ func (l *Links) Request(ctx context.Context, to Peer, kind Kind, req []byte) ([]
 	switch {
 	case err == nil:
 	case p.ctx.Err() != nil && l.ctx.Err() != nil:
-		err = ErrNotRunning
+		err = errNotRunning
 	case p.ctx.Err() != nil:
-		err = ErrForgotten
+		err = errForgotten
 	case ctx.Err() != nil:
 		err = fmt.Errorf("link: asking %q: %w", p.name, context.Cause(ctx))
 	}
@@ -69,7 +67,7 @@ func (p *peer) ask(ctx context.Context, kind Kind, req []byte) ([]byte, error) {
 		return nil, err
 	}
 	defer st.Close()
-	resp, err := st.readReply(p.links.cfg.MaxResponse)
+	resp, err := st.readReply(p.links.cfg.maxResponse)
 	lk.touch()
 	return resp, err
 }

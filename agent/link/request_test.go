@@ -29,7 +29,7 @@ func TestRequest(t *testing.T) {
 					return nil, errors.New("no such thing" + strings.Repeat("!", 5000))
 				},
 			}
-			c.MaxRequest, c.MaxResponse = 1000, 3<<20
+			c.maxRequest, c.maxResponse = 1000, 3<<20
 		})
 		if got, err := a.Request(t.Context(), b.peer, KindRepair, []byte("hi")); err != nil || string(got) != "node1 says hi" {
 			t.Errorf("%q, %v", got, err)
@@ -37,17 +37,17 @@ func TestRequest(t *testing.T) {
 		if got, err := a.Request(t.Context(), b.peer, KindBody, []byte("abc")); err != nil || len(got) != 3<<20 {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}
-		if _, err := a.Request(t.Context(), b.peer, KindBody, []byte("abcd")); !strings.Contains(err.Error(), "longer than MaxResponse") {
+		if _, err := a.Request(t.Context(), b.peer, KindBody, []byte("abcd")); !strings.Contains(err.Error(), "longer than the limit") {
 			t.Errorf("an answer that is too long: %v", err)
 		}
 		_, err := a.Request(t.Context(), b.peer, KindQuestion, nil)
-		if text, ok := errors.AsType[RemoteError](err); !ok || !strings.HasPrefix(string(text), "no such thing") || len(text) > maxErrorText {
+		if text, ok := errors.AsType[remoteError](err); !ok || !strings.HasPrefix(string(text), "no such thing") || len(text) > maxErrorText {
 			t.Errorf("a handler's error came as %.100v", err)
 		}
-		if _, err := a.Request(t.Context(), b.peer, KindBody, make([]byte, 1001)); !errors.Is(err, ErrTooLong) {
+		if _, err := a.Request(t.Context(), b.peer, KindBody, make([]byte, 1001)); !errors.Is(err, errTooLong) {
 			t.Errorf("a request longer than the peer takes: %v", err)
 		}
-		if _, err := a.Request(t.Context(), b.peer, KindBody, make([]byte, 128<<10+1)); !errors.Is(err, ErrTooLong) {
+		if _, err := a.Request(t.Context(), b.peer, KindBody, make([]byte, 128<<10+1)); !errors.Is(err, errTooLong) {
 			t.Errorf("a request longer than may be sent: %v", err)
 		}
 		// An unknown kind is refused, and the link stays.
@@ -76,7 +76,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		var mu sync.Mutex
 		var running, most, handled int
 		b := memNode(t, mem, 1, func(c *Config) {
-			c.MaxRequests = 10
+			c.maxRequests = 10
 			c.Handlers = map[Kind]Handler{KindBody: func(context.Context, Peer, []byte) ([]byte, error) {
 				mu.Lock()
 				running++
@@ -106,7 +106,7 @@ func TestRequestsAreBounded(t *testing.T) {
 			switch err := <-results; {
 			case err == nil:
 				ok++
-			case errors.Is(err, ErrBusy):
+			case errors.Is(err, errBusy):
 				busy++
 			default:
 				t.Error(err)
@@ -158,19 +158,19 @@ func TestRequestEnds(t *testing.T) {
 		}
 		ask()
 		a.Forget("node2")
-		if err := <-result; !errors.Is(err, ErrForgotten) {
+		if err := <-result; !errors.Is(err, errForgotten) {
 			t.Errorf("asking a peer that was forgotten: %v", err)
 		}
 		ask()
 		a.process()
-		if err := <-result; !errors.Is(err, ErrNotRunning) {
+		if err := <-result; !errors.Is(err, errNotRunning) {
 			t.Errorf("asking while Run ends: %v", err)
 		}
 		time.Sleep(time.Minute)
 		if n := handlers.Load(); n != 0 {
 			t.Errorf("%d handlers still run", n)
 		}
-		if _, err := a.Request(t.Context(), b.peer, KindBody, nil); !errors.Is(err, ErrNotRunning) {
+		if _, err := a.Request(t.Context(), b.peer, KindBody, nil); !errors.Is(err, errNotRunning) {
 			t.Errorf("asking after Run: %v", err)
 		}
 	})
@@ -183,7 +183,7 @@ func TestAnotherNodeAtTheAddress(t *testing.T) {
 		a, b := memNode(t, mem, 1, nil), memNode(t, mem, 2, nil)
 		before := Peer{Name: "before", Addr: b.peer.Addr}
 		_, err := a.Request(t.Context(), before, KindBody, nil)
-		if wrong, ok := errors.AsType[*WrongNodeError](err); !ok || wrong.Got != "node2" {
+		if wrong, ok := errors.AsType[*wrongNodeError](err); !ok || wrong.got != "node2" {
 			t.Errorf("%v", err)
 		}
 		a.send(before, "not for node2")

@@ -47,7 +47,7 @@ func TestSecondStreamOfEventsIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := open(); !errors.Is(err, ErrBusy) {
+		if _, err := open(); !errors.Is(err, errBusy) {
 			t.Errorf("a second stream: %v", err)
 		}
 		first.Write(varint.AppendBytes(nil, "goes on"))

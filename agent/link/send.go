@@ -14,16 +14,13 @@ import (
 // behindInterval is the least time between two rounds of calls of Behind.
 const behindInterval = 100 * time.Millisecond
 
-// Send queues msg for a peer. See Broadcast.
-func (l *Links) Send(to Peer, msg []byte) error { return l.Broadcast([]Peer{to}, msg) }
-
-// Broadcast queues msg for each of the peers, and never waits. It copies msg,
-// once for all. An error means that no peer gets it: ErrNotRunning, or
-// ErrTooLong for a message over MaxMessage or an empty one. What does not fit
-// in a peer's queue is counted and reported to Behind.
+// Broadcast queues msg for each of the peers, and never waits. It copies msg
+// once for all of them. If it returns an error, no peer gets the message: the
+// links do not run, or msg is empty or longer than MaxMessage. If a peer's queue
+// is full, the message to that peer is dropped, counted and reported to Behind.
 func (l *Links) Broadcast(to []Peer, msg []byte) error {
 	if len(msg) == 0 || len(msg) > l.cfg.MaxMessage {
-		return fmt.Errorf("%w: a message of %d bytes, where 1 to %d are allowed", ErrTooLong, len(msg), l.cfg.MaxMessage)
+		return fmt.Errorf("%w: a message of %d bytes, where 1 to %d are allowed", errTooLong, len(msg), l.cfg.MaxMessage)
 	}
 	record := make([]byte, 0, binary.MaxVarintLen32+len(msg))
 	record = varint.AppendBytes(record, msg)
@@ -31,7 +28,7 @@ func (l *Links) Broadcast(to []Peer, msg []byte) error {
 	defer l.mu.Unlock()
 	if !l.running {
 		l.metrics.dropped.WithLabelValues(dropNotRunning).Add(float64(len(to)))
-		return ErrNotRunning
+		return errNotRunning
 	}
 	for _, t := range to {
 		l.peerLocked(t).push(record)
@@ -72,7 +69,7 @@ func (l *Links) peerLocked(to Peer) *peer {
 func (l *Links) removeLocked(p *peer) {
 	delete(l.peers, p.name)
 	l.base = max(l.base, p.end())
-	p.cancel(ErrForgotten)
+	p.cancel(errForgotten)
 }
 
 // report makes sure that Behind is told of a peer's drops.
@@ -99,7 +96,7 @@ func (l *Links) reportBehind(ctx context.Context) {
 		l.mu.Unlock()
 		for _, p := range peers {
 			if n, notPeer := p.takeDropped(); n > 0 {
-				l.quiet.Log(slog.LevelWarn, "link: messages to a peer dropped", time.Second, "peer", p.name, "dropped", n)
+				l.sampled.Log(slog.LevelWarn, "link: messages to a peer dropped", time.Second, "peer", p.name, "dropped", n)
 				if l.cfg.Behind != nil {
 					l.cfg.Behind(p.asPeer(), n, notPeer)
 				}

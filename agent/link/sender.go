@@ -39,7 +39,7 @@ func (p *peer) run() {
 			attempt = 0
 		}
 		p.logFailure(err)
-		if _, ok := errors.AsType[*NotPeerError](err); ok {
+		if _, ok := errors.AsType[*notPeerError](err); ok {
 			p.giveUp()
 			continue
 		}
@@ -56,7 +56,7 @@ func retryWait(attempt int) time.Duration {
 
 // rest waits for something to send. It reports false if the peer is gone.
 func (p *peer) rest() bool {
-	t := time.NewTimer(p.links.cfg.AskedTimeout)
+	t := time.NewTimer(p.links.cfg.askedTimeout)
 	defer t.Stop()
 	for {
 		select {
@@ -82,11 +82,11 @@ func (p *peer) retire() (again time.Duration) {
 	p.mu.Lock()
 	switch now := time.Now(); {
 	case p.queue.Len() > 0 || p.dropped > 0 || p.users > 0:
-		again = l.cfg.AskedTimeout
+		again = l.cfg.askedTimeout
 	case now.Before(p.notPeerUntil):
 		again = p.notPeerUntil.Sub(now)
 	case p.link.alive():
-		again = max(0, l.cfg.AskedTimeout-p.link.unusedFor())
+		again = max(0, l.cfg.askedTimeout-p.link.unusedFor())
 	}
 	p.mu.Unlock()
 	if again == 0 && l.peers[p.name] == p {
@@ -95,10 +95,10 @@ func (p *peer) retire() (again time.Duration) {
 	return again
 }
 
-// giveUp marks the node as no peer, and drops what waits for it.
+// giveUp notes that the node is no peer, and drops what waits for it.
 func (p *peer) giveUp() {
 	p.mu.Lock()
-	p.notPeerUntil = time.Now().Add(p.links.cfg.NotPeerRetry)
+	p.notPeerUntil = time.Now().Add(p.links.cfg.notPeerRetry)
 	p.mu.Unlock()
 	if n := p.clear(); n > 0 {
 		p.drop(n, dropNotPeer)
@@ -135,7 +135,7 @@ var errAcks = errors.New("no more acknowledgements")
 
 // writeRecords writes what is queued until an error, or the link has been idle.
 func (p *peer) writeRecords(lk *link, st *stream, acks <-chan error) error {
-	idle := time.NewTimer(p.links.cfg.IdleTimeout)
+	idle := time.NewTimer(p.links.cfg.idleTimeout)
 	defer idle.Stop()
 	var buf []byte
 	for {
@@ -156,7 +156,7 @@ func (p *peer) writeRecords(lk *link, st *stream, acks <-chan error) error {
 		case <-lk.session.CloseChan():
 			return errAcks
 		case <-idle.C:
-			left := p.links.cfg.IdleTimeout - lk.unusedFor()
+			left := p.links.cfg.idleTimeout - lk.unusedFor()
 			if _, busy := p.state(); left <= 0 && !busy {
 				return nil
 			}

@@ -32,7 +32,7 @@ func (l *Links) serve(ctx context.Context, s stranger) {
 	defer lk.close()
 	l.register(lk)
 	defer l.unregister(lk)
-	l.cfg.Logger.Debug("link: accepted", "peer", lk.peer.Name, "addr", lk.peer.Addr, "version", lk.peer.Version)
+	l.cfg.Logger.Debug("link: accepted", "peer", lk.peer.Name, "addr", lk.peer.Addr, "version", lk.peer.version)
 	l.acceptStreams(ctx, lk)
 }
 
@@ -41,14 +41,14 @@ func (l *Links) serve(ctx context.Context, s stranger) {
 func (l *Links) register(lk *link) {
 	var extra *link
 	l.mu.Lock()
-	if len(l.accepted) >= l.cfg.MaxLinks {
+	if len(l.accepted) >= l.cfg.maxLinks {
 		extra = slices.MinFunc(slices.Collect(maps.Keys(l.accepted)), leastUsed)
 		delete(l.accepted, extra)
 	}
 	l.accepted[lk] = struct{}{}
 	l.mu.Unlock()
 	if extra != nil {
-		l.quiet.Log(slog.LevelInfo, "link: closed for a newer one, there are too many; raise MaxLinks", time.Minute,
+		l.sampled.Log(slog.LevelInfo, "link: closed for a newer one, there are too many", time.Minute,
 			"peer", extra.peer.Name)
 		extra.close()
 	}
@@ -107,7 +107,7 @@ func (l *Links) serveStream(ctx context.Context, lk *link, st *stream, events *a
 		}
 		defer events.Store(false)
 		if err := l.receive(ctx, lk, st); err != nil && ctx.Err() == nil && lk.alive() {
-			l.quiet.Log(slog.LevelWarn, "link: closed, its stream of events is broken", time.Second,
+			l.sampled.Log(slog.LevelWarn, "link: closed, its stream of events is broken", time.Second,
 				"peer", lk.peer.Name, "error", err)
 			lk.close()
 		}
@@ -128,11 +128,11 @@ func (l *Links) answer(ctx context.Context, lk *link, st *stream, handle Handler
 		st.writeReply(statusBusy, nil)
 		return "busy"
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.requestTimeout)
 	defer cancel()
-	st.SetDeadline(time.Now().Add(2 * l.cfg.RequestTimeout)) // also for a slow reader of the answer
-	req, err := readBytes(st.r, l.cfg.MaxRequest)
-	if errors.Is(err, ErrTooLong) {
+	st.SetDeadline(time.Now().Add(2 * l.cfg.requestTimeout)) // also for a slow reader of the answer
+	req, err := readBytes(st.r, l.cfg.maxRequest)
+	if errors.Is(err, errTooLong) {
 		st.writeReply(statusTooLong, nil)
 		return "too_long"
 	}
@@ -140,8 +140,8 @@ func (l *Links) answer(ctx context.Context, lk *link, st *stream, handle Handler
 		return "gone"
 	}
 	resp, err := handle(ctx, lk.peer, req)
-	if err == nil && len(resp) > l.cfg.MaxResponse {
-		err = errors.New("the answer is longer than MaxResponse")
+	if err == nil && len(resp) > l.cfg.maxResponse {
+		err = errors.New("the answer is longer than the limit")
 	}
 	if err != nil {
 		text := err.Error()

@@ -14,7 +14,7 @@ const sourcesLimit = 1024
 type sources struct {
 	limit int
 	mu    sync.Mutex
-	known map[ProcessID]*source
+	known map[processID]*source
 }
 
 // source is one sending process.
@@ -30,13 +30,13 @@ type source struct {
 }
 
 // open finds or makes the source of a stream, to be given back to close.
-func (s *sources) open(id ProcessID) *source {
+func (s *sources) open(id processID) *source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	src := s.known[id]
 	if src == nil {
 		if s.known == nil {
-			s.known = make(map[ProcessID]*source)
+			s.known = make(map[processID]*source)
 		}
 		s.forgetOldest()
 		src = &source{turn: make(chan struct{}, 1)}
@@ -59,7 +59,7 @@ func (s *sources) forgetOldest() {
 		return
 	}
 	var oldest *source
-	var id ProcessID
+	var id processID
 	for i, src := range s.known {
 		if src.streams == 0 && (oldest == nil || src.left.Before(oldest.left)) {
 			oldest, id = src, i

@@ -105,7 +105,7 @@ func handshakeAnd(key psk, then []byte) []byte {
 	return append(p.encode(), then...)
 }
 
-// A thousand strangers at once hold no more than their places, whom they do not
+// A thousand strangers at once hold no more than their slots, whom they do not
 // leave to peers while they are there: those come again, and are served soon
 // after. The log has a few lines, and the streams of memberlist do not wait.
 func TestAThousandStrangers(t *testing.T) {
@@ -148,9 +148,9 @@ func TestAThousandStrangers(t *testing.T) {
 	})
 }
 
-// One host has no more than its own places.
+// One host has no more than its own slots.
 func TestStrangersOfOneHost(t *testing.T) {
-	b := netNode(t, "b", func(c *Config) { c.HandshakeTimeout = patience })
+	b := netNode(t, "b", func(c *Config) { c.handshakeTimeout = patience })
 	var conns []net.Conn
 	for range 17 {
 		conn, err := net.Dial("tcp", b.peer.Addr)
@@ -161,7 +161,7 @@ func TestStrangersOfOneHost(t *testing.T) {
 		conn.Write([]byte{magic})
 		conns = append(conns, conn)
 		if len(conns) == 16 {
-			waitFor(t, "all places to be taken", func() bool {
+			waitFor(t, "all slots to be taken", func() bool {
 				b.transport.unproved.mu.Lock()
 				defer b.transport.unproved.mu.Unlock()
 				return b.transport.unproved.n == 16

@@ -125,7 +125,7 @@ func TestLinksAreRefusedWithoutRun(t *testing.T) {
 		a, b := memNode(t, mem, 1, nil), memNode(t, mem, 2, nil)
 		b.process()
 		_, err := a.Request(t.Context(), b.peer, KindBody, nil)
-		if refused, ok := errors.AsType[*RefusedError](err); !ok || !strings.Contains(refused.Reason, "starting or stopping") {
+		if refused, ok := errors.AsType[*refusedError](err); !ok || !strings.Contains(refused.reason, "starting or stopping") {
 			t.Errorf("a peer that is stopping says: %v", err)
 		}
 		select {

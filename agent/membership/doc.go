@@ -14,8 +14,8 @@
 //
 // Each part has a Run that works until its context ends. Constructors start nothing,
 // except for [NewDiscovery]: the server of the mDNS library runs from then on, until
-// Run has ended or Close was called. Only the Joiner's Run returns an error, which
-// says that the program has to end: a join was asked for that could not be had.
+// Run has ended or Close was called. Only the Joiner's Run returns an error:
+// a requested join failed for good, and the program has to end.
 //
 // # What joined means
 //

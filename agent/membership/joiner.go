@@ -53,7 +53,7 @@ type Joiner struct {
 func NewJoiner(cfg JoinerConfig) *Joiner {
 	j := &Joiner{cfg: cfg, srv: net.DefaultResolver, joined: make(chan struct{}), tried: make(chan struct{})}
 	if len(cfg.Start) == 0 && len(cfg.Retry) == 0 {
-		j.mark(0)
+		j.setJoined(0)
 	}
 	return j
 }
@@ -79,7 +79,7 @@ func (j *Joiner) Contacted() int {
 	return j.contacted
 }
 
-func (j *Joiner) mark(contacted int) {
+func (j *Joiner) setJoined(contacted int) {
 	j.once.Do(func() {
 		j.contacted = contacted
 		close(j.joined)
@@ -92,7 +92,7 @@ func (j *Joiner) mark(contacted int) {
 func (j *Joiner) Join(addrs []string, replay bool) (int, error) {
 	n, err := j.cfg.Join(addrs, replay)
 	if n > 0 {
-		j.mark(n)
+		j.setJoined(n)
 	}
 	return n, err
 }
@@ -154,7 +154,7 @@ func (j *Joiner) retry(ctx context.Context) error {
 func (j *Joiner) joinedAnyway() {
 	if others := len(peers.AliveNames(j.cfg.Members())) - 1; others > 0 && !j.IsJoined() {
 		j.cfg.Logger.Info("in the cluster, although none of retry-join could be joined yet", "others", others)
-		j.mark(0)
+		j.setJoined(0)
 	}
 }
 

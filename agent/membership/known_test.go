@@ -38,17 +38,17 @@ func TestWhoIsLost(t *testing.T) {
 		last []serf.Member
 		want string
 	}{
-		"alive":                        {[]serf.Member{member("n", a, alive)}, 5, []serf.Member{member("n", a, alive)}, ""},
-		"failed":                       {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, failed)}, "n"},
-		"failed, forgotten":            {[]serf.Member{member("n", a, failed)}, 59, nil, "n"},
-		"failed, removed by hand":      {[]serf.Member{member("n", a, failed)}, 30, nil, ""},
-		"alive, removed by hand":       {[]serf.Member{member("n", a, alive)}, 30, nil, ""},
-		"left":                         {[]serf.Member{member("n", a, left)}, 5, nil, ""},
-		"failed, left by hand":         {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, left)}, ""},
-		"failed, back":                 {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, alive)}, ""},
-		"failed, another at its place": {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, failed), member("m", a, alive)}, ""},
-		"forgotten, back elsewhere":    {[]serf.Member{member("n", a, failed)}, 90, []serf.Member{member("n", b, alive)}, ""},
-		"for too long":                 {[]serf.Member{member("n", a, failed)}, 31 * 24 * 60, nil, ""},
+		"alive":                          {[]serf.Member{member("n", a, alive)}, 5, []serf.Member{member("n", a, alive)}, ""},
+		"failed":                         {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, failed)}, "n"},
+		"failed, forgotten":              {[]serf.Member{member("n", a, failed)}, 59, nil, "n"},
+		"failed, removed by hand":        {[]serf.Member{member("n", a, failed)}, 30, nil, ""},
+		"alive, removed by hand":         {[]serf.Member{member("n", a, alive)}, 30, nil, ""},
+		"left":                           {[]serf.Member{member("n", a, left)}, 5, nil, ""},
+		"failed, left by hand":           {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, left)}, ""},
+		"failed, back":                   {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, alive)}, ""},
+		"failed, another at its address": {[]serf.Member{member("n", a, failed)}, 5, []serf.Member{member("n", a, failed), member("m", a, alive)}, ""},
+		"forgotten, back elsewhere":      {[]serf.Member{member("n", a, failed)}, 90, []serf.Member{member("n", b, alive)}, ""},
+		"for too long":                   {[]serf.Member{member("n", a, failed)}, 31 * 24 * 60, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, _ := openKnown("", time.Hour)

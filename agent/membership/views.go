@@ -87,8 +87,8 @@ type ViewsConfig struct {
 // node does. Serf has nothing of the kind: halves of a cluster that see each other in
 // part do not heal, and nobody is told. Stock members cannot be asked.
 type Views struct {
-	cfg   ViewsConfig
-	quiet logs.Sampled
+	cfg     ViewsConfig
+	sampled logs.Sampled
 
 	asked, differ prometheus.Gauge
 }
@@ -103,7 +103,7 @@ func NewViews(cfg ViewsConfig) *Views {
 		return g
 	}
 	return &Views{
-		cfg: cfg, quiet: logs.Sampled{Logger: cfg.Logger},
+		cfg: cfg, sampled: logs.Sampled{Logger: cfg.Logger},
 		asked:  gauge("asked", "Peers that said in the last round whom they see alive."),
 		differ: gauge("differing", "Peers among them that see other members alive than this node does."),
 	}
@@ -159,7 +159,7 @@ func (v *Views) round(ctx context.Context) {
 	asking.Wait() // nobody returns an error
 	if len(differing) > 0 {
 		slices.Sort(differing)
-		v.quiet.Log(slog.LevelWarn, "a peer sees other members alive than this node does", 10*time.Minute,
+		v.sampled.Log(slog.LevelWarn, "a peer sees other members alive than this node does", 10*time.Minute,
 			"peers_see", strings.Join(differing, ", "), "this_node_sees", seen)
 	}
 	v.asked.Set(float64(asked))

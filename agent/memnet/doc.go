@@ -1,21 +1,23 @@
-// Package memnet is a network in memory for memberlist, and for all else that
-// goes over memberlist's transport: packets and streams, with delay and loss.
-// Tests and simulations run nodes on it, in a bubble of testing/synctest so
-// that its times are exact, or on the real clock.
+// Package memnet is a network in memory for memberlist, and for everything else
+// that goes over memberlist's transport. It carries packets and streams, with
+// delay and loss. Tests and simulations run nodes on it: in a bubble of
+// testing/synctest, which makes its times exact, or on the real clock.
 //
 // # Order
 //
-// Packets overtake each other as their delays have it. A stream's bytes come in
-// order.
+// Each packet has a delay of its own, so packets overtake each other. The bytes
+// of a stream arrive in order.
 //
 // # Blocking
 //
-// Sending a packet never waits. A stream holds 4 MiB in each direction that
-// were written and not read yet; then writers wait, as with TCP.
+// Sending a packet never waits. Each direction of a stream holds 4 MiB that are
+// not read yet. Beyond that writers wait, as with TCP. A dial waits for the
+// listener to accept, at most until its timeout.
 //
 // # Loss
 //
-// A packet is lost by chance (Config.Loss), where nobody listens, across a cut
-// (Network.Part), and where its receiver leaves 1,024 others unread. Of a stream nothing is lost: what chance
-// hits there comes late, and all behind it.
+// A packet is lost by chance (Config.Loss), if nobody listens at its address,
+// and across a cut ([Network.Part]). It is also lost if its receiver has left
+// 1,024 packets unread. A stream loses nothing. If chance hits a segment of it,
+// that segment and all behind it are late by Config.Resend.
 package memnet

@@ -93,7 +93,7 @@ func readRequest(r *http.Request, v any) error {
 }
 
 func decodeStrictly(data []byte, v any) error {
-	if !utf8.Valid(data) { // a decoder would put other characters in its place
+	if !utf8.Valid(data) { // a decoder would put other characters instead
 		return errors.New("it is not UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))

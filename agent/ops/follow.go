@@ -24,7 +24,7 @@ const (
 // the sequence number that the client names.
 //
 // An event comes once, in order: when it waits for no target any more, or a
-// second after it was known. It keeps nothing for the follower but a place in
+// second after it was known. It keeps nothing for the follower but a position in
 // the journal, so a slow one costs nobody anything.
 func (h *history) serveFollower(w http.ResponseWriter, r *http.Request, q *eventQuery) {
 	select {
@@ -69,7 +69,7 @@ type follower struct {
 	next    uint64 // sequence number
 }
 
-// begin finds the follower's place, and the page that comes first.
+// begin finds the follower's position, and the page that comes first.
 func (f *follower) begin(ctx context.Context) ([]uint64, error) {
 	head := f.history.journal.Head()
 	if f.q.after != nil {

@@ -182,7 +182,7 @@ func TestFollowersAreBounded(t *testing.T) {
 		t.Errorf("one too many: %d %s", status, text)
 	}
 	streams[0].body.Close()
-	testkit.WaitFor(t, "a free place", func() bool {
+	testkit.WaitFor(t, "a free slot", func() bool {
 		resp, err := http.Get(r.URL + "/v1/events?follow=1&limit=1")
 		if err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ type replay struct {
 type outcomeOf func(target string, seq uint64) journal.Outcome
 
 // add remembers a replay and returns its report. Where there are too many it
-// forgets the oldest that is through, or else the oldest.
+// forgets the oldest one that has finished, or else the oldest.
 func (rs *replays) add(r *replay, outcome outcomeOf) api.ReplayReport {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -65,7 +65,7 @@ func (rs *replays) progress(id uint64, outcome outcomeOf) (api.ReplayReport, boo
 	return rs.list[i].report, true
 }
 
-// update counts the events that are through since it was called last.
+// update counts the events that were settled since it was called last.
 func (r *replay) update(outcome outcomeOf) {
 	r.seqs = slices.DeleteFunc(r.seqs, func(seq uint64) bool {
 		switch outcome(r.report.Target, seq).State {
@@ -237,7 +237,7 @@ func (h *history) showReplay(r *http.Request) (int, any, error) {
 	}
 	report, ok := h.replays.progress(id, h.journal.Outcome)
 	if !ok {
-		return 0, nil, errorf(http.StatusNotFound, "no replay %d is known: the agent remembers %d, of those that are through the newest", id, keptReplays)
+		return 0, nil, errorf(http.StatusNotFound, "no replay %d is known: the agent remembers %d and forgets the oldest finished ones first", id, keptReplays)
 	}
 	return http.StatusOK, report, nil
 }

@@ -17,7 +17,7 @@ import (
 	"agentctl/scripts/testkit"
 )
 
-// replay asks for one and waits until it is through.
+// replay asks for one and waits until it has finished.
 func (r *rig) replay(t *testing.T, body string) api.ReplayReport {
 	t.Helper()
 	var report api.ReplayReport
@@ -181,18 +181,18 @@ func TestReplaysAreForgotten(t *testing.T) {
 	}
 	known := func(id uint64) bool { _, ok := rs.progress(id, outcome); return ok }
 	add(1, 4)    // 1 runs
-	add(1, 2)    // 2 is through
+	add(1, 2)    // 2 has finished
 	add(1, 3, 5) // 3, too
 	for range keptReplays - 3 {
 		add(1, 2, 3, 4, 5)
 	}
 	add(4)
 	if !known(1) || known(2) || !known(3) {
-		t.Error("not the oldest that is through is forgotten")
+		t.Error("the oldest finished replay is not the one that is forgotten")
 	}
 	add(4)
 	if !known(1) || known(3) {
-		t.Error("one that runs is forgotten before one that is through")
+		t.Error("a running replay is forgotten before a finished one")
 	}
 	add(4)
 	if known(1) || !known(4) {

@@ -80,7 +80,7 @@ func (s *Server) journal() api.JournalReport {
 			break // it is closed
 		}
 		r.Oldest = rec.Event.Time
-		r.Retained = max(r.Head, rec.Seq) - rec.Seq + 1 // the numbers have no holes
+		r.Retained = max(r.Head, rec.Seq) - rec.Seq + 1 // the numbers have no gaps
 		break
 	}
 	if disk, ok := s.cfg.Disk(); ok {

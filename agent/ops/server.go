@@ -88,7 +88,7 @@ func New(ln net.Listener, c Config) *Server {
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       30 * time.Second, // an idle client takes the place of another
+		IdleTimeout:       30 * time.Second, // an idle client keeps a slot from another
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 	}

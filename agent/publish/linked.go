@@ -1,23 +1,31 @@
 package publish
 
 import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/agent/gossip"
 	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
-	"fmt"
-
-	"github.com/hashicorp/serf/serf"
 )
 
-// TakeLinked takes in what a peer sent over a link. Serf gets it too, so that
-// its clock and the members that have no link to the publisher get on; what it
-// would refuse as too old has been taken in by then.
+// malformedEvery is how often, at first, a message is logged that is no event. A
+// peer can send very many of them.
+const malformedEvery = time.Second
+
+// TakeLinked takes in the events that a peer sent over a link. Serf gets each of
+// them too. So serf's clock advances, and gossip carries the event to members
+// that have no link to the publisher. Serf refuses an event that is too old, but
+// the intake has taken it by then.
 func (p *Publisher) TakeLinked(from link.Peer, msgs [][]byte) {
 	for _, msg := range msgs {
 		e, raw, err := p.unlink(msg)
 		if err != nil {
-			p.cfg.Logger.Warn("a peer sent what is no event", "peer", from.Name, "error", err)
+			p.sampled.Log(slog.LevelWarn, "a peer sent a message that is no event", malformedEvery, "peer", from.Name, "error", err)
 			continue
 		}
 		if p.cfg.Intake.Take(p.cfg.Sending, e, intake.Link) != nil {

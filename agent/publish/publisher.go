@@ -79,7 +79,7 @@ type Publisher struct {
 	cfg       Config
 	broadcast *broadcast
 	metrics   *metrics
-	large     logs.Sampled // lines on large events that do not reach all
+	sampled   logs.Sampled // for lines that a client or a peer can cause
 
 	one   lock  // one publish at a time, in the order in which all get the events
 	burst burst // of whoever holds it, as ready
@@ -92,10 +92,10 @@ type Publisher struct {
 // New makes a Publisher. It watches the intake's member events from then on.
 func New(cfg Config) *Publisher {
 	p := &Publisher{
-		cfg:   cfg,
-		large: logs.Sampled{Logger: cfg.Logger},
-		one:   make(lock, 1),
-		held:  make(chan struct{}),
+		cfg:     cfg,
+		sampled: logs.Sampled{Logger: cfg.Logger},
+		one:     make(lock, 1),
+		held:    make(chan struct{}),
 	}
 	if cfg.Metrics != nil {
 		p.metrics = newMetrics(cfg.Metrics)
@@ -174,7 +174,7 @@ func (p *Publisher) Report(ctx context.Context, name string, payload []byte, coa
 	defer cancel()
 	e.Unreached = p.unreached(ctx)
 	if e.Warning = p.warning(e.Unreached); e.Warning != "" {
-		p.large.Log(slog.LevelWarn, "a large event does not reach all members", largeWarnEvery,
+		p.sampled.Log(slog.LevelWarn, "a large event does not reach all members", largeWarnEvery,
 			"event", name, "bytes", len(payload), "reason", e.Warning)
 	}
 	return e, nil

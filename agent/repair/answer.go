@@ -76,11 +76,11 @@ func (r *Repair) sign(o *origin) error {
 	ext, err := r.cfg.Store.Extent()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	*o = origin{r.state.life(), ext.Trimmed}
+	*o = origin{r.state.incarnation(), ext.Trimmed}
 	return err
 }
 
-// answerCompare looks at its own marks first, then at the log's head, and then
+// answerCompare looks at its own watermarks first, then at the log's head, and then
 // at what is in the log: what it claims is in the log up to the head, and what
 // is in the log up to the head is in the digests, unless it was let go of.
 func (r *Repair) answerCompare(m *compareRequest) (*compareAnswer, error) {
@@ -88,18 +88,18 @@ func (r *Repair) answerCompare(m *compareRequest) (*compareAnswer, error) {
 	now := time.Now()
 	r.mu.Lock()
 	a.age = r.state.age(now)
-	if m.marks {
-		a.marks = r.state.list()
+	if m.watermarks {
+		a.watermarks = r.state.list()
 	}
-	seq, known := r.state.translate(mark{m.life, m.seq})
+	seq, known := r.state.translate(watermark{m.incarnation, m.seq})
 	r.mu.Unlock()
 	ext, err := r.cfg.Store.Extent()
 	if err != nil {
 		return a, err
 	}
-	a.head, a.newest, a.mark = ext.Head, ext.Newest, seq
+	a.head, a.newest, a.watermark = ext.Head, ext.Newest, seq
 	if !known && m.age < math.MaxInt64/uint64(time.Millisecond)/2 {
-		a.mark = r.cfg.Store.HeadAt(now.Add(-time.Duration(m.age)*time.Millisecond - bornMargin))
+		a.watermark = r.cfg.Store.HeadAt(now.Add(-time.Duration(m.age)*time.Millisecond - bornMargin))
 	}
 	digests, err := r.cfg.Store.Digests(span{m.from, math.MaxUint64})
 	if err != nil {
@@ -107,7 +107,7 @@ func (r *Repair) answerCompare(m *compareRequest) (*compareAnswer, error) {
 	}
 	a.digest, a.same = digests[0], slices.Contains(m.known, digests[0])
 	if m.from > 0 {
-		late, err := r.cfg.Store.LTimePage(journal.LTimeRange{To: m.from - 1, Above: a.mark}, 1)
+		late, err := r.cfg.Store.LTimePage(journal.LTimeRange{To: m.from - 1, Above: a.watermark}, 1)
 		if err != nil {
 			return a, err
 		}
@@ -129,7 +129,7 @@ func (r *Repair) answerIDs(m *idsRequest) (*idsAnswer, error) {
 				a.more = true
 				return a, nil
 			}
-			a.ids = append(a.ids, place{journal.LTimePos{LTime: rec.Event.LTime, Seq: rec.Seq}, rec.Event.ID})
+			a.ids = append(a.ids, listedID{journal.LTimePos{LTime: rec.Event.LTime, Seq: rec.Seq}, rec.Event.ID})
 		}
 	}
 	return a, nil

@@ -17,7 +17,7 @@ func TestRefusals(t *testing.T) {
 	r := newRepair(t, cfg)
 	compare := encodeRequest(&compareRequest{})
 	_, err := r.Handle(t.Context(), "peer", append([]byte{version + 1}, compare[1:]...))
-	if v, ok := errors.AsType[*VersionError](err); !ok || v.Got != version+1 {
+	if v, ok := errors.AsType[*versionError](err); !ok || v.got != version+1 {
 		t.Errorf("a newer request: %v", err)
 	}
 	for _, bad := range [][]byte{nil, {version}, {version, 99}, compare[:len(compare)-1]} {
@@ -25,7 +25,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("% x: %v", bad, err)
 		}
 	}
-	for range r.cfg.MaxRequests {
+	for range r.cfg.maxRequests {
 		r.handling <- struct{}{}
 	}
 	if _, err := r.Handle(t.Context(), "peer", compare); err != errBusy {
@@ -46,15 +46,15 @@ func TestRefusals(t *testing.T) {
 // What a peer may not answer ends the comparison, and is no reason to believe
 // that nothing is lacking.
 func TestAnswersThatAreWrong(t *testing.T) {
-	good := &compareAnswer{origin: origin{life: 5}, head: 9, newest: 9, digest: journal.Digest{Count: 1}}
-	ids := &idsAnswer{origin: origin{life: 5}, ids: []place{{id: "9-x"}}}
+	good := &compareAnswer{origin: origin{incarnation: 5}, head: 9, newest: 9, digest: journal.Digest{Count: 1}}
+	ids := &idsAnswer{origin: origin{incarnation: 5}, ids: []listedID{{id: "9-x"}}}
 	for name, answers := range map[string][]answer{
-		"too few digests":         {good, &digestsAnswer{origin: origin{life: 5}}},
-		"another life":            {good, &digestsAnswer{origin: origin{life: 6}, digests: make([]journal.Digest, 9)}},
-		"an endless list":         {late(good), &idsAnswer{origin: origin{life: 5}, more: true}},
-		"no progress":             {late(good), ids, &eventsAnswer{origin: origin{life: 5}}},
-		"more than asked for":     {late(good), ids, &eventsAnswer{origin: origin{life: 5}, done: 2}},
-		"an event not asked for":  {late(good), ids, &eventsAnswer{origin: origin{life: 5}, done: 1, events: []wireEvent{{9, "e", ""}}}},
+		"too few digests":         {good, &digestsAnswer{origin: origin{incarnation: 5}}},
+		"another incarnation":     {good, &digestsAnswer{origin: origin{incarnation: 6}, digests: make([]journal.Digest, 9)}},
+		"an endless list":         {late(good), &idsAnswer{origin: origin{incarnation: 5}, more: true}},
+		"no progress":             {late(good), ids, &eventsAnswer{origin: origin{incarnation: 5}}},
+		"more than asked for":     {late(good), ids, &eventsAnswer{origin: origin{incarnation: 5}, done: 2}},
+		"an event not asked for":  {late(good), ids, &eventsAnswer{origin: origin{incarnation: 5}, done: 1, events: []wireEvent{{9, "e", ""}}}},
 		"an answer of other kind": {ids},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,8 +70,8 @@ func TestAnswersThatAreWrong(t *testing.T) {
 			r := newRepair(t, cfg)
 			r.state.base = 1
 			_, err := r.compareWith(t.Context(), "peer", false)
-			if err == nil || err == errUnreachable || len(r.state.marks) > 0 {
-				t.Errorf("%v, marks %v", err, r.state.list())
+			if err == nil || err == errUnreachable || len(r.state.watermarks) > 0 {
+				t.Errorf("%v, watermarks %v", err, r.state.list())
 			}
 		})
 	}
@@ -90,8 +90,8 @@ func TestTakeThatLies(t *testing.T) {
 		n, p := c.add(10), c.add(10)
 		c.tell(1, p)
 		n.rep.cfg.Take = func(context.Context, []handler.Event) error { return nil }
-		if _, err := n.rep.compareWith(c.ctx, p.name, false); err == nil || len(n.rep.state.marks) > 0 {
-			t.Errorf("%v, marks %v", err, n.rep.state.list())
+		if _, err := n.rep.compareWith(c.ctx, p.name, false); err == nil || len(n.rep.state.watermarks) > 0 {
+			t.Errorf("%v, watermarks %v", err, n.rep.state.list())
 		}
 	})
 }

@@ -66,12 +66,12 @@ type Config struct {
 	Logger  *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil counts nothing
 
-	MinInterval time.Duration // between rounds, drawn anew for each; 10 s
-	MaxInterval time.Duration // and 30 s
-	Fanout      int           // peers asked in a round; 2
-	MaxRequests int           // requests handled at a time; more are refused; 4
-	EventRate   int           // events fetched a second, and at once; 5,000
-	ByteRate    int           // bytes of answers a second, and at once; 4 MiB
+	minInterval time.Duration // between rounds, drawn anew for each; 10 s
+	maxInterval time.Duration // and 30 s
+	fanout      int           // peers asked in a round; 2
+	maxRequests int           // requests handled at a time; more are refused; 4
+	eventRate   int           // events fetched a second, and at once; 5,000
+	byteRate    int           // bytes of answers a second, and at once; 4 MiB
 
 	rand *rand.Rand // for tests; used by one goroutine
 }
@@ -86,12 +86,12 @@ func (c Config) withDefaults() Config {
 	if c.Skip == nil {
 		c.Skip = func(string) bool { return false }
 	}
-	c.MinInterval = cmp.Or(c.MinInterval, 10*time.Second)
-	c.MaxInterval = cmp.Or(c.MaxInterval, max(c.MinInterval, 30*time.Second))
-	c.Fanout = cmp.Or(c.Fanout, 2)
-	c.MaxRequests = cmp.Or(c.MaxRequests, 4)
-	c.EventRate = cmp.Or(c.EventRate, 5000)
-	c.ByteRate = cmp.Or(c.ByteRate, 4<<20)
+	c.minInterval = cmp.Or(c.minInterval, 10*time.Second)
+	c.maxInterval = cmp.Or(c.maxInterval, max(c.minInterval, 30*time.Second))
+	c.fanout = cmp.Or(c.fanout, 2)
+	c.maxRequests = cmp.Or(c.maxRequests, 4)
+	c.eventRate = cmp.Or(c.eventRate, 5000)
+	c.byteRate = cmp.Or(c.byteRate, 4<<20)
 	return c
 }
 
@@ -106,12 +106,5 @@ func (c Config) validate() error {
 	check(c.Store != nil, "Store is nil; give the journal")
 	check(c.Peers != nil && c.Ask != nil, "Peers or Ask is nil; give what knows and reaches other agents")
 	check(c.Take != nil && c.Gap != nil && c.Clock != nil, "Take, Gap or Clock is nil; give the functions")
-	check(c.MinInterval > 0 && c.MinInterval <= c.MaxInterval,
-		"MinInterval %v and MaxInterval %v; give positive ones, the smaller first", c.MinInterval, c.MaxInterval)
-	for name, v := range map[string]int{
-		"Fanout": c.Fanout, "MaxRequests": c.MaxRequests, "EventRate": c.EventRate, "ByteRate": c.ByteRate,
-	} {
-		check(v > 0, "%s is %d; leave it 0 for the default", name, v)
-	}
 	return errors.Join(errs...)
 }

@@ -1,7 +1,7 @@
 // Package repair brings an agent the events that gossip and links lost. At
 // random times it compares its journal with those of a few other agents, by
-// digests of ranges of Lamport times, and fetches what it lacks. DESIGN.md
-// beside this file has the protocol, and the reasons why it is enough.
+// digests of ranges of Lamport times. It fetches the events that it lacks.
+// DESIGN.md beside this file has the protocol, and the reasons why it is enough.
 //
 //	Run ─► round ─► a peer: same? ─ no ─► digests ─► IDs ─► events ─► Take
 //	                        └ trimmed before it was compared: others? ─ no ─► Gap
@@ -9,31 +9,45 @@
 //
 // # The promise
 //
-// An event that was published after this node was born is, some rounds after
-// it can reach a peer that has it, in this node's journal, or [Config.Gap] has
-// been called since the event was published. A node is born when it begins with
-// an empty journal, and again at each Gap. What is older it does not fetch,
-// but for what has Lamport times from its base on: a gateway that is fresh, or
-// flushed, has nothing of it to invalidate.
+// The promise is about an event that was published after this node was born, and
+// that a reachable peer has. Some rounds later, either the event is in this
+// node's journal, or [Config.Gap] has been called since the event was published.
 //
-// The promise is about events that an agent of this kind has: what only stock
-// agents have, or one that ends before it wrote it or passed it on, is not
-// known to anyone who could be asked.
+// A node is born when it begins with an empty journal, and again at each Gap.
+// Repair does not fetch older events, except those with Lamport times from the
+// node's base on. A fresh or flushed gateway has nothing that an older event
+// could invalidate.
+//
+// Repair cannot bring an event that no agent of this kind has. Such an event is
+// one that only stock agents have, or whose publisher ended before it wrote it
+// or passed it on.
 //
 // # Order and repeats
 //
-// Events come late, by Lamport time within a page, and in no order to what
-// comes by other ways. An event comes again only where the journal has
-// forgotten that it had it (see [Store]), which a restart makes possible.
+// Events come late, by Lamport time within a page, and in no order to other
+// events. An event comes again only if the journal has forgotten that it had it
+// (see [Store]), which a restart makes possible.
 //
 // # Blocking
 //
 // Run asks one peer at a time and waits for nothing else. Handle answers from
-// memory within a millisecond or so, and refuses when more than a few requests
-// come at a time. Kick never waits.
+// memory within a millisecond or so. [Repair.Kick] and [Repair.Meet] never wait.
+//
+// # Loss
+//
+// Repair loses nothing that it has fetched: an event counts as compared only
+// once it is in the journal. If a peer has let go of events that nobody
+// compared, repair calls Gap, and the targets are flushed.
+//
+// # Limits
+//
+// A node fetches at most 5,000 events and 4 MiB a second, and one comparison
+// takes at most two minutes. It answers four requests at a time and refuses
+// more. It keeps up to 1,024 watermarks.
 //
 // # Trust
 //
-// A peer is believed: one that lies can keep a node from what it lacks, and can
-// make it flush. Nothing that it sends costs more memory than the limits allow.
+// A peer is believed. A lying peer can keep a node from an event that it lacks,
+// and can make it flush. Nothing that a peer sends costs more memory than the
+// limits allow.
 package repair

@@ -90,5 +90,5 @@ func (s *session) take(ctx context.Context, events []handler.Event) error {
 	}
 	s.fetched += len(events)
 	s.metrics.events.Add(float64(len(events)))
-	return s.events.WaitN(ctx, min(len(events), s.cfg.EventRate))
+	return s.events.WaitN(ctx, min(len(events), s.cfg.eventRate))
 }

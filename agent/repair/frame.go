@@ -35,7 +35,7 @@ func open(b []byte) (*decoder, error) {
 		return nil, errMalformed
 	}
 	if b[0] != version {
-		return nil, &VersionError{b[0]}
+		return nil, &versionError{b[0]}
 	}
 	return &decoder{varint.NewDecoder(b[1:])}, nil
 }

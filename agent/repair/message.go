@@ -21,29 +21,29 @@ const (
 
 // Limits of messages. What an encoder makes is within them.
 const (
-	maxRanges = 64
-	fanOut    = 16   // parts of a range
-	maxIDs    = 1000 // in a request or answer
-	maxID     = 64   // bytes
-	maxMarks  = 1024
-	maxText   = 1 << 20   // bytes of a name or payload
-	pageBytes = 256 << 10 // of events in an answer, unless a single one is longer
+	maxRanges     = 64
+	fanOut        = 16   // parts of a range
+	maxIDs        = 1000 // in a request or answer
+	maxID         = 64   // bytes
+	maxWatermarks = 1024
+	maxText       = 1 << 20   // bytes of a name or payload
+	pageBytes     = 256 << 10 // of events in an answer, unless a single one is longer
 )
 
-// VersionError is a message of another version than is spoken here.
-type VersionError struct{ Got byte }
+// versionError is a message of another version than is spoken here.
+type versionError struct{ got byte }
 
-func (e *VersionError) Error() string {
-	return fmt.Sprintf("repair: a message of version %d, and %d is spoken here: run the same version of agentctl on all nodes", e.Got, version)
+func (e *versionError) Error() string {
+	return fmt.Sprintf("repair: a message of version %d, and %d is spoken here: run the same version of agentctl on all nodes", e.got, version)
 }
 
 // compareRequest asks whether the peer has anything that is lacking here.
 type compareRequest struct {
-	from  uint64 // Lamport time from which on digests count
-	age   uint64 // milliseconds since the asking node was born
-	life  uint64 // the peer's, as last known; 0 for none
-	seq   uint64 // up to where its log was compared then
-	marks bool   // those of the peer are wanted
+	from        uint64 // Lamport time from which on digests count
+	age         uint64 // milliseconds since the asking node was born
+	incarnation uint64 // the peer's, as last known; 0 for none
+	seq         uint64 // up to where its log was compared then
+	watermarks  bool   // those of the peer are wanted
 	// known are digests that mean that nothing is lacking: the asking node's own
 	// one is the last of them.
 	known []journal.Digest
@@ -51,22 +51,22 @@ type compareRequest struct {
 
 // origin begins each answer: whose log it is about, and the newest event of it
 // that was trimmed when the answer was done.
-type origin struct{ life, trimmed uint64 }
+type origin struct{ incarnation, trimmed uint64 }
 
 type compareAnswer struct {
 	origin
-	head   uint64 // of the log, before anything else was looked at
-	newest uint64 // Lamport time
-	mark   uint64 // from where on the log is to be compared
-	same   bool   // the digest is one of those known
-	digest journal.Digest
-	late   bool   // there are events below the asked Lamport time, above mark
-	age    uint64 // milliseconds
-	marks  []mark
+	head       uint64 // of the log, before anything else was looked at
+	newest     uint64 // Lamport time
+	watermark  uint64 // from where on the log is to be compared
+	same       bool   // the digest is one of those known
+	digest     journal.Digest
+	late       bool   // there are events below the asked Lamport time, above watermark
+	age        uint64 // milliseconds
+	watermarks []watermark
 }
 
-// mark says that nothing of a log up to a sequence number is lacking.
-type mark struct{ life, seq uint64 }
+// watermark says that nothing of a log up to a sequence number is lacking.
+type watermark struct{ incarnation, seq uint64 }
 
 // span is a range of Lamport times, both included.
 type span = [2]uint64
@@ -88,10 +88,10 @@ type idsRequest struct {
 type idsAnswer struct {
 	origin
 	more bool // there is more behind the last of them
-	ids  []place
+	ids  []listedID
 }
 
-type place struct {
+type listedID struct {
 	pos journal.LTimePos
 	id  string
 }

@@ -16,9 +16,9 @@ func (m *eventsRequest) kind() kind { return kindEvents }
 func (m *compareRequest) encode(e *encoder) {
 	e.Uint(m.from)
 	e.Uint(m.age)
-	e.Fixed(m.life)
+	e.Fixed(m.incarnation)
 	e.Uint(m.seq)
-	e.Bool(m.marks)
+	e.Bool(m.watermarks)
 	e.Uint(uint64(len(m.known)))
 	for _, d := range m.known {
 		e.digest(d)
@@ -26,38 +26,38 @@ func (m *compareRequest) encode(e *encoder) {
 }
 
 func (m *compareRequest) decode(d *decoder) {
-	m.from, m.age, m.life, m.seq, m.marks = d.Uint(), d.Uint(), d.Fixed(), d.Uint(), d.Bool()
+	m.from, m.age, m.incarnation, m.seq, m.watermarks = d.Uint(), d.Uint(), d.Fixed(), d.Uint(), d.Bool()
 	m.known = varint.List(&d.Decoder, 2, d.digest)
 }
 
 func (o *origin) encode(e *encoder) {
-	e.Fixed(o.life)
+	e.Fixed(o.incarnation)
 	e.Uint(o.trimmed)
 }
 
-func (o *origin) decode(d *decoder) { o.life, o.trimmed = d.Fixed(), d.Uint() }
+func (o *origin) decode(d *decoder) { o.incarnation, o.trimmed = d.Fixed(), d.Uint() }
 
 func (m *compareAnswer) encode(e *encoder) {
 	m.origin.encode(e)
 	e.Uint(m.head)
 	e.Uint(m.newest)
-	e.Uint(m.mark)
+	e.Uint(m.watermark)
 	e.Bool(m.same)
 	e.digest(m.digest)
 	e.Bool(m.late)
 	e.Uint(m.age)
-	e.Uint(uint64(len(m.marks)))
-	for _, k := range m.marks {
-		e.Fixed(k.life)
+	e.Uint(uint64(len(m.watermarks)))
+	for _, k := range m.watermarks {
+		e.Fixed(k.incarnation)
 		e.Uint(k.seq)
 	}
 }
 
 func (m *compareAnswer) decode(d *decoder) {
 	m.origin.decode(d)
-	m.head, m.newest, m.mark, m.same = d.Uint(), d.Uint(), d.Uint(), d.Bool()
+	m.head, m.newest, m.watermark, m.same = d.Uint(), d.Uint(), d.Uint(), d.Bool()
 	m.digest, m.late, m.age = d.digest(), d.Bool(), d.Uint()
-	m.marks = varint.List(&d.Decoder, maxMarks, func() mark { return mark{d.Fixed(), d.Uint()} })
+	m.watermarks = varint.List(&d.Decoder, maxWatermarks, func() watermark { return watermark{d.Fixed(), d.Uint()} })
 }
 
 func encodeSpans(e *encoder, spans []span) {
@@ -121,8 +121,8 @@ func (m *idsAnswer) encode(e *encoder) {
 func (m *idsAnswer) decode(d *decoder) {
 	m.origin.decode(d)
 	m.more = d.Bool()
-	m.ids = varint.List(&d.Decoder, maxIDs, func() place {
-		return place{journal.LTimePos{LTime: d.Uint(), Seq: d.Uint()}, d.Text(maxID)}
+	m.ids = varint.List(&d.Decoder, maxIDs, func() listedID {
+		return listedID{journal.LTimePos{LTime: d.Uint(), Seq: d.Uint()}, d.Text(maxID)}
 	})
 }
 

@@ -31,7 +31,7 @@ func (r *Repair) pace(hurry, grown, silent bool) time.Duration {
 	case silent && r.silent <= maxSilent:
 		return r.upperHalf(silentWaits.Ceiling(r.silent))
 	}
-	return r.cfg.MaxInterval
+	return r.cfg.maxInterval
 }
 
 // draw gives the next peers: those that are to be asked first, one that did not
@@ -45,7 +45,7 @@ func (r *Repair) draw() (peers []string) {
 			peers = append(peers, peer)
 		}
 	}
-	most := min(r.cfg.Fanout, len(alive))
+	most := min(r.cfg.fanout, len(alive))
 	r.mu.Lock()
 	for len(r.first) > 0 && len(peers) < most {
 		add(r.first[0])
@@ -78,7 +78,7 @@ func (r *Repair) shuffled(peers []string) []string {
 func (r *Repair) differs(peer string, theirs journal.Digest) {
 	r.mu.Lock()
 	again := r.differed[peer] == theirs
-	if _, known := r.differed[peer]; !known && len(r.differed) >= maxMarks {
+	if _, known := r.differed[peer]; !known && len(r.differed) >= maxWatermarks {
 		clear(r.differed)
 	}
 	r.differed[peer] = theirs

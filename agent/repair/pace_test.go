@@ -12,14 +12,14 @@ func TestRoundsFollowEvents(t *testing.T) {
 	inCluster(t, []int{1000, 1000, 1000}, func(t *testing.T, c *modelCluster) {
 		n := c.nodes[0]
 		c.rounds(2)
-		if wait := n.rep.round(c.ctx); wait != n.rep.cfg.MaxInterval {
+		if wait := n.rep.round(c.ctx); wait != n.rep.cfg.maxInterval {
 			t.Errorf("at rest the next round comes within %v", wait)
 		}
 		c.tell(1, c.nodes...)
 		if wait := n.rep.round(c.ctx); wait < soonWait/2 || wait > soonWait {
 			t.Errorf("after an event the next round comes within %v", wait)
 		}
-		if wait := n.rep.round(c.ctx); wait != n.rep.cfg.MaxInterval {
+		if wait := n.rep.round(c.ctx); wait != n.rep.cfg.maxInterval {
 			t.Errorf("and then within %v", wait)
 		}
 	})

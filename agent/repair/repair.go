@@ -47,7 +47,7 @@ type Repair struct {
 	state    *state
 	saved    []byte                    // what Save was given last
 	lastHead uint64                    // see moved
-	heads    map[uint64]heard          // of other logs, by life
+	heads    map[uint64]heard          // of other logs, by incarnation
 	first    []string                  // peers to be asked before those of the deck
 	differed map[string]journal.Digest // of peers that asked, and had not what is here
 }
@@ -74,22 +74,22 @@ func New(ctx context.Context, cfg Config) (*Repair, error) {
 			st = newState()
 		}
 	}
-	if ext.Head == 0 && len(st.lives) == 0 {
+	if ext.Head == 0 && len(st.incarnations) == 0 {
 		st.born = time.Now()
 	}
-	st.newLife(ext.Head, cfg.rand)
+	st.newIncarnation(ext.Head, cfg.rand)
 	r := &Repair{
 		cfg:      cfg,
 		metrics:  newMetrics(cfg.Metrics),
 		kicked:   make(chan struct{}, 1),
-		handling: make(chan struct{}, cfg.MaxRequests),
-		events:   rate.NewLimiter(rate.Limit(cfg.EventRate), cfg.EventRate),
-		bytes:    rate.NewLimiter(rate.Limit(cfg.ByteRate), cfg.ByteRate),
+		handling: make(chan struct{}, cfg.maxRequests),
+		events:   rate.NewLimiter(rate.Limit(cfg.eventRate), cfg.eventRate),
+		bytes:    rate.NewLimiter(rate.Limit(cfg.byteRate), cfg.byteRate),
 		state:    st,
 		heads:    map[uint64]heard{},
 		differed: map[string]journal.Digest{},
 	}
-	// Others' marks on the log are in terms of its lives: one that is forgotten
+	// Others' watermarks on the log are in terms of its incarnations: one that is forgotten
 	// in a crash makes them worthless.
 	r.save(ctx)
 	return r, nil
@@ -116,7 +116,7 @@ func (r *Repair) Run(ctx context.Context) error {
 			case <-timer.C:
 			}
 		}
-		wait = min(r.round(ctx), r.cfg.MinInterval+r.upTo(r.cfg.MaxInterval-r.cfg.MinInterval))
+		wait = min(r.round(ctx), r.cfg.minInterval+r.upTo(r.cfg.maxInterval-r.cfg.minInterval))
 	}
 }
 

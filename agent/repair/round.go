@@ -42,7 +42,7 @@ func (r *Repair) round(ctx context.Context) (wait time.Duration) {
 }
 
 // moved tells whether the log has grown since the last time it was asked:
-// where nothing happens, the marks of others are not worth their bytes.
+// where nothing happens, the watermarks of others are not worth their bytes.
 func (r *Repair) moved() bool {
 	ext, err := r.cfg.Store.Extent()
 	r.mu.Lock()
@@ -53,10 +53,10 @@ func (r *Repair) moved() bool {
 }
 
 // attempt is one comparison, bounded in time, whose failure is logged.
-func (r *Repair) attempt(ctx context.Context, peer string, marks bool) (hurry bool, err error) {
+func (r *Repair) attempt(ctx context.Context, peer string, watermarks bool) (hurry bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sessionTime)
 	defer cancel()
-	hurry, err = r.compareWith(ctx, peer, marks)
+	hurry, err = r.compareWith(ctx, peer, watermarks)
 	if err != nil {
 		r.cfg.Logger.Debug("repair: a peer's journal was not compared", "peer", peer, "error", err)
 	}
@@ -90,7 +90,7 @@ func (r *Repair) resolve(ctx context.Context, doubts []*doubtError) {
 func (r *Repair) doubted(d *doubtError) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := r.state.marks[d.log.life]
+	n := r.state.watermarks[d.log.incarnation]
 	return n == nil || n.seq < d.trimmed
 }
 
@@ -101,11 +101,11 @@ type heard struct {
 }
 
 // hear notes how far a log went. r.mu is held.
-func (r *Repair) hear(head mark, now time.Time) {
-	if len(r.heads) >= maxMarks {
+func (r *Repair) hear(head watermark, now time.Time) {
+	if len(r.heads) >= maxWatermarks {
 		clear(r.heads)
 	}
-	r.heads[head.life] = heard{head.seq, now}
+	r.heads[head.incarnation] = heard{head.seq, now}
 }
 
 // gap has the gateways flushed. With that the node is as good as new: it wants
@@ -125,9 +125,9 @@ func (r *Repair) gap(d *doubtError, witnesses int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state.bear(now, clock)
-	for life, h := range r.heads {
+	for id, h := range r.heads {
 		if now.Sub(h.at) < bornMargin {
-			r.state.advance(mark{life, h.seq}, now)
+			r.state.advance(watermark{id, h.seq}, now)
 		}
 	}
 }

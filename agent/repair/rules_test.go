@@ -69,8 +69,8 @@ func TestBackInTime(t *testing.T) {
 		away.start()
 		c.rounds(2)
 		holds(t, away, 60, 0)
-		if marks := a.rep.state.list(); len(marks) != 3 || len(a.rep.state.peers) != 2 {
-			t.Errorf("marks %v: want those of two peers, and what they tell of this one", marks)
+		if watermarks := a.rep.state.list(); len(watermarks) != 3 || len(a.rep.state.peers) != 2 {
+			t.Errorf("watermarks %v: want those of two peers, and what they tell of this one", watermarks)
 		}
 	})
 }
@@ -233,8 +233,8 @@ func TestClocksBeginAgain(t *testing.T) {
 	})
 }
 
-// A journal that is not the one whose marks were kept proves nothing: what is
-// below the base is looked at by marks alone.
+// A journal that is not the one whose watermarks were kept proves nothing: what is
+// below the base is looked at by watermarks alone.
 func TestAnotherJournal(t *testing.T) {
 	inCluster(t, []int{1000, 1000}, func(t *testing.T, c *modelCluster) {
 		a, b := c.nodes[0], c.nodes[1]

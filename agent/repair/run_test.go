@@ -128,13 +128,13 @@ func TestAPeerThatHangs(t *testing.T) {
 }
 
 // A round that brought something is followed by the next at once: others may
-// have more. The first save of a life comes before anyone can know of it.
+// have more. The first save of an incarnation comes before anyone can know of it.
 func TestHurryAndSave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t.Context())
 		n, p := c.add(10), c.add(10)
 		if n.kept.state == nil {
-			t.Error("a life began and was not saved")
+			t.Error("an incarnation began and was not saved")
 		}
 		c.tell(1, p)
 		if n.rep.round(c.ctx) != hurryWait || n.rep.round(c.ctx) == hurryWait {
@@ -146,15 +146,15 @@ func TestHurryAndSave(t *testing.T) {
 		if n.kept.state != nil {
 			t.Error("nothing changed, and it was saved")
 		}
-		if st, err := decodeState(saved); err != nil || st.marks[p.rep.state.life()].seq != 1 {
+		if st, err := decodeState(saved); err != nil || st.watermarks[p.rep.state.incarnation()].seq != 1 {
 			t.Errorf("saved: %+v, %v", st, err)
 		}
 	})
 }
 
 func TestConfigIsCheckedAtOnce(t *testing.T) {
-	_, err := New(t.Context(), Config{Fanout: -1, MinInterval: time.Hour, MaxInterval: time.Minute})
-	for _, what := range []string{"Store", "Peers", "Take", "MinInterval", "Fanout"} {
+	_, err := New(t.Context(), Config{})
+	for _, what := range []string{"Store", "Peers", "Take"} {
 		if err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s is not named: %v", what, err)
 		}

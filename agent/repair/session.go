@@ -13,8 +13,8 @@ import (
 // may be lacking here.
 type doubtError struct {
 	peer    string
-	log     mark   // what was compared of its log
-	trimmed uint64 // up to where it let go of events
+	log     watermark // what was compared of its log
+	trimmed uint64    // up to where it let go of events
 }
 
 func (e *doubtError) Error() string {
@@ -24,10 +24,10 @@ func (e *doubtError) Error() string {
 // session is one comparison with one peer.
 type session struct {
 	*Repair
-	peer    string
-	life    uint64 // of the peer; 0 before its first answer
-	trimmed uint64 // the peer's, by its last answer
-	fetched int    // events
+	peer        string
+	incarnation uint64 // of the peer; 0 before its first answer
+	trimmed     uint64 // the peer's, by its last answer
+	fetched     int    // events
 }
 
 // ask sends a request and reads the answer.
@@ -42,20 +42,20 @@ func (s *session) ask(ctx context.Context, req request, a answer) error {
 	if err := decodeAnswer(b, a); err != nil {
 		return err
 	}
-	if s.life != 0 && s.life != a.from().life {
+	if s.incarnation != 0 && s.incarnation != a.from().incarnation {
 		return errors.New("the peer was restarted meanwhile")
 	}
-	s.life, s.trimmed = a.from().life, a.from().trimmed
+	s.incarnation, s.trimmed = a.from().incarnation, a.from().trimmed
 	// What has come is paid for afterwards, so that it is never too much to pay.
-	return s.bytes.WaitN(ctx, min(len(b), s.cfg.ByteRate))
+	return s.bytes.WaitN(ctx, min(len(b), s.cfg.byteRate))
 }
 
 // compareWith fetches what a peer has and is lacking here; hurry tells that
-// another round should not wait. With marks, what the peer has compared counts
+// another round should not wait. With watermarks, what the peer has compared counts
 // as compared here where it wanted all that is wanted here.
-func (r *Repair) compareWith(ctx context.Context, peer string, marks bool) (hurry bool, err error) {
+func (r *Repair) compareWith(ctx context.Context, peer string, watermarks bool) (hurry bool, err error) {
 	s := &session{Repair: r, peer: peer}
-	hurry, err = s.run(ctx, marks)
+	hurry, err = s.run(ctx, watermarks)
 	result := resultSame
 	switch _, doubt := errors.AsType[*doubtError](err); {
 	case doubt:
@@ -70,12 +70,12 @@ func (r *Repair) compareWith(ctx context.Context, peer string, marks bool) (hurr
 	return hurry || s.fetched > 0, err
 }
 
-func (s *session) run(ctx context.Context, marks bool) (hurry bool, err error) {
+func (s *session) run(ctx context.Context, watermarks bool) (hurry bool, err error) {
 	ext, err := s.cfg.Store.Extent()
 	if err != nil {
 		return false, err
 	}
-	req := s.request(ext, marks)
+	req := s.request(ext, watermarks)
 	own, err := s.cfg.Store.Digests(span{req.from, ^uint64(0)})
 	if err != nil {
 		return false, err
@@ -108,36 +108,36 @@ func (s *session) run(ctx context.Context, marks bool) (hurry bool, err error) {
 	if err := doubt(); err != nil { // it went on letting go of events
 		return true, err
 	}
-	s.settle(&a)
+	s.claim(&a)
 	// At this pace the peer would let go of events before it is asked again.
 	hurry = a.trimmed > 0 && log.seq-a.trimmed < a.head-min(a.head, log.seq)
 	return hurry, nil
 }
 
 // request begins a comparison.
-func (s *session) request(ext journal.Extent, marks bool) *compareRequest {
+func (s *session) request(ext journal.Extent, watermarks bool) *compareRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state
 	st.floor = max(st.floor, ext.Floor)
-	req := &compareRequest{from: max(st.base, st.floor), age: st.age(time.Now()), marks: marks}
+	req := &compareRequest{from: max(st.base, st.floor), age: st.age(time.Now()), watermarks: watermarks}
 	if p := st.peers[s.peer]; p != nil {
-		if n := st.marks[p.life]; n != nil {
-			req.life, req.seq = p.life, n.seq
+		if n := st.watermarks[p.incarnation]; n != nil {
+			req.incarnation, req.seq = p.incarnation, n.seq
 		}
-		req.known = append(req.known, p.settled)
+		req.known = append(req.known, p.agreed)
 	}
 	return req
 }
 
 // compared is up to where the peer's log was compared before, by itself or, as
 // other peers told, elsewhere.
-func (s *session) compared(a *compareAnswer) mark {
+func (s *session) compared(a *compareAnswer) watermark {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hear(mark{a.life, a.head}, time.Now())
-	log := mark{a.life, a.mark}
-	if n := s.state.marks[a.life]; n != nil {
+	s.hear(watermark{a.incarnation, a.head}, time.Now())
+	log := watermark{a.incarnation, a.watermark}
+	if n := s.state.watermarks[a.incarnation]; n != nil {
 		log.seq = max(log.seq, n.seq)
 	}
 	return log
@@ -146,21 +146,21 @@ func (s *session) compared(a *compareAnswer) mark {
 // settle notes that nothing is lacking that the peer had when it began to
 // answer. What it had compared with others then is here too, or is not wanted,
 // if the peer has wanted events for at least as long.
-func (s *session) settle(a *compareAnswer) {
+func (s *session) claim(a *compareAnswer) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state
-	st.advance(mark{a.life, a.head}, now)
+	st.advance(watermark{a.incarnation, a.head}, now)
 	if a.age >= st.age(now) {
-		for _, m := range a.marks {
+		for _, m := range a.watermarks {
 			st.advance(m, now)
 		}
 	}
-	if p := st.peers[s.peer]; p != nil && p.life != a.life {
-		delete(st.marks, p.life) // that life is over
+	if p := st.peers[s.peer]; p != nil && p.incarnation != a.incarnation {
+		delete(st.watermarks, p.incarnation) // that incarnation is over
 	}
-	st.meet(s.peer, &acquaintance{a.life, a.digest})
+	st.meet(s.peer, &acquaintance{a.incarnation, a.digest})
 }
 
 // leafEvents is up to how many events of a range the peer is asked for IDs,

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	stateVersion = 1
-	maxLives     = 64
-	maxPeerName  = 256
+	stateVersion    = 1
+	maxIncarnations = 64
+	maxPeerName     = 256
 )
 
 // state is what a node knows of itself and the others' logs. Repair.mu guards
@@ -32,17 +32,17 @@ type state struct {
 	base, floor uint64
 	based       bool // base is set
 
-	head  uint64           // the log's, when this was kept; less now is another log
-	lives []life           // of this node's log, the present one last
-	marks map[uint64]*note // by life
-	peers map[string]*acquaintance
+	head         uint64           // the log's, when this was kept; less now is another log
+	incarnations []incarnation    // of this node's log, the present one last
+	watermarks   map[uint64]*note // by incarnation
+	peers        map[string]*acquaintance
 }
 
-// life is a process that goes on with the log of the one before: up to began
+// incarnation is a process that goes on with the log of the one before: up to began
 // both have the same events by the same sequence numbers.
-type life struct{ id, began uint64 }
+type incarnation struct{ id, began uint64 }
 
-// note is a mark on the log of another node, in one of its lives.
+// note is a watermark on the log of another node, in one of its incarnations.
 type note struct {
 	seq  uint64
 	used time.Time // when it moved last
@@ -50,30 +50,30 @@ type note struct {
 
 // acquaintance is what was seen of a peer last.
 type acquaintance struct {
-	life uint64
+	incarnation uint64
 	// settled is a digest of the peer's in which nothing was lacking: while it
 	// stays the same, nothing is.
-	settled journal.Digest
+	agreed journal.Digest
 }
 
 // newLife goes on with a log whose newest sequence number is head.
-func (s *state) newLife(head uint64, r *rand.Rand) {
+func (s *state) newIncarnation(head uint64, r *rand.Rand) {
 	id := r.Uint64() | 1 // 0 is none
-	s.lives = append(s.lives, life{id, head})
-	if n := len(s.lives); n > maxLives {
-		s.lives = slices.Delete(s.lives, 0, n-maxLives)
+	s.incarnations = append(s.incarnations, incarnation{id, head})
+	if n := len(s.incarnations); n > maxIncarnations {
+		s.incarnations = slices.Delete(s.incarnations, 0, n-maxIncarnations)
 	}
 }
 
-func (s *state) life() uint64 { return s.lives[len(s.lives)-1].id }
+func (s *state) incarnation() uint64 { return s.incarnations[len(s.incarnations)-1].id }
 
-// translate tells what a mark on this node's log, made in one of its lives, is
+// translate tells what a watermark on this node's log, made in one of its incarnations, is
 // worth now: a crash may have cut off the end, and other events have come to
 // those sequence numbers.
-func (s *state) translate(m mark) (seq uint64, ok bool) {
+func (s *state) translate(m watermark) (seq uint64, ok bool) {
 	seq = m.seq
-	for _, l := range slices.Backward(s.lives) {
-		if l.id == m.life {
+	for _, l := range slices.Backward(s.incarnations) {
+		if l.id == m.incarnation {
 			return seq, true
 		}
 		seq = min(seq, l.began)
@@ -92,42 +92,42 @@ func (s *state) age(now time.Time) uint64 {
 // bear makes the node want nothing that is older than now.
 func (s *state) bear(now time.Time, clock uint64) {
 	s.born, s.base = now, clock
-	s.marks, s.peers = map[uint64]*note{}, map[string]*acquaintance{}
+	s.watermarks, s.peers = map[uint64]*note{}, map[string]*acquaintance{}
 }
 
-// advance moves a mark on, never back.
-func (s *state) advance(m mark, now time.Time) {
-	n := s.marks[m.life]
+// advance moves a watermark on, never back.
+func (s *state) advance(m watermark, now time.Time) {
+	n := s.watermarks[m.incarnation]
 	if n == nil {
 		n = &note{}
-		s.marks[m.life] = n
+		s.watermarks[m.incarnation] = n
 	} else if m.seq <= n.seq {
 		return
 	}
 	n.seq, n.used = m.seq, now
-	if len(s.marks) > maxMarks {
+	if len(s.watermarks) > maxWatermarks {
 		s.forgetOldest()
 	}
 }
 
-// forgetOldest forgets the mark that moved the longest ago: of a process that
+// forgetOldest forgets the watermark that moved the longest ago: of a process that
 // is gone, most of the time.
 func (s *state) forgetOldest() {
 	var oldest uint64
-	for id, n := range s.marks {
-		if o := s.marks[oldest]; o == nil || cmp.Or(n.used.Compare(o.used), cmp.Compare(id, oldest)) < 0 {
+	for id, n := range s.watermarks {
+		if o := s.watermarks[oldest]; o == nil || cmp.Or(n.used.Compare(o.used), cmp.Compare(id, oldest)) < 0 {
 			oldest = id
 		}
 	}
-	delete(s.marks, oldest)
+	delete(s.watermarks, oldest)
 }
 
 // meet notes what was seen of a peer. Of very many some are forgotten: that
-// costs a few more bytes with the next comparison, and a mark on a log that a
+// costs a few more bytes with the next comparison, and a watermark on a log that a
 // restarted process goes on with.
 func (s *state) meet(peer string, a *acquaintance) {
 	for name := range s.peers {
-		if len(s.peers) < maxMarks {
+		if len(s.peers) < maxWatermarks {
 			break
 		}
 		delete(s.peers, name)
@@ -137,12 +137,12 @@ func (s *state) meet(peer string, a *acquaintance) {
 	}
 }
 
-// list gives all marks, in an order that is always the same.
-func (s *state) list() (all []mark) {
-	for id, n := range s.marks {
-		all = append(all, mark{id, n.seq})
+// list gives all watermarks, in an order that is always the same.
+func (s *state) list() (all []watermark) {
+	for id, n := range s.watermarks {
+		all = append(all, watermark{id, n.seq})
 	}
-	slices.SortFunc(all, func(a, b mark) int { return cmp.Compare(a.life, b.life) })
+	slices.SortFunc(all, func(a, b watermark) int { return cmp.Compare(a.incarnation, b.incarnation) })
 	return all
 }
 
@@ -158,23 +158,23 @@ func (s *state) encode() []byte {
 	e.Uint(s.base)
 	e.Uint(s.floor)
 	e.Uint(s.head)
-	e.Uint(uint64(len(s.lives)))
-	for _, l := range s.lives {
+	e.Uint(uint64(len(s.incarnations)))
+	for _, l := range s.incarnations {
 		e.Fixed(l.id)
 		e.Uint(l.began)
 	}
-	marks := s.list()
-	e.Uint(uint64(len(marks)))
-	for _, m := range marks {
-		e.Fixed(m.life)
+	watermarks := s.list()
+	e.Uint(uint64(len(watermarks)))
+	for _, m := range watermarks {
+		e.Fixed(m.incarnation)
 		e.Uint(m.seq)
-		e.Uint(uint64(s.marks[m.life].used.UnixMilli()))
+		e.Uint(uint64(s.watermarks[m.incarnation].used.UnixMilli()))
 	}
 	names := slices.Sorted(maps.Keys(s.peers))
 	e.Uint(uint64(len(names)))
 	for _, name := range names {
 		e.Text(name)
-		e.Fixed(s.peers[name].life)
+		e.Fixed(s.peers[name].incarnation)
 	}
 	return e
 }
@@ -189,13 +189,13 @@ func decodeState(b []byte) (*state, error) {
 		s.born = time.UnixMilli(int64(born))
 	}
 	s.based, s.base, s.floor, s.head = d.Bool(), d.Uint(), d.Uint(), d.Uint()
-	s.lives = varint.List(&d.Decoder, maxLives, func() life { return life{d.Fixed(), d.Uint()} })
-	varint.List(&d.Decoder, maxMarks, func() (none struct{}) {
-		s.marks[d.Fixed()] = &note{d.Uint(), time.UnixMilli(int64(d.Uint()))}
+	s.incarnations = varint.List(&d.Decoder, maxIncarnations, func() incarnation { return incarnation{d.Fixed(), d.Uint()} })
+	varint.List(&d.Decoder, maxWatermarks, func() (none struct{}) {
+		s.watermarks[d.Fixed()] = &note{d.Uint(), time.UnixMilli(int64(d.Uint()))}
 		return none
 	})
-	varint.List(&d.Decoder, maxMarks, func() (none struct{}) {
-		s.peers[d.Text(maxPeerName)] = &acquaintance{life: d.Fixed()}
+	varint.List(&d.Decoder, maxWatermarks, func() (none struct{}) {
+		s.peers[d.Text(maxPeerName)] = &acquaintance{incarnation: d.Fixed()}
 		return none
 	})
 	if err := d.end(); err != nil {
@@ -205,5 +205,5 @@ func decodeState(b []byte) (*state, error) {
 }
 
 func newState() *state {
-	return &state{marks: map[uint64]*note{}, peers: map[string]*acquaintance{}}
+	return &state{watermarks: map[uint64]*note{}, peers: map[string]*acquaintance{}}
 }

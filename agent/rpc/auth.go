@@ -64,6 +64,6 @@ func (c *session) auth(r request[wire.AuthRequest]) (none, error) {
 // admit lifts the limits on a client that has not proved itself, once it has.
 func (c *session) admit() {
 	if c.ready() {
-		c.r.SetLimits(c.cfg.Limits)
+		c.r.SetLimits(c.cfg.limits)
 	}
 }

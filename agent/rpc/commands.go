@@ -128,7 +128,7 @@ func (c *session) join(r request[wire.JoinRequest]) (wire.JoinResponse, error) {
 }
 
 func (c *session) leave(request[none]) (none, error) {
-	c.quiet.Log(slog.LevelInfo, "rpc: leave requested", time.Second, "client", c.name)
+	c.sampled.Log(slog.LevelInfo, "rpc: leave requested", time.Second, "client", c.name)
 	c.then = func() {
 		// A client that is gone does not keep the agent from shutting down.
 		_ = c.out.flush(c.ctx)

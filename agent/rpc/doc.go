@@ -1,42 +1,46 @@
-// Package rpc is the server of serf's RPC protocol: what the serf program, the
-// client libraries and agentctl's own commands talk to. The messages are those
-// of package wire; this package is the conversation.
+// Package rpc is the server of serf's RPC protocol. The serf program, the client
+// libraries and agentctl's own commands talk to it. The messages are those of
+// package wire; this package is the conversation.
 //
 // # Order
 //
-// The requests of one connection are handled one after the other, in the order
-// in which they came, each to its end before the next: a client that pipelines
-// an event behind a join knows that the join came first. Connections do not
-// wait for each other. Streams, monitors and the answers to queries go on while
-// a slow request runs.
+// A connection handles one request after the other, in the order in which they
+// came, each to its end. So a client that pipelines an event behind a join knows
+// that the join came first. Connections do not wait for each other. Streams,
+// monitors and the answers to queries go on while a slow request runs.
 //
-// A stream starts before its request is answered, and its records are held
-// back until the answer is on its way: no event between the two is missing, and
+// A stream starts before its request is answered, and its records are held back
+// until the answer is on its way. So no event between the two is missing, and
 // none comes ahead of the answer. After the answer to a stop, no record of the
 // stopped stream follows. Unlike stock serf's, a stop also ends a query.
 //
 // # Blocking
 //
-// What the agent calls (the functions given to SubscribeEvents and
-// SubscribeLogs) never waits for a client, a socket or a log line: it appends
-// to bounded queues. Each connection has one goroutine that reads and handles
-// requests, one that owns the writing side, and one for each running query.
-// Nothing in this package logs from inside a subscription, so that a monitor
-// never feeds itself.
+// The agent calls the functions that it got in SubscribeEvents and
+// SubscribeLogs. They never wait for a client, a socket or a log line, but
+// append to bounded queues. Each connection has one goroutine that reads and
+// handles requests, one that writes, and one for each running query. Nothing in
+// this package logs from inside a subscription, so a monitor never feeds itself.
 //
 // # Loss
 //
-// A stream has a queue bounded in records and, with the others of its
-// connection, in bytes. What does not fit is dropped, the newest first, counted
-// and logged; a monitor also gets a line in its place that says how many are
-// missing. Streams are live and best effort: who must see each event reads the
-// journal. Answers to requests and to queries are never dropped: they hold up
-// the next ones instead, and a client that takes nothing for the write timeout
-// is disconnected.
+// Each stream has a queue that is bounded in records. All streams of a
+// connection together are bounded in bytes. A record that does not fit is
+// dropped, counted and logged. A monitor also gets a line there that says how
+// many lines are missing. Streams are live and best effort: a program that must
+// see each event reads the journal.
+//
+// Answers to requests and to queries are never dropped; they hold up the next
+// ones instead. A client is disconnected if it does not take the next 64 KiB
+// within ten seconds.
 //
 // # Limits
 //
-// Before the handshake, and the auth where there is a key, a client may send
-// only small messages, a few refused requests, and for a limited time. Wrong
-// keys are answered late, and only a few at a time over all connections.
+// The server has 1,024 connections at a time, and refuses more. A connection has
+// up to 64 streams, monitors and running queries.
+//
+// Before the handshake, and before the auth if there is a key, a client may send
+// only small messages. It may also send only a few requests that are refused,
+// and has ten seconds. The server answers a wrong key late, and checks only 16
+// keys at a time over all connections.
 package rpc

@@ -22,7 +22,7 @@ func TestOverflow(t *testing.T) {
 		var log bytes.Buffer
 		reg := prometheus.NewRegistry()
 		a := &fakeAgent{}
-		p := servePipes(t, a, Config{StreamQueue: 100, Metrics: reg, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		p := servePipes(t, a, Config{streamQueue: 100, Metrics: reg, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		slow, fast := p.dial(t).handshake(), p.dial(t).handshake()
 		seq := slow.send(wire.Stream, wire.StreamRequest{})
 		slow.answer(seq)
@@ -60,7 +60,7 @@ func TestOverflowInBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		a := &fakeAgent{}
-		c := servePipes(t, a, Config{QueueBytes: 100 << 10, Metrics: reg}).dial(t).handshake()
+		c := servePipes(t, a, Config{queueBytes: 100 << 10, Metrics: reg}).dial(t).handshake()
 		for range 4 {
 			c.must(wire.Stream, wire.StreamRequest{}, nil)
 		}
@@ -82,7 +82,7 @@ func TestMonitorIsToldOfLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		a := &fakeAgent{}
-		c := servePipes(t, a, Config{StreamQueue: 80, Metrics: reg}).dial(t).handshake()
+		c := servePipes(t, a, Config{streamQueue: 80, Metrics: reg}).dial(t).handshake()
 		seq := c.send(wire.Monitor, wire.MonitorRequest{LogLevel: "DEBUG"})
 		c.answer(seq)
 		const n = 100
@@ -116,7 +116,7 @@ func TestMonitorDoesNotFeedItself(t *testing.T) {
 		a := &fakeAgent{}
 		var lines int
 		logger := slog.New(slog.NewTextHandler(countingWriter{a, &lines}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		c := servePipes(t, a, Config{StreamQueue: 8, Logger: logger, WriteTimeout: time.Hour}).dial(t).handshake()
+		c := servePipes(t, a, Config{streamQueue: 8, Logger: logger, writeTimeout: time.Hour}).dial(t).handshake()
 		c.answer(c.send(wire.Monitor, wire.MonitorRequest{LogLevel: "trace"}))
 		before := lines
 		for i := range 10 * 60 { // a line is read and ten more come, for ten minutes

@@ -62,7 +62,7 @@ func TestQueryEnds(t *testing.T) {
 // there is a limit.
 func TestQueriesAreLimited(t *testing.T) {
 	a, started := queryAgent(t)
-	c := servePipes(t, a, Config{MaxStreams: 2}).dial(t).handshake()
+	c := servePipes(t, a, Config{maxStreams: 2}).dial(t).handshake()
 	for _, want := range []string{"", wire.ErrStreamExists} {
 		c.seq = 10
 		if got := c.answerPastAcks(c.send(wire.Query, longQuery)); got != want {

@@ -60,32 +60,32 @@ type Config struct {
 	Logger  *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil counts nothing
 
-	MaxClients  int // connections at a time; 1024
-	MaxStreams  int // streams, monitors and running queries of one connection; 64
-	StreamQueue int // records that wait in one stream; 8192. A monitor has an eighth
-	QueueBytes  int // bytes that wait in all streams of one connection; 8 MiB
+	maxClients  int // connections at a time; 1024
+	maxStreams  int // streams, monitors and running queries of one connection; 64
+	streamQueue int // records that wait in one stream; 8192. A monitor has an eighth
+	queueBytes  int // bytes that wait in all streams of one connection; 8 MiB
 
-	HandshakeTimeout time.Duration // from accept to a successful handshake and auth; 10 s
-	RequestTimeout   time.Duration // from a request's first byte to its last; 30 s
-	WriteTimeout     time.Duration // for a client to take the next 64 KiB; 10 s
+	handshakeTimeout time.Duration // from accept to a successful handshake and auth; 10 s
+	requestTimeout   time.Duration // from a request's first byte to its last; 30 s
+	writeTimeout     time.Duration // for a client to take the next 64 KiB; 10 s
 
-	PreAuth wire.Limits // of a message before handshake and auth; 4 KiB, 64 items, depth 2
-	Limits  wire.Limits // of a message after; 1 MiB and 64 KiB, 65,536 items, depth 4
+	preAuth wire.Limits // of a message before handshake and auth; 4 KiB, 64 items, depth 2
+	limits  wire.Limits // of a message after; 1 MiB and 64 KiB, 65,536 items, depth 4
 }
 
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	c.MaxClients = cmp.Or(max(c.MaxClients, 0), 1024)
-	c.MaxStreams = cmp.Or(max(c.MaxStreams, 0), 64)
-	c.StreamQueue = cmp.Or(max(c.StreamQueue, 0), 8192)
-	c.QueueBytes = cmp.Or(max(c.QueueBytes, 0), 8<<20)
-	c.HandshakeTimeout = cmp.Or(max(c.HandshakeTimeout, 0), 10*time.Second)
-	c.RequestTimeout = cmp.Or(max(c.RequestTimeout, 0), 30*time.Second)
-	c.WriteTimeout = cmp.Or(max(c.WriteTimeout, 0), 10*time.Second)
-	c.PreAuth = cmp.Or(c.PreAuth, wire.Limits{Bytes: 4 << 10, Depth: 2, Items: 64})
-	c.Limits = cmp.Or(c.Limits, wire.Limits{Bytes: 1<<20 + 64<<10, Depth: 4, Items: 1 << 16})
+	c.maxClients = cmp.Or(max(c.maxClients, 0), 1024)
+	c.maxStreams = cmp.Or(max(c.maxStreams, 0), 64)
+	c.streamQueue = cmp.Or(max(c.streamQueue, 0), 8192)
+	c.queueBytes = cmp.Or(max(c.queueBytes, 0), 8<<20)
+	c.handshakeTimeout = cmp.Or(max(c.handshakeTimeout, 0), 10*time.Second)
+	c.requestTimeout = cmp.Or(max(c.requestTimeout, 0), 30*time.Second)
+	c.writeTimeout = cmp.Or(max(c.writeTimeout, 0), 10*time.Second)
+	c.preAuth = cmp.Or(c.preAuth, wire.Limits{Bytes: 4 << 10, Depth: 2, Items: 64})
+	c.limits = cmp.Or(c.limits, wire.Limits{Bytes: 1<<20 + 64<<10, Depth: 4, Items: 1 << 16})
 	return c
 }
 
@@ -96,7 +96,7 @@ type Server struct {
 	authKey [sha256.Size]byte
 	metrics *metrics
 	hub     hub
-	quiet   logs.Sampled
+	sampled logs.Sampled
 	guesses chan struct{} // a slot for each auth that is being checked or has just failed
 	clients atomic.Int64
 	serial  atomic.Uint64 // names clients of unix sockets, which have no address
@@ -112,7 +112,7 @@ func New(a Agent, cfg Config) *Server {
 		metrics: newMetrics(cfg.Metrics),
 		guesses: make(chan struct{}, maxGuesses),
 	}
-	s.quiet.Logger = cfg.Logger
+	s.sampled.Logger = cfg.Logger
 	return s
 }
 
@@ -145,7 +145,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		case err != nil:
 			// Most likely the process is out of file descriptors: going on at
 			// once would only spin.
-			s.quiet.Log(slog.LevelError, "rpc: cannot accept clients, trying again", time.Minute, "error", err)
+			s.sampled.Log(slog.LevelError, "rpc: cannot accept clients, trying again", time.Minute, "error", err)
 			failures++
 			if backoff.Sleep(ctx, pauses.Ceiling(failures)) != nil {
 				return nil
@@ -153,10 +153,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		failures = 0
-		if s.clients.Add(1) > int64(s.cfg.MaxClients) {
+		if s.clients.Add(1) > int64(s.cfg.maxClients) {
 			s.clients.Add(-1)
 			conn.Close()
-			s.reject(rejectClients, s.nameOf(conn), fmt.Errorf("%d clients are connected already", s.cfg.MaxClients))
+			s.reject(rejectClients, s.nameOf(conn), fmt.Errorf("%d clients are connected already", s.cfg.maxClients))
 			continue
 		}
 		running.Go(func() {
@@ -177,5 +177,5 @@ func (s *Server) nameOf(conn net.Conn) string {
 // reject counts and logs a connection that the server ended or refused.
 func (s *Server) reject(reason, client string, err error) {
 	s.metrics.rejected.WithLabelValues(reason).Inc()
-	s.quiet.Log(slog.LevelWarn, "rpc: client refused", time.Second, "reason", reason, "client", client, "error", err)
+	s.sampled.Log(slog.LevelWarn, "rpc: client refused", time.Second, "reason", reason, "client", client, "error", err)
 }

@@ -84,7 +84,7 @@ func TestListenerClosedByOthers(t *testing.T) {
 func TestMaxClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
-		p := servePipes(t, &fakeAgent{}, Config{MaxClients: 2, Metrics: reg})
+		p := servePipes(t, &fakeAgent{}, Config{maxClients: 2, Metrics: reg})
 		one, two := p.dial(t).handshake(), p.dial(t).handshake()
 		p.dial(t).gone()
 		synctest.Wait()

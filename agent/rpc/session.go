@@ -53,16 +53,16 @@ func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 		fail:   cancel,
 		conn:   conn,
 		name:   s.nameOf(conn),
-		in:     &input{conn: conn, timeout: s.cfg.RequestTimeout},
-		out:    newOutbox(s.cfg.MaxStreams, s.cfg.QueueBytes),
+		in:     &input{conn: conn, timeout: s.cfg.requestTimeout},
+		out:    newOutbox(s.cfg.maxStreams, s.cfg.queueBytes),
 	}
-	c.r = wire.NewReader(c.in, s.cfg.PreAuth)
+	c.r = wire.NewReader(c.in, s.cfg.preAuth)
 	s.cfg.Logger.Debug("rpc: client accepted", "client", c.name)
-	conn.SetReadDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
+	conn.SetReadDeadline(time.Now().Add(s.cfg.handshakeTimeout))
 
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		if err := c.out.write(conn, s.cfg.WriteTimeout, c.reportDropped); err != nil {
+		if err := c.out.write(conn, s.cfg.writeTimeout, c.reportDropped); err != nil {
 			cancel(err) // wakes the reader too, by closing conn
 		}
 	})
@@ -149,7 +149,7 @@ func (c *session) send(h wire.RequestHeader, text string, body any) error {
 	if c.r.Buffered() > 0 { // more requests are there: the answers go together
 		return c.out.reply(c.ctx, frame)
 	}
-	done, err := c.out.replyAtOnce(c.conn, c.cfg.WriteTimeout, frame)
+	done, err := c.out.replyAtOnce(c.conn, c.cfg.writeTimeout, frame)
 	if err != nil {
 		c.fail(err)
 		return err
@@ -172,7 +172,7 @@ func (c *session) sendAndClose(h wire.RequestHeader, text string, body any) erro
 func (c *session) reportDropped() {
 	const every = 10 * time.Second
 	if n := c.out.takeDropped(); n > 0 {
-		c.quiet.Log(slog.LevelWarn, "rpc: records of a stream dropped, the client reads too slowly", every,
+		c.sampled.Log(slog.LevelWarn, "rpc: records of a stream dropped, the client reads too slowly", every,
 			"client", c.name, "dropped", n)
 	}
 }
@@ -187,11 +187,11 @@ func (c *session) reportEnd(read, cause error) {
 	switch {
 	case errors.Is(cause, context.Canceled), errors.Is(err, errClosing):
 	case errors.Is(cause, os.ErrDeadlineExceeded):
-		reason, err = rejectSlow, fmt.Errorf("it took nothing for %v", c.cfg.WriteTimeout)
+		reason, err = rejectSlow, fmt.Errorf("it took nothing for %v", c.cfg.writeTimeout)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		reason, err = rejectTimeout, errors.New("its request did not come in time")
 		if !c.ready() {
-			err = fmt.Errorf("no handshake and auth within %v", c.cfg.HandshakeTimeout)
+			err = fmt.Errorf("no handshake and auth within %v", c.cfg.handshakeTimeout)
 		}
 	default:
 		reason = unreadableReason(err)

@@ -128,7 +128,7 @@ func (c *session) stream(r request[wire.StreamRequest]) (none, error) {
 		return none{}, errInvalidFilter
 	}
 	s := &stream{filters: filters, pending: &c.pending}
-	s.queue = c.newQueue(r.Seq, kindEvent, c.cfg.StreamQueue)
+	s.queue = c.newQueue(r.Seq, kindEvent, c.cfg.streamQueue)
 	s.queue.stop = func() { c.hub.remove(s) }
 	if err := c.out.add(s.queue); err != nil {
 		return none{}, err
@@ -153,7 +153,7 @@ func (c *session) startMonitor(r request[wire.MonitorRequest]) (none, error) {
 		return none{}, err
 	}
 	filter := &logutils.LevelFilter{Levels: logLevels, MinLevel: level}
-	q := c.newQueue(r.Seq, kindLog, max(c.cfg.StreamQueue/8, 1))
+	q := c.newQueue(r.Seq, kindLog, max(c.cfg.streamQueue/8, 1))
 	q.notice = lostLines
 	// The subscription may call before it is known how to cancel it; stop is
 	// called only by this goroutine, hence after.

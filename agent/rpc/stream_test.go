@@ -71,7 +71,7 @@ func TestStreamRecords(t *testing.T) {
 
 func TestStreamRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := servePipes(t, &fakeAgent{}, Config{MaxStreams: 2})
+		p := servePipes(t, &fakeAgent{}, Config{maxStreams: 2})
 		c := p.dial(t).handshake()
 		for _, filter := range []string{"nonsense", "user:x,*,", "member", strings.Repeat("user,", 2000) + "user"} {
 			if got := c.call(wire.Stream, wire.StreamRequest{Type: filter}, nil); got != wire.ErrInvalidFilter {
@@ -137,7 +137,7 @@ func TestHeldBack(t *testing.T) {
 			return err
 		},
 	} {
-		c := &session{Server: s, out: newOutbox(1, s.cfg.QueueBytes)}
+		c := &session{Server: s, out: newOutbox(1, s.cfg.queueBytes)}
 		if err := open(c); err != nil {
 			t.Fatal(err)
 		}

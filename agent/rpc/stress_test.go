@@ -25,7 +25,7 @@ func TestVanishingClients(t *testing.T) {
 	)
 	reg := prometheus.NewRegistry()
 	a := &fakeAgent{publish: func(context.Context, string, []byte, bool) error { return nil }}
-	s, dial := loopback(t, a, Config{Metrics: reg, StreamQueue: events, QueueBytes: 64 << 20})
+	s, dial := loopback(t, a, Config{Metrics: reg, streamQueue: events, queueBytes: 64 << 20})
 
 	var wg sync.WaitGroup
 	stayers := make([]*client, staying)
@@ -131,7 +131,7 @@ func BenchmarkPublish(b *testing.B) {
 	s := New(a, Config{})
 	defer s.hub.attach(a)()
 	for range 1000 {
-		c := &session{Server: s, out: newOutbox(1, s.cfg.QueueBytes)}
+		c := &session{Server: s, out: newOutbox(1, s.cfg.queueBytes)}
 		if _, err := c.stream(request[wire.StreamRequest]{}); err != nil {
 			b.Fatal(err)
 		}

@@ -22,7 +22,7 @@ type poster interface {
 // deadline, and is not put in the journal. The poster may send it again if a kept
 // connection turns out to be closed.
 func NewQueryRunner(target string, filters handler.Filters, p poster, logger *slog.Logger, m *Metrics) *Runner {
-	quiet := &logs.Sampled{Logger: logger.With("target", target)}
+	sampled := &logs.Sampled{Logger: logger.With("target", target)}
 	return NewRunner(target, filters, logger, m, func(ctx context.Context, t Task) {
 		q, ok := t.Event.(*serf.Query)
 		if !ok {
@@ -33,14 +33,14 @@ func NewQueryRunner(target string, filters handler.Filters, p poster, logger *sl
 		event := handler.NewQuery(uint64(q.LTime), q.Name, q.Payload, time.Now())
 		res, err := p.Post(ctx, &event)
 		if err != nil {
-			quiet.Log(slog.LevelWarn, "query was not answered: the target did not take it", time.Second, "query", q.Name, "error", err)
+			sampled.Log(slog.LevelWarn, "query was not answered: the target did not take it", time.Second, "query", q.Name, "error", err)
 			return
 		}
 		if len(res.Body) == 0 {
 			return
 		}
 		if err := q.Respond(res.Body); err != nil {
-			quiet.Log(slog.LevelWarn, "query was not answered", time.Second, "query", q.Name, "error", err)
+			sampled.Log(slog.LevelWarn, "query was not answered", time.Second, "query", q.Name, "error", err)
 		}
 	})
 }

@@ -41,19 +41,19 @@ var notInEnv = regexp.MustCompile(`[^A-Z0-9_]`)
 func New(command string, filters handler.Filters, self func() serf.Member, logger *slog.Logger, m *Metrics) *Runner {
 	name := text.Redact(command)
 	logger = logger.With("script", name)
-	quiet := &logs.Sampled{Logger: logger}
+	sampled := &logs.Sampled{Logger: logger}
 	return NewRunner(name, filters, logger, m, func(ctx context.Context, t Task) {
 		e, start := t.Event, time.Now()
 		output, err := runScript(ctx, command, self(), e, logger)
 		m.ran(err)
 		logger.Debug("event handler ran", "event", e.String(), "took", time.Since(start), "output", text.Shorten(string(output), loggedOutput))
 		if err != nil {
-			quiet.Log(slog.LevelError, "event handler failed", time.Second, "event", e.String(), "error", err)
+			sampled.Log(slog.LevelError, "event handler failed", time.Second, "event", e.String(), "error", err)
 			return
 		}
 		if q, ok := e.(*serf.Query); ok && len(output) > 0 {
 			if err := q.Respond(output); err != nil {
-				quiet.Log(slog.LevelWarn, "query was not answered", time.Second, "query", q.Name, "error", err)
+				sampled.Log(slog.LevelWarn, "query was not answered", time.Second, "query", q.Name, "error", err)
 			}
 		}
 	})
