@@ -79,7 +79,7 @@ func (a *Agent) Coordinate(node string) (*coordinate.Coordinate, bool) {
 	return a.serf.GetCachedCoordinate(node)
 }
 
-// SubscribeEvents calls fn with each event as [Intake.Subscribe] does.
+// SubscribeEvents calls fn with each event as [intake.Intake.Subscribe] does.
 func (a *Agent) SubscribeEvents(fn func(serf.Event)) (cancel func()) { return a.intake.Subscribe(fn) }
 
 // SubscribeLogs calls fn with each line of the log as [logs.Hub.Subscribe] does.

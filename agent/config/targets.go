@@ -63,7 +63,7 @@ type FlushOptions struct {
 	URL     string            `config:"url,secret"`
 	Headers map[string]string `config:"headers,secret"`
 	Body    string            `config:"body"`
-	// LastEvent is that of [handler.FlushRequest], and excludes the rest.
+	// LastEvent is that of [target.FlushRequest], and excludes the rest.
 	LastEvent bool `config:"last_event"`
 }
 
