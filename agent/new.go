@@ -1,18 +1,19 @@
 package agent
 
 import (
-	"agentctl/agent/config"
-	"agentctl/agent/intake"
-	"agentctl/agent/logs"
-	"agentctl/agent/peers"
-	"agentctl/agent/rpc"
-	"agentctl/agent/script"
 	"context"
 	"errors"
 	"net"
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/agent/config"
+	"agentctl/agent/intake"
+	"agentctl/agent/logs"
+	"agentctl/agent/peers"
+	"agentctl/agent/rpc"
+	"agentctl/agent/script"
 )
 
 // New opens all that an agent with a configuration needs: its journal, the gossip,

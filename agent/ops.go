@@ -1,8 +1,6 @@
 package agent
 
 import (
-	"agentctl/agent/peers"
-	"agentctl/agent/publish"
 	"context"
 	"net"
 
@@ -11,6 +9,8 @@ import (
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/ops"
+	"agentctl/agent/peers"
+	"agentctl/agent/publish"
 )
 
 // newOps makes the operations endpoint; without a listener it serves no HTTP. The

@@ -3,13 +3,14 @@
 package agent
 
 import (
-	"agentctl/scripts/testkit"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"agentctl/scripts/testkit"
 )
 
 // Scripts that come and go while events flow: each event is handled once, by

@@ -1,16 +1,17 @@
 package agent
 
 import (
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/agent/config"
 	"agentctl/agent/script"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/target"
 	"agentctl/handler/text"
-	"fmt"
-	"time"
-
-	"github.com/hashicorp/serf/serf"
 )
 
 // open makes a sink for each target and script. None of them works before start.

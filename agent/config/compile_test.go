@@ -1,12 +1,13 @@
 package config
 
 import (
-	"agentctl/scripts/testkit"
 	"errors"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"agentctl/scripts/testkit"
 )
 
 func TestCompileNamesEachBadSetting(t *testing.T) {

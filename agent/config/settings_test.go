@@ -1,7 +1,6 @@
 package config
 
 import (
-	"agentctl/scripts/testkit"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"agentctl/scripts/testkit"
 )
 
 // known is the table of settings once more, as a reader of the manual sees it.

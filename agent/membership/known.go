@@ -11,10 +11,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/agent/files"
 	"agentctl/agent/peers"
-
-	"github.com/hashicorp/serf/serf"
 )
 
 const (

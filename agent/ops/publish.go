@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"agentctl/agent/publish"
 	"context"
 	"errors"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"agentctl/agent/api"
+	"agentctl/agent/publish"
 	"agentctl/handler"
 )
 

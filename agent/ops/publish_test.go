@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"agentctl/agent/publish"
 	"context"
 	"errors"
 	"fmt"
@@ -11,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/agent/api"
+	"agentctl/agent/publish"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
-
-	"github.com/hashicorp/serf/serf"
 )
 
 // publisher publishes nothing, and keeps what it was given.

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"agentctl/agent/publish"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"agentctl/agent/api"
+	"agentctl/agent/publish"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"

@@ -8,9 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/rpcclient/wire"
 )
 
 func TestConversationBeforeHandshake(t *testing.T) {

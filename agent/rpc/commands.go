@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/rpcclient/wire"
 )
 
 // command reads the body of a request, does what it asks and answers it. An

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/rpcclient/wire"
 )
 
 var allCommands = []wire.Command{

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/rpcclient/wire"
 )
 
 // FuzzConversation sends any bytes after a handshake, or in its place, to a

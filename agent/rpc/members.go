@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"regexp"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/rpcclient/wire"
 )
 
 // Limits of a members-filtered request. A regular expression is compiled into

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"sync"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/rpcclient/wire"
 )
 
 const (

@@ -9,10 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/rpcclient/wire"
 )
 
 // A client that does not read loses the newest events, counted and logged; what

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/scripts/stock"
-
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/scripts/stock"
 )
 
 // The serf program, old and new, is content with the server.

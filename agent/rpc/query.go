@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/rpcclient/wire"
 )
 
 // answerQueue is how many records of one query wait in the server; more stay

@@ -5,9 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/rpcclient/wire"
 )
 
 // queryAgent returns an agent whose queries run on a real node that never

@@ -12,13 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"agentctl/agent/logs"
-	"agentctl/handler/backoff"
-	"agentctl/rpcclient/wire"
-
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/agent/logs"
+	"agentctl/handler/backoff"
+	"agentctl/rpcclient/wire"
 )
 
 // Agent is what the server needs of a serf agent. All methods are safe for

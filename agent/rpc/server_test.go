@@ -15,9 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/rpcclient/wire"
 )
 
 // failing is a listener whose Accept fails as long as broken is set.

@@ -11,9 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/rpcclient/wire"
 )
 
 // A client may be idle for ever between requests but not inside one.

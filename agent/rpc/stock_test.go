@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/rpcclient/wire"
-
 	stock "github.com/hashicorp/serf/client"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/rpcclient/wire"
 )
 
 // stockClient connects the stock Go client to a server of a.

@@ -8,12 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/logutils"
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/agent/logs"
 	"agentctl/handler"
 	"agentctl/rpcclient/wire"
-
-	"github.com/hashicorp/logutils"
-	"github.com/hashicorp/serf/serf"
 )
 
 // maxFilter is the length in bytes of a stream's event filter: each part of it

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"agentctl/agent/logs"
-	"agentctl/rpcclient/wire"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/logs"
+	"agentctl/rpcclient/wire"
 )
 
 func userEvent(ltime uint64) serf.UserEvent {

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/rpcclient/wire"
-
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"agentctl/rpcclient/wire"
 )
 
 // Hundreds of clients open streams and monitors and are cut, in every way a

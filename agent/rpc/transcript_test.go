@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/rpcclient/wire"
-	"agentctl/rpcclient/wire/wiretest"
-
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/rpcclient/wire"
+	"agentctl/rpcclient/wire/wiretest"
 )
 
 // What is not as in the transcripts of stock serf, on purpose: by file, the
