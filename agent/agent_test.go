@@ -177,8 +177,8 @@ func TestOpenPortsAreWarnedOf(t *testing.T) {
 
 func TestHooksAndDebugInformation(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
-	gw.down.Store(true)
+	gw := testkit.NewGateway(t)
+	gw.Down.Store(true)
 	hub, buf := newHub(t)
 	published, attempts := make(chan string, 1), make(chan error, 100)
 	a, err := New(compiled(t, options(handlers("user:kong="+strings.Replace(gw.URL, "://", "://u:hidden@", 1), "user:x=curl http://v:hidden@h"))), hub, Hooks{
@@ -198,7 +198,7 @@ func TestHooksAndDebugInformation(t *testing.T) {
 	if _, ok := errors.AsType[*target.PostError](<-attempts); !ok {
 		t.Error("the failed attempt is not told")
 	}
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	for err := range attempts {
 		if err == nil {
 			break

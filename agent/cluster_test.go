@@ -21,7 +21,7 @@ import (
 
 func TestEventsReachEveryGatewayOnce(t *testing.T) {
 	t.Parallel()
-	gws := []*gateway{newGateway(t), newGateway(t)}
+	gws := []*testkit.Gateway{testkit.NewGateway(t), testkit.NewGateway(t)}
 	a := start(t, func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gws[0].URL })
 	b := start(t, func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gws[1].URL })
 	join(t, a, b)
@@ -41,19 +41,19 @@ func TestEventsReachEveryGatewayOnce(t *testing.T) {
 	}
 	bodies := make([][]string, 2)
 	for i, gw := range gws {
-		testkit.WaitFor(t, fmt.Sprintf("all events at gateway %d", i), func() bool { return len(gw.of("user")) >= len(payloads) })
+		testkit.WaitFor(t, fmt.Sprintf("all events at gateway %d", i), func() bool { return len(gw.Of("user")) >= len(payloads) })
 		testkit.WaitFor(t, "the other member's join", func() bool {
 			all := ""
-			for _, p := range gw.of("member-join") {
-				all += p.body
+			for _, p := range gw.Of("member-join") {
+				all += p.Body
 			}
 			return strings.Contains(all, a.opts.NodeName) && strings.Contains(all, b.opts.NodeName)
 		})
-		for _, p := range gw.of("user") {
-			if p.name != "kong" {
-				t.Errorf("gateway %d got %q", i, p.name)
+		for _, p := range gw.Of("user") {
+			if p.Name != "kong" {
+				t.Errorf("gateway %d got %q", i, p.Name)
 			}
-			bodies[i] = append(bodies[i], p.body)
+			bodies[i] = append(bodies[i], p.Body)
 		}
 	}
 	if diff := cmp.Diff(payloads, bodies[0]); diff != "" {
@@ -66,8 +66,8 @@ func TestEventsReachEveryGatewayOnce(t *testing.T) {
 		t.Errorf("at the other (-want +got):\n%s", diff)
 	}
 	ids := map[string]bool{}
-	for i, p := range append(gws[0].of("user"), gws[1].of("user")...) {
-		ids[p.id] = true
+	for i, p := range append(gws[0].Of("user"), gws[1].Of("user")...) {
+		ids[p.ID] = true
 		if i >= len(payloads) && len(ids) != len(payloads) {
 			t.Fatalf("%d IDs of %d events", len(ids), len(payloads))
 		}
@@ -76,8 +76,8 @@ func TestEventsReachEveryGatewayOnce(t *testing.T) {
 
 func TestGatewayDownThenUp(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
-	gw.down.Store(true)
+	gw := testkit.NewGateway(t)
+	gw.Down.Store(true)
 	n := start(t, handlers("user="+gw.URL))
 	var want []string
 	for i := range 20 {
@@ -86,15 +86,15 @@ func TestGatewayDownThenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	testkit.WaitFor(t, "some attempts", func() bool { return gw.attempts() >= 3 })
+	testkit.WaitFor(t, "some attempts", func() bool { return gw.Attempts() >= 3 })
 	if s := n.Targets()[0]; s.Waiting != 20 || s.State != "retrying" || s.Delivered != 0 {
 		t.Errorf("while it is down: %+v", s)
 	}
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	testkit.WaitFor(t, "all events", func() bool { return n.Targets()[0].Delivered == 20 })
 	var got []string
-	for _, p := range gw.of("user") {
-		got = append(got, p.body)
+	for _, p := range gw.Of("user") {
+		got = append(got, p.Body)
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -162,7 +162,7 @@ func TestQueryIsAnsweredByScriptAndByTarget(t *testing.T) {
 func TestStockClientAndMember(t *testing.T) {
 	t.Parallel()
 	program := stock.Serf(t, stock.V011)
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	n := start(t, handlers("user="+gw.URL))
 	dir := t.TempDir()
 	agent := exec.Command(program, "agent", "-node=stock", "-bind="+loopback.Addr(), "-rpc-addr="+loopback.Addr(), "-profile=local", "-join="+n.GossipAddr())
@@ -184,8 +184,8 @@ func TestStockClientAndMember(t *testing.T) {
 		return string(out)
 	}
 	do("event", "-coalesce=false", "kong", "a payload")
-	testkit.WaitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
-	if p := gw.of("user")[0]; p.name != "kong" || p.body != "a payload" {
+	testkit.WaitFor(t, "the event", func() bool { return len(gw.Of("user")) == 1 })
+	if p := gw.Of("user")[0]; p.Name != "kong" || p.Body != "a payload" {
 		t.Errorf("posted %+v", p)
 	}
 	if out := do("members"); !strings.Contains(out, "stock") || !strings.Contains(out, n.opts.NodeName) {

@@ -17,7 +17,7 @@ import (
 // since: nobody reads them a second time.
 func TestWhatRunsIsWhatWasCompiled(t *testing.T) {
 	t.Parallel()
-	r, kong := newRecorder(t), newGateway(t)
+	r, kong := newRecorder(t), testkit.NewGateway(t)
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -49,12 +49,12 @@ func TestWhatRunsIsWhatWasCompiled(t *testing.T) {
 		t.Errorf("zone %q, encrypted %v", zone, n.Encrypted())
 	}
 	publishAll(t, n.Agent, "1")
-	testkit.WaitFor(t, "both to have it", func() bool { return len(r.got()) == 1 && len(kong.of("user")) == 1 })
+	testkit.WaitFor(t, "both to have it", func() bool { return len(r.got()) == 1 && len(kong.Of("user")) == 1 })
 	if err := n.Reload(second); err != nil {
 		t.Fatal(err)
 	}
 	publishAll(t, n.Agent, "2")
-	testkit.WaitFor(t, "both to have the next", func() bool { return len(r.got()) == 2 && len(kong.of("user")) == 2 })
+	testkit.WaitFor(t, "both to have the next", func() bool { return len(r.got()) == 2 && len(kong.Of("user")) == 2 })
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	testkit.Want(t, "authorization", r.auth, []string{"Bearer one", "Bearer one"})

@@ -41,50 +41,50 @@ func publishTo(t *testing.T, n *node, payloads ...string) {
 	}
 }
 
-func bodies(posts []post) (out []string) {
+func bodies(posts []testkit.Post) (out []string) {
 	for _, p := range posts {
-		out = append(out, p.body)
+		out = append(out, p.Body)
 	}
 	return out
 }
 
 func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), filepath.Join(t.TempDir(), "new")
-	gw.down.Store(true)
+	gw, dir := testkit.NewGateway(t), filepath.Join(t.TempDir(), "new")
+	gw.Down.Store(true)
 	opts := []func(*config.Options){in(dir), named("keeper"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	publishTo(t, n, "1", "2", "3")
-	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "an attempt", func() bool { return gw.Attempts() > 0 })
 	n.crash(t)
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the data directory: %v, %v", info, err)
 	}
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	n = start(t, opts...)
-	testkit.WaitFor(t, "all posts", func() bool { return len(gw.of("user")) == 3 })
-	if diff := cmp.Diff([]string{"1", "2", "3"}, bodies(gw.of("user"))); diff != "" {
+	testkit.WaitFor(t, "all posts", func() bool { return len(gw.Of("user")) == 3 })
+	if diff := cmp.Diff([]string{"1", "2", "3"}, bodies(gw.Of("user"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	// A node alone begins its clock behind what it published before: the same
 	// payload is a new event.
 	publishTo(t, n, "3")
-	testkit.WaitFor(t, "the new event", func() bool { return len(gw.of("user")) == 4 })
-	posts := gw.of("user")
-	if posts[2].id == posts[3].id {
-		t.Errorf("two events have the ID %s", posts[3].id)
+	testkit.WaitFor(t, "the new event", func() bool { return len(gw.Of("user")) == 4 })
+	posts := gw.Of("user")
+	if posts[2].ID == posts[3].ID {
+		t.Errorf("two events have the ID %s", posts[3].ID)
 	}
 }
 
 // After a leave serf's snapshot begins anew; the journal's clock does not.
 func TestTheClockOutlivesALeave(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), t.TempDir()
+	gw, dir := testkit.NewGateway(t), t.TempDir()
 	opts := []func(*config.Options){in(dir), named("leaver"), handlers("user:kong=" + gw.URL)}
 	for life := range 3 {
 		n := start(t, opts...)
 		publishTo(t, n, "same")
-		testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == life+1 })
+		testkit.WaitFor(t, "the post", func() bool { return len(gw.Of("user")) == life+1 })
 		n.end(nil)
 		if err := n.stopped(t); err != nil {
 			t.Fatal(err)
@@ -96,23 +96,23 @@ func TestTheClockOutlivesALeave(t *testing.T) {
 // published here now is no copy of what was published before.
 func TestTheClockOutlivesTheCluster(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), t.TempDir()
+	gw, dir := testkit.NewGateway(t), t.TempDir()
 	opts := []func(*config.Options){in(dir), named("survivor"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	publishTo(t, n, "same")
-	testkit.WaitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the first post", func() bool { return len(gw.Of("user")) == 1 })
 	n.crash(t)
 	n = start(t, opts...)
 	join(t, n, start(t))
 	publishTo(t, n, "same")
-	testkit.WaitFor(t, "the second post", func() bool { return len(gw.of("user")) == 2 })
+	testkit.WaitFor(t, "the second post", func() bool { return len(gw.Of("user")) == 2 })
 }
 
 // The other node has no links, as a stock one: it is serf that sends again what
 // was missed.
 func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), t.TempDir()
+	gw, dir := testkit.NewGateway(t), t.TempDir()
 	other := start(t, func(o *config.Options) { o.PeerLinks = false })
 	opts := []func(*config.Options){in(dir), named("away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
@@ -125,14 +125,14 @@ func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 		want = append(want, fmt.Sprint(i))
 	}
 	publishTo(t, other, want[:10]...)
-	testkit.WaitFor(t, "the first posts", func() bool { return len(gw.of("user")) == 10 })
+	testkit.WaitFor(t, "the first posts", func() bool { return len(gw.Of("user")) == 10 })
 	n.crash(t)
 	publishTo(t, other, want[10:]...)
 	n = start(t, append(slices.Clone(opts), func(o *config.Options) { o.RetryJoin = []string{other.GossipAddr()} })...)
-	testkit.WaitFor(t, "the rest", func() bool { return len(gw.of("user")) >= 20 })
+	testkit.WaitFor(t, "the rest", func() bool { return len(gw.Of("user")) >= 20 })
 	publishTo(t, other, "end")
-	testkit.WaitFor(t, "the end", func() bool { return slices.Contains(bodies(gw.of("user")), "end") })
-	got := bodies(gw.of("user"))
+	testkit.WaitFor(t, "the end", func() bool { return slices.Contains(bodies(gw.Of("user")), "end") })
+	got := bodies(gw.Of("user"))
 	slices.Sort(got)
 	want = append(want, "end")
 	slices.Sort(want)
@@ -149,7 +149,7 @@ func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 // node was new.
 func TestANewNodeTakesInNoHistory(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	other, third := start(t), start(t)
 	join(t, other, third)
 	publishTo(t, other, "old")
@@ -163,8 +163,8 @@ func TestANewNodeTakesInNoHistory(t *testing.T) {
 	n := start(t, in(t.TempDir()), handlers("user:kong="+gw.URL), func(o *config.Options) { o.PeerLinks = false })
 	join(t, other, third, n)
 	publishTo(t, other, "new")
-	testkit.WaitFor(t, "the new event", func() bool { return len(gw.of("user")) > 0 })
-	if diff := cmp.Diff([]string{"new"}, bodies(gw.of("user"))); diff != "" {
+	testkit.WaitFor(t, "the new event", func() bool { return len(gw.Of("user")) > 0 })
+	if diff := cmp.Diff([]string{"new"}, bodies(gw.Of("user"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -201,28 +201,28 @@ func TestADamagedJournalIsRefused(t *testing.T) {
 // flushed, and peers send again what they have.
 func TestAJournalThatWasMovedAway(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), t.TempDir()
+	gw, dir := testkit.NewGateway(t), t.TempDir()
 	other := start(t)
 	opts := []func(*config.Options){in(dir), named("bereft"), bind(loopback.Addr()), func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gw.URL }}
 	n := start(t, opts...)
 	join(t, other, n)
 	addr := n.GossipAddr()
 	publishTo(t, other, "1")
-	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the post", func() bool { return len(gw.Of("user")) == 1 })
 	if s := n.Targets()[0]; s.Flushes != 0 || n.past.bereft {
 		t.Errorf("a new node is flushed: %+v", s)
 	}
-	gw.down.Store(true)
+	gw.Down.Store(true)
 	publishTo(t, other, "waits")
 	testkit.WaitFor(t, "it to wait", func() bool { return n.Targets()[0].Waiting == 1 })
 	n.crash(t)
 	if err := os.Rename(filepath.Join(dir, "journal.db"), filepath.Join(dir, "damaged.db")); err != nil {
 		t.Fatal(err)
 	}
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	n = start(t, append(slices.Clone(opts), func(o *config.Options) { o.Bind = addr })...) // joins by its snapshot
 	testkit.WaitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 && n.Targets()[0].State == delivery.StateOK })
-	testkit.WaitFor(t, "what waited", func() bool { return slices.Contains(bodies(gw.of("user")), "waits") })
+	testkit.WaitFor(t, "what waited", func() bool { return slices.Contains(bodies(gw.Of("user")), "waits") })
 	testkit.WaitFor(t, "the warning", func() bool { return n.log.Count("level=WARN", "the journal is new") == 1 })
 	n.crash(t)
 	n = start(t, opts...)
@@ -235,11 +235,11 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 // starting, and makes it take no event for known.
 func TestASnapshotThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), t.TempDir()
+	gw, dir := testkit.NewGateway(t), t.TempDir()
 	opts := []func(*config.Options){in(dir), named("full"), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	publishTo(t, n, "1")
-	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the post", func() bool { return len(gw.Of("user")) == 1 })
 	n.crash(t)
 	path := filepath.Join(dir, config.SnapshotFile)
 	if err := os.Remove(path); err != nil {
@@ -251,7 +251,7 @@ func TestASnapshotThatCannotBeWritten(t *testing.T) {
 	n = start(t, opts...)
 	testkit.WaitFor(t, "the log to tell", func() bool { return n.log.Count("level=ERR", "going on without it", path) == 1 })
 	publishTo(t, n, "2")
-	testkit.WaitFor(t, "the next post", func() bool { return len(gw.of("user")) == 2 })
+	testkit.WaitFor(t, "the next post", func() bool { return len(gw.Of("user")) == 2 })
 }
 
 func TestKeysAreKeptInTheDataDirectory(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 // if this one ends before. A reload leaves such a target alone.
 func TestGatewayIsFlushed(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
-	gw.down.Store(true)
+	gw := testkit.NewGateway(t)
+	gw.Down.Store(true)
 	dir := t.TempDir()
 	set := func(o *config.Options) {
 		o.NodeName = "n1"
@@ -39,16 +39,14 @@ func TestGatewayIsFlushed(t *testing.T) {
 	n.end(ErrNoLeave)
 	<-n.done
 
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	n = start(t, set)
 	testkit.WaitFor(t, "the flush", func() bool { return status().Flushes == 1 && status().State == delivery.StateOK })
 	if s := status(); s.Lost != 2 || !s.GapSince.IsZero() {
 		t.Errorf("%+v", s)
 	}
-	gw.mu.Lock()
-	defer gw.mu.Unlock()
 	member := handler.NewMember(handler.MemberJoin, "", script.MemberLines(n.Members()), time.Time{})
-	if p := gw.posts[0]; p.typ != "" || p.id != "" || p.body != string(member.Body()) {
+	if p := gw.Posts()[0]; p.Type != "" || p.ID != "" || p.Body != string(member.Body()) {
 		t.Errorf("posted first: %+v, want %s", p, member.Body())
 	}
 }

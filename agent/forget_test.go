@@ -14,13 +14,13 @@ import (
 // fails, nor one that is served by it, nor a reload.
 func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), t.TempDir()
-	gw.down.Store(true)
+	gw, dir := testkit.NewGateway(t), t.TempDir()
+	gw.Down.Store(true)
 	right, wrong := handlers("user:kong="+gw.URL), handlers("user:kong="+gw.URL+"/wrong")
 	opts := []func(*config.Options){in(dir), named("mended"), right}
 	n := start(t, opts...)
 	publishTo(t, n, "1", "2")
-	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "an attempt", func() bool { return gw.Attempts() > 0 })
 	taken := n.RPCAddr()
 	hub, _ := newHub(t)
 	n.crash(t)
@@ -50,21 +50,21 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	testkit.WaitFor(t, "the log to tell of the place that is kept", func() bool { return n.log.Count(kept...) == 2 })
 	n.crash(t)
 
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	start(t, opts...)
-	testkit.WaitFor(t, "the posts", func() bool { return len(gw.of("user")) >= 2 })
-	if got := bodies(gw.of("user")); !slices.Equal(got, []string{"1", "2"}) {
+	testkit.WaitFor(t, "the posts", func() bool { return len(gw.Of("user")) >= 2 })
+	if got := bodies(gw.Of("user")); !slices.Equal(got, []string{"1", "2"}) {
 		t.Errorf("posted %q", got)
 	}
 }
 
 func TestTargetsThatAreGoneAreForgotten(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), t.TempDir()
-	gw.down.Store(true)
+	gw, dir := testkit.NewGateway(t), t.TempDir()
+	gw.Down.Store(true)
 	n := start(t, in(dir), handlers("user:kong="+gw.URL, "query="+gw.URL))
 	publishTo(t, n, "1", "2")
-	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "an attempt", func() bool { return gw.Attempts() > 0 })
 	n.crash(t)
 	other := gw.URL + "/other#user:kong"
 	// What waits for nothing goes at once, the rest as soon as it is too old,

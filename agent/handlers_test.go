@@ -23,7 +23,7 @@ echo $COMMAND | /usr/local/bin/luajit
 
 func TestKongsOwnScriptBecomesATarget(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	addr := strings.TrimPrefix(gw.URL, "http://")
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -64,8 +64,8 @@ func TestKongsOwnScriptBecomesATarget(t *testing.T) {
 	if err := n.Publish(t.Context(), "kong", []byte("]=]"), false); err != nil {
 		t.Fatal(err)
 	}
-	testkit.WaitFor(t, "the post", func() bool { return len(gw.of("user")) == 1 })
-	if p := gw.of("user")[0]; p.body != "]=]" {
+	testkit.WaitFor(t, "the post", func() bool { return len(gw.Of("user")) == 1 })
+	if p := gw.Of("user")[0]; p.Body != "]=]" {
 		t.Errorf("posted %+v", p)
 	}
 	testkit.WaitFor(t, "the log to tell of it", func() bool { return n.log.Count("events are posted", genuine) == 1 })

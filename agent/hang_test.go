@@ -25,7 +25,7 @@ func TestNothingBlocksGossip(t *testing.T) {
 	}))
 	t.Cleanup(hanging.Close)
 	t.Cleanup(func() { close(release) })
-	good := newGateway(t)
+	good := testkit.NewGateway(t)
 	a := start(t, handlers("user="+hanging.URL, "user=sleep 100000", "user="+good.URL), func(o *config.Options) { o.DrainTimeout = 0 })
 	b := start(t)
 	join(t, a, b)
@@ -67,9 +67,9 @@ func TestNothingBlocksGossip(t *testing.T) {
 	for step := uint64(1); step <= 20; step++ {
 		testkit.WaitFor(t, "the good gateway to have more", func() bool { return a.Targets()[1].Delivered >= events/20*step })
 	}
-	for i, p := range good.of("user") {
-		if p.body != fmt.Sprint(i) {
-			t.Fatalf("post %d is %q: order is lost", i, p.body)
+	for i, p := range good.Of("user") {
+		if p.Body != fmt.Sprint(i) {
+			t.Fatalf("post %d is %q: order is lost", i, p.Body)
 		}
 	}
 	close(stop)

@@ -25,7 +25,7 @@ func (n *node) stuck(t *testing.T) []string {
 // Each loop and lock that the agent cannot do without is looked at.
 func TestHealthzLooksAtTheLoops(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" })
 	testkit.WaitFor(t, "all to answer", func() bool { return len(n.stuck(t)) == 0 })
 	for reason, hang := range map[string]func() (free func()){
@@ -33,7 +33,7 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 			hang := make(chan struct{})
 			n.intake.Subscribe(func(serf.Event) { <-hang })
 			publishTo(t, n, "x")
-			testkit.WaitFor(t, "the event to be taken", func() bool { return len(gw.of("user")) > 0 })
+			testkit.WaitFor(t, "the event to be taken", func() bool { return len(gw.Of("user")) > 0 })
 			return func() { close(hang) }
 		},
 		"the delivery of a target does not say how it stands": func() func() {
@@ -56,7 +56,7 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 
 func TestReadyzAsksRPCAndTellsTargets(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" })
 	want := func(path string, status int, parts ...string) {
 		t.Helper()
@@ -73,12 +73,12 @@ func TestReadyzAsksRPCAndTellsTargets(t *testing.T) {
 	want("/readyz", http.StatusOK, `#user:kong": "ok"`)
 	want("/readyz?targets=ok", http.StatusOK)
 	want("/readyz?targets=all", http.StatusBadRequest, "the only value is ok")
-	gw.down.Store(true)
+	gw.Down.Store(true)
 	publishTo(t, n, "x")
 	testkit.WaitFor(t, "the target to fail", func() bool { return n.Targets()[0].State == "retrying" })
 	want("/readyz", http.StatusOK, `#user:kong": "retrying"`)
 	want("/readyz?targets=ok", http.StatusServiceUnavailable, "is retrying")
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	n.rpcLn.Close()
 	want("/readyz", http.StatusServiceUnavailable, "RPC takes no clients: ")
 }

@@ -26,7 +26,7 @@ import (
 // snapshot nor a name tells of it; and the gateway gets what it missed.
 func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	soon := func(o *config.Options) { o.RetryInterval = time.Second }
 	opts := []func(*config.Options){in(t.TempDir()), named("restarted"), handlers("user:kong=" + gw.URL), soon}
 	other := start(t, named("lost"), bind(loopback.Addr()))
@@ -49,7 +49,7 @@ func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 		return n.log.Count("level=INFO", "a lost member is joined again", "member=lost") > 0
 	})
 	publishTo(t, other, "after")
-	testkit.WaitFor(t, "the event", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the event", func() bool { return len(gw.Of("user")) == 1 })
 }
 
 // A node that others found, or that found them by its snapshot, is in the cluster

@@ -72,9 +72,9 @@ func TestLargeEvents(t *testing.T) {
 			}
 			for _, n := range []gatewayNode{a, b, c} {
 				n.has(t, want)
-				for _, p := range n.gw.of("user") {
-					if p.name != "e" {
-						t.Errorf("%s got an event %q", n.opts.NodeName, p.name)
+				for _, p := range n.gw.Of("user") {
+					if p.Name != "e" {
+						t.Errorf("%s got an event %q", n.opts.NodeName, p.Name)
 					}
 				}
 			}
@@ -106,10 +106,10 @@ func TestLargeEventsKeepTheirOrder(t *testing.T) {
 	}
 	bad := large.Pack(other.refer(t, "e", "one", 40), []byte("two"))
 	n.publisher.TakeLinked(link.Peer{Name: "publisher"}, append(msgs, bad, []byte{0xa1}))
-	testkit.WaitFor(t, "all posts", func() bool { return len(n.gw.of("user")) >= len(want) })
+	testkit.WaitFor(t, "all posts", func() bool { return len(n.gw.Of("user")) >= len(want) })
 	var got []string
-	for _, p := range n.gw.of("user") {
-		got = append(got, p.body)
+	for _, p := range n.gw.Of("user") {
+		got = append(got, p.Body)
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%d events came, not the %d in their order", len(got), len(want))
@@ -141,12 +141,12 @@ func TestLargeEventIsFetched(t *testing.T) {
 	b.findsPeer(t, "to know", a.node)
 	b.serf.Inject(gone.refer(t, "e", payload, 50))
 	testkit.WaitFor(t, "b to have it", func() bool {
-		return slices.ContainsFunc(b.gw.of("user"), func(p post) bool { return p.body == payload })
+		return slices.ContainsFunc(b.gw.Of("user"), func(p testkit.Post) bool { return p.Body == payload })
 	})
 	// From who published it, whoever that is.
 	c.serf.Inject(b.refer(t, "e", payload, 50))
 	testkit.WaitFor(t, "c to have it", func() bool {
-		return slices.ContainsFunc(c.gw.of("user"), func(p post) bool { return p.body == payload })
+		return slices.ContainsFunc(c.gw.Of("user"), func(p testkit.Post) bool { return p.Body == payload })
 	})
 	for _, n := range []gatewayNode{b, c} {
 		// Repair may be the first of the two.
@@ -163,7 +163,7 @@ func TestLargeEventIsFetched(t *testing.T) {
 // are flushed, the publisher is told, and so is its log.
 func TestLargeEventIsLost(t *testing.T) {
 	t.Parallel()
-	gw, other := newGateway(t), newGateway(t)
+	gw, other := testkit.NewGateway(t), testkit.NewGateway(t)
 	a, r := opsNode(t)
 	b := start(t, func(o *config.Options) {
 		o.PeerLinks, o.EventHandlers = false, nil
@@ -183,14 +183,16 @@ func TestLargeEventIsLost(t *testing.T) {
 	if want := handler.NewUser(report.LTime, "e", []byte(payload), a.intake.Began()).ID; report.ID != want {
 		t.Errorf("the ID is %s, want %s", report.ID, want)
 	}
-	testkit.WaitFor(t, "the flush", func() bool { return slices.ContainsFunc(gw.of(""), func(p post) bool { return p.body == "flush" }) })
+	testkit.WaitFor(t, "the flush", func() bool {
+		return slices.ContainsFunc(gw.Of(""), func(p testkit.Post) bool { return p.Body == "flush" })
+	})
 	publishAll(t, a.Agent, "small")
-	testkit.WaitFor(t, "the next event", func() bool { return len(gw.of("user")) == 1 })
-	if n := other.attempts(); n != 0 {
+	testkit.WaitFor(t, "the next event", func() bool { return len(gw.Of("user")) == 1 })
+	if n := other.Attempts(); n != 0 {
 		t.Errorf("a target that the event was not for got %d requests", n)
 	}
-	if n := b.largeEvents(t, "lost"); n != 1 || len(gw.of("")) != 1 {
-		t.Errorf("%d lost, %d flushes, want one each", n, len(gw.of("")))
+	if n := b.largeEvents(t, "lost"); n != 1 || len(gw.Of("")) != 1 {
+		t.Errorf("%d lost, %d flushes, want one each", n, len(gw.Of("")))
 	}
 	if n := a.log.Count("level=WARN", "a large event does not reach all members", b.opts.NodeName); n != 1 {
 		t.Errorf("%d warnings, want 1", n)
@@ -242,24 +244,24 @@ func TestLargeEventIsRefused(t *testing.T) {
 // after a restart, like any other event.
 func TestLargeEventsAcrossARestart(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), t.TempDir()
+	gw, dir := testkit.NewGateway(t), t.TempDir()
 	a := start(t, largest)
 	opts := []func(*config.Options){in(dir), named("large-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	join(t, a, n)
 	addr := n.GossipAddr()
-	gw.down.Store(true)
+	gw.Down.Store(true)
 	want := []string{noise(300_000), noise(1000)}
 	publishTo(t, a, want[0])
 	testkit.WaitFor(t, "it to wait", func() bool { return n.Targets()[0].Waiting == 1 })
 	n.crash(t)
 	publishTo(t, a, want[1])
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{a.GossipAddr()} })...)
 	// The first may come twice: it may have been in flight as the node crashed.
 	var got []string
 	testkit.WaitFor(t, "both", func() bool {
-		got = slices.Compact(bodies(gw.of("user")))
+		got = slices.Compact(bodies(gw.Of("user")))
 		return len(got) >= 2
 	})
 	for i, body := range got {

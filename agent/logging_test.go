@@ -20,8 +20,8 @@ import (
 // monitor gets all of them, whatever the output's level.
 func TestLogsOfADelivery(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
-	gw.down.Store(true)
+	gw := testkit.NewGateway(t)
+	gw.Down.Store(true)
 	out := new(testkit.LogBuffer)
 	hub := logs.New(logs.Config{Out: out, Format: "json", Level: slog.LevelDebug})
 	t.Cleanup(hub.Close)
@@ -44,9 +44,9 @@ func TestLogsOfADelivery(t *testing.T) {
 	publishTo(t, n, begin+strings.Repeat("x", 400))
 	testkit.WaitFor(t, "an attempt that fails", func() bool { return n.Targets()[0].Attempts > 0 })
 	hub.SetLevel(slog.LevelInfo) // from here on the output gets no debug lines
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	testkit.WaitFor(t, "the delivery", func() bool { return n.Targets()[0].Delivered == 1 })
-	id := gw.of("user")[0].id
+	id := gw.Of("user")[0].ID
 	taken := func() (line string) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -90,7 +90,7 @@ func TestLogsOfADelivery(t *testing.T) {
 // target does not fill the recent lines with its deliveries either.
 func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	hub := logs.New(logs.Config{Out: new(testkit.LogBuffer), Level: slog.LevelInfo})
 	t.Cleanup(hub.Close)
 	delivered := make(chan struct{}, 100)

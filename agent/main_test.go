@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,59 +21,6 @@ import (
 func TestMain(m *testing.M) {
 	stopGrace = testkit.Patience // what is cut off would be posted twice
 	leaks.Main(m)
-}
-
-// post is one event that a gateway was sent.
-type post struct {
-	typ, name, id, body string
-}
-
-// gateway is an HTTP server that keeps what it takes.
-type gateway struct {
-	*httptest.Server
-	down atomic.Bool // answer 503 and take nothing
-
-	mu    sync.Mutex
-	posts []post
-	tries int
-}
-
-func newGateway(t *testing.T) *gateway {
-	g := new(gateway)
-	g.Server = httptest.NewServer(g)
-	t.Cleanup(g.Close)
-	return g
-}
-
-func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.tries++
-	if g.down.Load() {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	h := r.Header
-	g.posts = append(g.posts, post{h.Get("X-Serf-Event"), h.Get("X-Serf-Event-Name"), h.Get("X-Serf-Event-Id"), string(body)})
-}
-
-// of are the posts of a type, in order.
-func (g *gateway) of(typ string) (out []post) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, p := range g.posts {
-		if p.typ == typ {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-func (g *gateway) attempts() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.tries
 }
 
 // node is an agent that runs.

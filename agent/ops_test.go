@@ -39,7 +39,7 @@ func (n *node) get(t *testing.T, path string) (status int, body []byte) {
 
 func TestOperationsEndpoint(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	secret := strings.Replace(gw.URL, "://", "://u:hidden@", 1)
 	other := start(t)
 	n := start(t, handlers("user:kong="+secret, "user=true"), func(o *config.Options) {

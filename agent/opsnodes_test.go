@@ -83,14 +83,14 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 	}
 
 	// One gateway is down: no answer before its time is over, and then it is named.
-	down.gw.down.Store(true)
+	down.gw.Down.Store(true)
 	id := r.publishFor(t, "two")
 	want["gateway-down"] = api.NodeWaiting
 	if report := r.awaitNodes(t, id, want); report.Applied || !report.Open {
 		t.Errorf("a gateway is down: %+v", report)
 	}
 	// It is asked again until it is well.
-	down.gw.down.Store(false)
+	down.gw.Down.Store(false)
 	want["gateway-down"] = api.NodeApplied
 	if report := r.awaitNodes(t, id, want); !report.Applied {
 		t.Errorf("the gateway is well again: %+v", report)

@@ -182,13 +182,13 @@ func TestANodeThatIsReplaced(t *testing.T) {
 				// It may go straight before the new one is asked, too.
 				return next.log.Count("messageQueryType: "+peers.QueryName) > 0 && a.straight(t) > straight
 			})
-			testkit.WaitFor(t, "all to come", func() bool { return len(next.gw.of("user")) >= len(want) })
+			testkit.WaitFor(t, "all to come", func() bool { return len(next.gw.Of("user")) >= len(want) })
 			seen := map[string]bool{}
-			for _, p := range next.gw.of("user") { // with some from before, which serf's sync brings
-				if seen[p.id] {
+			for _, p := range next.gw.Of("user") { // with some from before, which serf's sync brings
+				if seen[p.ID] {
 					t.Errorf("posted twice: %v", p)
 				}
-				seen[p.id] = true
+				seen[p.ID] = true
 			}
 			a.has(t, append(first, want...))
 		})
@@ -223,8 +223,8 @@ func TestStopUnderTraffic(t *testing.T) {
 			t.Errorf("%s ended with events that were not delivered", n.opts.NodeName)
 		}
 		posted := map[string]bool{}
-		for _, p := range n.gw.of("user") {
-			posted[p.body] = true
+		for _, p := range n.gw.Of("user") {
+			posted[p.Body] = true
 		}
 		for _, p := range want {
 			if !posted[p] {

@@ -17,7 +17,7 @@ import (
 
 func TestPublishUpToTheLimit(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	for _, tt := range []struct {
 		limit, most int // of bytes of name and payload
 	}{
@@ -50,7 +50,7 @@ func TestPublishUpToTheLimit(t *testing.T) {
 			t.Errorf("counted %v refused events, want 2", got)
 		}
 	}
-	testkit.WaitFor(t, "what was taken to be posted", func() bool { return len(gw.of("user")) == 4 })
+	testkit.WaitFor(t, "what was taken to be posted", func() bool { return len(gw.Of("user")) == 4 })
 }
 
 // Serf would merge equal events that are published at once.
@@ -58,7 +58,7 @@ func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 	t.Parallel()
 	const rounds, atOnce = 10, 200
 	const events = rounds * atOnce
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.LogLevel = "err" })
 	for range rounds {
 		var wg sync.WaitGroup
@@ -74,10 +74,10 @@ func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 		close(begin)
 		wg.Wait()
 	}
-	testkit.WaitFor(t, "all events to be posted", func() bool { return len(gw.of("user")) >= events })
+	testkit.WaitFor(t, "all events to be posted", func() bool { return len(gw.Of("user")) >= events })
 	ids := map[string]bool{}
-	for _, p := range gw.of("user") {
-		ids[p.id] = true
+	for _, p := range gw.Of("user") {
+		ids[p.ID] = true
 	}
 	if len(ids) != events {
 		t.Errorf("%d events of %d are distinct", len(ids), events)
@@ -90,7 +90,7 @@ func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 // An event published before a join would be too old for the cluster.
 func TestPublishWaitsForTheJoin(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	old := start(t, handlers("user:after="+gw.URL))
 	for n := range 600 { // more than serf's window of 512
 		if err := old.Publish(t.Context(), "before", fmt.Append(nil, n), false); err != nil {
@@ -118,7 +118,7 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	testkit.WaitFor(t, "the event at the older node", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the event at the older node", func() bool { return len(gw.Of("user")) == 1 })
 	if n.log.Count("publishing although no node could be joined") != 0 {
 		t.Error("it did not wait for the join")
 	}
@@ -126,12 +126,12 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 
 func TestPublishDoesNotWaitForEver(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.RetryJoin = []string{loopback.Addr()} })
 	if err := n.Publish(t.Context(), "kong", nil, false); err != nil {
 		t.Fatal(err)
 	}
-	testkit.WaitFor(t, "the event to be posted", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the event to be posted", func() bool { return len(gw.Of("user")) == 1 })
 	// Once given up, no publish waits again.
 	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 	defer cancel()
@@ -149,7 +149,7 @@ func TestPublishDoesNotWaitForEver(t *testing.T) {
 // event goes nowhere.
 func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	publishing, release := make(chan struct{}), make(chan struct{})
 	goOn := sync.OnceFunc(func() { close(release) })
 	defer goOn()
@@ -196,8 +196,8 @@ func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 	if err := n.Publish(t.Context(), "kong", []byte("last"), false); err != nil {
 		t.Fatal(err)
 	}
-	testkit.WaitFor(t, "the last event to be posted", func() bool { return slices.Contains(bodies(gw.of("user")), "last") })
-	if got := bodies(gw.of("user")); !slices.Equal(got, []string{"first", "last"}) {
+	testkit.WaitFor(t, "the last event to be posted", func() bool { return slices.Contains(bodies(gw.Of("user")), "last") })
+	if got := bodies(gw.Of("user")); !slices.Equal(got, []string{"first", "last"}) {
 		t.Errorf("posted %q", got)
 	}
 }

@@ -21,20 +21,20 @@ import (
 func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	t.Parallel()
 	const missed = 3 * gossip.Window
-	gw, dir := newGateway(t), t.TempDir()
+	gw, dir := testkit.NewGateway(t), t.TempDir()
 	other := start(t)
 	opts := []func(*config.Options){in(dir), named("long-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	join(t, other, n)
 	addr := n.GossipAddr() // the cluster does not take the name at another
 	publishTo(t, other, "first")
-	testkit.WaitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the first post", func() bool { return len(gw.Of("user")) == 1 })
 	n.crash(t)
 	for range missed {
 		publishTo(t, other, "same")
 	}
 	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
-	testkit.WaitFor(t, "all posts", func() bool { return len(gw.of("user")) == 1+missed })
+	testkit.WaitFor(t, "all posts", func() bool { return len(gw.Of("user")) == 1+missed })
 	if n.took(t, intake.Repair) == 0 {
 		t.Error("nothing came by repair, so nothing was shown")
 	}
@@ -47,7 +47,7 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 // once, and then has its events in order again.
 func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	t.Parallel()
-	gw, dir := newGateway(t), t.TempDir()
+	gw, dir := testkit.NewGateway(t), t.TempDir()
 	other := start(t, func(o *config.Options) { o.JournalMaxEvents = 100 })
 	flush := config.TargetOptions{Name: "gw", URL: gw.URL, Events: "user:kong", Flush: config.FlushOptions{Body: "flush"}}
 	opts := []func(*config.Options){in(dir), named("too-long-away"), bind(loopback.Addr()), func(o *config.Options) {
@@ -57,7 +57,7 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	join(t, other, n)
 	addr := n.GossipAddr()
 	publishTo(t, other, "first")
-	testkit.WaitFor(t, "the first post", func() bool { return len(gw.of("user")) == 1 })
+	testkit.WaitFor(t, "the first post", func() bool { return len(gw.Of("user")) == 1 })
 	// The two have compared their journals: else nobody knows what was missed.
 	testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
 	n.crash(t)
@@ -85,7 +85,7 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	}
 	var got []string
 	testkit.WaitFor(t, "what was published after the flush", func() bool {
-		got = slices.DeleteFunc(bodies(gw.of("user")), func(b string) bool { return !strings.HasPrefix(b, "after ") })
+		got = slices.DeleteFunc(bodies(gw.Of("user")), func(b string) bool { return !strings.HasPrefix(b, "after ") })
 		return len(got) == len(want)
 	})
 	if !slices.Equal(got, want) {
@@ -122,7 +122,7 @@ func TestAPeerIsComparedWithOnceItIsFound(t *testing.T) {
 // next Lamport times for the same payload.
 func TestTheClockFollowsRepair(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	n := start(t, handlers("user:kong="+gw.URL))
 	publishTo(t, n, "first")
 	clock := n.serf.EventClock()
@@ -135,7 +135,7 @@ func TestTheClockFollowsRepair(t *testing.T) {
 	}
 	<-time.After(10 * time.Millisecond) // the Lamport time of before is not used any longer than 5 ms
 	publishTo(t, n, "same")
-	testkit.WaitFor(t, "the one that was published here, too", func() bool { return len(gw.of("user")) == 5 })
+	testkit.WaitFor(t, "the one that was published here, too", func() bool { return len(gw.Of("user")) == 5 })
 	if got := n.serf.EventClock(); got <= clock+3 {
 		t.Errorf("the clock is at %d, and was at %d before events up to %d came", got, clock, clock+2)
 	}

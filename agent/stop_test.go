@@ -19,7 +19,7 @@ import (
 
 func TestGracefulEndIsSeenAsLeft(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	a, b := start(t, func(o *config.Options) { o.DrainTimeout = testkit.Patience }), start(t, handlers("member-leave="+gw.URL))
 	join(t, a, b)
 	a.end(nil)
@@ -28,8 +28,8 @@ func TestGracefulEndIsSeenAsLeft(t *testing.T) {
 	}
 	testkit.WaitFor(t, "the other node to see it as left", func() bool { return b.sees(a) == "left" })
 	testkit.WaitFor(t, "the leave at the gateway", func() bool {
-		posts := gw.of("member-leave")
-		return len(posts) == 1 && strings.Contains(posts[0].body, a.opts.NodeName)
+		posts := gw.Of("member-leave")
+		return len(posts) == 1 && strings.Contains(posts[0].Body, a.opts.NodeName)
 	})
 	for _, addr := range []string{a.GossipAddr(), a.RPCAddr()} {
 		ln, err := net.Listen("tcp", addr)
@@ -43,7 +43,7 @@ func TestGracefulEndIsSeenAsLeft(t *testing.T) {
 
 func TestEndWithoutLeavingIsSeenAsFailed(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	a, b := start(t), start(t, handlers("member-failed="+gw.URL))
 	join(t, a, b)
 	a.end(ErrNoLeave)
@@ -51,7 +51,7 @@ func TestEndWithoutLeavingIsSeenAsFailed(t *testing.T) {
 		t.Errorf("Run: %v, want %v", err, ErrNoLeave)
 	}
 	testkit.WaitFor(t, "the failure to be seen", func() bool { return b.sees(a) == "failed" })
-	testkit.WaitFor(t, "the failure at the gateway", func() bool { return len(gw.of("member-failed")) == 1 })
+	testkit.WaitFor(t, "the failure at the gateway", func() bool { return len(gw.Of("member-failed")) == 1 })
 	if err := b.ForceLeave(a.opts.NodeName, false); err != nil {
 		t.Fatal(err)
 	}
@@ -94,8 +94,8 @@ func TestJoinThatFailsEndsRun(t *testing.T) {
 
 func TestEndDeliversWhatWaits(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
-	gw.down.Store(true)
+	gw := testkit.NewGateway(t)
+	gw.Down.Store(true)
 	file := filepath.Join(t.TempDir(), "out")
 	n := start(t, handlers("user="+gw.URL, "user=cat >>"+file+"; echo >>"+file), func(o *config.Options) { o.DrainTimeout = testkit.Patience })
 	var want []string
@@ -105,7 +105,7 @@ func TestEndDeliversWhatWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	testkit.WaitFor(t, "an attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "an attempt", func() bool { return gw.Attempts() > 0 })
 	n.end(nil)
 	testkit.WaitFor(t, "the node to have left", func() bool { return n.serf.State().String() == "shutdown" })
 	select {
@@ -113,13 +113,13 @@ func TestEndDeliversWhatWaits(t *testing.T) {
 		t.Fatal("ended before the events were delivered")
 	default:
 	}
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	if err := n.stopped(t); err != nil {
 		t.Error(err)
 	}
 	var got []string
-	for _, p := range gw.of("user") {
-		got = append(got, p.body)
+	for _, p := range gw.Of("user") {
+		got = append(got, p.Body)
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("delivered %v, want %v", got, want)

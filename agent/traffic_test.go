@@ -16,12 +16,12 @@ import (
 // gatewayNode is an agent with a gateway that gets its user events.
 type gatewayNode struct {
 	*node
-	gw *gateway
+	gw *testkit.Gateway
 }
 
 func startWithGateway(t *testing.T, change ...func(*config.Options)) gatewayNode {
 	t.Helper()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	return gatewayNode{start(t, append([]func(*config.Options){handlers("user:e=" + gw.URL)}, change...)...), gw}
 }
 
@@ -29,11 +29,11 @@ func startWithGateway(t *testing.T, change ...func(*config.Options)) gatewayNode
 func (n gatewayNode) has(t *testing.T, want []string) {
 	t.Helper()
 	testkit.WaitFor(t, fmt.Sprintf("the %d events at the gateway of %s", len(want), n.opts.NodeName), func() bool {
-		return len(n.gw.of("user")) >= len(want)
+		return len(n.gw.Of("user")) >= len(want)
 	})
 	var got []string
-	for _, p := range n.gw.of("user") {
-		got = append(got, p.body)
+	for _, p := range n.gw.Of("user") {
+		got = append(got, p.Body)
 	}
 	slices.Sort(got) // gossip keeps no order
 	want = slices.Sorted(slices.Values(want))

@@ -187,9 +187,9 @@ func TestAPageKeepsNoEvents(t *testing.T) {
 // What waits or is buried is listed even when the history has let go of it.
 func TestEventsThatOnlyATargetHolds(t *testing.T) {
 	t.Parallel()
-	refuser, down, taker := newGateway(t), newGateway(t), newGateway(t)
-	refuser.down.Store(true)
-	down.down.Store(true)
+	refuser, down, taker := testkit.NewGateway(t), testkit.NewGateway(t), testkit.NewGateway(t)
+	refuser.Down.Store(true)
+	down.Down.Store(true)
 	r := newRig(t, journal.Config{MaxEvents: 3},
 		target.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:a"), BuryCodes: []int{503}},
 		target.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:b")},

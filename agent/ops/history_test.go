@@ -156,11 +156,11 @@ func TestAnEventIsShown(t *testing.T) {
 // An event that was joined to an equal one says to which.
 func TestACollapsedEventIsShown(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
-	gw.down.Store(true)
+	gw := testkit.NewGateway(t)
+	gw.Down.Store(true)
 	r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL, Collapse: true})
 	r.append(t, userEvent(1, "a"))
-	testkit.WaitFor(t, "the first attempt", func() bool { return gw.attempts() > 0 })
+	testkit.WaitFor(t, "the first attempt", func() bool { return gw.Attempts() > 0 })
 	r.append(t, userEvent(2, "b"), userEvent(3, "b"))
 	show := func() api.OutcomeReport {
 		var got api.EventReport
@@ -170,12 +170,12 @@ func TestACollapsedEventIsShown(t *testing.T) {
 	if got, want := show(), (api.OutcomeReport{State: api.OutcomeWaiting, Into: userEvent(2, "b").ID}); got != want {
 		t.Errorf("waiting: %+v, want %+v", got, want)
 	}
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	r.settled(t)
 	if got := show(); got.State != api.OutcomeDelivered || got.Into != userEvent(2, "b").ID || got.Status != http.StatusOK {
 		t.Errorf("delivered: %+v", got)
 	}
-	if n := len(gw.events()); n != 2 {
+	if n := len(gw.Of("user")); n != 2 {
 		t.Errorf("the gateway got %d events, want 2", n)
 	}
 }

@@ -249,8 +249,8 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 // said the gateway is fresh is no flush.
 func TestWhatIsLostIsFlushed(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
-	gw.down.Store(true)
+	gw := testkit.NewGateway(t)
+	gw.Down.Store(true)
 	gateway := func(name string, flush *target.FlushRequest) target.Target {
 		return target.Target{Name: name, URL: gw.URL, Filters: []handler.Filter{{Type: handler.User}}, Flush: flush}
 	}
@@ -277,7 +277,7 @@ func TestWhatIsLostIsFlushed(t *testing.T) {
 	if got := states(); !maps.Equal(got, lost) {
 		t.Errorf("with the gateway down: %v", got)
 	}
-	gw.down.Store(false)
+	gw.Down.Store(false)
 	testkit.WaitFor(t, "the flushes", func() bool {
 		return maps.Equal(states(), map[string]string{"flushed": "flushed", "last": "flushed", "accepted": "lost"})
 	})

@@ -50,7 +50,7 @@ func TestReplay(t *testing.T) {
 	if again := r.replay(t, `{"target":"refuser","buried":true}`); again.Events != 4 || again.Buried != 4 {
 		t.Errorf("the gateway still refuses: %+v", again)
 	}
-	refuser.down.Store(false)
+	refuser.Down.Store(false)
 	if mended := r.replay(t, `{"target":"refuser","buried":true}`); mended.Events != 4 || mended.Delivered != 4 {
 		t.Errorf("the gateway is mended: %+v", mended)
 	}
@@ -68,8 +68,8 @@ func TestReplay(t *testing.T) {
 		t.Errorf("by ID: %+v", got)
 	}
 	var bodies []string
-	for _, p := range refuser.events() {
-		bodies = append(bodies, p.body)
+	for _, p := range refuser.Of("user") {
+		bodies = append(bodies, p.Body)
 	}
 	if got := strings.Join(bodies, " "); got != "<1> <2> <4> <5> <4> <5> <1> <3>" {
 		t.Errorf("the gateway got %s", got)
@@ -121,7 +121,7 @@ func TestReplayIsRefused(t *testing.T) {
 // A replay of more than a target can hold is refused as a whole.
 func TestReplayOfTooManyIsRefused(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	r := newRig(t, journal.Config{MaxPending: 3}, target.Target{Name: "t", URL: gw.URL})
 	for i := range uint64(5) {
 		r.append(t, userEvent(i+1, "n"))
@@ -131,7 +131,7 @@ func TestReplayOfTooManyIsRefused(t *testing.T) {
 	if status != http.StatusConflict || !strings.Contains(text, "choose at most 3") {
 		t.Errorf("%d %s", status, text)
 	}
-	if n := len(gw.events()); n != 5 {
+	if n := len(gw.Of("user")); n != 5 {
 		t.Errorf("the gateway got %d events, want 5", n)
 	}
 	if !strings.Contains(text, "a limit of 3 takes the oldest") {
@@ -146,8 +146,8 @@ func TestReplayOfTooManyIsRefused(t *testing.T) {
 		t.Errorf("the rest: %+v", rest)
 	}
 	var got []string
-	for _, p := range gw.events()[5:] {
-		got = append(got, p.id)
+	for _, p := range gw.Of("user")[5:] {
+		got = append(got, p.ID)
 	}
 	var want []string
 	for i := range uint64(5) {

@@ -20,7 +20,7 @@ import (
 // be delivered. Who names it has it posted.
 func TestReplayOfOutdatedEvents(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 	r.append(t, handler.NewMember(handler.MemberFailed, "old-1", []byte("n\t127.0.0.1\t\t\n"), time.Time{}))
 	r.settled(t)
@@ -32,10 +32,10 @@ func TestReplayOfOutdatedEvents(t *testing.T) {
 	if got := r.replay(t, `{"target":"t","since":"1h"}`); got.Outdated != 1 || got.Delivered != 0 {
 		t.Errorf("since: %+v", got)
 	}
-	if n := gw.attempts(); n != 0 {
+	if n := gw.Attempts(); n != 0 {
 		t.Errorf("%d posts of what is outdated", n)
 	}
-	if got := r.replay(t, `{"target":"t","ids":["old-1"]}`); got.Delivered != 1 || gw.attempts() != 1 {
+	if got := r.replay(t, `{"target":"t","ids":["old-1"]}`); got.Delivered != 1 || gw.Attempts() != 1 {
 		t.Errorf("by ID: %+v", got)
 	}
 }
@@ -43,7 +43,7 @@ func TestReplayOfOutdatedEvents(t *testing.T) {
 // What the history lets go of before anybody asks is not told to be lost.
 func TestReplayOfWhatIsForgotten(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	r := newRig(t, journal.Config{MaxEvents: 2}, target.Target{Name: "t", URL: gw.URL})
 	add := func(ltime uint64) {
 		r.append(t, userEvent(ltime, "n"))
@@ -64,7 +64,7 @@ func TestReplayOfWhatIsForgotten(t *testing.T) {
 // An operator asks for a flush, or says that the gateway is fresh.
 func TestGapsAreSeenTo(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	r := newRig(t, journal.Config{},
 		target.Target{Name: "flushes", URL: gw.URL, Flush: &target.FlushRequest{Body: "all"}},
 		target.Target{Name: "cannot", URL: gw.URL})
@@ -93,7 +93,7 @@ func TestGapsAreSeenTo(t *testing.T) {
 // A target that is being reloaded takes nothing for a moment.
 func TestReplayWhileTheTargetStops(t *testing.T) {
 	t.Parallel()
-	gw := newGateway(t)
+	gw := testkit.NewGateway(t)
 	r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 	r.append(t, userEvent(1, "n"))
 	r.settled(t)

@@ -123,11 +123,11 @@ func filters(t *testing.T, spec string) handler.Filters {
 
 // threeTargets are one that takes, one that refuses for good until mended, and
 // one that is down, with five events of them.
-func threeTargets(t *testing.T) (r *rig, refuser *gateway, base time.Time) {
+func threeTargets(t *testing.T) (r *rig, refuser *testkit.Gateway, base time.Time) {
 	t.Helper()
-	taker, refuser, down := newGateway(t), newGateway(t), newGateway(t)
-	refuser.down.Store(true)
-	down.down.Store(true)
+	taker, refuser, down := testkit.NewGateway(t), testkit.NewGateway(t), testkit.NewGateway(t)
+	refuser.Down.Store(true)
+	down.Down.Store(true)
 	r = newRig(t, journal.Config{},
 		target.Target{Name: "taker", URL: taker.URL, Filters: filters(t, "user:kong")},
 		target.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:kong,user:purge"), BuryCodes: []int{503}},

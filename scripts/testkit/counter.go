@@ -9,28 +9,28 @@ import (
 
 // Counter reads a counter from a registry: the sum of those whose first label has
 // a value; 0 if there are none.
-func Counter(t *testing.T, reg prometheus.Gatherer, name, label string) (sum float64) {
+func Counter(t testing.TB, reg prometheus.Gatherer, name, label string) float64 {
 	t.Helper()
-	families, err := reg.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != name || f.GetType() != dto.MetricType_COUNTER {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			if m.GetLabel()[0].GetValue() == label {
-				sum += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return sum
+	return sumOf(t, reg, name, func(labels []*dto.LabelPair) bool { return labels[0].GetValue() == label })
 }
 
 // CounterWith reads a counter from a registry: the sum of those that have all of
 // these labels; 0 if there are none.
-func CounterWith(t testing.TB, reg prometheus.Gatherer, name string, labels map[string]string) (sum float64) {
+func CounterWith(t testing.TB, reg prometheus.Gatherer, name string, labels map[string]string) float64 {
+	t.Helper()
+	return sumOf(t, reg, name, func(pairs []*dto.LabelPair) bool {
+		has := 0
+		for _, l := range pairs {
+			if want, ok := labels[l.GetName()]; ok && want == l.GetValue() {
+				has++
+			}
+		}
+		return has == len(labels)
+	})
+}
+
+// sumOf is the sum of the counters of a name whose labels are picked.
+func sumOf(t testing.TB, reg prometheus.Gatherer, name string, picks func([]*dto.LabelPair) bool) (sum float64) {
 	t.Helper()
 	families, err := reg.Gather()
 	if err != nil {
@@ -41,13 +41,7 @@ func CounterWith(t testing.TB, reg prometheus.Gatherer, name string, labels map[
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			has := 0
-			for _, l := range m.GetLabel() {
-				if want, ok := labels[l.GetName()]; ok && want == l.GetValue() {
-					has++
-				}
-			}
-			if has == len(labels) {
+			if picks(m.GetLabel()) {
 				sum += m.GetCounter().GetValue()
 			}
 		}
