@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/config"
 	"agentctl/handler"
@@ -95,6 +98,22 @@ func TestAnAgentThatIsNotRunIsClosed(t *testing.T) {
 		if err := a.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// An agent that is half built has metrics already, and can be closed.
+func TestMetricsBeforeSerf(t *testing.T) {
+	hub, _ := newHub(t)
+	a := &Agent{opts: compiled(t, options()), hub: hub, logger: hub.Logger(), registry: prometheus.NewRegistry()}
+	a.end.sending, a.end.noMoreSending = context.WithCancel(t.Context())
+	if err := errors.Join(a.openEvents(), a.openServers(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.registry.Gather(); err != nil {
+		t.Error(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -88,4 +88,9 @@ func (a *Agent) Joined() <-chan struct{} { return a.members.joiner.Joined() }
 // otherwise. It waits until Joined is closed.
 func (a *Agent) Contacted() int { return a.members.joiner.Contacted() }
 
-func (a *Agent) isJoined() bool { return a.members.joiner.IsJoined() }
+// isJoined tells whether Joined is closed; it is not before serf is there, as
+// metrics may be read by then.
+func (a *Agent) isJoined() bool {
+	joiner := a.members.joiner
+	return joiner != nil && joiner.IsJoined()
+}

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"agentctl/agent/config"
+	"agentctl/agent/memnet"
 )
 
 // Steps run backwards, each once, whatever the others come to; the errors are
@@ -46,5 +49,39 @@ func TestStopStack(t *testing.T) {
 		if err := s.drain(); err != nil || len(ran) != 4 {
 			t.Errorf("drained again: %v, %v", ran, err)
 		}
+	})
+}
+
+// stuckTransport is one whose end waits for something that does not come.
+type stuckTransport struct {
+	*memnet.Transport
+	mended chan struct{}
+}
+
+func (t *stuckTransport) Shutdown() error {
+	<-t.mended
+	return t.Transport.Shutdown()
+}
+
+// Serf's end cannot be cancelled, and waits for its ports and its snapshot. Where
+// that hangs, the agent ends without it, and says so.
+func TestSerfsEndIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, _ := newHub(t)
+		stuck := &stuckTransport{newMemNet("n")["n"], make(chan struct{})}
+		o := options(func(o *config.Options) { o.PeerLinks = false })
+		a, err := NewOn(Ports{Gossip: stuck, RPC: memnet.NoListener()}, compiled(t, o), hub, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Hour, func() { close(stuck.mended) })
+		began := time.Now()
+		if err := a.Close(); err == nil || err.Error() != "closing gossip: not done within 1m0s" {
+			t.Errorf("Close: %v", err)
+		}
+		if took := time.Since(began); took != closeWait {
+			t.Errorf("it took %v", took)
+		}
+		time.Sleep(2 * time.Hour)
 	})
 }

@@ -51,7 +51,7 @@ func (a *Agent) openSerf(given Ports) error {
 	if a.serf, err = gossip.Open(conf); err != nil {
 		return err
 	}
-	a.stops.push("closing gossip", closeWait, func(context.Context) error { return a.serf.Shutdown() })
+	a.stops.push("closing gossip", closeWait, func(ctx context.Context) error { return within(ctx, a.serf.Shutdown) })
 	a.openMembership(conf)
 	a.openPublisher(conf.MemberlistConfig.UDPBufferSize)
 	if a.past.returning {

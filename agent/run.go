@@ -119,7 +119,7 @@ func (a *Agent) start(draining context.Context) (cancelJoins func()) {
 	stops.push("taking in the last events", partWait, taking.stop)
 
 	// Serf first, since its last events are taken in.
-	stops.push("ending gossip", closeWait, func(context.Context) error { return a.serf.Shutdown() })
+	stops.push("ending gossip", closeWait, func(ctx context.Context) error { return within(ctx, a.serf.Shutdown) })
 
 	sending := group()
 	sending.start(a.peers.Run)

@@ -9,12 +9,15 @@ import (
 
 // frontDelegate stands in front of serf's delegate, and sees all that members
 // send before serf does: single messages by NotifyMsg, full syncs by
-// MergeRemoteState. For now it passes on everything untouched.
+// MergeRemoteState. It also sees what [Node.Inject] hands to serf. For now it passes
+// on everything untouched.
 //
-// NotifyMsg is called by one goroutine, which takes from a queue of 1,024
-// messages: what comes while that is full is dropped before it is seen here. The
-// bytes are memberlist's, so what is kept of them must be copied. Neither method
-// may wait for anything.
+// Both methods are called by several goroutines at a time. For what comes in packets
+// NotifyMsg is called by one, which takes from a queue of 1,024 messages: what comes
+// while that is full is dropped before it is seen here. A message that comes by a
+// stream has the goroutine of that stream, as a full sync has, and Inject its
+// caller's. The bytes are memberlist's, so what is kept of them must be copied.
+// Neither method may wait for anything.
 type frontDelegate struct{ memberlist.Delegate }
 
 // frontTransport installs the delegate. Serf sets its own one in Create, and by

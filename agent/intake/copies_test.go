@@ -173,12 +173,14 @@ func TestTakeLeavesSerfAlone(t *testing.T) {
 	})
 }
 
-// Nobody waits for the room of an intake that has ended.
+// Nobody waits for the room of an intake that takes nothing any more, and nobody's
+// event is taken by it only to be lost.
 func TestTakeEndsWithTheIntake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		broken, waited := errors.New("disk full"), make(chan error, 1)
-		in := New(Config{Journal: &stubJournal{err: broken}, Fail: func(error) {}, Logger: logger})
+		hang := make(chan struct{})
+		in := New(Config{Journal: &stubJournal{err: broken, wait: func() { <-hang }}, Fail: func(error) {}, Logger: logger})
 		end := runIntake(t, in)
 		in.ch <- user(1, false)
 		synctest.Wait()
@@ -187,11 +189,27 @@ func TestTakeEndsWithTheIntake(t *testing.T) {
 		in.mu.Unlock()
 		go func() { waited <- in.Take(t.Context(), user(2, false), Local) }()
 		synctest.Wait()
+		close(hang)
+		if err := <-waited; err != ErrStopping {
+			t.Errorf("a publisher that waited for room: %v", err)
+		}
 		if err := end(); !errors.Is(err, broken) {
 			t.Errorf("the intake: %v", err)
 		}
-		if err := <-waited; err != ErrStopping {
-			t.Errorf("a publisher that waited for room: %v", err)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := testkit.NewLog()
+		j := new(stubJournal)
+		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger})
+		end := runIntake(t, in)
+		if err := in.Take(t.Context(), user(1, false), Local); err != nil {
+			t.Fatal(err)
+		}
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		if err := in.Take(t.Context(), user(2, false), Local); err != ErrStopping || j.len() != 1 {
+			t.Errorf("after the end, with room in the queue: %v, and %d events in the journal", err, j.len())
 		}
 	})
 }

@@ -80,6 +80,7 @@ type Intake struct {
 	pings chan struct{} // taken by drain, to show that it works
 	ended chan struct{} // closed when Run returns
 	room  chan struct{} // closed when the queue was taken; nil where nobody waits
+	over  bool          // the queue is taken no more
 
 	members uint64 // of dispatch only: numbers the member events
 
@@ -195,6 +196,9 @@ func (in *Intake) Run(ctx context.Context) error {
 	go func() {
 		err := in.dispatch(stop)
 		if err != nil {
+			in.mu.Lock()
+			in.wakeTakers(true)
+			in.mu.Unlock()
 			in.fail(err)
 		}
 		done <- err
@@ -227,11 +231,15 @@ func (in *Intake) drain(ctx context.Context) {
 }
 
 // Take passes a user event on that did not come from serf. It waits for room in
-// the queue, at most until ctx ends, and returns its error then. Once Run has
-// returned there will be no room, and it returns ErrStopping.
+// the queue, at most until ctx ends, and returns its error then. Once the queue is
+// taken no more, as Run ends or the journal has failed, it returns ErrStopping.
 func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w Way) error {
 	for {
 		in.mu.Lock()
+		if in.over {
+			in.mu.Unlock()
+			return ErrStopping
+		}
 		if in.push(arrival{event: e, at: time.Now(), way: w}) {
 			in.mu.Unlock()
 			in.wakeDispatch()
@@ -244,8 +252,6 @@ func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w Way) error {
 		in.mu.Unlock()
 		select {
 		case <-room:
-		case <-in.ended:
-			return ErrStopping
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -302,17 +308,24 @@ func (in *Intake) wakeDispatch() {
 }
 
 // take exchanges the queue for an empty one, and tells how many events were lost
-// behind it.
-func (in *Intake) take(batch *queue.Queue[arrival]) (gap uint64) {
+// behind it. The last time it refuses what Take would add behind that.
+func (in *Intake) take(batch *queue.Queue[arrival], last bool) (gap uint64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	gap, in.gap = in.gap, 0
 	in.queue, *batch = *batch, in.queue
+	in.wakeTakers(last)
+	return gap
+}
+
+// wakeTakers wakes those who wait for room, and tells them whether there will be none
+// any more. in.mu is held.
+func (in *Intake) wakeTakers(over bool) {
+	in.over = over
 	if in.room != nil {
 		close(in.room)
 		in.room = nil
 	}
-	return gap
 }
 
 // dispatch passes events on in batches of whatever has gathered.
@@ -329,7 +342,7 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for stopping := false; ; {
-		gap := in.take(&batch)
+		gap := in.take(&batch, stopping)
 		for batch.Len() > 0 {
 			a, _ := batch.Pop()
 			if a.settled != nil {

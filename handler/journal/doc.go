@@ -24,8 +24,9 @@
 // # Blocking
 //
 // Append and all other methods wait for no target, no network, no disk and no
-// log. They take a lock that is held for memory operations only. Only Cursor.Next
-// waits, for an event. The iterators hold no lock while their caller works.
+// log. They take a lock that is held for memory operations only. Two of them wait:
+// Cursor.Next for an event, and Journal.Close for the file, if there is one. The
+// iterators hold no lock while their caller works.
 //
 // # Loss
 //
