@@ -22,7 +22,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		full:    dropped.Counter(reg, "handler_full"),    // a script is stuck or too slow: lost to it
 		stopped: dropped.Counter(reg, "handler_stopped"), // a script had not had them at the end
 	}
-	reg.MustRegister(m.runs)
+	if reg != nil {
+		reg.MustRegister(m.runs)
+	}
 	for _, result := range []string{"success", "error"} { // so that an increase from 0 is one
 		m.runs.WithLabelValues(result)
 	}
