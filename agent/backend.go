@@ -2,21 +2,29 @@ package agent
 
 import (
 	"fmt"
-	"log/slog"
 	"runtime"
 	"strconv"
 
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/rpc"
 	"agentctl/agent/version"
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/text"
 )
 
-// The methods in this file are what the RPC server calls, beside Publish. They
-// are safe for concurrent use.
+// The methods in this file are what the RPC server calls, beside PublishWarn.
+// They are safe for concurrent use.
+
+// backend is the agent as the RPC server sees it.
+func (a *Agent) backend() rpc.Backend {
+	return rpc.Backend{
+		Cluster: a, Node: a, Keys: a.keys(), Publish: a.PublishWarn, Query: a.Query,
+		SubscribeEvents: a.intake.Subscribe, SubscribeLogs: a.hub.Subscribe,
+	}
+}
 
 // Members are all members that are known, in no order.
 func (a *Agent) Members() []serf.Member { return a.serf.Members() }
@@ -51,29 +59,6 @@ func (a *Agent) Query(name string, payload []byte, params *serf.QueryParam) (*se
 	return a.serf.Query(name, payload, params)
 }
 
-// InstallKey has all members take a key in addition.
-func (a *Agent) InstallKey(key string) (*serf.KeyResponse, error) {
-	a.logger.Info("installing a key on all members")
-	return a.serf.KeyManager().InstallKey(key)
-}
-
-// UseKey has all members encrypt with a key.
-func (a *Agent) UseKey(key string) (*serf.KeyResponse, error) {
-	a.logger.Info("changing the primary key on all members")
-	return a.serf.KeyManager().UseKey(key)
-}
-
-// RemoveKey has all members forget a key.
-func (a *Agent) RemoveKey(key string) (*serf.KeyResponse, error) {
-	a.logger.Info("removing a key on all members")
-	return a.serf.KeyManager().RemoveKey(key)
-}
-
-// ListKeys asks all members for their keys.
-func (a *Agent) ListKeys() (*serf.KeyResponse, error) {
-	return a.serf.KeyManager().ListKeys()
-}
-
 // Coordinate is the network coordinate of a node, where it is known.
 func (a *Agent) Coordinate(node string) (*coordinate.Coordinate, bool) {
 	return a.serf.GetCachedCoordinate(node)
@@ -81,11 +66,6 @@ func (a *Agent) Coordinate(node string) (*coordinate.Coordinate, bool) {
 
 // SubscribeEvents calls fn with each event as [intake.Intake.Subscribe] does.
 func (a *Agent) SubscribeEvents(fn func(serf.Event)) (cancel func()) { return a.intake.Subscribe(fn) }
-
-// SubscribeLogs calls fn with each line of the log as [logs.Hub.Subscribe] does.
-func (a *Agent) SubscribeLogs(level slog.Level, fn func(line string)) (cancel func()) {
-	return a.hub.Subscribe(level, fn)
-}
 
 // Stats is what serf's info command shows.
 func (a *Agent) Stats() map[string]map[string]string {
@@ -126,3 +106,31 @@ func (a *Agent) Stats() map[string]map[string]string {
 
 // Targets are the states of all targets.
 func (a *Agent) Targets() []delivery.Status { return a.sinks.status() }
+
+// keys are the keys that encrypt gossip, on all members.
+type keys struct{ agent *Agent }
+
+func (a *Agent) keys() keys { return keys{a} }
+
+// InstallKey has all members take a key in addition.
+func (k keys) InstallKey(key string) (*serf.KeyResponse, error) {
+	k.agent.logger.Info("installing a key on all members")
+	return k.agent.serf.KeyManager().InstallKey(key)
+}
+
+// UseKey has all members encrypt with a key.
+func (k keys) UseKey(key string) (*serf.KeyResponse, error) {
+	k.agent.logger.Info("changing the primary key on all members")
+	return k.agent.serf.KeyManager().UseKey(key)
+}
+
+// RemoveKey has all members forget a key.
+func (k keys) RemoveKey(key string) (*serf.KeyResponse, error) {
+	k.agent.logger.Info("removing a key on all members")
+	return k.agent.serf.KeyManager().RemoveKey(key)
+}
+
+// ListKeys asks all members for their keys.
+func (k keys) ListKeys() (*serf.KeyResponse, error) {
+	return k.agent.serf.KeyManager().ListKeys()
+}

@@ -275,9 +275,9 @@ func TestKeysAreKeptInTheDataDirectory(t *testing.T) {
 		t.Errorf("at first (-want +got):\n%s", diff)
 	}
 	for _, step := range []func() error{
-		func() error { _, err := n.InstallKey(second); return err },
-		func() error { _, err := n.UseKey(second); return err },
-		func() error { _, err := n.RemoveKey(first); return err },
+		func() error { _, err := n.keys().InstallKey(second); return err },
+		func() error { _, err := n.keys().UseKey(second); return err },
+		func() error { _, err := n.keys().RemoveKey(first); return err },
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)
@@ -286,7 +286,7 @@ func TestKeysAreKeptInTheDataDirectory(t *testing.T) {
 	n.crash(t)
 	n = start(t, opts...)
 	testkit.WaitFor(t, "the warning", func() bool { return n.log.Count("level=WARN", "the keys in the data directory are used") == 1 })
-	resp, err := n.ListKeys()
+	resp, err := n.keys().ListKeys()
 	if err != nil {
 		t.Fatal(err)
 	}

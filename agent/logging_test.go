@@ -115,7 +115,7 @@ func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 			defer mu.Unlock()
 			return lines
 		}
-		defer n.SubscribeLogs(level, func(line string) {
+		defer n.hub.Subscribe(level, func(line string) {
 			mu.Lock()
 			defer mu.Unlock()
 			if strings.Contains(line, "target took an event") {

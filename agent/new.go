@@ -116,7 +116,7 @@ func (a *Agent) openServers(rpcLn net.Listener) (err error) {
 		a.rpcLn.Close() // an error says no more than that it is closed
 		return nil
 	})
-	a.rpc = rpc.New(a, rpc.Config{AuthKey: a.opts.RPCAuthKey, Logger: a.logger, Metrics: a.registry})
+	a.rpc = rpc.New(a.backend(), rpc.Config{AuthKey: a.opts.RPCAuthKey, Logger: a.logger, Metrics: a.registry})
 	var ln net.Listener // none serves no HTTP
 	if a.opts.HTTPAddr != config.Off {
 		if ln, err = listen(a.opts.HTTPAddr); err != nil {

@@ -124,13 +124,13 @@ func TestKeysAreRotatedUnderTraffic(t *testing.T) {
 	want := a.findsPeer(t, "first", b.node, c.node)
 	stop := a.traffic(t, "meanwhile")
 	for _, step := range []func() error{
-		func() error { _, err := a.InstallKey(newKey); return err },
-		func() error { _, err := b.UseKey(newKey); return err },
-		func() error { _, err := c.RemoveKey(oldKey); return err },
+		func() error { _, err := a.keys().InstallKey(newKey); return err },
+		func() error { _, err := b.keys().UseKey(newKey); return err },
+		func() error { _, err := c.keys().RemoveKey(oldKey); return err },
 	} {
 		testkit.WaitFor(t, "all to do it", func() bool { return step() == nil })
 	}
-	if res, err := a.ListKeys(); err != nil || len(res.Keys) != 1 || res.Keys[newKey] != 3 {
+	if res, err := a.keys().ListKeys(); err != nil || len(res.Keys) != 1 || res.Keys[newKey] != 3 {
 		t.Errorf("the keys are %v, %v; want the new one alone", res.Keys, err)
 	}
 	want = append(want, stop()...)

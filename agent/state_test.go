@@ -34,7 +34,7 @@ func TestKeyRotation(t *testing.T) {
 	}
 	keys := func() map[string]int {
 		t.Helper()
-		resp, err := a.ListKeys()
+		resp, err := a.keys().ListKeys()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,9 +48,9 @@ func TestKeyRotation(t *testing.T) {
 		key  string
 		want map[string]int
 	}{
-		{a.InstallKey, second, map[string]int{first: 3, second: 3}},
-		{b.UseKey, second, map[string]int{first: 3, second: 3}},
-		{c.RemoveKey, first, map[string]int{second: 3}},
+		{a.keys().InstallKey, second, map[string]int{first: 3, second: 3}},
+		{b.keys().UseKey, second, map[string]int{first: 3, second: 3}},
+		{c.keys().RemoveKey, first, map[string]int{second: 3}},
 	} {
 		resp, err := step.do(step.key)
 		if err != nil || resp.NumErr != 0 || resp.NumResp != 3 {
@@ -60,7 +60,7 @@ func TestKeyRotation(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	if _, err := a.RemoveKey(second); err == nil {
+	if _, err := a.keys().RemoveKey(second); err == nil {
 		t.Error("the key in use could be removed")
 	}
 	for _, f := range files {

@@ -35,9 +35,9 @@ func init() {
 		wire.Tags:            adapt((*session).tags),
 		wire.Query:           adapt((*session).query),
 		wire.Respond:         adapt((*session).respond),
-		wire.InstallKey:      adapt(changeKey(Agent.InstallKey)),
-		wire.UseKey:          adapt(changeKey(Agent.UseKey)),
-		wire.RemoveKey:       adapt(changeKey(Agent.RemoveKey)),
+		wire.InstallKey:      adapt(changeKey(Keys.InstallKey)),
+		wire.UseKey:          adapt(changeKey(Keys.UseKey)),
+		wire.RemoveKey:       adapt(changeKey(Keys.RemoveKey)),
 		wire.ListKeys:        adapt((*session).listKeys),
 		wire.Stats:           adapt((*session).stats),
 		wire.GetCoordinate:   adapt((*session).coordinate),
@@ -113,17 +113,17 @@ func (c *session) unreadable(h wire.RequestHeader, resp any, err error) error {
 }
 
 func (c *session) event(r request[wire.EventRequest]) (none, error) {
-	warning, err := c.agent.PublishWarn(c.ctx, r.body.Name, r.body.Payload, r.body.Coalesce)
+	warning, err := c.backend.Publish(c.ctx, r.body.Name, r.body.Payload, r.body.Coalesce)
 	c.warning = warning
 	return none{}, err
 }
 
 func (c *session) forceLeave(r request[wire.ForceLeaveRequest]) (none, error) {
-	return none{}, c.agent.ForceLeave(r.body.Node, r.body.Prune)
+	return none{}, c.backend.Cluster.ForceLeave(r.body.Node, r.body.Prune)
 }
 
 func (c *session) join(r request[wire.JoinRequest]) (wire.JoinResponse, error) {
-	n, err := c.agent.Join(r.body.Existing, r.body.Replay)
+	n, err := c.backend.Cluster.Join(r.body.Existing, r.body.Replay)
 	return wire.JoinResponse{Num: int32(n)}, err
 }
 
@@ -132,21 +132,21 @@ func (c *session) leave(request[none]) (none, error) {
 	c.then = func() {
 		// A client that is gone does not keep the agent from shutting down.
 		_ = c.out.flush(c.ctx)
-		c.agent.Shutdown()
+		c.backend.Cluster.Shutdown()
 	}
-	return none{}, c.agent.Leave()
+	return none{}, c.backend.Cluster.Leave()
 }
 
 func (c *session) tags(r request[wire.TagsRequest]) (none, error) {
-	return none{}, c.agent.UpdateTags(r.body.Tags, r.body.DeleteTags)
+	return none{}, c.backend.Node.UpdateTags(r.body.Tags, r.body.DeleteTags)
 }
 
 func (c *session) stats(request[none]) (map[string]map[string]string, error) {
-	return c.agent.Stats(), nil
+	return c.backend.Node.Stats(), nil
 }
 
 func (c *session) coordinate(r request[wire.CoordinateRequest]) (wire.CoordinateResponse, error) {
-	coord, ok := c.agent.Coordinate(r.body.Node)
+	coord, ok := c.backend.Node.Coordinate(r.body.Node)
 	if !ok || coord == nil {
 		return wire.CoordinateResponse{}, nil
 	}
@@ -158,16 +158,16 @@ func (c *session) coordinate(r request[wire.CoordinateRequest]) (wire.Coordinate
 	}}, nil
 }
 
-func changeKey(do func(Agent, string) (*serf.KeyResponse, error)) func(*session, request[wire.KeyRequest]) (wire.KeyResponse, error) {
+func changeKey(do func(Keys, string) (*serf.KeyResponse, error)) func(*session, request[wire.KeyRequest]) (wire.KeyResponse, error) {
 	return func(c *session, r request[wire.KeyRequest]) (wire.KeyResponse, error) {
-		resp, err := keyResponse(do(c.agent, r.body.Key))
+		resp, err := keyResponse(do(c.backend.Keys, r.body.Key))
 		resp.Keys = nil // only list-keys has them
 		return resp, err
 	}
 }
 
 func (c *session) listKeys(request[none]) (wire.KeyResponse, error) {
-	return keyResponse(c.agent.ListKeys())
+	return keyResponse(c.backend.Keys.ListKeys())
 }
 
 // keyResponse takes a nil response too: with an error, serf may give none.

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { leaks.Main(m) }
 
-// fakeAgent is an Agent in memory. A nil function answers with nothing.
+// fakeAgent is an agent in memory. A nil function answers with nothing.
 type fakeAgent struct {
 	publish    func(ctx context.Context, name string, payload []byte, coalesce bool) error
 	join       func(addrs []string, replay bool) (int, error)
@@ -147,6 +147,24 @@ func (a *fakeAgent) subscriptions() int {
 	return len(a.events) + len(a.logs)
 }
 
+// agent has all that a server needs of one.
+type agent interface {
+	Cluster
+	Node
+	Keys
+	PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error)
+	Query(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
+	SubscribeEvents(fn func(serf.Event)) (cancel func())
+	SubscribeLogs(level slog.Level, fn func(line string)) (cancel func())
+}
+
+func backend(a agent) Backend {
+	return Backend{
+		Cluster: a, Node: a, Keys: a, Publish: a.PublishWarn, Query: a.Query,
+		SubscribeEvents: a.SubscribeEvents, SubscribeLogs: a.SubscribeLogs,
+	}
+}
+
 // pipes is a listener of in-memory connections.
 type pipes struct {
 	conns  chan net.Conn
@@ -184,9 +202,9 @@ func (p *pipes) dial(t testing.TB) *client {
 }
 
 // serve runs a server on ln until the test, or bubble, ends.
-func serve(t testing.TB, a Agent, cfg Config, ln net.Listener) (s *Server, stop func()) {
+func serve(t testing.TB, a agent, cfg Config, ln net.Listener) (s *Server, stop func()) {
 	t.Helper()
-	s = New(a, cfg)
+	s = New(backend(a), cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, ln) }()
@@ -201,7 +219,7 @@ func serve(t testing.TB, a Agent, cfg Config, ln net.Listener) (s *Server, stop 
 }
 
 // servePipes is serve on a listener of in-memory connections.
-func servePipes(t testing.TB, a Agent, cfg Config) *pipes {
+func servePipes(t testing.TB, a agent, cfg Config) *pipes {
 	p := newPipes()
 	serve(t, a, cfg, p)
 	return p

@@ -17,7 +17,7 @@ const (
 )
 
 func (c *session) members(request[none]) (wire.MembersResponse, error) {
-	return wire.MembersResponse{Members: wireMembers(c.agent.Members())}, nil
+	return wire.MembersResponse{Members: wireMembers(c.backend.Cluster.Members())}, nil
 }
 
 func (c *session) membersFiltered(r request[wire.MembersFilteredRequest]) (wire.MembersResponse, error) {
@@ -26,7 +26,7 @@ func (c *session) membersFiltered(r request[wire.MembersFilteredRequest]) (wire.
 		return wire.MembersResponse{}, err
 	}
 	var found []serf.Member
-	for _, m := range c.agent.Members() {
+	for _, m := range c.backend.Cluster.Members() {
 		if match(m) {
 			found = append(found, m)
 		}

@@ -32,7 +32,7 @@ func (c *session) query(r request[wire.QueryRequest]) (none, error) {
 		cancel()
 		return none{}, err
 	}
-	resp, err := c.agent.Query(r.body.Name, r.body.Payload, &serf.QueryParam{
+	resp, err := c.backend.Query(r.body.Name, r.body.Payload, &serf.QueryParam{
 		FilterNodes: r.body.FilterNodes,
 		FilterTags:  r.body.FilterTags,
 		RequestAck:  r.body.RequestAck,

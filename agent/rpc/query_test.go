@@ -12,7 +12,7 @@ import (
 
 // queryAgent returns an agent whose queries run on a real node that never
 // responds, and the responses as the server gets them.
-func queryAgent(t *testing.T) (Agent, <-chan *serf.QueryResponse) {
+func queryAgent(t *testing.T) (agent, <-chan *serf.QueryResponse) {
 	node := newSerfAgent(t, "node", nil)
 	started := make(chan *serf.QueryResponse, 10)
 	return &fakeAgent{query: func(name string, payload []byte, p *serf.QueryParam) (*serf.QueryResponse, error) {

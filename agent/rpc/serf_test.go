@@ -16,7 +16,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 )
 
-// serfAgent is an Agent over a real serf node on loopback.
+// serfAgent is an agent over a real serf node on loopback.
 type serfAgent struct {
 	*serf.Serf
 	name   string

@@ -21,36 +21,52 @@ import (
 	"agentctl/rpcclient/wire"
 )
 
-// Agent is what the server needs of a serf agent. All methods are safe for
-// concurrent use. The text of an error goes to the client as it is.
-type Agent interface {
-	// PublishWarn publishes an event; a warning is for the client to know
-	// although the event was taken.
-	PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error)
-	ForceLeave(node string, prune bool) error
-	Join(addrs []string, replay bool) (int, error)
-	Members() []serf.Member
-	Leave() error
-	// Shutdown is called once the answer to a leave has been written, or could
-	// not be. It returns at once.
-	Shutdown()
-	UpdateTags(set map[string]string, remove []string) error
-	Query(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
-	InstallKey(key string) (*serf.KeyResponse, error)
-	UseKey(key string) (*serf.KeyResponse, error)
-	RemoveKey(key string) (*serf.KeyResponse, error)
-	ListKeys() (*serf.KeyResponse, error)
-	Stats() map[string]map[string]string
-	Coordinate(node string) (*coordinate.Coordinate, bool)
+// Backend is the serf agent that a server serves, each part of it from whoever
+// has it. All of it is needed, and safe for concurrent use. The text of an error
+// goes to the client as it is.
+type Backend struct {
+	Cluster Cluster
+	Node    Node
+	Keys    Keys
+	// Publish publishes an event; a warning is for the client to know although
+	// the event was taken.
+	Publish func(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error)
+	Query   func(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
 	// SubscribeEvents calls fn with each event, in order and from one
 	// goroutine; fn does not block. After cancel has returned fn is not called
 	// again. A query is given to fn before anyone can respond to it: serf
 	// writes its deadline, unguarded, when it is responded to.
-	SubscribeEvents(fn func(serf.Event)) (cancel func())
+	SubscribeEvents func(fn func(serf.Event)) (cancel func())
 	// SubscribeLogs calls fn likewise with each line of the log, recent lines
 	// first. A line looks like "2026/11/23 10:00:00 [INFO] serf: text" and has
 	// no newline. Lines below level may be among them, and need not be.
-	SubscribeLogs(level slog.Level, fn func(line string)) (cancel func())
+	SubscribeLogs func(level slog.Level, fn func(line string)) (cancel func())
+}
+
+// Cluster is the cluster as a node sees it, and the node's part in it.
+type Cluster interface {
+	Members() []serf.Member
+	Join(addrs []string, replay bool) (int, error)
+	ForceLeave(node string, prune bool) error
+	Leave() error
+	// Shutdown is called once the answer to a leave has been written, or could
+	// not be. It returns at once.
+	Shutdown()
+}
+
+// Node is what a node says of itself.
+type Node interface {
+	Stats() map[string]map[string]string
+	UpdateTags(set map[string]string, remove []string) error
+	Coordinate(node string) (*coordinate.Coordinate, bool) // of any node, as far as this one knows it
+}
+
+// Keys are the keys that encrypt gossip, on all members.
+type Keys interface {
+	InstallKey(key string) (*serf.KeyResponse, error)
+	UseKey(key string) (*serf.KeyResponse, error)
+	RemoveKey(key string) (*serf.KeyResponse, error)
+	ListKeys() (*serf.KeyResponse, error)
 }
 
 // Config is a server's configuration. A zero value of any field but AuthKey,
@@ -91,7 +107,7 @@ func (c Config) withDefaults() Config {
 
 // Server serves one agent to any number of listeners.
 type Server struct {
-	agent   Agent
+	backend Backend
 	cfg     Config
 	authKey [sha256.Size]byte
 	metrics *metrics
@@ -103,10 +119,10 @@ type Server struct {
 }
 
 // New returns a server. It panics if cfg.Metrics already has a server's metrics.
-func New(a Agent, cfg Config) *Server {
+func New(b Backend, cfg Config) *Server {
 	cfg = cfg.withDefaults()
 	s := &Server{
-		agent:   a,
+		backend: b,
 		cfg:     cfg,
 		authKey: sha256.Sum256([]byte(cfg.AuthKey)),
 		metrics: newMetrics(cfg.Metrics),
@@ -121,7 +137,7 @@ func New(a Agent, cfg Config) *Server {
 // and returns nil. It returns an error only if ln was closed by someone else.
 // It is safe for concurrent use with different listeners.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	defer s.hub.attach(s.agent)()
+	defer s.hub.attach(s.backend.SubscribeEvents)()
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)

@@ -71,7 +71,7 @@ func TestListenerClosedByOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipes()
 		done := make(chan error)
-		go func() { done <- New(&fakeAgent{}, Config{}).Serve(t.Context(), ln) }()
+		go func() { done <- New(backend(&fakeAgent{}), Config{}).Serve(t.Context(), ln) }()
 		c := ln.dial(t).handshake()
 		ln.Close()
 		c.gone()
@@ -132,7 +132,7 @@ func TestServeEnds(t *testing.T) {
 func TestTwoListeners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &fakeAgent{}
-		s := New(a, Config{})
+		s := New(backend(a), Config{})
 		one, two := newPipes(), newPipes()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 2)
@@ -230,7 +230,7 @@ func TestLeave(t *testing.T) {
 				}
 				p := newPipes()
 				done := make(chan error)
-				go func() { done <- New(a, Config{}).Serve(ctx, p) }()
+				go func() { done <- New(backend(a), Config{}).Serve(ctx, p) }()
 				c := p.dial(t).handshake()
 				seq := c.send(wire.Leave, nil)
 				synctest.Wait()

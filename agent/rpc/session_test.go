@@ -60,7 +60,7 @@ func TestUnreadableRequests(t *testing.T) {
 }
 
 // loopback serves on a TCP socket and returns a function that connects to it.
-func loopback(t testing.TB, a Agent, cfg Config) (*Server, func() net.Conn) {
+func loopback(t testing.TB, a agent, cfg Config) (*Server, func() net.Conn) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // stockClient connects the stock Go client to a server of a.
-func stockClient(t *testing.T, a Agent, key string) *stock.RPCClient {
+func stockClient(t *testing.T, a agent, key string) *stock.RPCClient {
 	t.Helper()
 	_, dial := loopback(t, a, Config{AuthKey: key})
 	conn := dial()

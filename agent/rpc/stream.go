@@ -44,13 +44,13 @@ type stream struct {
 	pending *pending
 }
 
-// attach subscribes to a's events unless that is done already. The function it
-// returns undoes it, and has to be called once.
-func (h *hub) attach(a Agent) (detach func()) {
+// attach subscribes to the agent's events unless that is done already. The
+// function that it returns undoes it, and has to be called once.
+func (h *hub) attach(subscribe func(func(serf.Event)) (cancel func())) (detach func()) {
 	h.attaching.Lock()
 	defer h.attaching.Unlock()
 	if h.users++; h.users == 1 {
-		h.cancel = a.SubscribeEvents(h.publish)
+		h.cancel = subscribe(h.publish)
 	}
 	return func() {
 		h.attaching.Lock()
@@ -162,7 +162,7 @@ func (c *session) startMonitor(r request[wire.MonitorRequest]) (none, error) {
 	if err := c.out.add(q); err != nil {
 		return none{}, err
 	}
-	cancel = c.agent.SubscribeLogs(least, func(line string) {
+	cancel = c.backend.SubscribeLogs(least, func(line string) {
 		if filter.Check([]byte(line)) {
 			q.put(mustEncode(wire.LogRecord{Log: line}))
 		}

@@ -128,8 +128,8 @@ func TestQueryIDs(t *testing.T) {
 // answer is queued.
 func TestHeldBack(t *testing.T) {
 	a := &fakeAgent{}
-	s := New(a, Config{})
-	defer s.hub.attach(a)()
+	s := New(backend(a), Config{})
+	defer s.hub.attach(a.SubscribeEvents)()
 	for name, open := range map[string]func(*session) error{
 		"stream": func(c *session) error { _, err := c.stream(request[wire.StreamRequest]{}); return err },
 		"monitor": func(c *session) error {

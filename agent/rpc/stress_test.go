@@ -128,8 +128,8 @@ func waitFor(t testing.TB, what string, ok func() bool) {
 // An event for a thousand streams, none of which reads: what the agent pays.
 func BenchmarkPublish(b *testing.B) {
 	a := &fakeAgent{}
-	s := New(a, Config{})
-	defer s.hub.attach(a)()
+	s := New(backend(a), Config{})
+	defer s.hub.attach(a.SubscribeEvents)()
 	for range 1000 {
 		c := &session{Server: s, out: newOutbox(1, s.cfg.queueBytes)}
 		if _, err := c.stream(request[wire.StreamRequest]{}); err != nil {
