@@ -65,8 +65,8 @@ func TestAgentAway(t *testing.T) {
 	away.start(t)
 	startOne(loopback.Addr())
 	back := time.Now()
-	if !pollFor(settleLimit, func() bool { return len(missing(away.gw, want)) == 0 }) {
-		t.Fatalf("%d of %d events are missing after %v", len(missing(away.gw, want)), len(want), settleLimit)
+	if left := settle(func() int { return len(missing(away.gw, want)) }); left > 0 {
+		t.Fatalf("%d of %d events are missing, and none came for %v", left, len(want), settleLimit)
 	}
 	took := time.Since(back)
 	got := bodies(away.gw.taken())

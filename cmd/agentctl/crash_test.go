@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,7 +18,8 @@ const (
 	// crashKillsEnv says how often TestCrash kills; scripts/crash.sh has it do
 	// so hundreds of times.
 	crashKillsEnv = "AGENTCTL_TEST_CRASH_KILLS"
-	// settleLimit is for several full syncs, each 15 s after the last.
+	// settleLimit is how long nothing may come: it is for several full syncs,
+	// each 15 s after the last.
 	settleLimit = 2 * time.Minute
 )
 
@@ -77,8 +77,11 @@ func TestCrash(t *testing.T) {
 		d.start(t)
 	}
 
-	pollFor(settleLimit, func() bool {
-		return !slices.ContainsFunc(nodes, func(d *durable) bool { return len(missing(d.gw, published)) > 0 })
+	settle(func() (left int) {
+		for _, d := range nodes {
+			left += len(missing(d.gw, published))
+		}
+		return left
 	})
 	settled := time.Since(begun) - took
 	ids := first.gw.ids()
@@ -152,6 +155,19 @@ func publishSteadily(t *testing.T, ctx context.Context, rpc string, perSecond in
 		}
 		published = append(published, payload)
 	}
+}
+
+// settle waits until nothing is left, however slow the machine is, and gives up
+// once what is left has not shrunk for settleLimit. It returns what is left.
+func settle(left func() int) int {
+	for least := left(); least > 0; {
+		n := least
+		if !pollAt(settleLimit, 200*time.Millisecond, func() bool { n = left(); return n < least }) {
+			return n
+		}
+		least = n
+	}
+	return 0
 }
 
 // missing are the payloads that a gateway has not taken, and said so.

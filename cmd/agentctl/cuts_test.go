@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,9 +133,12 @@ func TestRandomCuts(t *testing.T) {
 		}
 		return lacking
 	}
-	if !pollFor(settleLimit, func() bool {
-		return !slices.ContainsFunc(hosts, func(h *netHost) bool { return len(lacking(h)) > 0 })
-	}) {
+	if settle(func() (left int) {
+		for _, h := range hosts {
+			left += len(lacking(h))
+		}
+		return left
+	}) > 0 {
 		for _, h := range hosts {
 			t.Errorf("%s was not flushed and lacks %d events: %.2000q", h.name, len(lacking(h)), lacking(h))
 		}
