@@ -22,7 +22,8 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	t.Parallel()
 	const missed = 3 * gossip.Window
 	gw, dir := testkit.NewGateway(t), t.TempDir()
-	other := start(t)
+	others := []func(*config.Options){in(t.TempDir()), named("other"), bind(loopback.Addr())}
+	other := start(t, others...)
 	opts := []func(*config.Options){in(dir), named("long-away"), bind(loopback.Addr()), handlers("user:kong=" + gw.URL)}
 	n := start(t, opts...)
 	join(t, other, n)
@@ -33,6 +34,9 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	for range missed {
 		publishTo(t, other, "same")
 	}
+	// Its gossip queue and its links forget what they may still hold for n.
+	other.crash(t)
+	other = start(t, others...)
 	n = start(t, append(opts, func(o *config.Options) { o.Bind, o.RetryJoin = addr, []string{other.GossipAddr()} })...)
 	testkit.WaitFor(t, "all posts", func() bool { return len(gw.Of("user")) == 1+missed })
 	if n.took(t, intake.Repair) == 0 {
