@@ -51,12 +51,12 @@ type note struct {
 // acquaintance is what was seen of a peer last.
 type acquaintance struct {
 	incarnation uint64
-	// settled is a digest of the peer's in which nothing was lacking: while it
+	// agreed is a digest of the peer's in which nothing was lacking: while it
 	// stays the same, nothing is.
 	agreed journal.Digest
 }
 
-// newLife goes on with a log whose newest sequence number is head.
+// newIncarnation goes on with a log whose newest sequence number is head.
 func (s *state) newIncarnation(head uint64, r *rand.Rand) {
 	id := r.Uint64() | 1 // 0 is none
 	s.incarnations = append(s.incarnations, incarnation{id, head})

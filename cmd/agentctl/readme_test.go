@@ -99,7 +99,7 @@ func TestReadmeCommandsAreRunOrSayWhyNot(t *testing.T) {
 var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`^#+ +(.*)$`)
-	// inAnchor is what stays of a heading in its anchor.
+	// notInAnchor is what does not stay of a heading in its anchor.
 	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	code        = regexp.MustCompile("`[^`]*`")
 )
