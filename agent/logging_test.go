@@ -66,6 +66,7 @@ func TestLogsOfADelivery(t *testing.T) {
 	if strings.Count(taken(), "x") > 250 || strings.ContainsRune(taken(), '\x1b') {
 		t.Errorf("the monitor's line has too much of the payload: %s", taken())
 	}
+	hub.Close() // the output has all lines
 	fails := 0
 	for _, line := range out.Lines(t) {
 		if strings.Contains(line["msg"].(string), "target fails") {

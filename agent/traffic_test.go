@@ -125,7 +125,7 @@ func bind(addr string) func(*config.Options) { return func(o *config.Options) { 
 func otherLoopback(t *testing.T) string {
 	ln, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {
-		t.Skip("this machine has no loopback address but 127.0.0.1:", err)
+		testkit.NotRun(t, "it needs a loopback address beside 127.0.0.1: %v", err)
 	}
 	ln.Close()
 	return "127.0.0.2:0"
@@ -135,7 +135,7 @@ func otherLoopback(t *testing.T) string {
 func ipv6(t *testing.T) string {
 	ln, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
-		t.Skip("this machine has no IPv6:", err)
+		testkit.NotRun(t, "it needs IPv6: %v", err)
 	}
 	ln.Close()
 	return "[::1]:0"

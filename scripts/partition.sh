@@ -18,12 +18,12 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
 
-# run TEST [VARIABLE=VALUE...] runs a test and prints what it sums up.
+# run SUBJECT TEST [VARIABLE=VALUE...] runs a test and prints what it sums up.
 run() {
-	local test=$1
-	shift
-	if env "$@" go test -count=1 -v -timeout=30m -run "^$test\$" ./cmd/agentctl >"$log" 2>&1; then
-		grep -E 'SUMMARY|--- SKIP|this needs' "$log" | sed 's/^.*SUMMARY //'
+	local subject=$1 test=$2
+	shift 2
+	if env "$@" go test -count=1 -v -timeout=30m -run "^$test\$" "./scripts/systest/$subject" >"$log" 2>&1; then
+		grep -E 'SUMMARY|--- SKIP|not run here' "$log" | sed 's/^.*SUMMARY //'
 	else
 		cat "$log"
 		echo "-- FAILED: $test $*"
@@ -33,13 +33,13 @@ run() {
 
 for cut in "3 20" "3 600" "3 5000" "45 20" "45 600" "45 5000"; do
 	read -r seconds events <<<"$cut"
-	run TestPartition AGENTCTL_TEST_CUT_SECONDS="$seconds" AGENTCTL_TEST_CUT_EVENTS="$events"
+	run network TestPartition AGENTCTL_TEST_CUT_SECONDS="$seconds" AGENTCTL_TEST_CUT_EVENTS="$events"
 done
 for percent in 10 30; do
-	run TestRandomCuts AGENTCTL_TEST_LOSS_PERCENT="$percent" AGENTCTL_TEST_LOSS_SECONDS=60
+	run network TestRandomCuts AGENTCTL_TEST_LOSS_PERCENT="$percent" AGENTCTL_TEST_LOSS_SECONDS=60
 done
-run TestAgentAway
+run delivery TestAgentAway
 for nodes in ${NODES:-3 10 100}; do
-	run TestCostAtRest AGENTCTL_TEST_REST_NODES="$nodes" AGENTCTL_TEST_REST_SECONDS=60 AGENTCTL_TEST_REST_SETTLE=60
+	run network TestCostAtRest AGENTCTL_TEST_REST_NODES="$nodes" AGENTCTL_TEST_REST_SECONDS=60 AGENTCTL_TEST_REST_SETTLE=60
 done
 exit $status

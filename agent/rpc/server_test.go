@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/rpcclient/wire"
+	"agentctl/scripts/testkit"
 )
 
 // failing is a listener whose Accept fails as long as broken is set.
@@ -192,9 +193,7 @@ func TestUnixSocket(t *testing.T) {
 		}
 		c.gone()
 	}
-	if !strings.Contains(log.String(), "client=unix#1") {
-		t.Errorf("the log does not name the client:\n%s", log.String())
-	}
+	testkit.WaitFor(t, "the log to name the client", func() bool { return strings.Contains(log.String(), "client=unix#1") })
 }
 
 // The server notices a client that resets its connection, and one that only

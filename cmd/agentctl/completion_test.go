@@ -16,13 +16,14 @@ import (
 	"github.com/mitchellh/cli"
 
 	"agentctl/agent/api"
+	"agentctl/scripts/testkit"
 )
 
 // shell runs a program that a check installs, or skips the test.
 func shell(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
-		t.Skipf("%s is not installed; scripts/check.sh installs it", name)
+		testkit.NotRun(t, "it needs %s, which scripts/check.sh installs", name)
 	}
 	cmd := exec.Command(name, args...)
 	var errs bytes.Buffer
@@ -278,7 +279,7 @@ func TestManPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := exec.LookPath("mandoc"); err != nil {
-		t.Skip("mandoc is not installed; scripts/check.sh installs it")
+		testkit.NotRun(t, "it needs mandoc, which scripts/check.sh installs")
 	}
 	out, _ := exec.Command("mandoc", "-Tlint", "-Wwarning", path).Output() // it fails where it finds something
 	for line := range strings.Lines(string(out)) {

@@ -11,6 +11,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/proc"
+
 	"agentctl/rpcclient/wire"
 )
 
@@ -96,9 +99,9 @@ func (a *fakeAgent) serve(conn net.Conn, answers fakeAnswers) {
 func TestQuickEventIsTheOrdinaryOne(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("package quick is for Linux")
+		testkit.NotRun(t, "package quick is for Linux")
 	}
-	serf := buildAs(t, "serf")
+	serf := proc.BuildAs(t, "serf")
 	agentctl := filepath.Join(filepath.Dir(serf), "agentctl")
 	header := func(h wire.ResponseHeader) func(uint64) any {
 		return func(seq uint64) any { h.Seq = seq; return h }

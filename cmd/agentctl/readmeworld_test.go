@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/scripts/testkit"
+
 	"agentctl/scripts/stock"
 )
 
@@ -220,7 +222,7 @@ func (w *readmeWorld) start(text, want string) *running {
 func (w *readmeWorld) awaitOutput(r *running, want string) {
 	w.t.Helper()
 	re := regexp.MustCompile(want)
-	if !pollFor(3*pollLimit, func() bool { return re.MatchString(r.out.String()) }) {
+	if !testkit.PollFor(3*testkit.Patience, func() bool { return re.MatchString(r.out.String()) }) {
 		w.t.Fatalf("%s\nprints\n%s\nand not %s", r.cmd.Args[2], r.out, want)
 	}
 }
@@ -228,7 +230,7 @@ func (w *readmeWorld) awaitOutput(r *running, want string) {
 // stop ends a block as Ctrl-C does.
 func (w *readmeWorld) stop(r *running) {
 	syscall.Kill(-r.cmd.Process.Pid, syscall.SIGINT)
-	late := time.AfterFunc(pollLimit, func() {
+	late := time.AfterFunc(testkit.Patience, func() {
 		w.t.Errorf("%s does not end at an interrupt", r.cmd.Args[2])
 		syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
 	})
@@ -238,5 +240,5 @@ func (w *readmeWorld) stop(r *running) {
 
 func (w *readmeWorld) await(what string, cond func() bool) {
 	w.t.Helper()
-	eventually(w.t, what, cond)
+	testkit.WaitFor(w.t, what, cond)
 }

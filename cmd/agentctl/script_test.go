@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stub"
+
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"agentctl/scripts/loopback"
@@ -48,9 +51,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv(raceEnv, os.Getenv(raceEnv))
-			env.Setenv("unraced", raceEnv+"="+unraced)
-			s := &script{dir: env.WorkDir, env: slices.Clone(env.Vars), running: map[string]*process{}, gateways: map[string]*gateway{}}
+			env.Setenv(proc.RaceEnv, os.Getenv(proc.RaceEnv))
+			env.Setenv("unraced", proc.RaceEnv+"="+proc.Unraced)
+			s := &script{dir: env.WorkDir, env: slices.Clone(env.Vars), running: map[string]*proc.Process{}, gateways: map[string]*stub.Gateway{}}
 			env.Values[scriptKey{}] = s
 			env.Defer(func() { s.end(env.T().(testing.TB)) })
 			return nil
@@ -83,8 +86,8 @@ type scriptKey struct{}
 type script struct {
 	dir      string
 	env      []string // of the programs that run beside it
-	running  map[string]*process
-	gateways map[string]*gateway
+	running  map[string]*proc.Process
+	gateways map[string]*stub.Gateway
 	held     []func() error
 }
 
@@ -102,16 +105,16 @@ func cmd(least, most int, run func(*script, *testscript.TestScript, []string) er
 func (s *script) end(t testing.TB) {
 	for _, name := range slices.Sorted(maps.Keys(s.running)) {
 		p := s.running[name]
-		p.kill()
-		if bug := p.bug(); bug != "" {
+		p.Kill()
+		if bug := p.Bug(); bug != "" {
 			t.Errorf("%s printed %q", name, bug)
 		}
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", name, tail(p.printed(), 4<<10))
+			t.Logf("%s printed:\n%s", name, proc.Tail(p.Printed(), 4<<10))
 		}
 	}
 	for _, g := range s.gateways {
-		g.close()
+		g.Close()
 	}
 	for _, release := range s.held {
 		release() // the test is over

@@ -9,21 +9,24 @@ import (
 	"strconv"
 	"strings"
 
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/stub"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func (s *script) gateway(ts *testscript.TestScript, args []string) error {
-	g, err := newGateway()
+	g, err := stub.NewGateway()
 	if err != nil {
 		return err
 	}
 	s.gateways[args[0]] = g
-	ts.Setenv(args[0], g.url())
+	ts.Setenv(args[0], g.URL())
 	return nil
 }
 
 // named finds a gateway that was started.
-func (s *script) named(name string) (*gateway, error) {
+func (s *script) named(name string) (*stub.Gateway, error) {
 	g := s.gateways[name]
 	if g == nil {
 		return nil, fmt.Errorf("there is no gateway %s", name)
@@ -38,10 +41,10 @@ func (s *script) answer(_ *testscript.TestScript, args []string) error {
 	}
 	switch args[1] {
 	case "refuse":
-		g.refuse()
+		g.Refuse()
 		return nil
 	case "hang":
-		return g.hang()
+		return g.Hang()
 	}
 	status, err := strconv.Atoi(args[1])
 	if err != nil {
@@ -52,7 +55,7 @@ func (s *script) answer(_ *testscript.TestScript, args []string) error {
 		k, v, _ := strings.Cut(kv, ":")
 		header = append(header, k, v)
 	}
-	return g.answer(status, header...)
+	return g.Answer(status, header...)
 }
 
 func (s *script) posted(_ *testscript.TestScript, args []string) error {
@@ -64,20 +67,20 @@ func (s *script) posted(_ *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	poll(func() bool { return len(g.taken()) >= want })
+	testkit.Poll(func() bool { return len(g.Taken()) >= want })
 	dir := filepath.Join(s.dir, args[0])
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	taken := g.taken()
+	taken := g.Taken()
 	for i, p := range taken {
 		var head strings.Builder
-		fmt.Fprintln(&head, p.path)
-		for _, k := range slices.Sorted(maps.Keys(p.header)) {
-			fmt.Fprintf(&head, "%s: %s\n", k, strings.Join(p.header[k], ", "))
+		fmt.Fprintln(&head, p.Path)
+		for _, k := range slices.Sorted(maps.Keys(p.Header)) {
+			fmt.Fprintf(&head, "%s: %s\n", k, strings.Join(p.Header[k], ", "))
 		}
 		file := filepath.Join(dir, strconv.Itoa(i+1))
-		if err := os.WriteFile(file+".body", p.body, 0o600); err != nil {
+		if err := os.WriteFile(file+".body", p.Body, 0o600); err != nil {
 			return err
 		}
 		if err := os.WriteFile(file+".head", []byte(head.String()), 0o600); err != nil {
@@ -102,8 +105,8 @@ func (s *script) tried(_ *testscript.TestScript, args []string) error {
 	if _, err := fmt.Sscan(args[2], &want); err != nil {
 		return err
 	}
-	if !poll(func() bool { return len(g.answered(status)) >= want }) {
-		return fmt.Errorf("%s has answered %d events with %s, want %d", args[0], len(g.answered(status)), args[1], want)
+	if !testkit.Poll(func() bool { return len(g.Answered(status)) >= want }) {
+		return fmt.Errorf("%s has answered %d events with %s, want %d", args[0], len(g.Answered(status)), args[1], want)
 	}
 	return nil
 }

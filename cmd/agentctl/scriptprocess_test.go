@@ -10,13 +10,16 @@ import (
 	"strconv"
 	"syscall"
 
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/proc"
+
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"agentctl/scripts/stock"
 )
 
 func (s *script) agent(ts *testscript.TestScript, args []string) error {
-	n, err := startAgent(s.dir, args[0], s.env, args[1:]...)
+	n, err := proc.StartAgent(s.dir, args[0], s.env, args[1:]...)
 	return s.joins(ts, n, err)
 }
 
@@ -26,24 +29,24 @@ func (s *script) serf(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	ts.Setenv("serf", program)
-	n, err := startStock(s.dir, args[0], args[1], s.env, args[2:]...)
+	n, err := proc.StartStock(s.dir, args[0], args[1], s.env, args[2:]...)
 	return s.joins(ts, n, err)
 }
 
 // joins keeps a node that was started and tells its addresses.
-func (s *script) joins(ts *testscript.TestScript, n *node, err error) error {
+func (s *script) joins(ts *testscript.TestScript, n *proc.Node, err error) error {
 	if n == nil {
 		return err
 	}
-	s.running[n.name] = n.process
-	ts.Setenv(n.name+"_rpc", n.rpc)
-	ts.Setenv(n.name+"_gossip", n.gossip)
-	ts.Setenv(n.name+"_http", n.http)
+	s.running[n.Name] = n.Process
+	ts.Setenv(n.Name+"_rpc", n.RPC)
+	ts.Setenv(n.Name+"_gossip", n.Gossip)
+	ts.Setenv(n.Name+"_http", n.HTTP)
 	return err
 }
 
 func (s *script) start(_ *testscript.TestScript, args []string) error {
-	p, err := startProcess(s.dir, args[0], s.env, args[1], args[2:]...)
+	p, err := proc.Start(s.dir, args[0], s.env, args[1], args[2:]...)
 	if err == nil {
 		s.running[args[0]] = p
 	}
@@ -51,7 +54,7 @@ func (s *script) start(_ *testscript.TestScript, args []string) error {
 }
 
 // process finds one that was started.
-func (s *script) process(name string) (*process, error) {
+func (s *script) process(name string) (*proc.Process, error) {
 	p := s.running[name]
 	if p == nil {
 		return nil, fmt.Errorf("nothing was started as %s", name)
@@ -68,7 +71,7 @@ func (s *script) signal(_ *testscript.TestScript, args []string) error {
 	if !ok {
 		return fmt.Errorf("unknown signal %s", args[1])
 	}
-	return p.cmd.Process.Signal(sig)
+	return p.Cmd.Process.Signal(sig)
 }
 
 func (s *script) ended(_ *testscript.TestScript, args []string) error {
@@ -76,9 +79,9 @@ func (s *script) ended(_ *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	code, err := p.exit()
+	code, err := p.Exit()
 	if err == nil && strconv.Itoa(code) != args[1] {
-		err = fmt.Errorf("%s ended with status %d, want %s", p.name, code, args[1])
+		err = fmt.Errorf("%s ended with status %d, want %s", p.Name, code, args[1])
 	}
 	return err
 }
@@ -89,11 +92,11 @@ func (s *script) await(ts *testscript.TestScript, args []string) error {
 		return err
 	}
 	file := ts.MkAbs(args[1])
-	if !poll(func() bool {
+	if !testkit.Poll(func() bool {
 		data, err := os.ReadFile(file)
 		return err == nil && re.Match(data)
 	}) {
-		return fmt.Errorf("%s has no match of %q after %v", filepath.Base(file), args[0], pollLimit)
+		return fmt.Errorf("%s has no match of %q after %v", filepath.Base(file), args[0], testkit.Patience)
 	}
 	return nil
 }
@@ -103,10 +106,10 @@ func (s *script) until(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	if !poll(func() bool {
+	if !testkit.Poll(func() bool {
 		return ts.Exec(args[1], args[2:]...) == nil && re.MatchString(ts.ReadFile("stdout"))
 	}) {
-		return fmt.Errorf("%q printed no match of %q after %v", args[1:], args[0], pollLimit)
+		return fmt.Errorf("%q printed no match of %q after %v", args[1:], args[0], testkit.Patience)
 	}
 	return nil
 }

@@ -14,6 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/proc"
+
 	"agentctl/scripts/loopback"
 )
 
@@ -33,7 +36,7 @@ func newManagerSocket(t *testing.T) *managerSocket {
 	m := &managerSocket{path: filepath.Join(dir, "notify")}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"})
 	if err != nil {
-		t.Skipf("this needs unix datagram sockets: %v", err)
+		testkit.NotRun(t, "it needs unix datagram sockets: %v", err)
 	}
 	ended := make(chan struct{})
 	t.Cleanup(func() {
@@ -76,11 +79,11 @@ func TestServiceManager(t *testing.T) {
 			t.Parallel()
 			m := newManagerSocket(t)
 			dir := t.TempDir()
-			other, err := startAgent(dir, "other", os.Environ())
+			other, err := proc.StartAgent(dir, "other", os.Environ())
 			if err != nil {
 				t.Fatal(err)
 			}
-			killAtEnd(t, other.process)
+			proc.KillAtEnd(t, other.Process)
 			config := filepath.Join(dir, "agent.json")
 			write := func(text string) {
 				t.Helper()
@@ -91,43 +94,43 @@ func TestServiceManager(t *testing.T) {
 			// Nobody is there yet to join.
 			addr := loopback.Addr()
 			write(`{"retry_join": ["` + addr + `"]}`)
-			args := agentArgs("served", "-config-file="+config, "-event-handler=true")
+			args := proc.AgentArgs("served", "-config-file="+config, "-event-handler=true")
 			if command == "serf" {
 				args = append([]string{"serf"}, args...)
 			}
 			env := append(os.Environ(), "NOTIFY_SOCKET="+m.path, "WATCHDOG_USEC=150000")
-			p, err := startProcess(dir, "served", env, "agentctl", args...)
+			p, err := proc.Start(dir, "served", env, "agentctl", args...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			killAtEnd(t, p)
-			eventually(t, "it says that it is joining", func() bool { return m.count("STATUS=joining") == 1 })
+			proc.KillAtEnd(t, p)
+			testkit.WaitFor(t, "it says that it is joining", func() bool { return m.count("STATUS=joining") == 1 })
 			signal := func(sig os.Signal) {
 				t.Helper()
-				if err := p.cmd.Process.Signal(sig); err != nil {
+				if err := p.Cmd.Process.Signal(sig); err != nil {
 					t.Fatal(err)
 				}
 			}
-			eventually(t, "a join fails", func() bool { return strings.Contains(p.printed(), "joining failed") })
+			testkit.WaitFor(t, "a join fails", func() bool { return strings.Contains(p.Printed(), "joining failed") })
 			signal(syscall.SIGHUP)
-			eventually(t, "it reloads meanwhile", func() bool { return strings.Contains(p.printed(), "configuration reloaded") })
+			testkit.WaitFor(t, "it reloads meanwhile", func() bool { return strings.Contains(p.Printed(), "configuration reloaded") })
 			if n := m.count("READY=1") + m.count("RELOADING=1") + m.count("WATCHDOG=1"); n > 0 {
 				t.Fatalf("it has not joined, and told %q", m.told)
 			}
-			late, err := startAgent(dir, "late", os.Environ(), "-bind="+addr)
+			late, err := proc.StartAgent(dir, "late", os.Environ(), "-bind="+addr)
 			if err != nil {
 				t.Fatal(err)
 			}
-			killAtEnd(t, late.process)
-			eventually(t, "it is ready", func() bool { return m.count("READY=1") == 1 })
-			eventually(t, "it feeds the watchdog", func() bool { return m.count("WATCHDOG=1") >= 3 })
+			proc.KillAtEnd(t, late.Process)
+			testkit.WaitFor(t, "it is ready", func() bool { return m.count("READY=1") == 1 })
+			testkit.WaitFor(t, "it feeds the watchdog", func() bool { return m.count("WATCHDOG=1") >= 3 })
 			signal(syscall.SIGHUP)
-			eventually(t, "it has reloaded", func() bool { return m.count("READY=1") == 2 })
+			testkit.WaitFor(t, "it has reloaded", func() bool { return m.count("READY=1") == 2 })
 			if m.count("RELOADING=1") != 1 || m.count("MONOTONIC_USEC=") != 1 {
 				t.Errorf("at a reload it told %q", m.told)
 			}
 			signal(os.Interrupt)
-			if status, err := p.exit(); status != 0 || err != nil {
+			if status, err := p.Exit(); status != 0 || err != nil {
 				t.Errorf("exit status %d, %v", status, err)
 			}
 			if m.count("STOPPING=1") != 1 {
@@ -175,5 +178,5 @@ func TestWatchdog(t *testing.T) {
 		}
 		cancel()
 	})
-	eventually(t, "a sign of life at 0, 10 and 20 seconds", func() bool { return m.count("WATCHDOG=1") == 3 })
+	testkit.WaitFor(t, "a sign of life at 0, 10 and 20 seconds", func() bool { return m.count("WATCHDOG=1") == 3 })
 }

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/proc"
+
 	"agentctl/rpcclient"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
@@ -16,22 +19,22 @@ import (
 // over RPC, as Kong starts it: Kong uses the RPC 200 ms after the start and
 // does not try again.
 func BenchmarkStartToRPC(b *testing.B) {
-	serf := buildAs(b, "serf")
+	serf := proc.BuildAs(b, "serf")
 	for name, program := range map[string]string{"agentctl": serf, "serf-" + stock.V011: stock.Serf(b, stock.V011)} {
 		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
 			for i := 0; b.Loop(); i++ {
 				rpc := loopback.Addr()
-				p, err := startProcess(dir, fmt.Sprint("agent", i), os.Environ(), program, "agent", "-node=n", "-profile=wan",
+				p, err := proc.Start(dir, fmt.Sprint("agent", i), os.Environ(), program, "agent", "-node=n", "-profile=wan",
 					"-bind=127.0.0.1:0", "-rpc-addr="+rpc, "-log-level=err")
 				if err != nil {
 					b.Fatal(err)
 				}
 				if !awaitRPC(rpc, p) {
-					b.Errorf("no answer; it printed:\n%s", p.printed())
+					b.Errorf("no answer; it printed:\n%s", p.Printed())
 				}
 				b.StopTimer()
-				p.kill()
+				p.Kill()
 				b.StartTimer()
 			}
 			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/start")
@@ -40,9 +43,9 @@ func BenchmarkStartToRPC(b *testing.B) {
 }
 
 // awaitRPC dials until the agent answers; it looks far more often than poll.
-func awaitRPC(addr string, p *process) bool {
-	limit := time.Now().Add(pollLimit)
-	for time.Now().Before(limit) && !p.ended() {
+func awaitRPC(addr string, p *proc.Process) bool {
+	limit := time.Now().Add(testkit.Patience)
+	for time.Now().Before(limit) && !p.Ended() {
 		c, err := rpcclient.Dial(context.Background(), rpcclient.Config{Addr: addr})
 		if err == nil {
 			c.Close()

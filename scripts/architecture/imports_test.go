@@ -59,10 +59,21 @@ scripts/leaks            -
 scripts/loopback         -
 scripts/smallfs          -
 scripts/stock            -
+scripts/systest          -
+scripts/systest/attack   -
+scripts/systest/cluster  -
+scripts/systest/compat   -
+scripts/systest/delivery -
+scripts/systest/kong     -
+scripts/systest/network  -
+scripts/systest/presets  -
+scripts/systest/workers  -
 scripts/testkit          -
 scripts/testkit/disks    handler/journal/disk scripts/testkit
 scripts/testkit/journals handler/journal
+scripts/testkit/proc     agent/api rpcclient scripts/loopback scripts/stock scripts/testkit
 scripts/testkit/serfnode -
+scripts/testkit/stub     -
 scripts/bench/simulation agent agent/config agent/memnet
 scripts/bench            rpcclient scripts/bench/simulation scripts/stock
 `

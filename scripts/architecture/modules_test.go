@@ -36,7 +36,7 @@ var importers = map[string][]string{
 	},
 	"testing": {
 		"scripts/leaks", "scripts/smallfs", "scripts/stock", "scripts/testkit",
-		"scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/serfnode",
+		"scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/proc", "scripts/testkit/serfnode",
 	},
 }
 

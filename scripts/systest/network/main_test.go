@@ -1,0 +1,9 @@
+package network
+
+import (
+	"testing"
+
+	"agentctl/scripts/testkit/proc"
+)
+
+func TestMain(m *testing.M) { proc.Main(m) }

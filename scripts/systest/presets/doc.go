@@ -1,0 +1,2 @@
+// Package presets tests real caches and servers, as the presets of targets address them.
+package presets

@@ -1,0 +1,6 @@
+//go:build !race
+
+package proc
+
+// buildFlags build the program as the tests were built.
+var buildFlags []string
