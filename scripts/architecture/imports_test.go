@@ -57,6 +57,7 @@ cmd/agentctl             handler/delivery handler/journal/disk handler/shim hand
 scripts/architecture     -
 scripts/leaks            -
 scripts/loopback         -
+scripts/pages            -
 scripts/smallfs          -
 scripts/stock            -
 scripts/systest          -
