@@ -188,7 +188,7 @@ mountable || SKIPPED+=("tests on a full disk: they need Linux, and root that may
 networkable || SKIPPED+=("the tests that cut a cluster in two, that measure its cost at rest, and of which address is advertised: they need Linux, and root that may make network namespaces")
 unshare --pid --fork --mount-proc true 2>/dev/null || SKIPPED+=("the agent as process 1: it needs Linux, and root that may make namespaces of processes")
 filterable || SKIPPED+=("the test that cuts links and drops packets at random: it needs nftables in network namespaces")
-unshare -n -m true 2>/dev/null || SKIPPED+=("README's commands: running them needs Linux, and root that may make networks and mounts")
+unshare -n -m true 2>/dev/null || SKIPPED+=("the commands of the pages: running them needs Linux, and root that may make networks and mounts")
 addressable "[::1]:0" || SKIPPED+=("links over IPv6: this machine has no ::1")
 addressable "127.64.0.1:0" || SKIPPED+=("links to an advertised address: there is no loopback address but 127.0.0.1")
 step "install what the check needs" prepare

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -38,21 +36,18 @@ func TestCheckPresets(t *testing.T) {
 	}
 }
 
-// README.md has each preset in its table, with the version of the server that
-// proved it or the word that there was none.
-func TestPresetsInREADME(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+// The page on presets has each in its table, with the version of the server that it
+// was tested on or the word that there was none.
+func TestPresetsPage(t *testing.T) {
+	const path = "handler/target/PRESETS.md"
+	text := pageAt(t, path).Text
 	for _, p := range target.Presets() {
-		row := []byte(fmt.Sprintf("\n| `%s` | ", p.Name))
-		_, rest, ok := bytes.Cut(text, row)
-		line, _, _ := bytes.Cut(rest, []byte("\n"))
-		if cells := bytes.Split(line, []byte(" | ")); !ok || len(cells) != 5 {
-			t.Errorf("the row of %s: %d cells: %s", p.Name, len(cells), line)
-		} else if p.Name != target.DefaultPreset && !bytes.ContainsAny(cells[4], "0123456789") && !bytes.Contains(cells[4], []byte("stand-in")) {
-			t.Errorf("%s: no version: %s", p.Name, cells[4])
+		_, rest, ok := strings.Cut(text, fmt.Sprintf("\n| `%s` | ", p.Name))
+		line, _, _ := strings.Cut(rest, "\n")
+		if cells := strings.Split(line, " | "); !ok || len(cells) != 5 {
+			t.Errorf("%s: the row of %s: %d cells: %s", path, p.Name, len(cells), line)
+		} else if p.Name != target.DefaultPreset && !strings.ContainsAny(cells[4], "0123456789") && !strings.Contains(cells[4], "stand-in") {
+			t.Errorf("%s: %s: no version: %s", path, p.Name, cells[4])
 		}
 	}
 }

@@ -40,14 +40,14 @@ func (c *manCommand) Run(args []string) int {
 	return 0
 }
 
-// exitStatuses are the program's, for the man page and the README.
+// exitStatuses are the program's, for the man page and the page on the commands.
 var exitStatuses = []struct {
 	status int
 	text   string
 }{
 	{0, "done; for an agent, ended as it was asked to"},
 	{1, "failed; the last lines say why. Of `health`: not healthy, or not ready"},
-	{exitNotWell, "`status -check`: the agent answers, and not all is well"},
+	{exitNotWell, "`status -check`: the agent answers, and not all is well. `event -wait`: published, and not known to be applied everywhere"},
 	{exitConfig, "`check`: the configuration is wrong, or the journal is damaged"},
 	{127, "no such command"},
 	{130, "`replay`: interrupted; the replay goes on"},

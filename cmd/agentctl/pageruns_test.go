@@ -4,92 +4,131 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
+	"testing"
 )
 
-// readmeRun is how TestReadmeCommands runs a block of README. The blocks share a
-// small world, see readmeWorld: the usual ports are free in it, at 10.0.0.5 there
-// is another agent, and a gateway listens at Kong's port.
-type readmeRun struct {
+// The pages whose commands are run.
+const (
+	readmePage   = "README.md"
+	settingsPage = "agent/config/README.md"
+	presetsPage  = "handler/target/PRESETS.md"
+	opsPage      = "agent/ops/README.md"
+	commandsPage = "cmd/agentctl/README.md"
+)
+
+// pageRun is how TestPageCommands runs a block of a page. The blocks share a small
+// world, see pageWorld: the usual ports are free in it, at 10.0.0.5 there is another
+// agent, and a gateway listens at Kong's port.
+type pageRun struct {
+	page string // that has the block; others may have it too
 	at   int    // blocks are run in this order
 	want string // what its output has to have, a regular expression
 	// stays says that the block runs until it is stopped: once want has come, or
 	// behind the block with the number until.
 	stays  bool
 	until  int
-	before func(w *readmeWorld) // prepares the world
+	before func(w *pageWorld) // prepares the world
 	// own gives what stands in place of texts of the block which are those of the
 	// page's own example, such as an event's ID.
-	own func(w *readmeWorld) *strings.Replacer
+	own func(w *pageWorld) *strings.Replacer
 	// then is run behind it, to see what it did; want is looked for in both.
 	then string
 }
 
-// readmeRuns are the blocks of README that are run, by their text.
-var readmeRuns = map[string]readmeRun{
+// pageRuns are the blocks that are run, by their text.
+var pageRuns = map[string]pageRun{
 	`go run ./cmd/agentctl dev`: {
-		at: 10, stays: true, until: 20, want: `(?s)3 agents on loopback.*all 3 gateways have`,
+		page: readmePage, at: 10, stays: true, until: 20, want: `(?s)3 agents on loopback.*all 3 gateways have`,
 	},
 	`go run ./cmd/agentctl event kong '{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"1"}}'`: {
-		at: 20, want: `Event 'kong' dispatched! Coalescing enabled: true`,
+		page: readmePage, at: 20, want: `Event 'kong' dispatched! Coalescing enabled: true`,
 	},
 	`CGO_ENABLED=0 go build -o /usr/local/bin/agentctl ./cmd/agentctl`: {
-		at: 30, then: "agentctl version", want: `agentctl v`,
+		page: readmePage, at: 30, then: "agentctl version", want: `agentctl v`,
 	},
 	`agentctl agent -retry-join=10.0.0.5 -gateway=http://127.0.0.1:8001/cluster/events/`: {
-		at: 40, stays: true, want: `joined the cluster`, before: (*readmeWorld).startPeer,
+		page: readmePage, at: 40, stays: true, want: `joined the cluster`, before: (*pageWorld).startPeer,
 	},
 	`agentctl agent -data-dir=/var/lib/agentctl -retry-join=10.0.0.5`: {
-		at: 50, stays: true, want: `(?s)the journal is open.*joined the cluster`,
+		page: settingsPage, at: 50, stays: true, want: `(?s)the journal is open.*joined the cluster`,
 	},
 	`mkdir -p /opt/agentctl && ln -s /usr/local/bin/agentctl /opt/agentctl/serf`: {
-		at: 60, then: "/opt/agentctl/serf version", want: `^Serf v0\.7\.0\n`,
+		page: readmePage, at: 60, then: "/opt/agentctl/serf version", want: `^Serf v0\.7\.0\n`,
 	},
 	`serf agent -event-handler 'user:kong=agentctl handler -gateway=http://127.0.0.1:8001/cluster/events/'`: {
-		at: 70, stays: true, want: `Serf agent running!`,
+		page: readmePage, at: 70, stays: true, want: `Serf agent running!`,
 	},
 	`agentctl status`: {
-		at: 100, want: `cache: 2 events refused for good: see "agentctl events -target=cache -state=buried"`, before: (*readmeWorld).startGateway1,
+		page: opsPage, at: 100, want: `cache: 2 events refused for good: see "agentctl events -target=cache -state=buried"`, before: (*pageWorld).startGateway1,
 	},
 	`agentctl events`: {
-		at: 110, want: `user:purge +12  buried +/products/17`,
+		page: opsPage, at: 110, want: `user:purge +12  buried +/products/17`,
 	},
 	`agentctl events show 5-1700ea89a702099f`: {
-		at: 120, want: `target   cache: buried .*answered 400 Bad Request`, own: (*readmeWorld).buriedID,
+		page: opsPage, at: 120, want: `target   cache: buried .*answered 400 Bad Request`, own: (*pageWorld).buriedID,
 	},
 	`agentctl replay -target=cache -buried`: {
-		at: 130, want: `2 events \(.*\) replayed to cache, all delivered`, before: func(w *readmeWorld) { w.cache.Store(http.StatusOK) },
+		page: opsPage, at: 130, want: `2 events \(.*\) replayed to cache, all delivered`, before: func(w *pageWorld) { w.cache.Store(http.StatusOK) },
 	},
 	"agentctl replay -target=cache -accept-gap\nagentctl replay -target=cache -flush": {
-		at: 140, want: `cache`,
+		page: opsPage, at: 140, want: `cache`,
 	},
 	`curl -H 'Content-Type: application/json' -d '{"type":"ENTITY_UPDATED","collection":"apis","entity":{"id":"7"}}' \
   'http://127.0.0.1:7374/v1/events?name=kong'`: {
-		at: 150, want: `"id": "\d+-[0-9a-f]{16}"`,
+		page: opsPage, at: 150, want: `"id": "\d+-[0-9a-f]{16}"`,
 	},
 	`agentctl event -wait=10s kong '{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"1"}}'`: {
-		at: 155, want: `Applied by the one node there is after `,
+		page: commandsPage, at: 155, want: `Applied by the one node there is after `,
 	},
 	"agentctl health\nagentctl health -live -timeout=2s": {
-		at: 160, want: `^ready\nok\n$`,
+		page: opsPage, at: 160, want: `^ready\nok\n$`,
 	},
 	`agentctl event purge https://www.example.org/products/17`: {
-		at: 161, want: `Event 'purge' dispatched!`,
+		page: presetsPage, at: 161, want: `Event 'purge' dispatched!`,
 	},
 	`agentctl event ban '{"host": "www.example.org", "regex": "^/products/"}'
 agentctl event ban '{"tags": ["product-17", "sale"]}'
 agentctl event kong-cache '{"key": "services:3f1c"}'
 agentctl event -payload-file=kong.json kong-config`: {
-		at: 162, want: `(?s)'ban' dispatched!.*'ban' dispatched!.*'kong-cache' dispatched!.*'kong-config' dispatched!`,
-		before: func(w *readmeWorld) { w.shell(`echo '{"_format_version": "3.0"}' > kong.json`) },
+		page: presetsPage, at: 162, want: `(?s)'ban' dispatched!.*'ban' dispatched!.*'kong-cache' dispatched!.*'kong-config' dispatched!`,
+		before: func(w *pageWorld) { w.shell(`echo '{"_format_version": "3.0"}' > kong.json`) },
 	},
 	`agentctl event -payload-file=routes.json kong`: {
-		at: 163, want: `Event 'kong' dispatched!`, before: func(w *readmeWorld) { w.shell(`seq 5000 > routes.json`) },
+		page: commandsPage, at: 163, want: `Event 'kong' dispatched!`, before: func(w *pageWorld) { w.shell(`seq 5000 > routes.json`) },
 	},
 	"agentctl check -example > agent.json\nagentctl check -config-file=agent.json\nagentctl agent -config-file=agent.json": {
-		at: 170, stays: true, want: `(?s)gateway-1.*agent is running`, before: (*readmeWorld).stopGateway1,
+		page: settingsPage, at: 170, stays: true, want: `(?s)gateway-1.*agent is running`, before: (*pageWorld).stopGateway1,
 	},
+}
+
+// TestPageCommandsAreRunOrSayWhyNot: each block of commands, on any page, is run by
+// TestPageCommands as it is printed, or says why not.
+func TestPageCommandsAreRunOrSayWhyNot(t *testing.T) {
+	t.Parallel()
+	printed := map[string]bool{} // page and text
+	for _, p := range allPages(t) {
+		for _, b := range p.Blocks {
+			printed[p.Path+b.Text] = true
+			_, run := pageRuns[b.Text]
+			where := fmt.Sprintf("%s:%d: the block\n%s\n", p.Path, b.Line, b.Text)
+			switch {
+			case run && b.NotRun != "":
+				t.Errorf("%sis in pageRuns, and its comment says that it is not run: remove the comment", where)
+			case b.IsCommands() && !run && b.NotRun == "":
+				t.Errorf("%sis run by no test. Add it to pageRuns in cmd/agentctl/pageruns_test.go, with the output that it must have. If no test can run it, put this line before it, with the reason:\n<!-- not run here: REASON -->", where)
+			case !b.IsCommands() && b.NotRun != "":
+				t.Errorf("%shas a comment that says why it is not run, but begins with no command that commandLine in scripts/pages/command.go knows: add the command there", where)
+			}
+		}
+	}
+	for text, r := range pageRuns {
+		if !printed[r.page+text] {
+			t.Errorf("pageRuns has a block that %s has not, or not any more: change it there, too:\n%s", r.page, text)
+		}
+	}
 }
 
 // gateway1 is the configuration of the agent that the page shows the state of.
@@ -98,7 +137,7 @@ const gateway1 = `{"node_name": "gateway-1", "targets": [
 	{"name": "cache", "events": "user:purge", "url": "http://127.0.0.1:6081/", "flush": {"body": "all"}}]}`
 
 // startGateway1 starts it, and has some events delivered and two refused.
-func (w *readmeWorld) startGateway1() {
+func (w *pageWorld) startGateway1() {
 	w.cache.Store(http.StatusBadRequest)
 	w.shell("cat > gateway1.json <<'END'\n" + gateway1 + "\nEND")
 	w.gateway1 = w.start("agentctl agent -config-file=gateway1.json", "agent is running")
@@ -106,10 +145,10 @@ func (w *readmeWorld) startGateway1() {
 	w.await("two burials", func() bool { return len(w.buried()) == 2 })
 }
 
-func (w *readmeWorld) stopGateway1() { w.stop(w.gateway1) }
+func (w *pageWorld) stopGateway1() { w.stop(w.gateway1) }
 
 // buried are the IDs of the events that were refused.
-func (w *readmeWorld) buried() (ids []string) {
+func (w *pageWorld) buried() (ids []string) {
 	dec := json.NewDecoder(strings.NewReader(w.shell("agentctl events -state=buried -format=json")))
 	for dec.More() {
 		var e struct{ ID string }
@@ -121,6 +160,6 @@ func (w *readmeWorld) buried() (ids []string) {
 	return ids
 }
 
-func (w *readmeWorld) buriedID() *strings.Replacer {
+func (w *pageWorld) buriedID() *strings.Replacer {
 	return strings.NewReplacer("5-1700ea89a702099f", w.buried()[0])
 }

@@ -1,160 +1,96 @@
-//go:build linux
-
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"agentctl/scripts/pages"
 )
 
-// block is a fenced block of README.
-type block struct {
-	line int    // of its first fence
-	lang string // behind the fence
-	text string
-	skip string // why it is not run; "" where it is to be
-}
+// root is the folder of the module, in which the pages are.
+const root = "../.."
 
-// notRun is the comment in the line before a block that no test runs.
-var notRun = regexp.MustCompile(`^<!-- not run here: (.+) -->$`)
-
-// blocks are README's fenced blocks.
-func blocks(t *testing.T) (all []block) {
+// allPages are the Markdown pages of the project.
+func allPages(t *testing.T) []pages.Page {
 	t.Helper()
-	data, err := os.ReadFile(readmePath)
+	all, err := pages.All(root)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var open *block
-	before := ""
-	for i, line := range strings.Split(string(data), "\n") {
-		lang, fence := strings.CutPrefix(line, "```")
-		switch {
-		case fence && open == nil:
-			open = &block{line: i + 1, lang: lang}
-			if m := notRun.FindStringSubmatch(before); m != nil {
-				open.skip = m[1]
-			}
-		case fence:
-			open.text = strings.TrimSuffix(open.text, "\n")
-			all = append(all, *open)
-			open = nil
-		case open != nil:
-			open.text += line + "\n"
-		}
-		before = strings.TrimSpace(line)
-	}
-	if open != nil {
-		t.Errorf("README.md:%d: the block has no end", open.line)
 	}
 	return all
 }
 
-// commandLine begins a line that a reader would type.
-var commandLine = regexp.MustCompile(`^(sudo +|[A-Z_]+=\S+ +)*(agentctl|serf|go|scripts/\S+|\./\S+|curl|docker|docker-compose|kubectl|helm|mkdir|ln|cp|apt|apt-get|dpkg|rpm|systemctl|journalctl|install|source|kong|git|cd|for|openssl)( |$)`)
-
-// isCommand tells whether a block is one of commands, and not of output or of a
-// file's contents.
-func (b block) isCommand() bool {
-	if b.lang != "" && b.lang != "sh" && b.lang != "bash" && b.lang != "console" {
-		return false
+// pageAt is the page of a path.
+func pageAt(t *testing.T, path string) pages.Page {
+	t.Helper()
+	all := allPages(t)
+	i := slices.IndexFunc(all, func(p pages.Page) bool { return p.Path == path })
+	if i < 0 {
+		t.Fatalf("there is no page %s", path)
 	}
-	for line := range strings.SplitSeq(b.text, "\n") {
-		if !strings.HasPrefix(line, "#") {
-			return commandLine.MatchString(line)
-		}
-	}
-	return false
+	return all[i]
 }
 
-// Each block of commands is run by TestReadmeCommands, as it is printed, or says
-// why not.
-func TestReadmeCommandsAreRunOrSayWhyNot(t *testing.T) {
+// Links lead somewhere: to a file or a folder, and to a heading of its page if they
+// have an anchor. So do the paths that are named in `code`.
+func TestPageLinks(t *testing.T) {
 	t.Parallel()
-	printed := map[string]bool{}
-	for _, b := range blocks(t) {
-		printed[b.text] = true
-		_, run := readmeRuns[b.text]
-		where := fmt.Sprintf("README.md:%d: the block\n%s\n", b.line, b.text)
-		switch {
-		case run && b.skip != "":
-			t.Errorf("%sis in readmeRuns, and its comment says that it is not run: remove the comment", where)
-		case b.isCommand() && !run && b.skip == "":
-			t.Errorf("%sis run by no test. Add it to readmeRuns in cmd/agentctl/readmeruns_test.go, with what its output has to have; or, where it cannot be run by a test, put this line before it, with the reason:\n<!-- not run here: REASON -->", where)
-		case !b.isCommand() && b.skip != "":
-			t.Errorf("%shas a comment that says why it is not run, and begins with no command that commandLine in readme_test.go knows: add the command there", where)
-		}
-	}
-	for text := range readmeRuns {
-		if !printed[text] {
-			t.Errorf("readmeRuns has a block that README.md has not, or not any more: change it there, too:\n%s", text)
-		}
-	}
-}
-
-var (
-	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading = regexp.MustCompile(`^#+ +(.*)$`)
-	// notInAnchor is what does not stay of a heading in its anchor.
-	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
-	code        = regexp.MustCompile("`[^`]*`")
-)
-
-// Links lead somewhere: anchors to a heading, paths to a file. So do the paths
-// that are named in `code`.
-func TestReadmeLinks(t *testing.T) {
-	t.Parallel()
-	data, err := os.ReadFile(readmePath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(data)
-	for _, b := range blocks(t) {
-		text = strings.Replace(text, b.text, "", 1)
-	}
-	anchors := map[string]bool{}
-	for line := range strings.SplitSeq(text, "\n") {
-		if m := heading.FindStringSubmatch(line); m != nil {
-			anchor := strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-")
-			if anchors[anchor] {
-				t.Errorf("README.md has two headings of the anchor #%s", anchor)
-			}
-			anchors[anchor] = true
-		}
+	all := allPages(t)
+	anchors := map[string]map[string]int{}
+	for _, p := range all {
+		anchors[p.Path] = p.Anchors
 	}
 	exists := func(path string) bool {
-		_, err := os.Stat(filepath.Join(filepath.Dir(readmePath), path))
+		_, err := os.Stat(filepath.Join(root, filepath.FromSlash(path)))
 		return err == nil
 	}
 	links := 0
-	for n, line := range strings.Split(string(data), "\n") {
-		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(line, ""), -1) {
+	for _, p := range all {
+		for _, l := range p.Links {
 			links++
-			to := m[1]
 			switch {
-			case strings.HasPrefix(to, "https://"):
-			case strings.HasPrefix(to, "#"):
-				if !anchors[to[1:]] {
-					t.Errorf("README.md:%d: there is no heading %s", n+1, to)
-				}
-			case !exists(to):
-				t.Errorf("README.md:%d: there is no file %s", n+1, to)
+			case l.Path == "" && !strings.HasPrefix(l.To, "https://"):
+				t.Errorf("%s:%d: the link to %s does not begin with https://", p.Path, l.Line, l.To)
+			case l.Path == "":
+			case !exists(l.Path):
+				t.Errorf("%s:%d: there is no file %s, to which %s leads", p.Path, l.Line, l.Path, l.To)
+			case l.Anchor != "" && anchors[l.Path][l.Anchor] != 1:
+				t.Errorf("%s:%d: %s has %d headings of the anchor #%s", p.Path, l.Line, l.Path, anchors[l.Path][l.Anchor], l.Anchor)
 			}
 		}
-		for _, quoted := range code.FindAllString(line, -1) {
-			path := strings.Trim(quoted, "`")
+		for _, c := range p.Code {
 			for _, folder := range []string{"agent/", "handler/", "rpcclient/", "cmd/", "scripts/", "testdata/"} {
-				if strings.HasPrefix(path, folder) && !strings.ContainsAny(path, " *=") && !exists(path) {
-					t.Errorf("README.md:%d: there is no %s", n+1, path)
+				if strings.HasPrefix(c.Text, folder) && !strings.ContainsAny(c.Text, " *=") && !exists(c.Text) {
+					t.Errorf("%s:%d: there is no %s", p.Path, c.Line, c.Text)
 				}
 			}
 		}
 	}
 	if links == 0 {
 		t.Error("no link was found")
+	}
+}
+
+// README.md is what a newcomer reads in ten minutes: everything else has its own
+// page. The commands that show the program at work come first.
+func TestReadmeIsShort(t *testing.T) {
+	t.Parallel()
+	const maxLines, maxBytes, first = 300, 16 << 10, 60
+	p := pageAt(t, "README.md")
+	if n := strings.Count(p.Text, "\n"); n > maxLines {
+		t.Errorf("README.md has %d lines, more than %d: move a part to the page of its subject", n, maxLines)
+	}
+	if n := len(p.Text); n > maxBytes {
+		t.Errorf("README.md has %d bytes, more than %d: move a part to the page of its subject", n, maxBytes)
+	}
+	for _, command := range []string{"go run ./cmd/agentctl dev", "go run ./cmd/agentctl event ", "scripts/check.sh"} {
+		if !slices.ContainsFunc(p.Blocks, func(b pages.Block) bool {
+			return strings.HasPrefix(b.Text, command) && b.Line+1+strings.Count(b.Text, "\n") <= first
+		}) {
+			t.Errorf("no block in the first %d lines of README.md begins with %q", first, command)
+		}
 	}
 }

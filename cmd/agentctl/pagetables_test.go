@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,18 +20,11 @@ import (
 	"agentctl/agent/logs"
 )
 
-const (
-	readmePath = "../../README.md"
-	updateHint = "run: go test ./cmd/agentctl -run '^TestReadmeTables$' -update"
-)
+const updateHint = "run: go test ./cmd/agentctl -run '^TestPageTables$' -update"
 
-var update = flag.Bool("update", false, "rewrite the tables of README.md that are made from the code")
+var update = flag.Bool("update", false, "rewrite the tables of the pages that are made from the code")
 
-// A table that is made from the code stands between these lines; what is
-// between them is overwritten.
-var generated = regexp.MustCompile(`(?s)<!-- table of (\w+): made from the code, [^\n]*-->\n(.*?)<!-- end of the table -->`)
-
-// tables are the parts of README that are made from the code, by name.
+// tables are the parts of the pages that are made from the code, by name.
 func tables(t *testing.T) map[string]string {
 	return map[string]string{
 		"settings": settingsTable(),
@@ -39,38 +33,34 @@ func tables(t *testing.T) map[string]string {
 	}
 }
 
-// TestReadmeTables holds README's reference of settings, metrics and exit
-// statuses against the code.
-func TestReadmeTables(t *testing.T) {
+// TestPageTables holds the references of settings, metrics and exit statuses
+// against the code. Each stands on one page.
+func TestPageTables(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile(readmePath)
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := tables(t)
-	seen := map[string]bool{}
-	changed := generated.ReplaceAllFunc(data, func(part []byte) []byte {
-		m := generated.FindSubmatch(part)
-		name := string(m[1])
-		table, ok := want[name]
-		if !ok || seen[name] {
-			t.Errorf("README.md: there is no table of %s, or it stands twice", name)
-			return part
+	seen := map[string]string{} // the page of each
+	for _, p := range allPages(t) {
+		for _, table := range p.Tables() {
+			text, ok := want[table.Name]
+			switch {
+			case !ok:
+				t.Errorf("%s: there is no table of %s", p.Path, table.Name)
+			case seen[table.Name] != "":
+				t.Errorf("%s: the table of %s stands in %s already", p.Path, table.Name, seen[table.Name])
+			case table.Text != text && !*update:
+				t.Errorf("%s: the table of %s is not that of the code; %s\n%s", p.Path, table.Name, updateHint, lineDiff(table.Text, text))
+			}
+			seen[table.Name] = p.Path
 		}
-		seen[name] = true
-		if string(m[2]) != table && !*update {
-			t.Errorf("README.md: the table of %s is not that of the code; %s\n%s", name, updateHint, lineDiff(string(m[2]), table))
-		}
-		return fmt.Appendf(nil, "<!-- table of %s: made from the code, change it there; %s -->\n%s<!-- end of the table -->", name, updateHint, table)
-	})
-	for name := range want {
-		if !seen[name] {
-			t.Errorf("README.md has no table of %s: put the two lines that begin and end one where it is to be, as the other tables have them", name)
+		if changed := p.WithTables(want, updateHint); *update && changed != p.Text {
+			if err := os.WriteFile(filepath.Join(root, filepath.FromSlash(p.Path)), []byte(changed), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	if *update && !bytes.Equal(changed, data) {
-		if err := os.WriteFile(readmePath, changed, 0o644); err != nil {
-			t.Fatal(err)
+	for name := range want {
+		if seen[name] == "" {
+			t.Errorf("no page has the table of %s: put the two lines that begin and end one where it is to be, as the other tables have them", name)
 		}
 	}
 }
@@ -139,7 +129,7 @@ var descText = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: ("(?:[^"\\]|\
 func metricsTable(t *testing.T) string {
 	t.Helper()
 	opts := config.DefaultOptions()
-	opts.NodeName, opts.Bind, opts.RPCAddr, opts.HTTPAddr = "readme", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
+	opts.NodeName, opts.Bind, opts.RPCAddr, opts.HTTPAddr = "pages", "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"
 	opts.DataDir = t.TempDir()
 	hub := logs.New(logs.Config{Out: new(bytes.Buffer)})
 	defer hub.Close()
@@ -207,16 +197,13 @@ func labelNames(constant, variable string) string {
 	return strings.Join(names, ", ")
 }
 
-// README tells of each key of a target, and of no other.
-func TestReadmeHasTheKeysOfTargets(t *testing.T) {
+// The page on settings tells of each key of a target, and of no other.
+func TestPageHasTheKeysOfTargets(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile(readmePath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, table, ok := strings.Cut(string(data), "\n| key | meaning | default |\n")
+	const path, head = "agent/config/README.md", "| key | meaning | default |"
+	_, table, ok := strings.Cut(pageAt(t, path).Text, "\n"+head+"\n")
 	if !ok {
-		t.Fatal("README.md has no table of a target's keys: its head is | key | meaning | default |")
+		t.Fatalf("%s has no table of a target's keys: its head is %s", path, head)
 	}
 	table, _, _ = strings.Cut(table, "\n\n")
 	known := config.TargetKeys()
@@ -227,7 +214,7 @@ func TestReadmeHasTheKeysOfTargets(t *testing.T) {
 		for _, m := range word.FindAllStringSubmatch(cells[0], -1) {
 			first[m[1]] = true
 			if !slices.Contains(known, m[1]) {
-				t.Errorf("README.md: a target has no key %s", m[1])
+				t.Errorf("%s: a target has no key %s", path, m[1])
 			}
 		}
 	}
@@ -235,9 +222,9 @@ func TestReadmeHasTheKeysOfTargets(t *testing.T) {
 		outer, inner, nested := strings.Cut(key, ".")
 		switch {
 		case nested && !strings.Contains(table, "`"+inner+"`"):
-			t.Errorf("README.md does not name the key %s of %s of a target", inner, outer)
+			t.Errorf("%s does not name the key %s of %s of a target", path, inner, outer)
 		case !nested && !first[key]:
-			t.Errorf("README.md: the table of a target's keys has no row for %s", key)
+			t.Errorf("%s: the table of a target's keys has no row for %s", path, key)
 		}
 	}
 }

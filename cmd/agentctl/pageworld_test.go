@@ -24,13 +24,13 @@ import (
 	"agentctl/scripts/stock"
 )
 
-// insideEnv is set in the process that runs README's commands.
-const insideEnv = "AGENTCTL_TEST_README_INSIDE"
+// insideEnv is set in the process that runs the pages' commands.
+const insideEnv = "AGENTCTL_TEST_PAGES_INSIDE"
 
-// readmeWorld is where README's commands are run as they are printed: a network
+// pageWorld is where the commands of the pages are run as they are printed: a network
 // and a view of the file system of their own, so that they find the usual ports
 // free, and what they write is gone at the end.
-type readmeWorld struct {
+type pageWorld struct {
 	t        *testing.T
 	repo     string // the working directory, as the reader's is the repository
 	env      []string
@@ -39,33 +39,33 @@ type readmeWorld struct {
 	gateway1 *running
 }
 
-// TestReadmeCommands runs the blocks of README that readmeRuns has.
-func TestReadmeCommands(t *testing.T) {
+// TestPageCommands runs the blocks of the pages that pageRuns has, each once.
+func TestPageCommands(t *testing.T) {
 	if os.Getenv(insideEnv) == "" {
 		t.Parallel()
 		if out, err := exec.Command("unshare", "-n", "-m", "ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 			t.Skipf("this needs root that may make networks and mounts: %v: %s", err, out)
 		}
-		cmd := exec.Command("unshare", "-n", "-m", os.Args[0], "-test.run=^TestReadmeCommands$", "-test.v", "-test.timeout=10m")
+		cmd := exec.Command("unshare", "-n", "-m", os.Args[0], "-test.run=^TestPageCommands$", "-test.v", "-test.timeout=10m")
 		cmd.Env = append(os.Environ(), insideEnv+"=1")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 		return
 	}
-	w := newReadmeWorld(t)
+	w := newPageWorld(t)
 	var order []string
-	for text := range readmeRuns {
+	for text := range pageRuns {
 		order = append(order, text)
 	}
-	slices.SortFunc(order, func(a, b string) int { return readmeRuns[a].at - readmeRuns[b].at })
+	slices.SortFunc(order, func(a, b string) int { return pageRuns[a].at - pageRuns[b].at })
 	type kept struct {
 		*running
-		readmeRun
+		pageRun
 	}
 	var staying []kept
 	for _, text := range order {
-		r := readmeRuns[text]
+		r := pageRuns[text]
 		t.Logf("%s %s", time.Now().Format("15:04:05"), text)
 		if r.before != nil {
 			r.before(w)
@@ -98,14 +98,14 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-func newReadmeWorld(t *testing.T) *readmeWorld {
+func newPageWorld(t *testing.T) *pageWorld {
 	repo, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	goroot := filepath.Join(strings.TrimSpace(string(must(t, exec.Command("go", "env", "GOROOT")))), "bin")
 	serf, tmp := stock.Serf(t, stock.V011), t.TempDir()
-	w := &readmeWorld{t: t, repo: repo}
+	w := &pageWorld{t: t, repo: repo}
 	w.cache.Store(http.StatusOK)
 	for _, line := range []string{
 		"ip link set lo up",
@@ -136,7 +136,7 @@ func must(t *testing.T, cmd *exec.Cmd) []byte {
 }
 
 // serve is a gateway.
-func (w *readmeWorld) serve(addr string, answer func() int) {
+func (w *pageWorld) serve(addr string, answer func() int) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		w.t.Fatal(err)
@@ -150,7 +150,7 @@ func (w *readmeWorld) serve(addr string, answer func() int) {
 }
 
 // startPeer starts another agent, at 10.0.0.5 in a network of its own.
-func (w *readmeWorld) startPeer() {
+func (w *pageWorld) startPeer() {
 	w.peer = exec.Command("unshare", "-n", "sleep", "600")
 	if err := w.peer.Start(); err != nil {
 		w.t.Fatal(err)
@@ -194,7 +194,7 @@ func (b *syncBuffer) String() string {
 	return string(b.buf)
 }
 
-func (w *readmeWorld) command(text string) *exec.Cmd {
+func (w *pageWorld) command(text string) *exec.Cmd {
 	cmd := exec.Command("bash", "-c", text)
 	cmd.Dir, cmd.Env = w.repo, w.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -202,13 +202,13 @@ func (w *readmeWorld) command(text string) *exec.Cmd {
 }
 
 // shell runs a block to its end, which has to be a good one.
-func (w *readmeWorld) shell(text string) string {
+func (w *pageWorld) shell(text string) string {
 	w.t.Helper()
 	return string(must(w.t, w.command(text)))
 }
 
 // start runs a block until its output has a match, and on.
-func (w *readmeWorld) start(text, want string) *running {
+func (w *pageWorld) start(text, want string) *running {
 	w.t.Helper()
 	r := &running{cmd: w.command(text), out: new(syncBuffer)}
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.out
@@ -219,7 +219,7 @@ func (w *readmeWorld) start(text, want string) *running {
 	return r
 }
 
-func (w *readmeWorld) awaitOutput(r *running, want string) {
+func (w *pageWorld) awaitOutput(r *running, want string) {
 	w.t.Helper()
 	re := regexp.MustCompile(want)
 	if !testkit.PollFor(3*testkit.Patience, func() bool { return re.MatchString(r.out.String()) }) {
@@ -228,7 +228,7 @@ func (w *readmeWorld) awaitOutput(r *running, want string) {
 }
 
 // stop ends a block as Ctrl-C does.
-func (w *readmeWorld) stop(r *running) {
+func (w *pageWorld) stop(r *running) {
 	syscall.Kill(-r.cmd.Process.Pid, syscall.SIGINT)
 	late := time.AfterFunc(testkit.Patience, func() {
 		w.t.Errorf("%s does not end at an interrupt", r.cmd.Args[2])
@@ -238,7 +238,7 @@ func (w *readmeWorld) stop(r *running) {
 	late.Stop()
 }
 
-func (w *readmeWorld) await(what string, cond func() bool) {
+func (w *pageWorld) await(what string, cond func() bool) {
 	w.t.Helper()
 	testkit.WaitFor(w.t, what, cond)
 }

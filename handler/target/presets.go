@@ -27,7 +27,7 @@ const varnishBan = `{{if or .url .host}}obj.http.x-host == {{host}} && {{end}}` 
 	`{{else if .tags}}obj.http.surrogate-key ~ (^|[\s,])({{anyof .tags}})($|[\s,])` +
 	`{{else}}obj.http.x-url == {{path}}{{end}}`
 
-// presets are in the order of README.md. A preset collapses equal events only if an
+// presets are in the order of PRESETS.md. A preset collapses equal events only if an
 // event makes the gateway forget something. If an event sets something, as for
 // kong-dbless, the later of two equal ones may undo what came between them.
 var presets = []Preset{

@@ -35,7 +35,7 @@ type Target struct {
 	//
 	// Path and query may be templates with values of the event's JSON. So may
 	// Method, the values of Header, and Body. See package template, and
-	// README.md for a reference. An event that does not fit a template is
+	// PRESETS.md for a reference. An event that does not fit a template is
 	// refused, as if the target had buried it.
 	URL string
 	// Method of the request. Default POST.

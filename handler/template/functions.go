@@ -8,8 +8,8 @@ import (
 	"agentctl/handler/text"
 )
 
-// templateFunctions are the functions that a template can call; README.md tells
-// what they do. Those for a nil *Data are only for the parser.
+// templateFunctions are the functions that a template can call. The reference of them
+// is handler/target/PRESETS.md. Those for a nil *Data are only for the parser.
 func templateFunctions(d *Data) template.FuncMap {
 	return template.FuncMap{
 		"host": d.host, "path": d.path, "payload": d.payload, "event": d.meta,

@@ -22,7 +22,7 @@ import (
 )
 
 // The purposeful differences from serf v0.11.0, beside those of an agent that
-// no command line shows (README, "Different on purpose").
+// no command line shows (agent/COMPATIBILITY.md has them all).
 const (
 	asKongWants = "each Kong of 0.6 to 0.10 takes version 0.7.0 and refuses today's"
 	betterError = "an agent's error names the setting, the value and what to do, and all problems at once"

@@ -132,7 +132,7 @@ func TestPresetsOnRealCaches(t *testing.T) {
 			still := func(path string, version int64) {
 				t.Helper()
 				if want := fmt.Sprintf("%s%s v%d", site, path, version); !allServe(t, f.caches, path, want) {
-					t.Fatalf("%q, want all %q", pages(t, f.caches, path), want)
+					t.Fatalf("%q, want all %q", servedBy(t, f.caches, path), want)
 				}
 			}
 			for _, path := range []string{page, other} {

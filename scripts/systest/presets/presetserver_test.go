@@ -232,8 +232,8 @@ func (c *cache) get(t *testing.T, path string) string {
 	return string(body)
 }
 
-// pages are the answers of several servers.
-func pages(t *testing.T, caches []*cache, path string) []string {
+// servedBy are the answers of several servers.
+func servedBy(t *testing.T, caches []*cache, path string) []string {
 	out := make([]string, len(caches))
 	for i, c := range caches {
 		out[i] = c.get(t, path)
@@ -243,5 +243,5 @@ func pages(t *testing.T, caches []*cache, path string) []string {
 
 // allServe tells whether servers all answer this.
 func allServe(t *testing.T, caches []*cache, path, want string) bool {
-	return !slices.ContainsFunc(pages(t, caches, path), func(got string) bool { return got != want })
+	return !slices.ContainsFunc(servedBy(t, caches, path), func(got string) bool { return got != want })
 }
