@@ -18,7 +18,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_events_received_total",
-			Help: "Events taken in, each once, by type and by the way that its first copy came: gossip, link, repair, fetch (after a reference to it), or local where it was published here.",
+			Help: "Events taken in, each once, by type and way of the first copy: gossip, link, repair, fetch (after a reference) or local (published).",
 		}, []string{"type", "way"}),
 		copies: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_events_copies_total",

@@ -21,7 +21,7 @@ func newRejoinMetrics(reg prometheus.Registerer) *rejoinMetrics {
 		}, []string{"result"}),
 		lost: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "agentctl_members_lost",
-			Help: "Members that this node has seen alive, and that neither are so now nor have left; by serf's view and, of what serf has forgotten, its own.",
+			Help: "Known members that are not alive now and have not left. Members that serf has forgotten count, too.",
 		}),
 	}
 	reg.MustRegister(m.rejoins, m.lost)
