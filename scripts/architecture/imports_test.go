@@ -63,6 +63,7 @@ scripts/stock            -
 scripts/systest          -
 scripts/systest/attack   -
 scripts/systest/cluster  -
+scripts/systest/commands -
 scripts/systest/compat   -
 scripts/systest/delivery -
 scripts/systest/kong     -

@@ -29,7 +29,14 @@ func Main(m *testing.M) {
 	os.Exit(status)
 }
 
+// insideEnv is set in what a package of system tests starts. A test may start its own
+// program anew, in a network of its own.
+const insideEnv = "AGENTCTL_TEST_INSIDE"
+
 func run(m *testing.M) (status int, err error) {
+	if os.Getenv(insideEnv) != "" {
+		return m.Run(), nil
+	}
 	unlock, err := lock(filepath.Join(os.TempDir(), "agentctl-systest.lock"))
 	if err != nil {
 		return 0, err
@@ -43,7 +50,8 @@ func run(m *testing.M) (status int, err error) {
 	for name, value := range map[string]string{
 		"PATH": dir + string(os.PathListSeparator) + os.Getenv("PATH"),
 		// With -race a program sleeps for a second before it exits, unless told not to.
-		RaceEnv: "atexit_sleep_ms=0",
+		RaceEnv:   "atexit_sleep_ms=0",
+		insideEnv: "1",
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			return 0, err

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package commands
 
 import (
 	"fmt"
@@ -19,9 +19,8 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/testkit"
-
 	"agentctl/scripts/stock"
+	"agentctl/scripts/testkit"
 )
 
 // insideEnv is set in the process that runs the pages' commands.
@@ -42,9 +41,8 @@ type pageWorld struct {
 // TestPageCommands runs the blocks of the pages that pageRuns has, each once.
 func TestPageCommands(t *testing.T) {
 	if os.Getenv(insideEnv) == "" {
-		t.Parallel()
 		if out, err := exec.Command("unshare", "-n", "-m", "ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-			t.Skipf("this needs root that may make networks and mounts: %v: %s", err, out)
+			testkit.NotRun(t, "it needs Linux, and root that may make networks and mounts: %v: %s", err, out)
 		}
 		cmd := exec.Command("unshare", "-n", "-m", os.Args[0], "-test.run=^TestPageCommands$", "-test.v", "-test.timeout=10m")
 		cmd.Env = append(os.Environ(), insideEnv+"=1")
@@ -99,7 +97,7 @@ func TestPageCommands(t *testing.T) {
 }
 
 func newPageWorld(t *testing.T) *pageWorld {
-	repo, err := filepath.Abs("../..")
+	repo, err := filepath.Abs(root)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package commands
 
 import (
 	"encoding/json"
@@ -8,7 +8,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"agentctl/scripts/pages"
 )
+
+// root is the folder of the module, in which the pages are.
+const root = "../../.."
 
 // The pages whose commands are run.
 const (
@@ -109,7 +114,11 @@ agentctl event -payload-file=kong.json kong-config`: {
 func TestPageCommandsAreRunOrSayWhyNot(t *testing.T) {
 	t.Parallel()
 	printed := map[string]bool{} // page and text
-	for _, p := range allPages(t) {
+	all, err := pages.All(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range all {
 		for _, b := range p.Blocks {
 			printed[p.Path+b.Text] = true
 			_, run := pageRuns[b.Text]
@@ -118,7 +127,7 @@ func TestPageCommandsAreRunOrSayWhyNot(t *testing.T) {
 			case run && b.NotRun != "":
 				t.Errorf("%sis in pageRuns, and its comment says that it is not run: remove the comment", where)
 			case b.IsCommands() && !run && b.NotRun == "":
-				t.Errorf("%sis run by no test. Add it to pageRuns in cmd/agentctl/pageruns_test.go, with the output that it must have. If no test can run it, put this line before it, with the reason:\n<!-- not run here: REASON -->", where)
+				t.Errorf("%sis run by no test. Add it to pageRuns in scripts/systest/commands/runs_test.go, with the output that it must have. If no test can run it, put this line before it, with the reason:\n<!-- not run here: REASON -->", where)
 			case !b.IsCommands() && b.NotRun != "":
 				t.Errorf("%shas a comment that says why it is not run, but begins with no command that commandLine in scripts/pages/command.go knows: add the command there", where)
 			}
