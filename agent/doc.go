@@ -19,7 +19,7 @@
 //
 //   - api: the messages of the HTTP API, which clients import.
 //   - config: files, environment and flags, compiled into one checked value.
-//   - gossip: the serf node, and all that is known of serf's insides.
+//   - gossip: the serf node, and all knowledge of serf's insides.
 //   - intake: one stream in, in order, each event once.
 //   - large: events that are too large for gossip, fetched by reference.
 //   - link: streams to other agents on the gossip port.
@@ -35,15 +35,15 @@
 // # Order
 //
 // Every target, script and stream sees events in the order in which their first
-// copies came to this node, whatever way they came. There is one exception. A user
-// event that may coalesce is held for scripts and streams, as serf holds it, while
-// targets get it at once. A large event comes when its payload does: a reference
+// copies came to this node, by whatever way. There is one exception. The agent
+// holds a user event that may coalesce for scripts and streams, as serf holds it.
+// Targets get it at once. A large event comes when its payload does: a reference
 // to it is no copy.
 //
 // # Blocking
 //
-// Nothing here makes serf wait: not a gateway, a script, an RPC client, a log
-// output or the journal's disk. Package intake says how.
+// Nothing here makes serf wait: no gateway, script, RPC client, log output or disk.
+// Package intake says how.
 //
 // # Loss
 //
@@ -54,9 +54,9 @@
 //
 // # Starting and stopping
 //
-// A part pushes a step onto one stack when it is opened or started, and the agent
-// runs these steps backwards at its end, also when a start fails. Each step has a
-// limit. Run returns what failed, and why the agent ended.
+// When the agent opens or starts a part, it pushes a step onto one stack. At its
+// end it runs these steps backwards, also when a start fails. Each step has a time
+// limit. Run returns the failures, and the reason why the agent ended.
 //
 // # Glossary
 //
@@ -69,18 +69,18 @@
 //   - Full sync: memberlist's exchange of whole states, every 15 to 60 seconds.
 //   - Incarnation: one process of an agent, from its start to its end.
 //   - Inject: handing serf a message as if a member had sent it.
-//   - Known member: a member that this node has seen alive and that did not leave.
+//   - Known member: one that this node has seen alive or failed, and that did not leave.
 //   - Link: a stream to a peer, for its events and its questions.
 //   - Lost member: a known member that is not alive.
 //   - Member: a node that serf lists, alive or not.
 //   - Peer: a member that is an agentctl agent with links.
-//   - Peer question: the query by which agents tell which members are peers.
+//   - Peer question: the query by which an agent finds peers.
 //   - Reference: a small event that stands for a large one.
 //   - Runner: runs one script, or posts queries to one target, one at a time.
 //   - Sampled log: a log that says each kind of message seldom.
 //   - Sink: a target or a script that is served.
 //   - Stock member: a member that runs serf itself.
-//   - Unclassified member: one that joined, and of which nobody knows yet whether it is a peer.
+//   - Unclassified member: one that joined, and may or may not be a peer.
 //   - View: the members that a node sees alive.
 //   - Way: how a copy came: gossip, link, local, repair or fetch.
 //   - Window: serf's 512 Lamport times, beyond which it drops an event.

@@ -1,6 +1,6 @@
-// Package handler knows what an event of the cluster is, and which events
-// somebody wants. The packages below it take an event from the moment a node
-// knows of it to the moment its gateway has it. None of them knows serf's code.
+// Package handler defines the events of the cluster, and the filters that pick
+// some of them. The packages below it carry an event from the moment a node knows
+// of it to the moment its gateway has it. None of them knows serf's code.
 //
 //	intake ─► journal ─► cursor ─► delivery ─► Poster ─► gateway
 //	             │  one log, a cursor   └ retry, bury, flush
@@ -9,7 +9,7 @@
 // # The map of this folder
 //
 //   - handler: [Event], [Type] and [Filters], and serf's grammar for them.
-//   - text: words of strangers made fit for logs, headers and terminals.
+//   - text: strangers' words made fit for logs, headers and terminals.
 //   - template: a text with placeholders that an event cannot leave.
 //   - target: a gateway's endpoint, the presets, and one attempt to post to it.
 //   - journal: the log in memory, with a cursor for each target.
@@ -20,23 +20,25 @@
 //   - backoff, varint, queue: small tools that other folders use as well.
 //
 // A package imports only packages above it in this list, the small tools, and
-// those of the folder agent that every package may import, such as agent/logs. The
-// table in scripts/architecture has each import. Each package states its promises in
-// its own doc.go. The journal and its file also have a DESIGN.md.
+// leaves of the folder agent, such as agent/logs. The table in scripts/architecture
+// has each import. Each package states its promises in its own doc.go. The journal
+// and its file also have a DESIGN.md.
 //
 // # What an event is
 //
-// An [Event] has a type, and for user events and queries a name, a Lamport time
-// and a payload. Names and payloads are chosen by strangers and may hold any
-// bytes. A member event has serf's member lines as its payload; [Event.Body]
-// turns them into Kong's JSON. Events are values that nobody changes after they
-// were made, so they may be shared between goroutines.
+// An [Event] has a type. User events and queries also have a name, a Lamport time
+// and a payload. Strangers choose names and payloads, so these may hold any bytes.
+// A member event has serf's member lines as its payload; [Event.Body] turns them
+// into Kong's JSON. Nobody changes an event after it was made, so goroutines may
+// share it.
 //
-// Every event has an ID. The ID of a user event is LTIME-HASH, where HASH is the
-// first 8 bytes, in hex, of the SHA-256 over its name, a zero byte and its
-// payload. So it is the same on every node and for every retry and replay. A
-// query's ID has the prefix "query-". The ID of a member event is made by the
-// node that saw it, and means nothing elsewhere.
+// Every event has an ID:
+//
+//   - The ID of a user event is LTIME-HASH. HASH is the first 8 bytes, in hex, of the
+//     SHA-256 over its name, a zero byte and its payload. So the ID is the same on
+//     every node and for every retry and replay.
+//   - A query's ID has the prefix "query-".
+//   - Each node makes its own IDs of member events. They mean nothing elsewhere.
 //
 // # Glossary
 //
@@ -45,9 +47,9 @@
 //   - Buried: refused by the target for good, and kept for a while with the reason.
 //   - Collapse: join an event to an equal one that still waits.
 //   - Cursor: what one target has yet to get from the journal.
-//   - Filter epoch: the events from one number on for which a cursor had one filter.
-//   - Flush: the request that makes a target forget all that it holds.
-//   - Gap: what a target lacks, or may lack, until a flush or an operator closes it.
+//   - Filter epoch: the range of events for which a cursor had one set of filters.
+//   - Flush: the request that makes a target forget everything.
+//   - Gap: the losses of a target, known or possible, until a flush or an operator closes it.
 //   - Handed out: taken from the cursor, and not settled yet.
 //   - History: the events that the journal retains, delivered or not.
 //   - ID: the name of an event; see above.
@@ -68,5 +70,5 @@
 //   - Settled: delivered, buried, lost or outdated; the opposite of pending.
 //   - Settled exception: a range above the position that is settled nevertheless.
 //   - Target: the endpoint of a gateway, and how to post events to it.
-//   - Watermark: a number that grows with each loss, by which a flush is matched to a gap.
+//   - Watermark, of a gap: a number that grows with each loss, to match a flush with a gap.
 package handler

@@ -1,46 +1,46 @@
 // Package rpcclient is a client of serf's RPC protocol. It works with any serf
 // agent: stock serf from 0.8 on, and agentctl's.
 //
-// A [Client] is one connection. It is safe for concurrent use: each call is
-// written at once, however many are unanswered, and each answer finds its call
-// by its sequence number. The agent takes the requests of one connection in
-// the order in which they were written, and answers in that order; records of
-// streams come in between.
+// A [Client] is one connection. A [Publisher] publishes events for as long as a
+// program runs, and dials again when the connection is gone. Both are safe for
+// concurrent use.
 //
-// A [Publisher] publishes events for as long as a program runs, and dials again
-// when the connection is gone.
+// # Order
 //
-// # What an error tells
+// A Client writes each call at once, however many are unanswered. The agent takes
+// the requests of one connection in the order in which they were written, and
+// answers in that order. Records of streams come in between. Each answer finds
+// its call by a sequence number.
 //
-// A call fails in one of three ways, and a caller that thinks of trying again
-// has to know which:
+// # Errors
 //
-//   - The agent answered with an error: [*RemoteError]. [ErrAuthRequired] and
-//     its like are to be compared with errors.Is.
-//   - The agent surely has not got the request: errors.Is(err, [ErrNotSent]).
-//     Sending it again is safe.
-//   - The request was, or may have been, written and no answer came:
+// A call fails in one of three ways. They tell you whether you may try again:
+//
+//   - The agent answered with an error: [*RemoteError]. Compare it with
+//     [ErrAuthRequired] and its like by errors.Is.
+//   - The request did not reach the agent: errors.Is(err, [ErrNotSent]). You can
+//     safely send it again.
+//   - The request was, or may have been, written, and no answer came:
 //     errors.Is(err, [ErrLostReply]). The command may have taken effect, wholly
 //     or not at all. A stock agent also closes the connection without an answer
-//     where it dislikes a request, such as a bad regular expression.
+//     if it dislikes a request, such as a bad regular expression.
 //
-// The last two are a [*CallError] with the cause inside: the context's error,
-// [ErrClosed] after Close, or what broke the connection. No call is ever
-// repeated by a Client.
+// The last two are a [*CallError]. It wraps the cause: the context's error,
+// [ErrClosed] after Close, or the error that broke the connection. A Client never
+// repeats a call.
 //
 // # Blocking
 //
 // A call blocks until its answer, its context's end, or the connection's end.
-// When the context ends, the call is given up and the connection stays usable:
-// a late answer is read and thrown away. No caller can block another: the loop
-// that reads answers waits for nobody.
+// When the context ends, the client gives the call up and keeps the connection:
+// it reads a late answer and throws it away. No caller can block another, because
+// the loop that reads answers waits for nobody.
 //
 // # Loss
 //
-// The records of a stream are kept, up to a limit, for a consumer that is
-// slower than they come. Beyond the limit they are dropped, and the consumer
-// gets an [*OverflowError] with their number in the place where they are
-// missing.
+// If a consumer is slower than its stream, the client keeps the records up to a
+// limit. Beyond the limit it drops them. In their place the consumer gets an
+// [*OverflowError] with their number.
 //
 // A connection that breaks ends all calls and streams with an error. A Client
 // does not come back from that: dial another.

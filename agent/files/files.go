@@ -1,4 +1,6 @@
-// Package files writes files that survive a power cut.
+// Package files writes files that survive a power cut. [Replace] waits for the
+// disk, and its file is whole at every moment: the old one or the new one. Calls
+// for one path must not overlap.
 package files
 
 import (

@@ -1,21 +1,21 @@
 // Package gossip is the serf node of an agent. It alone knows the private facts
 // about serf and memberlist: serf's configuration, its event clock, its messages,
-// its snapshot, and how old an event may be. The tests compare each of these with the version
-// of serf that the module pins, and fail where another version differs.
+// its snapshot, and how old an event may be. The tests compare each of these with
+// the version of serf that the module pins. They fail if another version differs.
 //
 // # Order
 //
 // A [Node] puts nothing in order. [Node.Inject] gives serf a message as if a
-// member had sent it. Serf leaves out what it knows, hands the event to its event
-// channel, and passes it on to other members. Serf drops an event that is more
-// than 512 Lamport times behind its clock.
+// member had sent it. Serf drops an event that it knows, or that is more than 512
+// Lamport times behind its clock. It hands any other event to its event channel,
+// and passes it on to other members.
 //
 // # Blocking
 //
 // No method waits for a member, except those of serf that say so: Join, Leave,
 // RemoveFailedNode, SetTags and the key manager's. Serf sends to its event channel
-// while it holds a lock, so whoever makes the node must read the channel at once
-// and always.
+// while it holds a lock. So the maker of the node must read the channel at once and
+// always.
 //
 // # Standing in front of serf
 //

@@ -1,6 +1,6 @@
 // Package large brings events that are too large for gossip to all agents. Serf
-// carries a [Reference] instead of such an event. An agent that has only the
-// reference asks agents that have the event.
+// carries a [Reference] instead of such an event. An agent with only the reference
+// asks other agents for the event.
 //
 //	reference ─► Want ─► had meanwhile? ─ no ─► the publisher, then others ─► Take
 //	                                                └ nobody has it ─► Lost
@@ -9,10 +9,10 @@
 // # The promise
 //
 // While Run runs, each reference that Want gets has one of two ends. Either the
-// node gets the event, by [Config.Take] or any other way, or [Config.Lost] is
-// called. Lost is called at once if too many events are waited for or the agent
-// has no links. Otherwise it is called when nobody had the event within a
-// minute.
+// node gets the event, by [Config.Take] or any other way, or Bodies calls
+// [Config.Lost]. It calls Lost at once if it waits for too many events already, or
+// if the agent has no links. Otherwise it calls Lost when nobody had the event
+// within a minute.
 //
 // # Order
 //
@@ -26,16 +26,15 @@
 //
 // # Limits
 //
-// At most 1,024 events are waited for. Run asks at most 100 questions and
+// Bodies waits for at most 1,024 events. Run asks at most 100 questions and
 // fetches at most 32 MiB a second. An event has at most 1 MiB.
 //
 // # Trust
 //
 // A reference names a member and never an address. A fetched event must have the
-// hash and the size of its reference. A member that sends another event than was
-// asked for is not asked for that event again.
+// hash and the size of its reference. If a member sends another event, Run does
+// not ask it for that event again.
 //
-// A reference to an event that nobody has costs some small requests in the
-// course of a minute, and then a Lost. So anyone who can publish can make other
-// agents flush.
+// A reference to an event that nobody has costs some small requests within a
+// minute, and then a Lost. So anyone who can publish can make other agents flush.
 package large

@@ -14,32 +14,33 @@
 //
 // Broadcast never waits: it appends to bounded queues, one for each peer. A
 // slow, hung or absent peer delays no other peer. Deliver, Behind and the
-// handlers run on goroutines of this package. If a Deliver does not return, the
-// stream of its one peer stops, and that peer's queue fills up.
+// handlers run on goroutines of this package. If a Deliver does not return, only
+// the stream of its peer stops, and the queue at that peer fills up.
 //
 // # Loss
 //
-// A message is kept until the peer's Deliver has returned, and is sent again
-// over a new link if a link broke. The receiver knows each sending process by a
-// random ID, and drops messages by sequence number that it has had. So Deliver
-// gets each message once while both processes run. There is one exception: a
-// receiver that has heard 1,024 other senders since can get the last messages
-// twice.
+// A sender keeps a message until the peer's Deliver has returned. If a link
+// breaks, it sends the message again over a new one. The receiver knows each
+// sending process by a random ID. By sequence number it drops messages that it has
+// had. So Deliver gets each message once while both processes run, with one
+// exception: a receiver that has heard 1,024 other senders since can get the last
+// messages twice.
 //
-// Four kinds of messages are lost. All of them are counted, and the first two
+// Five kinds of messages are lost. The first four are counted, and the first three
 // are reported to Behind:
 //
 //   - messages that do not fit in the peer's queue of 32,768 messages and 16 MiB;
-//   - messages to a member that is no agent of ours;
+//   - messages that are longer than the peer takes;
+//   - messages to a member that is no peer;
 //   - messages that Forget drops;
 //   - messages that are not acknowledged when Run ends.
 //
 // # Limits
 //
 // There are at most 256 links in each direction. A further link closes the least
-// used one, or waits while all links that this node opened are busy. At most 64
-// strangers are heard at a time, 16 of one host. A message is at most as long as
-// Config.MaxMessage, and a request takes at most ten seconds.
+// used one, or waits while all links that this node opened are busy. This package
+// hears at most 64 strangers at a time, 16 of one host. A message is at most as
+// long as Config.MaxMessage, and a request takes at most ten seconds.
 //
 // # Trust
 //

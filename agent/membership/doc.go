@@ -1,21 +1,21 @@
 // Package membership brings this node into its cluster and keeps it there.
 //
-//   - [Joiner] does the joins that were asked for at the start, and knows whether this
-//     node has joined.
-//   - [Rejoiner] finds parts of the cluster again that this node has lost, for as long
-//     as the agent runs.
+//   - [Joiner] does the joins that were requested at the start, and knows whether
+//     this node has joined.
+//   - [Rejoiner] finds lost parts of the cluster again, for as long as the agent runs.
 //   - [Discovery] finds other nodes on the local network by mDNS.
-//   - [Views] compares whom this node sees alive with whom its peers see.
+//   - [Views] compares the members that this node and its peers see alive.
 //
-// Serf holds the list of members. What this package adds is what serf forgets: the
-// known members, which this node has seen alive and which did not leave.
+// Serf holds the list of members, and forgets some. So this package remembers the
+// known members: this node has seen them alive, or serf lists them as failed, and
+// they did not leave.
 //
 // # Starting and ending
 //
 // Each part has a Run that works until its context ends. Constructors start nothing,
-// except for [NewDiscovery]: the server of the mDNS library runs from then on, until
-// Run has ended or Close was called. Only the Joiner's Run returns an error:
-// a requested join failed for good, and the program has to end.
+// with one exception. [NewDiscovery] starts the server of the mDNS library, and the
+// end of Run or Close stops it. Only the Joiner's Run returns an error: a requested
+// join failed for good, and the program has to end.
 //
 // # What joined means
 //
@@ -37,9 +37,11 @@
 //
 // # Loss and bounds
 //
-// At most 1,024 known members are remembered, and a lost one for 30 days. They are
-// kept in members.json in the data directory, which is replaced as a whole and never
-// written if it could not be read. A round asks three lost members and dials three
-// addresses. An mDNS look joins at most 64 new addresses, and 1,024 are remembered:
-// anyone on the local network can answer with any address.
+// The package remembers at most 1,024 known members, and a lost one for 30 days. It
+// keeps them in members.json in the data directory. It replaces that file as a
+// whole, and never writes it if it could not read it.
+//
+// A round asks three lost members and dials three addresses. An mDNS look joins at
+// most 64 new addresses, and remembers 1,024: anyone on the local network can answer
+// with any address.
 package membership

@@ -9,10 +9,10 @@
 // # Blocking
 //
 // A client holds nothing up, however slow it is. The server reads the journal in
-// small steps and keeps no event for a client, only the client's position in the
-// journal. What may take long has a limit of its own: searches, followers,
-// requests that wait for all nodes, connections, the bytes of a request and of a
-// page. A client beyond a limit waits for a moment, or is told to come again.
+// small steps. It keeps no event for a client, only the client's position in the
+// journal. There are limits on searches, followers, requests that wait for all
+// nodes, connections, and the bytes of a request and of a page. A client beyond a
+// limit waits for a moment, or is told to come again.
 //
 // # Order
 //

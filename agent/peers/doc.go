@@ -8,18 +8,19 @@
 //
 // # Who is asked, and when
 //
-// A node that publishes asks all members that it sends to ([Peers.Is]). A node that
-// only compares its journal asks a few ([Peers.Find]), and so do nodes that see
-// unclassified members join ([Peers.Joined]). In a large cluster all of these wait
-// for a random time first, so that a cluster which starts at once does not flood
-// its own gossip. A member that does not answer is asked again, ever less often:
-// it may have been changed for a peer.
+// A node that publishes asks all receivers of the event ([Peers.Is]). A node that
+// only compares its journal asks a few members ([Peers.Find]). So do nodes that see
+// unclassified members join ([Peers.Joined]). In a large cluster the last two wait
+// for a random time first. So a cluster that starts at once does not flood its own
+// gossip.
+//
+// A node asks a silent member again, ever less often: it may have become a peer.
 //
 // # Order and truth
 //
-// An answer holds from when it comes until the member leaves or fails
-// ([Peers.Forget]). What a node says about itself is believed: a member that lies
-// gets messages over a link that it does not take, and gossip brings them anyway.
+// An answer holds until the member leaves or fails ([Peers.Forget]). This package
+// believes what a node says about itself. A member that lies gets messages over a
+// link and does not take them, and gossip brings them anyway.
 //
 // # Blocking
 //
@@ -28,9 +29,9 @@
 //
 // # Loss and bounds
 //
-// Questions and answers are lost as gossip loses them, and are repeated. Names come
-// from the network, so something is kept of members only: never of more names than
-// the cluster has members. At most 256 questions of others wait for an answer, and
-// those beyond go unanswered until they are asked again. At most 1,024 unclassified
-// members are remembered until a question is sent.
+// Gossip may lose questions and answers, so they are repeated. Names come from the
+// network, so the package keeps only names of members: never more names than the
+// cluster has members. At most 256 questions of others wait for an answer. Further
+// ones go unanswered until they are asked again. The package remembers at most
+// 1,024 unclassified members until it sends a question.
 package peers

@@ -18,15 +18,14 @@
 // node's base on. A fresh or flushed gateway has nothing that an older event
 // could invalidate.
 //
-// Repair cannot bring an event that no agent of this kind has. Such an event is
-// one that only stock agents have, or whose publisher ended before it wrote it
-// or passed it on.
+// Repair cannot bring an event that no agentctl agent has. Perhaps only stock
+// agents have it. Or its publisher ended before it wrote the event or passed it on.
 //
 // # Order and repeats
 //
 // Events come late, by Lamport time within a page, and in no order to other
-// events. An event comes again only if the journal has forgotten that it had it
-// (see [Store]), which a restart makes possible.
+// events. An event comes again only if the journal has forgotten it (see [Store]).
+// That can happen after a restart.
 //
 // # Blocking
 //
@@ -35,9 +34,9 @@
 //
 // # Loss
 //
-// Repair loses nothing that it has fetched: an event counts as compared only
-// once it is in the journal. If a peer has let go of events that nobody
-// compared, repair calls Gap, and the targets are flushed.
+// Repair loses no fetched event: an event counts as compared only once it is in
+// the journal. If a peer has let go of events that nobody compared, repair calls
+// Gap, and the targets are flushed.
 //
 // # Limits
 //
@@ -47,7 +46,7 @@
 //
 // # Trust
 //
-// A peer is believed. A lying peer can keep a node from an event that it lacks,
-// and can make it flush. Nothing that a peer sends costs more memory than the
+// Repair believes its peers. A lying peer can hide an event from a node that lacks
+// it, and can make that node flush. No message of a peer costs more memory than the
 // limits allow.
 package repair

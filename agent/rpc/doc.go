@@ -4,10 +4,10 @@
 //
 // # Order
 //
-// A connection handles one request after the other, in the order in which they
-// came, each to its end. So a client that pipelines an event behind a join knows
-// that the join came first. Connections do not wait for each other. Streams,
-// monitors and the answers to queries go on while a slow request runs.
+// A connection handles its requests one at a time, in the order in which they
+// came, each to its end. So a client can send an event right after a join: the
+// join comes first. Connections do not wait for each other. Streams, monitors and
+// the answers to queries go on while a slow request runs.
 //
 // A stream starts before its request is answered, and its records are held back
 // until the answer is on its way. So no event between the two is missing, and
@@ -18,8 +18,8 @@
 //
 // The agent calls the functions that it got in SubscribeEvents and
 // SubscribeLogs. They never wait for a client, a socket or a log line, but
-// append to bounded queues. Each connection has one goroutine that reads and
-// handles requests, one that writes, and one for each running query. Nothing in
+// append to bounded queues. Each connection has a goroutine for reading and
+// handling requests, one for writing, and one for each running query. Nothing in
 // this package logs from inside a subscription, so a monitor never feeds itself.
 //
 // # Loss

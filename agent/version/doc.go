@@ -1,4 +1,4 @@
-// Package version tells which agentctl this is.
+// Package version tells which agentctl this is, and what it is made of.
 //
 // A build may set [Version] with the linker, and nothing changes it afterwards.
 // [ReadBuild] adds what the Go toolchain recorded in the program. The revision

@@ -1,4 +1,3 @@
-// Package version tells what this program is made of.
 package version
 
 import (

@@ -1,13 +1,13 @@
-// Package target is the local endpoint of a gateway: where events go, what is
-// posted, and one attempt to post it. It keeps no events and tries nothing again;
-// package delivery does.
+// Package target is the local endpoint of a gateway. It says where events go and
+// how the requests look, and makes one attempt to post an event. It keeps no events
+// and tries nothing again; package delivery does.
 //
 // A [Target] is the configuration, and a [Preset] is a Target for one kind of
 // gateway, less the address. [Target.Validate] reports everything that is wrong
 // with a target at once, and never repeats a password. [NewPoster] compiles a
 // valid target, its templates included, into a [Poster].
 //
-// # What is posted
+// # The request
 //
 // Unless the target says otherwise, the body of a user event or query is its
 // payload, byte for byte. The body of a member event is Kong's JSON, see
@@ -16,8 +16,8 @@
 // queries also have X-Serf-Event-Name and X-Serf-Event-Ltime. The ID is the same
 // for each repeat of an event, so a gateway can tell repeats apart.
 //
-// Strangers choose the names of events. In a header "%", blanks at either end and
-// all bytes that are not printable ASCII are written as %XX. A value longer than
+// Strangers choose the names of events. A header has %XX in place of "%", of blanks
+// at either end and of all bytes that are not printable ASCII. A value longer than
 // 1,024 bytes is cut.
 //
 // Method, path, query, headers and body may be templates, see package template.
@@ -36,15 +36,17 @@
 // # Blocking and repeats
 //
 // An attempt ends when the target answers, its timeout passes, or the context
-// ends. It takes at most 4 KiB of an answer's body and 64 KiB of its header.
-// Connections are kept. If the target closes a kept connection without a byte of
-// an answer, the request goes out again at once over another. That is no failure,
-// but the target may get the event twice. A Poster follows no redirect and uses
-// no HTTP proxy, because the gateway is on this node.
+// ends. It takes at most 4 KiB of an answer's body and 64 KiB of its header. A
+// Poster follows no redirect and uses no HTTP proxy, because the gateway is on this
+// node.
+//
+// A Poster keeps its connections. If the target closes a kept connection without a
+// byte of an answer, the Poster sends the request again at once over another. That
+// is no failure, but the target may get the event twice.
 //
 // # Order
 //
 // With more than one event in flight, an [OrderKey] tells which events must keep
 // their order among themselves. Two events with different keys may get the same
-// number by chance; that costs a wait, and never the order.
+// number by chance. That costs a wait, and never the order.
 package target

@@ -2,20 +2,19 @@
 //
 // A [Template] is a part of a request: a method, a path and query, a header's
 // value, or a JSON body. It is Go's text/template with a few functions less and
-// a few more; README.md has the reference for operators. As html/template does
-// for HTML, [Compile] follows the fixed text and knows the [Context] in which
-// each placeholder stands. It ends each placeholder with the escape of that
-// context. So a value stays within its segment of the path, its part of the
-// query, its header, its quotes or its JSON value, whatever bytes it has.
+// a few more; handler/target/PRESETS.md has the reference for operators. As
+// html/template does for HTML, [Compile] follows the fixed text and knows the
+// [Context] in which each placeholder stands. It ends each placeholder with the
+// escape of that context. So a value stays within its segment of the path, its part
+// of the query, its header, its quotes or its JSON value, whatever bytes it has.
 //
-// A template that leaves the context of a placeholder open, or open to choice,
-// does not compile. An event can never choose the method or the host: these come
+// A template does not compile if the context of a placeholder is unknown, or
+// depends on a branch. An event can never choose the method or the host: these come
 // from the template's own text.
 //
 // Not every event fits every template. A value may be missing, or cannot stand in
-// its context, or the result is too long: more than 8 KiB, and for a JSON body
-// 8 MiB. Then Render makes nothing, and fails with a [*Misfit] that tells the
-// operator why.
+// its context, or the result is too long: more than 8 KiB, or 8 MiB for a JSON body.
+// Then Render makes nothing, and fails with a [*Misfit] that tells the operator why.
 //
 // Nothing here blocks, and nothing is remembered from one event to the next. A
 // Template is safe for concurrent use; a [Data] belongs to one goroutine.

@@ -1,12 +1,12 @@
 //go:build linux
 
 // Bench measures agentctl against stock serf with event scripts, side by side
-// on this machine, and prints one table. It starts real agents on addresses of
-// loopback, has all of them fed by the same publisher, and notes when each POST
-// comes to a small HTTP server of its own. It is for Linux: what a process has
-// cost is read from /proc.
+// on this machine, and prints one table. It starts real agents on loopback
+// addresses, and the same publisher feeds all of them. A small HTTP server of its
+// own notes when each POST comes. It works on Linux only, because it reads the cost
+// of a process from /proc.
 //
-// Run it by scripts/bench.sh.
+// Run it with scripts/bench.sh.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Package leaks has a test program fail where goroutines of its tests live on.
+// Package leaks makes a test program fail if goroutines of its tests live on.
 package leaks
 
 import (

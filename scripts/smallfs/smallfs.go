@@ -1,5 +1,5 @@
-// Package smallfs mounts small file systems in memory for tests that need a
-// disk to be full. It works on Linux, for root that may mount.
+// Package smallfs mounts small file systems in memory, for tests that need a full
+// disk. It works on Linux, for a root user that may mount.
 package smallfs
 
 import (

@@ -1,5 +1,5 @@
-// Package stock provides stock serf programs, built from the module proxy at
-// their tags, to tests and benchmarks that run against the real thing.
+// Package stock provides stock serf programs to tests and benchmarks that run
+// against the real thing. It builds them from the module proxy, at their tags.
 package stock
 
 import (

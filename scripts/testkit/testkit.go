@@ -1,6 +1,6 @@
-// Package testkit is what the tests of several packages share. It imports none
-// of the packages under test, so that their internal tests can use it too.
-// Packages journals and disks beside it have the helpers that need a journal.
+// Package testkit has the helpers that the tests of several packages share. It
+// imports none of the packages under test, so that their internal tests can use it
+// too. Packages journals and disks beside it have the helpers that need a journal.
 package testkit
 
 import (

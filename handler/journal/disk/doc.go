@@ -14,21 +14,22 @@
 //
 // # Loss
 //
-// A commit begins at once, or 10 ms after the one before. If the process is killed,
-// the next one goes on from the last commit. It posts again what was in flight or
-// was acknowledged since, and does not know of events that were appended since.
-// [Disk.Durable] tells up to which Lamport time the file has every appended event.
+// A commit begins at least 10 ms after the beginning of the one before; [Disk.Sync]
+// makes it begin at once. If the process is killed, the next one goes on from the
+// last commit. It posts again the events in flight and those acknowledged since. It
+// does not know of events appended since. [Disk.Durable] tells up to which Lamport
+// time the file has every appended event.
 //
-// While the disk fails, or too much waits for it, the journal is degraded: it is
-// logged once, and Status and the metrics show it. Events are delivered from memory
-// then, and those that wait are lost if the process ends. The writer tries again
-// until the disk takes a commit.
+// While the disk fails, or too much waits for it, the journal is degraded. That is
+// logged once, and Status and the metrics show it. The agent then delivers events
+// from memory, and a process that ends loses the waiting ones. The writer tries
+// again until the disk takes a commit.
 //
 // # Who may have the file
 //
-// One process has a data directory, by a lock on a file in it; another gets an
+// A lock on a file gives a data directory to one process; another process gets an
 // [*InUseError]. A damaged file is a [*CorruptError], and stays as it is. [Check]
-// reports what can still be read of it, and changes nothing.
+// reports the parts that can still be read, and changes nothing.
 //
 // A Disk is safe for concurrent use.
 package disk

@@ -1,7 +1,7 @@
 // Package wiretest loads and writes recorded conversations of serf's RPC
 // protocol, for tests.
 //
-// A transcript is a text file, one msgpack value on a line, in the order in
+// A transcript is a text file with one msgpack value on each line, in the order in
 // which the values crossed the wire:
 //
 //	@agent v0.11.0
@@ -9,9 +9,9 @@
 //	> 81a756657273696f6e01                              # {"Version":1}
 //	< 82a353657101a54572726f72a0                        # {"Error":"","Seq":1}
 //
-// ">" is what the client sent, "<" what the agent sent, in hex; what follows
-// " # " is for the reader and ignored by [Load]. Lines that begin with "@"
-// give a fact by name, others that begin with "#" are comments.
+// Lines with ">" are the client's, lines with "<" the agent's, in hex. The text
+// after " # " is for the reader, and [Load] ignores it. Lines with "@" in front give
+// a fact by name. Lines with "#" in front are comments.
 package wiretest
 
 import (

@@ -1,16 +1,15 @@
 //go:build linux
 
-// Package simulation runs clusters of up to a thousand agents in one process,
-// over a network in memory with delay and loss, and measures how far the way of
-// an event grows with the cluster: how long it takes to the last node, and what
-// it costs each.
+// Package simulation runs clusters of up to [MaxNodes] agents in one process, over
+// a network in memory with delay and loss. It measures how an event's way grows
+// with the cluster: how long it takes to the last node, and what it costs each.
 //
-// The agents are whole: gossip, links, direct send, repair and journal are those
-// of the program. What is not theirs are the network ([memnet]) and, in a bubble
-// of testing/synctest, the clock: then all that a node computes takes no time,
-// and latencies are those of the network and of the protocols' own pauses,
-// whatever the machine is. Left out is what stands at the ends: publishers come by
-// no RPC, and nothing is POSTed.
+// The agents are whole: gossip, links, direct send, repair and journal are those of
+// the program. Only the network ([memnet]) is not theirs, and the clock in a bubble
+// of testing/synctest. In a bubble a node's computing takes no time. Latencies are
+// then those of the network and of the protocols' own pauses, on every machine.
+//
+// The ends are left out: no publisher comes by RPC, and no gateway gets a POST.
 package simulation
 
 import (

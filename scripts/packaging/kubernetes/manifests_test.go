@@ -1,6 +1,6 @@
-// Package kubernetes checks the manifests of its folders, with no cluster: they
-// are built by kustomize, decoded strictly into the types of their APIs, and held
-// against what a cluster would refuse, or take and not do.
+// Package kubernetes checks the manifests of its folders, without a cluster. The
+// tests build them with kustomize and decode them strictly into the types of their
+// APIs. Then they look for mistakes that a cluster would refuse, or silently ignore.
 package kubernetes
 
 import (

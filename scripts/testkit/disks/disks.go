@@ -1,5 +1,5 @@
 // Package disks opens journals on disk for the tests of other packages. The
-// internal tests of package disk cannot import it and have a copy.
+// internal tests of package disk cannot import it, so they have a copy.
 package disks
 
 import (

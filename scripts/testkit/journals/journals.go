@@ -1,5 +1,5 @@
-// Package journals has the helpers of tests that append to journals and read
-// from their cursors. A helper ends the test where a call fails.
+// Package journals has helpers for tests that append to journals and read from
+// their cursors. A helper ends the test if a call fails.
 package journals
 
 import (

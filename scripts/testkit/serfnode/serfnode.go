@@ -1,5 +1,5 @@
-// Package serfnode makes bare serf nodes for tests: serf as it is, without an
-// agent, on a network in memory.
+// Package serfnode makes bare serf nodes for tests: plain serf without an agent,
+// on a network in memory.
 package serfnode
 
 import (
