@@ -15,8 +15,8 @@ func SplitHandler(s string) (filter, what string) {
 	return "", s
 }
 
-// IsTarget tells whether the WHAT of an event handler is a URL to post to (http://,
-// https:// or unix:), and not a command to run.
+// IsTarget tells whether an event handler is a URL to post to (http://, https:// or
+// unix:), and not a command to run.
 func IsTarget(what string) bool {
 	for _, prefix := range []string{"http://", "https://", "unix:"} {
 		if len(what) >= len(prefix) && strings.EqualFold(what[:len(prefix)], prefix) {

@@ -28,8 +28,8 @@ type Config struct {
 	AuthKey string // empty: do not authenticate
 
 	// Timeout bounds dialling, with handshake and authentication, and each
-	// write to a connection that takes nothing. Waiting for an answer is
-	// bounded by a call's context alone. DefaultTimeout if zero.
+	// write to a connection that takes nothing. Only a call's context bounds the
+	// wait for an answer. DefaultTimeout if zero.
 	Timeout time.Duration
 
 	// StreamBuffer is the number of records that a stream keeps for a slow
@@ -71,10 +71,10 @@ type Client struct {
 	err  error             // why the connection ended; set before ended is closed
 }
 
-// Dial connects to an agent, shakes hands and authenticates, in one round
-// trip. The client must be closed. The error is a [*DialError] that names the
-// address and what to look at; it wraps a [*RemoteError] where the agent
-// refused ([ErrInvalidAuthToken]).
+// Dial connects to an agent, shakes hands and authenticates, in one round trip.
+// Close the client when you are done. The error is a [*DialError] with the address
+// and a hint. If the agent refused, it wraps a [*RemoteError], such as
+// [ErrInvalidAuthToken].
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)

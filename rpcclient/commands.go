@@ -8,17 +8,16 @@ import (
 )
 
 // Event publishes a user event. The agent limits the size of name and payload
-// and answers a larger one with an error. With coalesce, an agent that
-// receives several events of this name at about the same time passes on just
-// the last.
+// and answers a larger one with an error. With coalesce, an agent may receive
+// several events of this name at about the same time and pass on just the last.
 func (c *Client) Event(ctx context.Context, name string, payload []byte, coalesce bool) error {
 	_, err := c.EventWarn(ctx, name, payload, coalesce)
 	return err
 }
 
-// EventWarn is Event, and returns what an agentctl agent warns of although it
-// has taken the event: the members that are known not to get it, being too
-// large for serf. That may take two seconds. Stock agents warn of nothing.
+// EventWarn is Event, and also returns a warning. An agentctl agent warns about an
+// event that is too large for serf. It has taken the event, and names the members
+// that are known not to get it. That may take two seconds. Stock agents never warn.
 func (c *Client) EventWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error) {
 	k := newCall[nothing](c, wire.Event)
 	if err := c.send(ctx, k, wire.EventRequest{Name: name, Payload: payload, Coalesce: coalesce}); err != nil {
@@ -30,15 +29,15 @@ func (c *Client) EventWarn(ctx context.Context, name string, payload []byte, coa
 	return k.warn, nil
 }
 
-// ForceLeave turns a failed member into one that has left; with prune it is
-// also removed from the list of members. An unknown node is no error.
+// ForceLeave turns a failed member into one that has left. With prune, the agent
+// also removes it from the list of members. An unknown node is no error.
 func (c *Client) ForceLeave(ctx context.Context, node string, prune bool) error {
 	return simple(ctx, c, wire.ForceLeave, wire.ForceLeaveRequest{Node: node, Prune: prune})
 }
 
-// Join has the agent join a cluster through the given addresses and returns
-// how many it reached, also beside a [*RemoteError]. With replay, events of
-// the past are taken too.
+// Join makes the agent join a cluster through the given addresses. It returns how
+// many the agent reached, also beside a [*RemoteError]. With replay, the agent
+// takes events of the past too.
 func (c *Client) Join(ctx context.Context, addrs []string, replay bool) (int, error) {
 	resp, err := roundTrip[wire.JoinResponse](ctx, c, wire.Join, wire.JoinRequest{Existing: addrs, Replay: replay})
 	return int(resp.Num), err
@@ -68,10 +67,10 @@ func (c *Client) UpdateTags(ctx context.Context, set map[string]string, remove [
 	return simple(ctx, c, wire.Tags, wire.TagsRequest{Tags: set, DeleteTags: remove})
 }
 
-// Query asks the cluster. It returns once the agent has sent the query out;
-// the acknowledgements and responses then come as records, until the query's
-// timeout or the end of ctx. The records must be looped over once, or ctx be
-// cancelled; with an error, the loop's last step carries it.
+// Query asks the cluster. It returns once the agent has sent the query out. The
+// acknowledgements and responses then come as records, until the query's timeout
+// or the end of ctx. Loop over the records once, or cancel ctx. If there is an
+// error, the loop's last step carries it.
 func (c *Client) Query(ctx context.Context, query wire.QueryRequest) (iter.Seq2[wire.QueryRecord, error], error) {
 	records, err := subscribe(ctx, c, wire.Query, query, func(r wire.QueryRecord) bool {
 		return r.Type == wire.QueryDone
@@ -98,9 +97,9 @@ func (c *Client) Respond(ctx context.Context, id uint64, payload []byte) error {
 	return simple(ctx, c, wire.Respond, wire.RespondRequest{ID: id, Payload: payload})
 }
 
-// InstallKey adds a gossip key (base64) to every member's keyring. The
-// response names the members that failed, also beside a [*RemoteError]; so
-// does that of the other key commands.
+// InstallKey adds a gossip key (base64) to every member's keyring. The response
+// names the members that failed, also beside a [*RemoteError]. The other key
+// commands do the same.
 func (c *Client) InstallKey(ctx context.Context, key string) (wire.KeyResponse, error) {
 	return roundTrip[wire.KeyResponse](ctx, c, wire.InstallKey, wire.KeyRequest{Key: key})
 }
@@ -125,7 +124,7 @@ func (c *Client) Stats(ctx context.Context) (map[string]map[string]string, error
 	return roundTrip[map[string]map[string]string](ctx, c, wire.Stats, nil)
 }
 
-// Coordinate returns the network coordinate of a node, and false where the
+// Coordinate returns the network coordinate of a node. It returns false if the
 // agent knows none.
 func (c *Client) Coordinate(ctx context.Context, node string) (wire.Coordinate, bool, error) {
 	resp, err := roundTrip[wire.CoordinateResponse](ctx, c, wire.GetCoordinate, wire.CoordinateRequest{Node: node})
@@ -135,19 +134,19 @@ func (c *Client) Coordinate(ctx context.Context, node string) (wire.Coordinate, 
 // Stream subscribes to events that match filter, such as
 // "user:kong,member-join"; "*" or "" is all. It returns once the agent has
 // subscribed the client. A stock agent registers the stream just after it has
-// answered, so an event that it takes in that instant may be missed.
+// answered, so the client may miss an event of that instant.
 //
-// The events must be looped over once, or ctx be cancelled: either end
-// unsubscribes. Leaving the loop leaves the client usable. A step of the loop
-// may carry an [*OverflowError], after which the loop goes on; any other error
-// is the last step: ctx's, or why the connection ended.
+// Loop over the events once, or cancel ctx: either unsubscribes. The client stays
+// usable after the loop. A step of the loop may carry an [*OverflowError], and the
+// loop goes on. With any other error the step is the last: the error is ctx's, or
+// says why the connection ended.
 func (c *Client) Stream(ctx context.Context, filter string) (iter.Seq2[wire.StreamRecord, error], error) {
 	return subscribe[wire.StreamRecord](ctx, c, wire.Stream, wire.StreamRequest{Type: filter}, nil)
 }
 
 // Monitor subscribes to the agent's log from level on (TRACE, DEBUG, INFO,
-// WARN, ERR), the most recent lines first. It is otherwise like
-// [Client.Stream]. An agent has one monitor for each connection.
+// WARN, ERR). It begins with the most recent lines of the past. Otherwise it is
+// like [Client.Stream]. An agent has one monitor for each connection.
 func (c *Client) Monitor(ctx context.Context, level string) (iter.Seq2[string, error], error) {
 	records, err := subscribe[wire.LogRecord](ctx, c, wire.Monitor, wire.MonitorRequest{LogLevel: level}, nil)
 	if err != nil {

@@ -140,8 +140,8 @@ func (c *Client) writeLoop() {
 			continue
 		}
 		for i, q := range batch {
-			// What the kernel did not take whole the agent cannot have got
-			// whole, and an agent does nothing on half a request.
+			// If the kernel did not take a request whole, the agent has not got
+			// it whole. An agent does nothing on half a request.
 			if n < ends[i] {
 				q.state.Store(unsent)
 			}
@@ -195,12 +195,12 @@ func (c *Client) receive(r *wire.Reader) error {
 			return err
 		}
 	}
-	// Whether a body follows is known from the request alone, and this answer
-	// has none: to go on would be to guess.
+	// Only the request tells whether a body follows, and this answer belongs to
+	// none. To go on would be to guess.
 	return fmt.Errorf("an answer to no request: Seq %d, Error %q", h.Seq, h.Error)
 }
 
-// finish fails all that waits, after both loops have returned: only then is it
+// finish fails all waiting calls, after both loops have returned. Only then is it
 // certain which requests were written.
 func (c *Client) finish() {
 	c.mu.Lock()

@@ -8,22 +8,22 @@ import (
 )
 
 var (
-	// ErrNotSent marks a call whose request surely did not reach the agent:
-	// it is safe to send it again.
+	// ErrNotSent marks a call whose request did not reach the agent. You can
+	// safely send it again.
 	ErrNotSent = errors.New("request not sent")
 
-	// ErrLostReply marks a call whose request was, or may have been, written,
-	// but whose answer never came: it may or may not have taken effect.
+	// ErrLostReply marks a call that got no answer, although its request was
+	// written, or may have been. It may or may not have taken effect.
 	ErrLostReply = errors.New("no answer received")
 
 	// ErrClosed is the cause of the errors of a client that was closed.
 	ErrClosed = errors.New("client is closed")
 
-	// ErrStreamOverflow is what an [OverflowError] is, for errors.Is.
+	// ErrStreamOverflow matches every [OverflowError], for errors.Is.
 	ErrStreamOverflow = errors.New("stream records lost")
 )
 
-// The errors that an agent answers with by name, for errors.Is.
+// The errors that an agent reports by name, for errors.Is.
 var (
 	ErrUnsupportedCommand error = &RemoteError{Text: wire.ErrUnsupportedCommand}
 	ErrUnsupportedVersion error = &RemoteError{Text: wire.ErrUnsupportedVersion}
@@ -80,16 +80,15 @@ func (e *CallError) Error() string {
 	return fmt.Sprintf("%s: no answer from the agent at %s: %v%s", e.Command, e.Addr, e.Err, then)
 }
 
-// Is reports whether target is the one of [ErrLostReply] and [ErrNotSent] that
-// holds for e.
+// Is reports true for [ErrLostReply] if e was sent, and else for [ErrNotSent].
 func (e *CallError) Is(target error) bool {
 	return target == ErrLostReply && e.Sent || target == ErrNotSent && !e.Sent
 }
 
 func (e *CallError) Unwrap() error { return e.Err }
 
-// DialError is a failure to connect, to shake hands or to authenticate.
-// Nothing but handshake and auth has been sent.
+// DialError is a failure to connect, to shake hands or to authenticate. The
+// client has sent no other command.
 type DialError struct {
 	Addr string
 	Hint string // what to look at next
@@ -106,7 +105,7 @@ func (e *DialError) Is(target error) bool { return target == ErrNotSent }
 
 func (e *DialError) Unwrap() error { return e.Err }
 
-// OverflowError stands in a stream in the place of records that were dropped
+// OverflowError stands in a stream in place of records that the client dropped,
 // because the consumer was too slow. The stream goes on after it.
 type OverflowError struct {
 	Lost int // records
@@ -119,6 +118,6 @@ func (e *OverflowError) Error() string {
 // Is reports true for [ErrStreamOverflow].
 func (e *OverflowError) Is(target error) bool { return target == ErrStreamOverflow }
 
-// errConnClosed is the cause where the agent ended the connection between two
+// errConnClosed is the cause if the agent ended the connection between two
 // answers.
 var errConnClosed = errors.New("the agent closed the connection")

@@ -27,10 +27,10 @@ type PublisherConfig struct {
 	MinBackoff, MaxBackoff time.Duration
 }
 
-// Publisher publishes events over one connection, which it makes when the
-// first event needs it and makes again when it is gone. It is safe for
-// concurrent use; concurrent events share the connection, and none waits for
-// another's answer. No event is ever sent twice by the Publisher.
+// Publisher publishes events over one connection. It dials when the first event
+// needs the connection, and again when the connection is gone. It is safe for
+// concurrent use: concurrent events share the connection, and none waits for
+// another's answer. A Publisher never sends an event twice.
 type Publisher struct {
 	cfg  PublisherConfig
 	stop context.CancelCauseFunc
@@ -62,12 +62,13 @@ func NewPublisher(cfg PublisherConfig) *Publisher {
 	return p
 }
 
-// Publish publishes one event; see [Client.Event]. An event that surely has
-// not been sent is tried again for as long as ctx lives, so give it a deadline;
-// the error is then [ErrNotSent] with the last failure to connect inside. What
-// the agent answers ([*RemoteError], also to handshake and authentication) is
-// returned, and so is [ErrLostReply]: whether to publish the event once more is
-// the caller's to decide.
+// Publish publishes one event; see [Client.Event]. If the event was not sent,
+// Publish tries again for as long as ctx lives, so give ctx a deadline. Then the
+// error is [ErrNotSent], with the last failure to connect inside.
+//
+// Publish returns the agent's error at once ([*RemoteError]), also one about the
+// handshake or the authentication. It returns [ErrLostReply] at once too: you
+// decide whether to publish the event once more.
 func (p *Publisher) Publish(ctx context.Context, name string, payload []byte, coalesce bool) error {
 	var last error // why the attempt before this one failed
 	for {

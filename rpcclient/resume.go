@@ -7,11 +7,14 @@ import (
 	"agentctl/rpcclient/wire"
 )
 
-// Resume waits for the answer to an event that somebody else sent on conn, as
-// the request seq, after the agent had answered the greeting. Nothing of the
-// answer may have been read. Resume closes conn. The results are those of
-// [Client.EventWarn]; the event counts as sent, so an error is never
-// [ErrNotSent]. Of cfg, Addr is for errors and Limits apply.
+// Resume waits for the answer to an event that other code has sent on conn, as the
+// request seq. The agent must have answered the handshake, and the authentication
+// if there was one. Nobody may have read a byte of the event's answer. Resume
+// closes conn.
+//
+// The results are those of [Client.EventWarn]. The event counts as sent, so an
+// error is never [ErrNotSent]. Resume uses two fields of cfg: Addr for errors, and
+// Limits.
 func Resume(ctx context.Context, cfg Config, conn net.Conn, seq uint64) (warning string, err error) {
 	c := makeClient(cfg.withDefaults(), conn)
 	defer c.Close()

@@ -11,9 +11,9 @@ import (
 	"agentctl/rpcclient/wire"
 )
 
-// subscription is a request that is answered with records: the call that opens
-// it, and a bounded queue between the read loop, which never waits, and the
-// consumer.
+// subscription is a request whose answers are records. It has the call that opens
+// it, and a bounded queue between the read loop and the consumer. The read loop
+// never waits.
 type subscription[T any] struct {
 	call[nothing]
 	isLast func(T) bool // nil: the records have no end of their own
@@ -37,9 +37,9 @@ type entry[T any] struct {
 // errDone is the end that a consumer expects.
 var errDone = errors.New("done")
 
-// subscribe sends a request and waits until the agent has accepted it. From
-// then on records are queued. It is unsubscribed when the loop over records
-// ends, or ctx.
+// subscribe sends a request and waits until the agent has accepted it. From then
+// on the client queues records. It unsubscribes when the loop over records ends,
+// or ctx.
 func subscribe[T any](ctx context.Context, c *Client, cmd wire.Command, body any, isLast func(T) bool) (iter.Seq2[T, error], error) {
 	s := &subscription[T]{
 		call:   call[nothing]{c: c, cmd: cmd, done: make(chan error, 1)},

@@ -40,7 +40,7 @@ const (
 	OutcomeDelivered OutcomeState = "delivered" // the target took it
 	OutcomeBuried    OutcomeState = "buried"    // the target refused it for good
 	OutcomeLost      OutcomeState = "lost"      // it was given up
-	OutcomeOutdated  OutcomeState = "outdated"  // it was not posted, as it was not true any more
+	OutcomeOutdated  OutcomeState = "outdated"  // it was not posted, as it was no longer true
 	// OutcomeFlushed is only in the answer for all nodes: the target lost the
 	// event, and was flushed after.
 	OutcomeFlushed OutcomeState = "flushed"
@@ -51,7 +51,7 @@ type OutcomeReport struct {
 	State OutcomeState `json:"state"`
 	// Time is that of the delivery, burial or loss, or when the event was found to
 	// be outdated. It is absent while the event waits, and if an earlier process
-	// saw to it.
+	// settled the event.
 	Time   time.Time `json:"time,omitzero"`
 	Status int       `json:"status,omitempty"` // of the answer, if it is known
 	// Into is the ID of the equal event that this one was joined to.
@@ -72,9 +72,9 @@ type EventPage struct {
 	More bool `json:"more"`
 }
 
-// FollowedEvent is a line of the stream that GET /v1/events?follow=1 answers. It
-// is an event, or the number of events that the follower has missed because it
-// read too slowly and the history let go of them.
+// FollowedEvent is a line of the stream that GET /v1/events?follow=1 answers. It is
+// an event, or the number of missed events: the follower read too slowly, and the
+// history let go of them.
 type FollowedEvent struct {
 	*EventReport
 	Missed uint64 `json:"missed,omitempty"`

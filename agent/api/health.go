@@ -1,7 +1,7 @@
 package api
 
-// HealthReport is the answer of GET /healthz and GET /readyz: 200 without
-// reasons, 503 with some.
+// HealthReport is the answer of GET /healthz and GET /readyz. The status is 200
+// without reasons, and 503 with some.
 type HealthReport struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`

@@ -3,8 +3,8 @@ package api
 import "time"
 
 const (
-	// DefaultPage is how many events a request lists if it does not say, and
-	// MaxPage how many it lists at most.
+	// DefaultPage is how many events a request lists by default, and MaxPage how
+	// many it lists at most.
 	DefaultPage, MaxPage = 100, 10_000
 	// MaxPageBytes bounds the payloads of a page. One event always fits.
 	MaxPageBytes = 16 << 20
@@ -15,8 +15,8 @@ const (
 	MaxSearches = 4
 	// MaxConns bounds the connections. Further ones wait to be accepted.
 	MaxConns = 64
-	// MaxNodesWait is how long one request waits for all nodes at most, and
-	// MaxWaiting how many requests do so at a time.
+	// MaxNodesWait is how long one request waits for all nodes at most.
+	// MaxWaiting bounds the requests that wait so at a time.
 	MaxNodesWait, MaxWaiting = 20 * time.Second, 16
 	// MaxReplayIDs bounds the IDs that a replay names.
 	MaxReplayIDs = 10_000

@@ -7,8 +7,8 @@ type NodesReport struct {
 	// Applied says that every node's targets took the event, or were flushed
 	// after they had lost it. A node without a target for it has nothing to apply.
 	Applied bool `json:"applied"`
-	// Open says that this may still change: an event waits somewhere, or a member
-	// could not be asked.
+	// Open says that the answer may still change: the event waits somewhere or
+	// waits for a flush, or a member is down, lacks the event or did not answer.
 	Open  bool         `json:"open"`
 	Nodes []NodeReport `json:"nodes"`
 }

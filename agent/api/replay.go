@@ -9,10 +9,10 @@ import (
 // IDs, Since, Buried, Flush and AcceptGap.
 type ReplayRequest struct {
 	Target string   `json:"target"`
-	IDs    []string `json:"ids,omitempty"`   // posted even if they are not true any more
+	IDs    []string `json:"ids,omitempty"`   // posted even if they are no longer true
 	Since  string   `json:"since,omitempty"` // see [ParseSince]
 	Buried bool     `json:"buried,omitempty"`
-	// Limit is how many events are replayed, the oldest; 0: all.
+	// Limit is how many events are replayed, the oldest first; 0: all.
 	Limit  int  `json:"limit,omitempty"`
 	DryRun bool `json:"dry_run,omitempty"`
 
@@ -32,9 +32,10 @@ type ReplayReport struct {
 	First time.Time `json:"first,omitzero"`
 	Last  time.Time `json:"last,omitzero"`
 
-	// What became of the events so far. Lost ones were given up: see the status of
-	// the target. Outdated ones were not posted, as they were not true any more.
-	// Unknown ones left the history before anyone asked, or their target is gone.
+	// The counts say what became of the events so far. Lost ones were given up: see
+	// the status of the target. Outdated ones were not posted, because they were no
+	// longer true. Unknown ones left the history before anyone asked, or their
+	// target is gone.
 	Waiting   int `json:"waiting"`
 	Delivered int `json:"delivered"`
 	Buried    int `json:"buried"`
@@ -42,13 +43,13 @@ type ReplayReport struct {
 	Outdated  int `json:"outdated"`
 	Unknown   int `json:"unknown"`
 
-	// GapSince is since when the gap was that was accepted; absent without one.
+	// GapSince is the beginning of the accepted gap; absent without one.
 	GapSince time.Time `json:"gap_since,omitzero"`
 }
 
-// ParseSince reads a point in time. It takes RFC 3339, the same without the zone
-// or without the time of day, which are then local, or a duration, which goes back
-// from now.
+// ParseSince reads a point in time, in one of three forms. It takes RFC 3339. It
+// takes the same without the zone, or without zone and time of day, as local time.
+// It takes a duration, and goes back from now by that.
 func ParseSince(text string, now time.Time) (time.Time, error) {
 	if d, err := time.ParseDuration(text); err == nil {
 		if d < 0 {

@@ -23,10 +23,11 @@ type JournalReport struct {
 	Disk    *DiskReport `json:"disk,omitempty"`
 }
 
-// DiskReport is how the disk stands that keeps the journal.
+// DiskReport is how the journal's disk stands.
 type DiskReport struct {
-	// Degraded says that the disk fails or does not keep up, and Error why.
-	// Events are taken and delivered all the same, and lost if the process ends.
+	// Degraded says that the disk fails or does not keep up, and Error why. The
+	// agent takes and delivers events all the same. A process that ends loses
+	// those that wait.
 	Degraded bool      `json:"degraded"`
 	Since    time.Time `json:"since,omitzero"`
 	Error    string    `json:"error,omitempty"`
@@ -36,7 +37,7 @@ type DiskReport struct {
 	UnwrittenBytes int `json:"unwritten_bytes"`
 
 	Durable    uint64 `json:"durable"`    // sequence number of the newest event in the file
-	Duplicates uint64 `json:"duplicates"` // events left out, as they were held already
+	Duplicates uint64 `json:"duplicates"` // events left out, as the journal held them already
 	Commits    uint64 `json:"commits"`
 	Failures   uint64 `json:"failures"` // commits that failed
 	Degrades   uint64 `json:"degrades"` // how often the disk began to fail or lag
@@ -59,19 +60,18 @@ type TargetReport struct {
 	// Since is when the state began.
 	Since time.Time `json:"since"`
 
-	// LastError is why an attempt failed last, also after it went well again.
+	// LastError is why an attempt last failed. It stays after later ones succeed.
 	LastError     string    `json:"last_error,omitempty"`
 	LastErrorTime time.Time `json:"last_error_time,omitzero"`
 	// Attempts is how often one event has failed since the target began to fail:
 	// the event that failed most, or the flush that is due.
 	Attempts int `json:"attempts,omitempty"`
 
-	// Waiting counts events that are neither delivered nor buried. Those in flight
-	// count, and those joined to one that waits. OldestWaiting is when the oldest
-	// was first known.
+	// Waiting counts the pending events, with those in flight and those joined to
+	// one that waits. OldestWaiting is when this node first knew of the oldest.
 	Waiting int `json:"waiting"`
-	// InFlight counts the events that are being posted, or were and are held for
-	// their next attempt.
+	// InFlight counts the events that the agent is posting, or holds for their next
+	// attempt.
 	InFlight      int       `json:"in_flight"`
 	OldestWaiting time.Time `json:"oldest_waiting,omitzero"`
 	LastDelivered time.Time `json:"last_delivered,omitzero"`
@@ -79,15 +79,16 @@ type TargetReport struct {
 	Delivered uint64 `json:"delivered"` // events taken
 	Retried   uint64 `json:"retried"`   // attempts beyond each event's first
 	Buried    uint64 `json:"buried"`    // all burials since the agent began; some may have been delivered since
-	Outdated  uint64 `json:"outdated"`  // member events not posted, as they were not true any more
+	Outdated  uint64 `json:"outdated"`  // member events not posted, as they were no longer true
 	Collapsed uint64 `json:"collapsed"` // events joined to an equal one that waited
-	// Lost counts events given up, because too many waited or one for too long,
-	// and those that never came into the journal. Expired are those among them
-	// that waited too long.
+	// Lost counts the events that were given up, because too many waited or one
+	// waited too long. It also counts those that never came into the journal.
+	// Expired counts the lost events that waited too long.
 	Lost    uint64 `json:"lost"`
 	Expired uint64 `json:"expired"`
-	// GapSince is since when the target lacks events, or may, that no flush has
-	// made good. It is absent without such a gap. GapReason is of the newest loss.
+	// GapSince is the beginning of the target's gap: it lacks events, or may lack
+	// some, and no flush has made that good. It is absent without a gap. GapReason
+	// is that of the newest loss.
 	GapSince  time.Time `json:"gap_since,omitzero"`
 	GapReason string    `json:"gap_reason,omitempty"`
 
@@ -96,8 +97,9 @@ type TargetReport struct {
 	FlushesRefused uint64    `json:"flushes_refused"` // for good
 	LastFlush      time.Time `json:"last_flush,omitzero"`
 
-	// Latency is of the last deliveries, from when this node first knew the event
-	// until the target had taken it. AttemptLatency is of the last attempt alone.
+	// Latency tells of the last deliveries, from the moment this node first knew the
+	// event until the target had taken it. AttemptLatency tells of their last
+	// attempts alone.
 	Latency        Quantiles `json:"latency_seconds,omitzero"`
 	AttemptLatency Quantiles `json:"attempt_seconds,omitzero"`
 
@@ -112,5 +114,5 @@ type Quantiles struct {
 	P90   float64 `json:"p90"`
 	P99   float64 `json:"p99"`
 	Max   float64 `json:"max"`
-	Count int     `json:"count"` // deliveries that this tells of
+	Count int     `json:"count"` // of these deliveries
 }

@@ -142,9 +142,9 @@ type CursorStatus struct {
 	// in this process.
 	Collapsed uint64
 	// Lost counts the events that the cursor lost since the target was first
-	// known: given up because too many waited or one waited longer than MaxAge,
-	// or lost before they came into the journal. Expired counts those of them
-	// that waited longer than MaxAge.
+	// known. Too many waited, one waited longer than MaxAge, or they were lost
+	// before they came into the journal. Expired counts the lost events that
+	// waited longer than MaxAge.
 	Lost    uint64
 	Expired uint64
 	Gap     Gap

@@ -79,8 +79,8 @@ func (c *Cursor) forgetPassed() {
 	}
 }
 
-// rebase states anew which events are pending, after the rule changed: the events
-// that are pending now, one by one, and from now on those that pass the filters.
+// rebase states anew which events are pending, after the rule changed. It lists the
+// events that are pending now, one by one. From now on the filters decide.
 func (c *Cursor) rebase() {
 	c.pendingExceptions = nil
 	for _, e := range c.pending() {

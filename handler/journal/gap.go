@@ -7,16 +7,16 @@ import (
 	"agentctl/handler/text"
 )
 
-// Gap says that n events were lost before they could be appended, or with 0 that
-// nobody can show that none was. It is not known for whom they were. So every cursor
-// counts them among its losses, and has a gap from now on. The reason is cut to some
-// 200 bytes. The only error is ErrClosed.
+// Gap says that n events were lost before they could be appended. With 0 it says
+// that nobody can rule out a loss. Nobody knows which targets the events were for.
+// So every cursor counts them among its losses, and has a gap from now on. The
+// reason is cut to some 200 bytes. The only error is ErrClosed.
 func (j *Journal) Gap(n uint64, reason string) error {
 	return j.lose(n, reason, func(*Cursor) bool { return true })
 }
 
-// Lose is Gap for one event of which type and name are known. It is lost only to the
-// cursors whose filters pick it.
+// Lose is Gap for one event with a known type and name. Only the cursors whose
+// filters pick it lose it.
 func (j *Journal) Lose(typ handler.Type, name, reason string) error {
 	return j.lose(1, reason, func(c *Cursor) bool { return c.filters().Match(typ, name) })
 }
@@ -66,9 +66,9 @@ func (c *Cursor) Gap(n uint64, reason string) error {
 	return nil
 }
 
-// Mend says that the losses up to a watermark harm the target no more. The watermark
-// is that of a CursorStatus, which the caller read at the given time. If nothing was
-// lost since, the gap is closed. Else it goes on, and began at that time.
+// Mend says that the losses up to a watermark harm the target no more. The caller
+// read the watermark from a CursorStatus at the given time. If nothing was lost
+// since, the gap is closed. Else it goes on, and began at that time.
 func (c *Cursor) Mend(watermark uint64, at time.Time) error {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()

@@ -54,9 +54,9 @@ func (l *last) seq() uint64 {
 
 // RequeueLast makes the target's last event wait once more: the newest one that the
 // target took or that was given up. Refused and outdated events do not count. If a
-// newer event is pending, RequeueLast does nothing, as that one will do. It is for
-// a CursorConfig with KeepLast. The error is ErrNoLast if no last event is known and
-// none is pending, or one of Requeue's.
+// newer event is pending, RequeueLast does nothing, because that one is enough. The
+// cursor needs a CursorConfig with KeepLast. The error is ErrNoLast if no last event
+// is known and none is pending, or one of Requeue's.
 func (c *Cursor) RequeueLast() error {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()

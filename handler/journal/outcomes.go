@@ -61,8 +61,8 @@ func (r record) outcome(seq uint64) Outcome {
 }
 
 // outcomes are the records of a cursor, for events of the history. They end with the
-// last event that was for the target, so a target whose filters refuse everything
-// has none.
+// last event that was for the target. So there are none if the target's filters
+// refuse everything.
 type outcomes struct {
 	records fifo.Ring[record]
 	first   uint64 // the event of the first record
@@ -98,8 +98,9 @@ func (c *Cursor) trimOutcomes(retained uint64) {
 	}
 }
 
-// outcome tells what became of an event. What an earlier process settled it derives
-// from the filter epochs, and from the spans of lost and refused events.
+// outcome tells what became of an event. For an event that an earlier process
+// settled, it derives that from the filter epochs and the spans of lost and refused
+// events.
 func (c *Cursor) outcome(seq uint64) Outcome {
 	if c.holds(seq) != nil {
 		return Outcome{State: OutcomeWaiting}

@@ -66,8 +66,8 @@ func (c *Cursor) requeue(seqs ...uint64) error {
 	return nil
 }
 
-// noteAsked notes that events wait from now on, whatever their age. Whoever replays
-// an event that is older than MaxAge wants it posted.
+// noteAsked notes that events wait from now on, whatever their age. An operator who
+// replays an event older than MaxAge wants it posted.
 func (c *Cursor) noteAsked(more []*Entry) {
 	if c.maxAge <= 0 {
 		return

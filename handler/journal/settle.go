@@ -12,7 +12,7 @@ func (c *Cursor) Ack(seq uint64, status int) error {
 	return c.conclude(seq, verdictDelivered, status)
 }
 
-// Outdate is Ack for an event that was not posted, because it is not true any more.
+// Outdate is Ack for an event that was not posted, because it is no longer true.
 func (c *Cursor) Outdate(seq uint64) error { return c.conclude(seq, verdictOutdated, 0) }
 
 func (c *Cursor) conclude(seq uint64, v verdict, status int) error {

@@ -79,7 +79,7 @@ func (s *State) Target(name string) *TargetState {
 	return t
 }
 
-// Waiting returns the events that are pending for a target, which has a cursor.
+// Waiting returns the pending events of a target. The target has a cursor.
 func (s *State) Waiting(t *TargetState) (out []*Entry) {
 	for _, e := range s.Entries {
 		if t.Cursor.pending(e, t.PendingExceptions) {

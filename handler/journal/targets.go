@@ -77,8 +77,9 @@ func (j *Journal) Outcome(target string, seq uint64) Outcome {
 	return c.outcome(seq)
 }
 
-// Forget drops the cursor of a target that is gone for good, with all that it holds. An
-// open cursor is ErrCursorInUse, and an unknown target is no error.
+// Forget drops a target's cursor, with everything in it. Call it for a target that is
+// gone for good. If the cursor is open, the error is ErrCursorInUse. An unknown target
+// is no error.
 func (j *Journal) Forget(target string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

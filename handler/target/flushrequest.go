@@ -11,17 +11,17 @@ import (
 	"agentctl/handler/template"
 )
 
-// FlushRequest is the request that makes a target forget all that it holds. After
-// it the target is fresh, whatever events it lacks. The request has the target's
-// TLS, timeout, RetryCodes and BuryCodes, and those of its headers that have no
-// placeholder. Only 2xx means that the flush is done.
+// FlushRequest is the request that makes a target forget everything. After it the
+// target is fresh, whatever events it lacks. The request has the target's TLS,
+// timeout, RetryCodes and BuryCodes, and its headers without a placeholder. Only
+// 2xx means that the flush is done.
 type FlushRequest struct {
 	// URL has the form of a Target's, and is the target's by default.
 	URL string
 	// Method of the request. Default POST.
 	Method string
-	// Header is sent beside the target's headers, and replaces those of the same
-	// names.
+	// Header is sent beside the target's headers. A header replaces the target's
+	// of the same name.
 	Header http.Header
 	// Body of the request. By default it is empty. Templates see the flush as a
 	// member-join event of this node.
@@ -31,10 +31,10 @@ type FlushRequest struct {
 	// its cluster has only one member. A node that is alone lacks no events but
 	// its own.
 	SelfJoin bool
-	// LastEvent posts the target's last event once more instead of a request.
-	// It is for a target that holds nothing but the content of its last event.
-	// The last event is the newest one that the target took or that was lost.
-	// If a newer event waits, that one is enough.
+	// LastEvent posts the target's last event once more instead of a request. Set
+	// it for a target that holds nothing but the content of its last event. The
+	// last event is the newest one that the target took or that was lost. If a
+	// newer event waits, that one is enough.
 	LastEvent bool
 }
 

@@ -7,12 +7,11 @@ import (
 	"sync/atomic"
 )
 
-// roundTrip makes a request. If the connection turns out to be closed, it sends
-// the request again at once, provided that the connection was kept from an
-// earlier request and that no byte of an answer came. Gateways close idle
-// connections, and that is no failure of theirs; but the gateway may also have
-// taken the first request. If a new connection breaks, that is a failure. So
-// each repeat uses up a kept connection.
+// roundTrip makes a request. It sends the request again at once in one case: the
+// connection was kept from an earlier request, turns out to be closed, and brought
+// no byte of an answer. Gateways close idle connections, and that is no failure of
+// theirs. But the gateway may also have taken the first request. If a new
+// connection breaks, that is a failure. So each repeat uses up a kept connection.
 //
 // The Transport repeats a POST by itself only if it had written nothing of it.
 func (p *Poster) roundTrip(req *http.Request, conn *connTrace) (*http.Response, error) {

@@ -19,9 +19,9 @@ const wholePayload = "payload"
 // maxOrderKey bounds the text of an OrderKey, in bytes.
 const maxOrderKey = 1024
 
-// OrderKey tells which events of a target keep their order among themselves: those
-// that it maps to the same number. The numbers mean nothing to another OrderKey or
-// to another process. It is safe for concurrent use.
+// OrderKey maps the events of a target to numbers. Events with the same number keep
+// their order among themselves. The numbers mean nothing to another OrderKey or to
+// another process. It is safe for concurrent use.
 type OrderKey struct {
 	paths [][]string // into a JSON payload; none: the payload as it is
 	seed  maphash.Seed

@@ -91,8 +91,8 @@ func (p *Poster) Post(ctx context.Context, e *handler.Event) (Response, error) {
 	return p.send(ctx, e, true)
 }
 
-// send makes the request for an event. It is told to be one by its headers; a flush
-// is not.
+// send makes the request for an event. Its headers say that it is an event; those of
+// a flush do not.
 func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Response, error) {
 	form, err := p.form.fill(e)
 	if err != nil {

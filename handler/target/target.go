@@ -36,21 +36,21 @@ type Target struct {
 	// Path and query may be templates with values of the event's JSON. So may
 	// Method, the values of Header, and Body. See package template, and
 	// PRESETS.md for a reference. An event that does not fit a template is
-	// refused, as if the target had buried it.
+	// buried, as if the target had refused it.
 	URL string
 	// Method of the request. Default POST.
 	Method string
 	// Header is sent with each request. It may replace Content-Type and
 	// User-Agent, and set Host. It may hold credentials, so it is never shown.
-	// It must not have the headers that a Poster sets itself: X-Serf-Event and
-	// its kin, and those that frame a request.
+	// It must not have headers of the Poster's own: X-Serf-Event and its kin, and
+	// the headers that frame a request.
 	Header http.Header
 	// Body of the request. By default it is the event's, see
 	// [handler.Event.Body], if Method is POST, PUT or PATCH. Other methods have
 	// no body by default.
 	Body string
-	// DoneCodes, RetryCodes and BuryCodes are status codes from 200 to 599 that
-	// mean something else than they do by default; see [Class].
+	// DoneCodes, RetryCodes and BuryCodes are status codes from 200 to 599 whose
+	// meaning differs from the default; see [Class].
 	DoneCodes, RetryCodes, BuryCodes []int
 	// Timeout bounds one whole attempt, from dialling to the end of the
 	// answer. Default 5 s.
@@ -63,22 +63,25 @@ type Target struct {
 	// each until the target takes or refuses it. Default 1, at most 256.
 	Concurrency int
 	// OrderKey says which events keep their order if Concurrency is above 1. By
-	// default, "payload", those with equal payloads do. Else it names one or
-	// more values of a JSON payload, by paths with "+" between them, such as
-	// collection+entity.id: events in which all of them are equal keep their
-	// order. A path has dots between the names of fields or, in an array,
-	// numbers from 0. The values may be texts, numbers and booleans. An event
-	// without one of them keeps its order with all events, and so does every
-	// member event.
+	// default it is "payload": events with equal payloads keep their order.
+	//
+	// Otherwise it names one or more values of a JSON payload, by paths with "+"
+	// between them, such as collection+entity.id. Events keep their order if all
+	// these values are equal. A path has dots between the names of fields or, in
+	// an array, numbers from 0. The values may be texts, numbers and booleans.
+	//
+	// An event without one of the values keeps its order with all events. So does
+	// every member event.
 	OrderKey string
 	// Collapse lets an event wait behind an equal one, so that the target gets
-	// only the first of them. It is for targets that forget something.
+	// only the first of them. Set it for a target that forgets something at an
+	// event.
 	Collapse bool
 	// MaxAge is how long an event may wait before it counts as lost. By default
 	// it may wait for ever.
 	MaxAge time.Duration
-	// Flush makes the target forget everything, after events for it were lost.
-	// If it is nil the target is stale then, until an operator steps in.
+	// Flush makes the target forget everything, after it lost events. If Flush is
+	// nil, the target is stale then, until an operator steps in.
 	Flush *FlushRequest
 	// UserAgent is the value of that header. Default "agentctl".
 	UserAgent string

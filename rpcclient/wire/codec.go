@@ -115,7 +115,7 @@ func (r *Reader) Read(v any) error {
 	return nil
 }
 
-// Buffered tells how many bytes of what follows are there already.
+// Buffered tells how many bytes of later values are there already.
 func (r *Reader) Buffered() int { return r.br.Buffered() }
 
 // Value returns the bytes of the value that Read took last. They are valid

@@ -12,10 +12,10 @@ type RequestHeader struct {
 	Seq     uint64
 }
 
-// ResponseHeader goes before each answer and each record of a stream.
-// Error is empty on success. Warning is agentctl's own, and not on the wire
-// where it is empty: what the client should know of a request that was done.
-// Serf's clients pass over it.
+// ResponseHeader goes before each answer and each record of a stream. Error is
+// empty on success. Warning is agentctl's own: it tells the client something about
+// a request that succeeded. An empty Warning is not on the wire, and serf's clients
+// skip the field.
 type ResponseHeader struct {
 	Seq     uint64
 	Error   string
@@ -118,7 +118,7 @@ type StreamRequest struct {
 // Coalesce for user; ID, LTime, Name and Payload for query.
 //
 // It is for reading. A server writes [MemberEventRecord], [UserEventRecord] or
-// [QueryEventRecord], which have just the fields that stock clients expect.
+// [QueryEventRecord], each with just the fields that stock clients expect.
 type StreamRecord struct {
 	Event    string
 	Members  []Member
@@ -207,7 +207,7 @@ type CoordinateRequest struct {
 	Node string
 }
 
-// CoordinateResponse has Ok false where the agent knows no coordinate.
+// CoordinateResponse has Ok false if the agent knows no coordinate.
 type CoordinateResponse struct {
 	Coord Coordinate
 	Ok    bool

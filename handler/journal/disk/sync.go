@@ -50,9 +50,9 @@ func (d *Disk) Sync(ctx context.Context) error {
 // appended and not yet written lowers it to just below its own Lamport time.
 //
 // It says nothing about events that were not appended yet, and events come with
-// Lamport times out of order. So whoever sets serf's clock back after a crash goes
-// back further, by the Window of the journal's Config. Append leaves out the events that are held and
-// come again.
+// Lamport times out of order. So a caller that sets serf's clock back after a crash
+// goes back further, by the Window of the journal's Config. If events come again,
+// Append leaves out those that the journal holds.
 func (d *Disk) Durable() (seq, ltime uint64) {
 	d.mu.Lock() // a later commit makes the answer no less true
 	seq, ltime = d.state.header.Head, d.state.header.LTime
