@@ -58,6 +58,7 @@ scripts/architecture     -
 scripts/leaks            -
 scripts/loopback         -
 scripts/pages            -
+scripts/prose            -
 scripts/smallfs          -
 scripts/stock            -
 scripts/systest          -

@@ -34,6 +34,7 @@ var importers = map[string][]string{
 		"agent", "agent/dropped", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/publish",
 		"agent/repair", "agent/rpc", "agent/script", "cmd/agentctl", "handler/delivery", "handler/journal/disk", "scripts/testkit",
 	},
+	"github.com/yuin/goldmark": {"scripts/prose"},
 	"testing": {
 		"scripts/leaks", "scripts/smallfs", "scripts/stock", "scripts/testkit",
 		"scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/proc", "scripts/testkit/serfnode",
