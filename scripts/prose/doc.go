@@ -14,9 +14,10 @@
 //   - sentence: a sentence has at most 30 words.
 //   - paragraph: a paragraph, or one of a list item, has at most 5 sentences.
 //   - relative: a sentence has at most 1 relative clause.
-//   - cell: a table cell has at most 25 words, or 40 in a table made from the code.
+//   - cell: a table cell has at most 25 words.
 //   - subject: no sentence begins with "what", "who" or "that which", unless it is a
-//     question.
+//     question. Text with no full stop, and a cell that begins with a small letter, is
+//     not a sentence.
 //   - pair: no sentence has "the one" and then "the other".
 //   - opening: a page begins with a heading, and a paragraph comes before any list
 //     or table.
@@ -25,10 +26,11 @@
 //
 // A code span, a URL, a quotation and a link to a name in Go count as one word each.
 // A word has at least one letter or digit: dashes and arrows do not count. Headings,
-// code blocks, HTML comments and images are not read. Abbreviations such as e.g. and
+// code blocks, HTML comments and images are not read. Tables made from the code are:
+// mend their texts in the code. Abbreviations such as e.g. and
 // vs., version numbers, file names and ellipses do not end a sentence.
 //
 // Relative clauses begin with which, who, whom, whose, that or where. The linter
 // counts one only when the words around it make that sure, and misses others.
-// Package comments are read as godoc reads them; tests' own included.
+// It reads package comments as godoc does, also those of test files.
 package main

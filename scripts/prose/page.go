@@ -17,33 +17,16 @@ var markdown = goldmark.New(goldmark.WithExtensions(extension.Table)).Parser()
 func page(file string, source []byte) (found []finding) {
 	doc := markdown.Parse(text.NewReader(source))
 	found = opening(file, doc)
-	generated := false
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			return ast.WalkContinue, nil
 		}
 		b := block{}
-		switch n := n.(type) {
-		case *ast.HTMLBlock:
-			comment := string(n.Lines().Value(source))
-			switch {
-			case strings.HasPrefix(comment, "<!-- table of"):
-				generated = true
-			case strings.HasPrefix(comment, "<!-- end of the table"):
-				generated = false
-			}
-			return ast.WalkSkipChildren, nil
-		case *ast.Heading, *ast.FencedCodeBlock, *ast.CodeBlock:
+		switch n.(type) {
+		case *ast.Heading, *ast.FencedCodeBlock, *ast.CodeBlock, *ast.HTMLBlock:
 			return ast.WalkSkipChildren, nil
 		case *tables.TableCell:
-			switch _, head := n.Parent().(*tables.TableHeader); {
-			case head:
-				b.kind = headCell
-			case generated:
-				b.kind = generatedCell
-			default:
-				b.kind = cell
-			}
+			b.kind = cell
 		case *ast.Paragraph, *ast.TextBlock:
 			b.kind = paragraph
 		default:

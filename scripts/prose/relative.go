@@ -11,7 +11,8 @@ var (
 		find finds found learn learns learned check checks checked matter matters remember remembers determine
 		determines list lists name names print prints report reports log logs understand explain explains record records
 		note notes guess wonder and or but nor not about exactly just as than wherever is are was be whether count counts
-		depend depends depending regardless irrespective independent independently choice question differ differs`)
+		depend depends depending regardless irrespective independent independently choice question differ differs settle settles only
+		compare compares`)
 
 	tellers = set(`tell tells told telling inform informs informed warn warns warned warning remind reminds reminded
 		assure assures promise promises promised convince convinces show shows shown showing ask asks asked prove
@@ -40,6 +41,11 @@ var (
 		was were be been being has have had do does did can cannot may must will would and or but if when while because
 		although though as then not also where whether that this these those which who what how why unless once`)
 
+	// homonyms are announcers that are nouns too, after one of the articles.
+	homonyms = set(`answer answers check checks document documents log logs note notes record records report reports
+		state states`)
+	articles = set(`a an the its their your our every no any`)
+
 	determiners = set(`a an the each every any no all some its their your our his her another both one two three
 		four five several many few most other these this those`)
 
@@ -55,34 +61,34 @@ var (
 		machines host hosts section sections line lines position positions state states system systems situation table`)
 )
 
-// relatives counts the relative clauses of a sentence. It misses some: a finding has to
-// be right.
-func relatives(ws []word) (n int) {
+// relatives lists the relative clauses of a sentence by their first words. It misses
+// some: a finding has to be right.
+func relatives(ws []word) (found []string) {
+	add := func(i int) { found = append(found, ws[i-1].text+" "+ws[i].text) }
 	asked := false // an indirect question was seen
 	for i := 1; i < len(ws); i++ {
-		if ws[i].punctuated() && ws[i].key() != "who" {
-			continue
-		}
 		prev := ws[i-1]
 		switch key := ws[i].key(); key {
+		case "what", "how", "why":
+			asked = true
 		case "which", "who", "whom", "whose":
 			switch {
 			case asks(ws, i) || asked && prev.punctuated():
 				asked = true
 			case !prev.punctuated() || strings.HasSuffix(prev.plain, ",") || strings.HasPrefix(ws[i].plain, "("):
-				n++
+				add(i)
 			}
 		case "that":
-			if i+1 < len(ws) && !prev.punctuated() && relativeThat(ws, i) {
-				n++
+			if i+1 < len(ws) && !ws[i].punctuated() && !prev.punctuated() && relativeThat(ws, i) {
+				add(i)
 			}
 		case "where":
 			if !prev.punctuated() && places[prev.key()] {
-				n++
+				add(i)
 			}
 		}
 	}
-	return n
+	return found
 }
 
 // asks tells whether the word at i begins an indirect question.
@@ -92,6 +98,9 @@ func asks(ws []word, i int) bool {
 	}
 	at := i - 1
 	if prepositions[ws[at].key()] && at > 0 {
+		if ws[i].key() == "who" {
+			return true // "by who opened it"
+		}
 		at--
 	}
 	if askers[ws[at].key()] {
@@ -117,10 +126,13 @@ func relativeThat(ws []word, i int) bool {
 	if pronouns[prev] {
 		return true
 	}
+	if homonyms[prev] && i > 1 && articles[ws[i-2].key()] {
+		return true // "an answer that", not "they answer that"
+	}
 	if announcers[prev] || prepositions[prev] || near(ws, i, 4, tellers) {
 		return false
 	}
-	if auxiliaries[next] {
+	if auxiliaries[next] && !strings.HasSuffix(prev, "ed") {
 		return true // "events that are"
 	}
 	return i > 1 && determiners[ws[i-2].key()] && !ws[i-2].punctuated() // "the event that"

@@ -7,11 +7,10 @@ import (
 
 // The limits of the rules.
 const (
-	maxSentence      = 30 // words
-	maxParagraph     = 5  // sentences
-	maxRelatives     = 1  // in a sentence
-	maxCell          = 25 // words
-	maxGeneratedCell = 40 // words
+	maxSentence  = 30 // words
+	maxParagraph = 5  // sentences
+	maxRelatives = 1  // in a sentence
+	maxCell      = 25 // words
 )
 
 // hints says for each rule what to do about a finding.
@@ -48,9 +47,8 @@ func lint(file string, b block) (found []finding) {
 		}
 		found = append(found, finding{file, at[0].line, rule, text + excerpt(at)})
 	}
-	limit := map[kind]int{cell: maxCell, generatedCell: maxGeneratedCell}[b.kind]
-	if n := count(words); limit > 0 && n > limit {
-		report("cell", words, "%d words, more than %d", n, limit)
+	if n := count(words); b.kind == cell && n > maxCell {
+		report("cell", words, "%d words, more than %d", n, maxCell)
 	}
 	parts := sentences(words)
 	if n := len(parts); n > maxParagraph {
@@ -60,10 +58,10 @@ func lint(file string, b block) (found []finding) {
 		if n := count(s); n > maxSentence {
 			report("sentence", s, "%d words, more than %d", n, maxSentence)
 		}
-		if n := relatives(s); n > maxRelatives {
-			report("relative", s, "%d relative clauses, more than %d", n, maxRelatives)
+		if r := relatives(s); len(r) > maxRelatives {
+			report("relative", s, "%d relative clauses (%s), more than %d", len(r), strings.Join(r, ", "), maxRelatives)
 		}
-		if b.kind != headCell && badSubject(s) {
+		if badSubject(s, b.kind) {
 			report("subject", s, "")
 		}
 		if pair(s) {
@@ -73,11 +71,14 @@ func lint(file string, b block) (found []finding) {
 	return found
 }
 
-// badSubject tells whether a sentence has "what" or the like as its subject. Questions
-// may, and so may what is no sentence, as an item of a table of contents.
-func badSubject(s []word) bool {
+// badSubject tells whether a sentence has "what" or the like as its subject. A question
+// may have it. Text without a full stop is a title, and a cell with a small letter a phrase.
+func badSubject(s []word, k kind) bool {
 	last := strings.TrimRight(s[len(s)-1].plain, `)]"'*_`)
 	if last == "" || !strings.ContainsAny(last[len(last)-1:], ".!:;") {
+		return false
+	}
+	if k == cell && strings.ToLower(s[0].plain) == s[0].plain {
 		return false
 	}
 	first := s[0].key()

@@ -16,8 +16,6 @@ type kind int
 const (
 	paragraph kind = iota
 	cell
-	generatedCell // of a table that is made from the code
-	headCell
 )
 
 // word is what stands between two spaces. A code span is one word or a part of one.
@@ -80,7 +78,8 @@ func unquoted(words []word) (out []word) {
 	for _, w := range words {
 		joined := inside
 		var plain strings.Builder
-		for i, part := range strings.Split(w.plain, `"`) {
+		parts := strings.Split(w.plain, `"`)
+		for i, part := range parts {
 			if i > 0 {
 				if inside = !inside; inside {
 					plain.WriteString(mark)
@@ -89,7 +88,7 @@ func unquoted(words []word) (out []word) {
 			switch end := strings.TrimRight(part, ".!?"); {
 			case !inside:
 				plain.WriteString(part)
-			case i+1 <= strings.Count(w.plain, `"`) && end != part: // the quotation's own full stop
+			case i+1 < len(parts) && end != part: // the full stop of the quotation
 				plain.WriteString(part[len(end):] + `"`)
 			}
 		}
@@ -150,9 +149,9 @@ func sentences(words []word) (out [][]word) {
 	return out
 }
 
-// never are the abbreviations that no sentence ends with. Others, as etc., end one
-// if a capital letter follows.
-var never, seldom = set("e.g i.e vs cf ca approx resp incl no fig sec dr mr mrs st viz"), set("etc al min max sec hrs inc ltd")
+// No sentence ends with one of the abbreviations in never. One in seldom, as etc., ends
+// a sentence if the next word does not begin with a small letter.
+var never, seldom = set("e.g i.e vs cf ca approx resp incl fig dr mr mrs viz"), set("etc al min max sec hrs inc ltd")
 
 func ends(w, next word) bool {
 	bare := strings.TrimRight(w.plain, `)]"'’*_`)
