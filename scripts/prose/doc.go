@@ -26,11 +26,11 @@
 //
 // A code span, a URL, a quotation and a link to a name in Go count as one word each.
 // A word has at least one letter or digit: dashes and arrows do not count. Headings,
-// code blocks, HTML comments and images are not read. Tables made from the code are:
-// mend their texts in the code. Abbreviations such as e.g. and
-// vs., version numbers, file names and ellipses do not end a sentence.
+// code blocks, HTML comments and images are not read. Tables made from the code are
+// read: mend their texts in the code. Abbreviations such as e.g. and vs., version
+// numbers, file names and ellipses do not end a sentence.
 //
-// Relative clauses begin with which, who, whom, whose, that or where. The linter
-// counts one only when the words around it make that sure, and misses others.
+// A relative clause begins with "which", "who", "whom", "whose", "that" or "where".
+// The linter counts one only if the words around it leave no doubt, and misses others.
 // It reads package comments as godoc does, also those of test files.
 package main
