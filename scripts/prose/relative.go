@@ -18,6 +18,9 @@ var (
 		assure assures promise promises promised convince convinces show shows shown showing ask asks asked prove
 		proves notify notifies notified teach teaches`)
 
+	// sayers are askers that may have other words between them and the question.
+	sayers = set(`say says said know knows see sees`)
+
 	prepositions = set(`in of to by for from with at on through under after over into before behind beside within
 		without above below against until during beyond between among upon since across toward towards like than
 		except besides despite per via out off up down about around`)
@@ -106,7 +109,7 @@ func asks(ws []word, i int) bool {
 	if askers[ws[at].key()] {
 		return true
 	}
-	return near(ws, i, 4, tellers) // "tells the operator which"
+	return near(ws, i, 4, tellers) || near(ws, i, 5, sayers) // "tells the operator which"
 }
 
 // near tells whether one of the words stands among the n before i, with no
@@ -135,5 +138,17 @@ func relativeThat(ws []word, i int) bool {
 	if auxiliaries[next] && !strings.HasSuffix(prev, "ed") {
 		return true // "events that are"
 	}
-	return i > 1 && determiners[ws[i-2].key()] && !ws[i-2].punctuated() // "the event that"
+	if i == 1 {
+		return strings.HasSuffix(prev, "s") // "Members that", not "Retry that"
+	}
+	before := ws[i-2]
+	switch {
+	case strings.HasSuffix(before.plain, ":"):
+		return strings.HasSuffix(prev, "s") // "two kinds: members that"
+	case before.punctuated():
+		return false
+	}
+	key := before.key()
+	return determiners[key] || prepositions[key] && strings.HasSuffix(prev, "s") || // "the event that", "of events that"
+		key != "" && key[0] >= '0' && key[0] <= '9' // "3 events that"
 }
