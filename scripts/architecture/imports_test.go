@@ -60,6 +60,7 @@ scripts/loopback         -
 scripts/pages            -
 scripts/prose            -
 scripts/smallfs          -
+scripts/prose            -
 scripts/stock            -
 scripts/systest          -
 scripts/systest/attack   -
