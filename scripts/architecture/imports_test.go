@@ -55,6 +55,7 @@ cmd/agentctl             cmd/agentctl/quick rpcclient
 cmd/agentctl             handler/delivery handler/journal/disk handler/shim handler/target
 
 scripts/architecture     -
+scripts/example          agent/api rpcclient
 scripts/leaks            -
 scripts/loopback         -
 scripts/pages            -
