@@ -61,7 +61,6 @@ scripts/loopback         -
 scripts/pages            -
 scripts/prose            -
 scripts/smallfs          -
-scripts/prose            -
 scripts/stock            -
 scripts/systest          -
 scripts/systest/attack   -
