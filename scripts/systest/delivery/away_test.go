@@ -18,7 +18,7 @@ const awaySecondsEnv = "AGENTCTL_TEST_AWAY_SECONDS"
 // TestGatewayAway has a gateway refuse connections while events are published,
 // 200 a second. Once it is back it gets all of them, in order, each once.
 func TestGatewayAway(t *testing.T) {
-	away := time.Duration(testkit.Setting(t, awaySecondsEnv, 5)) * time.Second
+	away := time.Duration(testkit.Setting(t, awaySecondsEnv, 3, 60)) * time.Second
 	d := newDurable(t, "web1")
 	d.start(t)
 	d.gw.Refuse()

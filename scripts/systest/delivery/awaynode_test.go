@@ -21,7 +21,7 @@ import (
 // with its own means of the kind (a snapshot, and a join that replays), gets at
 // most what serf remembers.
 func TestAgentAway(t *testing.T) {
-	missed := testkit.Setting(t, "AGENTCTL_TEST_MISSED_EVENTS", 5000)
+	missed := testkit.Setting(t, "AGENTCTL_TEST_MISSED_EVENTS", 2000, 5000)
 	here := newDurable(t, "here")
 	here.start(t)
 	away := newDurable(t, "away", "-retry-join="+here.gossip)

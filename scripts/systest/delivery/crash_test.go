@@ -26,7 +26,7 @@ const crashKillsEnv = "AGENTCTL_TEST_CRASH_KILLS"
 // the end each gateway has taken each event and said so, and those that came
 // twice are such as a crash may repeat: see account.
 func TestCrash(t *testing.T) {
-	kills := testkit.Setting(t, crashKillsEnv, 10)
+	kills := testkit.Setting(t, crashKillsEnv, 10, 400)
 	first := newDurable(t, "node1")
 	nodes := []*durable{first}
 	for _, name := range []string{"node2", "node3"} {

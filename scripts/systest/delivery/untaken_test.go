@@ -24,7 +24,7 @@ const untakenRoundsEnv = "AGENTCTL_TEST_UNTAKEN_ROUNDS"
 // another. Ours, whose journal is on a full disk then, has the cluster send the
 // event again; stock serf loses it.
 func TestUntaken(t *testing.T) {
-	rounds := testkit.Setting(t, untakenRoundsEnv, 3)
+	rounds := testkit.Setting(t, untakenRoundsEnv, 2, 20)
 	for _, side := range []struct {
 		name  string
 		round func(*testing.T) bool

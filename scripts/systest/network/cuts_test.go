@@ -70,7 +70,7 @@ func (n *network) disturb(ctx context.Context, hosts []*netHost, percent int) (c
 // after it was published; and the agents' own records say so.
 func TestRandomCuts(t *testing.T) {
 	net := newNetwork(t)
-	percent, seconds := testkit.Setting(t, "AGENTCTL_TEST_LOSS_PERCENT", 10), testkit.Setting(t, "AGENTCTL_TEST_LOSS_SECONDS", 8)
+	percent, seconds := testkit.Setting(t, "AGENTCTL_TEST_LOSS_PERCENT", 10, 30), testkit.Setting(t, "AGENTCTL_TEST_LOSS_SECONDS", 5, 60)
 	hosts := []*netHost{net.agent(0, 1, "-retry-interval=5s")}
 	for number := 2; number <= 5; number++ {
 		args := []string{"-retry-interval=5s", "-retry-join=" + hosts[0].addr}

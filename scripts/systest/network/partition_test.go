@@ -16,7 +16,7 @@ import (
 // heals it: each gateway has every event, once.
 func TestPartition(t *testing.T) {
 	net := newNetwork(t)
-	events, seconds := testkit.Setting(t, "AGENTCTL_TEST_CUT_EVENTS", 200), testkit.Setting(t, "AGENTCTL_TEST_CUT_SECONDS", 3)
+	events, seconds := testkit.Setting(t, "AGENTCTL_TEST_CUT_EVENTS", 200, 5000), testkit.Setting(t, "AGENTCTL_TEST_CUT_SECONDS", 3, 45)
 	hosts := []*netHost{net.agent(0, 1)}
 	for number := 2; number <= 4; number++ {
 		hosts = append(hosts, net.agent((number-1)/2, number, "-retry-join="+hosts[0].addr))

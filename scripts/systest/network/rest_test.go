@@ -18,8 +18,8 @@ import (
 // cluster are on one host of its own, so what its loopback has carried is what
 // they have sent. Stock serf stands beside it.
 func TestCostAtRest(t *testing.T) {
-	nodes, seconds := testkit.Setting(t, "AGENTCTL_TEST_REST_NODES", 3), testkit.Setting(t, "AGENTCTL_TEST_REST_SECONDS", 10)
-	settle := time.Duration(testkit.Setting(t, "AGENTCTL_TEST_REST_SETTLE", 5)) * time.Second
+	nodes, seconds := testkit.Setting(t, "AGENTCTL_TEST_REST_NODES", 3, 10), testkit.Setting(t, "AGENTCTL_TEST_REST_SECONDS", 5, 60)
+	settle := time.Duration(testkit.Setting(t, "AGENTCTL_TEST_REST_SETTLE", 2, 60)) * time.Second
 	net := newNetwork(t)
 	ours := net.rest(t, 1, nodes, settle, time.Duration(seconds)*time.Second, func(name, bind, first string) (string, []string) {
 		return "agentctl", []string{"agent", "-node=" + name, "-bind=" + bind, "-profile=lan", "-rpc-addr=" + bind + ":7373",
@@ -58,6 +58,9 @@ func (n *network) rest(t *testing.T, number, nodes int, settle, while time.Durat
 		}
 		proc.KillAtEnd(t, p)
 		all = append(all, &proc.Node{Process: p, Gossip: bind})
+		if i == 0 { // the others join it at their first try, and not half a minute later
+			testkit.WaitFor(t, "the first member", func() bool { return h.members(all[0]) == 1 })
+		}
 	}
 	testkit.WaitFor(t, fmt.Sprintf("%d members", nodes), func() bool { return h.members(all[0]) == nodes && h.members(all[nodes-1]) == nodes })
 	testkit.PollFor(settle, func() bool { return false })

@@ -25,7 +25,8 @@ type traced struct {
 // worker handles each event once, in order; each unique one is handled by one
 // worker; and each knows who posted it.
 func TestNginxHandover(t *testing.T) {
-	const posters, each = 4, 100
+	const posters = 4
+	each := testkit.Setting(t, "AGENTCTL_TEST_NGINX_EVENTS", 40, 100)
 	n, _ := soloNode(t)
 	if err := n.pool.fill(); err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ const nginxTrialsEnv = "AGENTCTL_TEST_NGINX_TRIALS"
 // run beside other tests, so that its figures mean something.
 func TestNginxLatency(t *testing.T) {
 	needNginx(t)
-	trials := testkit.Setting(t, nginxTrialsEnv, 5)
+	trials := testkit.Setting(t, nginxTrialsEnv, 3, 21)
 	serf := proc.BuildAs(t, "serf")
 	for _, kind := range []struct {
 		name  string
