@@ -110,7 +110,7 @@ func TestFlushOfAGap(t *testing.T) {
 
 		// The next Delivery has nothing to tell or to do of it.
 		r.stop()
-		log, p := &testkit.LogLines{}, &fakePoster{}
+		log, p := &testkit.LogBuffer{}, &fakePoster{}
 		next, err := newDelivery(Config{Target: r.cfg.Target, Journal: r.journal, Logger: log.Logger()}, p)
 		if err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ func TestMisfitIsBuried(t *testing.T) {
 	asked := make(chan string, 10)
 	srv := testkit.Serve(t, func(_ http.ResponseWriter, r *http.Request) { asked <- r.Method + " " + r.RequestURI })
 	j := journal.New(journal.Config{})
-	log := &testkit.LogLines{}
+	log := &testkit.LogBuffer{}
 	d, err := New(Config{
 		Target: target.Target{URL: srv.URL + "/cache/{{.key}}", Method: "DELETE", Timeout: time.Minute}, Journal: j, Logger: log.Logger(),
 	})

@@ -73,14 +73,14 @@ type rig struct {
 	*Delivery
 	journal *journal.Journal
 	poster  *fakePoster
-	log     *testkit.LogLines
+	log     *testkit.LogBuffer
 	wait    func() error // for Run's end; returns what it did
 	stop    func() error // ends Run, and waits
 }
 
 func start(t *testing.T, cfg Config, limits journal.Config, answer func(ctx context.Context, e *handler.Event, attempt int) error) *rig {
 	t.Helper()
-	r := &rig{journal: journal.New(limits), poster: &fakePoster{answer: answer}, log: &testkit.LogLines{}}
+	r := &rig{journal: journal.New(limits), poster: &fakePoster{answer: answer}, log: &testkit.LogBuffer{}}
 	cfg.Journal = r.journal
 	cfg.Logger = r.log.Logger()
 	if cfg.Target.URL == "" {

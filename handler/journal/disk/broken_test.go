@@ -63,7 +63,7 @@ func (b *brokenStore) mend() {
 // ever, and what then still waits is written.
 func TestDiskFailsAndMends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		broken, lines := &brokenStore{}, &testkit.LogLines{}
+		broken, lines := &brokenStore{}, &testkit.LogBuffer{}
 		cfg := Config{Dir: t.TempDir(), Logger: lines.Logger(), wrap: broken.wrap, NoSync: true,
 			Limits: journal.Config{MaxEvents: 3000, MaxPending: 3000}}
 		d := openDir(t, cfg)
@@ -123,7 +123,7 @@ func TestDiskFailsAndMends(t *testing.T) {
 // A disk that hangs holds up nothing but Sync and, for a while, Close.
 func TestDiskHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		broken, lines := &brokenStore{}, &testkit.LogLines{}
+		broken, lines := &brokenStore{}, &testkit.LogBuffer{}
 		d, err := Open(Config{Dir: t.TempDir(), Logger: lines.Logger(), wrap: broken.wrap})
 		if err != nil {
 			t.Fatal(err)

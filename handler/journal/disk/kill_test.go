@@ -125,7 +125,7 @@ func TestDiskFull(t *testing.T) {
 	if fs := smallfs.Mount(t, dir); fs != nil {
 		full, room = func() {}, fs.Grow // the journal itself fills it
 	}
-	lines := &testkit.LogLines{}
+	lines := &testkit.LogBuffer{}
 	cfg := Config{Dir: dir + "/data", Logger: lines.Logger(), wrap: broken.wrap}
 	cfg.CloseTimeout = 10 * time.Minute
 	d, err := Open(cfg)
