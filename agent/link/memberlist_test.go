@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/scripts/testkit"
+
 	"github.com/hashicorp/memberlist"
 )
 
@@ -17,7 +19,7 @@ import (
 type gossiper struct {
 	*memberlist.Memberlist
 	*delegate
-	log *logBuffer
+	log *testkit.LogBuffer
 }
 
 // delegate keeps what gossip brings.
@@ -47,7 +49,7 @@ func (d *delegate) has(msg string) bool {
 // startGossip runs memberlist over a transport.
 func startGossip(t *testing.T, name string, tr memberlist.Transport, key []byte) *gossiper {
 	t.Helper()
-	g := &gossiper{delegate: &delegate{name: name, got: make(map[string]bool)}, log: &logBuffer{}}
+	g := &gossiper{delegate: &delegate{name: name, got: make(map[string]bool)}, log: new(testkit.LogBuffer)}
 	conf := memberlist.DefaultLocalConfig()
 	conf.Name, conf.Transport, conf.SecretKey, conf.Delegate = name, tr, key, g.delegate
 	conf.PushPullInterval = time.Second

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 
+	"agentctl/scripts/testkit"
+
 	"github.com/hashicorp/memberlist"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -20,7 +22,7 @@ type node struct {
 	t       testing.TB
 	peer    Peer // to reach it
 	reg     *prometheus.Registry
-	log     *logBuffer
+	log     *testkit.LogBuffer
 	stop    func() // ends Run and the transport, and waits
 	process func() // ends Run only, and waits
 
@@ -35,7 +37,7 @@ type node struct {
 // startNode runs links over a transport whose address is addr.
 func startNode(t testing.TB, name, addr string, inner memberlist.NodeAwareTransport, change func(*Config)) *node {
 	t.Helper()
-	n := &node{t: t, peer: Peer{Name: name, Addr: addr}, reg: prometheus.NewRegistry(), log: &logBuffer{}, behind: make(map[string]uint64), notPeer: make(map[string]bool)}
+	n := &node{t: t, peer: Peer{Name: name, Addr: addr}, reg: prometheus.NewRegistry(), log: new(testkit.LogBuffer), behind: make(map[string]uint64), notPeer: make(map[string]bool)}
 	cfg := Config{
 		Name: name, Transport: inner, Metrics: n.reg,
 		Logger: slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -1,33 +1,22 @@
 package logs
 
 import (
-	"bytes"
 	"io"
 	"strings"
 	"sync"
 	"testing"
 
 	"agentctl/scripts/leaks"
+	"agentctl/scripts/testkit"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m) }
 
 // output collects what a hub writes.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
+type output struct{ testkit.LogBuffer }
 
 func (o *output) lines() []string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	s := strings.TrimSuffix(o.buf.String(), "\n")
+	s := strings.TrimSuffix(o.String(), "\n")
 	if s == "" {
 		return nil
 	}

@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -170,26 +169,7 @@ func (w *pageWorld) startPeer() {
 // running is a block that has not ended.
 type running struct {
 	cmd *exec.Cmd
-	out *syncBuffer
-}
-
-// syncBuffer takes a program's output.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf []byte
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.buf = append(b.buf, p...)
-	return len(p), nil
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return string(b.buf)
+	out *testkit.LogBuffer
 }
 
 func (w *pageWorld) command(text string) *exec.Cmd {
@@ -208,7 +188,7 @@ func (w *pageWorld) shell(text string) string {
 // start runs a block until its output has a match, and on.
 func (w *pageWorld) start(text, want string) *running {
 	w.t.Helper()
-	r := &running{cmd: w.command(text), out: new(syncBuffer)}
+	r := &running{cmd: w.command(text), out: new(testkit.LogBuffer)}
 	r.cmd.Stdout, r.cmd.Stderr = r.out, r.out
 	if err := r.cmd.Start(); err != nil {
 		w.t.Fatal(err)
