@@ -2,9 +2,7 @@ package main
 
 import (
 	"flag"
-	"net"
 	"os"
-	"strconv"
 	"testing"
 
 	"agentctl/scripts/testkit/proc"
@@ -25,19 +23,4 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"agentctl": main})
-}
-
-// portIsFree returns an error where a port of loopback is in use, for TCP or UDP.
-func portIsFree(port int) error {
-	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return err
-	}
-	defer ln.Close()
-	conn, err := net.ListenPacket("udp", addr)
-	if err != nil {
-		return err
-	}
-	return conn.Close()
 }

@@ -76,6 +76,7 @@ scripts/testkit          -
 scripts/testkit/disks    handler/journal/disk scripts/testkit
 scripts/testkit/journals handler/journal
 scripts/testkit/proc     agent/api rpcclient scripts/loopback scripts/stock scripts/testkit
+scripts/testkit/script   scripts/loopback scripts/stock scripts/testkit scripts/testkit/proc scripts/testkit/stub
 scripts/testkit/serfnode -
 scripts/testkit/stub     -
 scripts/bench/simulation agent agent/config agent/memnet

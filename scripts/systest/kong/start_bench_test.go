@@ -1,4 +1,4 @@
-package main
+package kong
 
 import (
 	"context"
@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/testkit"
-	"agentctl/scripts/testkit/proc"
-
 	"agentctl/rpcclient"
 	"agentctl/scripts/loopback"
 	"agentctl/scripts/stock"
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/proc"
 )
 
 // BenchmarkStartToRPC is the time from starting an agent to its first answer

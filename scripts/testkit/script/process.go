@@ -1,4 +1,4 @@
-package main
+package script
 
 import (
 	"errors"
@@ -10,12 +10,11 @@ import (
 	"strconv"
 	"syscall"
 
-	"agentctl/scripts/testkit"
-	"agentctl/scripts/testkit/proc"
-
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"agentctl/scripts/stock"
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/proc"
 )
 
 func (s *script) agent(ts *testscript.TestScript, args []string) error {

@@ -1,4 +1,4 @@
-package main
+package script
 
 import (
 	"fmt"
@@ -9,10 +9,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/stub"
-
-	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func (s *script) gateway(ts *testscript.TestScript, args []string) error {

@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"bytes"
@@ -11,10 +11,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"agentctl/rpcclient/wire"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
-
-	"agentctl/rpcclient/wire"
 )
 
 // fakeAgent answers events, each with the same bytes.
@@ -97,7 +96,6 @@ func (a *fakeAgent) serve(conn net.Conn, answers fakeAnswers) {
 // where package quick leaves it alone, and publishes as often: "--" before the
 // name is not for quick.
 func TestQuickEventIsTheOrdinaryOne(t *testing.T) {
-	t.Parallel()
 	if runtime.GOOS != "linux" {
 		testkit.NotRun(t, "package quick is for Linux")
 	}
