@@ -12,7 +12,7 @@ import (
 
 	"agentctl/rpcclient/wire"
 	"agentctl/scripts/loopback"
-	"agentctl/scripts/stock"
+	"agentctl/scripts/testkit"
 )
 
 func publisher(t *testing.T, addr, key string) *Publisher {
@@ -108,20 +108,18 @@ func TestPublisherWaitsForAgent(t *testing.T) {
 	addr := loopback.Addr()
 	p := publisher(t, addr, "")
 
-	attempts := func(n int) func() error {
-		return func() error {
+	attempts := func(n int) {
+		t.Helper()
+		testkit.WaitFor(t, fmt.Sprint(n, " attempts"), func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			if p.attempts < n {
-				return fmt.Errorf("%d attempts", p.attempts)
-			}
-			return nil
-		}
+			return p.attempts >= n
+		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	go func() { failed <- p.try(ctx, "x") }()
-	eventually(t, attempts(2)) // so the first has failed
+	attempts(2) // so the first has failed
 	cancel()
 	err := <-failed
 	wantKind(t, err, "not sent", context.Canceled)
@@ -137,7 +135,7 @@ func TestPublisherWaitsForAgent(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, attempts(8))
+	attempts(8)
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -249,48 +247,3 @@ func TestPublisherBackoff(t *testing.T) {
 		}
 	}
 }
-
-func TestPublisherStockConcurrent(t *testing.T) {
-	for _, version := range releases {
-		t.Run(version, func(t *testing.T) {
-			p := publisher(t, startStock(t, version, "a").RPC, "")
-			var wg sync.WaitGroup
-			for i := range 8 {
-				wg.Go(func() {
-					for n := range 50 {
-						if err := p.try(t.Context(), fmt.Sprint(i, "-", n)); err != nil {
-							t.Error(err)
-						}
-					}
-				})
-			}
-			wg.Wait()
-		})
-	}
-}
-
-func benchmarkPublish(b *testing.B, callers int) {
-	a := startStock(b, stock.V011, "a", "-log-level", "err")
-	p := NewPublisher(PublisherConfig{Config: Config{Addr: a.RPC}})
-	defer p.Close()
-	var left atomic.Int64
-	left.Store(int64(b.N))
-	payload := make([]byte, 200)
-	b.ResetTimer()
-	var wg sync.WaitGroup
-	for range callers {
-		wg.Go(func() {
-			for left.Add(-1) >= 0 {
-				if err := p.Publish(b.Context(), "kong", payload, false); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
-}
-
-func BenchmarkPublish(b *testing.B)         { benchmarkPublish(b, 1) }
-func BenchmarkPublish8Callers(b *testing.B) { benchmarkPublish(b, 8) }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -22,8 +21,6 @@ type serfAgent struct {
 	name   string
 	fan    fakeAgent // its subscriptions, and no more of it
 	events chan serf.Event
-	down   chan struct{}
-	once   sync.Once
 
 	mu   sync.Mutex
 	tags map[string]string
@@ -36,7 +33,6 @@ func newSerfAgent(t testing.TB, name string, key []byte) *serfAgent {
 	a := &serfAgent{
 		name:   name,
 		events: make(chan serf.Event, 1024),
-		down:   make(chan struct{}),
 		tags:   map[string]string{"role": "test"},
 	}
 	conf := serf.DefaultConfig()
@@ -91,11 +87,6 @@ func (a *serfAgent) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (a *serfAgent) addr() string {
-	m := a.LocalMember()
-	return (&net.TCPAddr{IP: m.Addr, Port: int(m.Port)}).String()
-}
-
 func (a *serfAgent) PublishWarn(_ context.Context, name string, payload []byte, coalesce bool) (string, error) {
 	return "", a.UserEvent(name, payload, coalesce)
 }
@@ -111,7 +102,7 @@ func (a *serfAgent) Join(addrs []string, replay bool) (int, error) {
 	return a.Serf.Join(addrs, !replay)
 }
 
-func (a *serfAgent) Shutdown() { a.once.Do(func() { close(a.down) }) }
+func (a *serfAgent) Shutdown() {}
 
 func (a *serfAgent) UpdateTags(set map[string]string, remove []string) error {
 	a.mu.Lock()

@@ -71,6 +71,7 @@ scripts/systest/delivery -
 scripts/systest/kong     -
 scripts/systest/network  -
 scripts/systest/presets  -
+scripts/systest/rpc      -
 scripts/systest/workers  -
 scripts/testkit          -
 scripts/testkit/disks    handler/journal/disk scripts/testkit

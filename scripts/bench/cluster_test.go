@@ -64,6 +64,9 @@ func TestScripts(t *testing.T) {
 // TestClusters publishes in small clusters of every kind: every event comes
 // everywhere once.
 func TestClusters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("left out with -short: it starts clusters as processes")
+	}
 	b := newBench(t)
 	for _, kinds := range [][]kind{{kongScript, curlScript}, {noScript, noScript}, {ours, ours, noScript}} {
 		f, err := b.flow(t.Context(), "a few events", 20, 0, kinds...)

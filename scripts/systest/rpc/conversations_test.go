@@ -1,4 +1,4 @@
-package rpcclient
+package rpc
 
 import (
 	"testing"
@@ -7,15 +7,16 @@ import (
 	stockclient "github.com/hashicorp/serf/client"
 
 	"agentctl/rpcclient/wire"
+	"agentctl/scripts/testkit/proc"
 )
 
 // conversations are one for each thing that can be seen on the wire; config is
 // the file of an agent with an auth key.
 func conversations(config string) []conversation {
 	type client = *stockclient.RPCClient
-	type agent = stockAgent
+	type agent = *proc.Node
 	auth, authArgs := map[string]string{"auth-key": "secret"}, []string{"-config-file", config}
-	encrypt, encryptArgs := map[string]string{"encrypt": gossipKey}, []string{"-encrypt", gossipKey}
+	encrypt, encryptArgs := map[string]string{"encrypt": proc.FirstKey}, []string{"-encrypt", proc.FirstKey}
 	tags, tagArgs := map[string]string{"tags": "role=web"}, []string{"-tag", "role=web"}
 
 	return []conversation{
@@ -84,22 +85,22 @@ func conversations(config string) []conversation {
 		{"query", "an ack, a response and done", nil, nil, with("", talkQuery)},
 		{"keys", "install, use, remove, list; then an unknown key", encrypt, encryptArgs,
 			with("", func(t *testing.T, c client, _ agent) {
-				_, err := c.InstallKey(otherKey)
+				_, err := c.InstallKey(proc.SecondKey)
 				must(t, err)
-				_, err = c.UseKey(otherKey)
+				_, err = c.UseKey(proc.SecondKey)
 				must(t, err)
-				_, err = c.RemoveKey(gossipKey)
+				_, err = c.RemoveKey(proc.FirstKey)
 				must(t, err)
 				_, _, _, err = c.ListKeys()
 				must(t, err)
-				_, err = c.UseKey(gossipKey)
+				_, err = c.UseKey(proc.FirstKey)
 				mustFail(t, err, "1/1")
 			})},
 		{"keys-plain", "key commands to an agent without encryption", nil, nil,
 			with("", func(t *testing.T, c client, _ agent) {
 				_, _, _, err := c.ListKeys()
 				mustFail(t, err, "1/1")
-				_, err = c.InstallKey(otherKey)
+				_, err = c.InstallKey(proc.SecondKey)
 				mustFail(t, err, "1/1")
 			})},
 		{"tags", "set and delete", tags, tagArgs,
@@ -156,7 +157,7 @@ func conversations(config string) []conversation {
 	}
 }
 
-func talkStream(t *testing.T, c *stockclient.RPCClient, a stockAgent) {
+func talkStream(t *testing.T, c *stockclient.RPCClient, a *proc.Node) {
 	other := dial(t, a.RPC, "")
 	events := make(chan map[string]any, 8)
 	handle, err := c.Stream("user:deploy,query,member-update", events)
@@ -185,7 +186,7 @@ func talkStream(t *testing.T, c *stockclient.RPCClient, a stockAgent) {
 	must(t, c.Stop(handle))
 }
 
-func talkQuery(t *testing.T, c *stockclient.RPCClient, a stockAgent) {
+func talkQuery(t *testing.T, c *stockclient.RPCClient, a *proc.Node) {
 	other := dial(t, a.RPC, "")
 	queries, err := other.Stream(t.Context(), "query")
 	must(t, err)
@@ -208,7 +209,7 @@ func talkQuery(t *testing.T, c *stockclient.RPCClient, a stockAgent) {
 	}
 }
 
-func talkMonitor(t *testing.T, c *stockclient.RPCClient, _ stockAgent) {
+func talkMonitor(t *testing.T, c *stockclient.RPCClient, _ *proc.Node) {
 	lines := make(chan string, 512)
 	handle, err := c.Monitor("INFO", lines)
 	must(t, err)

@@ -1,4 +1,4 @@
-package rpcclient
+package rpc
 
 import (
 	"errors"
@@ -17,25 +17,27 @@ import (
 	"agentctl/rpcclient/wire"
 	"agentctl/rpcclient/wire/wiretest"
 	"agentctl/scripts/stock"
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/proc"
 )
 
 var update = flag.Bool("update", false, "record the conversations in testdata/rpc again")
 
-const transcripts = "../testdata/rpc"
+const transcripts = "../../../testdata/rpc"
 
 // conversation is what a stock client and a stock agent are recorded at.
 type conversation struct {
 	name, about string
 	facts       map[string]string
 	args        []string // of the agent
-	talk        func(t *testing.T, proxy string, a stockAgent)
+	talk        func(t *testing.T, proxy string, a *proc.Node)
 }
 
 // TestRecord lists the transcripts in testdata/rpc. With -update it records
 // them; else it sees that the set is complete.
 func TestRecord(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "rpc.json")
-	writeFile(t, config, `{"rpc_auth":"secret"}`)
+	testkit.WriteTo(t, config, `{"rpc_auth":"secret"}`)
 	names := map[string]bool{}
 	for _, v := range conversations(config) {
 		names[v.name+".txt"] = true
@@ -43,7 +45,7 @@ func TestRecord(t *testing.T) {
 			t.Run(v.name, func(t *testing.T) { record(t, v) })
 		}
 		if _, err := os.Stat(filepath.Join(transcripts, v.name+".txt")); err != nil {
-			t.Error(err, "(record it with: go test ./rpcclient -run TestRecord -update)")
+			t.Error(err, "(record it with: go test ./scripts/systest/rpc -run TestRecord -update)")
 		}
 	}
 	files, err := os.ReadDir(transcripts)
@@ -58,7 +60,7 @@ func TestRecord(t *testing.T) {
 }
 
 func record(t *testing.T, v conversation) {
-	a := startStock(t, stock.V011, "node1", v.args...)
+	a := proc.NewStock(t, "node1", stock.V011, append([]string{"-profile=local", "-log-level=info"}, v.args...)...)
 	facts := map[string]string{"agent": stock.V011, "about": v.about}
 	for name, fact := range v.facts {
 		facts[name] = fact
@@ -142,8 +144,8 @@ func (p *proxy) stop() []wiretest.Value {
 }
 
 // with makes a conversation of what a stock client is asked to do.
-func with(key string, f func(t *testing.T, c *stockclient.RPCClient, a stockAgent)) func(*testing.T, string, stockAgent) {
-	return func(t *testing.T, proxy string, a stockAgent) {
+func with(key string, f func(t *testing.T, c *stockclient.RPCClient, a *proc.Node)) func(*testing.T, string, *proc.Node) {
+	return func(t *testing.T, proxy string, a *proc.Node) {
 		c, err := stockclient.ClientFromConfig(&stockclient.Config{Addr: proxy, AuthKey: key})
 		if err != nil {
 			t.Fatal(err)
@@ -155,8 +157,8 @@ func with(key string, f func(t *testing.T, c *stockclient.RPCClient, a stockAgen
 
 // raw makes a conversation of requests that the stock client does not send,
 // all sent at once.
-func raw(send func(w *wire.Writer) error) func(*testing.T, string, stockAgent) {
-	return func(t *testing.T, proxy string, a stockAgent) {
+func raw(send func(w *wire.Writer) error) func(*testing.T, string, *proc.Node) {
+	return func(t *testing.T, proxy string, a *proc.Node) {
 		conn, err := net.Dial("tcp", proxy)
 		if err != nil {
 			t.Fatal(err)

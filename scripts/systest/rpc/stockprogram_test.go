@@ -1,33 +1,20 @@
 package rpc
 
 import (
-	"net"
 	"os/exec"
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/serf/serf"
-
 	"agentctl/scripts/stock"
+	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/proc"
 )
 
-// The serf program, old and new, is content with the server.
+// The serf program, old and new, is content with an agent of ours.
 func TestStockProgram(t *testing.T) {
-	a := newSerfAgent(t, "a", nil)
-	t.Cleanup(a.SubscribeEvents(func(e serf.Event) {
-		if q, ok := e.(*serf.Query); ok {
-			if err := q.Respond([]byte("fine")); err != nil {
-				t.Error(err)
-			}
-		}
-	}))
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve(t, a, Config{AuthKey: "secret"}, ln)
-	for _, version := range []string{stock.V085, stock.V011} {
+	eachRelease(t, func(t *testing.T, version string) {
 		program := stock.Serf(t, version)
+		a := proc.NewAgent(t, "a", "-config-file="+testkit.WriteFile(t, `{"rpc_auth": "secret"}`), "-event-handler=query:ask=printf fine")
 		for _, test := range []struct{ args, want string }{
 			{"members", "alive"},
 			{"members -name=(", "Failed to compile regex"},
@@ -43,11 +30,11 @@ func TestStockProgram(t *testing.T) {
 			{"force-leave nobody", ""},
 		} {
 			verb, rest, _ := strings.Cut(test.args, " ")
-			args := append([]string{verb, "-rpc-addr=" + ln.Addr().String(), "-rpc-auth=secret"}, strings.Fields(rest)...)
+			args := append([]string{verb, "-rpc-addr=" + a.RPC, "-rpc-auth=secret"}, strings.Fields(rest)...)
 			out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
 			if !strings.Contains(string(out), test.want) {
-				t.Errorf("serf %s (%s): no %q in (%v):\n%s", test.args, version, test.want, err, out)
+				t.Errorf("serf %s: no %q in (%v):\n%s", test.args, test.want, err, out)
 			}
 		}
-	}
+	})
 }
