@@ -151,7 +151,7 @@ func askAndRespond(t *testing.T, ask, respond *stockclient.RPCClient, records <-
 	t.Helper()
 	acks, answers := make(chan string, 10), make(chan stockclient.NodeResponse, 10)
 	err := ask.Query(&stockclient.QueryParam{
-		FilterNodes: []string{"b"}, RequestAck: true, Timeout: 5 * time.Second,
+		FilterNodes: []string{"b"}, RequestAck: true, Timeout: 3 * time.Second,
 		Name: "ask", Payload: []byte("what"), AckCh: acks, RespCh: answers,
 	})
 	if err != nil {
