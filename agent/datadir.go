@@ -23,7 +23,7 @@ func (a *Agent) openJournal() error {
 	if o.DataDir == "" {
 		a.journal = journal.New(limits)
 		a.stops.push("closing the journal", closeWait, closeJournal(a.journal))
-		a.logger.Info("the journal is in memory: what waits for a target when the agent ends is lost, and so is what the cluster sends until it is back; -data-dir keeps it")
+		a.logger.Info("the journal is in memory: when the agent ends, it loses the waiting events, and then misses those that the cluster sends; -data-dir keeps both")
 		return nil
 	}
 	start := time.Now()

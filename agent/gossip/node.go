@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/memberlist"
@@ -30,7 +31,7 @@ func Open(conf *serf.Config) (*Node, error) {
 	s, err := serf.Create(conf)
 	if err != nil {
 		CloseTransport(front)
-		return nil, fmt.Errorf("gossip: %w", err)
+		return nil, createError(err)
 	}
 	n := &Node{
 		Serf:     s,
@@ -42,6 +43,15 @@ func Open(conf *serf.Config) (*Node, error) {
 		return nil, errors.Join(err, s.Shutdown())
 	}
 	return n, nil
+}
+
+// createError says why serf did not start. A machine with only public addresses, or
+// with none but loopback, gets to know what to do: memberlist does not say it.
+func createError(err error) error {
+	if strings.Contains(err.Error(), "no private IP address found") {
+		return fmt.Errorf("gossip: %w; name the address that other members reach this node at with -advertise or -bind", err)
+	}
+	return fmt.Errorf("gossip: %w", err)
 }
 
 // Addr is the address that the others know this node by.

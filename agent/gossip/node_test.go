@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -183,5 +184,18 @@ func TestSnapshotLineIsSerfs(t *testing.T) {
 	if got, want := n.EventClock(), uint64(2000-Window+1); got != want {
 		text, _ := os.ReadFile(path)
 		t.Errorf("serf begins at %d, want %d, with %q", got, want, text)
+	}
+}
+
+// A machine without a private address learns which flag to give.
+func TestCreateErrorNamesTheFlag(t *testing.T) {
+	const none = "Failed to create memberlist: failed to get final advertise address: no private IP address found, and explicit IP not provided"
+	for text, want := range map[string]string{
+		none:    "gossip: " + none + "; name the address that other members reach this node at with -advertise or -bind",
+		"other": "gossip: other",
+	} {
+		if got := createError(errors.New(text)).Error(); got != want {
+			t.Errorf("%s\nwant %s", got, want)
+		}
 	}
 }

@@ -274,6 +274,12 @@ func TestManPage(t *testing.T) {
 			}
 		}
 	}
+	if table := "\n.PP\n.RS 4\n.nf\nwaiting    the target has not taken the event yet\ndelivered  the target took it\n"; !strings.Contains(page.String(), table) {
+		t.Error("the man page does not have the table of \"events -help\" as it is")
+	}
+	if key := "\n.TP\n.B rpc_auth\nkey that RPC clients have to give\n"; !strings.Contains(page.String(), key) {
+		t.Error("the man page does not have the keys of \"agent -help\" as a list")
+	}
 	path := filepath.Join(t.TempDir(), "agentctl.1")
 	if err := os.WriteFile(path, page.Bytes(), 0o600); err != nil {
 		t.Fatal(err)

@@ -282,7 +282,7 @@ Publish an event from a second terminal:
 
 `, rpc)
 	if o.httpAddr != config.Off {
-		fmt.Fprintf(out, "See what an agent made of it: go run ./cmd/agentctl status%s\n", http)
+		fmt.Fprintf(out, "See how the first agent is doing: go run ./cmd/agentctl status%s\n(another one: add -http-addr= and its address above)\n", http)
 	}
 	fmt.Fprintf(out, `See what a gateway's workers have cached: curl %s/apis/1
 Ctrl-C ends it.

@@ -25,33 +25,36 @@ func (*eventsCommand) Help() string {
 	return `Usage: agentctl events [options]
        agentctl events show [-raw | -nodes] [options] ID
 
-  Lists the events that the agent keeps, oldest first: when it knew of each, its
-  ID, type and name, the bytes of its payload, what became of it at each target
-  (waiting, delivered, buried: refused for good, lost, or outdated: a change of
-  members that was not true any more; - where it was for none), and how the
-  payload begins. Without an option: the newest 100. Listed is what the history
-  holds, and of what is older that which still waits or is buried.
+  Lists the newest 100 events that the agent keeps, oldest first. It keeps those
+  of the history, and older ones that still wait or are buried. SIZE is the
+  payload's in bytes, and PAYLOAD its beginning. TARGETS is the event's state at
+  its targets, or - if it is for none:
 
-  "agentctl events show ID" shows all of one event; with -nodes what became of it
-  at every node of the cluster.
+    waiting    the target has not taken the event yet
+    delivered  the target took it
+    buried     the target refused it for good; the agent keeps it for a replay
+    lost       the agent gave it up: too many events waited, or it for too long
+    outdated   a member event that was no longer true, and was not sent
+
+  "agentctl events show ID" shows all of one event, with the reason if it is
+  buried. With -nodes it shows the event's state at every node of the cluster.
 
 Options:
 
-  -follow                   Begin with the newest 10, and show each event that
-                            comes, once it waits no more or after a second.
-                            Ends at an interrupt.
-  -limit=100                At most so many, of those that match the newest; up
-                            to 10000.
+  -follow                   Begin with the newest 10 events, then show each new
+                            one, once no target waits for it or after a second.
+                            Ctrl-C ends it.
+  -limit=100                Show the newest events that match, at most this
+                            many; up to 10000.
   -name=NAME                User events and queries of this name.
-  -since=TIME               From this time on: 2026-01-31T15:04:05, with a zone or
-                            local; 2026-01-31; or a time ago, such as 15m.
+  -since=TIME               Events from this time on: 2026-01-31T15:04:05, with a
+                            zone or local; 2026-01-31; or a time ago, such as 15m.
   -state=waiting|delivered|buried|lost|outdated
-                            Those of this state, at any target or that of -target.
-  -target=NAME              Those that were for this target.
-  -nodes                    Of show: ask all nodes, over their links, what became
-                            of the event at their targets.
-  -raw                      Of show: write the payload and nothing else, byte for
-                            byte.
+                            Events in this state, at any target or at -target.
+  -target=NAME              Events that were for this target.
+  -nodes                    With show: ask all nodes, over their links, for the
+                            event's state at their targets.
+  -raw                      With show: write only the payload, byte for byte.
 ` + opsHelp + `
   With -format=json each event is a line.
 

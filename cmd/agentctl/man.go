@@ -96,8 +96,18 @@ func writeMan(w io.Writer, all []commandHelp) error {
 	return err
 }
 
-// writeManBody writes what stands below a command's usage: flags as a list,
-// what is indented deeper as it is, else paragraphs.
+// isKey tells whether a text begins with a key of the configuration: a single word,
+// and below it, deeper, its meaning.
+func isKey(text []string) bool {
+	return len(text) > 1 && len(strings.Fields(text[0])) == 1 && !strings.HasPrefix(text[0], tableIndent) &&
+		strings.HasPrefix(text[1], tableIndent)
+}
+
+// tableIndent begins a line of a table in a help text.
+const tableIndent = "    "
+
+// writeManBody writes what stands below a command's usage: flags and keys
+// as lists, tables and examples as they are, else paragraphs.
 func writeManBody(line func(format string, args ...any), body []string) {
 	verbatim, fresh, inFlag := false, true, false
 	examples := false
@@ -107,7 +117,7 @@ func writeManBody(line func(format string, args ...any), body []string) {
 			verbatim = false
 		}
 	}
-	for _, text := range body {
+	for i, text := range body {
 		f, isFlag := readFlag(text)
 		trimmed := strings.TrimSpace(text)
 		switch {
@@ -132,12 +142,18 @@ func writeManBody(line func(format string, args ...any), body []string) {
 				line("%s", roff(f.text))
 			}
 			fresh, inFlag = true, true
+		case isKey(body[i:]):
+			line(".TP\n.B %s", roff(trimmed))
+			fresh, inFlag = true, true
 		case inFlag:
 			line("%s", roff(trimmed))
-		case examples:
+		case examples || strings.HasPrefix(text, tableIndent):
 			if !verbatim {
 				line(".PP\n.RS 4\n.nf")
 				verbatim = true
+			}
+			if !examples {
+				trimmed = strings.TrimPrefix(text, tableIndent)
 			}
 			line("%s", roff(trimmed))
 		default:

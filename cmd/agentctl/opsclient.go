@@ -203,7 +203,7 @@ func (c *opsClient) send(ctx context.Context, method, path string, body []byte) 
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			err = op.Err // without the address
 		}
-		return nil, fmt.Errorf("no agent answers at %s: %w; is it running, with this -http-addr? (called as serf it has none, unless AGENTCTL_HTTP_ADDR says so)", c.addr, err)
+		return nil, fmt.Errorf("no agent answers at %s: %w; is it running? If it has another -http-addr, pass that. An agent called as serf has none: start it with -http-addr=%[1]s", c.addr, err)
 	}
 	return resp, nil
 }

@@ -20,36 +20,37 @@ func (*replayCommand) Help() string {
 	return `Usage: agentctl replay -target=NAME (-buried | -id=ID | -since=TIME) [options]
        agentctl replay -target=NAME (-flush | -accept-gap) [options]
 
-  Makes events of the history wait for a target once more, in their old order,
-  and shows how they go through. A target gets them with the same IDs as before.
-  Events that wait already stay as they are. For a target's max_age they wait
-  from now on. Changes of members that are not true any more ("outdated") are not
-  posted, but for those that -id names.
+  Sends events of the history to a target again, in their old order and with
+  their old IDs, and shows the progress. Events that wait already stay as they
+  are. If the target has a max_age, it counts from now. Member events that are
+  no longer true ("outdated") are sent only if -id names them.
 
-  A target that lacks events is "flushing" or "stale" until it was flushed. The
-  second form has it flushed now, or ends that without a flush.
+  A target that lost events is "flushing" or "stale" until it is flushed. The
+  second form repairs it: -flush sends its flush request now, and -accept-gap
+  says that you have emptied its cache yourself.
 
-  The exit status is 0 once the target has taken all of them (with -detach: once
-  the agent has begun) or there were none, 1 if any was refused, lost or could
-  not be followed, or the agent could not do it, and 130 after an interrupt,
-  which ends the command and not the replay.
+  The exit status is 0 if the target took all events, or there were none. With
+  -detach it is 0 once the agent has begun. It is 1 if the agent could not
+  replay, or an event was refused, lost or could not be followed. It is 130
+  after an interrupt, which ends the command but not the replay.
 
-What, exactly one of:
+Exactly one of:
 
-  -accept-gap               Replay nothing: the gateway is known to be fresh, as
-                            someone has emptied its cache.
-  -buried                   All that the target refused for good.
-  -flush                    Replay nothing: make the target's flush request.
+  -accept-gap               Replay nothing. The target is fresh, because you have
+                            emptied its cache.
+  -buried                   All events that the target refused for good.
+  -flush                    Replay nothing. Send the target's flush request.
   -id=ID                    This event, whether it was for the target or not; may
                             be repeated.
-  -since=TIME               Those of the target's filter from this time on: a time
-                            ago such as 15m, 2026-01-31T15:04:05, or 2026-01-31.
+  -since=TIME               Events that match the target's filter, from this time
+                            on, also delivered ones: a time ago such as 15m,
+                            2026-01-31T15:04:05, or 2026-01-31.
 
 Options:
 
-  -detach                   Do not wait for the events to be through.
-  -dry-run                  Say how many it would be, and replay nothing.
-  -limit=N                  At most so many, the oldest. What is left is told.
+  -detach                   Do not wait for the end of the replay.
+  -dry-run                  Only count the events.
+  -limit=N                  Replay the oldest N events, and say how many are left.
   -target=NAME              The target; "agentctl status" lists them.
 ` + opsHelp + `
 Examples:

@@ -35,7 +35,11 @@ func whatBecame(r *api.ReplayReport, req *api.ReplayRequest, detached bool) stri
 	case req.DryRun:
 		return " would be replayed to " + target
 	case detached:
-		return fmt.Sprintf(" wait for %s once more; \"agentctl status\" shows how they go", target)
+		wait := "wait"
+		if r.Events == 1 {
+			wait = "waits"
+		}
+		return fmt.Sprintf(" %s for %s once more; \"agentctl status\" shows the progress", wait, target)
 	case r.Delivered == r.Events:
 		return fmt.Sprintf(" replayed to %s, all delivered", target)
 	}
@@ -64,7 +68,11 @@ func whatIsLeft(r *api.ReplayReport, req *api.ReplayRequest) string {
 	case r.Left == 0:
 		return ""
 	case req.Since != "":
-		return fmt.Sprintf("; %d newer are left: go on with -since=%s", r.Left, r.Last.Format(time.RFC3339Nano))
+		return fmt.Sprintf("; %s left: go on with -since=%s", count(r.Left, "newer event"), r.Last.Format(time.RFC3339Nano))
 	}
-	return fmt.Sprintf("; %d newer are left", r.Left)
+	left := "; " + count(r.Left, "newer event") + " left"
+	if req.Buried && !req.DryRun && r.Buried == 0 {
+		left += ": run the command again"
+	}
+	return left
 }

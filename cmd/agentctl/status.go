@@ -26,23 +26,33 @@ func (*statusCommand) Synopsis() string { return "Shows an agent, its journal an
 func (*statusCommand) Help() string {
 	return `Usage: agentctl status [options]
 
-  Shows how an agent stands: its node and the members that it knows, the
-  journal, and for each target its state, what waits, what is buried (refused
-  for good, and kept for a replay), what was delivered, tried again and
-  collapsed (joined to an equal event that waited) since the agent began, or a
-  reload changed the target, and what was lost since the journal was begun, which
-  with -data-dir outlives the agent.
-  P50, P90 and P99: half, 90% and 99% of the last 1,000 deliveries took at most
-  so long, from when the node knew the event until the target had taken it.
+  Shows how an agent is doing: its node, the members that it knows, the
+  journal, and its targets. For each target it shows:
 
-  A target is "ok"; "retrying" while its answers fail and events wait;
-  "flushing" since events were lost, until its flush request is answered; and
-  "stale" if it has none, or refused it, until an operator sees to it with
-  "agentctl replay -accept-gap" or "-flush".
+    STATE           ok, or one of these:
+                    retrying: an event failed; the agent will try it again
+                    flushing: events were lost; the target's flush comes first
+                    stale: events were lost, and the target has no flush or
+                    refused it; see "agentctl replay -help"
+    WAITING OLDEST  events that the target has yet to take, and how long the
+                    oldest of them has waited
+    LAST            when the target last took an event
+    DELIVERED       events that the target took
+    RETRIED         attempts beyond the first of each event
+    BURIED          events that the target refused for good, and that the agent
+                    keeps for a replay
+    LOST            events that the agent gave up, since the journal began; with
+                    -data-dir the journal outlives the agent
+    COLLAPSED       events that shared the request of an equal event that waited
+    P50 P90 P99     50, 90 or 99% of the last 1,000 deliveries took at most this
+                    long, from when the node knew the event
 
-  The exit status is 0 once the agent has answered, whatever it says, and 1
-  where it could not be asked. With -check it is 2 if a target is not ok, the
-  journal is degraded, or the node is not in its cluster.
+  DELIVERED, RETRIED and COLLAPSED count since the agent began, or since a
+  reload changed the target.
+
+  The exit status is 0 if the agent answers, and 1 if it does not. With -check
+  it is 2 if a target is not ok, the journal is degraded, or the node is not in
+  its cluster. Buried events do not count.
 
 Options:
 

@@ -78,8 +78,11 @@ var pageRuns = map[string]pageRun{
 	`agentctl replay -target=cache -buried`: {
 		page: opsPage, at: 130, want: `2 events \(.*\) replayed to cache, all delivered`, before: func(w *pageWorld) { w.cache.Store(http.StatusOK) },
 	},
-	"agentctl replay -target=cache -accept-gap\nagentctl replay -target=cache -flush": {
-		page: opsPage, at: 140, want: `cache`,
+	`agentctl replay -target=cache -accept-gap`: {
+		page: opsPage, at: 140, want: `cache lacks nothing: there was no gap to accept`,
+	},
+	`agentctl replay -target=cache -flush`: {
+		page: opsPage, at: 145, want: `cache is to be flushed`,
 	},
 	`curl -H 'Content-Type: application/json' -d '{"type":"ENTITY_UPDATED","collection":"apis","entity":{"id":"7"}}' \
   'http://127.0.0.1:7374/v1/events?name=kong'`: {
