@@ -22,7 +22,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"type", "way"}),
 		copies: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_events_copies_total",
-			Help: "Further copies of user events that were known already, by the way they came.",
+			Help: "Copies of user events that this node had already, by the way they came.",
 		}, []string{"way"}),
 		full: dropped.Counter(reg, "intake_full"), // the journal did not take them in time
 	}

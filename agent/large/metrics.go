@@ -48,7 +48,7 @@ func newMetrics(reg prometheus.Registerer, waiting func() float64) *metrics {
 		}, []string{"result"}),
 		asked: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_large_fetches_total",
-			Help: "Questions to others for such events, by what came of them.",
+			Help: "Requests to other agents for events that go by reference, by result.",
 		}, []string{"result"}),
 		requests: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_large_requests_total",

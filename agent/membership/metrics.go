@@ -17,7 +17,7 @@ func newRejoinMetrics(reg prometheus.Registerer) *rejoinMetrics {
 	m := &rejoinMetrics{
 		rejoins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_rejoins_total",
-			Help: "Tries to join lost members, and addresses of -retry-join that are no member, after the first join, by result.",
+			Help: "Attempts after the first join to join lost members, and addresses of -retry-join that are not members, by result.",
 		}, []string{"result"}),
 		lost: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "agentctl_members_lost",

@@ -104,8 +104,8 @@ func NewViews(cfg ViewsConfig) *Views {
 	}
 	return &Views{
 		cfg: cfg, sampled: logs.Sampled{Logger: cfg.Logger},
-		asked:  gauge("asked", "Peers that said in the last round whom they see alive."),
-		differ: gauge("differing", "Peers among them that see other members alive than this node does."),
+		asked:  gauge("asked", "Peers that said in the last round which members they see alive."),
+		differ: gauge("differing", "Peers that, in the last round, saw other members alive than this node does."),
 	}
 }
 

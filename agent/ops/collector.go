@@ -24,7 +24,7 @@ func newCollector(s *Server) *collector {
 	}
 	return &collector{
 		s:        s,
-		build:    desc("build_info", "1, with what the program is made of.", "version", "revision", "goversion", "serf"),
+		build:    desc("build_info", "1, with the program's versions as labels.", "version", "revision", "goversion", "serf"),
 		joined:   desc("joined", "1 once a join has succeeded, and where none was asked for; else 0."),
 		members:  desc("members", "Members of the cluster that this node knows, itself among them, by status.", "status"),
 		intake:   desc("intake_waiting_events", "Events between serf and the journal."),

@@ -17,7 +17,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"result"}),
 		direct: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_direct_messages_total",
-			Help: "Events sent straight to members that are no peers, by protocol; failed and dropped ones are left to gossip.",
+			Help: "Events sent directly to stock members: by UDP or TCP, or failed or dropped and so left to gossip.",
 		}, []string{"result"}),
 	}
 	reg.MustRegister(m.events, m.direct)

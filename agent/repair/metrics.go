@@ -40,7 +40,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		gaps: f.NewCounter(prometheus.CounterOpts{
 			Name: "agentctl_repair_gaps_total",
-			Help: "Times that events may be lacking that no peer has any more, so that gateways are flushed.",
+			Help: "Times that this node may lack events and no peer has them any more, so that it flushes its targets.",
 		}),
 		sent:     bytes.WithLabelValues("out"),
 		received: bytes.WithLabelValues("in"),
