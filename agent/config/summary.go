@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,11 +14,16 @@ import (
 func (c *Config) Summary() []string {
 	lines := []string{
 		fmt.Sprintf("node      %s, profile %s, gossip on %s, encrypted: %v", c.NodeName, c.Profile, c.Bind, len(c.Keys) > 0),
+	}
+	if len(c.NodeTags) > 0 {
+		lines = append(lines, "tags      "+tagLine(c.NodeTags))
+	}
+	lines = append(lines,
 		fmt.Sprintf("rpc       %s", c.RPCAddr),
 		fmt.Sprintf("http      %s", c.HTTPAddr),
 		fmt.Sprintf("journal   %s; at most %d events or %v of history, and %d that wait for each target",
 			cmp.Or(c.DataDir, "in memory"), c.JournalMaxEvents, c.JournalMaxAge, c.QueueMaxEvents),
-	}
+	)
 	if joins := slices.Concat(c.StartJoin, c.RetryJoin); len(joins) > 0 {
 		lines = append(lines, "join      "+strings.Join(joins, ", "))
 	}
@@ -32,4 +38,13 @@ func (c *Config) Summary() []string {
 		lines = append(lines, fmt.Sprintf("script    %s for %s", text.Redact(s.Command), s.Filters))
 	}
 	return lines
+}
+
+// tagLine is a node's tags as -tag takes them, by key.
+func tagLine(tags map[string]string) string {
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		pairs = append(pairs, text.Shorten(key+"="+tags[key], 100))
+	}
+	return strings.Join(pairs, ", ")
 }

@@ -83,8 +83,11 @@ func (t *TargetOptions) compile(from files) (target.Target, error) {
 	}
 	preset, ok := target.FindPreset(t.Preset)
 	if !ok {
-		bad("preset", "unknown preset %q%s: want one of %s; \"agentctl check -presets\" tells what each sends",
-			t.Preset, DidYouMean(t.Preset, target.PresetNames()), strings.Join(target.PresetNames(), ", "))
+		meant := DidYouMean(t.Preset, target.PresetNames())
+		if meant == "" {
+			meant = ": want one of " + strings.Join(target.PresetNames(), ", ") + ";"
+		}
+		bad("preset", "unknown preset %q%s \"agentctl check -presets\" shows what each sends", t.Preset, meant)
 	}
 	out, usual := preset.At(t.URL), preset.Filters.String()
 	filters, err := handler.ParseFilters(cmp.Or(t.Events, usual))

@@ -112,7 +112,7 @@ c.json:6: targets[1]: url: is missing; give http://HOST:PORT/PATH, https://... o
 		{"preset": "varnish", "url": "http://u:hunter2@127.0.0.1:99999/", "events": "nonsense", 
 		 "body": "{\"a\": {{.b}} {{.c}}}", "concurrency": 1000,
 		 "order_key": "a..b", "collapse": true, "max_age": "-1h", "flush": {"url": "http://u:hunter2@127.0.0.1:99999/", "method": "a b"}},
-		{"url": "http://127.0.0.1/", "bearer_token_file": "`+missing+`"},
+		{"url": "http://127.0.0.1/", "preset": "varnish-prge", "bearer_token_file": "`+missing+`"},
 		{"url": "http://127.0.0.1/", "bearer_token_file": "x", "basic_auth": {"username": "u"}},
 		{"url": "https://127.0.0.1/", "tls": {"ca_file": "`+testkit.WriteFile(t, "no pem")+`"}},
 		{"url": "https://127.0.0.1/", "tls": {"cert_file": "x"}},
@@ -124,6 +124,7 @@ c.json:6: targets[1]: url: is missing; give http://HOST:PORT/PATH, https://... o
 	}
 	for _, want := range []string{
 		`c.json:2: targets[0]: preset: unknown preset "varnish": want one of kong, kong-cache, `,
+		`targets[1]: preset: unknown preset "varnish-prge", did you mean "varnish-purge"? "agentctl check -presets" shows what each sends`,
 		`c.json:3: targets[0]: body: {{.c}}: no value can stand here in JSON`,
 		`c.json:4: targets[0]: order key: `, `c.json:4: targets[0]: flush: method: "a b"`,
 		"flush: url: ", `flush: method: "a b"`, "concurrency: 1000 is not within 1 to 256", "order key: ", "max age: -1h0m0s is negative",

@@ -34,7 +34,8 @@ func (*agentCommand) Help() string {
   ` + config.DefaultGateway + `.
 
 Options, each also a variable of the environment (-log-level is
-AGENTCTL_LOG_LEVEL); flags come before variables, variables before files:
+AGENTCTL_LOG_LEVEL). A flag overrides a variable, and a variable overrides a
+file; lists, such as -retry-join and -event-handler, add up:
 
   -config-file=FILE
       read settings from a JSON file; may be repeated
@@ -59,13 +60,19 @@ AGENTCTL_LOG_LEVEL); flags come before variables, variables before files:
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("\nIn files, and as AGENTCTL_ with the name in capitals in the environment, only:\n\n")
+	b.WriteString("\nThese have no flag. In the environment they are AGENTCTL_ with the name in capitals:\n\n")
 	for _, s := range config.Settings() {
-		if s.Flag == "" {
+		if s.Flag == "" && s.Key != "targets" {
 			fmt.Fprintf(&b, "  %s\n      %s\n", s.Key, s.Usage)
 		}
 	}
 	b.WriteString(`
+In files only:
+
+  targets
+      targets to POST to, with more to say of each than a URL;
+      "agentctl check -example" shows some
+
 Event handlers:
 
   -event-handler=FILTER=WHAT takes serf's filters: event types with commas

@@ -24,14 +24,13 @@ func (*checkCommand) Help() string {
 	return `Usage: agentctl check [options]
 
   Takes the options of "agentctl agent", its variables of the environment and
-  its configuration files, and says what an agent would run with them, without
-  starting it. The exit status is 0 if all is well, and 78 otherwise, with a
-  line for each problem.
+  its configuration files. Prints what an agent would run with them, and starts
+  nothing. The exit status is 0 if all is well, and 78 otherwise, with a line
+  for each problem.
 
-  With -data-dir it reads the journal in a directory that no agent works on, and
-  changes nothing: 78 means that the journal is damaged, 1 that it cannot be
-  read. Given alone, -data-dir checks only the journal; with other options of
-  an agent, both.
+  With -data-dir it also reads the journal of an agent that does not run, and
+  changes nothing. The exit status is 78 if the journal is damaged, and 1 if it
+  cannot be read. -data-dir alone checks only the journal.
 
 Options:
 

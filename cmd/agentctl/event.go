@@ -27,30 +27,30 @@ func (*eventCommand) Help() string {
 
   Publishes a user event to the whole cluster through an agent, stock or ours.
   The payload goes out byte for byte; "-" reads it from standard input. The
-  exit status is 0 once the agent has taken the event. Otherwise it is 1 and
-  standard output has the reason. Standard error names the members that get
-  none, where the event is too large for serf: see -max-event-size of agent.
+  exit status is 0 once the agent has taken the event. Otherwise it is 1, and
+  standard output has the reason. If the event is too large for some members,
+  standard error names them: see -max-event-size of "agentctl agent".
 
-  With -wait it is 0 once every node's targets have taken the event, and 2 where
-  one has not in time, has refused it, or cannot be asked: standard output names
-  the nodes then, and says why. The event is published all the same, and tried
-  again where it waits.
+  With -wait the command waits until every node's targets have taken the event.
+  Then it exits 0. It exits 2 if a target did not take the event in time or
+  refused it, or if a node cannot be asked, as one with stock serf. Standard
+  output names these nodes, with the reason. The event is published all the same,
+  and an agent whose gateway is down goes on retrying it.
 
 Options:
 
-  -coalesce=true            Whether an agent may pass on just the last of several
-                            events of this name that come close together. Targets
-                            of agentctl agents get every one all the same; scripts
-                            and stock agents do not. Turn it off for events that
-                            all count.
+  -coalesce=true            Let scripts and stock agents have only the last of
+                            several events of this name that come close together.
+                            Targets of agentctl agents get every event anyway. Set
+                            it to false if each event counts.
   -payload-file=FILE        Read the payload from a file.
   -rpc-addr=127.0.0.1:7373  RPC address of the agent, or unix:/path; also as
                             SERF_RPC_ADDR or AGENTCTL_RPC_ADDR.
   -rpc-auth=""              RPC key of the agent; also as SERF_RPC_AUTH or
                             AGENTCTL_RPC_AUTH.
-  -wait=DURATION            Wait for so long, such as 10s, until every node's
-                            targets have answered that they took the event. It
-                            goes over -http-addr then, and not over -rpc-addr.
+  -wait=DURATION            Wait at most so long, such as 10s, until every node's
+                            targets have taken the event. The command then talks
+                            to -http-addr, and not to -rpc-addr.
 
 With -wait:
 
