@@ -1,6 +1,7 @@
 // Package memnet is a network in memory for memberlist, and for everything else
 // that goes over memberlist's transport. It carries packets and streams, with
-// delay and loss. Tests and simulations run nodes on it: in a bubble of
+// delay and loss. Servers and clients of other protocols use its streams by
+// [Network.Listen] and [Network.Dial]. Tests and simulations run nodes on it: in a bubble of
 // testing/synctest, which makes its times exact, or on the real clock.
 //
 // # Order

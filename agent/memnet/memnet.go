@@ -1,11 +1,13 @@
 package memnet
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -52,14 +54,18 @@ func New(cfg Config) *Network {
 // Add makes a transport that is reached at addr, an IP address with a port, and
 // takes the place of an earlier one there.
 func (n *Network) Add(addr string) *Transport {
-	t := &Transport{
-		net: n, addr: Addr(addr),
-		packets: make(chan *memberlist.Packet, packetQueue), streams: make(chan net.Conn), done: make(chan struct{}),
-	}
+	t := n.transport(addr)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.nodes[addr] = t
 	return t
+}
+
+func (n *Network) transport(addr string) *Transport {
+	return &Transport{
+		net: n, addr: Addr(addr),
+		packets: make(chan *memberlist.Packet, packetQueue), streams: make(chan net.Conn), done: make(chan struct{}),
+	}
 }
 
 // Part cuts the nodes at some addresses, or that are added there, off from all
@@ -173,30 +179,35 @@ func (t *Transport) receive(p *memberlist.Packet) {
 // DialAddressTimeout opens a stream. Where the listener does not take it in
 // time, or is gone, there is an error.
 func (t *Transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
-	to, parted := t.net.at(a.Addr, t.addr)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return t.dial(ctx, a.Addr)
+}
+
+// dial opens a stream, unless ctx ends before the listener takes it.
+func (t *Transport) dial(ctx context.Context, addr string) (net.Conn, error) {
+	to, parted := t.net.at(addr, t.addr)
 	if parted {
-		time.Sleep(timeout)
-		return nil, fmt.Errorf("%s does not answer in time", a.Addr)
+		<-ctx.Done()
+		return nil, fmt.Errorf("%s does not answer: %w", addr, ctx.Err())
 	}
 	if to == nil {
-		return nil, fmt.Errorf("nobody listens on %s", a.Addr)
+		return nil, fmt.Errorf("nobody listens on %s: %w", addr, syscall.ECONNREFUSED)
 	}
 	ours, theirs := newStream(t, to)
-	limit := time.NewTimer(timeout)
-	defer limit.Stop()
 	if d := t.net.delay() + t.net.delay(); d > 0 { // there and back
 		select {
 		case <-time.After(d):
-		case <-limit.C:
-			return nil, fmt.Errorf("%s does not answer in time", a.Addr)
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s does not answer: %w", addr, ctx.Err())
 		}
 	}
 	select {
 	case to.streams <- theirs:
 	case <-to.done:
-		return nil, fmt.Errorf("%s refuses connections", a.Addr)
-	case <-limit.C:
-		return nil, fmt.Errorf("%s does not accept in time", a.Addr)
+		return nil, fmt.Errorf("%s has stopped listening: %w", addr, syscall.ECONNREFUSED)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s does not accept: %w", addr, ctx.Err())
 	}
 	t.open.Add(1)
 	if t.net.cfg.Dialed != nil {

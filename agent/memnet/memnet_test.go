@@ -2,11 +2,13 @@ package memnet
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,6 +231,60 @@ func TestAStreamAcrossACut(t *testing.T) {
 		accepted.SetReadDeadline(time.Now().Add(time.Second))
 		if _, err := accepted.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("a read with a time limit: %v", err)
+		}
+	})
+}
+
+// A server and a client talk over the network, whoever they are. Nobody there refuses
+// at once, as does one that has closed; one that does not accept keeps the caller
+// waiting as long as its context lets it.
+func TestListenAndDial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(Config{})
+		began := time.Now()
+		if _, err := n.Dial(t.Context(), "tcp", a); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("dialed nobody: %v", err)
+		}
+		ln := n.Listen(a)
+		if ln.Addr().String() != a {
+			t.Errorf("listens on %v", ln.Addr())
+		}
+		go func() {
+			conn, err := ln.Accept()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			io.Copy(conn, conn)
+			conn.Close()
+		}()
+		conn, err := n.Dial(t.Context(), "tcp", a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 4)
+		conn.Write([]byte("echo"))
+		if _, err := io.ReadFull(conn, got); err != nil || string(got) != "echo" || conn.RemoteAddr().String() != a {
+			t.Errorf("%q of %v, %v", got, conn.RemoteAddr(), err)
+		}
+		conn.Close()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %v", took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := n.Dial(ctx, "tcp", a); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
+			t.Errorf("dialed who does not accept, after %v: %v", time.Since(began), err)
+		}
+		time.AfterFunc(time.Second, func() { ln.Close() })
+		if _, err := n.Dial(t.Context(), "tcp", a); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("dialed one that closes: %v", err)
+		}
+		if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("accept after the close: %v", err)
+		}
+		if _, err := n.Dial(t.Context(), "tcp", a); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("dialed one that has closed: %v", err)
 		}
 	})
 }
