@@ -68,7 +68,7 @@ func (s *Server) notReady(ctx context.Context) (reasons []string) {
 	if state := s.cfg.State(); state != "alive" {
 		reasons = append(reasons, "the node is "+state)
 	}
-	if err := pingRPC(ctx, s.cfg.RPCAddr); err != nil {
+	if err := pingRPC(ctx, s.cfg.Dial, s.cfg.RPCAddr); err != nil {
 		reasons = append(reasons, "RPC takes no clients: "+err.Error())
 	}
 	if disk, ok := s.cfg.Disk(); ok && disk.Degraded {
@@ -78,10 +78,10 @@ func (s *Server) notReady(ctx context.Context) (reasons []string) {
 }
 
 // pingRPC does what an RPC client does first.
-func pingRPC(ctx context.Context, addr net.Addr) error {
+func pingRPC(ctx context.Context, dial dialFunc, addr net.Addr) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, addr.Network(), addr.String())
+	conn, err := dial(ctx, addr.Network(), addr.String())
 	if err != nil {
 		return err
 	}

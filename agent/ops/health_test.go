@@ -163,7 +163,7 @@ func TestRPCThatHangs(t *testing.T) {
 	defer ln.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if err := pingRPC(ctx, ln.Addr()); err == nil {
+	if err := pingRPC(ctx, (&net.Dialer{}).DialContext, ln.Addr()); err == nil {
 		t.Error("it is said to take clients")
 	}
 }

@@ -42,8 +42,10 @@ type Config struct {
 	Joined  func() bool   // or nothing to join was asked for
 	Queued  func() int    // events between serf and the journal
 
-	// RPCAddr is where RPC clients are taken.
+	// RPCAddr is where RPC clients are taken. Dial connects to it for a health
+	// check; it is [net.Dialer.DialContext] if it is nil.
 	RPCAddr net.Addr
+	Dial    dialFunc
 	// Probes are asked for something small that only a working part can give. Each
 	// is named by what is wrong while it does not return.
 	Probes map[string]func()
@@ -58,6 +60,9 @@ type Config struct {
 	// Others asks the other members about an event; nil if there are no links.
 	Others *Others
 }
+
+// dialFunc connects to an address, as [net.Dialer.DialContext] does.
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Target is a target that is served.
 type Target struct {
@@ -81,6 +86,9 @@ func New(ln net.Listener, c Config) *Server {
 	s := &Server{cfg: c, ln: ln, history: newHistory(c.Journal, c.Targets)}
 	if c.Others != nil {
 		s.nodes = newNodeAsker(c.Node, c.Members, *c.Others, s.history.outcomes)
+	}
+	if s.cfg.Dial == nil {
+		s.cfg.Dial = (&net.Dialer{}).DialContext
 	}
 	registerCollectors(c.Metrics, s)
 	s.http = &http.Server{

@@ -16,6 +16,7 @@ type Config struct {
 	Journal *journal.Journal
 	Logger  *slog.Logger // nil: nothing is logged
 	Metrics *Metrics     // nil: nothing is counted
+	Dial    target.Dial  // connects to the target; nil: on the network of this machine
 
 	// OnDelivered is called after the target took an event; took is the
 	// duration of that attempt. OnFailed is called after each attempt that

@@ -59,7 +59,7 @@ type Delivery struct {
 // if the target is not valid, another Delivery serves a target of that name
 // (journal.ErrCursorInUse), or the journal is closed.
 func New(cfg Config) (*Delivery, error) {
-	p, err := target.NewPoster(cfg.Target)
+	p, err := target.NewPosterOn(cfg.Dial, cfg.Target)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,14 @@ type Poster struct {
 
 // NewPoster makes a Poster. It does not dial, and fails only if the target is not
 // valid; see [Target.Validate] for the error.
-func NewPoster(t Target) (*Poster, error) {
+func NewPoster(t Target) (*Poster, error) { return NewPosterOn(nil, t) }
+
+// Dial connects to an address, as [net.Dialer.DialContext] does.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// NewPosterOn is NewPoster for another network, such as one in memory: dial connects
+// to the target. If dial is nil, it is [net.Dialer.DialContext].
+func NewPosterOn(dial Dial, t Target) (*Poster, error) {
 	if err := t.Validate(); err != nil {
 		return nil, err
 	}
@@ -55,17 +62,18 @@ func NewPoster(t Target) (*Poster, error) {
 	if err != nil {
 		return nil, err
 	}
-	dial := (&net.Dialer{}).DialContext
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	connect := dial
 	if ep.socket != "" {
-		dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", ep.socket)
-		}
+		connect = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, "unix", ep.socket) }
 	}
 	p := &Poster{
 		target: t,
 		form:   form,
 		transport: &http.Transport{
-			DialContext:            dial,
+			DialContext:            connect,
 			TLSClientConfig:        t.TLS.Clone(),
 			DisableCompression:     true, // the answer is shown, not used
 			MaxIdleConnsPerHost:    max(idleConns, t.Concurrency),
@@ -74,7 +82,7 @@ func NewPoster(t Target) (*Poster, error) {
 		},
 	}
 	if t.Flush != nil && !t.Flush.LastEvent {
-		p.flush, err = NewPoster(t.flushTarget())
+		p.flush, err = NewPosterOn(dial, t.flushTarget())
 	}
 	return p, err
 }

@@ -3,6 +3,7 @@ package target
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log"
@@ -215,6 +216,34 @@ func TestPostUnixSocket(t *testing.T) {
 		if got := <-paths; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// On another network the poster dials what the URL names, for a flush request too.
+func TestPostOnAnotherNetwork(t *testing.T) {
+	unplugged := errors.New("unplugged")
+	for url, want := range map[string]string{
+		"http://10.0.0.1:8001/":       "tcp 10.0.0.1:8001",
+		"http://gw.example/":          "tcp gw.example:80",
+		"unix:/run/g.sock:/purge?x=1": "unix /run/g.sock",
+	} {
+		var dialed []string
+		p, err := NewPosterOn(func(_ context.Context, network, addr string) (net.Conn, error) {
+			dialed = append(dialed, network+" "+addr)
+			return nil, unplugged
+		}, Target{URL: url, Flush: &FlushRequest{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := handler.NewUser(1, "kong", []byte("x"), time.Now())
+		if _, err := p.Post(t.Context(), &e); !errors.Is(err, unplugged) {
+			t.Errorf("%s: %v", url, err)
+		}
+		if _, err := p.Flush(t.Context(), &e); !errors.Is(err, unplugged) {
+			t.Errorf("%s: the flush: %v", url, err)
+		}
+		testkit.Want(t, url, dialed, []string{want, want})
+		p.Close()
 	}
 }
 
