@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -25,11 +26,17 @@ type Gateway struct {
 	tries int
 }
 
-// NewGateway starts a gateway, which the end of the test stops.
+// NewGateway starts a gateway on a loopback port. The end of the test stops it.
 func NewGateway(t *testing.T) *Gateway {
 	g := new(Gateway)
-	g.Server = httptest.NewServer(g)
-	t.Cleanup(g.Close)
+	g.Server = Serve(t, g.ServeHTTP)
+	return g
+}
+
+// NewGatewayOn is NewGateway on a listener, such as one in memory.
+func NewGatewayOn(t *testing.T, ln net.Listener) *Gateway {
+	g := new(Gateway)
+	g.Server = ServeOn(t, ln, g.ServeHTTP)
 	return g
 }
 

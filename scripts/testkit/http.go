@@ -16,6 +16,15 @@ func Serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
 	return s
 }
 
+// ServeOn is Serve on a listener, such as one in memory.
+func ServeOn(t *testing.T, ln net.Listener, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := &httptest.Server{Listener: ln, Config: &http.Server{Handler: h}}
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
 // Pipes is a listener with connections in memory, for a synctest bubble: there a
 // wait on a real socket would keep the bubble's clock from going on.
 type Pipes chan net.Conn

@@ -14,6 +14,12 @@ import (
 // A body is JSON unless the header, a list of names and values, says otherwise.
 func Ask(t *testing.T, base, method, path, body string, v any, header ...string) (int, string) {
 	t.Helper()
+	return AskBy(t, http.DefaultClient, base, method, path, body, v, header...)
+}
+
+// AskBy is Ask by a client of the caller's, such as one of a network in memory.
+func AskBy(t *testing.T, client *http.Client, base, method, path, body string, v any, header ...string) (int, string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +33,7 @@ func Ask(t *testing.T, base, method, path, body string, v any, header ...string)
 			req.Host = header[i+1]
 		}
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
