@@ -8,7 +8,7 @@ import (
 
 // warnOpen says so where anyone on the network can command this agent.
 func (a *Agent) warnOpen() {
-	if a.opts.RPCAuthKey == "" && open(a.rpcLn.Addr()) {
+	if a.opts.RPCAuthKey == "" && open(a.ports.RPC.Addr()) {
 		a.logger.Warn("RPC is open to the network without a key: whoever reaches it can publish events, run the handlers and remove members; set rpc_auth or listen on 127.0.0.1",
 			"addr", a.RPCAddr())
 	}
@@ -25,7 +25,7 @@ func open(addr net.Addr) bool {
 }
 
 // RPCAddr is the address that RPC clients connect to.
-func (a *Agent) RPCAddr() string { return addrOf(a.rpcLn.Addr()) }
+func (a *Agent) RPCAddr() string { return addrOf(a.ports.RPC.Addr()) }
 
 // addrOf is an address in the form of the settings.
 func addrOf(addr net.Addr) string {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
-	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/config"
@@ -44,18 +43,22 @@ type Hooks struct {
 }
 
 // Ports are what an agent is given in place of ports of this machine: a network
-// in memory, for a simulation. What is nil is opened as the options say.
+// in memory, for a test or a simulation. The agent opens those that are nil as the
+// options say.
 type Ports struct {
 	Gossip memberlist.NodeAwareTransport
 	RPC    net.Listener
-
-	tune func(*serf.Config) // for tests: has the last word on serf's limits
+	HTTP   net.Listener // of the operations endpoint
+	// Dial connects to targets, and to RPC for a health check. It is
+	// [net.Dialer.DialContext] if it is nil.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
 // runs it to its end. Methods are safe for concurrent use.
 type Agent struct {
 	opts     *config.Config
+	ports    Ports // RPC is set, once it is open
 	hub      *logs.Hub
 	logger   *slog.Logger
 	hooks    Hooks
@@ -75,9 +78,8 @@ type Agent struct {
 	publisher *publish.Publisher
 	members   members
 
-	rpc   *rpc.Server
-	rpcLn net.Listener
-	ops   *ops.Server
+	rpc *rpc.Server
+	ops *ops.Server
 
 	stops stopStack
 	end   ending

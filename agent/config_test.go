@@ -16,79 +16,81 @@ import (
 // What runs is the value that was compiled, whatever has become of the files
 // since: nobody reads them a second time.
 func TestWhatRunsIsWhatWasCompiled(t *testing.T) {
-	t.Parallel()
-	r, kong := newRecorder(t), testkit.NewGateway(t)
-	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		testkit.WriteTo(t, path, text)
-		return path
-	}
-	token := file("token", "one")
-	script := file("serf_event.sh", kongScriptText(strings.TrimPrefix(kong.URL, "http://")))
-	keyring, tags := file("keyring", `["`+oldKey+`"]`), file("tags", `{"zone": "a"}`)
-	with := func(method string) config.Options {
-		return options(handlers("user:e="+script), func(o *config.Options) {
-			o.NodeName = "compiled"
-			o.Targets = []config.TargetOptions{{Name: "r", URL: r.URL, Events: "user:e", Method: method, BearerTokenFile: token}}
-			o.KeyringFile, o.TagsFile = keyring, tags
-		})
-	}
-	first, second := compiled(t, with("POST")), compiled(t, with("PUT"))
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	hub, log := newHub(t)
-	a, err := New(first, hub, Hooks{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := run(t, a, log)
-	testkit.WaitFor(t, "the agent to run", func() bool { return n.log.Count("events are posted", "target=r") == 1 })
-	if zone := n.serf.LocalMember().Tags["zone"]; zone != "a" || !n.Encrypted() {
-		t.Errorf("zone %q, encrypted %v", zone, n.Encrypted())
-	}
-	publishAll(t, n.Agent, "1")
-	testkit.WaitFor(t, "both to have it", func() bool { return len(r.got()) == 1 && len(kong.Of("user")) == 1 })
-	if err := n.Reload(second); err != nil {
-		t.Fatal(err)
-	}
-	publishAll(t, n.Agent, "2")
-	testkit.WaitFor(t, "both to have the next", func() bool { return len(r.got()) == 2 && len(kong.Of("user")) == 2 })
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	testkit.Want(t, "authorization", r.auth, []string{"Bearer one", "Bearer one"})
+	bubble(t, func(t *testing.T) {
+		r, kong := newRecorder(t), newGateway(t)
+		dir := t.TempDir()
+		file := func(name, text string) string {
+			path := filepath.Join(dir, name)
+			testkit.WriteTo(t, path, text)
+			return path
+		}
+		token := file("token", "one")
+		script := file("serf_event.sh", kongScriptText(strings.TrimPrefix(kong.URL, "http://")))
+		keyring, tags := file("keyring", `["`+oldKey+`"]`), file("tags", `{"zone": "a"}`)
+		with := func(method string) config.Options {
+			return options(handlers("user:e="+script), func(o *config.Options) {
+				o.NodeName = "compiled"
+				o.Targets = []config.TargetOptions{{Name: "r", URL: r.URL, Events: "user:e", Method: method, BearerTokenFile: token}}
+				o.KeyringFile, o.TagsFile = keyring, tags
+			})
+		}
+		first, second := compiled(t, with("POST")), compiled(t, with("PUT"))
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		hub, log := newHub(t)
+		a, err := newOn(t, first, hub, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := run(t, a, log)
+		testkit.WaitFor(t, "the agent to run", func() bool { return n.log.Count("events are posted", "target=r") == 1 })
+		if zone := n.serf.LocalMember().Tags["zone"]; zone != "a" || !n.Encrypted() {
+			t.Errorf("zone %q, encrypted %v", zone, n.Encrypted())
+		}
+		publishAll(t, n.Agent, "1")
+		testkit.WaitFor(t, "both to have it", func() bool { return len(r.got()) == 1 && len(kong.Of("user")) == 1 })
+		if err := n.Reload(second); err != nil {
+			t.Fatal(err)
+		}
+		publishAll(t, n.Agent, "2")
+		testkit.WaitFor(t, "both to have the next", func() bool { return len(r.got()) == 2 && len(kong.Of("user")) == 2 })
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		testkit.Want(t, "authorization", r.auth, []string{"Bearer one", "Bearer one"})
+	})
 }
 
 func TestEachWarningIsLoggedOnce(t *testing.T) {
-	t.Parallel()
-	conf, err := config.Compile(config.Input{
-		Defaults: options(func(o *config.Options) { o.Role, o.RejoinAfterLeave, o.RetryInterval = "web", true, 1 }),
-		Environ:  []string{"AGENTCTL_NODENAME=x"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	testkit.Want(t, "warnings", len(conf.Warnings), 4)
-	hub, log := newHub(t)
-	a, err := New(conf, hub, Hooks{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := run(t, a, log)
-	testkit.WaitFor(t, "the agent to run", func() bool { return n.log.Count("events are handled by a script") == 1 })
-	logged := func(times int) {
-		t.Helper()
-		for _, w := range []string{"role is deprecated", "retry-interval of 1ns is too low", "rejoin has no effect", "AGENTCTL_NODENAME: unknown variable"} {
-			testkit.Want(t, w, log.Count("level=WARN", w), times)
+	bubble(t, func(t *testing.T) {
+		conf, err := config.Compile(config.Input{
+			Defaults: options(func(o *config.Options) { o.Role, o.RejoinAfterLeave, o.RetryInterval = "web", true, 1 }),
+			Environ:  []string{"AGENTCTL_NODENAME=x"},
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	logged(1)
-	if err := n.Reload(conf); err != nil {
-		t.Fatal(err)
-	}
-	testkit.WaitFor(t, "the reload to be logged", func() bool { return n.log.Count("configuration reloaded") == 1 })
-	logged(2)
+		testkit.Want(t, "warnings", len(conf.Warnings), 4)
+		hub, log := newHub(t)
+		a, err := newOn(t, conf, hub, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := run(t, a, log)
+		testkit.WaitFor(t, "the agent to run", func() bool { return n.log.Count("events are handled by a script") == 1 })
+		logged := func(times int) {
+			t.Helper()
+			for _, w := range []string{"role is deprecated", "retry-interval of 1ns is too low", "rejoin has no effect", "AGENTCTL_NODENAME: unknown variable"} {
+				testkit.Want(t, w, log.Count("level=WARN", w), times)
+			}
+		}
+		logged(1)
+		if err := n.Reload(conf); err != nil {
+			t.Fatal(err)
+		}
+		testkit.WaitFor(t, "the reload to be logged", func() bool { return n.log.Count("configuration reloaded") == 1 })
+		logged(2)
+	})
 }
 
 // Which addresses this machine has is seen without a start.

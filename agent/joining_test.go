@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -18,88 +17,90 @@ import (
 	"agentctl/agent/gossip"
 	"agentctl/agent/link"
 	"agentctl/agent/peers"
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
 
 // What was lost before a restart is looked for after it, though neither serf's
 // snapshot nor a name tells of it; and the gateway gets what it missed.
 func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
-	t.Parallel()
-	gw := testkit.NewGateway(t)
-	soon := func(o *config.Options) { o.RetryInterval = time.Second }
-	opts := []func(*config.Options){in(t.TempDir()), named("restarted"), handlers("user:kong=" + gw.URL), soon}
-	other := start(t, named("lost"), bind(loopback.Addr()))
-	n := start(t, opts...)
-	join(t, other, n)
-	addr := other.GossipAddr()
-	testkit.WaitFor(t, "it to be kept", func() bool {
-		data, err := os.ReadFile(filepath.Join(n.opts.DataDir, "members.json"))
-		return err == nil && strings.Contains(string(data), addr)
+	bubble(t, func(t *testing.T) {
+		gw := newGateway(t)
+		soon := func(o *config.Options) { o.RetryInterval = time.Second }
+		opts := []func(*config.Options){in(t.TempDir()), named("restarted"), handlers("user:kong=" + gw.URL), soon}
+		other := start(t, named("lost"), bind(nobody()))
+		n := start(t, opts...)
+		join(t, other, n)
+		addr := other.GossipAddr()
+		testkit.WaitFor(t, "it to be kept", func() bool {
+			data, err := os.ReadFile(filepath.Join(n.opts.DataDir, "members.json"))
+			return err == nil && strings.Contains(string(data), addr)
+		})
+		other.crash(t)
+		testkit.WaitFor(t, "the other to have failed", func() bool { return n.countMembers("failed") == 1 })
+		n.crash(t)
+		n = start(t, opts...)
+		// Serf's own attempt by its snapshot is over by then, if there was one.
+		testkit.WaitFor(t, "it to be missed", func() bool { return testkit.Counter(t, n.registry, "agentctl_rejoins_total", "unanswered") > 0 })
+		other = start(t, named("lost"), func(o *config.Options) { o.Bind = addr })
+		testkit.WaitFor(t, "both to be one cluster", func() bool { return n.countMembers("alive") == 2 && other.countMembers("alive") == 2 })
+		testkit.WaitFor(t, "word that it was looked for", func() bool {
+			return n.log.Count("level=INFO", "a lost member is joined again", "member=lost") > 0
+		})
+		publishTo(t, other, "after")
+		testkit.WaitFor(t, "the event", func() bool { return len(gw.Of("user")) == 1 })
 	})
-	other.crash(t)
-	testkit.WaitFor(t, "the other to have failed", func() bool { return n.countMembers("failed") == 1 })
-	n.crash(t)
-	n = start(t, opts...)
-	// Serf's own attempt by its snapshot is over by then, if there was one.
-	testkit.WaitFor(t, "it to be missed", func() bool { return testkit.Counter(t, n.registry, "agentctl_rejoins_total", "unanswered") > 0 })
-	other = start(t, named("lost"), func(o *config.Options) { o.Bind = addr })
-	testkit.WaitFor(t, "both to be one cluster", func() bool { return n.countMembers("alive") == 2 && other.countMembers("alive") == 2 })
-	testkit.WaitFor(t, "word that it was looked for", func() bool {
-		return n.log.Count("level=INFO", "a lost member is joined again", "member=lost") > 0
-	})
-	publishTo(t, other, "after")
-	testkit.WaitFor(t, "the event", func() bool { return len(gw.Of("user")) == 1 })
 }
 
 // A node that others found, or that found them by its snapshot, is in the cluster
 // although what it was to join is gone: it is ready, compares journals, and holds no
 // publishes.
 func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
-	t.Parallel()
-	n := start(t, func(o *config.Options) {
-		o.RetryJoin, o.RetryInterval = []string{loopback.Addr()}, time.Second
-		o.HTTPAddr = "127.0.0.1:0"
+	bubble(t, func(t *testing.T) {
+		n := start(t, func(o *config.Options) {
+			o.RetryJoin, o.RetryInterval = []string{nobody()}, time.Second
+			o.HTTPAddr = "127.0.0.1:0"
+		})
+		testkit.WaitFor(t, "a join to fail", func() bool { return n.log.Count("joining failed, trying again") > 0 })
+		if n.isJoined() {
+			t.Error("joined, although nobody is there")
+		}
+		other := start(t)
+		if _, err := other.Join([]string{n.GossipAddr()}, false); err != nil {
+			t.Fatal(err)
+		}
+		testkit.WaitFor(t, "it to count as joined", n.isJoined)
+		// The log writes its lines behind the agent's back.
+		testkit.WaitFor(t, "word of it", func() bool { return n.log.Count("in the cluster, although none of retry-join") == 1 })
+		if n.Contacted() != 0 {
+			t.Errorf("contacted %d:\n%s", n.Contacted(), n.log)
+		}
+		testkit.WaitFor(t, "it to be ready", func() bool { status, _ := n.get(t, "/readyz"); return status == http.StatusOK })
+		testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
+		failures := n.log.Count("joining failed, trying again")
+		testkit.WaitFor(t, "the name to be tried on", func() bool { return n.log.Count("joining failed, trying again") > failures })
+		publishTo(t, n, "at once")
+		if n.log.Count("publishing although no node could be joined") != 0 {
+			t.Error("a publish was held")
+		}
 	})
-	testkit.WaitFor(t, "a join to fail", func() bool { return n.log.Count("joining failed, trying again") > 0 })
-	if n.isJoined() {
-		t.Error("joined, although nobody is there")
-	}
-	other := start(t)
-	if _, err := other.Join([]string{n.GossipAddr()}, false); err != nil {
-		t.Fatal(err)
-	}
-	testkit.WaitFor(t, "it to count as joined", n.isJoined)
-	// The log writes its lines behind the agent's back.
-	testkit.WaitFor(t, "word of it", func() bool { return n.log.Count("in the cluster, although none of retry-join") == 1 })
-	if n.Contacted() != 0 {
-		t.Errorf("contacted %d:\n%s", n.Contacted(), n.log)
-	}
-	testkit.WaitFor(t, "it to be ready", func() bool { status, _ := n.get(t, "/readyz"); return status == http.StatusOK })
-	testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
-	failures := n.log.Count("joining failed, trying again")
-	testkit.WaitFor(t, "the name to be tried on", func() bool { return n.log.Count("joining failed, trying again") > failures })
-	publishTo(t, n, "at once")
-	if n.log.Count("publishing although no node could be joined") != 0 {
-		t.Error("a publish was held")
-	}
 }
 
 // Agents answer each other over their links whom they see.
 func TestAgentsTellWhomTheySee(t *testing.T) {
-	t.Parallel()
-	a, b := start(t), start(t)
-	join(t, a, b)
-	testkit.WaitFor(t, "them to know each other as peers", func() bool {
-		return slices.Equal(a.peers.Known(), []string{b.opts.NodeName}) && slices.Equal(b.peers.Known(), []string{a.opts.NodeName})
-	})
-	want, err := a.members.views.Answer(t.Context(), link.Peer{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	testkit.WaitFor(t, "an answer that agrees", func() bool {
-		got, err := a.askPeer(link.KindMembers)(t.Context(), b.opts.NodeName, []byte{1})
-		return err == nil && bytes.Equal(got, want)
+	bubble(t, func(t *testing.T) {
+		a, b := start(t), start(t)
+		join(t, a, b)
+		testkit.WaitFor(t, "them to know each other as peers", func() bool {
+			return slices.Equal(a.peers.Known(), []string{b.opts.NodeName}) && slices.Equal(b.peers.Known(), []string{a.opts.NodeName})
+		})
+		want, err := a.members.views.Answer(t.Context(), link.Peer{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		testkit.WaitFor(t, "an answer that agrees", func() bool {
+			got, err := a.askPeer(link.KindMembers)(t.Context(), b.opts.NodeName, []byte{1})
+			return err == nil && bytes.Equal(got, want)
+		})
 	})
 }
 
@@ -107,14 +108,10 @@ func TestAgentsTellWhomTheySee(t *testing.T) {
 // after the others found it to have failed: by itself memberlist takes half a
 // minute and more.
 func TestANameAtAnotherAddress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		// After they have ended: probes that are under way.
-		t.Cleanup(func() { time.Sleep(time.Minute) })
-		transports := newMemNet("n0", "n1", "n2", "n2 elsewhere")
+	bubble(t, func(t *testing.T) {
 		var nodes []*serf.Serf
-		begin := func(name, transport string) *serf.Serf {
-			s, _ := bareSerf(t, transports[transport], name, nil)
-			t.Cleanup(func() { s.Shutdown() })
+		begin := func(name string) *serf.Serf {
+			s := bareSerf(t, name)
 			if len(nodes) > 0 {
 				if _, err := s.Join([]string{nodes[0].Memberlist().LocalNode().Address()}, false); err != nil {
 					t.Fatal(err)
@@ -124,8 +121,7 @@ func TestANameAtAnotherAddress(t *testing.T) {
 			return s
 		}
 		for i := range 3 {
-			name := fmt.Sprint("n", i)
-			begin(name, name)
+			begin(fmt.Sprint("n", i))
 		}
 		time.Sleep(time.Minute)
 		nodes[2].Shutdown()
@@ -138,7 +134,7 @@ func TestANameAtAnotherAddress(t *testing.T) {
 		}
 		t.Logf("found to have failed after %v", time.Since(died))
 		time.Sleep(gossip.ReclaimTime)
-		again := begin("n2", "n2 elsewhere")
+		again := begin("n2") // at another address
 		time.Sleep(5 * time.Second)
 		for _, s := range []*serf.Serf{nodes[0], nodes[1], again} {
 			if alive := peers.AliveNames(s.Members()); len(alive) != 3 || s.State() != serf.SerfAlive {

@@ -66,9 +66,9 @@ func (t *stuckTransport) Shutdown() error {
 // Serf's end cannot be cancelled, and waits for its ports and its snapshot. Where
 // that hangs, the agent ends without it, and says so.
 func TestSerfsEndIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		hub, _ := newHub(t)
-		stuck := &stuckTransport{newMemNet("n")["n"], make(chan struct{})}
+		stuck := &stuckTransport{network(t).Add(nobody()), make(chan struct{})}
 		o := options(func(o *config.Options) { o.PeerLinks = false })
 		a, err := NewOn(Ports{Gossip: stuck, RPC: memnet.NoListener()}, compiled(t, o), hub, Hooks{})
 		if err != nil {

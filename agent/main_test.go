@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/serf/serf"
-
 	"agentctl/agent/config"
 	"agentctl/agent/intake"
 	"agentctl/agent/logs"
@@ -34,15 +32,13 @@ type node struct {
 	unstopped error // what did not go well at the end, likewise
 }
 
-var nodes atomic.Int64
-
-// options are those of an agent on loopback, all ports free ones, that has no
-// event handler to speak of.
+// options are those of an agent on the network in memory, at an address of its own,
+// that has no event handler to speak of.
 func options(change ...func(*config.Options)) config.Options {
 	o := config.DefaultOptions()
 	o.NodeName = fmt.Sprintf("node-%d", nodes.Add(1))
 	o.Profile = "local"
-	o.Bind, o.RPCAddr, o.HTTPAddr = "127.0.0.1:0", "127.0.0.1:0", config.Off
+	o.Bind, o.HTTPAddr = nobody(), config.Off
 	o.LogLevel = "debug"
 	o.BroadcastTimeout = testkit.Patience
 	o.EventHandlers = []string{"user:of-no-test=true"}
@@ -51,6 +47,14 @@ func options(change ...func(*config.Options)) config.Options {
 	}
 	return o
 }
+
+var nodes atomic.Int64
+
+// onLoopback has an agent use ports of this machine.
+func onLoopback(o *config.Options) { o.Bind, o.RPCAddr = "127.0.0.1:0", "127.0.0.1:0" }
+
+// serveHTTP has an agent serve its operations endpoint.
+func serveHTTP(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" }
 
 // compiled is what an agent takes of options.
 func compiled(t testing.TB, o config.Options) *config.Config {
@@ -74,18 +78,11 @@ func newHub(t *testing.T) (*logs.Hub, *testkit.LogBuffer) {
 	return hub, buf
 }
 
-// patient gives serf the time that a busy machine may take: for a full sync, and
-// for the answers to a question that is asked of all.
-func patient(c *serf.Config) {
-	c.MemberlistConfig.TCPTimeout = 10 * time.Second
-	c.QueryTimeoutMult = 64 // of the 100 ms between two rounds of gossip
-}
-
 // start makes and runs an agent, which the end of the test stops.
 func start(t *testing.T, change ...func(*config.Options)) *node {
 	t.Helper()
 	hub, buf := newHub(t)
-	a, err := NewOn(Ports{tune: patient}, compiled(t, options(change...)), hub, Hooks{})
+	a, err := newOn(t, compiled(t, options(change...)), hub, Hooks{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"net"
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +31,7 @@ func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent,
 	}
 	a := &Agent{
 		opts:     c,
+		ports:    ports,
 		hub:      hub,
 		logger:   logger,
 		hooks:    hooks,
@@ -51,11 +51,11 @@ func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent,
 	if err := a.openEvents(); err != nil {
 		return nil, err
 	}
-	if err := a.openServers(ports.RPC); err != nil {
+	if err := a.openServers(); err != nil {
 		return nil, err
 	}
 	// Serf last: it dials members that it knows from a snapshot at once.
-	if err := a.openSerf(ports); err != nil {
+	if err := a.openSerf(); err != nil {
 		return nil, err
 	}
 	if c.Discover != "" {
@@ -77,6 +77,7 @@ func (a *Agent) openEvents() (err error) {
 		SetRunners: func(runners []*script.Runner) { a.intake.SetRunners(runners) },
 		Self:       func() serf.Member { return a.serf.LocalMember() },
 		Attempted:  a.hooks.Attempted,
+		Dial:       a.ports.Dial,
 		Logger:     a.logger, Deliveries: a.hub.LiveLogger(), Metrics: a.registry,
 	}
 	if a.past.returning {
@@ -104,21 +105,21 @@ func (a *Agent) openEvents() (err error) {
 	return nil
 }
 
-// openServers opens the ports of RPC, unless there is a listener already, and of
-// the operations endpoint.
-func (a *Agent) openServers(rpcLn net.Listener) (err error) {
-	if a.rpcLn = rpcLn; a.rpcLn == nil {
-		if a.rpcLn, err = listen(a.opts.RPCAddr); err != nil {
+// openServers opens the ports of RPC and of the operations endpoint, unless there
+// are listeners already.
+func (a *Agent) openServers() (err error) {
+	if a.ports.RPC == nil {
+		if a.ports.RPC, err = listen(a.opts.RPCAddr); err != nil {
 			return listenError("RPC", "rpc-addr", err)
 		}
 	}
 	a.stops.push("closing RPC", closeWait, func(context.Context) error {
-		a.rpcLn.Close() // an error says no more than that it is closed
+		a.ports.RPC.Close() // an error says no more than that it is closed
 		return nil
 	})
 	a.rpc = rpc.New(a.backend(), rpc.Config{AuthKey: a.opts.RPCAuthKey, Logger: a.logger, Metrics: a.registry})
-	var ln net.Listener // none serves no HTTP
-	if a.opts.HTTPAddr != config.Off {
+	ln := a.ports.HTTP // none serves no HTTP
+	if ln == nil && a.opts.HTTPAddr != config.Off {
 		if ln, err = listen(a.opts.HTTPAddr); err != nil {
 			return listenError("operations", "http-addr", err)
 		}

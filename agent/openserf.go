@@ -14,14 +14,11 @@ import (
 
 // openSerf makes the serf node, on the given transport or, where there is none,
 // on ports of this machine.
-func (a *Agent) openSerf(given Ports) error {
-	ports := given.Gossip
+func (a *Agent) openSerf() error {
+	ports := a.ports.Gossip
 	conf, err := gossip.Configure(a.opts, a.hub.StdLogger())
 	if err != nil {
 		return err
-	}
-	if given.tune != nil {
-		given.tune(conf)
 	}
 	conf.EventCh = a.intake.Events()
 	if err := gossip.KeepKeyring(&a.opts.Options, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {

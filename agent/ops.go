@@ -25,7 +25,8 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 		State:   func() string { return a.serf.State().String() },
 		Joined:  a.isJoined,
 		Queued:  a.intake.Waiting,
-		RPCAddr: a.rpcLn.Addr(),
+		RPCAddr: a.ports.RPC.Addr(),
+		Dial:    a.ports.Dial,
 		Probes: map[string]func(){
 			"the intake does not take events from serf":           a.intake.Ping,
 			"the intake does not pass events on to the journal":   a.intake.Pass,

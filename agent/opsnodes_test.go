@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -56,66 +55,66 @@ func (r *opsRig) awaitNodes(t *testing.T, id string, want map[string]api.NodeSta
 // TestWhatBecameOfAnEventEverywhere asks one of three agents, beside which there
 // are one without links and later one that is down.
 func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
-	t.Parallel()
-	n, r := opsNode(t, named("asked"))
-	down := startWithGateway(t, named("gateway-down"))
-	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "no such thing", http.StatusBadRequest)
-	}))
-	t.Cleanup(refusing.Close)
-	none := start(t, named("no-target"), func(o *config.Options) { o.EventHandlers = []string{"user:other=" + refusing.URL} })
-	join(t, n.node, down.node, none)
+	bubble(t, func(t *testing.T) {
+		n, r := opsNode(t, named("asked"))
+		down := startWithGateway(t, named("gateway-down"))
+		refusing := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "no such thing", http.StatusBadRequest)
+		})
+		none := start(t, named("no-target"), func(o *config.Options) { o.EventHandlers = []string{"user:other=" + refusing.URL} })
+		join(t, n.node, down.node, none)
 
-	want := map[string]api.NodeState{"asked": api.NodeApplied, "gateway-down": api.NodeApplied, "no-target": api.NodeApplied}
-	report := r.awaitNodes(t, r.publishFor(t, "one"), want)
-	if !report.Applied || report.Open {
-		t.Errorf("all is well: %+v", report)
-	}
-	for _, of := range report.Nodes {
-		for name, o := range of.Targets {
-			if o.State != api.OutcomeDelivered || o.Status != http.StatusOK {
-				t.Errorf("%s of %s: %+v", name, of.Node, o)
+		want := map[string]api.NodeState{"asked": api.NodeApplied, "gateway-down": api.NodeApplied, "no-target": api.NodeApplied}
+		report := r.awaitNodes(t, r.publishFor(t, "one"), want)
+		if !report.Applied || report.Open {
+			t.Errorf("all is well: %+v", report)
+		}
+		for _, of := range report.Nodes {
+			for name, o := range of.Targets {
+				if o.State != api.OutcomeDelivered || o.Status != http.StatusOK {
+					t.Errorf("%s of %s: %+v", name, of.Node, o)
+				}
+			}
+			if got := len(of.Targets); got != 1 && of.Node != "no-target" || got != 0 && of.Node == "no-target" {
+				t.Errorf("%s has %d targets for it", of.Node, got)
 			}
 		}
-		if got := len(of.Targets); got != 1 && of.Node != "no-target" || got != 0 && of.Node == "no-target" {
-			t.Errorf("%s has %d targets for it", of.Node, got)
+
+		// One gateway is down: no answer before its time is over, and then it is named.
+		down.gw.Down.Store(true)
+		id := r.publishFor(t, "two")
+		want["gateway-down"] = api.NodeWaiting
+		if report := r.awaitNodes(t, id, want); report.Applied || !report.Open {
+			t.Errorf("a gateway is down: %+v", report)
 		}
-	}
+		// It is asked again until it is well.
+		down.gw.Down.Store(false)
+		want["gateway-down"] = api.NodeApplied
+		if report := r.awaitNodes(t, id, want); !report.Applied {
+			t.Errorf("the gateway is well again: %+v", report)
+		}
 
-	// One gateway is down: no answer before its time is over, and then it is named.
-	down.gw.Down.Store(true)
-	id := r.publishFor(t, "two")
-	want["gateway-down"] = api.NodeWaiting
-	if report := r.awaitNodes(t, id, want); report.Applied || !report.Open {
-		t.Errorf("a gateway is down: %+v", report)
-	}
-	// It is asked again until it is well.
-	down.gw.Down.Store(false)
-	want["gateway-down"] = api.NodeApplied
-	if report := r.awaitNodes(t, id, want); !report.Applied {
-		t.Errorf("the gateway is well again: %+v", report)
-	}
-
-	// One refuses, one cannot be asked, one is down.
-	refuser := start(t, named("refuser"), handlers("user:e="+refusing.URL))
-	unlinked := start(t, named("unlinked"), func(o *config.Options) { o.PeerLinks = false })
-	join(t, n.node, down.node, none, refuser, unlinked)
-	none.crash(t)
-	testkit.WaitFor(t, "the crash to be noticed", func() bool { return n.countMembers("failed") == 1 })
-	maps.Copy(want, map[string]api.NodeState{"refuser": api.NodeRefused, "unlinked": api.NodeUnknown, "no-target": api.NodeFailed})
-	report = r.awaitNodes(t, r.publishFor(t, "three"), want)
-	if report.Applied || !report.Open {
-		t.Errorf("one of each: %+v", report)
-	}
-	for _, of := range report.Nodes {
-		if of.Node == "refuser" {
-			if len(of.Targets) != 1 || !strings.Contains(fmt.Sprint(of.Targets), "400 Bad Request") {
-				t.Errorf("why it was refused is not told: %+v", of)
+		// One refuses, one cannot be asked, one is down.
+		refuser := start(t, named("refuser"), handlers("user:e="+refusing.URL))
+		unlinked := start(t, named("unlinked"), func(o *config.Options) { o.PeerLinks = false })
+		join(t, n.node, down.node, none, refuser, unlinked)
+		none.crash(t)
+		testkit.WaitFor(t, "the crash to be noticed", func() bool { return n.countMembers("failed") == 1 })
+		maps.Copy(want, map[string]api.NodeState{"refuser": api.NodeRefused, "unlinked": api.NodeUnknown, "no-target": api.NodeFailed})
+		report = r.awaitNodes(t, r.publishFor(t, "three"), want)
+		if report.Applied || !report.Open {
+			t.Errorf("one of each: %+v", report)
+		}
+		for _, of := range report.Nodes {
+			if of.Node == "refuser" {
+				if len(of.Targets) != 1 || !strings.Contains(fmt.Sprint(of.Targets), "400 Bad Request") {
+					t.Errorf("why it was refused is not told: %+v", of)
+				}
 			}
 		}
-	}
-	// An event that nobody has.
-	if _, states := r.nodes(t, "99-0123456789abcdef", "0s"); states["asked"] != api.NodeAbsent || states["refuser"] != api.NodeAbsent {
-		t.Errorf("an event that never was: %v", states)
-	}
+		// An event that nobody has.
+		if _, states := r.nodes(t, "99-0123456789abcdef", "0s"); states["asked"] != api.NodeAbsent || states["refuser"] != api.NodeAbsent {
+			t.Errorf("an event that never was: %v", states)
+		}
+	})
 }

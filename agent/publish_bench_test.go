@@ -15,7 +15,7 @@ import (
 func BenchmarkPublish(b *testing.B) {
 	hub := logs.New(logs.Config{Out: io.Discard, Level: slog.LevelWarn})
 	defer hub.Close()
-	a, err := New(compiled(b, options()), hub, Hooks{})
+	a, err := New(compiled(b, options(onLoopback)), hub, Hooks{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func (a *Agent) start(draining context.Context) (cancelJoins func()) {
 	})
 
 	serving := group()
-	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.rpcLn) })
+	serving.start(func(ctx context.Context) error { return a.rpc.Serve(ctx, a.ports.RPC) })
 	stops.push("ending RPC", requestWait, serving.stop)
 
 	a.logger.Info("agent is running", "node", a.opts.NodeName, "version", version.Version, "gossip", a.GossipAddr(),

@@ -34,6 +34,7 @@ type sinksConfig struct {
 	Self   func() serf.Member
 	// Attempted is told of each attempt to post; it may be nil.
 	Attempted  func(target string, e handler.Event, err error, took time.Duration)
+	Dial       target.Dial // connects to targets; may be nil
 	Logger     *slog.Logger
 	Deliveries *slog.Logger // for the lines of deliveries
 	Metrics    prometheus.Registerer

@@ -38,7 +38,7 @@ func (ss *sinks) newTarget(t target.Target) (*sink, error) {
 	s := &sink{name: t.Name, target: &t, done: make(chan struct{}), drain: make(chan struct{})}
 	if fs := script.QueriesOnly(t.Filters); len(fs) > 0 {
 		var err error
-		if s.poster, err = target.NewPoster(t); err != nil {
+		if s.poster, err = target.NewPosterOn(ss.cfg.Dial, t); err != nil {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
 		s.runner = script.NewQueryRunner(t.Name, fs, s.poster, ss.cfg.Logger, ss.scripts)
@@ -56,6 +56,7 @@ func (ss *sinks) openDelivery(s *sink) (err error) {
 		Revise:  ss.cfg.Revise,
 		Self:    func() []byte { return script.MemberLines([]serf.Member{ss.cfg.Self()}) },
 		Target:  *s.target,
+		Dial:    ss.cfg.Dial,
 		Journal: ss.cfg.Journal,
 		Logger:  ss.cfg.Deliveries,
 		Metrics: ss.targets,

@@ -3,176 +3,153 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"agentctl/agent/config"
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
 )
 
 func TestGracefulEndIsSeenAsLeft(t *testing.T) {
-	t.Parallel()
-	gw := testkit.NewGateway(t)
-	a, b := start(t, func(o *config.Options) { o.DrainTimeout = testkit.Patience }), start(t, handlers("member-leave="+gw.URL))
-	join(t, a, b)
-	a.end(nil)
-	if err := a.stopped(t); err != nil {
-		t.Errorf("Run: %v", err)
-	}
-	testkit.WaitFor(t, "the other node to see it as left", func() bool { return b.sees(a) == "left" })
-	testkit.WaitFor(t, "the leave at the gateway", func() bool {
-		posts := gw.Of("member-leave")
-		return len(posts) == 1 && strings.Contains(posts[0].Body, a.opts.NodeName)
-	})
-	for _, addr := range []string{a.GossipAddr(), a.RPCAddr()} {
-		ln, err := net.Listen("tcp", addr)
-		if err != nil {
-			t.Errorf("after the end: %v", err)
-			continue
+	bubble(t, func(t *testing.T) {
+		gw := newGateway(t)
+		a, b := start(t, func(o *config.Options) { o.DrainTimeout = testkit.Patience }), start(t, handlers("member-leave="+gw.URL))
+		join(t, a, b)
+		a.end(nil)
+		if err := a.stopped(t); err != nil {
+			t.Errorf("Run: %v", err)
 		}
-		ln.Close()
-	}
+		testkit.WaitFor(t, "the other node to see it as left", func() bool { return b.sees(a) == "left" })
+		testkit.WaitFor(t, "the leave at the gateway", func() bool {
+			posts := gw.Of("member-leave")
+			return len(posts) == 1 && strings.Contains(posts[0].Body, a.opts.NodeName)
+		})
+		for _, addr := range []string{a.GossipAddr(), a.RPCAddr()} {
+			if _, err := network(t).Dial(t.Context(), "", addr); !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("after the end somebody listens on %s: %v", addr, err)
+			}
+		}
+	})
 }
 
 func TestEndWithoutLeavingIsSeenAsFailed(t *testing.T) {
-	t.Parallel()
-	gw := testkit.NewGateway(t)
-	a, b := start(t), start(t, handlers("member-failed="+gw.URL))
-	join(t, a, b)
-	a.end(ErrNoLeave)
-	if err := a.stopped(t); err != ErrNoLeave {
-		t.Errorf("Run: %v, want %v", err, ErrNoLeave)
-	}
-	testkit.WaitFor(t, "the failure to be seen", func() bool { return b.sees(a) == "failed" })
-	testkit.WaitFor(t, "the failure at the gateway", func() bool { return len(gw.Of("member-failed")) == 1 })
-	if err := b.ForceLeave(a.opts.NodeName, false); err != nil {
-		t.Fatal(err)
-	}
-	testkit.WaitFor(t, "the node to be seen as left", func() bool { return b.sees(a) == "left" })
-	if err := b.ForceLeave(a.opts.NodeName, true); err != nil {
-		t.Fatal(err)
-	}
-	testkit.WaitFor(t, "the node to be forgotten", func() bool { return b.sees(a) == "" })
+	bubble(t, func(t *testing.T) {
+		gw := newGateway(t)
+		a, b := start(t), start(t, handlers("member-failed="+gw.URL))
+		join(t, a, b)
+		a.end(ErrNoLeave)
+		if err := a.stopped(t); err != ErrNoLeave {
+			t.Errorf("Run: %v, want %v", err, ErrNoLeave)
+		}
+		testkit.WaitFor(t, "the failure to be seen", func() bool { return b.sees(a) == "failed" })
+		testkit.WaitFor(t, "the failure at the gateway", func() bool { return len(gw.Of("member-failed")) == 1 })
+		if err := b.ForceLeave(a.opts.NodeName, false); err != nil {
+			t.Fatal(err)
+		}
+		testkit.WaitFor(t, "the node to be seen as left", func() bool { return b.sees(a) == "left" })
+		if err := b.ForceLeave(a.opts.NodeName, true); err != nil {
+			t.Fatal(err)
+		}
+		testkit.WaitFor(t, "the node to be forgotten", func() bool { return b.sees(a) == "" })
+	})
 }
 
 // Of two nodes with one name the cluster keeps the one it knew first.
 func TestNameConflictEndsRun(t *testing.T) {
-	t.Parallel()
-	a, b, c := start(t), start(t), start(t)
-	join(t, a, b, c)
-	double := start(t, func(o *config.Options) { o.NodeName = a.opts.NodeName })
-	double.Join([]string{b.GossipAddr()}, false) // whether it says so or not
-	err := double.stopped(t)
-	if err == nil || !strings.Contains(err.Error(), "same name") || !strings.Contains(err.Error(), "-node") {
-		t.Errorf("Run: %v", err)
-	}
-	if n := b.countMembers("alive"); n != 3 || a.serf.State().String() != "alive" {
-		t.Errorf("%d members, the first is %v", n, a.serf.State())
-	}
+	bubble(t, func(t *testing.T) {
+		a, b, c := start(t), start(t), start(t)
+		join(t, a, b, c)
+		double := start(t, func(o *config.Options) { o.NodeName = a.opts.NodeName })
+		double.Join([]string{b.GossipAddr()}, false) // whether it says so or not
+		err := double.stopped(t)
+		if err == nil || !strings.Contains(err.Error(), "same name") || !strings.Contains(err.Error(), "-node") {
+			t.Errorf("Run: %v", err)
+		}
+		if n := b.countMembers("alive"); n != 3 || a.serf.State().String() != "alive" {
+			t.Errorf("%d members, the first is %v", n, a.serf.State())
+		}
+	})
 }
 
 func TestJoinThatFailsEndsRun(t *testing.T) {
-	t.Parallel()
-	a := start(t, func(o *config.Options) { o.StartJoin = []string{loopback.Addr()} })
-	if err := a.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "join: ") || !strings.Contains(err.Error(), a.opts.StartJoin[0]) {
-		t.Errorf("Run: %v", err)
-	}
-	b := start(t, func(o *config.Options) {
-		o.RetryJoin, o.RetryMaxAttempts, o.RetryInterval = []string{loopback.Addr()}, 1, time.Second
+	bubble(t, func(t *testing.T) {
+		a := start(t, func(o *config.Options) { o.StartJoin = []string{nobody()} })
+		if err := a.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "join: ") || !strings.Contains(err.Error(), a.opts.StartJoin[0]) {
+			t.Errorf("Run: %v", err)
+		}
+		b := start(t, func(o *config.Options) {
+			o.RetryJoin, o.RetryMaxAttempts, o.RetryInterval = []string{nobody()}, 1, time.Second
+		})
+		if err := b.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "retry-join: none of "+b.opts.RetryJoin[0]+" could be joined in 2 attempts: ") {
+			t.Errorf("Run: %v", err)
+		}
 	})
-	if err := b.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "retry-join: none of "+b.opts.RetryJoin[0]+" could be joined in 2 attempts: ") {
-		t.Errorf("Run: %v", err)
-	}
 }
 
 func TestEndDeliversWhatWaits(t *testing.T) {
-	t.Parallel()
-	gw := testkit.NewGateway(t)
-	gw.Down.Store(true)
-	file := filepath.Join(t.TempDir(), "out")
-	n := start(t, handlers("user="+gw.URL, "user=cat >>"+file+"; echo >>"+file), func(o *config.Options) { o.DrainTimeout = testkit.Patience })
-	var want []string
-	for i := range 20 {
-		want = append(want, fmt.Sprint(i))
-		if err := n.Publish(t.Context(), "e", []byte(want[i]), false); err != nil {
-			t.Fatal(err)
+	bubble(t, func(t *testing.T) {
+		gw := newGateway(t)
+		gw.Down.Store(true)
+		file := filepath.Join(t.TempDir(), "out")
+		n := start(t, handlers("user="+gw.URL, "user=cat >>"+file+"; echo >>"+file), func(o *config.Options) { o.DrainTimeout = testkit.Patience })
+		var want []string
+		for i := range 20 {
+			want = append(want, fmt.Sprint(i))
+			if err := n.Publish(t.Context(), "e", []byte(want[i]), false); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	testkit.WaitFor(t, "an attempt", func() bool { return gw.Attempts() > 0 })
-	n.end(nil)
-	testkit.WaitFor(t, "the node to have left", func() bool { return n.serf.State().String() == "shutdown" })
-	select {
-	case <-n.done:
-		t.Fatal("ended before the events were delivered")
-	default:
-	}
-	gw.Down.Store(false)
-	if err := n.stopped(t); err != nil {
-		t.Error(err)
-	}
-	var got []string
-	for _, p := range gw.Of("user") {
-		got = append(got, p.Body)
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("delivered %v, want %v", got, want)
-	}
-	if got := testkit.Counter(t, n.registry, "agentctl_scripts_run_total", "success"); got != 20 {
-		t.Errorf("the script ran %v times, want 20", got)
-	}
-}
-
-func TestEndIsBoundedAndSaysWhatIsLeft(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "pid")
-	down := "http://" + loopback.Addr() + "/"
-	n := start(t, handlers("user="+down, "user=sleep 1000 & echo $! >"+file+"; wait"), func(o *config.Options) { o.DrainTimeout = time.Second })
-	for i := range 7 {
-		if err := n.Publish(t.Context(), "e", fmt.Append(nil, i), false); err != nil {
-			t.Fatal(err)
+		testkit.WaitFor(t, "an attempt", func() bool { return gw.Attempts() > 0 })
+		n.end(nil)
+		testkit.WaitFor(t, "the node to have left", func() bool { return n.serf.State().String() == "shutdown" })
+		select {
+		case <-n.done:
+			t.Fatal("ended before the events were delivered")
+		default:
 		}
-	}
-	child := testkit.PidIn(t, file)
-	n.end(nil)
-	if err := n.stopped(t); err != nil {
-		t.Error(err)
-	}
-	n.hub.Close()
-	if n.log.Count("level=WARN", "events were not delivered before the end", down, "waiting=7", "refused") != 1 {
-		t.Error("what was not delivered is not told")
-	}
-	if n.log.Count("level=WARN", "events were not handled before the end", "waiting=6") != 1 {
-		t.Error("what was not handled is not told")
-	}
-	testkit.WaitFor(t, "the script's child to end", func() bool { return testkit.Gone(child) })
+		gw.Down.Store(false)
+		if err := n.stopped(t); err != nil {
+			t.Error(err)
+		}
+		var got []string
+		for _, p := range gw.Of("user") {
+			got = append(got, p.Body)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("delivered %v, want %v", got, want)
+		}
+		if got := testkit.Counter(t, n.registry, "agentctl_scripts_run_total", "success"); got != 20 {
+			t.Errorf("the script ran %v times, want 20", got)
+		}
+	})
 }
 
 func TestAPartThatFailsEndsRun(t *testing.T) {
-	t.Parallel()
-	n := start(t, func(o *config.Options) { o.HTTPAddr = "127.0.0.1:0" })
-	testkit.WaitFor(t, "the operations endpoint", func() bool {
-		resp, err := http.Get("http://" + n.HTTPAddr() + "/healthz")
-		if err != nil {
-			return false
+	bubble(t, func(t *testing.T) {
+		n := start(t, serveHTTP)
+		testkit.WaitFor(t, "the operations endpoint", func() bool {
+			resp, err := client(t).Get("http://" + n.HTTPAddr() + "/healthz")
+			if err != nil {
+				return false
+			}
+			resp.Body.Close()
+			return true
+		})
+		n.ops.Close()
+		if err := n.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "operations endpoint: ") {
+			t.Errorf("Run: %v", err)
 		}
-		resp.Body.Close()
-		return true
+		other := start(t)
+		other.journal.Close()
+		other.Publish(t.Context(), "e", nil, false) // serf takes it, the journal does not
+		if err := other.stopped(t); err == nil || !strings.Contains(err.Error(), "journal") {
+			t.Errorf("Run: %v", err)
+		}
 	})
-	n.ops.Close()
-	if err := n.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "operations endpoint: ") {
-		t.Errorf("Run: %v", err)
-	}
-	other := start(t)
-	other.journal.Close()
-	other.Publish(t.Context(), "e", nil, false) // serf takes it, the journal does not
-	if err := other.stopped(t); err == nil || !strings.Contains(err.Error(), "journal") {
-		t.Errorf("Run: %v", err)
-	}
 }

@@ -3,7 +3,6 @@ package agent
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"testing"
 	"time"
@@ -21,7 +20,7 @@ type gatewayNode struct {
 
 func startWithGateway(t *testing.T, change ...func(*config.Options)) gatewayNode {
 	t.Helper()
-	gw := testkit.NewGateway(t)
+	gw := newGateway(t)
 	return gatewayNode{start(t, append([]func(*config.Options){handlers("user:e=" + gw.URL)}, change...)...), gw}
 }
 
@@ -119,24 +118,3 @@ func (n *node) straight(t *testing.T) int {
 func encrypted(o *config.Options) { o.EncryptKey = oldKey }
 
 func bind(addr string) func(*config.Options) { return func(o *config.Options) { o.Bind = addr } }
-
-// otherLoopback is the address of a free port that is not at 127.0.0.1, where the
-// machine has such.
-func otherLoopback(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		testkit.NotRun(t, "it needs a loopback address beside 127.0.0.1: %v", err)
-	}
-	ln.Close()
-	return "127.0.0.2:0"
-}
-
-// ipv6 is the address of a free port, where the machine has IPv6.
-func ipv6(t *testing.T) string {
-	ln, err := net.Listen("tcp", "[::1]:0")
-	if err != nil {
-		testkit.NotRun(t, "it needs IPv6: %v", err)
-	}
-	ln.Close()
-	return "[::1]:0"
-}
