@@ -219,25 +219,27 @@ func TestDiskFailsAtTheEnd(t *testing.T) {
 // A panic within bbolt fails the commit, and all later ones at once: bbolt may
 // hold its locks.
 func TestDiskPanics(t *testing.T) {
-	var s *boltStore
-	d, err := Open(Config{Dir: t.TempDir(), wrap: func(st store) store { s = st.(*boltStore); return st }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	testkit.MustSync(t, d)
-	if err := s.commit(&journal.Changes{Entries: []*journal.Entry{nil}}); err == nil || !strings.Contains(err.Error(), "nil pointer") {
-		t.Errorf("%v", err)
-	}
-	c := journals.OpenCursor(t, d.Journal, "a")
-	journals.MustAppend(t, d.Journal, journals.User(1, ""))
-	testkit.WaitFor(t, "degradation", func() bool { return d.Status().Degraded })
-	if _, err := c.Next(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if err := d.Close(); err == nil || !strings.Contains(err.Error(), "started anew") {
-		t.Errorf("%v", err)
-	}
-	if err := s.db.Close(); err != nil {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var s *boltStore
+		d, err := Open(Config{Dir: t.TempDir(), wrap: func(st store) store { s = st.(*boltStore); return st }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		testkit.MustSync(t, d)
+		if err := s.commit(&journal.Changes{Entries: []*journal.Entry{nil}}); err == nil || !strings.Contains(err.Error(), "nil pointer") {
+			t.Errorf("%v", err)
+		}
+		c := journals.OpenCursor(t, d.Journal, "a")
+		journals.MustAppend(t, d.Journal, journals.User(1, ""))
+		testkit.WaitFor(t, "degradation", func() bool { return d.Status().Degraded })
+		if _, err := c.Next(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := d.Close(); err == nil || !strings.Contains(err.Error(), "started anew") {
+			t.Errorf("%v", err)
+		}
+		if err := s.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
