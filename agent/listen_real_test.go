@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"agentctl/agent/config"
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 )
 
 // In real time, since it is about ports of this machine; nothing is waited for.

@@ -12,8 +12,8 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/intake"
 	"agentctl/agent/logs"
-	"agentctl/scripts/leaks"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/leaks"
 )
 
 func TestMain(m *testing.M) {

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"agentctl/agent/config"
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 )
 
 // In real time, since a script that does not end stops the clock of a bubble. This

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"agentctl/rpcclient/wire"
-	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit/loopback"
 )
 
 // bubble runs f with fake time; all its goroutines must end.

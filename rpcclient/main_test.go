@@ -3,7 +3,7 @@ package rpcclient
 import (
 	"testing"
 
-	"agentctl/scripts/leaks"
+	"agentctl/scripts/testkit/leaks"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m) }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"agentctl/rpcclient/wire"
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 )
 
 func publisher(t *testing.T, addr, key string) *Publisher {

@@ -33,7 +33,7 @@ trap 'chmod -R u+w "$TMP" 2>/dev/null; rm -rf "$TMP"' EXIT
 # Tests take these from the environment.
 export AGENTCTL_TEST_NOT_RUN=$TMP/not-run     # they tell what cannot run here
 export AGENTCTL_TEST_PROGRAM_DIR=$TMP/program # see scripts/testkit/proc
-export AGENTCTL_STOCK_SERF_DIR=$TMP/serf      # see scripts/stock
+export AGENTCTL_STOCK_SERF_DIR=$TMP/serf      # see scripts/testkit/stock
 export AGENTCTL_TEST_LONG=$ALL                # see scripts/testkit
 
 say() { printf '\n== %s\n' "$*"; }
@@ -49,6 +49,26 @@ step() {
 	fi
 	printf -- '-- %s: %s (%ds)\n' "$result" "$name" $((SECONDS - begin))
 	TIMES+=("$(printf '%5ds  %s' $((SECONDS - begin)) "$name")")
+}
+
+# beside FILE COMMAND... begins a command that compiles, in what time the processor
+# has left beside the steps that follow. outcome FILE, to be run as a step, waits
+# for its end and prints what it has printed.
+beside() {
+	local file=$1
+	shift
+	{
+		renice -n 19 "$BASHPID" >/dev/null
+		"$@"
+		echo $? >"$TMP/$file.status"
+	} >"$TMP/$file.log" 2>&1 </dev/null &
+	echo $! >"$TMP/$file.pid"
+}
+
+outcome() {
+	wait "$(cat "$TMP/$1.pid")"
+	cat "$TMP/$1.log"
+	return "$(cat "$TMP/$1.status")"
 }
 
 # debian COMMAND PACKAGE... installs packages if a command, or a file, is missing.
@@ -116,47 +136,55 @@ systems() {
 	go test -race -shuffle=on -count=1 -p 1 -timeout=$limit ./scripts/systest/...
 }
 
-# fuzz_package runs each fuzz target of a package for a few seconds. Go's fuzzer at
-# times reports its own end of time as a failure, with no input that failed: then
-# the target is run again.
-fuzz_package() {
-	local dir=$1 target try log bad=0
-	log=$(mktemp "$TMP/fuzz.XXXXXX") || return 1
-	go test -c -fuzz=. -o "$log.test" "$dir" || return 1
-	for target in $(cat "$dir"/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p'); do
-		echo "$dir $target"
-		for try in 1 2 3 4; do
-			(cd "$dir" && "$log.test" -test.run='^$' -test.fuzz="^$target\$" -test.fuzztime="$FUZZTIME" \
-				-test.parallel=1 -test.fuzzcachedir="$TMP/fuzz") </dev/null >"$log" 2>&1 && continue 2
-			if grep -q 'Failing input' "$log" || ! grep -q 'context deadline exceeded' "$log"; then
-				break
-			fi
+# fuzzbuild builds the fuzz targets of each package, for the coverage that guides
+# the fuzzer, and lists them.
+fuzzbuild() {
+	local dir target
+	mkdir "$TMP/fuzz" || return 1
+	for dir in $(with 'func Fuzz'); do
+		go test -c -fuzz=. -o "$TMP/fuzz/${dir//\//-}.test" "$dir" || return 1
+		for target in $(cat "$dir"/*_test.go | sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p'); do
+			echo "$dir $target" >>"$TMP/fuzz/list"
 		done
-		cat "$log"
-		bad=1
 	done
-	rm -f "$log.test"
+}
+
+# fuzz_one runs a fuzz target for a few seconds. Go's fuzzer at times reports its own
+# end of time as a failure, with no input that failed: then it is run again.
+fuzz_one() {
+	local dir=$1 target=$2 test=$TMP/fuzz/${1//\//-}.test log
+	log=$test.$target.log
+	for _ in 1 2 3 4; do
+		(cd "$dir" && "$test" -test.run='^$' -test.fuzz="^$target\$" -test.fuzztime="$FUZZTIME" \
+			-test.parallel=1 -test.fuzzcachedir="$TMP/fuzz/cache") </dev/null >"$log" 2>&1 &&
+			grep -q 'execs:' "$log" && return 0 # it has run
+		if grep -q 'Failing input' "$log" || ! grep -q 'context deadline exceeded' "$log"; then
+			break
+		fi
+	done
+	cat "$log"
+	return 1
+}
+
+# fuzz_half runs the odd targets of the list for 1, the even ones for 0.
+fuzz_half() {
+	local dir target bad=0
+	while read -r dir target; do
+		echo "$dir $target"
+		fuzz_one "$dir" "$target" || bad=1
+	done < <(awk "NR % 2 == $1" "$TMP/fuzz/list")
 	return $bad
 }
 
-# fuzz runs the fuzz targets of all packages, two packages at a time.
+# fuzz runs all fuzz targets, two at a time.
 fuzz() {
 	local bad=0 half
-	with 'func Fuzz' >"$TMP/fuzz.list"
-	[ -s "$TMP/fuzz.list" ] || { echo "there are no fuzz targets"; return 1; }
+	outcome fuzzbuild || return 1
+	[ -s "$TMP/fuzz/list" ] || { echo "there are no fuzz targets"; return 1; }
 	fuzz_half 1 &
 	half=$!
 	fuzz_half 0 || bad=1
 	wait $half || bad=1
-	return $bad
-}
-
-# fuzz_half takes the odd lines of the list for 1, the even ones for 0.
-fuzz_half() {
-	local dir bad=0
-	for dir in $(awk "NR % 2 == $1" "$TMP/fuzz.list"); do
-		fuzz_package "$dir" || bad=1
-	done
 	return $bad
 }
 
@@ -207,14 +235,18 @@ step "go vet" go vet ./...
 step "go mod tidy" go mod tidy -diff
 # Not ST1005: serf's error texts begin with capitals, and are kept to the letter.
 step "staticcheck" "$TMP/staticcheck" -checks=inherit,-ST1005 ./...
-step "other systems" crossbuild
 step "unit and model tests" unit
+# System tests wait for processes most of the time.
+beside crossbuild crossbuild
+beside manifests manifests
+beside fuzzbuild fuzzbuild
 step "system tests" systems
+step "other systems" outcome crossbuild
+step "the manifests for Kubernetes" outcome manifests
 step "the walk through a gateway with several workers" scripts/demo-gateway.sh
 step "dashboard and alert rules, against an agent" monitoring
 step "fuzz targets, $FUZZTIME each" fuzz
 step "benchmarks, once each" benchmarks
-step "the manifests for Kubernetes" manifests
 if docker info >/dev/null 2>&1 && command -v docker-compose >/dev/null; then
 	step "the container image, and three containers in trouble" containers
 	step "the packages, in a clean Debian" packages

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"agentctl/scripts/leaks"
+	"agentctl/scripts/testkit/leaks"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m) }

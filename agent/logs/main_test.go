@@ -6,8 +6,8 @@ import (
 	"sync"
 	"testing"
 
-	"agentctl/scripts/leaks"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/leaks"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m) }

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/net/nettest"
 
-	"agentctl/scripts/leaks"
+	"agentctl/scripts/testkit/leaks"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m) }

@@ -14,7 +14,7 @@ import (
 
 	"agentctl/handler"
 	"agentctl/handler/journal"
-	"agentctl/scripts/leaks"
+	"agentctl/scripts/testkit/leaks"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m) }

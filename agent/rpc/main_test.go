@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"agentctl/scripts/leaks"
+	"agentctl/scripts/testkit/leaks"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m) }

@@ -55,13 +55,11 @@ cmd/agentctl             cmd/agentctl/quick rpcclient
 cmd/agentctl             handler/delivery handler/journal/disk handler/shim handler/target
 
 scripts/architecture     -
+scripts/bench            rpcclient scripts/bench/simulation scripts/testkit/stock
+scripts/bench/simulation agent agent/config agent/memnet
 scripts/example          agent/api rpcclient
-scripts/leaks            -
-scripts/loopback         -
 scripts/pages            -
 scripts/prose            -
-scripts/smallfs          -
-scripts/stock            -
 scripts/systest          -
 scripts/systest/attack   -
 scripts/systest/cluster  -
@@ -76,12 +74,14 @@ scripts/systest/workers  -
 scripts/testkit          -
 scripts/testkit/disks    handler/journal/disk scripts/testkit
 scripts/testkit/journals handler/journal
-scripts/testkit/proc     agent/api rpcclient scripts/loopback scripts/stock scripts/testkit
-scripts/testkit/script   scripts/loopback scripts/stock scripts/testkit scripts/testkit/proc scripts/testkit/stub
+scripts/testkit/leaks    -
+scripts/testkit/loopback -
+scripts/testkit/proc     agent/api rpcclient scripts/testkit/loopback scripts/testkit/stock scripts/testkit
+scripts/testkit/script   scripts/testkit/loopback scripts/testkit/stock scripts/testkit scripts/testkit/proc scripts/testkit/stub
 scripts/testkit/serfnode -
+scripts/testkit/smallfs  -
+scripts/testkit/stock    -
 scripts/testkit/stub     -
-scripts/bench/simulation agent agent/config agent/memnet
-scripts/bench            rpcclient scripts/bench/simulation scripts/stock
 `
 
 // readTable returns the imports of each package in a table. A package may have

@@ -36,9 +36,8 @@ var importers = map[string][]string{
 	},
 	"github.com/yuin/goldmark": {"scripts/prose"},
 	"testing": {
-		"scripts/leaks", "scripts/smallfs", "scripts/stock", "scripts/testkit",
-		"scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/proc", "scripts/testkit/script",
-		"scripts/testkit/serfnode",
+		"scripts/testkit", "scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/leaks", "scripts/testkit/proc",
+		"scripts/testkit/script", "scripts/testkit/serfnode", "scripts/testkit/smallfs", "scripts/testkit/stock",
 	},
 }
 

@@ -40,7 +40,7 @@ var realTime = map[string]string{
 
 // realPackages are what tests start processes with.
 var realPackages = []string{
-	"os/exec", "agentctl/scripts/loopback", "agentctl/scripts/stock",
+	"os/exec", "agentctl/scripts/testkit/loopback", "agentctl/scripts/testkit/stock",
 	"agentctl/scripts/testkit/proc", "agentctl/scripts/testkit/script", "agentctl/scripts/testkit/stub",
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"agentctl/scripts/testkit"
 )
 
 // newBench is a bench with both programs.
@@ -68,7 +70,11 @@ func TestClusters(t *testing.T) {
 		t.Skip("left out with -short: it starts clusters as processes")
 	}
 	b := newBench(t)
-	for _, kinds := range [][]kind{{kongScript, curlScript}, {noScript, noScript}, {ours, ours, noScript}} {
+	clusters := [][]kind{{ours, ours, noScript}, {kongScript, curlScript}, {noScript, noScript}}
+	if !testkit.Long() {
+		clusters = clusters[:1]
+	}
+	for _, kinds := range clusters {
 		f, err := b.flow(t.Context(), "a few events", 20, 0, kinds...)
 		if err != nil {
 			t.Fatal(err)

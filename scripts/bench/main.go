@@ -24,7 +24,7 @@ import (
 	"syscall"
 	"time"
 
-	"agentctl/scripts/stock"
+	"agentctl/scripts/testkit/stock"
 )
 
 // bench is one run. Its parts run one after the other: they would disturb each

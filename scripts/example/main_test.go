@@ -13,9 +13,9 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/large"
 	"agentctl/agent/logs"
-	"agentctl/scripts/leaks"
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/leaks"
+	"agentctl/scripts/testkit/loopback"
 )
 
 func TestMain(m *testing.M) { leaks.Main(m) }

@@ -12,9 +12,9 @@ import (
 
 	"agentctl/handler"
 	"agentctl/handler/journal"
-	"agentctl/scripts/smallfs"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/journals"
+	"agentctl/scripts/testkit/smallfs"
 )
 
 const killedDir = "AGENTCTL_TEST_KILLED_DIR"

@@ -14,10 +14,10 @@ import (
 	"testing"
 
 	"agentctl/rpcclient"
-	"agentctl/scripts/loopback"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 // victimKey is the RPC key of a victim that has one.

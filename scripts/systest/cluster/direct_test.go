@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"agentctl/rpcclient"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 	"agentctl/scripts/testkit/stub"
 )
 

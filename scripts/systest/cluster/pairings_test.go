@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"agentctl/rpcclient/wire"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 const (

@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/stock"
 )
 
 // insideEnv is set in the process that runs the pages' commands.

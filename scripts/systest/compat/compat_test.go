@@ -15,10 +15,10 @@ import (
 	"syscall"
 	"testing"
 
-	"agentctl/scripts/loopback"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 // The purposeful differences from serf v0.11.0, beside those of an agent that

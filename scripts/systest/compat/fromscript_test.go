@@ -9,9 +9,9 @@ import (
 
 	"agentctl/handler"
 	"agentctl/handler/shim"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 // Stock serf starts a handler for each event. The handler's environment and input

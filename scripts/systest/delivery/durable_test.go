@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
 	"agentctl/scripts/testkit/stub"
 )

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/scripts/smallfs"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/smallfs"
 	"agentctl/scripts/testkit/stub"
 )
 

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 	"agentctl/scripts/testkit/stub"
 )
 

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/loopback"
-	"agentctl/scripts/smallfs"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/smallfs"
+	"agentctl/scripts/testkit/stock"
 )
 
 // untakenRoundsEnv says how often TestUntaken does it; scripts/crash.sh makes it 20.

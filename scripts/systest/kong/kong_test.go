@@ -21,10 +21,10 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/loopback"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 	"agentctl/scripts/testkit/stub"
 )
 

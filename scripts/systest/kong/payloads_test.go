@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 	"agentctl/scripts/testkit/stub"
 )
 

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"agentctl/rpcclient"
-	"agentctl/scripts/loopback"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 // BenchmarkStartToRPC is the time from starting an agent to its first answer

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 // TestCostAtRest measures what agents send when nothing happens: all of a

@@ -17,8 +17,8 @@ import (
 	"syscall"
 	"testing"
 
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
 )
 

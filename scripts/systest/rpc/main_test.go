@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"agentctl/rpcclient"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 func TestMain(m *testing.M) { proc.Main(m) }

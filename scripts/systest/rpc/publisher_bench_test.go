@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"agentctl/rpcclient"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 func benchmarkPublish(b *testing.B, callers int) {

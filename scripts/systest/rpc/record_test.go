@@ -16,9 +16,9 @@ import (
 
 	"agentctl/rpcclient/wire"
 	"agentctl/rpcclient/wire/wiretest"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 var update = flag.Bool("update", false, "record the conversations in testdata/rpc again")

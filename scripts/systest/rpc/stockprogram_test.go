@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 // The serf program, old and new, is content with an agent of ours.

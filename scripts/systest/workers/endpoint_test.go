@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"agentctl/scripts/loopback"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 )
 
 // TestNginxLua runs the unit tests of the gateway's Lua files, inside nginx.

@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/loopback"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 // fleet is a cluster of nodes, each an nginx of testdata/gateway with an agent

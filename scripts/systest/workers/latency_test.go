@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 // nginxTrialsEnv says how many changes TestNginxLatency measures of each kind.

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"agentctl/rpcclient"
-	"agentctl/scripts/loopback"
-	"agentctl/scripts/stock"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
+	"agentctl/scripts/testkit/stock"
 )
 
 // Node is a serf agent, stock or ours, in a process of its own.

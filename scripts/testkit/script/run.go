@@ -13,7 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"agentctl/scripts/loopback"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
 	"agentctl/scripts/testkit/stub"
 )
