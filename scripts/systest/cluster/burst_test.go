@@ -13,7 +13,7 @@ import (
 // TestBurst publishes as fast as one client can. Every event is posted once on
 // each node; on the node that publishes also in order.
 func TestBurst(t *testing.T) {
-	const events = 5000
+	events := testkit.Setting(t, "AGENTCTL_TEST_BURST_EVENTS", 2000, 20000)
 	var gateways []*stub.Gateway
 	var nodes []*proc.Node
 	for _, name := range []string{"here", "there", "elsewhere"} {
