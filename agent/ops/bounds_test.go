@@ -25,59 +25,72 @@ import (
 
 // Clients that keep their connections take no more of them than there are.
 func TestConnectionsAreBounded(t *testing.T) {
-	t.Parallel()
-	const extra = 10
-	j := journal.New(journal.Config{})
-	defer j.Close()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	counted := &countingListener{Listener: ln}
-	s := New(counted, testConfig(j))
-	ctx, cancel := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- s.Run(ctx) }()
-	dial := func() net.Conn {
-		conn, err := net.Dial("tcp", s.Addr().String())
-		if err != nil {
-			t.Fatal(err)
+	bubble(t, func(t *testing.T) {
+		const extra = 10
+		j := journal.New(journal.Config{})
+		defer j.Close()
+		counted := &countingListener{Listener: listen(t)}
+		s := New(counted, testConfig(j))
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- s.Run(ctx) }()
+		dial := func() net.Conn { // nil if it failed
+			conn, err := network(t).Dial(ctx, "", s.Addr().String())
+			if err != nil {
+				if ctx.Err() == nil {
+					t.Error(err)
+				}
+				return nil
+			}
+			t.Cleanup(func() { conn.Close() })
+			conn.SetDeadline(time.Now().Add(testkit.Patience))
+			if _, err := fmt.Fprint(conn, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+				t.Error(err)
+			}
+			return conn
 		}
-		t.Cleanup(func() { conn.Close() })
-		conn.SetDeadline(time.Now().Add(testkit.Patience))
-		if _, err := fmt.Fprint(conn, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-			t.Fatal(err)
+		answered := func(conn net.Conn) {
+			t.Helper()
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil || resp.StatusCode != http.StatusOK {
+				t.Fatalf("%v, %v", resp, err)
+			}
 		}
-		return conn
-	}
-	answered := func(conn net.Conn) {
-		t.Helper()
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || resp.StatusCode != http.StatusOK {
-			t.Fatalf("%v, %v", resp, err)
+		var held []net.Conn
+		for range api.MaxConns {
+			conn := dial()
+			if conn == nil {
+				t.FailNow()
+			}
+			held = append(held, conn)
 		}
-	}
-	var held, waiting []net.Conn
-	for range api.MaxConns {
-		held = append(held, dial())
-	}
-	for _, conn := range held {
-		answered(conn)
-	}
-	for range extra {
-		waiting = append(waiting, dial())
-	}
-	for i, conn := range waiting {
-		held[i].Close()
-		answered(conn)
-	}
-	if most := counted.most.Load(); most != api.MaxConns {
-		t.Errorf("%d connections at a time, want %d", most, api.MaxConns)
-	}
-	cancel()
-	if err := <-served; err != nil {
-		t.Error(err)
-	}
+		for _, conn := range held {
+			answered(conn)
+		}
+		letIn := make(chan net.Conn, extra)
+		for range extra { // a dial on this network waits until the server accepts it
+			go func() { letIn <- dial() }()
+		}
+		for i := range extra {
+			synctest.Wait()
+			if n := len(letIn); n > 0 {
+				t.Fatalf("%d clients too many were let in", n)
+			}
+			held[i].Close()
+			conn := <-letIn
+			if conn == nil {
+				t.FailNow()
+			}
+			answered(conn)
+		}
+		if most := counted.most.Load(); most != api.MaxConns {
+			t.Errorf("%d connections at a time, want %d", most, api.MaxConns)
+		}
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // countingListener counts the connections that are open. http.Server tells of a
@@ -109,8 +122,7 @@ func (c *countedConn) Close() error {
 // A few requests search at a time; others have their turn, or are told to come
 // again.
 func TestSearchesAreBounded(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		j := journal.New(journal.Config{})
 		defer j.Close()
 		a := newHistory(j, func() []Target { return nil })
@@ -186,35 +198,36 @@ func TestAPageKeepsNoEvents(t *testing.T) {
 
 // What waits or is buried is listed even when the history has let go of it.
 func TestEventsThatOnlyATargetHolds(t *testing.T) {
-	t.Parallel()
-	refuser, down, taker := testkit.NewGateway(t), testkit.NewGateway(t), testkit.NewGateway(t)
-	refuser.Down.Store(true)
-	down.Down.Store(true)
-	r := newRig(t, journal.Config{MaxEvents: 3},
-		target.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:a"), BuryCodes: []int{503}},
-		target.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:b")},
-		target.Target{Name: "taker", URL: taker.URL})
-	for i := range uint64(9) {
-		r.append(t, userEvent(i+1, string("abc"[i%3])))
-		r.settled(t, "waiter")
-	}
-	for query, want := range map[string]string{
-		"?state=buried":              "1 4 7 false",
-		"?state=buried&limit=2":      "4 7 true",
-		"?state=waiting":             "2 5 8 false",
-		"?state=delivered":           "7 8 9 false",
-		"":                           "1 2 4 5 7 8 9 false",
-		"?limit=5":                   "4 5 7 8 9 true",
-		"?after=2&limit=3":           "4 5 7 true",
-		"?state=waiting&name=b":      "2 5 8 false",
-		"?after=0&state=buried":      "1 4 7 false",
-		"?state=buried&target=taker": "false",
-	} {
-		var page api.EventPage
-		r.ask(t, "GET", "/v1/events"+query, "", &page)
-		got := strings.TrimPrefix(fmt.Sprintf("%s %v", strings.Trim(fmt.Sprint(ltimes(page.Events)), "[]"), page.More), " ")
-		if got != want {
-			t.Errorf("%s: %s, want %s", query, got, want)
+	bubble(t, func(t *testing.T) {
+		refuser, down, taker := newGateway(t), newGateway(t), newGateway(t)
+		refuser.Down.Store(true)
+		down.Down.Store(true)
+		r := newRig(t, journal.Config{MaxEvents: 3},
+			target.Target{Name: "refuser", URL: refuser.URL, Filters: filters(t, "user:a"), BuryCodes: []int{503}},
+			target.Target{Name: "waiter", URL: down.URL, Filters: filters(t, "user:b")},
+			target.Target{Name: "taker", URL: taker.URL})
+		for i := range uint64(9) {
+			r.append(t, userEvent(i+1, string("abc"[i%3])))
+			r.settled(t, "waiter")
 		}
-	}
+		for query, want := range map[string]string{
+			"?state=buried":              "1 4 7 false",
+			"?state=buried&limit=2":      "4 7 true",
+			"?state=waiting":             "2 5 8 false",
+			"?state=delivered":           "7 8 9 false",
+			"":                           "1 2 4 5 7 8 9 false",
+			"?limit=5":                   "4 5 7 8 9 true",
+			"?after=2&limit=3":           "4 5 7 true",
+			"?state=waiting&name=b":      "2 5 8 false",
+			"?after=0&state=buried":      "1 4 7 false",
+			"?state=buried&target=taker": "false",
+		} {
+			var page api.EventPage
+			r.ask(t, "GET", "/v1/events"+query, "", &page)
+			got := strings.TrimPrefix(fmt.Sprintf("%s %v", strings.Trim(fmt.Sprint(ltimes(page.Events)), "[]"), page.More), " ")
+			if got != want {
+				t.Errorf("%s: %s, want %s", query, got, want)
+			}
+		}
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -32,7 +31,7 @@ type stream struct {
 
 func follow(t *testing.T, base, query string) *stream {
 	t.Helper()
-	resp, err := http.Get(base + "/v1/events?follow=1" + query)
+	resp, err := client(t).Get(base + "/v1/events?follow=1" + query)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,15 +78,16 @@ func userEvent(ltime uint64, name string) handler.Event {
 
 // An event comes once it is settled, or after a second.
 func TestFollowersSeeWhatComes(t *testing.T) {
-	t.Parallel()
-	r, _, _ := threeTargets(t)
-	all := follow(t, r.URL, "&limit=2")
-	all.want("4 buried delivered", "5 buried waiting")
-	buried := follow(t, r.URL, "&limit=1&state=buried&target=refuser&name=kong")
-	buried.want("4 buried delivered")
-	r.append(t, userEvent(6, "purge"), userEvent(7, "kong"), userEvent(8, "other"))
-	all.want("6 buried waiting", "7 buried delivered", "8")
-	buried.want("7 buried delivered")
+	bubble(t, func(t *testing.T) {
+		r, _, _ := threeTargets(t)
+		all := follow(t, r.URL, "&limit=2")
+		all.want("4 buried delivered", "5 buried waiting")
+		buried := follow(t, r.URL, "&limit=1&state=buried&target=refuser&name=kong")
+		buried.want("4 buried delivered")
+		r.append(t, userEvent(6, "purge"), userEvent(7, "kong"), userEvent(8, "other"))
+		all.want("6 buried waiting", "7 buried delivered", "8")
+		buried.want("7 buried delivered")
+	})
 }
 
 // deadlines lets a recorder have deadlines, as a connection does.
@@ -132,92 +132,93 @@ func TestFollowersWaitForOutcomes(t *testing.T) {
 
 // A stream goes on when the server's time limit for answers is over.
 func TestFollowingOutlivesTheLimitsOfRequests(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, journal.Config{})
-	srv := httptest.NewUnstartedServer(r.Config.Handler)
-	const limit = 5 * followEvery
-	srv.Config.WriteTimeout = limit
-	srv.Start()
-	defer srv.Close()
-	defer srv.CloseClientConnections()
-	s := follow(t, srv.URL, "")
-	begun := time.Now()
-	for i := uint64(1); i <= 3 || time.Since(begun) < 3*limit; i++ {
-		r.append(t, userEvent(i, "n"))
-		s.want(fmt.Sprint(i))
-	}
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, journal.Config{})
+		const limit = 5 * followEvery
+		srv := &httptest.Server{Listener: listen(t), Config: &http.Server{Handler: r.Config.Handler, WriteTimeout: limit}}
+		srv.Start()
+		defer srv.Close()
+		defer srv.CloseClientConnections()
+		s := follow(t, srv.URL, "")
+		begun := time.Now()
+		for i := uint64(1); i <= 3 || time.Since(begun) < 3*limit; i++ {
+			r.append(t, userEvent(i, "n"))
+			s.want(fmt.Sprint(i))
+		}
+	})
 }
 
 // A follower that comes back names the last event that it had.
 func TestAFollowerGoesOnWhereItWas(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, journal.Config{MaxEvents: 3})
-	for i := range uint64(5) {
-		r.append(t, userEvent(i+1, "n"))
-	}
-	follow(t, r.URL, "&after=3").want("4", "5")
-	follow(t, r.URL, "&after=0").want("2 missed", "3", "4", "5")
-	ahead := follow(t, r.URL, "&after=18446744073709551615") // of an earlier process
-	r.append(t, userEvent(6, "n"))
-	ahead.want("6")
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, journal.Config{MaxEvents: 3})
+		for i := range uint64(5) {
+			r.append(t, userEvent(i+1, "n"))
+		}
+		follow(t, r.URL, "&after=3").want("4", "5")
+		follow(t, r.URL, "&after=0").want("2 missed", "3", "4", "5")
+		ahead := follow(t, r.URL, "&after=18446744073709551615") // of an earlier process
+		r.append(t, userEvent(6, "n"))
+		ahead.want("6")
+	})
 }
 
 // Followers that read nothing cost nobody else anything, and their number is
 // bounded.
 func TestFollowersAreBounded(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, journal.Config{})
-	var streams []*stream
-	for range api.MaxFollowers {
-		streams = append(streams, follow(t, r.URL, ""))
-	}
-	for i := range uint64(100) { // more than the buffers of a connection hold
-		r.append(t, handler.NewUser(i+1, "n", bytes.Repeat([]byte("x"), 256<<10), time.Time{}))
-	}
-	var page api.EventPage
-	if r.ask(t, "GET", "/v1/events?limit=1", "", &page); len(page.Events) != 1 || page.Events[0].LTime != 100 {
-		t.Errorf("beside followers that do not read: %d events", len(page.Events))
-	}
-	if status, text := r.ask(t, "GET", "/v1/events?follow=1", "", nil); status != http.StatusServiceUnavailable || !strings.Contains(text, "16 clients follow") {
-		t.Errorf("one too many: %d %s", status, text)
-	}
-	streams[0].body.Close()
-	testkit.WaitFor(t, "a free slot", func() bool {
-		resp, err := http.Get(r.URL + "/v1/events?follow=1&limit=1")
-		if err != nil {
-			t.Fatal(err)
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, journal.Config{})
+		var streams []*stream
+		for range api.MaxFollowers {
+			streams = append(streams, follow(t, r.URL, ""))
 		}
-		resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
+		for i := range uint64(100) { // more than the buffers of a connection hold
+			r.append(t, handler.NewUser(i+1, "n", bytes.Repeat([]byte("x"), 256<<10), time.Time{}))
+		}
+		time.Sleep(2 * followEvery) // now the server waits in a write to each follower
+		var page api.EventPage
+		if r.ask(t, "GET", "/v1/events?limit=1", "", &page); len(page.Events) != 1 || page.Events[0].LTime != 100 {
+			t.Errorf("beside followers that do not read: %d events", len(page.Events))
+		}
+		if status, text := r.ask(t, "GET", "/v1/events?follow=1", "", nil); status != http.StatusServiceUnavailable || !strings.Contains(text, "16 clients follow") {
+			t.Errorf("one too many: %d %s", status, text)
+		}
+		streams[0].body.Close()
+		testkit.WaitFor(t, "a free slot", func() bool {
+			resp, err := client(t).Get(r.URL + "/v1/events?follow=1&limit=1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			return resp.StatusCode == http.StatusOK
+		})
 	})
 }
 
 // A stream ends when the server does.
 func TestFollowersEndWithTheServer(t *testing.T) {
-	t.Parallel()
-	j := journal.New(journal.Config{})
-	defer j.Close()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := New(ln, testConfig(j))
-	ctx, cancel := context.WithCancel(t.Context())
-	served := make(chan error, 1)
-	go func() { served <- server.Run(ctx) }()
-	s := follow(t, "http://"+server.Addr().String(), "")
-	if err := j.Append(userEvent(1, "n")); err != nil {
-		t.Fatal(err)
-	}
-	s.want("1")
-	cancel()
-	if err := <-served; err != nil {
-		t.Error(err)
-	}
-	for err == nil {
-		err = s.dec.Decode(new(api.FollowedEvent))
-	}
-	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("the stream ended with %v", err)
-	}
+	bubble(t, func(t *testing.T) {
+		j := journal.New(journal.Config{})
+		defer j.Close()
+		server := New(listen(t), testConfig(j))
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- server.Run(ctx) }()
+		s := follow(t, "http://"+server.Addr().String(), "")
+		if err := j.Append(userEvent(1, "n")); err != nil {
+			t.Fatal(err)
+		}
+		s.want("1")
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		var err error
+		for err == nil {
+			err = s.dec.Decode(new(api.FollowedEvent))
+		}
+		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("the stream ended with %v", err)
+		}
+	})
 }

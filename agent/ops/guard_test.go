@@ -50,80 +50,82 @@ func TestOnlyOwnHostNamesAreAnswered(t *testing.T) {
 
 // A page of another origin is refused, whatever it asks for under /v1/.
 func TestOnlyOwnPagesAreAnswered(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, journal.Config{})
-	self := strings.TrimPrefix(r.URL, "http://")
-	for _, test := range []struct {
-		header []string
-		ok     bool
-	}{
-		{nil, true},
-		{[]string{"Sec-Fetch-Site", "same-origin"}, true},
-		{[]string{"Sec-Fetch-Site", "none"}, true},
-		{[]string{"Sec-Fetch-Site", "cross-site"}, false},
-		{[]string{"Sec-Fetch-Site", "same-site"}, false},
-		{[]string{"Origin", r.URL}, true},
-		{[]string{"Origin", "http://LOCALHOST:1", "Host", "localhost:1"}, true},
-		{[]string{"Origin", "http://localhost:1"}, false},
-		{[]string{"Origin", "https://evil.example"}, false},
-		{[]string{"Origin", "null"}, false},
-		{[]string{"Origin", "://"}, false},
-		{[]string{"Origin", "http://" + self, "Sec-Fetch-Site", "cross-site"}, false},
-	} {
-		for _, path := range []string{"/v1/events", "/v1/events/1-a", "/v1/replay/1", "/metrics"} {
-			status, _ := r.ask(t, "GET", path, "", nil, test.header...)
-			refused := status == http.StatusForbidden
-			if want := !test.ok && path != "/metrics"; refused != want {
-				t.Errorf("%s with %q: %d", path, test.header, status)
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, journal.Config{})
+		self := strings.TrimPrefix(r.URL, "http://")
+		for _, test := range []struct {
+			header []string
+			ok     bool
+		}{
+			{nil, true},
+			{[]string{"Sec-Fetch-Site", "same-origin"}, true},
+			{[]string{"Sec-Fetch-Site", "none"}, true},
+			{[]string{"Sec-Fetch-Site", "cross-site"}, false},
+			{[]string{"Sec-Fetch-Site", "same-site"}, false},
+			{[]string{"Origin", r.URL}, true},
+			{[]string{"Origin", "http://LOCALHOST:1", "Host", "localhost:1"}, true},
+			{[]string{"Origin", "http://localhost:1"}, false},
+			{[]string{"Origin", "https://evil.example"}, false},
+			{[]string{"Origin", "null"}, false},
+			{[]string{"Origin", "://"}, false},
+			{[]string{"Origin", "http://" + self, "Sec-Fetch-Site", "cross-site"}, false},
+		} {
+			for _, path := range []string{"/v1/events", "/v1/events/1-a", "/v1/replay/1", "/metrics"} {
+				status, _ := r.ask(t, "GET", path, "", nil, test.header...)
+				refused := status == http.StatusForbidden
+				if want := !test.ok && path != "/metrics"; refused != want {
+					t.Errorf("%s with %q: %d", path, test.header, status)
+				}
 			}
 		}
-	}
-	// Who asks with HEAD would never have an end; and nobody is to guess types.
-	resp, err := http.Head(r.URL + "/v1/events?follow=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("HEAD for a stream: %d, %v", resp.StatusCode, resp.Header)
-	}
+		// Who asks with HEAD would never have an end; and nobody is to guess types.
+		resp, err := client(t).Head(r.URL + "/v1/events?follow=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("HEAD for a stream: %d, %v", resp.StatusCode, resp.Header)
+		}
+	})
 }
 
 func TestRequestsThatAreWrong(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, journal.Config{})
-	for _, test := range []struct {
-		method, path string
-		status       int
-		text         string
-	}{
-		{"GET", "/", 404, "there is no / here"},
-		{"GET", "/v1/event", 404, "there is no /v1/event here"},
-		{"POST", "/v1/status", 405, "use GET"},
-		{"POST", "/metrics", 405, "use GET"},
-		{"DELETE", "/v1/events/1-a", 405, "use GET"},
-		{"GET", "/v1/replay", 405, "use POST"},
-		{"GET", "/v1/events/1-a", 404, "the history is empty"},
-		{"GET", "/v1/events?sate=buried", 400, `unknown parameter "sate"`},
-		{"GET", "/v1/events?state=dead", 400, `state: "dead" is not waiting, delivered, buried, lost or outdated`},
-		{"GET", "/v1/events?limit=0", 400, "from 1 to 10000"},
-		{"GET", "/v1/events?limit=10001", 400, "from 1 to 10000"},
-		{"GET", "/v1/events?limit=many", 400, "from 1 to 10000"},
-		{"GET", "/v1/events?after=-1", 400, "a sequence number"},
-		{"GET", "/v1/events?follow=perhaps", 400, "true or false"},
-		{"GET", "/v1/events?since=-5m", 400, "in the future"},
-		{"GET", "/v1/events?target=x", 404, `unknown target "x": this agent has none`},
-	} {
-		status, text := r.ask(t, test.method, test.path, "", nil)
-		if status != test.status || !strings.Contains(text, test.text) {
-			t.Errorf("%s %s: %d %q, want %d %q", test.method, test.path, status, text, test.status, test.text)
+	bubble(t, func(t *testing.T) {
+		r := newRig(t, journal.Config{})
+		for _, test := range []struct {
+			method, path string
+			status       int
+			text         string
+		}{
+			{"GET", "/", 404, "there is no / here"},
+			{"GET", "/v1/event", 404, "there is no /v1/event here"},
+			{"POST", "/v1/status", 405, "use GET"},
+			{"POST", "/metrics", 405, "use GET"},
+			{"DELETE", "/v1/events/1-a", 405, "use GET"},
+			{"GET", "/v1/replay", 405, "use POST"},
+			{"GET", "/v1/events/1-a", 404, "the history is empty"},
+			{"GET", "/v1/events?sate=buried", 400, `unknown parameter "sate"`},
+			{"GET", "/v1/events?state=dead", 400, `state: "dead" is not waiting, delivered, buried, lost or outdated`},
+			{"GET", "/v1/events?limit=0", 400, "from 1 to 10000"},
+			{"GET", "/v1/events?limit=10001", 400, "from 1 to 10000"},
+			{"GET", "/v1/events?limit=many", 400, "from 1 to 10000"},
+			{"GET", "/v1/events?after=-1", 400, "a sequence number"},
+			{"GET", "/v1/events?follow=perhaps", 400, "true or false"},
+			{"GET", "/v1/events?since=-5m", 400, "in the future"},
+			{"GET", "/v1/events?target=x", 404, `unknown target "x": this agent has none`},
+		} {
+			status, text := r.ask(t, test.method, test.path, "", nil)
+			if status != test.status || !strings.Contains(text, test.text) {
+				t.Errorf("%s %s: %d %q, want %d %q", test.method, test.path, status, text, test.status, test.text)
+			}
 		}
-	}
-	// Pages of the web may not ask; and probes may use any name.
-	if status, _ := r.ask(t, "GET", "/v1/events", "", nil, "Host", "evil.example"); status != http.StatusMisdirectedRequest {
-		t.Errorf("the events under another name: %d", status)
-	}
-	if status, _ := r.ask(t, "GET", "/metrics", "", nil, "Host", "gateway-1.example.org"); status != http.StatusOK {
-		t.Errorf("metrics under another name: %d", status)
-	}
+		// Pages of the web may not ask; and probes may use any name.
+		if status, _ := r.ask(t, "GET", "/v1/events", "", nil, "Host", "evil.example"); status != http.StatusMisdirectedRequest {
+			t.Errorf("the events under another name: %d", status)
+		}
+		if status, _ := r.ask(t, "GET", "/metrics", "", nil, "Host", "gateway-1.example.org"); status != http.StatusOK {
+			t.Errorf("metrics under another name: %d", status)
+		}
+	})
 }

@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -16,13 +15,11 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 	"agentctl/rpcclient/wire"
-	"agentctl/scripts/testkit"
 )
 
 // What hangs is named, and asked once, however often one looks.
 func TestPartsThatHang(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		free := make(chan struct{})
 		s := &Server{cfg: Config{Probes: map[string]func(){
 			"b hangs": func() { <-free },
@@ -50,8 +47,7 @@ func TestPartsThatHang(t *testing.T) {
 }
 
 func TestHealthzTellsWhatHangs(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		free := make(chan struct{})
 		j := journal.New(journal.Config{})
 		defer j.Close()
@@ -78,16 +74,21 @@ type health struct {
 
 func (r *rig) get(t *testing.T, path string) (h health) {
 	t.Helper()
-	h.code = testkit.GetJSON(t, r.URL+path, &h.HealthReport)
+	resp, err := client(t).Get(r.URL + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&h.HealthReport); err != nil {
+		t.Fatal(err)
+	}
+	h.code = resp.StatusCode
 	return h
 }
 
 // rpcServer takes RPC clients until the test ends.
 func rpcServer(t *testing.T) net.Listener {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listen(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -113,39 +114,40 @@ func rpcServer(t *testing.T) net.Listener {
 }
 
 func TestWhatMakesAnAgentReady(t *testing.T) {
-	t.Parallel()
-	rpc := rpcServer(t)
-	var disk diskState
-	state, joined := "alive", true
-	r := newRigWith(t, journal.Config{}, func(c *Config) {
-		c.RPCAddr, c.Disk = rpc.Addr(), disk.get
-		c.State, c.Joined = func() string { return state }, func() bool { return joined }
+	bubble(t, func(t *testing.T) {
+		rpc := rpcServer(t)
+		var disk diskState
+		state, joined := "alive", true
+		r := newRigWith(t, journal.Config{}, func(c *Config) {
+			c.RPCAddr, c.Dial, c.Disk = rpc.Addr(), network(t).Dial, disk.get
+			c.State, c.Joined = func() string { return state }, func() bool { return joined }
+		})
+		want := func(reason string) {
+			t.Helper()
+			got := r.get(t, "/readyz")
+			if reason == "" && (got.code != http.StatusOK || got.Status != "ready" || got.Reasons != nil) {
+				t.Errorf("all is well: %+v", got)
+			}
+			if reason != "" && (got.code != http.StatusServiceUnavailable || got.Status != "not ready" || len(got.Reasons) != 1 || !strings.HasPrefix(got.Reasons[0], reason)) {
+				t.Errorf("%+v, want %q", got, reason)
+			}
+		}
+		want("")
+		joined = false
+		want("no node could be joined yet")
+		joined, state = true, "left"
+		want("the node is left")
+		state = "alive"
+		disk.Degraded, disk.Error = true, "no space left on device"
+		want("the journal's disk fails or lags, what comes is in memory only: no space left on device")
+		var report api.StatusReport
+		if r.ask(t, "GET", "/v1/status", "", &report); report.Journal.Disk == nil || !report.Journal.Disk.Degraded {
+			t.Errorf("the report: %+v", report.Journal)
+		}
+		disk.Degraded = false
+		rpc.Close()
+		want("RPC takes no clients: ")
 	})
-	want := func(reason string) {
-		t.Helper()
-		got := r.get(t, "/readyz")
-		if reason == "" && (got.code != http.StatusOK || got.Status != "ready" || got.Reasons != nil) {
-			t.Errorf("all is well: %+v", got)
-		}
-		if reason != "" && (got.code != http.StatusServiceUnavailable || got.Status != "not ready" || len(got.Reasons) != 1 || !strings.HasPrefix(got.Reasons[0], reason)) {
-			t.Errorf("%+v, want %q", got, reason)
-		}
-	}
-	want("")
-	joined = false
-	want("no node could be joined yet")
-	joined, state = true, "left"
-	want("the node is left")
-	state = "alive"
-	disk.Degraded, disk.Error = true, "no space left on device"
-	want("the journal's disk fails or lags, what comes is in memory only: no space left on device")
-	var report api.StatusReport
-	if r.ask(t, "GET", "/v1/status", "", &report); report.Journal.Disk == nil || !report.Journal.Disk.Degraded {
-		t.Errorf("the report: %+v", report.Journal)
-	}
-	disk.Degraded = false
-	rpc.Close()
-	want("RPC takes no clients: ")
 }
 
 // diskState is a disk that stands as it is told to.
@@ -155,15 +157,31 @@ func (d *diskState) get() (disk.Status, bool) { return d.Status, true }
 
 // An RPC server that hangs takes no clients.
 func TestRPCThatHangs(t *testing.T) {
-	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // it accepts nobody
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	if err := pingRPC(ctx, (&net.Dialer{}).DialContext, ln.Addr()); err == nil {
-		t.Error("it is said to take clients")
-	}
+	bubble(t, func(t *testing.T) {
+		ln := listen(t)
+		defer ln.Close()
+		ping := func(what string) {
+			t.Helper()
+			begun := time.Now()
+			if err := pingRPC(t.Context(), network(t).Dial, ln.Addr()); err == nil {
+				t.Errorf("%s: it is said to take clients", what)
+			}
+			if took := time.Since(begun); took != probeTime {
+				t.Errorf("%s: it took %v", what, took)
+			}
+		}
+		ping("it accepts nobody")
+		accepted := make(chan net.Conn, 1)
+		go func() {
+			conn, err := ln.Accept()
+			if err != nil {
+				t.Error(err)
+			}
+			accepted <- conn
+		}()
+		ping("it answers nobody")
+		if conn := <-accepted; conn != nil {
+			conn.Close()
+		}
+	})
 }

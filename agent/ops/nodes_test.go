@@ -25,30 +25,31 @@ import (
 )
 
 func TestNodesRequestsThatAreRefused(t *testing.T) {
-	t.Parallel()
-	r := newRigWith(t, journal.Config{}, func(c *Config) { c.Others = &Others{Peers: &fakePeers{asked: map[string]time.Time{}}} })
-	for path, want := range map[string]string{
-		"/v1/events/1-a/nodes?wait=soon":  `400 wait: "soon" is not a duration from 0s to 20s`,
-		"/v1/events/1-a/nodes?wait=21s":   `400 wait: "21s" is not a duration from 0s to 20s`,
-		"/v1/events/1-a/nodes?wait=-1s":   `400 wait: "-1s" is not`,
-		"/v1/events/1-a/nodes?waits=1s":   `400 unknown parameter "waits"`,
-		"/v1/events/m-1234-1/nodes":       "400 m-1234-1 is a member event",
-		"/v1/events/1-a/nodes?wait=1s;&b": "400 the query cannot be read",
-	} {
-		if status, text := r.ask(t, "GET", path, "", nil); !strings.HasPrefix(fmt.Sprint(status, " ", text), want) {
-			t.Errorf("%s: %d %s, want %s", path, status, text, want)
+	bubble(t, func(t *testing.T) {
+		r := newRigWith(t, journal.Config{}, func(c *Config) { c.Others = &Others{Peers: &fakePeers{asked: map[string]time.Time{}}} })
+		for path, want := range map[string]string{
+			"/v1/events/1-a/nodes?wait=soon":  `400 wait: "soon" is not a duration from 0s to 20s`,
+			"/v1/events/1-a/nodes?wait=21s":   `400 wait: "21s" is not a duration from 0s to 20s`,
+			"/v1/events/1-a/nodes?wait=-1s":   `400 wait: "-1s" is not`,
+			"/v1/events/1-a/nodes?waits=1s":   `400 unknown parameter "waits"`,
+			"/v1/events/m-1234-1/nodes":       "400 m-1234-1 is a member event",
+			"/v1/events/1-a/nodes?wait=1s;&b": "400 the query cannot be read",
+		} {
+			if status, text := r.ask(t, "GET", path, "", nil); !strings.HasPrefix(fmt.Sprint(status, " ", text), want) {
+				t.Errorf("%s: %d %s, want %s", path, status, text, want)
+			}
 		}
-	}
-	for range api.MaxWaiting {
-		r.ops.nodes.slots <- struct{}{}
-	}
-	if status, text := r.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusServiceUnavailable {
-		t.Errorf("one too many: %d %s", status, text)
-	}
-	unlinked := newRig(t, journal.Config{})
-	if status, text := unlinked.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusConflict || !strings.Contains(text, "-peer-links") {
-		t.Errorf("without links: %d %s", status, text)
-	}
+		for range api.MaxWaiting {
+			r.ops.nodes.slots <- struct{}{}
+		}
+		if status, text := r.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusServiceUnavailable {
+			t.Errorf("one too many: %d %s", status, text)
+		}
+		unlinked := newRig(t, journal.Config{})
+		if status, text := unlinked.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusConflict || !strings.Contains(text, "-peer-links") {
+			t.Errorf("without links: %d %s", status, text)
+		}
+	})
 }
 
 func TestNodeStates(t *testing.T) {
@@ -139,7 +140,7 @@ func fakeNodes(members func() []serf.Member, ask func(name string) (nodeAnswer, 
 // Who has answered for good is not asked again; who has not is, ever less often;
 // who leaves meanwhile is left out.
 func TestNodesAreAskedAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		began := time.Now()
 		asked := map[string][]time.Duration{}
 		waiting := nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
@@ -212,7 +213,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 // A node that is about to leave says what waits here all the same, and a hung
 // member does not hold up the answer.
 func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		began := time.Now()
 		members := []serf.Member{member("self", serf.StatusLeaving), member("hung", serf.StatusAlive)}
 		n := fakeNodes(func() []serf.Member { return members }, nil)
@@ -248,37 +249,42 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 // of its own, or by the last event once more, when that has arrived. That somebody
 // said the gateway is fresh is no flush.
 func TestWhatIsLostIsFlushed(t *testing.T) {
-	t.Parallel()
-	gw := testkit.NewGateway(t)
-	gw.Down.Store(true)
-	gateway := func(name string, flush *target.FlushRequest) target.Target {
-		return target.Target{Name: name, URL: gw.URL, Filters: []handler.Filter{{Type: handler.User}}, Flush: flush}
-	}
-	r := newRig(t, journal.Config{MaxPending: 2}, gateway("flushed", &target.FlushRequest{Body: "all"}),
-		gateway("last", &target.FlushRequest{LastEvent: true}), gateway("accepted", nil))
-	h := newHistory(r.journal, r.ops.cfg.Targets)
-	var events []handler.Event
-	for i := range 5 {
-		events = append(events, handler.NewUser(uint64(i+1), "e", []byte(fmt.Sprint(i)), time.Now()))
-	}
-	r.append(t, events...)
-	states := func() map[string]string {
-		got := map[string]string{}
-		for name, o := range h.outcomes(events[0].ID).Targets {
-			got[name] = string(o.State)
+	bubble(t, func(t *testing.T) {
+		delayed(t)
+		gw := newGateway(t)
+		gw.Down.Store(true)
+		gateway := func(name string, flush *target.FlushRequest) target.Target {
+			return target.Target{Name: name, URL: gw.URL, Filters: []handler.Filter{{Type: handler.User}}, Flush: flush}
 		}
-		return got
-	}
-	lost := map[string]string{"flushed": "lost", "last": "lost", "accepted": "lost"}
-	testkit.WaitFor(t, "the first event to be lost", func() bool { return maps.Equal(states(), lost) })
-	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"accepted","accept_gap":true}`, new(api.ReplayReport)); status != http.StatusOK {
-		t.Fatalf("%d %s", status, text)
-	}
-	if got := states(); !maps.Equal(got, lost) {
-		t.Errorf("with the gateway down: %v", got)
-	}
-	gw.Down.Store(false)
-	testkit.WaitFor(t, "the flushes", func() bool {
-		return maps.Equal(states(), map[string]string{"flushed": "flushed", "last": "flushed", "accepted": "lost"})
+		r := newRig(t, journal.Config{MaxPending: 2}, gateway("flushed", &target.FlushRequest{Body: "all"}),
+			gateway("last", &target.FlushRequest{LastEvent: true}), gateway("accepted", nil))
+		h := newHistory(r.journal, r.ops.cfg.Targets)
+		var events []handler.Event
+		for i := range 5 {
+			events = append(events, handler.NewUser(uint64(i+1), "e", []byte(fmt.Sprint(i)), time.Now()))
+		}
+		// A flush counts only if it is later than the loss, and waits for posts under way.
+		r.append(t, userEvent(9, "under way"))
+		synctest.Wait()
+		r.append(t, events...)
+		states := func() map[string]string {
+			got := map[string]string{}
+			for name, o := range h.outcomes(events[0].ID).Targets {
+				got[name] = string(o.State)
+			}
+			return got
+		}
+		lost := map[string]string{"flushed": "lost", "last": "lost", "accepted": "lost"}
+		testkit.WaitFor(t, "the first event to be lost", func() bool { return maps.Equal(states(), lost) })
+		if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"accepted","accept_gap":true}`, new(api.ReplayReport)); status != http.StatusOK {
+			t.Fatalf("%d %s", status, text)
+		}
+		if got := states(); !maps.Equal(got, lost) {
+			t.Errorf("with the gateway down: %v", got)
+		}
+		gw.Down.Store(false)
+		testkit.WaitFor(t, "the flushes", func() bool {
+			return maps.Equal(states(), map[string]string{"flushed": "flushed", "last": "flushed", "accepted": "lost"})
+		})
 	})
 }

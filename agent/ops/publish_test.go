@@ -47,119 +47,122 @@ func (p *publisher) rig(t *testing.T, change func(*Config)) *rig {
 }
 
 func TestPublishIsAnswered(t *testing.T) {
-	t.Parallel()
-	p := new(publisher)
-	r := p.rig(t, func(*Config) {})
-	for i, test := range []struct {
-		query, typ, body string
-		payload          string
-		coalesce         bool
-	}{
-		{"", "application/json", `{"name":"e","payload":"text"}`, "text", false},
-		{"", "application/json", `{"name":"e","payload_base64":"AP8K","coalesce":true}`, "\x00\xff\n", true},
-		{"?name=e", "application/octet-stream", "\x00", "\x00", false},
-		{"?name=e&coalesce=true", "application/json", "{}", "{}", true},
-	} {
-		var got api.PublishReport
-		if status, text := r.ask(t, "POST", "/v1/events"+test.query, test.body, &got, "Content-Type", test.typ); status != http.StatusAccepted {
-			t.Errorf("%s %s: %d %s", test.query, test.body, status, text)
-			continue
+	bubble(t, func(t *testing.T) {
+		p := new(publisher)
+		r := p.rig(t, func(*Config) {})
+		for i, test := range []struct {
+			query, typ, body string
+			payload          string
+			coalesce         bool
+		}{
+			{"", "application/json", `{"name":"e","payload":"text"}`, "text", false},
+			{"", "application/json", `{"name":"e","payload_base64":"AP8K","coalesce":true}`, "\x00\xff\n", true},
+			{"?name=e", "application/octet-stream", "\x00", "\x00", false},
+			{"?name=e&coalesce=true", "application/json", "{}", "{}", true},
+		} {
+			var got api.PublishReport
+			if status, text := r.ask(t, "POST", "/v1/events"+test.query, test.body, &got, "Content-Type", test.typ); status != http.StatusAccepted {
+				t.Errorf("%s %s: %d %s", test.query, test.body, status, text)
+				continue
+			}
+			want := api.PublishReport{
+				ID: handler.NewUser(uint64(i+1), "e", []byte(test.payload), time.Time{}).ID, Name: "e", LTime: uint64(i + 1),
+				Unreached: []string{"stock"}, Warning: "one is stock",
+			}
+			testkit.Want(t, "the answer", got, want)
+			testkit.Want(t, "the event", p.published()[i], fmt.Sprintf("e %s %v", test.payload, test.coalesce))
 		}
-		want := api.PublishReport{
-			ID: handler.NewUser(uint64(i+1), "e", []byte(test.payload), time.Time{}).ID, Name: "e", LTime: uint64(i + 1),
-			Unreached: []string{"stock"}, Warning: "one is stock",
-		}
-		testkit.Want(t, "the answer", got, want)
-		testkit.Want(t, "the event", p.published()[i], fmt.Sprintf("e %s %v", test.payload, test.coalesce))
-	}
+	})
 }
 
 func TestPublishOverHTTPIsRefused(t *testing.T) {
-	t.Parallel()
-	p := new(publisher)
-	r := p.rig(t, func(*Config) {})
-	const octets = "application/octet-stream"
-	for _, test := range []struct {
-		query, typ, body string
-		status           int
-		text             string
-	}{
-		{"?name=e", octets, strings.Repeat("x", 513), 413, "the payload has more than 512 bytes"},
-		{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", api.MaxRequest) + `"}`, 413, "larger than 2097152 bytes"},
-		{"?name=e", "text/plain", "x", 415, "a web page's form"},
-		{"?name=e", "text/plain; charset=utf-8", "x", 415, "a web page's form"},
-		{"?name=e", "Application/X-WWW-Form-Urlencoded", "x=y", 415, "application/octet-stream"},
-		{"?name=e", "multipart/form-data; boundary=x", "x", 415, "application/octet-stream"},
-		{"?name=e", "", "x", 415, "application/octet-stream"},
-		{"?name=e", "text/plain, application/json", "x", 415, "application/octet-stream"},
-		{"", "text/plain", `{"name":"e"}`, 415, "application/json"},
-		{"", octets, `{"name":"e"}`, 415, "application/json"},
-		{"?name=", octets, "x", 400, "no name"},
-		{"", "application/json", `{"payload":"x"}`, 400, "no name"},
-		{"", "application/json", `{"name":"e","payload":"x","payload_base64":"eA=="}`, 400, "both"},
-		{"", "application/json", `{"name":"e","paylaod":"x"}`, 400, "paylaod"},
-		{"", "application/json", `{"name":"e","payload_base64":"?"}`, 400, "base64"},
-		{"", "application/json", `{"name":"e","payload":"` + "\xff" + `"}`, 400, "not UTF-8"},
-		{"", "application/json", `{"name":"e"}{}`, 400, "more follows"},
-		{"", "application/json", ``, 400, "EOF"},
-		{"?name=e&coalesce=perhaps", octets, "x", 400, "true or false"},
-		{"?name=e&name=f", octets, "x", 400, "give it once"},
-		{"?coalesce=false", "application/json", `{"name":"e"}`, 400, "no name"},
-		{"?name=e&payload=x", octets, "x", 400, `unknown parameter "payload"`},
-		{"?name=%zz", octets, "x", 400, "cannot be read"},
-	} {
-		status, text := r.ask(t, "POST", "/v1/events"+test.query, test.body, nil, "Content-Type", test.typ)
-		if status != test.status || !strings.Contains(text, test.text) {
-			t.Errorf("%s %s %.50s: %d %q, want %d %q", test.query, test.typ, test.body, status, text, test.status, test.text)
+	bubble(t, func(t *testing.T) {
+		p := new(publisher)
+		r := p.rig(t, func(*Config) {})
+		const octets = "application/octet-stream"
+		for _, test := range []struct {
+			query, typ, body string
+			status           int
+			text             string
+		}{
+			{"?name=e", octets, strings.Repeat("x", 513), 413, "the payload has more than 512 bytes"},
+			{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", api.MaxRequest) + `"}`, 413, "larger than 2097152 bytes"},
+			{"?name=e", "text/plain", "x", 415, "a web page's form"},
+			{"?name=e", "text/plain; charset=utf-8", "x", 415, "a web page's form"},
+			{"?name=e", "Application/X-WWW-Form-Urlencoded", "x=y", 415, "application/octet-stream"},
+			{"?name=e", "multipart/form-data; boundary=x", "x", 415, "application/octet-stream"},
+			{"?name=e", "", "x", 415, "application/octet-stream"},
+			{"?name=e", "text/plain, application/json", "x", 415, "application/octet-stream"},
+			{"", "text/plain", `{"name":"e"}`, 415, "application/json"},
+			{"", octets, `{"name":"e"}`, 415, "application/json"},
+			{"?name=", octets, "x", 400, "no name"},
+			{"", "application/json", `{"payload":"x"}`, 400, "no name"},
+			{"", "application/json", `{"name":"e","payload":"x","payload_base64":"eA=="}`, 400, "both"},
+			{"", "application/json", `{"name":"e","paylaod":"x"}`, 400, "paylaod"},
+			{"", "application/json", `{"name":"e","payload_base64":"?"}`, 400, "base64"},
+			{"", "application/json", `{"name":"e","payload":"` + "\xff" + `"}`, 400, "not UTF-8"},
+			{"", "application/json", `{"name":"e"}{}`, 400, "more follows"},
+			{"", "application/json", ``, 400, "EOF"},
+			{"?name=e&coalesce=perhaps", octets, "x", 400, "true or false"},
+			{"?name=e&name=f", octets, "x", 400, "give it once"},
+			{"?coalesce=false", "application/json", `{"name":"e"}`, 400, "no name"},
+			{"?name=e&payload=x", octets, "x", 400, `unknown parameter "payload"`},
+			{"?name=%zz", octets, "x", 400, "cannot be read"},
+		} {
+			status, text := r.ask(t, "POST", "/v1/events"+test.query, test.body, nil, "Content-Type", test.typ)
+			if status != test.status || !strings.Contains(text, test.text) {
+				t.Errorf("%s %s %.50s: %d %q, want %d %q", test.query, test.typ, test.body, status, text, test.status, test.text)
+			}
 		}
-	}
-	if status, _ := r.ask(t, "POST", "/v1/events?name=e", "x", nil, "Content-Type", octets, "Host", "evil.example"); status != http.StatusMisdirectedRequest {
-		t.Errorf("for another host: %d", status)
-	}
-	if status, text := r.ask(t, "PUT", "/v1/events", "x", nil); status != http.StatusMethodNotAllowed || !strings.Contains(text, "use GET, POST") {
-		t.Errorf("PUT: %d %q", status, text)
-	}
-	if got := p.published(); got != nil {
-		t.Errorf("published all the same: %q", got)
-	}
+		if status, _ := r.ask(t, "POST", "/v1/events?name=e", "x", nil, "Content-Type", octets, "Host", "evil.example"); status != http.StatusMisdirectedRequest {
+			t.Errorf("for another host: %d", status)
+		}
+		if status, text := r.ask(t, "PUT", "/v1/events", "x", nil); status != http.StatusMethodNotAllowed || !strings.Contains(text, "use GET, POST") {
+			t.Errorf("PUT: %d %q", status, text)
+		}
+		if got := p.published(); got != nil {
+			t.Errorf("published all the same: %q", got)
+		}
+	})
 }
 
 // With a token, publishing and replaying need it; asking does not. A new one
 // needs no restart.
 func TestTokenOfTheOperationsEndpoint(t *testing.T) {
-	t.Parallel()
-	file := testkit.WriteFile(t, "one\n")
-	p := new(publisher)
-	r := p.rig(t, func(c *Config) { c.TokenFile = file })
-	publish := func(header ...string) int {
-		status, _ := r.ask(t, "POST", "/v1/events?name=e", "x", nil, append(header, "Content-Type", "application/octet-stream")...)
-		return status
-	}
-	for header, want := range map[string]int{
-		"": 401, "Bearer": 401, "Bearer ": 401, "Bearer on": 401, "Bearer onee": 401, "Basic one": 401, "one": 401,
-		"Bearer one": 202, "bearer one": 202,
-	} {
-		if got := publish("Authorization", header); got != want {
-			t.Errorf("%q: %d, want %d", header, got, want)
+	bubble(t, func(t *testing.T) {
+		file := testkit.WriteFile(t, "one\n")
+		p := new(publisher)
+		r := p.rig(t, func(c *Config) { c.TokenFile = file })
+		publish := func(header ...string) int {
+			status, _ := r.ask(t, "POST", "/v1/events?name=e", "x", nil, append(header, "Content-Type", "application/octet-stream")...)
+			return status
 		}
-	}
-	if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"x","buried":true}`, nil); status != 401 || !strings.Contains(text, "-http-token-file") {
-		t.Errorf("a replay without the token: %d %q", status, text)
-	}
-	if status, _ := r.ask(t, "GET", "/v1/events", "", nil); status != 200 {
-		t.Errorf("asking without the token: %d", status)
-	}
-	testkit.WriteTo(t, file, "two")
-	if one, two := publish("Authorization", "Bearer one"), publish("Authorization", "Bearer two"); one != 401 || two != 202 {
-		t.Errorf("with a new token: the old one %d, the new one %d", one, two)
-	}
-	testkit.WriteTo(t, file, "")
-	if got := publish("Authorization", "Bearer "); got != 500 {
-		t.Errorf("with no token in the file: %d", got)
-	}
-	if got := p.published(); len(got) != 3 {
-		t.Errorf("%d events were published, want 3", len(got))
-	}
+		for header, want := range map[string]int{
+			"": 401, "Bearer": 401, "Bearer ": 401, "Bearer on": 401, "Bearer onee": 401, "Basic one": 401, "one": 401,
+			"Bearer one": 202, "bearer one": 202,
+		} {
+			if got := publish("Authorization", header); got != want {
+				t.Errorf("%q: %d, want %d", header, got, want)
+			}
+		}
+		if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"x","buried":true}`, nil); status != 401 || !strings.Contains(text, "-http-token-file") {
+			t.Errorf("a replay without the token: %d %q", status, text)
+		}
+		if status, _ := r.ask(t, "GET", "/v1/events", "", nil); status != 200 {
+			t.Errorf("asking without the token: %d", status)
+		}
+		testkit.WriteTo(t, file, "two")
+		if one, two := publish("Authorization", "Bearer one"), publish("Authorization", "Bearer two"); one != 401 || two != 202 {
+			t.Errorf("with a new token: the old one %d, the new one %d", one, two)
+		}
+		testkit.WriteTo(t, file, "")
+		if got := publish("Authorization", "Bearer "); got != 500 {
+			t.Errorf("with no token in the file: %d", got)
+		}
+		if got := p.published(); len(got) != 3 {
+			t.Errorf("%d events were published, want 3", len(got))
+		}
+	})
 }
 
 func TestPublishErrorsAsAnswers(t *testing.T) {

@@ -57,7 +57,7 @@ func newRigWith(t *testing.T, limits journal.Config, change func(*Config), targe
 	for _, target := range targets {
 		target.MinBackoff, target.MaxBackoff = time.Millisecond, 10*time.Millisecond
 		target = target.WithDefaults()
-		d, err := delivery.New(delivery.Config{Target: target, Journal: r.journal,
+		d, err := delivery.New(delivery.Config{Target: target, Journal: r.journal, Dial: network(t).Dial,
 			Revise: func(_ context.Context, e handler.Event) (handler.Event, bool) {
 				return e, !strings.HasPrefix(e.ID, "old")
 			}})
@@ -75,7 +75,7 @@ func newRigWith(t *testing.T, limits journal.Config, change func(*Config), targe
 	c.Targets = func() []Target { return r.targets }
 	change(&c)
 	r.ops = New(nil, c)
-	r.Server = httptest.NewServer(r.ops.http.Handler)
+	r.Server = testkit.ServeOn(t, listen(t), r.ops.http.Handler.ServeHTTP)
 	t.Cleanup(func() {
 		r.CloseClientConnections()
 		r.Close()
@@ -93,10 +93,10 @@ func (r *rig) append(t *testing.T, events ...handler.Event) {
 	}
 }
 
-// ask is [testkit.Ask] at this endpoint.
+// ask is [testkit.AskBy] at this endpoint.
 func (r *rig) ask(t *testing.T, method, path, body string, v any, header ...string) (int, string) {
 	t.Helper()
-	return testkit.Ask(t, r.URL, method, path, body, v, header...)
+	return testkit.AskBy(t, client(t), r.URL, method, path, body, v, header...)
 }
 
 // settled waits until targets have an outcome for all events, but those named.
@@ -125,7 +125,7 @@ func filters(t *testing.T, spec string) handler.Filters {
 // one that is down, with five events of them.
 func threeTargets(t *testing.T) (r *rig, refuser *testkit.Gateway, base time.Time) {
 	t.Helper()
-	taker, refuser, down := testkit.NewGateway(t), testkit.NewGateway(t), testkit.NewGateway(t)
+	taker, refuser, down := newGateway(t), newGateway(t), newGateway(t)
 	refuser.Down.Store(true)
 	down.Down.Store(true)
 	r = newRig(t, journal.Config{},
