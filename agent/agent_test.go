@@ -11,13 +11,14 @@ import (
 
 	"agentctl/handler"
 	"agentctl/handler/target"
+	"agentctl/scripts/testkit/memory"
 )
 
 // An agent that is half built has metrics already, and can be closed.
 func TestMetricsBeforeSerf(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		hub, _ := newHub(t)
-		a := &Agent{opts: compiled(t, options()), ports: Ports{RPC: network(t).Listen(nobody())}, hub: hub, logger: hub.Logger(), registry: prometheus.NewRegistry()}
+		a := &Agent{opts: compiled(t, options()), ports: Ports{RPC: memory.Network(t).Listen(memory.Addr())}, hub: hub, logger: hub.Logger(), registry: prometheus.NewRegistry()}
 		a.end.sending, a.end.noMoreSending = context.WithCancel(t.Context())
 		if err := errors.Join(a.openEvents(), a.openServers()); err != nil {
 			t.Fatal(err)
@@ -33,7 +34,7 @@ func TestMetricsBeforeSerf(t *testing.T) {
 
 func TestHooksAndDebugInformation(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		gw.Down.Store(true)
 		hub, buf := newHub(t)
 		published, attempts := make(chan string, 1), make(chan error, 100)

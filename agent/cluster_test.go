@@ -13,11 +13,12 @@ import (
 
 	"agentctl/agent/config"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 func TestEventsReachEveryGatewayOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gws := []*testkit.Gateway{newGateway(t), newGateway(t)}
+		gws := []*testkit.Gateway{memory.NewGateway(t), memory.NewGateway(t)}
 		a := start(t, func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gws[0].URL })
 		b := start(t, func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gws[1].URL })
 		join(t, a, b)
@@ -73,7 +74,7 @@ func TestEventsReachEveryGatewayOnce(t *testing.T) {
 
 func TestGatewayDownThenUp(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		gw.Down.Store(true)
 		n := start(t, handlers("user="+gw.URL))
 		var want []string
@@ -117,7 +118,7 @@ func TestJoinsThatAreAskedFor(t *testing.T) {
 func TestQueryIsAnsweredByScriptAndByTarget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		answering := func(body string) string {
-			return serve(t, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(body)) }).URL
+			return memory.Serve(t, func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(body)) }).URL
 		}
 		nodes := []*node{
 			start(t, handlers("query:ask=cat; echo $SERF_QUERY_NAME")),

@@ -11,13 +11,14 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/gossip"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // What runs is the value that was compiled, whatever has become of the files
 // since: nobody reads them a second time.
 func TestWhatRunsIsWhatWasCompiled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r, kong := newRecorder(t), newGateway(t)
+		r, kong := newRecorder(t), memory.NewGateway(t)
 		dir := t.TempDir()
 		file := func(name, text string) string {
 			path := filepath.Join(dir, name)

@@ -15,6 +15,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // in sets the data directory.
@@ -49,7 +50,7 @@ func bodies(posts []testkit.Post) (out []string) {
 
 func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), filepath.Join(t.TempDir(), "new")
+		gw, dir := memory.NewGateway(t), filepath.Join(t.TempDir(), "new")
 		gw.Down.Store(true)
 		opts := []func(*config.Options){in(dir), named("keeper"), handlers("user:kong=" + gw.URL)}
 		n := start(t, opts...)
@@ -79,7 +80,7 @@ func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 // After a leave serf's snapshot begins anew; the journal's clock does not.
 func TestTheClockOutlivesALeave(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), t.TempDir()
+		gw, dir := memory.NewGateway(t), t.TempDir()
 		opts := []func(*config.Options){in(dir), named("leaver"), handlers("user:kong=" + gw.URL)}
 		for life := range 3 {
 			n := start(t, opts...)
@@ -97,7 +98,7 @@ func TestTheClockOutlivesALeave(t *testing.T) {
 // published here now is no copy of what was published before.
 func TestTheClockOutlivesTheCluster(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), t.TempDir()
+		gw, dir := memory.NewGateway(t), t.TempDir()
 		opts := []func(*config.Options){in(dir), named("survivor"), handlers("user:kong=" + gw.URL)}
 		n := start(t, opts...)
 		publishTo(t, n, "same")
@@ -114,9 +115,9 @@ func TestTheClockOutlivesTheCluster(t *testing.T) {
 // was missed.
 func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), t.TempDir()
+		gw, dir := memory.NewGateway(t), t.TempDir()
 		other := start(t, func(o *config.Options) { o.PeerLinks = false })
-		opts := []func(*config.Options){in(dir), named("away"), bind(nobody()), handlers("user:kong=" + gw.URL)}
+		opts := []func(*config.Options){in(dir), named("away"), bind(memory.Addr()), handlers("user:kong=" + gw.URL)}
 		n := start(t, opts...)
 		join(t, other, n)
 		// The cluster does not take a name at another address for the same node.
@@ -152,7 +153,7 @@ func TestWhatWasMissedIsTakenInOnce(t *testing.T) {
 // node was new.
 func TestANewNodeTakesInNoHistory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		other, third := start(t), start(t)
 		join(t, other, third)
 		publishTo(t, other, "old")
@@ -207,9 +208,9 @@ func TestADamagedJournalIsRefused(t *testing.T) {
 // flushed, and peers send again what they have.
 func TestAJournalThatWasMovedAway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), t.TempDir()
+		gw, dir := memory.NewGateway(t), t.TempDir()
 		other := start(t)
-		opts := []func(*config.Options){in(dir), named("bereft"), bind(nobody()), func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gw.URL }}
+		opts := []func(*config.Options){in(dir), named("bereft"), bind(memory.Addr()), func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gw.URL }}
 		n := start(t, opts...)
 		join(t, other, n)
 		addr := n.GossipAddr()
@@ -242,7 +243,7 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 // starting, and makes it take no event for known.
 func TestASnapshotThatCannotBeWritten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), t.TempDir()
+		gw, dir := memory.NewGateway(t), t.TempDir()
 		opts := []func(*config.Options){in(dir), named("full"), handlers("user:kong=" + gw.URL)}
 		n := start(t, opts...)
 		publishTo(t, n, "1")

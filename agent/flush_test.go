@@ -9,6 +9,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // What a gateway lacks is made good by a member-join of this node, which Kong
@@ -16,7 +17,7 @@ import (
 // if this one ends before. A reload leaves such a target alone.
 func TestGatewayIsFlushed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		gw.Down.Store(true)
 		dir := t.TempDir()
 		set := func(o *config.Options) {

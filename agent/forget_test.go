@@ -9,13 +9,14 @@ import (
 	"agentctl/agent/config"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // A configuration that is wrong for a while costs nothing: neither a start that
 // fails, nor one that is served by it, nor a reload.
 func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), t.TempDir()
+		gw, dir := memory.NewGateway(t), t.TempDir()
 		gw.Down.Store(true)
 		right, wrong := handlers("user:kong="+gw.URL), handlers("user:kong="+gw.URL+"/wrong")
 		opts := []func(*config.Options){in(dir), named("mended"), right}
@@ -62,7 +63,7 @@ func TestAPlaceIsKeptForACorrectedConfiguration(t *testing.T) {
 
 func TestTargetsThatAreGoneAreForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), t.TempDir()
+		gw, dir := memory.NewGateway(t), t.TempDir()
 		gw.Down.Store(true)
 		n := start(t, in(dir), handlers("user:kong="+gw.URL, "query="+gw.URL))
 		publishTo(t, n, "1", "2")

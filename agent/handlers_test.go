@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // kongScriptText is the event script of a Kong 0.8 for an admin API at addr.
@@ -23,7 +24,7 @@ echo $COMMAND | /usr/local/bin/luajit
 
 func TestKongsOwnScriptBecomesATarget(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		addr := strings.TrimPrefix(gw.URL, "http://")
 		dir := t.TempDir()
 		write := func(name, text string) string {

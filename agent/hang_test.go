@@ -13,6 +13,7 @@ import (
 	"agentctl/agent/logs"
 	"agentctl/agent/script"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // hangScript has the script of an agent, which has one, hang until it is killed. A
@@ -35,14 +36,14 @@ func TestNothingBlocksGossip(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const events = 20_000
 		release := make(chan struct{})
-		hanging := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		hanging := memory.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			select {
 			case <-release:
 			case <-r.Context().Done():
 			}
 		})
 		t.Cleanup(func() { close(release) })
-		good := newGateway(t)
+		good := memory.NewGateway(t)
 		buf := new(testkit.LogBuffer)
 		hub := logs.New(logs.Config{Out: buf, Level: slog.LevelInfo}) // debug lines of so many events take long
 		t.Cleanup(hub.Close)

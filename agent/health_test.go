@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // stuck is what Hung says within a short time.
@@ -24,7 +25,7 @@ func (n *node) stuck(t *testing.T) []string {
 // A loop that the agent cannot do without is looked at.
 func TestHealthzLooksAtTheLoops(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		n := start(t, handlers("user:kong="+gw.URL), serveHTTP)
 		testkit.WaitFor(t, "all to answer", func() bool { return len(n.stuck(t)) == 0 })
 		// RPC subscribes to events as it begins, and would wait for a lock from here on.
@@ -46,7 +47,7 @@ func TestHealthzLooksAtTheLoops(t *testing.T) {
 
 func TestReadyzAsksRPCAndTellsTargets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		n := start(t, handlers("user:kong="+gw.URL), serveHTTP)
 		want := func(path string, status int, parts ...string) {
 			t.Helper()

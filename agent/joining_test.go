@@ -18,16 +18,17 @@ import (
 	"agentctl/agent/link"
 	"agentctl/agent/peers"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // What was lost before a restart is looked for after it, though neither serf's
 // snapshot nor a name tells of it; and the gateway gets what it missed.
 func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		soon := func(o *config.Options) { o.RetryInterval = time.Second }
 		opts := []func(*config.Options){in(t.TempDir()), named("restarted"), handlers("user:kong=" + gw.URL), soon}
-		other := start(t, named("lost"), bind(nobody()))
+		other := start(t, named("lost"), bind(memory.Addr()))
 		n := start(t, opts...)
 		join(t, other, n)
 		addr := other.GossipAddr()
@@ -57,7 +58,7 @@ func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := start(t, func(o *config.Options) {
-			o.RetryJoin, o.RetryInterval = []string{nobody()}, time.Second
+			o.RetryJoin, o.RetryInterval = []string{memory.Addr()}, time.Second
 			o.HTTPAddr = "127.0.0.1:0"
 		})
 		testkit.WaitFor(t, "a join to fail", func() bool { return n.log.Count("joining failed, trying again") > 0 })
@@ -101,6 +102,12 @@ func TestAgentsTellWhomTheySee(t *testing.T) {
 			got, err := a.askPeer(link.KindMembers)(t.Context(), b.opts.NodeName, []byte{1})
 			return err == nil && bytes.Equal(got, want)
 		})
+		time.Sleep(time.Minute) // of the bubble's clock, for two rounds
+		for _, n := range []*node{a, b} {
+			if asked := testkit.CounterWith(t, n.registry, "agentctl_members_asked", nil); asked != 1 {
+				t.Errorf("%s has asked %v peers by itself, want 1", n.opts.NodeName, asked)
+			}
+		}
 	})
 }
 

@@ -3,8 +3,10 @@ package agent
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"agentctl/agent/config"
+	"agentctl/scripts/testkit/memory"
 )
 
 // Events of a burst share Lamport times, so that members keep up, and are told
@@ -17,7 +19,7 @@ func TestSharedLamportTimesAreSeenByOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				delayed(t)
+				memory.Delay(t, 0, 2*time.Millisecond)
 				a, b := startWithGateway(t, change), startWithGateway(t, change)
 				join(t, a.node, b.node)
 				var want []string

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/serf/serf"
 
@@ -21,6 +22,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // largest takes events of up to 1 MiB.
@@ -57,7 +59,7 @@ func TestLargeEvents(t *testing.T) {
 	for name, change := range map[string]func(*config.Options){"plain": wan, "encrypted": encrypted} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				delayed(t)
+				memory.Delay(t, 0, 2*time.Millisecond)
 				a, b, c := startWithGateway(t, change, largest), startWithGateway(t, change), startWithGateway(t, change)
 				join(t, a.node, b.node, c.node)
 				var want []string
@@ -165,7 +167,7 @@ func TestLargeEventIsFetched(t *testing.T) {
 // are flushed, the publisher is told, and so is its log.
 func TestLargeEventIsLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, other := newGateway(t), newGateway(t)
+		gw, other := memory.NewGateway(t), memory.NewGateway(t)
 		a, r := opsNode(t)
 		b := start(t, func(o *config.Options) {
 			o.PeerLinks, o.EventHandlers = false, nil
@@ -228,7 +230,7 @@ func TestLargeEventIsRefused(t *testing.T) {
 			{func(o *config.Options) { o.UserEventSizeLimit = 9216 }, 1, 9215, ""}, // serf's encoding is over its limit
 			{func(o *config.Options) {
 				*o = config.SerfOptions()
-				o.NodeName, o.Bind, o.RPCAddr = "as-serf", nobody(), "127.0.0.1:0"
+				o.NodeName, o.Bind, o.RPCAddr = "as-serf", memory.Addr(), "127.0.0.1:0"
 			}, 1, 512, "the limit is 512"},
 		} {
 			n := start(t, tt.change)
@@ -248,9 +250,9 @@ func TestLargeEventIsRefused(t *testing.T) {
 // after a restart, like any other event.
 func TestLargeEventsAcrossARestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), t.TempDir()
+		gw, dir := memory.NewGateway(t), t.TempDir()
 		a := start(t, largest)
-		opts := []func(*config.Options){in(dir), named("large-away"), bind(nobody()), handlers("user:kong=" + gw.URL)}
+		opts := []func(*config.Options){in(dir), named("large-away"), bind(memory.Addr()), handlers("user:kong=" + gw.URL)}
 		n := start(t, opts...)
 		join(t, a, n)
 		addr := n.GossipAddr()

@@ -11,6 +11,7 @@ import (
 
 	"agentctl/agent/config"
 	"agentctl/agent/memnet"
+	"agentctl/scripts/testkit/memory"
 )
 
 // Steps run backwards, each once, whatever the others come to; the errors are
@@ -68,7 +69,7 @@ func (t *stuckTransport) Shutdown() error {
 func TestSerfsEndIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		hub, _ := newHub(t)
-		stuck := &stuckTransport{network(t).Add(nobody()), make(chan struct{})}
+		stuck := &stuckTransport{memory.Network(t).Add(memory.Addr()), make(chan struct{})}
 		o := options(func(o *config.Options) { o.PeerLinks = false })
 		a, err := NewOn(Ports{Gossip: stuck, RPC: memnet.NoListener()}, compiled(t, o), hub, Hooks{})
 		if err != nil {

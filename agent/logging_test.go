@@ -13,6 +13,7 @@ import (
 	"agentctl/agent/logs"
 	"agentctl/handler"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // Lines name the event, the target and the attempt; only debug lines have of the
@@ -20,7 +21,7 @@ import (
 // monitor gets all of them, whatever the output's level.
 func TestLogsOfADelivery(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		gw.Down.Store(true)
 		out := new(testkit.LogBuffer)
 		hub := logs.New(logs.Config{Out: out, Format: "json", Level: slog.LevelDebug})
@@ -92,7 +93,7 @@ func TestLogsOfADelivery(t *testing.T) {
 // target does not fill the recent lines with its deliveries either.
 func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		hub := logs.New(logs.Config{Out: new(testkit.LogBuffer), Level: slog.LevelInfo})
 		t.Cleanup(hub.Close)
 		delivered := make(chan struct{}, 100)

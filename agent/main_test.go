@@ -14,6 +14,7 @@ import (
 	"agentctl/agent/logs"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/leaks"
+	"agentctl/scripts/testkit/memory"
 )
 
 func TestMain(m *testing.M) {
@@ -38,7 +39,7 @@ func options(change ...func(*config.Options)) config.Options {
 	o := config.DefaultOptions()
 	o.NodeName = fmt.Sprintf("node-%d", nodes.Add(1))
 	o.Profile = "local"
-	o.Bind, o.HTTPAddr = nobody(), config.Off
+	o.Bind, o.HTTPAddr = memory.Addr(), config.Off
 	o.LogLevel = "debug"
 	o.BroadcastTimeout = testkit.Patience
 	o.EventHandlers = []string{"user:of-no-test=true"}

@@ -17,12 +17,13 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/version"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // get reads a page of the operations endpoint.
 func (n *node) get(t *testing.T, path string) (status int, body []byte) {
 	t.Helper()
-	resp, err := client(t).Get("http://" + n.HTTPAddr() + path)
+	resp, err := memory.Client(t).Get("http://" + n.HTTPAddr() + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,11 +39,11 @@ func (n *node) get(t *testing.T, path string) (status int, body []byte) {
 
 func TestOperationsEndpoint(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		secret := strings.Replace(gw.URL, "://", "://u:hidden@", 1)
 		other := start(t)
 		n := start(t, handlers("user:kong="+secret, "user=true"), func(o *config.Options) {
-			o.HTTPAddr, o.RetryJoin = "127.0.0.1:0", []string{nobody()}
+			o.HTTPAddr, o.RetryJoin = "127.0.0.1:0", []string{memory.Addr()}
 		})
 		if status, body := n.get(t, "/healthz"); status != http.StatusOK || !strings.Contains(string(body), `"ok"`) {
 			t.Errorf("healthz: %d %s", status, body)

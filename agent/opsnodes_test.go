@@ -10,6 +10,7 @@ import (
 	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // publishFor publishes an event over HTTP and returns its ID.
@@ -58,7 +59,7 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n, r := opsNode(t, named("asked"))
 		down := startWithGateway(t, named("gateway-down"))
-		refusing := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		refusing := memory.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "no such thing", http.StatusBadRequest)
 		})
 		none := start(t, named("no-target"), func(o *config.Options) { o.EventHandlers = []string{"user:other=" + refusing.URL} })

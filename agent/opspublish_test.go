@@ -11,6 +11,7 @@ import (
 	"agentctl/agent/config"
 	"agentctl/handler"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // opsRig is the operations endpoint of an agent.
@@ -21,7 +22,7 @@ type opsRig struct {
 
 func (r *opsRig) ask(t *testing.T, method, path, body string, v any, header ...string) (int, string) {
 	t.Helper()
-	return testkit.AskBy(t, r.client, r.url, method, path, body, v, header...)
+	return testkit.Ask(t, r.client, r.url, method, path, body, v, header...)
 }
 
 // opsNode is an agent with a gateway that gets its user events, and its
@@ -29,7 +30,7 @@ func (r *opsRig) ask(t *testing.T, method, path, body string, v any, header ...s
 func opsNode(t *testing.T, change ...func(*config.Options)) (n gatewayNode, r *opsRig) {
 	t.Helper()
 	n = startWithGateway(t, append([]func(*config.Options){serveHTTP}, change...)...)
-	return n, &opsRig{"http://" + n.HTTPAddr(), client(t)}
+	return n, &opsRig{"http://" + n.HTTPAddr(), memory.Client(t)}
 }
 
 func TestPublishOverHTTP(t *testing.T) {

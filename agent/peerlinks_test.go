@@ -3,12 +3,15 @@ package agent
 import (
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"agentctl/agent/config"
 	"agentctl/agent/intake"
 	"agentctl/agent/peers"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 const (
@@ -22,15 +25,16 @@ func wan(o *config.Options) { o.Profile = "wan" }
 // TestLinksAtAnyAddress in scripts/systest/cluster for addresses of a machine.
 func TestEventsGoOverLinks(t *testing.T) {
 	const events = 300
+	var last atomic.Int64 // of the IPv6 addresses
 	for name, change := range map[string]func(*config.Options){
 		"plain":      func(*config.Options) {},
 		"encrypted":  encrypted,
-		"IPv6":       func(o *config.Options) { o.Bind = fmt.Sprintf("[fd00::%x]:7946", addrs.Add(1)&0xffff) },
-		"advertised": func(o *config.Options) { o.Bind, o.Advertise = "0.0.0.0:7946", nobody() },
+		"IPv6":       func(o *config.Options) { o.Bind = fmt.Sprintf("[fd00::%x]:7946", last.Add(1)) },
+		"advertised": func(o *config.Options) { o.Bind, o.Advertise = "0.0.0.0:7946", memory.Addr() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				delayed(t)
+				memory.Delay(t, 0, 2*time.Millisecond)
 				a, b, c := startWithGateway(t, wan, change), startWithGateway(t, wan, change), startWithGateway(t, wan, change)
 				join(t, a.node, b.node, c.node)
 				host, _, _ := net.SplitHostPort(b.GossipAddr())
@@ -115,7 +119,7 @@ func TestWaysThatAreTurnedOff(t *testing.T) {
 // new key.
 func TestKeysAreRotatedUnderTraffic(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		delayed(t)
+		memory.Delay(t, 0, 2*time.Millisecond)
 		a, b, c := startWithGateway(t, encrypted), startWithGateway(t, encrypted), startWithGateway(t, encrypted)
 		all := []gatewayNode{a, b, c}
 		join(t, a.node, b.node, c.node)
@@ -151,7 +155,7 @@ func TestANodeThatIsReplaced(t *testing.T) {
 	for name, links := range map[string]bool{"by its like": true, "by one without links": false} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				a, b := startWithGateway(t), startWithGateway(t, bind(nobody()))
+				a, b := startWithGateway(t), startWithGateway(t, bind(memory.Addr()))
 				join(t, a.node, b.node)
 				first := a.findsPeer(t, "first", b.node)
 				first = append(first, a.publish(t, "before", 20)...)
@@ -198,7 +202,7 @@ func TestANodeThatIsReplaced(t *testing.T) {
 // ends, and TestMain sees to it that no goroutine is left.
 func TestStopUnderTraffic(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		delayed(t)
+		memory.Delay(t, 0, 2*time.Millisecond)
 		patient := func(o *config.Options) { o.DrainTimeout = testkit.Patience }
 		a, b, c := startWithGateway(t, patient), startWithGateway(t, patient), startWithGateway(t)
 		join(t, a.node, b.node, c.node)
@@ -238,7 +242,7 @@ func TestStopUnderTraffic(t *testing.T) {
 // A reload of who gets events from a peer loses none of them.
 func TestReloadUnderTrafficOfPeers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		delayed(t)
+		memory.Delay(t, 0, 2*time.Millisecond)
 		a := startWithGateway(t)
 		r := newRecorder(t)
 		with := func(n int) []config.TargetOptions {

@@ -12,11 +12,12 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/publish"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 func TestPublishUpToTheLimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		for _, tt := range []struct {
 			limit, most int // of bytes of name and payload
 		}{
@@ -58,7 +59,7 @@ func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const rounds, atOnce = 10, 200
 		const events = rounds * atOnce
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.LogLevel = "err" })
 		for range rounds {
 			var wg sync.WaitGroup
@@ -91,14 +92,14 @@ func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 // An event published before a join would be too old for the cluster.
 func TestPublishWaitsForTheJoin(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		old := start(t, handlers("user:after="+gw.URL))
 		for n := range 600 { // more than serf's window of 512
 			if err := old.Publish(t.Context(), "before", fmt.Append(nil, n), false); err != nil {
 				t.Fatal(err)
 			}
 		}
-		n := start(t, func(o *config.Options) { o.RetryJoin = []string{nobody()} })
+		n := start(t, func(o *config.Options) { o.RetryJoin = []string{memory.Addr()} })
 		testkit.WaitFor(t, "a join to fail", func() bool { return n.log.Count("joining failed, trying again") > 0 })
 		done := make(chan error, 1)
 		go func() { done <- n.Publish(t.Context(), "after", []byte("x"), false) }()
@@ -128,8 +129,8 @@ func TestPublishWaitsForTheJoin(t *testing.T) {
 
 func TestPublishDoesNotWaitForEver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
-		n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.RetryJoin = []string{nobody()} })
+		gw := memory.NewGateway(t)
+		n := start(t, handlers("user:kong="+gw.URL), func(o *config.Options) { o.RetryJoin = []string{memory.Addr()} })
 		if err := n.Publish(t.Context(), "kong", nil, false); err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +153,7 @@ func TestPublishDoesNotWaitForEver(t *testing.T) {
 // event goes nowhere.
 func TestAPublisherGivesUpWhileAnotherPublishes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		publishing, release := make(chan struct{}), make(chan struct{})
 		goOn := sync.OnceFunc(func() { close(release) })
 		defer goOn()

@@ -15,6 +15,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // recorder is a gateway that keeps what is posted, and refuses while it is told to.
@@ -28,7 +29,7 @@ type recorder struct {
 
 func newRecorder(t *testing.T) *recorder {
 	r := &recorder{}
-	r.Server = serve(t, func(w http.ResponseWriter, req *http.Request) {
+	r.Server = memory.Serve(t, func(w http.ResponseWriter, req *http.Request) {
 		body, _ := io.ReadAll(req.Body)
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -283,7 +284,7 @@ func TestReloadWithoutATarget(t *testing.T) {
 // target that stays.
 func TestReloadUnderLoad(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		delayed(t)
+		memory.Delay(t, 0, 2*time.Millisecond)
 		stays, flips := newRecorder(t), newRecorder(t)
 		with := func(n int) []config.TargetOptions {
 			return []config.TargetOptions{

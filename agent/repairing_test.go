@@ -13,6 +13,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // A node that was away for more than serf remembers gets all of it: each of
@@ -20,10 +21,10 @@ import (
 func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const missed = 3 * gossip.Window
-		gw, dir := newGateway(t), t.TempDir()
-		others := []func(*config.Options){in(t.TempDir()), named("other"), bind(nobody())}
+		gw, dir := memory.NewGateway(t), t.TempDir()
+		others := []func(*config.Options){in(t.TempDir()), named("other"), bind(memory.Addr())}
 		other := start(t, others...)
-		opts := []func(*config.Options){in(dir), named("long-away"), bind(nobody()), handlers("user:kong=" + gw.URL)}
+		opts := []func(*config.Options){in(dir), named("long-away"), bind(memory.Addr()), handlers("user:kong=" + gw.URL)}
 		n := start(t, opts...)
 		join(t, other, n)
 		addr := n.GossipAddr() // the cluster does not take the name at another
@@ -51,10 +52,10 @@ func TestAwayForLongerThanSerfRemembers(t *testing.T) {
 // once, and then has its events in order again.
 func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw, dir := newGateway(t), t.TempDir()
+		gw, dir := memory.NewGateway(t), t.TempDir()
 		other := start(t, func(o *config.Options) { o.JournalMaxEvents = 100 })
 		flush := config.TargetOptions{Name: "gw", URL: gw.URL, Events: "user:kong", Flush: config.FlushOptions{Body: "flush"}}
-		opts := []func(*config.Options){in(dir), named("too-long-away"), bind(nobody()), func(o *config.Options) {
+		opts := []func(*config.Options){in(dir), named("too-long-away"), bind(memory.Addr()), func(o *config.Options) {
 			o.EventHandlers, o.Targets = nil, []config.TargetOptions{flush}
 		}}
 		n := start(t, opts...)
@@ -128,7 +129,7 @@ func TestAPeerIsComparedWithOnceItIsFound(t *testing.T) {
 // next Lamport times for the same payload.
 func TestTheClockFollowsRepair(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		n := start(t, handlers("user:kong="+gw.URL))
 		publishTo(t, n, "first")
 		clock := n.serf.EventClock()

@@ -14,11 +14,12 @@ import (
 
 	"agentctl/agent/config"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 func TestGracefulEndIsSeenAsLeft(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		a, b := start(t, func(o *config.Options) { o.DrainTimeout = testkit.Patience }), start(t, handlers("member-leave="+gw.URL))
 		join(t, a, b)
 		a.end(nil)
@@ -31,7 +32,7 @@ func TestGracefulEndIsSeenAsLeft(t *testing.T) {
 			return len(posts) == 1 && strings.Contains(posts[0].Body, a.opts.NodeName)
 		})
 		for _, addr := range []string{a.GossipAddr(), a.RPCAddr()} {
-			if _, err := network(t).Dial(t.Context(), "", addr); !errors.Is(err, syscall.ECONNREFUSED) {
+			if _, err := memory.Network(t).Dial(t.Context(), "", addr); !errors.Is(err, syscall.ECONNREFUSED) {
 				t.Errorf("after the end somebody listens on %s: %v", addr, err)
 			}
 		}
@@ -40,7 +41,7 @@ func TestGracefulEndIsSeenAsLeft(t *testing.T) {
 
 func TestEndWithoutLeavingIsSeenAsFailed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		a, b := start(t), start(t, handlers("member-failed="+gw.URL))
 		join(t, a, b)
 		a.end(ErrNoLeave)
@@ -79,12 +80,12 @@ func TestNameConflictEndsRun(t *testing.T) {
 
 func TestJoinThatFailsEndsRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		a := start(t, func(o *config.Options) { o.StartJoin = []string{nobody()} })
+		a := start(t, func(o *config.Options) { o.StartJoin = []string{memory.Addr()} })
 		if err := a.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "join: ") || !strings.Contains(err.Error(), a.opts.StartJoin[0]) {
 			t.Errorf("Run: %v", err)
 		}
 		b := start(t, func(o *config.Options) {
-			o.RetryJoin, o.RetryMaxAttempts, o.RetryInterval = []string{nobody()}, 1, time.Second
+			o.RetryJoin, o.RetryMaxAttempts, o.RetryInterval = []string{memory.Addr()}, 1, time.Second
 		})
 		if err := b.stopped(t); err == nil || !strings.HasPrefix(err.Error(), "retry-join: none of "+b.opts.RetryJoin[0]+" could be joined in 2 attempts: ") {
 			t.Errorf("Run: %v", err)
@@ -94,7 +95,7 @@ func TestJoinThatFailsEndsRun(t *testing.T) {
 
 func TestEndDeliversWhatWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		gw.Down.Store(true)
 		file := filepath.Join(t.TempDir(), "out")
 		n := start(t, handlers("user="+gw.URL, "user=cat >>"+file+"; echo >>"+file), func(o *config.Options) { o.DrainTimeout = testkit.Patience })
@@ -134,7 +135,7 @@ func TestAPartThatFailsEndsRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		n := start(t, serveHTTP)
 		testkit.WaitFor(t, "the operations endpoint", func() bool {
-			resp, err := client(t).Get("http://" + n.HTTPAddr() + "/healthz")
+			resp, err := memory.Client(t).Get("http://" + n.HTTPAddr() + "/healthz")
 			if err != nil {
 				return false
 			}

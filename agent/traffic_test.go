@@ -10,6 +10,7 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/intake"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // gatewayNode is an agent with a gateway that gets its user events.
@@ -20,7 +21,7 @@ type gatewayNode struct {
 
 func startWithGateway(t *testing.T, change ...func(*config.Options)) gatewayNode {
 	t.Helper()
-	gw := newGateway(t)
+	gw := memory.NewGateway(t)
 	return gatewayNode{start(t, append([]func(*config.Options){handlers("user:e=" + gw.URL)}, change...)...), gw}
 }
 

@@ -21,6 +21,7 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // Clients that keep their connections take no more of them than there are.
@@ -29,13 +30,13 @@ func TestConnectionsAreBounded(t *testing.T) {
 		const extra = 10
 		j := journal.New(journal.Config{})
 		defer j.Close()
-		counted := &countingListener{Listener: listen(t)}
+		counted := &countingListener{Listener: memory.Listen(t)}
 		s := New(counted, testConfig(j))
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() { served <- s.Run(ctx) }()
 		dial := func() net.Conn { // nil if it failed
-			conn, err := network(t).Dial(ctx, "", s.Addr().String())
+			conn, err := memory.Network(t).Dial(ctx, "", s.Addr().String())
 			if err != nil {
 				if ctx.Err() == nil {
 					t.Error(err)
@@ -199,7 +200,7 @@ func TestAPageKeepsNoEvents(t *testing.T) {
 // What waits or is buried is listed even when the history has let go of it.
 func TestEventsThatOnlyATargetHolds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		refuser, down, taker := newGateway(t), newGateway(t), newGateway(t)
+		refuser, down, taker := memory.NewGateway(t), memory.NewGateway(t), memory.NewGateway(t)
 		refuser.Down.Store(true)
 		down.Down.Store(true)
 		r := newRig(t, journal.Config{MaxEvents: 3},

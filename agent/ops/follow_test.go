@@ -20,6 +20,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // stream is what a follower reads.
@@ -135,7 +136,7 @@ func TestFollowingOutlivesTheLimitsOfRequests(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, journal.Config{})
 		const limit = 5 * followEvery
-		srv := &httptest.Server{Listener: listen(t), Config: &http.Server{Handler: r.Config.Handler, WriteTimeout: limit}}
+		srv := &httptest.Server{Listener: memory.Listen(t), Config: &http.Server{Handler: r.Config.Handler, WriteTimeout: limit}}
 		srv.Start()
 		defer srv.Close()
 		defer srv.CloseClientConnections()
@@ -200,7 +201,7 @@ func TestFollowersEndWithTheServer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		j := journal.New(journal.Config{})
 		defer j.Close()
-		server := New(listen(t), testConfig(j))
+		server := New(memory.Listen(t), testConfig(j))
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		go func() { served <- server.Run(ctx) }()

@@ -15,6 +15,7 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
 	"agentctl/rpcclient/wire"
+	"agentctl/scripts/testkit/memory"
 )
 
 // What hangs is named, and asked once, however often one looks.
@@ -88,7 +89,7 @@ func (r *rig) get(t *testing.T, path string) (h health) {
 
 // rpcServer takes RPC clients until the test ends.
 func rpcServer(t *testing.T) net.Listener {
-	ln := listen(t)
+	ln := memory.Listen(t)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -119,7 +120,7 @@ func TestWhatMakesAnAgentReady(t *testing.T) {
 		var disk diskState
 		state, joined := "alive", true
 		r := newRigWith(t, journal.Config{}, func(c *Config) {
-			c.RPCAddr, c.Dial, c.Disk = rpc.Addr(), network(t).Dial, disk.get
+			c.RPCAddr, c.Dial, c.Disk = rpc.Addr(), memory.Network(t).Dial, disk.get
 			c.State, c.Joined = func() string { return state }, func() bool { return joined }
 		})
 		want := func(reason string) {
@@ -158,12 +159,12 @@ func (d *diskState) get() (disk.Status, bool) { return d.Status, true }
 // An RPC server that hangs takes no clients.
 func TestRPCThatHangs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		ln := listen(t)
+		ln := memory.Listen(t)
 		defer ln.Close()
 		ping := func(what string) {
 			t.Helper()
 			begun := time.Now()
-			if err := pingRPC(t.Context(), network(t).Dial, ln.Addr()); err == nil {
+			if err := pingRPC(t.Context(), memory.Network(t).Dial, ln.Addr()); err == nil {
 				t.Errorf("%s: it is said to take clients", what)
 			}
 			if took := time.Since(begun); took != probeTime {

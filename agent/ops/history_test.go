@@ -16,6 +16,7 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 func ltimes(events []api.EventReport) []uint64 {
@@ -160,7 +161,7 @@ func TestAnEventIsShown(t *testing.T) {
 // An event that was joined to an equal one says to which.
 func TestACollapsedEventIsShown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		gw.Down.Store(true)
 		r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL, Collapse: true})
 		r.append(t, userEvent(1, "a"))

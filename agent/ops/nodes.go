@@ -106,7 +106,7 @@ func (h *history) outcomes(id string) nodeAnswer {
 		now := t.Delivery.Status()
 		byLast := t.Flush != nil && t.Flush.LastEvent
 		switch {
-		case out.State == api.OutcomeLost && now.GapSince.IsZero() && now.LastFlush.After(out.Time) && (!byLast || now.Waiting == 0):
+		case out.State == api.OutcomeLost && now.GapSince.IsZero() && !now.LastFlush.Before(out.Time) && (!byLast || now.Waiting == 0):
 			out.State = api.OutcomeFlushed
 		case out.State == api.OutcomeWaiting && now.State != delivery.StateOK:
 			out.Reason = now.LastError

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,6 +21,7 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 func TestNodesRequestsThatAreRefused(t *testing.T) {
@@ -250,8 +250,7 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 // said the gateway is fresh is no flush.
 func TestWhatIsLostIsFlushed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		delayed(t)
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		gw.Down.Store(true)
 		gateway := func(name string, flush *target.FlushRequest) target.Target {
 			return target.Target{Name: name, URL: gw.URL, Filters: []handler.Filter{{Type: handler.User}}, Flush: flush}
@@ -263,9 +262,6 @@ func TestWhatIsLostIsFlushed(t *testing.T) {
 		for i := range 5 {
 			events = append(events, handler.NewUser(uint64(i+1), "e", []byte(fmt.Sprint(i)), time.Now()))
 		}
-		// A flush counts only if it is later than the loss, and waits for posts under way.
-		r.append(t, userEvent(9, "under way"))
-		synctest.Wait()
 		r.append(t, events...)
 		states := func() map[string]string {
 			got := map[string]string{}

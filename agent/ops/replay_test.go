@@ -15,6 +15,7 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // replay asks for one and waits until it has finished.
@@ -123,7 +124,7 @@ func TestReplayIsRefused(t *testing.T) {
 // A replay of more than a target can hold is refused as a whole.
 func TestReplayOfTooManyIsRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		r := newRig(t, journal.Config{MaxPending: 3}, target.Target{Name: "t", URL: gw.URL})
 		for i := range uint64(5) {
 			time.Sleep(time.Millisecond) // each event has a time of its own

@@ -14,13 +14,14 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // A change of members that is not true any more is not posted, and not told to
 // be delivered. Who names it has it posted.
 func TestReplayOfOutdatedEvents(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 		r.append(t, handler.NewMember(handler.MemberFailed, "old-1", []byte("n\t127.0.0.1\t\t\n"), time.Time{}))
 		r.settled(t)
@@ -44,7 +45,7 @@ func TestReplayOfOutdatedEvents(t *testing.T) {
 // What the history lets go of before anybody asks is not told to be lost.
 func TestReplayOfWhatIsForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		r := newRig(t, journal.Config{MaxEvents: 2}, target.Target{Name: "t", URL: gw.URL})
 		add := func(ltime uint64) {
 			r.append(t, userEvent(ltime, "n"))
@@ -66,7 +67,7 @@ func TestReplayOfWhatIsForgotten(t *testing.T) {
 // An operator asks for a flush, or says that the gateway is fresh.
 func TestGapsAreSeenTo(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		r := newRig(t, journal.Config{},
 			target.Target{Name: "flushes", URL: gw.URL, Flush: &target.FlushRequest{Body: "all"}},
 			target.Target{Name: "cannot", URL: gw.URL})
@@ -96,7 +97,7 @@ func TestGapsAreSeenTo(t *testing.T) {
 // A target that is being reloaded takes nothing for a moment.
 func TestReplayWhileTheTargetStops(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		gw := newGateway(t)
+		gw := memory.NewGateway(t)
 		r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
 		r.append(t, userEvent(1, "n"))
 		r.settled(t)

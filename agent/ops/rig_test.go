@@ -18,6 +18,7 @@ import (
 	"agentctl/handler/journal/disk"
 	"agentctl/handler/target"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
 )
 
 // testConfig is that of a server over a journal, of an agent that is well. It has no
@@ -57,7 +58,7 @@ func newRigWith(t *testing.T, limits journal.Config, change func(*Config), targe
 	for _, target := range targets {
 		target.MinBackoff, target.MaxBackoff = time.Millisecond, 10*time.Millisecond
 		target = target.WithDefaults()
-		d, err := delivery.New(delivery.Config{Target: target, Journal: r.journal, Dial: network(t).Dial,
+		d, err := delivery.New(delivery.Config{Target: target, Journal: r.journal, Dial: memory.Network(t).Dial,
 			Revise: func(_ context.Context, e handler.Event) (handler.Event, bool) {
 				return e, !strings.HasPrefix(e.ID, "old")
 			}})
@@ -75,7 +76,7 @@ func newRigWith(t *testing.T, limits journal.Config, change func(*Config), targe
 	c.Targets = func() []Target { return r.targets }
 	change(&c)
 	r.ops = New(nil, c)
-	r.Server = testkit.ServeOn(t, listen(t), r.ops.http.Handler.ServeHTTP)
+	r.Server = testkit.ServeOn(t, memory.Listen(t), r.ops.http.Handler.ServeHTTP)
 	t.Cleanup(func() {
 		r.CloseClientConnections()
 		r.Close()
@@ -93,10 +94,10 @@ func (r *rig) append(t *testing.T, events ...handler.Event) {
 	}
 }
 
-// ask is [testkit.AskBy] at this endpoint.
+// ask is [testkit.Ask] at this endpoint.
 func (r *rig) ask(t *testing.T, method, path, body string, v any, header ...string) (int, string) {
 	t.Helper()
-	return testkit.AskBy(t, client(t), r.URL, method, path, body, v, header...)
+	return testkit.Ask(t, client(t), r.URL, method, path, body, v, header...)
 }
 
 // settled waits until targets have an outcome for all events, but those named.
@@ -125,7 +126,7 @@ func filters(t *testing.T, spec string) handler.Filters {
 // one that is down, with five events of them.
 func threeTargets(t *testing.T) (r *rig, refuser *testkit.Gateway, base time.Time) {
 	t.Helper()
-	taker, refuser, down := newGateway(t), newGateway(t), newGateway(t)
+	taker, refuser, down := memory.NewGateway(t), memory.NewGateway(t), memory.NewGateway(t)
 	refuser.Down.Store(true)
 	down.Down.Store(true)
 	r = newRig(t, journal.Config{},

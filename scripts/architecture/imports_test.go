@@ -76,6 +76,7 @@ scripts/testkit/disks    handler/journal/disk scripts/testkit
 scripts/testkit/journals handler/journal
 scripts/testkit/leaks    -
 scripts/testkit/loopback -
+scripts/testkit/memory   agent/memnet scripts/testkit
 scripts/testkit/proc     agent/api rpcclient scripts/testkit/loopback scripts/testkit/stock scripts/testkit
 scripts/testkit/script   scripts/testkit/loopback scripts/testkit/stock scripts/testkit scripts/testkit/proc scripts/testkit/stub
 scripts/testkit/serfnode -

@@ -36,7 +36,7 @@ var importers = map[string][]string{
 	},
 	"github.com/yuin/goldmark": {"scripts/prose"},
 	"testing": {
-		"scripts/testkit", "scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/leaks", "scripts/testkit/proc",
+		"scripts/testkit", "scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/leaks", "scripts/testkit/memory", "scripts/testkit/proc",
 		"scripts/testkit/script", "scripts/testkit/serfnode", "scripts/testkit/smallfs", "scripts/testkit/stock",
 	},
 }

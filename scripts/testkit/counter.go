@@ -14,7 +14,7 @@ func Counter(t testing.TB, reg prometheus.Gatherer, name, label string) float64 
 	return sumOf(t, reg, name, func(labels []*dto.LabelPair) bool { return labels[0].GetValue() == label })
 }
 
-// CounterWith reads a counter from a registry: the sum of those that have all of
+// CounterWith reads a counter or gauge from a registry: the sum of those that have all of
 // these labels; 0 if there are none.
 func CounterWith(t testing.TB, reg prometheus.Gatherer, name string, labels map[string]string) float64 {
 	t.Helper()
@@ -29,7 +29,7 @@ func CounterWith(t testing.TB, reg prometheus.Gatherer, name string, labels map[
 	})
 }
 
-// sumOf is the sum of the counters of a name whose labels are picked.
+// sumOf is the sum of the counters, or gauges, of a name whose labels are picked.
 func sumOf(t testing.TB, reg prometheus.Gatherer, name string, picks func([]*dto.LabelPair) bool) (sum float64) {
 	t.Helper()
 	families, err := reg.Gather()
@@ -37,12 +37,12 @@ func sumOf(t testing.TB, reg prometheus.Gatherer, name string, picks func([]*dto
 		t.Fatal(err)
 	}
 	for _, f := range families {
-		if f.GetName() != name || f.GetType() != dto.MetricType_COUNTER {
+		if f.GetName() != name || f.GetType() != dto.MetricType_COUNTER && f.GetType() != dto.MetricType_GAUGE {
 			continue
 		}
 		for _, m := range f.GetMetric() {
 			if picks(m.GetLabel()) {
-				sum += m.GetCounter().GetValue()
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() // it has one of them
 			}
 		}
 	}

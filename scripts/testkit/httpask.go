@@ -9,16 +9,10 @@ import (
 	"testing"
 )
 
-// Ask sends a request to the HTTP API at a base URL. It returns the status, and
+// Ask sends a request, by a client, to the HTTP API at a base URL. It returns the status, and
 // the text of an error. An answer that is 2xx is read into v, which may be nil.
 // A body is JSON unless the header, a list of names and values, says otherwise.
-func Ask(t *testing.T, base, method, path, body string, v any, header ...string) (int, string) {
-	t.Helper()
-	return AskBy(t, http.DefaultClient, base, method, path, body, v, header...)
-}
-
-// AskBy is Ask by a client of the caller's, such as one of a network in memory.
-func AskBy(t *testing.T, client *http.Client, base, method, path, body string, v any, header ...string) (int, string) {
+func Ask(t *testing.T, client *http.Client, base, method, path, body string, v any, header ...string) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
 	if err != nil {
@@ -64,18 +58,4 @@ func AskBy(t *testing.T, client *http.Client, base, method, path, body string, v
 		t.Errorf("%s %s: status %d with no error", method, path, resp.StatusCode)
 	}
 	return resp.StatusCode, report.Error
-}
-
-// GetJSON reads a JSON answer of any status into v, and returns the status.
-func GetJSON(t *testing.T, url string, v any) int {
-	t.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(v); err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode
 }
