@@ -220,9 +220,10 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 		if j.len()+lost != events {
 			t.Errorf("%d in the journal and %d lost, want %d", j.len(), lost, events)
 		}
-		for i, e := range j.events {
-			if e.LTime != uint64(i) {
-				t.Fatalf("event %d has Lamport time %d: order is lost", i, e.LTime)
+		// Which are lost depends on when the first batch is taken, and how long it is.
+		for i, e := range j.events[1:] {
+			if before := j.events[i].LTime; e.LTime <= before {
+				t.Fatalf("Lamport time %d comes behind %d: order is lost", e.LTime, before)
 			}
 		}
 	})
