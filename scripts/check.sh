@@ -51,22 +51,23 @@ step() {
 	TIMES+=("$(printf '%5ds  %s' $((SECONDS - begin)) "$name")")
 }
 
-# beside FILE COMMAND... begins a command that compiles, in what time the processor
-# has left beside the steps that follow. outcome FILE, to be run as a step, waits
-# for its end and prints what it has printed.
+# beside FUNCTION... begins to run functions that compile, one after the other and at
+# a lower priority, beside the steps that follow. outcome FUNCTION, to be run as a
+# step, waits for their end and prints what the function has printed.
 beside() {
-	local file=$1
-	shift
-	{
-		renice -n 19 "$BASHPID" >/dev/null
-		"$@"
-		echo $? >"$TMP/$file.status"
-	} >"$TMP/$file.log" 2>&1 </dev/null &
-	echo $! >"$TMP/$file.pid"
+	local function
+	(
+		renice -n 5 "$BASHPID" >/dev/null
+		for function; do
+			"$function" >"$TMP/$function.log" 2>&1 </dev/null
+			echo $? >"$TMP/$function.status"
+		done
+	) &
+	BESIDE=$!
 }
 
 outcome() {
-	wait "$(cat "$TMP/$1.pid")"
+	wait "$BESIDE"
 	cat "$TMP/$1.log"
 	return "$(cat "$TMP/$1.status")"
 }
@@ -237,9 +238,7 @@ step "go mod tidy" go mod tidy -diff
 step "staticcheck" "$TMP/staticcheck" -checks=inherit,-ST1005 ./...
 step "unit and model tests" unit
 # System tests wait for processes most of the time.
-beside crossbuild crossbuild
-beside manifests manifests
-beside fuzzbuild fuzzbuild
+beside crossbuild manifests fuzzbuild
 step "system tests" systems
 step "other systems" outcome crossbuild
 step "the manifests for Kubernetes" outcome manifests
