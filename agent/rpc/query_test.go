@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/rpcclient/wire"
+	"agentctl/scripts/testkit"
 )
 
 // queryAgent returns an agent whose queries run on a real node that never
@@ -52,7 +53,7 @@ func TestQueryEnds(t *testing.T) {
 			}
 			end(t, c, seq, stop)
 			resp := receive(t, started)
-			waitFor(t, "the query to end", resp.Finished)
+			testkit.WaitFor(t, "the query to end", resp.Finished)
 			stop() // waits for the query's goroutine
 		})
 	}

@@ -7,12 +7,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/rpcclient/wire"
+	"agentctl/scripts/testkit"
 )
 
 // Hundreds of clients open streams and monitors and are cut, in every way a
@@ -63,10 +63,10 @@ func TestVanishingClients(t *testing.T) {
 		a.emit(userEvent(n))
 		a.log("2026/11/23 10:00:00 [DEBUG] serf: something")
 		if n%20 == 0 { // spread the events over the clients' lives, without a clock
-			waitFor(t, "clients to go", func() bool { return gone.Load() >= int64(n)*vanishing/events/2 })
+			testkit.WaitFor(t, "clients to go", func() bool { return gone.Load() >= int64(n)*vanishing/events/2 })
 		}
 	}
-	waitFor(t, "the last clients to go", func() bool {
+	testkit.WaitFor(t, "the last clients to go", func() bool {
 		a.emit(serf.UserEvent{Name: "other"}) // for those that have not read enough yet
 		return gone.Load() == vanishing
 	})
@@ -75,7 +75,7 @@ func TestVanishingClients(t *testing.T) {
 		c.must(wire.Event, wire.EventRequest{Name: "x"}, nil)
 		c.conn.Close()
 	}
-	waitFor(t, "the server to forget all clients", func() bool { return counter(t, reg, "agentctl_rpc_clients") == 0 })
+	testkit.WaitFor(t, "the server to forget all clients", func() bool { return counter(t, reg, "agentctl_rpc_clients") == 0 })
 	if n := a.subscriptions(); n != 1 || len(s.hub.streams) != 0 {
 		t.Errorf("%d subscriptions and %d streams are left", n, len(s.hub.streams))
 	}
@@ -112,16 +112,6 @@ func vanish(t *testing.T, conn net.Conn) {
 		conn.(*net.TCPConn).SetLinger(0)
 	case 1: // in the middle of a request
 		w.Write(wire.RequestHeader{Command: wire.Event, Seq: 9}, nil)
-	}
-}
-
-// waitFor polls until ok, and fails the test where that does not come.
-func waitFor(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("gave up waiting for %s", what)
-		}
 	}
 }
 

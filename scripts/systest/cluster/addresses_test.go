@@ -68,12 +68,19 @@ func linksAt(t *testing.T, host, bind, advertise string) {
 		want = append(want, payload)
 		publish(payload)
 	}
-	testkit.WaitFor(t, "the others to be known as peers", func() bool {
-		before := linked(t, from, "queued")
+	queued := -1
+	// Members are listed anew after 100 ms.
+	if !testkit.PollAt(testkit.Patience, 200*time.Millisecond, func() bool {
+		before := queued
+		queued = linked(t, from, "queued")
+		if found := before >= 0 && queued-before == len(nodes)-1; found {
+			return true
+		}
 		send(fmt.Sprint("to find them ", len(want)))
-		time.Sleep(200 * time.Millisecond) // members are listed anew after 100 ms
-		return linked(t, from, "queued")-before == len(nodes)-1
-	})
+		return false
+	}) {
+		t.Fatal("the others do not come to be known as peers")
+	}
 	before := linked(t, from, "queued")
 	for i := range events {
 		send(fmt.Sprint("then ", i))
