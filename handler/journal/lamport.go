@@ -91,6 +91,15 @@ func (j *Journal) Had(id string) bool {
 	return j.byID[id] != nil || j.ltimes.removed(id)
 }
 
+// Forgot tells whether the journal had user events of a Lamport time, or later ones,
+// and does not remember them: Had may be wrong about an event of that time. What an
+// earlier process let go of is forgotten.
+func (j *Journal) Forgot(ltime uint64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return ltime < j.ltimes.forgotten
+}
+
 // HeadAt returns a sequence number that the log had reached at a time of this node's
 // clock: the events up to it were known before. It goes by Event.Time, and is exact
 // if later events have later times. It is 0 if the history does not reach back so

@@ -47,6 +47,9 @@ type ltimeIndex struct {
 	// The hashes of entries that were removed, the newest in the first map. If
 	// that is full, it becomes the second, and the second is forgotten.
 	trimmedHashes [2]map[uint64]struct{}
+	// forgotten is above the Lamport times of all whose hashes are forgotten, and
+	// nextForgotten of those in the second map, too.
+	forgotten, nextForgotten uint64
 }
 
 // ltimeNode covers 16^level Lamport times, one at level 0.
@@ -110,6 +113,7 @@ func (x *ltimeIndex) add(e *Entry) {
 func (x *ltimeIndex) remove(e *Entry, keep int) {
 	d := newDigest(e.Event.ID)
 	x.trimmed = e.Seq
+	before := x.floor
 	if e.Event.LTime >= x.floor {
 		x.floor = e.Event.LTime + 1
 		if x.floor == 0 { // beyond the highest number there is
@@ -118,6 +122,7 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 	}
 	if x.trimmedHashes[0] == nil || len(x.trimmedHashes[0]) >= keep {
 		x.trimmedHashes[0], x.trimmedHashes[1] = map[uint64]struct{}{}, x.trimmedHashes[0]
+		x.forgotten, x.nextForgotten = max(x.forgotten, x.nextForgotten), before
 	}
 	x.trimmedHashes[0][d.Hi] = struct{}{}
 

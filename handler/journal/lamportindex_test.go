@@ -141,6 +141,11 @@ func TestHadForgets(t *testing.T) {
 	if j.Had(id(0)) {
 		t.Error("the oldest is never forgotten")
 	}
+	for i := range uint64(n) {
+		if j.Had(id(i)) == j.Forgot(i) {
+			t.Fatalf("of event %d of %d the journal remembers %v and forgot %v", i, n, j.Had(id(i)), j.Forgot(i))
+		}
+	}
 }
 
 func TestHeadAt(t *testing.T) {

@@ -89,12 +89,24 @@ func (s *State) Waiting(t *TargetState) (out []*Entry) {
 	return out
 }
 
+// oldestLTime is that of the oldest user event of the history, or the highest one
+// ever if there is none.
+func (s *State) oldestLTime() uint64 {
+	for _, e := range s.Entries {
+		if e.Seq >= s.Header.First && e.Event.Type == handler.User {
+			return e.Event.LTime
+		}
+	}
+	return s.Header.LTime
+}
+
 // restore fills the memory of a new journal.
 func (j *Journal) restore(s *State) {
 	j.head = s.Header.Head
 	j.maxLTime = s.Header.LTime
 	if s.Header.First > 1 { // the type and time of the event before it are not known
 		j.ltimes.trimmed, j.trimTime = s.Header.First-1, time.Now()
+		j.ltimes.forgotten = s.oldestLTime() + 1
 	}
 	bySeq := make(map[uint64]*Entry, len(s.Entries))
 	for _, e := range s.Entries {
