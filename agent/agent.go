@@ -34,6 +34,9 @@ type Hooks struct {
 	// Published is called before an event that an RPC client sent here goes
 	// to the cluster.
 	Published func(name string, payload []byte)
+	// Taken is called with each event that targets are to get, once the journal
+	// has it.
+	Taken func(e handler.Event)
 	// Attempted is called after each attempt to post an event to a target;
 	// err is nil when the target has taken it.
 	Attempted func(target string, e handler.Event, err error, took time.Duration)

@@ -64,9 +64,6 @@ func (a *Agent) Coordinate(node string) (*coordinate.Coordinate, bool) {
 	return a.serf.GetCachedCoordinate(node)
 }
 
-// SubscribeEvents calls fn with each event as [intake.Intake.Subscribe] does.
-func (a *Agent) SubscribeEvents(fn func(serf.Event)) (cancel func()) { return a.intake.Subscribe(fn) }
-
 // Stats is what serf's info command shows.
 func (a *Agent) Stats() map[string]map[string]string {
 	local := a.serf.LocalMember()

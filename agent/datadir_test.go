@@ -239,30 +239,6 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 	})
 }
 
-// A snapshot that cannot be written, as on a full disk, keeps no agent from
-// starting, and makes it take no event for known.
-func TestASnapshotThatCannotBeWritten(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		gw, dir := memory.NewGateway(t), t.TempDir()
-		opts := []func(*config.Options){in(dir), named("full"), handlers("user:kong=" + gw.URL)}
-		n := start(t, opts...)
-		publishTo(t, n, "1")
-		testkit.WaitFor(t, "the post", func() bool { return len(gw.Of("user")) == 1 })
-		n.crash(t)
-		path := filepath.Join(dir, config.SnapshotFile)
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Mkdir(path, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		n = start(t, opts...)
-		testkit.WaitFor(t, "the log to tell", func() bool { return n.log.Count("level=ERR", "going on without it", path) == 1 })
-		publishTo(t, n, "2")
-		testkit.WaitFor(t, "the next post", func() bool { return len(gw.Of("user")) == 2 })
-	})
-}
-
 func TestKeysAreKeptInTheDataDirectory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const first, second = "cGFzc3dvcmRwYXNzd29yZA==", "d29yZHBhc3N3b3JkcGFzcw=="

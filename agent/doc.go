@@ -7,11 +7,11 @@
 //
 //	gossip ─┐
 //	links ──┼► intake ─► journal ─► delivery (one per target) ─► POST
-//	local ──┤    │          ▲
-//	fetch ──┤    │          └─ what a peer asks for
-//	repair ─┘    │
-//	             ├─► runners (one per script): live, in order, bounded
-//	             └─► subscribers (RPC streams): live, best effort
+//	local ──┤               ▲
+//	fetch ──┤               └─ what a peer asks for
+//	repair ─┘
+//	serf ────► intake ─┬► runners (one per script): live, in order, bounded
+//	                   └► subscribers (RPC streams): live, best effort
 //
 //	publish ─► intake, serf's gossip, links, packets
 //
@@ -34,11 +34,11 @@
 //
 // # Order
 //
-// Every target, script and stream sees events in the order in which their first
-// copies came to this node, by whatever way. There is one exception. The agent
-// holds a user event that may coalesce for scripts and streams, as serf holds it.
-// Targets get it at once. A large event comes when its payload does: a reference
-// to it is no copy.
+// Every target sees events in the order in which their first copies came to this
+// node, by whatever way. Scripts and streams see them in the order in which serf passed
+// them on, and only those: package intake says why the two differ. The agent holds a
+// user event that may coalesce for scripts and streams, as serf holds it. A large event
+// comes when its payload does: a reference to it is no copy.
 //
 // # Blocking
 //

@@ -30,6 +30,7 @@ func (a *Agent) openMembership(conf *serf.Config) {
 		ReconnectTimeout: conf.ReconnectTimeout,
 		Ping:             a.serf.Memberlist().Ping,
 		Found:            a.foundLost,
+		Replay:           a.replayRejoined,
 		Logger:           a.logger,
 		Metrics:          a.registry,
 	})
@@ -67,12 +68,17 @@ func (a *Agent) foundLost() {
 	}
 }
 
-// joinSerf is serf's join. A node that comes back with a journal always takes in the
-// events from before: without them it would stay stale, and it recognizes those that
-// it already had.
+// joinSerf is serf's join. What it leaves out without replay, it leaves out for scripts
+// and streams; targets of a node that comes back with a journal get it nevertheless,
+// see package gossip.
 func (a *Agent) joinSerf(addrs []string, replay bool) (int, error) {
-	return a.serf.Join(addrs, !replay && !a.past.returning)
+	return a.serf.Join(addrs, !replay)
 }
+
+// replayRejoined tells whether scripts and streams get the events of lost members that
+// are joined again: those that they missed, as by serf's own reconnecting. All that
+// a node without a past could get is from before its start.
+func (a *Agent) replayRejoined() bool { return a.opts.ReplayOnJoin || !a.serf.Blank() }
 
 // Join contacts the addresses and returns how many could be reached; the error is
 // not nil only when none could. It may take serf's dial timeout for each.

@@ -14,7 +14,7 @@ import (
 // openLarge makes what fetches events that are too large for gossip.
 func (a *Agent) openLarge() (err error) {
 	cfg := large.Config{
-		Had: func(w *large.Wanted) bool { return a.journal.Had(w.ID()) || a.mayHaveHad(w.LTime) },
+		Had: func(w *large.Wanted) bool { return a.journal.Had(w.ID()) || a.journal.Forgot(w.LTime) },
 		Held: func(id string) ([]byte, bool) {
 			rec, ok := a.journal.Find(id)
 			return rec.Event.Payload, ok
@@ -32,28 +32,6 @@ func (a *Agent) openLarge() (err error) {
 	}
 	a.large, err = large.New(cfg)
 	return err
-}
-
-// mayHaveHad tells of a Lamport time from before this process whether its
-// events may be among those that the history has let go of: after a restart
-// members send references again that were seen to, and nobody may have the
-// events any more. What was lacking then, repair finds.
-func (a *Agent) mayHaveHad(ltime uint64) bool {
-	if !a.past.returning || ltime > a.past.lastLTime {
-		return false
-	}
-	if ext, err := a.journal.Extent(); err != nil || ext.Trimmed == 0 {
-		return false
-	}
-	for rec, err := range a.journal.Events(0) {
-		if err != nil {
-			return false
-		}
-		if rec.Event.Type == handler.User {
-			return ltime <= rec.Event.LTime
-		}
-	}
-	return true
 }
 
 // holders are the members that may have an event: who published it, then peers

@@ -99,7 +99,7 @@ func (a *Agent) openEvents() (err error) {
 		Self: a.opts.NodeName, Members: a.Members, Query: a.Query, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
 	})
 	a.intake = intake.New(intake.Config{
-		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take,
+		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take, Taken: a.hooks.Taken,
 		Logger: a.logger, Metrics: a.registry,
 	})
 	return nil

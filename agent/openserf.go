@@ -24,9 +24,6 @@ func (a *Agent) openSerf() error {
 	if err := gossip.KeepKeyring(&a.opts.Options, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
 		return fmt.Errorf("keyring: %w", err)
 	}
-	if a.past.returning {
-		gossip.SetSnapshotClock(conf, a.past.lastLTime, a.logger)
-	}
 	// The ports first: where serf cannot have them itself, it leaves goroutines
 	// and, with no address to advertise, the ports behind.
 	if ports == nil {
@@ -45,7 +42,7 @@ func (a *Agent) openSerf() error {
 			return err
 		}
 	}
-	if a.serf, err = gossip.Open(conf); err != nil {
+	if a.serf, err = gossip.Open(gossip.Config{Serf: conf, Receive: a.intake.Receive, All: a.past.returning}); err != nil {
 		return err
 	}
 	a.stops.push("closing gossip", closeWait, func(ctx context.Context) error { return within(ctx, a.serf.Shutdown) })

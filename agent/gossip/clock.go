@@ -4,8 +4,20 @@ import (
 	"errors"
 	"reflect"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 )
+
+// serfOf finds the serf node behind the delegate that it gives memberlist. It is there
+// before Create returns it. The field is private, as that of eventClockOf.
+func serfOf(d memberlist.Delegate) (*serf.Serf, error) {
+	if v := reflect.ValueOf(d); v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
+		if f := v.Elem().FieldByName("serf"); f.IsValid() && f.Type() == reflect.TypeFor[*serf.Serf]() {
+			return (*serf.Serf)(f.UnsafePointer()), nil
+		}
+	}
+	return nil, errors.New("gossip: this version of serf has another delegate")
+}
 
 // eventClockOf finds serf's event clock, which it shows as a text among all its
 // statistics only. The field is private: a test fails where another version of

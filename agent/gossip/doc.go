@@ -1,6 +1,6 @@
 // Package gossip is the serf node of an agent. It alone knows the private facts
 // about serf and memberlist: serf's configuration, its event clock, its messages,
-// its snapshot, and how old an event may be. The tests compare each of these with
+// and how old an event may be. The tests compare each of these with
 // the version of serf that the module pins. They fail if another version differs.
 //
 // # Order
@@ -20,5 +20,8 @@
 // # Standing in front of serf
 //
 // A delegate of this package stands between memberlist and serf. It sees each
-// message and each full sync before serf does, and for now passes all of them on.
+// message and each full sync before serf does. It tells [Config].Receive of the user
+// events in them, and passes all of them on to serf. So what serf drops as too old has
+// been received nevertheless. Of a full sync it leaves out what is from before this
+// node's time: see [Config].All and [Node.Join].
 package gossip

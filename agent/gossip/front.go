@@ -5,20 +5,99 @@ import (
 	"sync"
 
 	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/serf/serf"
 )
+
+// Receive is told of a user event that a member sent, before serf judges it. synced
+// says that it came with a full sync: members send the same events again each time.
+// It is called by several goroutines at a time, and must not wait. The event is its to
+// keep.
+type Receive func(e serf.UserEvent, synced bool)
 
 // frontDelegate stands in front of serf's delegate, and sees all that members
 // send before serf does: single messages by NotifyMsg, full syncs by
-// MergeRemoteState. It also sees what [Node.Inject] hands to serf. For now it passes
-// on everything untouched.
+// MergeRemoteState. It hands the user events to a [Receive], also those that serf
+// drops as too old, and passes on everything untouched. What [Node.Inject] gives to
+// serf does not come by here.
 //
 // Both methods are called by several goroutines at a time. For what comes in packets
 // NotifyMsg is called by one, which takes from a queue of 1,024 messages: what comes
 // while that is full is dropped before it is seen here. A message that comes by a
-// stream has the goroutine of that stream, as a full sync has, and Inject its
-// caller's. The bytes are memberlist's, so what is kept of them must be copied.
-// Neither method may wait for anything.
-type frontDelegate struct{ memberlist.Delegate }
+// stream has the goroutine of that stream, as a full sync has. The bytes are
+// memberlist's, so what is kept of them must be copied. Neither method may wait for
+// anything.
+type frontDelegate struct {
+	memberlist.Delegate
+	receive Receive
+	past    *past
+}
+
+func (d *frontDelegate) NotifyMsg(raw []byte) {
+	if d.receive != nil && len(raw) > 0 && raw[0] == userMessageType {
+		var m Message
+		if m.Decode(raw) == nil { // serf logs what is no event
+			d.receive(m.Event(), false)
+		}
+	}
+	d.Delegate.NotifyMsg(raw)
+}
+
+func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
+	var state syncState
+	if d.receive != nil && state.decode(raw) == nil { // likewise
+		d.past.synced(state.EventLTime, isJoin)
+		for _, of := range state.Events {
+			if of == nil || !d.past.wants(uint64(of.LTime)) {
+				continue
+			}
+			for _, e := range of.Events {
+				d.receive(serf.UserEvent{LTime: of.LTime, Name: e.Name, Payload: e.Payload}, true)
+			}
+		}
+	}
+	d.Delegate.MergeRemoteState(raw, isJoin)
+}
+
+// past tells which events of a full sync are from before this node's time. For scripts
+// and streams serf itself knows that. This is the rule for [Receive]; it differs from
+// serf's in three points. A node that was away and comes back wants all that it has
+// missed. A single message is always wanted: members send it only for some seconds
+// after an event is published, whatever its Lamport time. And a join that leaves
+// out older events counts only as long as the node has met nobody: later ones bring the
+// events of another part of the cluster, which have to do with this node as much as its
+// own part's have.
+type past struct {
+	all bool // nothing is from before
+
+	mu   sync.Mutex
+	from uint64 // the lowest Lamport time that is wanted
+	met  bool   // it has joined, or was joined
+
+	joins    sync.Mutex // one join of this node at a time, as serf has it
+	ignoring bool       // the one under way leaves out older events; mu guards it
+}
+
+func (p *past) wants(ltime uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return ltime >= p.from
+}
+
+// synced notes that a member has sent its state, with its event clock.
+func (p *past) synced(clock serf.LamportTime, isJoin bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if isJoin && p.ignoring && !p.met && !p.all {
+		p.from = max(p.from, uint64(clock))
+	}
+	p.met = p.met || isJoin
+}
+
+func (p *past) ignore(ignoring bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ignoring = ignoring
+}
 
 // frontTransport installs the delegate. Serf sets its own one in Create, and by
 // the time Create returns memberlist's goroutines use it. In between memberlist

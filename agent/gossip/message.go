@@ -20,7 +20,7 @@ type Message struct {
 // userMessageType is serf's messageUserEventType.
 const userMessageType = 3
 
-// userMessageFormat is serf's. It is made once: what it finds out about the type
+// userMessageFormat is serf's, also of full syncs. It is made once: what it finds out about the type
 // takes longer than encoding one.
 var userMessageFormat codec.MsgpackHandle
 
@@ -40,4 +40,30 @@ func (m *Message) Decode(raw []byte) error {
 
 func (m *Message) Event() serf.UserEvent {
 	return serf.UserEvent{LTime: m.LTime, Name: m.Name, Payload: m.Payload, Coalesce: m.CC}
+}
+
+// syncState is what this package needs of the state that members exchange in full
+// syncs. Without the CC of single messages: serf does not keep it.
+type syncState struct {
+	EventLTime serf.LamportTime // the member's event clock
+	Events     []*syncEvents    // some are nil
+}
+
+// syncEvents are the events of one Lamport time.
+type syncEvents struct {
+	LTime  serf.LamportTime
+	Events []struct {
+		Name    string
+		Payload []byte
+	}
+}
+
+// syncStateType is serf's messagePushPullType.
+const syncStateType = 2
+
+func (s *syncState) decode(raw []byte) error {
+	if len(raw) == 0 || raw[0] != syncStateType {
+		return errors.New("not a full sync")
+	}
+	return codec.NewDecoderBytes(raw[1:], &userMessageFormat).Decode(s)
 }

@@ -14,34 +14,55 @@ import (
 // serf's own methods. It is safe for concurrent use.
 type Node struct {
 	*serf.Serf
-	delegate memberlist.Delegate
+	delegate memberlist.Delegate // serf's own
 	clock    *serf.LamportClock
+	past     *past
+	began    uint64 // the event clock at the start: 1, but with a snapshot
 	addr     string
 	tags     sync.Mutex // one change at a time
 }
 
-// Open makes the serf node of a configuration, whose Transport it takes over.
-// After an error the transport is closed.
-func Open(conf *serf.Config) (*Node, error) {
-	front := &frontTransport{NodeAwareTransport: conf.MemberlistConfig.Transport.(memberlist.NodeAwareTransport)}
+// Config is what a [Node] is made of.
+type Config struct {
+	Serf *serf.Config // with the Transport to use, which the node takes over
+	// Receive is told of each user event that members send, from before serf's event
+	// channel has it. It may be nil.
+	Receive Receive
+	// All says that Receive wants all events that members have, also those from
+	// before this node joined them, or from before serf's snapshot was written.
+	All bool
+}
+
+// Open makes a serf node. After an error the transport is closed.
+func Open(c Config) (_ *Node, err error) {
+	ml := c.Serf.MemberlistConfig
+	n := &Node{past: &past{all: c.All}}
+	front := &frontTransport{NodeAwareTransport: ml.Transport.(memberlist.NodeAwareTransport)}
 	front.install = func() {
-		conf.MemberlistConfig.Delegate = &frontDelegate{conf.MemberlistConfig.Delegate}
+		n.delegate = ml.Delegate
+		ml.Delegate = &frontDelegate{n.delegate, c.Receive, n.past}
+		var s *serf.Serf
+		if s, err = serfOf(n.delegate); err != nil {
+			return
+		}
+		if n.clock, err = eventClockOf(s); err != nil {
+			return
+		}
+		if n.began = n.EventClock(); !c.All {
+			n.past.from = n.began // serf's own limit for what it passes on
+		}
 	}
-	conf.MemberlistConfig.Transport = front
-	s, err := serf.Create(conf)
-	if err != nil {
+	ml.Transport = front
+	var createErr error
+	if n.Serf, createErr = serf.Create(c.Serf); createErr != nil {
 		CloseTransport(front)
-		return nil, createError(err)
+		return nil, createError(createErr)
 	}
-	n := &Node{
-		Serf:     s,
-		delegate: conf.MemberlistConfig.Delegate,
-		// Once and for all: memberlist writes the node anew when its tags change.
-		addr: s.Memberlist().LocalNode().Address(),
+	if err != nil {
+		return nil, errors.Join(err, n.Shutdown())
 	}
-	if n.clock, err = eventClockOf(s); err != nil {
-		return nil, errors.Join(err, s.Shutdown())
-	}
+	// Once and for all: memberlist writes the node anew when its tags change.
+	n.addr = n.Memberlist().LocalNode().Address()
 	return n, nil
 }
 
@@ -68,3 +89,21 @@ func (n *Node) Witness(ltime uint64) { n.clock.Witness(serf.LamportTime(ltime)) 
 // knows, tells its event channel, and passes the message on to other members. It
 // never waits for one.
 func (n *Node) Inject(raw []byte) { n.delegate.NotifyMsg(raw) }
+
+// Join is serf's, and also tells the [Receive] of a new node nothing of events that
+// it leaves out.
+func (n *Node) Join(addrs []string, ignoreOld bool) (int, error) {
+	n.past.joins.Lock()
+	defer n.past.joins.Unlock()
+	n.past.ignore(ignoreOld)
+	defer n.past.ignore(false)
+	return n.Serf.Join(addrs, ignoreOld)
+}
+
+// Blank tells whether this node knows of no earlier events: it began without any in
+// a snapshot, and has met nobody yet.
+func (n *Node) Blank() bool {
+	n.past.mu.Lock()
+	defer n.past.mu.Unlock()
+	return n.began <= 1 && !n.past.met
+}

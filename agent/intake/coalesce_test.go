@@ -101,7 +101,7 @@ func TestCoalescingIsSerfs(t *testing.T) {
 					Coalesce: random.IntN(5) > 0,
 				}
 				feed(u)
-				in.ch <- u
+				gossiped(in, u)
 				synctest.Wait()
 				if j.len() != n+1 {
 					t.Errorf("event %d is not in the journal at once", n)

@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -39,18 +40,18 @@ func TestCopiesAreLeftOut(t *testing.T) {
 			}
 		}
 		take(1, Local) // one batch
-		in.ch <- user(1, false)
+		gossiped(in, user(1, false))
 		take(1, Link)
 		synctest.Wait()
 		take(1, Link) // later ones
 		synctest.Wait()
-		in.ch <- user(2, false)
+		gossiped(in, user(2, false))
 		synctest.Wait()
 		take(2, Link)
 		take(2, Link)
 		take(3, Link)
 		synctest.Wait()
-		in.ch <- user(3, false)
+		gossiped(in, user(3, false))
 		in.ch <- &serf.Query{Name: "q"}
 		in.ch <- &serf.Query{Name: "q"} // no copy: queries are told apart by serf
 		synctest.Wait()
@@ -69,6 +70,31 @@ func TestCopiesAreLeftOut(t *testing.T) {
 			if got := testkit.Counter(t, reg, "agentctl_events_copies_total", w.String()); int(got) != want.copies {
 				t.Errorf("%v copies by %s, want %d", got, w, want.copies)
 			}
+		}
+	})
+}
+
+// A full sync brings what the journal had and has forgotten, time and again: that is
+// left out. By itself nobody sends what is so old.
+func TestWhatIsForgottenIsLeftOutOfFullSyncs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := testkit.NewLog()
+		j := &stubJournal{forgot: 3}
+		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger})
+		end := runIntake(t, in)
+		for n := range 6 {
+			in.Receive(user(n, false), true)
+		}
+		in.Receive(user(1, false), false)
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		var got []uint64
+		for _, e := range j.events {
+			got = append(got, e.LTime)
+		}
+		if want := []uint64{3, 4, 5, 1}; !slices.Equal(got, want) {
+			t.Errorf("the journal got %d, want %d", got, want)
 		}
 	})
 }
@@ -182,7 +208,7 @@ func TestTakeEndsWithTheIntake(t *testing.T) {
 		hang := make(chan struct{})
 		in := New(Config{Journal: &stubJournal{err: broken, wait: func() { <-hang }}, Fail: func(error) {}, Logger: logger})
 		end := runIntake(t, in)
-		in.ch <- user(1, false)
+		in.Receive(user(1, false), false)
 		synctest.Wait()
 		in.mu.Lock()
 		in.queue.Force(arrival{settled: make(chan struct{})}, queueBytes)

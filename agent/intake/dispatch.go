@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/large"
 	"agentctl/agent/script"
 	"agentctl/handler"
 )
@@ -13,41 +14,20 @@ import (
 // dispatch passes events on in batches of whatever has gathered.
 func (in *Intake) dispatch(stop <-chan struct{}) error {
 	var (
-		batch  = newArrivals()
-		taken  []arrival // of the batch, to be handed on
-		events []handler.Event
+		queued = newArrivals()
+		b      = batch{ids: map[string]int{}}
 		held   coalescer
-		seen   = map[string]bool{} // IDs in a batch
-
-		settled []chan struct{} // to be closed once it is appended
 	)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for stopping := false; ; {
-		gap := in.take(&batch, stopping)
-		for batch.Len() > 0 {
-			a, _ := batch.Pop()
-			if a.settled != nil {
-				settled = append(settled, a.settled)
-				continue
-			}
-			if in.refers(a, seen) {
-				continue
-			}
-			e, ok := in.convert(a)
-			if !ok { // not for the journal
-				taken = append(taken, a)
-				continue
-			}
-			if in.copied(e.ID, seen, a.way) {
-				continue
-			}
-			seen[e.ID] = true
-			events = append(events, e)
-			taken = append(taken, a)
+		gap := in.take(&queued, stopping)
+		for queued.Len() > 0 {
+			a, _ := queued.Pop()
+			in.sort(&b, a)
 		}
-		if len(events) > 0 {
-			if err := in.journal.Append(events...); err != nil {
+		if len(b.events) > 0 {
+			if err := in.journal.Append(b.events...); err != nil {
 				return fmt.Errorf("journal: %w", err)
 			}
 		}
@@ -56,20 +36,20 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 				return fmt.Errorf("journal: %w", err)
 			}
 		}
-		for _, c := range settled {
+		if in.taken != nil {
+			for _, e := range b.events {
+				in.taken(e)
+			}
+		}
+		for _, c := range b.settled {
 			close(c)
 		}
-		for _, a := range taken {
-			in.metrics.received(a.event.EventType().String(), a.way)
+		for _, a := range b.passed {
 			if !held.add(a.event, a.at) {
 				in.emit(a.event)
 			}
 		}
-		events, taken, settled = emptied(events), emptied(taken), emptied(settled)
-		if len(seen) > keptCapacity {
-			seen = map[string]bool{} // an emptied one would be as large
-		}
-		clear(seen)
+		b.empty()
 		due, waiting := held.due()
 		if waiting && (stopping || !time.Now().Before(due)) {
 			for _, e := range held.flush() {
@@ -90,6 +70,57 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 			stopping = true // once more round, for what is left
 		}
 	}
+}
+
+// batch is what has gathered in the queue, by where it goes.
+type batch struct {
+	events  []handler.Event // to the journal
+	ids     map[string]int  // of user events among them, to their index
+	passed  []arrival       // to runners and subscribers
+	settled []chan struct{} // to be closed once events are appended
+}
+
+// sort adds what has come to a batch.
+func (in *Intake) sort(b *batch, a arrival) {
+	if a.settled != nil {
+		b.settled = append(b.settled, a.settled)
+		return
+	}
+	u, isUser := a.event.(serf.UserEvent)
+	switch {
+	case isUser && u.Name == large.EventName:
+		in.sortReference(b, a, u)
+	case isUser && !a.passed:
+		e := handler.NewUser(uint64(u.LTime), u.Name, u.Payload, a.at)
+		if in.copied(b, e.ID, a.way) {
+			return
+		}
+		b.ids[e.ID] = len(b.events)
+		b.events = append(b.events, e)
+		in.metrics.received(a.event.EventType().String(), a.way)
+		if coalesce, awaited := in.awaited.take(e.ID); awaited {
+			u.Coalesce = coalesce
+			b.passed = append(b.passed, arrival{event: u, at: a.at})
+		}
+	default:
+		if e, ok := in.convert(a); ok {
+			b.events = append(b.events, e)
+		}
+		if !isUser {
+			in.metrics.received(a.event.EventType().String(), a.way)
+		}
+		b.passed = append(b.passed, a)
+	}
+}
+
+// empty makes b ready for the next batch, with the same buffers where they are not
+// large.
+func (b *batch) empty() {
+	b.events, b.passed, b.settled = emptied(b.events), emptied(b.passed), emptied(b.settled)
+	if len(b.ids) > keptCapacity {
+		b.ids = map[string]int{} // an emptied one would be as large
+	}
+	clear(b.ids)
 }
 
 // emptied is a buffer for the next batch that holds nothing of the last one: the

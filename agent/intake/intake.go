@@ -44,14 +44,19 @@ var ErrStopping = errors.New("this agent is stopping: publish at another one, or
 // Log is what Intake needs of the journal.
 type Log interface {
 	Append(events ...handler.Event) error
-	// Find tells whether an event is known, and gives it.
+	// Find gives an event that is in the journal.
 	Find(id string) (journal.Record, bool)
+	// Had tells whether an event is or was in the journal, as far as it remembers
+	// that. Forgot tells whether it does not remember events of a Lamport time.
+	Had(id string) bool
+	Forgot(ltime uint64) bool
 	// Gap says that n events were lost before they could be appended, and why.
 	Gap(n uint64, reason string) error
 }
 
-// Intake takes what serf hands out and passes it on: to the journal, for the
-// targets; to runners, for scripts; to subscribers, for RPC streams.
+// Intake takes what comes to this node and passes it on: user events of any way to
+// the journal, for the targets; what serf hands out to runners, for scripts, and to
+// subscribers, for RPC streams.
 //
 // Serf sends on its channel while it holds its event lock, and with a snapshot
 // file it drops what the channel does not take. So one goroutine does nothing
@@ -70,6 +75,7 @@ type Intake struct {
 	began   time.Time
 	queries func(*serf.Query) bool
 	large   largeEvents
+	taken   func(handler.Event)
 
 	mu    sync.Mutex
 	queue queue.Queue[arrival]
@@ -82,6 +88,8 @@ type Intake struct {
 	over  bool          // the queue is taken no more
 
 	members uint64 // of dispatch only: numbers the member events
+	wanted  remembered // likewise, as awaited
+	awaited awaited
 
 	runnersMu sync.Mutex // held while an event is offered
 	runners   []*script.Runner
@@ -93,18 +101,26 @@ type Intake struct {
 
 // arrival is an event, when it came, and how.
 type arrival struct {
-	event serf.Event // nil: nothing came, but settled is to be closed
-	at    time.Time
-	way   Way
+	event  serf.Event // nil: nothing came, but settled is to be closed
+	at     time.Time
+	way    Way
+	passed bool // by serf, which had it from somewhere
 
 	settled chan struct{}
+}
+
+// journaled tells whether an arrival may be for the journal. A user event came to it
+// before serf has passed it, and a query is answered now or never.
+func (a *arrival) journaled() bool {
+	typ := a.event.EventType()
+	return typ != serf.EventQuery && (typ != serf.EventUser || !a.passed)
 }
 
 // Way is how a copy of an event came to this node.
 type Way int
 
 const (
-	Gossip Way = iota // or straight from a member: serf does not tell
+	Gossip Way = iota // or straight from a member, or by a full sync
 	Link
 	Local // it was published here
 	Repair
@@ -119,6 +135,9 @@ type Config struct {
 	Runners []*script.Runner // SetRunners changes them
 	// Fail is told at once when the journal fails.
 	Fail func(error)
+	// Taken is told of each event once the journal has it, in order. It must not
+	// block. It may be nil.
+	Taken func(handler.Event)
 	// Large sees to references to events that are too large for gossip.
 	Large largeEvents
 	// Queries takes the queries that are agentctl's own, and says whether one was;
@@ -136,6 +155,7 @@ func New(cfg Config) *Intake {
 		journal: cfg.Journal,
 		fail:    cfg.Fail,
 		large:   cfg.Large,
+		taken:   cfg.Taken,
 		queries: cfg.Queries,
 		logger:  cfg.Logger,
 		nonce:   hex.EncodeToString(nonce[:]),
@@ -212,7 +232,7 @@ func (in *Intake) drain(ctx context.Context) {
 	for ended := ctx.Done(); ; {
 		select {
 		case e := <-in.ch:
-			in.enqueue(e)
+			in.enqueue(arrival{event: e, way: Gossip, passed: true})
 			continue
 		case <-in.pings:
 			continue
@@ -222,14 +242,26 @@ func (in *Intake) drain(ctx context.Context) {
 		select {
 		case e := <-in.ch:
 			quiet.Stop()
-			in.enqueue(e)
+			in.enqueue(arrival{event: e, way: Gossip, passed: true})
 		case <-quiet.C:
 			return
 		}
 	}
 }
 
-// Take passes a user event on that did not come from serf. It waits for room in
+// Receive takes in a user event that a member sent, as a [gossip.Receive] does: it never
+// waits. An event that does not fit in the queue is counted, logged, and a gap in the
+// journal. Of what comes by a full sync, which brings the same events each time, it
+// leaves out what the journal may have had and does not remember.
+func (in *Intake) Receive(e serf.UserEvent, synced bool) {
+	if in.journal.Had(idOf(&e)) || synced && in.journal.Forgot(uint64(e.LTime)) {
+		in.metrics.copied(Gossip)
+		return
+	}
+	in.enqueue(arrival{event: e, way: Gossip})
+}
+
+// Take passes a user event to the journal that no member sent by itself. It waits for room in
 // the queue, at most until ctx ends, and returns its error then. Once the queue is
 // taken no more, as Run ends or the journal has failed, it returns ErrStopping.
 func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w Way) error {
@@ -273,13 +305,16 @@ func (in *Intake) Settle(ctx context.Context) error {
 	}
 }
 
-func (in *Intake) enqueue(e serf.Event) {
-	a := arrival{event: e, at: time.Now(), way: Gossip}
+// enqueue queues what has come, or counts it as lost. It never waits.
+func (in *Intake) enqueue(a arrival) {
+	a.at = time.Now()
 	in.mu.Lock()
 	full := !in.push(a)
 	if full {
 		in.full++
-		in.gap++
+		if a.journaled() {
+			in.gap++
+		}
 	}
 	count := in.full
 	in.mu.Unlock()
@@ -287,7 +322,7 @@ func (in *Intake) enqueue(e serf.Event) {
 		in.metrics.dropped()
 		if in.sampled.Nth("lost", count, lossSilence) {
 			in.logger.Error("events are lost: the journal does not take them in time",
-				"lost", count, "event", e.String())
+				"lost", count, "event", a.event.String())
 		}
 		return
 	}

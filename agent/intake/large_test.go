@@ -51,28 +51,34 @@ func TestIntakeOfReferences(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		in.ch <- reference(user(1, true))
+		in.Receive(reference(user(1, true)), false)
+		in.Receive(reference(user(1, true)), true)
 		in.ch <- reference(user(1, true))
 		synctest.Wait()
 		take(user(1, true), Link)
 		take(user(2, false), Link) // in one batch with its reference
-		take(reference(user(2, false)), Gossip)
+		gossiped(in, reference(user(2, false)))
 		synctest.Wait()
-		in.ch <- reference(user(1, true))
-		in.ch <- serf.UserEvent{LTime: 3, Name: large.EventName, Payload: []byte("by hand")}
-		in.ch <- serf.UserEvent{LTime: 3, Name: "other", Payload: reference(user(1, true)).Payload} // a payload like any other
+		in.Receive(reference(user(1, true)), true)
+		gossiped(in, serf.UserEvent{LTime: 3, Name: large.EventName, Payload: []byte("by hand")})
+		gossiped(in, serf.UserEvent{LTime: 3, Name: "other", Payload: reference(user(1, true)).Payload}) // a payload like any other
+		take(user(4, false), Link)
+		synctest.Wait()
+		in.ch <- reference(user(4, false)) // long after its event
+		take(user(5, false), Repair)       // serf does not pass its reference on
 		if err := end(); err != nil {
 			t.Fatal(err)
 		}
 		id := handler.NewUser(1, user(1, true).Name, user(1, true).Payload, time.Time{}).ID
-		if want := id + " e1 publisher true"; !slices.Equal(f.wanted, []string{want, want}) || f.refused != 1 {
-			t.Errorf("wanted %q, %d refused; want %q twice, and one", f.wanted, f.refused, want)
+		if want := id + " e1 publisher true"; !slices.Equal(f.wanted, []string{want}) || f.refused != 1 {
+			t.Errorf("wanted %q, %d refused; want %q once, and one", f.wanted, f.refused, want)
 		}
-		if j.Head() != 3 || len(seen) != 3 {
-			t.Errorf("the journal has %d events, a stream %q", j.Head(), seen)
+		slices.Sort(seen)
+		if want := []string{"user-event: e1", "user-event: e2", "user-event: e4", "user-event: other"}; j.Head() != 5 || !slices.Equal(seen, want) {
+			t.Errorf("the journal has %d events, a stream %q, want 5 and %q", j.Head(), seen, want)
 		}
-		if got := testkit.Counter(t, reg, "agentctl_events_copies_total", "gossip"); got != 2 {
-			t.Errorf("%v copies, want 2", got)
+		if got := testkit.Counter(t, reg, "agentctl_events_copies_total", "gossip"); got != 3 {
+			t.Errorf("%v copies, want 3", got)
 		}
 	})
 }
@@ -94,7 +100,7 @@ func TestIntakeOfManyBytes(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		end := runIntake(t, in)
-		in.ch <- heavy(0)
+		in.Receive(heavy(0), false)
 		synctest.Wait() // the journal has it, and hangs
 		const fit = queueBytes >> 20
 		var events []serf.UserEvent
@@ -111,7 +117,7 @@ func TestIntakeOfManyBytes(t *testing.T) {
 		}
 		taken := make(chan error, 1)
 		go func() { taken <- in.Take(t.Context(), heavy(fit), Link) }()
-		in.ch <- heavy(fit + 1)
+		in.Receive(heavy(fit+1), false)
 		synctest.Wait()
 		select {
 		case <-taken:

@@ -19,6 +19,7 @@ import (
 	"agentctl/agent/large"
 	"agentctl/agent/logs"
 	"agentctl/agent/memnet"
+	"agentctl/handler"
 )
 
 // cluster is agents on a network in memory, in a bubble.
@@ -59,15 +60,14 @@ func newCluster(t *testing.T, nodes int, loss float64, change func(*config.Optio
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := agent.NewOn(ports, conf, hub, agent.Hooks{})
+		a, err := agent.NewOn(ports, conf, hub, agent.Hooks{Taken: func(e handler.Event) {
+			if e.Type == handler.User {
+				c.note(i, e.Name+string(e.Payload))
+			}
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.SubscribeEvents(func(e serf.Event) {
-			if u, ok := e.(serf.UserEvent); ok {
-				c.note(i, u.Name+string(u.Payload))
-			}
-		})
 		c.agents = append(c.agents, a)
 		running.Go(func() {
 			if err := a.Run(ctx); err != agent.ErrNoLeave {

@@ -46,6 +46,8 @@ type RejoinerConfig struct {
 	ReconnectTimeout time.Duration
 	// Ping asks a member by a packet, in which it is named, whether it is there.
 	Ping func(name string, addr net.Addr) (time.Duration, error)
+	// Replay tells whether a join is to ask for the events from before it.
+	Replay func() bool
 	// Found is told when lost members were joined. It must not block.
 	Found   func()
 	Logger  *slog.Logger
@@ -97,7 +99,7 @@ func NewRejoiner(cfg RejoinerConfig) *Rejoiner {
 	return &Rejoiner{
 		names: j.cfg.Retry, tried: j.tried, port: cfg.Port, self: cfg.Self, interval: j.cfg.Interval, known: known,
 		members: j.cfg.Members, ping: cfg.Ping,
-		join: func(addrs []string) (int, error) { return j.Join(addrs, true) }, // what was missed is wanted
+		join: func(addrs []string) (int, error) { return j.Join(addrs, cfg.Replay()) },
 		srv:  j.srv, lookup: lookupIPs, found: cfg.Found,
 		logger: cfg.Logger, metrics: newRejoinMetrics(cfg.Metrics),
 		standIns: map[string]*standIn{},

@@ -18,6 +18,7 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/agent/memnet"
+	"agentctl/handler"
 )
 
 // bubble runs a test on its own clock. Yamux keeps timers in a pool, and one
@@ -43,7 +44,7 @@ func (m *mute) Close() error { m.once.Do(func() { close(m.done) }); return nil }
 
 func (m *mute) Addr() net.Addr { return memnet.Addr("nowhere") }
 
-// wholeAgent is an agent on a network in memory, and what it passed on.
+// wholeAgent is an agent on a network in memory, and what its targets would get.
 type wholeAgent struct {
 	*agent.Agent
 	transport *memnet.Transport
@@ -84,18 +85,17 @@ func agents(t *testing.T, network *memnet.Network, size int, change ...func(*con
 		if err != nil {
 			t.Fatal(err)
 		}
-		inner, err := agent.NewOn(agent.Ports{Gossip: transport, RPC: &mute{done: make(chan struct{})}}, conf, hub, agent.Hooks{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := &wholeAgent{Agent: inner, transport: transport, seen: map[string]int{}}
-		a.SubscribeEvents(func(e serf.Event) {
-			if u, ok := e.(serf.UserEvent); ok {
+		a := &wholeAgent{transport: transport, seen: map[string]int{}}
+		hooks := agent.Hooks{Taken: func(e handler.Event) {
+			if e.Type == handler.User {
 				a.mu.Lock()
 				defer a.mu.Unlock()
-				a.seen[string(u.Payload)]++
+				a.seen[string(e.Payload)]++
 			}
-		})
+		}}
+		if a.Agent, err = agent.NewOn(agent.Ports{Gossip: transport, RPC: &mute{done: make(chan struct{})}}, conf, hub, hooks); err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancelCause(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- a.Run(ctx) }()

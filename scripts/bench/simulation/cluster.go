@@ -18,6 +18,7 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/agent/memnet"
+	"agentctl/handler"
 )
 
 const (
@@ -95,15 +96,15 @@ func (c *cluster) newNode(network *memnet.Network, i int) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.agent, err = agent.NewOn(agent.Ports{Gossip: n.transport, RPC: n.rpc}, conf, c.hub, agent.Hooks{}); err != nil {
+	hooks := agent.Hooks{Taken: func(e handler.Event) {
+		if e.Type == handler.User && e.Name == eventName {
+			c.rec.note(i)
+		}
+	}}
+	if n.agent, err = agent.NewOn(agent.Ports{Gossip: n.transport, RPC: n.rpc}, conf, c.hub, hooks); err != nil {
 		n.transport.Shutdown()
 		return nil, err
 	}
-	n.agent.SubscribeEvents(func(e serf.Event) {
-		if u, ok := e.(serf.UserEvent); ok && u.Name == eventName {
-			c.rec.note(i)
-		}
-	})
 	return n, nil
 }
 
