@@ -53,7 +53,8 @@ step() {
 
 # beside FUNCTION... begins to run functions that compile, one after the other and at
 # a lower priority, beside the steps that follow. outcome FUNCTION, to be run as a
-# step, waits for their end and prints what the function has printed.
+# step, waits for their end and prints what the function has printed. Only one call of
+# beside runs at a time.
 beside() {
 	local function
 	(
@@ -105,13 +106,11 @@ prepare() {
 	debian mandoc mandoc || return 1
 	echo "installing into a temporary folder: staticcheck $STATICCHECK"
 	GOBIN="$TMP" go install "honnef.co/go/tools/cmd/staticcheck@$STATICCHECK" || return 1
-	for version in v0.11.0 v0.8.5; do
-		echo "installing into a temporary folder: stock serf $version"
-		mkdir -p "$TMP/install" "$AGENTCTL_STOCK_SERF_DIR"
-		(cd "$TMP/install" && CGO_ENABLED=0 GOBIN="$TMP/install" go install "github.com/hashicorp/serf/cmd/serf@$version") || return 1
-		mv "$TMP/install/serf" "$AGENTCTL_STOCK_SERF_DIR/serf-$version" || return 1
-	done
 }
+
+# stockserf builds the releases of serf that system tests run against, into a
+# temporary folder.
+stockserf() { go test -count=1 -v ./scripts/testkit/stock; }
 
 formatted() {
 	local out
@@ -230,12 +229,14 @@ monitoring() {
 }
 
 go version || exit 1
+beside stockserf # while other things are downloaded
 step "install what the check needs" prepare
 step "gofmt" formatted
 step "go vet" go vet ./...
 step "go mod tidy" go mod tidy -diff
 # Not ST1005: serf's error texts begin with capitals, and are kept to the letter.
 step "staticcheck" "$TMP/staticcheck" -checks=inherit,-ST1005 ./...
+step "stock serf, in six releases" outcome stockserf
 step "unit and model tests" unit
 # System tests wait for processes most of the time.
 beside crossbuild manifests fuzzbuild
