@@ -17,6 +17,10 @@ const (
 	DefaultHTTPAddr = "127.0.0.1:7374"
 	// DefaultGateway is Kong's local endpoint for events.
 	DefaultGateway = "http://127.0.0.1:8001/cluster/events/"
+	// DefaultProtocol is the version of serf's protocol that an agent announces. Serf
+	// 0.7.0 and 0.8.0 understand 2 to 4 and refuse whoever announces 5, which stock
+	// serf does since 0.8.1. Nothing in serf depends on whether it is 4 or 5.
+	DefaultProtocol = 4
 	// Off as an address means that nothing listens.
 	Off = "off"
 
@@ -116,7 +120,7 @@ func DefaultOptions() Options {
 	return Options{
 		Tags:                   map[string]string{},
 		Bind:                   "0.0.0.0",
-		Protocol:               maxProtocol,
+		Protocol:               DefaultProtocol,
 		Profile:                "lan",
 		RPCAddr:                DefaultRPCAddr,
 		RetryInterval:          30 * time.Second,

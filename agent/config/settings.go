@@ -20,7 +20,7 @@ var settings = []Setting{
 		pointer: func(o *Options) any { return &o.Role }},
 	{Flag: "profile", Key: "profile", Arg: "lan|wan|local", Usage: "timing of the gossip",
 		pointer: func(o *Options) any { return &o.Profile }},
-	{Flag: "protocol", Key: "protocol", Arg: "N", Usage: "serf protocol version to speak, 2 to 5",
+	{Flag: "protocol", Key: "protocol", Arg: "N", Usage: "serf protocol version to announce, 2 to 5; serf 0.7.0 and 0.8.0 refuse a node that announces 5",
 		pointer: func(o *Options) any { return &o.Protocol }},
 	{Flag: "join", Key: "start_join", Arg: "ADDR", Usage: "agent to join at start; a failure ends the program", Repeat: true, sep: ",",
 		pointer: func(o *Options) any { return &o.StartJoin }},

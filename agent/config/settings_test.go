@@ -30,7 +30,7 @@ var known = []struct {
 	{"tags-file", "TAGS_FILE", "tags_file", "TagsFile", "/t", `"/t"`, "/t"},
 	{"role", "ROLE", "role", "Role", "web", `"web"`, "web"},
 	{"profile", "PROFILE", "profile", "Profile", "wan", `"wan"`, "wan"},
-	{"protocol", "PROTOCOL", "protocol", "Protocol", "4", `4`, 4},
+	{"protocol", "PROTOCOL", "protocol", "Protocol", "5", `5`, 5},
 	{"join", "JOIN", "start_join", "StartJoin", "a:1", `["a:1"]`, []string{"a:1"}},
 	{"retry-join", "RETRY_JOIN", "retry_join", "RetryJoin", "dns+srv://x", `["dns+srv://x"]`, []string{"dns+srv://x"}},
 	{"retry-interval", "RETRY_INTERVAL", "retry_interval", "RetryInterval", "7s", `"7s"`, 7 * time.Second},
@@ -248,7 +248,7 @@ func TestLaterPlacesWin(t *testing.T) {
 func TestSettingForTheHelp(t *testing.T) {
 	o := DefaultOptions()
 	for flag, want := range map[string]string{
-		"bind": "0.0.0.0", "retry-interval": "30s", "protocol": "5", "tag": "", "replay": "", "encrypt": "", "http-addr": DefaultHTTPAddr,
+		"bind": "0.0.0.0", "retry-interval": "30s", "protocol": "4", "tag": "", "replay": "", "encrypt": "", "http-addr": DefaultHTTPAddr,
 	} {
 		if got := setting(t, flag, "").Default(&o); got != want {
 			t.Errorf("-%s: default %q, want %q", flag, got, want)

@@ -7,6 +7,8 @@ import (
 	"github.com/hashicorp/serf/cmd/serf/command"
 	"github.com/hashicorp/serf/serf"
 	"github.com/mitchellh/cli"
+
+	"agentctl/agent/config"
 )
 
 // serfVersion is what "serf version" answers: each Kong from 0.6 to 0.10 takes
@@ -51,6 +53,6 @@ func (*serfVersionCommand) Help() string     { return (&command.VersionCommand{}
 
 func (*serfVersionCommand) Run([]string) int {
 	fmt.Printf("Serf v%s\n", firstEnv(serfVersion, serfVersionEnv))
-	fmt.Printf("Agent Protocol: %d (Understands back to: %d)\n", serf.ProtocolVersionMax, serf.ProtocolVersionMin)
+	fmt.Printf("Agent Protocol: %d (Understands back to: %d)\n", config.DefaultProtocol, serf.ProtocolVersionMin)
 	return 0
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/config"
 	"agentctl/agent/version"
 )
 
@@ -70,6 +71,6 @@ func (c *versionCommand) print(args []string, out io.Writer) error {
 		})
 	}
 	fmt.Fprintf(out, "agentctl v%s (%s, %s/%s)\n", build.Version, build.Go, runtime.GOOS, runtime.GOARCH)
-	_, err := fmt.Fprintf(out, "Agent Protocol: %d (Understands back to: %d)\n", serf.ProtocolVersionMax, serf.ProtocolVersionMin)
+	_, err := fmt.Fprintf(out, "Agent Protocol: %d (Understands back to: %d)\n", config.DefaultProtocol, serf.ProtocolVersionMin)
 	return err
 }

@@ -173,7 +173,8 @@ func newCompatCluster(t *testing.T, program []string) *compatCluster {
 	c.back = strings.NewReplacer(names...)
 	start := func(name, bind, rpcAddr string, more ...string) *proc.Process {
 		args := append(slices.Clone(program[1:]), "agent", "-node="+name, "-bind="+bind, "-rpc-addr="+rpcAddr,
-			proc.Profile, "-encrypt="+key, "-event-handler=query:ping-us=echo from $SERF_SELF_NAME")
+			proc.Profile, "-encrypt="+key, "-event-handler=query:ping-us=echo from $SERF_SELF_NAME",
+			"-protocol=4") // which members -detailed shows, and which is not stock's default
 		p, err := proc.Start(t.TempDir(), name, os.Environ(), program[0], append(args, more...)...)
 		if err != nil {
 			t.Fatal(err)
