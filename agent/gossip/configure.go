@@ -53,7 +53,8 @@ func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
 	}
 	ml.DeadNodeReclaimTime = ReclaimTime
 	ml.EnableCompression = o.EnableCompression
-	ml.Logger, conf.Logger = logger, logger
+	conf.Logger = remedying(logger, o.NodeName)
+	ml.Logger = conf.Logger
 	ml.LogOutput, conf.LogOutput = nil, nil
 
 	conf.NodeName = o.NodeName

@@ -18,6 +18,7 @@ type Node struct {
 	clock    *serf.LamportClock
 	past     *past
 	began    uint64 // the event clock at the start: 1, but with a snapshot
+	name     string // this node's, and the address that others know it by
 	addr     string
 	tags     sync.Mutex // one change at a time
 }
@@ -36,7 +37,7 @@ type Config struct {
 // Open makes a serf node. After an error the transport is closed.
 func Open(c Config) (_ *Node, err error) {
 	ml := c.Serf.MemberlistConfig
-	n := &Node{past: &past{all: c.All}}
+	n := &Node{past: &past{all: c.All}, name: c.Serf.NodeName}
 	front := &frontTransport{NodeAwareTransport: ml.Transport.(memberlist.NodeAwareTransport)}
 	front.install = func() {
 		n.delegate = ml.Delegate
@@ -91,13 +92,14 @@ func (n *Node) Witness(ltime uint64) { n.clock.Witness(serf.LamportTime(ltime)) 
 func (n *Node) Inject(raw []byte) { n.delegate.NotifyMsg(raw) }
 
 // Join is serf's, and also tells the [Receive] of a new node nothing of events that
-// it leaves out.
+// it leaves out. The first line of its error says which setting mends a misfit.
 func (n *Node) Join(addrs []string, ignoreOld bool) (int, error) {
 	n.past.joins.Lock()
 	defer n.past.joins.Unlock()
 	n.past.ignore(ignoreOld)
 	defer n.past.ignore(false)
-	return n.Serf.Join(addrs, ignoreOld)
+	count, err := n.Serf.Join(addrs, ignoreOld)
+	return count, n.remedied(err)
 }
 
 // Blank tells whether this node knows of no earlier events: it began without any in
