@@ -264,7 +264,8 @@ func newPairing(t *testing.T, client, agent string) *pairing {
 		t.Fatal(err)
 	}
 	start := func(name, role string) *proc.Node {
-		args := []string{"-encrypt=" + pairKey, "-config-file=" + config, "-event-handler=user:nobody=true", "-tag=role=" + role, "-tag=old=1"}
+		args := []string{"-encrypt=" + pairKey, "-config-file=" + config, "-event-handler=user:nobody=true", "-tag=role=" + role, "-tag=old=1",
+			"-protocol=4"} // which is not the default of stock serf
 		if agent == "stock agent" {
 			return proc.NewStock(t, name, stock.V011, args...)
 		}

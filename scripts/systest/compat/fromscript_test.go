@@ -17,7 +17,7 @@ import (
 // Stock serf starts a handler for each event. The handler's environment and input
 // must make the event that went in.
 func TestFromScriptUnderStockSerf(t *testing.T) {
-	for _, version := range []string{stock.V011, stock.V085} {
+	for _, version := range stock.Versions {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			serf, dir := stock.Serf(t, version), t.TempDir()

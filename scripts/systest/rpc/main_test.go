@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { proc.Main(m) }
 // eachRelease runs a test with each release of serf, all at once: they wait for
 // serf's own times more than they compute.
 func eachRelease(t *testing.T, test func(t *testing.T, version string)) {
-	for _, version := range []string{stock.V011, stock.V085} {
+	for _, version := range stock.Versions {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			test(t, version)

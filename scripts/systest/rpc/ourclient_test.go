@@ -14,13 +14,17 @@ import (
 	"agentctl/rpcclient/wire"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
+	"agentctl/scripts/testkit/stock"
 )
 
 // TestStockCommands has our client send every command to two agents of each release.
 func TestStockCommands(t *testing.T) {
 	eachRelease(t, func(t *testing.T, version string) {
 		// For questions to all members the profile wan has eight seconds.
-		patient := []string{"-encrypt", proc.FirstKey, "-profile=wan", "-broadcast-timeout", "1m"}
+		patient := []string{"-encrypt", proc.FirstKey, "-profile=wan"}
+		if version != stock.V070 { // which has no such flag
+			patient = append(patient, "-broadcast-timeout", "1m")
+		}
 		a := proc.NewStock(t, "a", version, append(patient, "-tag", "role=web", "-tag", "old=1")...)
 		b := proc.NewStock(t, "b", version, patient...)
 		ctx := t.Context()
