@@ -15,8 +15,8 @@ import (
 	"agentctl/scripts/testkit/stub"
 )
 
-// mixed is a cluster of four: two releases of stock serf, and two agents of
-// ours with a gateway each. Gossip is encrypted.
+// mixed is a cluster of four: the newest and the oldest release of stock serf that
+// there is, and two agents of ours with a gateway each. Gossip is encrypted.
 type mixed struct {
 	nodes    map[string]*proc.Node
 	gateways map[string]*stub.Gateway // of ours
@@ -53,15 +53,16 @@ func newMixed(t *testing.T) *mixed {
 		logs:     map[string]string{},
 		programs: map[string]string{
 			"serf 0.11": stock.Serf(t, stock.V011),
-			"serf 0.8":  stock.Serf(t, stock.V085),
+			"serf 0.7":  stock.Serf(t, stock.V070),
 			"agentctl":  "agentctl",
 		},
 	}
 	whoami := "-event-handler=query:whoami=printf %s $SERF_SELF_NAME"
-	for name, version := range map[string]string{"stock11": stock.V011, "stock8": stock.V085} {
+	for name, version := range map[string]string{"stock11": stock.V011, "stock7": stock.V070} {
 		file := filepath.Join(t.TempDir(), "events")
 		c.logs[name] = file
 		c.nodes[name] = proc.NewStock(t, name, version, "-encrypt="+proc.FirstKey, "-profile=lan", whoami,
+			"-protocol=4", // which all understand, and which is the default of 0.7.0 and ours
 			fmt.Sprintf(`-event-handler=user:kong=echo "$(base64 | tr -d '\n')" >> %s`, file))
 	}
 	for _, name := range []string{"ours1", "ours2"} {
@@ -74,7 +75,7 @@ func newMixed(t *testing.T) *mixed {
 		c.nodes[name] = proc.NewAgent(t, name, "-encrypt="+proc.FirstKey, "-profile=lan", "-gateway="+gw.URL(), whoami)
 	}
 	proc.Output(t, "agentctl", "join", "-rpc-addr="+c.nodes["ours1"].RPC,
-		c.nodes["ours2"].Gossip, c.nodes["stock11"].Gossip, c.nodes["stock8"].Gossip)
+		c.nodes["ours2"].Gossip, c.nodes["stock11"].Gossip, c.nodes["stock7"].Gossip)
 	return c
 }
 

@@ -42,7 +42,7 @@ func (c *mixed) testEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = append(want, binary)
-	proc.Output(t, "agentctl", "event", "-coalesce=false", "-payload-file="+file, "-rpc-addr="+c.nodes["stock8"].RPC, "kong")
+	proc.Output(t, "agentctl", "event", "-coalesce=false", "-payload-file="+file, "-rpc-addr="+c.nodes["stock7"].RPC, "kong")
 	slices.Sort(want)
 
 	arrived := func(where string, got func() []string) {

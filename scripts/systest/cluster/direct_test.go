@@ -87,9 +87,9 @@ func TestDirectToStock(t *testing.T) {
 	here := proc.NewAgent(t, "here", append(ours, "-event-handler=user:of-no-test=true")...)
 	nodes := []*proc.Node{here, proc.NewAgent(t, "there", append(ours, "-gateway="+gw.URL(), "-join="+here.Gossip)...)}
 	files, streams := map[string]string{}, map[string]*listener{}
-	for name, version := range map[string]string{"stock11": stock.V011, "stock8": stock.V085} {
+	for name, version := range map[string]string{"stock11": stock.V011, "stock7": stock.V070} {
 		files[name] = filepath.Join(t.TempDir(), "events")
-		n := proc.NewStock(t, name, version, append(args, "-join="+here.Gossip,
+		n := proc.NewStock(t, name, version, append(args, "-join="+here.Gossip, "-protocol=4",
 			fmt.Sprintf(`-event-handler=user=echo "$(base64 | tr -d '\n')" >> %s`, files[name]))...)
 		streams[name] = listen(t, n)
 		nodes = append(nodes, n)
