@@ -1,7 +1,8 @@
 // Package gossip is the serf node of an agent. It alone knows the private facts
 // about serf and memberlist: serf's configuration, its event clock, its messages,
-// and how old an event may be. The tests compare each of these with
-// the version of serf that the module pins. They fail if another version differs.
+// and how old an event may be. It also knows the words in which memberlist refuses a
+// protocol. The tests compare each of these with the version of serf that the module
+// pins. They fail if another version differs.
 //
 // # Order
 //
