@@ -37,9 +37,9 @@ func remedy(text, self string) string {
 	}
 	fits := min(max(announced, lowest), highest)
 	if m[1] == self {
-		return fmt.Sprintf("this agent announces serf protocol %d, and not every member understands that: start it with -protocol=%d or AGENTCTL_PROTOCOL=%d", announced, fits, fits)
+		return fmt.Sprintf("this agent announces serf protocol %d, which not every member understands: start it with -protocol=%d, or set AGENTCTL_PROTOCOL=%d", announced, fits, fits)
 	}
-	return fmt.Sprintf("member %q announces serf protocol %d, and not every member understands that: start that one with -protocol=%d", m[1], announced, fits)
+	return fmt.Sprintf("member %q announces serf protocol %d, which not every member understands: start that member with -protocol=%d", m[1], announced, fits)
 }
 
 // remedied puts the setting that mends a misfit before the error of a join.

@@ -35,8 +35,8 @@ func oldMember(t *testing.T, network *memnet.Network, name, addr string) *member
 // error of a join, and the log of whoever is joined, say which setting mends that.
 func TestMisfit(t *testing.T) {
 	const (
-		us  = "this agent announces serf protocol 5, and not every member understands that: start it with -protocol=4 or AGENTCTL_PROTOCOL=4"
-		one = `member "one" announces serf protocol 5, and not every member understands that: start that one with -protocol=4`
+		us  = "this agent announces serf protocol 5, which not every member understands: start it with -protocol=4, or set AGENTCTL_PROTOCOL=4"
+		one = `member "one" announces serf protocol 5, which not every member understands: start that member with -protocol=4`
 	)
 	for name, tt := range map[string]struct {
 		one, two     uint8  // the protocols of two nodes, which join first; 0 for no second one
@@ -104,10 +104,10 @@ func TestRemedy(t *testing.T) {
 	}
 	for _, tt := range []struct{ text, want string }{
 		{"", ""},
-		{text("a", "(5) is incompatible: [2, 4]"), "this agent announces serf protocol 5, and not every member understands that: start it with -protocol=4 or AGENTCTL_PROTOCOL=4"},
-		{text("a", "(2) is incompatible: [3, 4]"), "this agent announces serf protocol 2, and not every member understands that: start it with -protocol=3 or AGENTCTL_PROTOCOL=3"},
-		{text("it's", "(5) is incompatible: [2, 4]"), `member "it's" announces serf protocol 5, and not every member understands that: start that one with -protocol=4`},
-		{text("\x1b[1m", "(5) is incompatible: [2, 4]"), `member "\x1b[1m" announces serf protocol 5, and not every member understands that: start that one with -protocol=4`},
+		{text("a", "(5) is incompatible: [2, 4]"), "this agent announces serf protocol 5, which not every member understands: start it with -protocol=4, or set AGENTCTL_PROTOCOL=4"},
+		{text("a", "(2) is incompatible: [3, 4]"), "this agent announces serf protocol 2, which not every member understands: start it with -protocol=3, or set AGENTCTL_PROTOCOL=3"},
+		{text("it's", "(5) is incompatible: [2, 4]"), `member "it's" announces serf protocol 5, which not every member understands: start that member with -protocol=4`},
+		{text("\x1b[1m", "(5) is incompatible: [2, 4]"), `member "\x1b[1m" announces serf protocol 5, which not every member understands: start that member with -protocol=4`},
 		{text("a", "(5) is incompatible: [5, 4]"), ""},                                      // there is none that all understand
 		{text("a", "(99999999999999999999) is incompatible: [2, 4]"), ""},                   // as no member says
 		{strings.Replace(text("a", "(3) is incompatible: [1, 2]"), "delegate ", "", 1), ""}, // memberlist's own, for which there is no setting

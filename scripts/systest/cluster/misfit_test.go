@@ -16,7 +16,7 @@ import (
 func TestMisfitNamesTheSetting(t *testing.T) {
 	serf := asSerf(t)
 	old := newKongSerf(t, "old", stock.Serf(t, stock.V070))
-	const us = "this agent announces serf protocol 5, and not every member understands that: start it with -protocol=4 or AGENTCTL_PROTOCOL=4"
+	const us = "this agent announces serf protocol 5, which not every member understands: start it with -protocol=4, or set AGENTCTL_PROTOCOL=4"
 
 	// At the start: the end of the program, or a line for each try.
 	for program, line := range map[string]string{
@@ -71,12 +71,12 @@ func TestMisfitNamesTheSetting(t *testing.T) {
 	four := proc.NewAgent(t, "four")
 	stock5 := proc.NewStock(t, "stock5", stock.V011, "-join="+four.Gossip)
 	testkit.WaitFor(t, "the two know each other", func() bool { return proc.Alive(t, four) == 2 && proc.Alive(t, stock5) == 2 })
-	const them = `member "stock5" announces serf protocol 5, and not every member understands that: start that one with -protocol=4`
+	const them = `member "stock5" announces serf protocol 5, which not every member understands: start that member with -protocol=4`
 	if out, err := exec.CommandContext(t.Context(), "agentctl", "join", "-rpc-addr="+four.RPC, old.Gossip).CombinedOutput(); err == nil || !strings.Contains(string(out), them) {
 		t.Errorf("agentctl join: %v, and without %q:\n%s", err, them, out)
 	}
 	join(four)
-	says(four, "Failed push/pull merge", "stock5", "start that one with -protocol=4")
+	says(four, "Failed push/pull merge", "stock5", "start that member with -protocol=4")
 	join(stock5)
 }
 
