@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/loopback"
 	"agentctl/scripts/testkit/proc"
 	"agentctl/scripts/testkit/stock"
 )
@@ -30,8 +31,9 @@ func TestFilesGoBackAndForth(t *testing.T) {
 				flags = append(flags, "-"+flag, file)
 			}
 			tags := map[string]string{"zone": "a"}
-			for i, program := range []string{theirs, ours, theirs, ours} {
-				n := newKongSerf(t, fmt.Sprint("n", i), program, flags...)
+			gossip, rpc := loopback.Port(), loopback.Port()
+			for i, program := range []string{theirs, ours, theirs} {
+				n := kongSerfAt(t, gossip, rpc, fmt.Sprint("n", i), program, flags...)
 				if i == 0 { // later ones know the peer by the snapshot
 					proc.Output(t, n.program, "join", "-rpc-addr="+n.RPC, peer.Gossip)
 				}

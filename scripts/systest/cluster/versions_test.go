@@ -41,9 +41,15 @@ type kongSerf struct {
 	file    string // of the payloads that its event script got
 }
 
-// newKongSerf starts an agent with the flags that Kong gives it, and more. Its event
-// script writes down what it gets.
+// newKongSerf starts an agent at free ports, see kongSerfAt.
 func newKongSerf(t *testing.T, name, program string, more ...string) *kongSerf {
+	t.Helper()
+	return kongSerfAt(t, loopback.Port(), loopback.Port(), name, program, more...)
+}
+
+// kongSerfAt starts an agent with the flags that Kong gives it, and more. Its event
+// script writes down what it gets.
+func kongSerfAt(t *testing.T, gossipPort, rpcPort, name, program string, more ...string) *kongSerf {
 	t.Helper()
 	dir := t.TempDir()
 	k := &kongSerf{program: program, file: filepath.Join(dir, "events")}
@@ -53,11 +59,10 @@ func newKongSerf(t *testing.T, name, program string, more ...string) *kongSerf {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := loopback.Port()
-	k.Node = &proc.Node{Gossip: "127.0.0.1:" + port, RPC: "127.0.0.1:" + loopback.Port()}
-	args := []string{"agent", "-profile", "wan", "-bind", "0.0.0.0:" + port, "-log-level", "err", "-rpc-addr", k.RPC,
+	k.Node = &proc.Node{Gossip: "127.0.0.1:" + gossipPort, RPC: "127.0.0.1:" + rpcPort}
+	args := []string{"agent", "-profile", "wan", "-bind", "0.0.0.0:" + gossipPort, "-log-level", "err", "-rpc-addr", k.RPC,
 		"-event-handler", "member-join,member-leave,member-failed,member-update,member-reap,user:kong=" + script,
-		"-node", fmt.Sprintf("%s_0.0.0.0:%s_%x", name, port, rand.Uint64()), "-advertise", k.Gossip}
+		"-node", fmt.Sprintf("%s_0.0.0.0:%s_%x", name, gossipPort, rand.Uint64()), "-advertise", k.Gossip}
 	if k.Process, err = proc.Start(dir, name, os.Environ(), program, append(args, more...)...); err != nil {
 		t.Fatal(err)
 	}
