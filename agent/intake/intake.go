@@ -87,7 +87,7 @@ type Intake struct {
 	room  chan struct{} // closed when the queue was taken; nil where nobody waits
 	over  bool          // the queue is taken no more
 
-	members uint64 // of dispatch only: numbers the member events
+	members uint64     // of dispatch only: numbers the member events
 	wanted  remembered // likewise, as awaited
 	awaited awaited
 
