@@ -3,6 +3,7 @@ package shim
 import (
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -23,11 +24,11 @@ func scriptLines(patterns ...string) []scriptLine {
 }
 
 const (
-	scriptAddr = `(?P<host>[0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])`
+	scriptAddr = `(?P<host>[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])`
 	scriptPort = `(?P<port>[0-9]{1,5})`
 	scriptPath = `(?P<path>/cluster/events/)`
-	// An interpreter's path, or its name alone.
-	scriptProgram = `[0-9A-Za-z_./+-]*`
+	// The folder of an interpreter, or none where Kong found it on the PATH.
+	scriptFolder = `(?:/(?:[0-9A-Za-z_.+-]+/)*)?`
 )
 
 // scriptHead is the shell part with which the scripts of all generations begin. It
@@ -41,16 +42,27 @@ var scriptHead = []string{
 	`?echo \$PAYLOAD > /tmp/payload`,
 }
 
+// withLuaJIT is the form of a script that pipes one line of Lua into LuaJIT, where
+// the payload is put into a Lua string like this.
+func withLuaJIT(payload string) []scriptLine {
+	return scriptLines(append(slices.Clip(scriptHead),
+		`COMMAND='require\("kong\.tools\.http_client"\)\.post\("http://`+scriptAddr+`:`+scriptPort+scriptPath+
+			`", `+payload+`, \{\["content-type"\] = "application/json"\}\)'`,
+		`echo \$COMMAND \| `+scriptFolder+`luajit`,
+		`?exit 0`,
+	)...)
+}
+
 // kongScripts are the forms of whole scripts, one for each generation of Kong. They
 // are compiled when first needed, because most commands never need them.
 var kongScripts = sync.OnceValue(func() [][]scriptLine {
 	return [][]scriptLine{
 		// 0.9 and 0.10: a Lua text in a variable, run by OpenResty.
-		scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
+		scriptLines(append(slices.Clip(scriptHead),
 			`CMD="`,
 			`local http = require 'resty.http'`,
 			`local client = http.new\(\)`,
-			`?client:set_timeout\([0-9]+\)`,
+			`?client:set_timeout\(5000\)`,
 			`client:connect\('`+scriptAddr+`', `+scriptPort+`\)`,
 			`client:request \{`,
 			`method = 'POST',`,
@@ -60,22 +72,18 @@ var kongScripts = sync.OnceValue(func() [][]scriptLine {
 			`\['content-type'\] = 'application/json'`,
 			`\}`,
 			`\}"`,
-			scriptProgram+`resty -e "\$CMD"`,
+			scriptFolder+`resty -e "\$CMD"`,
 			`?exit 0`,
 		)...),
-		// Early 0.9: one line for OpenResty, with Kong's own HTTP client.
-		scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
-			scriptProgram+`resty -e "require\('kong\.tools\.http_client'\)\.post\('http://`+scriptAddr+`:`+scriptPort+scriptPath+
+		// Before the release of 0.9: one line for OpenResty, with Kong's own HTTP
+		// client.
+		scriptLines(append(slices.Clip(scriptHead),
+			scriptFolder+`resty -e "require\('kong\.tools\.http_client'\)\.post\('http://`+scriptAddr+`:`+scriptPort+scriptPath+
 				`', \[=\['\$\{PAYLOAD\}'\]=\], \{\['content-type'\] = 'application/json'\}\)"`,
 			`?exit 0`,
 		)...),
-		// 0.6 to 0.8: the same, piped into LuaJIT.
-		scriptLines(append(scriptHead[:len(scriptHead):len(scriptHead)],
-			`COMMAND='require\("kong\.tools\.http_client"\)\.post\("http://`+scriptAddr+`:`+scriptPort+scriptPath+
-				`", \[=\['\$\{PAYLOAD\}'\]=\], \{\["content-type"\] = "application/json"\}\)'`,
-			`echo \$COMMAND \| `+scriptProgram+`luajit[0-9A-Za-z_.+-]*`,
-			`?exit 0`,
-		)...),
+		withLuaJIT(`\[=\['\$\{PAYLOAD\}'\]=\]`), // 0.7 and 0.8
+		withLuaJIT(`\[\['\$\{PAYLOAD\}'\]\]`),   // 0.6
 	}
 })
 
@@ -88,9 +96,12 @@ func KongScript(text string) (url string, ok bool) {
 	inLua := false
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
-		if inLua = inLua || line == `CMD="\`; inLua {
-			line = strings.TrimSpace(strings.TrimSuffix(line, `\`))
-			inLua = line != `}"`
+		if inLua = inLua || line == `CMD="\`; inLua && line != "" {
+			bare, goesOn := strings.CutSuffix(line, `\`)
+			line = strings.TrimSpace(bare)
+			if inLua = line != `}"`; inLua != goesOn {
+				return "", false
+			}
 		}
 		if line != "" {
 			lines = append(lines, line)

@@ -1,6 +1,8 @@
 package shim
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +35,13 @@ COMMAND='require("kong.tools.http_client").post("http://0.0.0.0:8001/cluster/eve
 
 echo $COMMAND | /usr/local/bin/luajit
 `
+	scriptOf06 = "#!/bin/sh\n" + scriptStart + `
+echo $PAYLOAD > /tmp/payload
+
+COMMAND='require("kong.tools.http_client").post("http://0.0.0.0:8001/cluster/events/", [['${PAYLOAD}']], {["content-type"] = "application/json"})'
+
+echo $COMMAND | luajit
+`
 	scriptOfEarly09 = "\n#!/bin/sh\n\n" + scriptStart + `echo $PAYLOAD > /tmp/payload
 
 resty -e "require('kong.tools.http_client').post('http://127.0.0.1:8101/cluster/events/', [=['${PAYLOAD}']=], {['content-type'] = 'application/json'})"
@@ -56,8 +65,13 @@ func TestKongScript(t *testing.T) {
 		"0.10":               {scriptOf010, "http://127.0.0.1:8001/cluster/events/"},
 		"0.9 has no timeout": {without(scriptOf010, "client:set_timeout(5000) \\\n"), "http://127.0.0.1:8001/cluster/events/"},
 		"0.9 finds resty":    {strings.Replace(scriptOf010, "/usr/local/openresty/bin/resty", "resty", 1), "http://127.0.0.1:8001/cluster/events/"},
+		"resty elsewhere":    {strings.Replace(scriptOf010, "/usr/local/openresty/bin/resty", "/opt/openresty-1.9/bin/resty", 1), "http://127.0.0.1:8001/cluster/events/"},
+		"resty in /":         {strings.Replace(scriptOf010, "/usr/local/openresty/bin/resty", "/resty", 1), "http://127.0.0.1:8001/cluster/events/"},
 		"early 0.9":          {scriptOfEarly09, "http://127.0.0.1:8101/cluster/events/"},
-		"0.6 to 0.8":         {scriptOf07, "http://127.0.0.1:8001/cluster/events/"},
+		"0.7 and 0.8":        {scriptOf07, "http://127.0.0.1:8001/cluster/events/"},
+		"0.7 finds luajit":   {strings.Replace(scriptOf07, "/usr/local/bin/luajit", "luajit", 1), "http://127.0.0.1:8001/cluster/events/"},
+		"0.6":                {scriptOf06, "http://127.0.0.1:8001/cluster/events/"},
+		"0.6 and a name":     {strings.Replace(scriptOf06, "0.0.0.0:8001", "kong_1.local:8101", 1), "http://kong_1.local:8101/cluster/events/"},
 		"another address":    {strings.Replace(scriptOf010, "'127.0.0.1', 8001", "'10.1.2.3', 9001", 1), "http://10.1.2.3:9001/cluster/events/"},
 		"an IPv6 address":    {strings.Replace(scriptOf010, "127.0.0.1", "[::1]", 1), "http://[::1]:8001/cluster/events/"},
 		"CRLF":               {strings.ReplaceAll(scriptOf010, "\n", "\r\n"), "http://127.0.0.1:8001/cluster/events/"},
@@ -97,6 +111,11 @@ func TestKongScriptNearMisses(t *testing.T) {
 		"another event's name":  replace(`!= "user"`, `!= "query"`),
 		"no interpreter":        replace(`/usr/local/openresty/bin/resty -e "$CMD"`, ""),
 		"the port is too long":  replace("8001", "800100"),
+		"another program":       replace("bin/resty", "bin/my-resty"),
+		"a program from here":   replace("/usr/local/openresty/bin/resty", "./resty"),
+		"another timeout":       replace("5000", "60000"),
+		"brackets of two kinds": strings.Replace(scriptOf06, "']]", "']=]", 1),
+		"another LuaJIT":        strings.Replace(scriptOf06, "| luajit", "| luajit-mine", 1),
 	} {
 		if url, ok := KongScript(script); ok {
 			t.Errorf("%s: taken for Kong's script, posting to %s", name, url)
@@ -104,8 +123,33 @@ func TestKongScriptNearMisses(t *testing.T) {
 	}
 }
 
+// TestKongScriptHasNoByteToSpare takes away, and doubles, each byte of the scripts that
+// is not part of what Kong fills in. What is left is a script that somebody has
+// changed, and it has to run as it is.
+func TestKongScriptHasNoByteToSpare(t *testing.T) {
+	filledIn := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+|\b8\d01\b|[a-z/]*(resty -e|luajit)|# Read from stdin|\s+`)
+	for name, script := range map[string]string{"0.10": scriptOf010, "early 0.9": scriptOfEarly09, "0.7": scriptOf07, "0.6": scriptOf06} {
+		free := filledIn.FindAllStringIndex(script, -1)
+		tried := 0
+		for i := range script {
+			if slices.ContainsFunc(free, func(span []int) bool { return i >= span[0] && i < span[1] }) {
+				continue
+			}
+			tried++
+			for _, changed := range []string{script[:i] + script[i+1:], script[:i] + script[i:i+1] + script[i:]} {
+				if url, ok := KongScript(changed); ok {
+					t.Errorf("%s with byte %d taken away or doubled is taken for Kong's, posting to %s:\n%s", name, i, url, changed)
+				}
+			}
+		}
+		if tried < 200 {
+			t.Errorf("%s: only %d bytes were tried", name, tried)
+		}
+	}
+}
+
 func FuzzKongScript(f *testing.F) {
-	for _, s := range []string{scriptOf010, scriptOf07, scriptOfEarly09, ""} {
+	for _, s := range []string{scriptOf010, scriptOf07, scriptOf06, scriptOfEarly09, ""} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, script string) {
