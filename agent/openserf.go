@@ -47,7 +47,7 @@ func (a *Agent) openSerf() error {
 	}
 	a.stops.push("closing gossip", closeWait, func(ctx context.Context) error { return within(ctx, a.serf.Shutdown) })
 	a.openMembership(conf)
-	a.openPublisher(conf.MemberlistConfig.UDPBufferSize)
+	a.openPublisher(conf.MemberlistConfig)
 	if a.past.returning {
 		a.serf.Witness(a.past.lastLTime)
 	}

@@ -2,56 +2,123 @@ package agent
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
 	"agentctl/agent/publish"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/memory"
 )
 
+// encoded is the size of serf's message for an event with a small Lamport time.
+func encoded(t *testing.T, name, payload int) int {
+	t.Helper()
+	raw, err := (&gossip.Message{LTime: 1, Name: strings.Repeat("n", name), Payload: make([]byte, payload)}).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(raw)
+}
+
+// TestPublishUpToTheLimit publishes the largest events that all members get, and
+// larger ones by a byte. Kong sends payloads of up to 512 bytes.
 func TestPublishUpToTheLimit(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		gw := memory.NewGateway(t)
-		for _, tt := range []struct {
-			limit, most int // of bytes of name and payload
-		}{
-			{512, 512},
-			{1, 1},
-			{9000, 9000},
-			// Serf's own bound is on the encoded event, 30 bytes more here.
-			{9216, 9186},
-		} {
-			n := start(t, handlers("user:n="+gw.URL), func(o *config.Options) { o.UserEventSizeLimit, o.MaxEventSize = tt.limit, 0 })
-			if err := n.Publish(t.Context(), "n", make([]byte, tt.most-1), false); err != nil {
-				t.Errorf("limit %d, %d bytes: %v", tt.limit, tt.most, err)
-			}
-			if err := n.Publish(t.Context(), "n", make([]byte, tt.most), false); err == nil {
-				t.Errorf("limit %d: %d bytes are taken", tt.limit, tt.most+1)
-			} else if se, ok := errors.AsType[*publish.SizeError](err); !ok || se.Encoded != (tt.most < tt.limit) {
-				t.Errorf("limit %d: %v", tt.limit, err)
-			}
-			err := n.Publish(t.Context(), "n", make([]byte, tt.limit), false)
-			se, ok := errors.AsType[*publish.SizeError](err)
-			hint := "user_event_size_limit on the agent (to at most 9216)"
-			if tt.limit == 9216 {
-				hint = "max_event_size on the agent (to at most 1048576), which needs peer_links and reaches agentctl agents alone"
-			}
-			want := fmt.Sprintf("the event has %d bytes (name 1, payload %d), the limit is %d: send less, or raise %s", tt.limit+1, tt.limit, tt.limit, hint)
-			if !ok || *se != (publish.SizeError{Name: 1, Payload: tt.limit, Limit: tt.limit}) || err.Error() != want {
-				t.Errorf("limit %d: %v, want %s", tt.limit, err, want)
-			}
-			if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "error"); got != 2 {
-				t.Errorf("counted %v refused events, want 2", got)
-			}
+	const packet, encrypted = 1395, 1366 // bytes of a message that gossip carries
+	key := base64.StdEncoding.EncodeToString(make([]byte, 16))
+	longest := func(payload, most int) (name int) { // whose message has most bytes
+		for encoded(t, name+1, payload) <= most {
+			name++
 		}
-		testkit.WaitFor(t, "what was taken to be posted", func() bool { return len(gw.Of("user")) == 4 })
+		return name
+	}
+	bubble(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			limit         int
+			encrypt       string
+			name, payload int
+			want          string // why one byte more is refused
+			longerName    bool   // that byte is the name's
+		}{
+			{512, "", 0, 512, "the limit of the payload is 512", false},
+			{512, "", 4, 512, "the limit of the payload is 512", false},
+			{512, key, 4, 512, "the limit of the payload is 512", false},
+			{512, "", 511, 512, "the limit of the payload is 512", false},
+			{512, "", longest(512, packet), 512, "a gossip packet holds 1395", true},
+			{512, key, longest(512, encrypted), 512, "a gossip packet holds 1366", true},
+			{512, "", longest(1, packet), 1, "a gossip packet holds 1395", true},
+			{1, "", 100, 1, "the limit of the payload is 1", false},
+			{1300, "", longest(1300, packet), 1300, "a gossip packet holds 1395", true},
+			// Whoever raises the limit gets more than a packet, of name and payload.
+			{9000, "", 100, 8900, "a gossip packet holds 1395", true},
+			{9000, "", 0, 9000, "the limit of the payload is 9000", false},
+			// Serf's own bound is on the encoded event.
+			{9216, "", longest(8000, serf.UserEventSizeLimit), 8000, "is over serf's own limit of 9216", true},
+		} {
+			what := fmt.Sprintf("limit %d, key %q, name of %d bytes, payload of %d", tt.limit, tt.encrypt, tt.name, tt.payload)
+			gw := memory.NewGateway(t)
+			n := start(t, handlers("user="+gw.URL), func(o *config.Options) {
+				o.UserEventSizeLimit, o.MaxEventSize, o.EncryptKey = tt.limit, 0, tt.encrypt
+			})
+			if err := n.Publish(t.Context(), strings.Repeat("n", tt.name), make([]byte, tt.payload), false); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			over := publish.SizeError{Name: tt.name, Payload: tt.payload}
+			if tt.longerName {
+				over.Name++
+			} else {
+				over.Payload++
+			}
+			err := n.Publish(t.Context(), strings.Repeat("n", over.Name), make([]byte, over.Payload), false)
+			se, ok := errors.AsType[*publish.SizeError](err)
+			if !ok || se.Name != over.Name || se.Payload != over.Payload || se.Limit != tt.limit {
+				t.Errorf("%s, and a byte more: %v", what, err)
+				continue
+			}
+			want := fmt.Sprintf("the event has %d bytes (name %d, payload %d)", over.Name+over.Payload, over.Name, over.Payload)
+			if !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%s, and a byte more: %v; want %q in it, and %q", what, err, want, tt.want)
+			}
+			if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "error"); got != 1 {
+				t.Errorf("%s: counted %v refused events, want 1", what, got)
+			}
+			testkit.WaitFor(t, "what was taken to be posted", func() bool { return len(gw.Of("user")) == 1 })
+			n.end(ErrNoLeave)
+		}
 	})
+}
+
+// TestGossipCarriesTheLargestMessage has an event of each kind of limit reach a node
+// that has no links, by gossip alone, before there is a full sync.
+func TestGossipCarriesTheLargestMessage(t *testing.T) {
+	for _, key := range []string{"", base64.StdEncoding.EncodeToString(make([]byte, 32))} {
+		bubble(t, func(t *testing.T) {
+			gw := memory.NewGateway(t)
+			alone := func(o *config.Options) { o.PeerLinks, o.DirectSend, o.EncryptKey = false, false, key }
+			a, b := start(t, alone), start(t, alone, handlers("user="+gw.URL))
+			join(t, a, b)
+			began := time.Now()
+			for payload := 1; payload <= 512; payload += 73 {
+				name := 0
+				for a.Publish(t.Context(), strings.Repeat("n", 1400-name), make([]byte, payload), false) != nil {
+					name++ // the longest name that is taken
+				}
+			}
+			testkit.WaitFor(t, "all of them to be posted", func() bool { return len(gw.Of("user")) == 8 })
+			if took := time.Since(began); took > 10*time.Second { // by the bubble's clock; a full sync comes every 15 s at least
+				t.Errorf("key %q: it took %v", key, took)
+			}
+		})
+	}
 }
 
 // Serf would merge equal events that are published at once.

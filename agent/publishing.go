@@ -3,21 +3,23 @@ package agent
 import (
 	"context"
 
+	"github.com/hashicorp/memberlist"
+
+	"agentctl/agent/gossip"
 	"agentctl/agent/publish"
 )
 
-// openPublisher makes what publishes events. packets is the size of a gossip
-// packet.
-func (a *Agent) openPublisher(packets int) {
+// openPublisher makes what publishes events to a cluster.
+func (a *Agent) openPublisher(ml *memberlist.Config) {
 	cfg := publish.Config{
 		Self: a.opts.NodeName, Node: a.serf, Intake: a.intake, Large: a.large, Peers: a.peers, Links: a.links,
-		Limit: a.opts.UserEventSizeLimit, MaxEvent: a.opts.MaxEvent(), MayRefer: a.opts.MayRefer,
+		Limit: a.opts.UserEventSizeLimit, MaxMessage: gossip.MaxMessage(ml), MaxEvent: a.opts.MaxEvent(), MayRefer: a.opts.MayRefer,
 		Joined: a.members.joiner.Joined(), Sending: a.end.sending, Returning: a.past.returning, LastLTime: a.past.lastLTime,
 		Publishing: a.hooks.Published,
 		Logger:     a.logger, Metrics: a.registry,
 	}
 	if a.opts.DirectSend {
-		cfg.Packets = packets
+		cfg.Packets = ml.UDPBufferSize
 	}
 	if a.repair != nil {
 		cfg.Met = a.met

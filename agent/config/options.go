@@ -89,7 +89,7 @@ type Options struct {
 
 	QueryResponseSizeLimit int // bytes
 	QuerySizeLimit         int // bytes
-	UserEventSizeLimit     int // bytes of name and payload together, at most 9,216
+	UserEventSizeLimit     int // bytes of a payload, at most 9,216; the name counts too where a gossip packet does not hold both
 
 	// What agentctl adds.
 
@@ -157,8 +157,8 @@ func SerfOptions() Options {
 	return o
 }
 
-// MaxEvent is the most that name and payload of an event that is published here
-// may have together, in bytes.
+// MaxEvent is the most that the payload of an event that is published here may have,
+// in bytes. Above UserEventSizeLimit it is the most of name and payload together.
 func (o *Options) MaxEvent() int {
 	if !o.PeerLinks {
 		return o.UserEventSizeLimit

@@ -84,7 +84,7 @@ var settings = []Setting{
 		pointer: func(o *Options) any { return &o.QueryResponseSizeLimit }},
 	{Key: "query_size_limit", Usage: "most bytes of a query",
 		pointer: func(o *Options) any { return &o.QuerySizeLimit }},
-	{Key: "user_event_size_limit", Usage: "most bytes of an event's name and payload together",
+	{Key: "user_event_size_limit", Usage: "most bytes of an event's payload; and of name and payload together where both do not fit into a gossip packet",
 		pointer: func(o *Options) any { return &o.UserEventSizeLimit }},
 	{Key: "statsite_addr", Usage: "statsite server that gets serf's metrics",
 		pointer: func(o *Options) any { return &o.StatsiteAddr }},

@@ -13,11 +13,6 @@ import (
 	"agentctl/agent/config"
 )
 
-// encodedOverhead is what serf's encoding of a user event adds to its name
-// and payload at most. Serf's limit counts the encoded event; ours, like that
-// of serf up to 0.8, the name and payload.
-const encodedOverhead = 64
-
 // ReclaimTime is how long after a member was found to have failed another
 // address may have its name: a machine or container that died and was made anew.
 // By itself memberlist first has to forget it, which takes up to a minute.
@@ -64,7 +59,7 @@ func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
 	conf.BroadcastTimeout = o.BroadcastTimeout
 	conf.QuerySizeLimit = o.QuerySizeLimit
 	conf.QueryResponseSizeLimit = o.QueryResponseSizeLimit
-	conf.UserEventSizeLimit = min(o.UserEventSizeLimit+encodedOverhead, serf.UserEventSizeLimit)
+	conf.UserEventSizeLimit = serf.UserEventSizeLimit // package publish has the limit that was set
 	conf.EnableNameConflictResolution = !o.DisableNameResolution
 	conf.DisableCoordinates = o.DisableCoordinates
 	conf.ValidateNodeNames = o.ValidateNodeNames

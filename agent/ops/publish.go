@@ -110,7 +110,7 @@ func (s *Server) readPayload(r *http.Request) ([]byte, error) {
 	payload, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, int64(limit)))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, errorf(http.StatusRequestEntityTooLarge,
-			"the payload has more than %d bytes, the limit of name and payload: send less, or raise max_event_size on the agent (to at most %d)", limit, s.cfg.Ceiling)
+			"the payload has more than %d bytes, the limit: send less, or raise max_event_size on the agent (to at most %d)", limit, s.cfg.Ceiling)
 	}
 	if err != nil {
 		return nil, errorf(http.StatusBadRequest, "the body did not come whole: %v", err)

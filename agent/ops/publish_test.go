@@ -171,7 +171,7 @@ func TestPublishErrorsAsAnswers(t *testing.T) {
 		err    error
 		status int
 	}{
-		{&publish.SizeError{Name: 1, Payload: 9000, Limit: 9216, Encoded: true}, 413},
+		{&publish.SizeError{Name: 1, Payload: 9000, Limit: 9216, Encoded: 9230, MaxMessage: 9216}, 413},
 		{publish.ErrReserved, 400},
 		{fmt.Errorf("publishing: %w", publish.ErrStopping), 503},
 		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), 503},

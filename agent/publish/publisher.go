@@ -46,9 +46,13 @@ type Config struct {
 	// members that are no peers, unless it is 0.
 	Packets int
 
-	// Limit is the most bytes that name and payload of an event may have together
-	// for all members to get it, and MaxEvent the most that peers get.
-	Limit, MaxEvent int
+	// Limit is the most bytes that an event's payload may have for all members to
+	// get it. The name comes on top of it, as far as gossip carries the event in a
+	// packet, where it has MaxMessage bytes at most. A larger event may have Limit
+	// bytes of name and payload together.
+	Limit, MaxMessage int
+	// MaxEvent is the most bytes that peers get, of name and payload together.
+	MaxEvent int
 	// MayRefer tells whether an event may be published by reference.
 	MayRefer func(name string, payload []byte) bool
 
@@ -145,8 +149,8 @@ func (p *Publisher) Publish(ctx context.Context, name string, payload []byte, co
 	if name == large.EventName {
 		return e, ErrReserved
 	}
-	if len(name)+len(payload) > p.cfg.Limit && !p.cfg.MayRefer(name, payload) {
-		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: p.cfg.MaxEvent}
+	if err := p.cfg.fits(&gossip.Message{Name: name, Payload: payload}); err != nil && !p.cfg.MayRefer(name, payload) {
+		return e, err // it gets no smaller with a Lamport time
 	}
 	if err := p.hold(ctx); err != nil {
 		return e, err
@@ -222,17 +226,17 @@ func (p *Publisher) alone() {
 // of calls is that in which this node and its peers get the events.
 func (p *Publisher) send(ctx context.Context, name string, payload []byte, coalesce bool) (e Sent, err error) {
 	e.UserEvent = serf.UserEvent{Name: name, Payload: payload, Coalesce: coalesce}
-	e.byReference = len(name)+len(payload) > p.cfg.Limit
-	raw, err := p.message(&e)
-	if err == nil && len(raw) > serf.UserEventSizeLimit && p.cfg.MayRefer(name, payload) {
+	m := p.message(&e)
+	if err := p.cfg.fits(m); err != nil {
+		if !p.cfg.MayRefer(name, payload) {
+			return e, err
+		}
 		e.byReference = true
-		raw, err = p.message(&e)
+		m = p.message(&e)
 	}
+	raw, err := m.Encode()
 	if err != nil {
 		return e, err
-	}
-	if len(raw) > serf.UserEventSizeLimit {
-		return e, &SizeError{Name: len(name), Payload: len(payload), Limit: p.cfg.Limit, Encoded: true}
 	}
 	if err := p.cfg.Intake.Take(ctx, e.UserEvent, intake.Local); err != nil {
 		return e, err
@@ -249,13 +253,13 @@ func (p *Publisher) send(ctx context.Context, name string, payload []byte, coale
 }
 
 // message is serf's message for an event, which it gives a Lamport time.
-func (p *Publisher) message(e *Sent) ([]byte, error) {
-	m := gossip.Message{Name: e.Name, Payload: e.Payload, CC: e.Coalesce}
+func (p *Publisher) message(e *Sent) *gossip.Message {
+	m := &gossip.Message{Name: e.Name, Payload: e.Payload, CC: e.Coalesce}
 	if e.byReference {
 		ref := large.Refer(e.Name, e.Payload, p.cfg.Self)
 		m.Name, m.Payload = large.EventName, ref.Encode()
 	}
 	m.LTime = p.burst.next(serf.LamportTime(p.cfg.Node.EventClock()), m.Name, m.Payload, time.Now())
 	e.LTime = m.LTime
-	return m.Encode()
+	return m
 }

@@ -4,7 +4,7 @@ import "strconv"
 
 const defaultAddr = "127.0.0.1:7373"
 
-// plainBytes is serf's limit of an event. The answer to a larger one may be more
+// plainBytes is serf's limit of a payload. The answer to a larger one may be more
 // than yes or no.
 const plainBytes = 512
 
@@ -87,7 +87,7 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 	if e.payload == "-" && program == "agentctl" { // standard input
 		return nil, false
 	}
-	if len(e.name)+len(e.payload) > plainBytes {
+	if len(e.payload) > plainBytes {
 		return nil, false
 	}
 	e.where = addr

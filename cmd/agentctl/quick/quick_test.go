@@ -221,8 +221,11 @@ func TestPlainCommandLines(t *testing.T) {
 		{"agentctl event -rpc-addr=10.0.0.1:1: kong x", nil},
 		{"serf event kong -", with(func(e *event) { e.payload, e.serf = "-", true })},
 		{"agentctl event kong -", nil},
-		{"agentctl event kong " + strings.Repeat("x", plainBytes-4), with(func(e *event) { e.payload = strings.Repeat("x", plainBytes-4) })},
-		{"agentctl event kong " + strings.Repeat("x", plainBytes-3), nil},
+		{"agentctl event kong " + strings.Repeat("x", plainBytes), with(func(e *event) { e.payload = strings.Repeat("x", plainBytes) })},
+		{"agentctl event " + strings.Repeat("n", 600) + " " + strings.Repeat("x", plainBytes), with(func(e *event) {
+			e.name, e.payload = strings.Repeat("n", 600), strings.Repeat("x", plainBytes)
+		})},
+		{"agentctl event kong " + strings.Repeat("x", plainBytes+1), nil},
 		{"agentctl event", nil},
 		{"agentctl event -h kong", nil},
 		{"agentctl event -- kong x", nil},
