@@ -10,8 +10,12 @@ import (
 
 // compileAddrs resolves the addresses of the gossip.
 func (c *compiler) compileAddrs(conf *Config) {
+	bind := c.opts.Bind
+	if host, port, err := net.SplitHostPort(bind); err == nil && host == "" {
+		bind = net.JoinHostPort("0.0.0.0", port) // a socket for it takes IPv6, too
+	}
 	var err error
-	if conf.BindAddr, err = resolve(c.opts.Bind); err != nil {
+	if conf.BindAddr, err = resolve(bind); err != nil {
 		c.bad("bind", "%w", err)
 	}
 	if c.opts.Advertise != "" {

@@ -122,9 +122,6 @@ func (c *compiler) checkLimits() {
 			c.bad(d.name, "%v is negative", d.v)
 		}
 	}
-	if o.RetryMaxAttempts < 0 {
-		c.bad("retry-max", "%d is negative", o.RetryMaxAttempts)
-	}
 	if o.JournalMaxAge < time.Second {
 		c.bad("journal-max-age", "%v is less than a second", o.JournalMaxAge)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -117,8 +118,23 @@ func (c *compiler) warn(format string, args ...any) {
 	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
 }
 
-func (c *compiler) applyFlags(flags []Flag) {
+// given leaves out flags that are as if not given. As with serf, a text or a
+// duration that is empty undoes the same flag before it, so that a file or a default
+// rules. Serf has no other flag with an empty value: to one that is a number, or true
+// or false, it says that the value is wrong.
+func given(flags []Flag) (kept []Flag) {
 	for _, f := range flags {
+		if f.Value != "" || !f.Setting.mayBeEmpty() {
+			kept = append(kept, f)
+			continue
+		}
+		kept = slices.DeleteFunc(kept, func(k Flag) bool { return k.Setting.Flag == f.Setting.Flag })
+	}
+	return kept
+}
+
+func (c *compiler) applyFlags(flags []Flag) {
+	for _, f := range given(flags) {
 		c.locations.note(f.Setting.Key, f.Setting.name())
 		if err := f.Setting.set(&c.opts, f.Value); err != nil {
 			c.problem(fmt.Errorf("%s: %w", f.Setting.name(), err))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ type field struct {
 	name   string
 	ptr    any  // to what it sets, or a fieldSet for an object
 	secret bool // its value is not shown in errors
+	unset  bool // that of [Setting]
 }
 
 // fieldSet is what the keys of an object set.
@@ -58,7 +60,7 @@ func (o *Options) fields() fieldSet {
 		if s.Key == "" {
 			continue
 		}
-		f := field{name: s.Key, ptr: s.pointer(o), secret: s.secret}
+		f := field{name: s.Key, ptr: s.pointer(o), secret: s.secret, unset: s.unset}
 		object, key, nested := strings.Cut(s.Key, ".")
 		if !nested {
 			fs = append(fs, f)
@@ -120,12 +122,14 @@ func (f field) setJSON(raw json.RawMessage) error {
 		}
 		*p = &v
 	case *int:
-		var v int
-		if json.Unmarshal(raw, &v) != nil {
+		// As serf reads it: 1e3 is a thousand, and 4.9 is 4. It reads a number that
+		// no int has as some other.
+		var v float64
+		if json.Unmarshal(raw, &v) != nil || math.Abs(v) >= 1<<53 {
 			return wrong("a whole number")
 		}
-		if v != 0 {
-			*p = v
+		if n := int(v); n > 0 || n < 0 && !f.unset {
+			*p = n
 		}
 	case *time.Duration:
 		var v string
@@ -139,7 +143,9 @@ func (f field) setJSON(raw json.RawMessage) error {
 		if err != nil {
 			return wrong("a duration such as 30s or 5m")
 		}
-		*p = d
+		if d != 0 || !f.unset {
+			*p = d
+		}
 	case *[]string:
 		var v []string
 		if json.Unmarshal(raw, &v) != nil {

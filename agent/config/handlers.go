@@ -34,6 +34,7 @@ type Script struct {
 // compileHandlers takes the event handlers and the gateway apart.
 func (c *compiler) compileHandlers() Handlers {
 	o := &c.opts
+	o.EventHandlers = slices.DeleteFunc(o.EventHandlers, func(spec string) bool { return spec == "" }) // it is as if not given
 	gateway := o.Gateway
 	if gateway == "" && len(o.EventHandlers) == 0 && len(o.Targets) == 0 && !o.AsSerf {
 		gateway = DefaultGateway
@@ -49,7 +50,11 @@ func (c *compiler) compileHandlers() Handlers {
 		}
 	}
 	for _, spec := range o.EventHandlers {
-		if err := set.addSpec(spec, o.NativeHandlers, c.files); err != nil {
+		err := set.addSpec(spec, o.NativeHandlers, c.files)
+		if errors.Is(err, errNothing) && o.AsSerf {
+			continue // serf has a shell do nothing
+		}
+		if err != nil {
 			shown := text.Redact(spec)
 			if _, what := handler.SplitHandler(spec); handler.IsTarget(what) {
 				shown = text.RedactTarget(spec)
@@ -86,6 +91,9 @@ func (set *Handlers) addTarget(opts *TargetOptions, from files) error {
 // otherScheme matches the beginning of a URL.
 var otherScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
+// errNothing is an event handler that says only which events it is for.
+var errNothing = errors.New("nothing to run or post to after the \"=\"")
+
 // addSpec adds what an event handler, FILTER=WHAT, names.
 func (set *Handlers) addSpec(spec string, native bool, from files) error {
 	filter, what := handler.SplitHandler(spec)
@@ -94,7 +102,7 @@ func (set *Handlers) addSpec(spec string, native bool, from files) error {
 		return err
 	}
 	if what == "" {
-		return errors.New("nothing to run or post to after the \"=\"")
+		return errNothing
 	}
 	url, ofKong := what, false
 	if scheme := otherScheme.FindString(what); scheme != "" && !handler.IsTarget(what) {

@@ -61,7 +61,7 @@ type Options struct {
 	StartJoin        []string
 	RetryJoin        []string
 	RetryInterval    time.Duration
-	RetryMaxAttempts int // 0: no end
+	RetryMaxAttempts int // 0 or less: no end
 	ReplayOnJoin     bool
 	RejoinAfterLeave bool
 	SnapshotPath     string

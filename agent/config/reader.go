@@ -75,7 +75,11 @@ type fileReader struct {
 // errors name everything that is wrong, each with the file, the line and the key.
 func decodeFile(o *Options, l locations, file string, data []byte) []error {
 	r := &fileReader{locations: l, file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
-	if r.object("", o.fields()) {
+	read := func() bool { return r.object("", o.fields()) }
+	if r.peek() == 'n' { // null sets nothing, as with serf
+		read = func() bool { return r.nested('{', "a JSON object", file, nil) }
+	}
+	if read() {
 		if _, err := r.dec.Token(); !errors.Is(err, io.EOF) {
 			r.bad(r.dec.InputOffset(), "something follows the object")
 		}

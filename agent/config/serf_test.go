@@ -112,10 +112,13 @@ func fromSerf(c *serfagent.Config) Options {
 	}
 }
 
+// onlyOurs are the fields of Options for which serf has nothing.
+var onlyOurs = []string{"AsSerf", "NativeHandlers", "Gateway", "HTTPAddr", "HTTPTokenFile", "LogFormat", "DrainTimeout",
+	"DataDir", "JournalMaxEvents", "JournalMaxAge", "QueueMaxEvents", "PeerLinks", "DirectSend", "MaxEventSize"}
+
 // asSerf compares what serf has too; levels of the log are in any case.
 var asSerf = cmp.Options{
-	cmpopts.IgnoreFields(Options{}, "AsSerf", "NativeHandlers", "Gateway", "HTTPAddr", "HTTPTokenFile", "LogFormat", "DrainTimeout",
-		"DataDir", "JournalMaxEvents", "JournalMaxAge", "QueueMaxEvents", "PeerLinks", "DirectSend", "MaxEventSize"),
+	cmpopts.IgnoreFields(Options{}, onlyOurs...),
 	cmpopts.EquateEmpty(),
 	cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "LogLevel" },
 		cmp.Comparer(strings.EqualFold)),

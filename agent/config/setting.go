@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ type Setting struct {
 	Repeat  bool // given again it adds a value
 	secret  bool // never shown
 	sep     string
+	unset   bool // 0, or a number below it, is as if not given, as serf has it
 	pointer func(*Options) any
 }
 
@@ -52,6 +54,30 @@ func (s Setting) IsBool() bool {
 	return false
 }
 
+// Try returns the error with which package flag refuses a flag's value, as it does for
+// serf: of a number, or of true and false, and of nothing else.
+func (s Setting) Try(value string) error {
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	switch s.pointer(new(Options)).(type) {
+	case *bool, *inverted:
+		fs.Bool("f", false, "")
+	case *int:
+		fs.Int("f", 0, "")
+	default:
+		return nil
+	}
+	return fs.Set("f", value)
+}
+
+// mayBeEmpty reports whether an empty value means that the setting is not given.
+func (s Setting) mayBeEmpty() bool {
+	switch s.pointer(new(Options)).(type) {
+	case *string, *time.Duration:
+		return true
+	}
+	return false
+}
+
 // set applies a flag's value to o. A setting that repeats adds to what is there.
 func (s Setting) set(o *Options, value string) error {
 	switch p := s.pointer(o).(type) {
@@ -70,17 +96,21 @@ func (s Setting) set(o *Options, value string) error {
 		}
 		*p = inverted(!b)
 	case *int:
-		n, err := strconv.Atoi(value)
+		n, err := strconv.ParseInt(value, 0, strconv.IntSize) // as package flag does for serf
 		if err != nil {
 			return fmt.Errorf("%q is not a whole number", value)
 		}
-		*p = n
+		if n > 0 || !s.unset {
+			*p = int(n)
+		}
 	case *time.Duration:
 		d, err := time.ParseDuration(value)
 		if err != nil {
 			return fmt.Errorf("%q is not a duration such as 30s or 5m", value)
 		}
-		*p = d
+		if d != 0 || !s.unset {
+			*p = d
+		}
 	case *[]string:
 		*p = append(*p, value)
 	case *map[string]string:

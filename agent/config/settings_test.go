@@ -14,14 +14,16 @@ import (
 	"agentctl/scripts/testkit"
 )
 
-// known is the table of settings once more, as a reader of the manual sees it.
-var known = []struct {
+type knownSetting struct {
 	flag, env, key string
 	field          string // of Options
 	flagValue      string // for flag and environment
 	jsonValue      string
 	want           any
-}{
+}
+
+// known is the table of settings once more, as a reader of the manual sees it.
+var known = []knownSetting{
 	{"bind", "BIND", "bind", "Bind", "10.0.0.1:5", `"10.0.0.1:5"`, "10.0.0.1:5"},
 	{"iface", "IFACE", "interface", "Interface", "eth7", `"eth7"`, "eth7"},
 	{"advertise", "ADVERTISE", "advertise", "Advertise", "10.0.0.1", `"10.0.0.1"`, "10.0.0.1"},

@@ -41,10 +41,11 @@ func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
 	ml.BindAddr, ml.BindPort = host, port
 	if o.AdvertiseAddr.IsValid() {
 		ml.AdvertiseAddr, ml.AdvertisePort = o.AdvertiseAddr.Addr().String(), int(o.AdvertiseAddr.Port())
-	} else if addr, err := advertised(host); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.Label("bind"), err)
-	} else if addr.IsValid() {
+	} else if addr := advertised(host); addr.IsValid() {
 		ml.AdvertiseAddr, ml.AdvertisePort = addr.String(), port
+		if s := scopeOf(addr); s == linkLocal || s == loopback {
+			logger.Printf("[WARN] agent: this machine has no address that others surely reach: they are told %s; give the right one with -advertise", addr)
+		}
 	}
 	ml.DeadNodeReclaimTime = ReclaimTime
 	ml.EnableCompression = o.EnableCompression

@@ -225,7 +225,7 @@ func onSignals(conf *config.Config, do signalActions) (_ context.Context, stop f
 // defaults, and those of files, the environment and the command line. Its error
 // names everything that is wrong, wherever it comes from.
 func compileOptions(fs *flag.FlagSet, defaults config.Options, args []string) (*config.Config, error) {
-	in, err := agentOptions(fs, args)
+	in, err := agentOptions(fs, args, defaults.AsSerf)
 	if isUsage(err) {
 		return nil, err
 	}
@@ -237,20 +237,25 @@ func compileOptions(fs *flag.FlagSet, defaults config.Options, args []string) (*
 	return conf, nil
 }
 
-// agentOptions reads an agent's command line, and no values of its flags yet.
-func agentOptions(fs *flag.FlagSet, args []string) (in config.Input, err error) {
+// agentOptions reads an agent's command line, and no values of its flags yet. As serf
+// it passes words behind the flags over, and refuses a number that is none at once.
+func agentOptions(fs *flag.FlagSet, args []string, asSerf bool) (in config.Input, err error) {
 	for _, name := range []string{"config-file", "config-dir"} {
 		fs.Func(name, "", func(v string) error { in.Files = append(in.Files, v); return nil })
 	}
 	for _, s := range config.Settings() {
 		if s.Flag != "" {
-			fs.Var(&settingFlag{setting: s, to: &in.Flags}, s.Flag, "")
+			f := &settingFlag{setting: s, to: &in.Flags}
+			if asSerf {
+				f.try = s.Try
+			}
+			fs.Var(f, s.Flag, "")
 		}
 	}
 	if err := parseFlags(fs, args); err != nil {
 		return in, err
 	}
-	if fs.NArg() > 0 {
+	if fs.NArg() > 0 && !asSerf {
 		err = fmt.Errorf("unexpected argument %q; \"agentctl agent -help\" lists the flags", fs.Arg(0))
 	}
 	return in, err
@@ -260,10 +265,16 @@ func agentOptions(fs *flag.FlagSet, args []string) (in config.Input, err error) 
 type settingFlag struct {
 	setting config.Setting
 	to      *[]config.Flag
+	try     func(value string) error // nil: all that is wrong is told together, later
 	last    string
 }
 
 func (f *settingFlag) Set(v string) error {
+	if f.try != nil {
+		if err := f.try(v); err != nil {
+			return err
+		}
+	}
 	f.last = v
 	*f.to = append(*f.to, config.Flag{Setting: f.setting, Value: v})
 	return nil
