@@ -46,9 +46,10 @@ type Delivery struct {
 	lost  chan struct{} // holds a value if a flush may be due
 	hurry chan struct{} // holds a value if an operator wants no pause before it
 
-	mu    sync.Mutex
-	state progress
-	asIs  map[uint64]struct{} // events to be posted without Revise
+	mu     sync.Mutex
+	state  progress
+	outage outage
+	asIs   map[uint64]struct{} // events to be posted without Revise
 
 	toldMu sync.Mutex
 	told   journal.CursorStatus // when losses were last logged
@@ -116,6 +117,7 @@ func (d *Delivery) Finish() { d.finish.Do(func() { close(d.finished) }) }
 // once.
 func (d *Delivery) Run(ctx context.Context) (err error) {
 	defer func() {
+		d.endOutage()
 		d.cfg.Metrics.detach(d)
 		d.poster.Close()
 		err = errors.Join(err, d.cursor.Close())

@@ -37,6 +37,7 @@ func (d *Delivery) AcceptGap() error {
 	d.mu.Lock()
 	d.state.flush.attempts = 0
 	d.sampled.Restart(flushFails)
+	d.outageEnds() // no flush is due any more
 	d.mu.Unlock()
 	d.log.Warn("an operator accepted what this target lacks: it counts as fresh, without a flush", "reason", gap.Reason, "since", gap.Since)
 	notify(d.hurry)

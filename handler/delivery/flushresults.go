@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"context"
 	"time"
 
 	"agentctl/handler/journal"
@@ -15,6 +16,7 @@ func (d *Delivery) flushed(gap journal.Gap, at, now time.Time) error {
 	f.flushed++
 	f.attempts, f.last = 0, now
 	d.sampled.Restart(flushFails)
+	level := d.outageEnds()
 	d.mu.Unlock()
 	if err := d.cursor.Mend(gap.Watermark, at); err != nil {
 		return err
@@ -24,7 +26,7 @@ func (d *Delivery) flushed(gap journal.Gap, at, now time.Time) error {
 	if d.cfg.Target.Flush.LastEvent {
 		what = "target gets its last event once more, in place of what it lacked"
 	}
-	d.log.Info(what, "reason", gap.Reason,
+	d.log.Log(context.Background(), level, what, "reason", gap.Reason,
 		"since", gap.Since, "took", text.Round(now.Sub(at)), "again", left.Gap.Open(), "waiting", left.Waiting)
 	return nil
 }
@@ -37,6 +39,7 @@ func (d *Delivery) flushFailed(gap journal.Gap, perr *target.PostError, now time
 	f.attempts++
 	attempts := f.attempts
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
+	d.outageBegins(now)
 	pass := d.sampled.Nth(flushFails, uint64(attempts), sampledSilence)
 	d.mu.Unlock()
 	wait = max(d.backoff.Wait(attempts), perr.RetryAfter)
@@ -55,6 +58,7 @@ func (d *Delivery) flushRefused(gap journal.Gap, perr *target.PostError, now tim
 	f.refusedWatermark, f.refusedAt = gap.Watermark, now
 	f.attempts = 0
 	d.sampled.Restart(flushFails)
+	d.outageEnds() // an answer ends it, even a refusal, which is logged as an error below
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
 	d.mu.Unlock()
 	d.log.Error("target refused its flush: events go on, and its gateway may be stale until its \"flush\" in the configuration is put right, or an operator flushes it and accepts the gap",

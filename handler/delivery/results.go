@@ -29,12 +29,12 @@ func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time
 	d.state.lastDelivered = now
 	d.state.latency.add(now.Sub(rec.Event.Time))
 	d.state.attempts.add(took)
-	failure := d.answered(attempt, now)
+	failure, level := d.answered(attempt, now)
 	d.mu.Unlock()
 	d.cfg.Metrics.observe(d, now.Sub(rec.Event.Time))
 	err := d.ack(rec.Seq, status)
 	d.logTaken(&rec.Event, status, attempt, took)
-	d.logRecovery(failure, now)
+	d.logRecovery(failure, level, now)
 	if d.cfg.OnDelivered != nil {
 		d.cfg.OnDelivered(rec.Event, took)
 	}
@@ -66,7 +66,7 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 	d.state.buried++
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
 	// An answer ends a time of failure, even a refusal.
-	failure := d.answered(attempt, now)
+	failure, level := d.answered(attempt, now)
 	all := d.state.buried
 	pass := d.sampled.Nth(eventBuried, all, sampledSilence)
 	d.mu.Unlock()
@@ -80,18 +80,19 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 	}
 	err := d.cursor.Bury(rec.Seq, journal.Burial{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
 	d.idle.change(nil)
-	d.logRecovery(failure, now)
+	d.logRecovery(failure, level, now)
 	return err
 }
 
 // answered notes that the target answered an event at this attempt. It returns the time
-// of failure that this ends, if any. The caller holds the lock.
-func (d *Delivery) answered(attempt int, now time.Time) failure {
+// of failure that this ends, if any, and the level at which the log is to say so. The
+// caller holds the lock.
+func (d *Delivery) answered(attempt int, now time.Time) (failure, slog.Level) {
 	f := d.state.answered(attempt, now)
 	if f.attempts > 0 {
 		d.sampled.Restart(targetFails)
 	}
-	return f
+	return f, d.outageEnds()
 }
 
 // failed notes that an attempt failed and will be repeated.
@@ -106,6 +107,7 @@ func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt i
 	if attempt == 1 {
 		f.events++
 	}
+	d.outageBegins(now)
 	f.attempts = max(f.attempts, attempt)
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
 	pass := d.sampled.Nth(targetFails, uint64(f.attempts), sampledSilence)
@@ -124,11 +126,11 @@ func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt i
 }
 
 // logRecovery logs the end of a time of failure.
-func (d *Delivery) logRecovery(f failure, now time.Time) {
+func (d *Delivery) logRecovery(f failure, level slog.Level, now time.Time) {
 	if f.attempts == 0 {
 		return
 	}
-	d.log.Info("target is well again", "failed_for", text.Round(now.Sub(f.since)),
+	d.log.Log(context.Background(), level, "target is well again", "failed_for", text.Round(now.Sub(f.since)),
 		"attempts", f.attempts, "waiting", d.cursor.Status().Waiting)
 }
 
