@@ -40,7 +40,7 @@ func (a *Agent) openJournal() error {
 	if seq == 0 && len(disk.Targets()) == 0 { // new, or begun by a process that came no further
 		if _, err := os.Stat(o.SnapshotPath); err == nil {
 			a.past.returning, a.past.bereft = true, true
-			a.logger.Warn("the journal is new, and this node is not: what waited for its targets is not known, so each is flushed once", "data_dir", o.DataDir)
+			a.logger.Error("the journal is new, and this node is not: what waited for its targets is not known, so each is flushed once", "data_dir", o.DataDir)
 		}
 	}
 	a.logger.Info("the journal is open", "data_dir", o.DataDir, "events", disk.Status().Retained,

@@ -230,7 +230,7 @@ func TestAJournalThatWasMovedAway(t *testing.T) {
 		n = start(t, append(slices.Clone(opts), func(o *config.Options) { o.Bind = addr })...) // joins by its snapshot
 		testkit.WaitFor(t, "the flush", func() bool { return n.Targets()[0].Flushes == 1 && n.Targets()[0].State == delivery.StateOK })
 		testkit.WaitFor(t, "what waited", func() bool { return slices.Contains(bodies(gw.Of("user")), "waits") })
-		testkit.WaitFor(t, "the warning", func() bool { return n.log.Count("level=WARN", "the journal is new") == 1 })
+		testkit.WaitFor(t, "the warning", func() bool { return n.log.Count("level=ERR", "the journal is new") == 1 })
 		n.crash(t)
 		n = start(t, opts...)
 		if s := n.Targets()[0]; n.past.bereft || !s.GapSince.IsZero() {

@@ -42,7 +42,7 @@ func (ss *sinks) drainTarget(ctx context.Context, d *delivery.Delivery, kept fun
 			ss.cfg.Logger.Info("events wait in the journal for the next start", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
 			return
 		case ctx.Err() != nil:
-			ss.cfg.Logger.Warn("events were not delivered before the end", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
+			ss.cfg.Logger.Error("events were not delivered before the end", "target", s.Target, "waiting", s.Waiting, "last_error", s.LastError)
 			return
 		}
 	}

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -65,12 +64,12 @@ func stillNeeds(s journal.CursorStatus, oldest time.Time) bool {
 
 // forget drops the place in the journal of a target for which so many events wait.
 func (ss *sinks) forget(target string, waiting int) {
-	level := slog.LevelInfo
 	if waiting > 0 {
-		level = slog.LevelWarn
 		ss.removed.Add(float64(waiting))
+		ss.cfg.Logger.Error("a target is not served any more: the events that wait for it are dropped", "target", target, "dropped", waiting)
+	} else {
+		ss.cfg.Logger.Info("a target is not served any more", "target", target, "dropped", waiting)
 	}
-	ss.cfg.Logger.Log(context.Background(), level, "a target is not served any more", "target", target, "dropped", waiting)
 	if err := ss.cfg.Journal.Forget(target); err != nil {
 		ss.cfg.Logger.Error("a target that is not served any more keeps its place in the journal", "target", target, "error", err)
 	}

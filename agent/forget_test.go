@@ -74,7 +74,7 @@ func TestTargetsThatAreGoneAreForgotten(t *testing.T) {
 		// while the agent runs.
 		n = start(t, in(dir), handlers("user:kong="+gw.URL+"/other"), func(o *config.Options) { o.JournalMaxAge = 2 * time.Second })
 		testkit.WaitFor(t, "the warning", func() bool {
-			return n.log.Count("level=WARN", "not served any more", gw.URL+"#user:kong", "dropped=2") == 1
+			return n.log.Count("level=ERR", "not served any more", gw.URL+"#user:kong", "dropped=2") == 1
 		})
 		testkit.WaitFor(t, "the other, which lacks nothing", func() bool {
 			return n.log.Count("level=INFO", "not served any more", gw.URL+"#query", "dropped=0") == 1

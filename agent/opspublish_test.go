@@ -95,9 +95,9 @@ func TestPublishOverHTTPIsRefused(t *testing.T) {
 			status           int
 			text             string
 		}{
-			{"?name=e", octets, strings.Repeat("x", 512), 413, "the event has 513 bytes (name 1, payload 512), the limit is 512"},
+			{"?name=" + strings.Repeat("n", 900), octets, strings.Repeat("x", 512), 413, "the event has 1412 bytes (name 900, payload 512)"},
 			{"?name=e", octets, strings.Repeat("x", 513), 413, "the payload has more than 512 bytes"},
-			{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", 512) + `"}`, 413, "the limit is 512"},
+			{"", "application/json", `{"name":"e","payload":"` + strings.Repeat("x", 513) + `"}`, 413, "the limit of the payload is 512"},
 			{"?name=agentctl-large", octets, "x", 400, "agentctl's own"},
 		} {
 			status, text := r.ask(t, "POST", "/v1/events"+test.query, test.body, nil, "Content-Type", test.typ)

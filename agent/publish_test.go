@@ -211,7 +211,7 @@ func TestPublishDoesNotWaitForEver(t *testing.T) {
 			}
 		}
 		testkit.WaitFor(t, "the warning", func() bool {
-			return n.log.Count("level=WARN", "publishing although no node could be joined yet") == 1
+			return n.log.Count("level=ERR", "publishing although no node could be joined yet") == 1
 		})
 	})
 }

@@ -47,10 +47,10 @@ func TestEndIsBoundedAndSaysWhatIsLeft(t *testing.T) {
 		ln.Close()
 	}
 	n.hub.Close()
-	if n.log.Count("level=WARN", "events were not delivered before the end", down, "waiting=7", "refused") != 1 {
+	if n.log.Count("level=ERR", "events were not delivered before the end", down, "waiting=7", "refused") != 1 {
 		t.Error("what was not delivered is not told")
 	}
-	if n.log.Count("level=WARN", "events were not handled before the end", "waiting=6") != 1 {
+	if n.log.Count("level=ERR", "events were not handled before the end", "waiting=6") != 1 {
 		t.Error("what was not handled is not told")
 	}
 	testkit.WaitFor(t, "the script's child to end", func() bool { return testkit.Gone(child) })

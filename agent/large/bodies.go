@@ -117,7 +117,7 @@ func (b *Bodies) poke() {
 // lose tells of an event that is not to be had.
 func (b *Bodies) lose(w *Wanted, reason string) {
 	b.metrics.events.WithLabelValues(resultLost).Inc()
-	b.sampled.Log(slog.LevelWarn, "a large event is lost to this node", time.Second,
+	b.sampled.Log(slog.LevelError, "a large event is lost to this node", time.Second,
 		"event", w.Name, "id", w.ID(), "bytes", w.Size, "publisher", w.Origin, "reason", reason)
 	b.cfg.Lost(w, reason)
 }

@@ -197,7 +197,7 @@ func (p *Publisher) hold(ctx context.Context) error {
 			select {
 			case <-p.cfg.Joined:
 			default:
-				p.cfg.Logger.Warn("publishing although no node could be joined yet: nodes that are joined later may not get these events")
+				p.cfg.Logger.Error("publishing although no node could be joined yet: nodes that are joined later may not get these events")
 			}
 		})
 	})

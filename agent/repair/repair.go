@@ -70,7 +70,7 @@ func New(ctx context.Context, cfg Config) (*Repair, error) {
 			return nil, err
 		}
 		if ext.Head < st.head {
-			cfg.Logger.Warn("repair: the journal is not the one that this node had: what other nodes have of its time is fetched, or gateways are flushed")
+			cfg.Logger.Error("repair: the journal is not the one that this node had: what other nodes have of its time is fetched, or gateways are flushed")
 			st = newState()
 		}
 	}

@@ -114,7 +114,7 @@ func (r *Runner) Run(ctx context.Context, drain <-chan struct{}) error {
 	}
 	if n := r.Waiting(); n > 0 {
 		r.metrics.droppedAtEnd(n)
-		r.logger.Warn("events were not handled before the end", "handler", r.name, "waiting", n)
+		r.logger.Error("events were not handled before the end", "handler", r.name, "waiting", n)
 	}
 	return nil
 }

@@ -94,7 +94,7 @@ func TestRunnerThatHangs(t *testing.T) {
 		if got := testkit.Counter(t, reg, "agentctl_events_dropped_total", "handler_stopped"); got != runnerQueue {
 			t.Errorf("counted %v left at the end, want %d", got, runnerQueue)
 		}
-		if n := log.Count("were not handled before the end", fmt.Sprint("waiting=", runnerQueue)); n != 1 {
+		if n := log.Count("level=ERROR", "were not handled before the end", fmt.Sprint("waiting=", runnerQueue)); n != 1 {
 			t.Errorf("%d lines tell what is left, want 1", n)
 		}
 	})

@@ -153,6 +153,9 @@ func (d *Disk) Close() error {
 		case <-time.After(d.cfg.CloseTimeout): // a commit may still come, so the memory stays
 			d.err = fmt.Errorf("journal %s: the disk does not answer: %d events are not written", d.cfg.Dir, d.Status().Unwritten)
 		}
+		if d.err != nil {
+			d.log.Error("the journal was not written to its end: the events that it lacks are lost to this node, unless another sends them again", "error", d.err)
+		}
 		if d.cfg.Metrics != nil {
 			d.cfg.Metrics.Unregister(collector{d})
 		}
