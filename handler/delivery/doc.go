@@ -50,8 +50,15 @@
 //
 // # Loss
 //
-// The journal decides which events are lost. A Delivery logs losses. If a gap is open
-// that no flush will close, the target is stale, and its events go on.
+// The journal decides which events are lost. A Delivery logs losses, at level error.
+// If a gap is open that no flush will close, the target is stale, and its events go on.
+//
+// # Outages
+//
+// While attempts fail, at events or at the flush, the log has a warning for some of
+// them. After 30 s it has an error, and again after 5 and 50 minutes and each further
+// hour. The line at the end is then an error, too. So whoever reads no other lines knows
+// that it is over.
 //
 // # Flush
 //
