@@ -35,6 +35,13 @@
 // an earlier one. Lists of addresses and handlers grow from source to source
 // instead, and tags are merged.
 //
+// # Forms
+//
+// Values have the forms that serf takes, so that its files and command lines mean
+// here what they mean there. An empty text or duration is as if not given, from every
+// source. So are 0 in a file, and 0 for a few settings from every source, see
+// [Setting]. Numbers in files may be written as 5.0 or 1e3.
+//
 // # Blocking
 //
 // Compile reads files and resolves host names, so it can take as long as these

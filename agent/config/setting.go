@@ -20,7 +20,7 @@ type Setting struct {
 	Repeat  bool // given again it adds a value
 	secret  bool // never shown
 	sep     string
-	unset   bool // 0, or a number below it, is as if not given, as serf has it
+	unset   bool // 0 is as if not given, and so is a number below it; as serf has it
 	pointer func(*Options) any
 }
 

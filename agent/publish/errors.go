@@ -29,7 +29,7 @@ type SizeError struct {
 
 // encodedOverhead is what serf's encoding of a user event adds to its name and
 // payload at most, in bytes.
-const encodedOverhead = 64
+const encodedOverhead = 40
 
 // fits tells whether all members get an event by serf's message for it, and if not,
 // what is too large.
