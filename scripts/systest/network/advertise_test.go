@@ -61,14 +61,16 @@ func (h host) agent(t *testing.T, name string, env []string, flags ...string) (p
 	return p, gossip
 }
 
-// advertises checks how others know an agent that runs on the host with such flags.
-func (h host) advertises(t *testing.T, what, want string, env []string, flags ...string) {
+// advertises checks how others know an agent that runs on the host with such flags, and
+// returns what it printed.
+func (h host) advertises(t *testing.T, what, want string, env []string, flags ...string) string {
 	t.Helper()
 	p, got := h.agent(t, "node1", env, flags...)
 	defer p.Kill()
 	if got != want {
 		t.Errorf("%s: it is known as %q, want %q\n%s", what, got, want, p.Printed())
 	}
+	return p.Printed()
 }
 
 // TestAdvertise starts agents on a host with two networks, with no word of an
@@ -105,23 +107,26 @@ func TestAdvertise(t *testing.T) {
 // that memberlist calls private: they start all the same.
 func TestAdvertiseWhatThereIs(t *testing.T) {
 	h := newHost(t)
-	all := func(what, want string, binds ...string) {
+	all := func(what, want string, warns bool, binds ...string) {
 		t.Helper()
 		for _, bind := range binds {
-			h.advertises(t, what+", "+bind, want, nil, bind)
+			printed := h.advertises(t, what+", "+bind, want, nil, bind)
+			if strings.Contains(printed, "this machine has no address that others surely reach") != warns {
+				t.Errorf("%s, %s: a warning, %v:\n%s", what, bind, !warns, printed)
+			}
 		}
 	}
-	all("loopback alone", "127.0.0.1:7946", "-bind=0.0.0.0", "-bind=:7946", "-bind=")
-	all("loopback alone", "[::1]:7946", "-bind=[::]")
+	all("loopback alone", "127.0.0.1:7946", true, "-bind=0.0.0.0", "-bind=:7946", "-bind=")
+	all("loopback alone", "[::1]:7946", true, "-bind=[::]")
 	h.ip(t,
 		"link add eth0 type veth peer name port0",
 		"addr add 169.254.7.5/16 dev eth0",
 		"link set eth0 up",
 		"link set port0 up",
 	)
-	all("link-local", "169.254.7.5:7946", "-bind=0.0.0.0", "-bind=[::]")
+	all("link-local", "169.254.7.5:7946", true, "-bind=0.0.0.0", "-bind=[::]")
 	h.ip(t, "addr add 203.0.113.5/24 dev eth0")
-	all("a public address", "203.0.113.5:7946", "-bind=0.0.0.0:7946", "-bind=:7946", "-bind=[::]")
+	all("a public address", "203.0.113.5:7946", false, "-bind=0.0.0.0:7946", "-bind=:7946", "-bind=[::]")
 }
 
 // TestAllAddressesAreOfBothFamilies has agents of two hosts with only IPv6 between
