@@ -2,6 +2,7 @@ package disk
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -138,6 +139,23 @@ func openDisk(cfg Config, lock *os.File) (*Disk, error) {
 
 // Begun tells whether Open made a new journal, because there was none.
 func (d *Disk) Begun() bool { return d.begun }
+
+// Abandon lets no commit begin any more, for a process that is about to exit without
+// Close, as after a kill. It waits for a commit that is under way, at most until ctx
+// ends. The kernel lets no process end in the middle of a sync, so one that was begun
+// too late would hold up the exit. A later Close frees the file as it is.
+func (d *Disk) Abandon(ctx context.Context) {
+	d.mu.Lock()
+	d.state.abandoned = true
+	over := d.state.over
+	d.mu.Unlock()
+	if over != nil {
+		select {
+		case <-over:
+		case <-ctx.Done():
+		}
+	}
+}
 
 // Close writes the rest, and gives up the lock of the directory. Readers that wait get
 // journal.ErrClosed. If the disk does not take the rest, the error says how many

@@ -29,6 +29,8 @@ type Status struct {
 	Commits    uint64
 	Failures   uint64 // commits that failed
 	Degrades   uint64 // how often the disk began to fail or lag
+
+	LastCommit time.Duration // how long the last commit took; 0 before the first
 }
 
 // Status tells how the Disk stands now.
@@ -48,6 +50,7 @@ func (d *Disk) Status() Status {
 		Commits:        d.state.commits,
 		Failures:       d.state.failures,
 		Degrades:       d.state.degrades,
+		LastCommit:     d.state.took,
 	}
 	if d.state.err != nil {
 		s.Error = d.state.err.Error()
@@ -64,8 +67,12 @@ type fileState struct {
 	since    time.Time // when it became degraded; zero when it is not
 	err      error     // why
 	commits  uint64
-	failures uint64 // commits that failed
-	degrades uint64 // how often it became degraded
+	took     time.Duration // by the last commit
+	failures uint64        // commits that failed
+	degrades uint64        // how often it became degraded
+
+	over      chan struct{} // closed when the last commit that began has ended; nil before the first
+	abandoned bool          // no commit begins any more
 }
 
 // degrade notes that the disk fails or lags, and logs that once. A cause replaces the

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,7 +61,9 @@ func (d *Disk) run() {
 		}
 	}
 	err := d.commit()
-	if err != nil {
+	if errors.Is(err, errAbandoned) {
+		err = nil // as was wanted
+	} else if err != nil {
 		err = fmt.Errorf("journal %s: %d events are not written: %w", d.cfg.Dir, d.Status().Unwritten, err)
 	}
 	close(stop)
@@ -72,15 +75,38 @@ func (d *Disk) run() {
 	d.done <- err
 }
 
+// errAbandoned is why no commit is begun any more.
+var errAbandoned = errors.New("the journal was abandoned")
+
+// begin tells whether a commit may begin. The caller closes the channel at its end.
+func (d *Disk) begin() (over chan struct{}, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.state.abandoned {
+		return nil, false
+	}
+	d.state.over = make(chan struct{})
+	return d.state.over, true
+}
+
 // commit writes the changes since the last one.
 func (d *Disk) commit() error {
+	over, ok := d.begin()
+	if !ok {
+		return errAbandoned
+	}
+	defer close(over)
 	changes := d.file.Gather()
 	slow := time.AfterFunc(slowCommit, func() {
 		d.degrade(fmt.Errorf("the disk has not answered for %v", slowCommit), true)
 	})
 	err := error(nil)
 	if !changes.Empty() {
+		begun := time.Now()
 		err = d.store.commit(changes)
+		d.mu.Lock()
+		d.state.took = time.Since(begun)
+		d.mu.Unlock()
 	}
 	slow.Stop()
 	if err != nil {
