@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"agentctl/handler/backoff"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
 )
@@ -29,6 +28,7 @@ func (d *Delivery) deliver(ctx, going context.Context, rec *journal.Record) erro
 		if err := d.enter(going); err != nil {
 			return err
 		}
+		hasten := d.hasten()
 		start := time.Now()
 		res, err := d.poster.Post(ctx, &rec.Event)
 		took := time.Since(start)
@@ -51,7 +51,8 @@ func (d *Delivery) deliver(ctx, going context.Context, rec *journal.Record) erro
 		d.cfg.Metrics.attempted(d, resultRetried, took)
 		wait := max(d.backoff.Wait(attempt), perr.RetryAfter)
 		d.failed(rec, perr, attempt, wait)
-		if err := backoff.Sleep(going, wait); err != nil {
+		d.drainFailed(hasten, perr, wait, false)
+		if err := d.pause(going, wait, hasten); err != nil {
 			return err
 		}
 		d.mu.Lock()

@@ -38,6 +38,8 @@ type Delivery struct {
 
 	finished chan struct{} // closed by Finish
 	finish   sync.Once
+	draining chan struct{} // closed by Drain
+	ended    chan struct{} // closed when Run returns
 
 	inFlight atomic.Int64 // events that a worker has
 
@@ -95,6 +97,8 @@ func newDelivery(cfg Config, p poster) (*Delivery, error) {
 		backoff: backoff.Backoff{Min: cfg.Target.MinBackoff, Max: cfg.Target.MaxBackoff},
 
 		finished: make(chan struct{}),
+		draining: make(chan struct{}),
+		ended:    make(chan struct{}),
 		lost:     make(chan struct{}, 1),
 		hurry:    make(chan struct{}, 1),
 	}
@@ -121,6 +125,7 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 		d.cfg.Metrics.detach(d)
 		d.poster.Close()
 		err = errors.Join(err, d.cursor.Close())
+		close(d.ended)
 	}()
 	// The first worker to fail ends ctx for the others.
 	workers, ctx := errgroup.WithContext(ctx)
@@ -186,10 +191,12 @@ func (d *Delivery) work(ctx, going context.Context, next source) error {
 // Idle waits until no event is pending and no flush is due, or until ctx ends, and
 // returns ctx's error then. Events that are appended meanwhile make it wait longer.
 func (d *Delivery) Idle(ctx context.Context) error {
-	return d.idle.when(ctx, func() bool {
-		s := d.cursor.Status()
-		return s.Waiting == 0 && !d.wantsFlush(s.Gap)
-	})
+	return d.idle.when(ctx, d.isIdle)
+}
+
+func (d *Delivery) isIdle() bool {
+	s := d.cursor.Status()
+	return s.Waiting == 0 && !d.wantsFlush(s.Gap)
 }
 
 // ack settles an event that the target took.

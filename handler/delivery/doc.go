@@ -37,6 +37,8 @@
 // waits for a random time, below a ceiling that doubles. If the target sent a longer
 // Retry-After, that counts instead.
 //
+// At the end of the process [Delivery.Drain] makes one more attempt without that wait.
+//
 // An attempt of class [target.Bury] is the last. The Delivery buries the event, logs
 // and counts that, and goes on to the next.
 //

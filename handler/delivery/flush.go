@@ -31,6 +31,8 @@ type flushPace struct {
 	next   time.Time // when the next flush may begin
 	last   time.Time // when the last one went well
 	streak int       // flushes that followed each other soon
+
+	hasten <-chan struct{} // see Delivery.hasten; of the last attempt
 }
 
 // after notes a flush that went well, and sets the time of the next.
@@ -97,6 +99,7 @@ func (d *Delivery) flushGap(ctx, going context.Context, pace *flushPace) error {
 		select {
 		case <-time.After(time.Until(pace.next)):
 		case <-d.hurry:
+		case <-pace.hasten:
 		case <-going.Done():
 		}
 		if err := going.Err(); err != nil {
@@ -136,6 +139,7 @@ func (d *Delivery) flushOnce(ctx, going context.Context, pace *flushPace) error 
 	}
 	defer d.reopen(func() { d.gate.flushing = false })
 	d.tellLosses()
+	pace.hasten = d.hasten()
 	err = d.attemptFlush(ctx)
 	if ctx.Err() != nil && err != nil {
 		return ctx.Err()
@@ -148,7 +152,9 @@ func (d *Delivery) flushOnce(ctx, going context.Context, pace *flushPace) error 
 	if perr := target.AsPostError(err); perr.Class == target.Bury {
 		d.flushRefused(gap, perr, now)
 	} else {
-		pace.next = now.Add(d.flushFailed(gap, perr, now))
+		wait := d.flushFailed(gap, perr, now)
+		pace.next = now.Add(wait)
+		d.drainFailed(pace.hasten, perr, wait, true)
 	}
 	return nil
 }

@@ -80,6 +80,7 @@ type progress struct {
 	latency       samples // of deliveries, from when the event was first known
 	attempts      samples // of deliveries, the last attempt alone
 	flush         flushState
+	drain         drainState
 
 	delivered, retried, buried, outdated uint64
 }

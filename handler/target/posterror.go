@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"agentctl/handler/text"
@@ -61,6 +63,12 @@ func (e *PostError) Error() string {
 }
 
 func (e *PostError) Unwrap() error { return e.Err }
+
+// Refused tells whether nobody listens at the target: it refuses connections, or its
+// unix socket is not there.
+func (e *PostError) Refused() bool {
+	return errors.Is(e.Err, syscall.ECONNREFUSED) || errors.Is(e.Err, fs.ErrNotExist)
+}
 
 // AsPostError returns the *PostError in an error. It makes one of the class Retry
 // if there is none.
