@@ -3,8 +3,10 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
@@ -21,6 +23,7 @@ type Node struct {
 	name     string // this node's, and the address that others know it by
 	addr     string
 	tags     sync.Mutex // one change at a time
+	stay     time.Duration // of a leave, to answer probes
 }
 
 // Config is what a [Node] is made of.
@@ -54,6 +57,7 @@ func Open(c Config) (_ *Node, err error) {
 		}
 	}
 	ml.Transport = front
+	n.stay, c.Serf.LeavePropagateDelay = c.Serf.LeavePropagateDelay, 0 // Leave sees to it
 	var createErr error
 	if n.Serf, createErr = serf.Create(c.Serf); createErr != nil {
 		CloseTransport(front)
@@ -108,4 +112,29 @@ func (n *Node) Blank() bool {
 	n.past.mu.Lock()
 	defer n.past.mu.Unlock()
 	return n.began <= 1 && !n.past.met
+}
+
+// lastEvents is how long a node that leaves goes on to gossip events.
+const lastEvents = time.Second
+
+// Leave is serf's Leave, which tells the members by gossip and waits until that is
+// out. While members are alive it also goes on to gossip the last events, for a second
+// at most, and answers probes for the time of the configuration's LeavePropagateDelay.
+// Serf itself sleeps for that time even if nobody is there to tell.
+func (n *Node) Leave() error {
+	others := n.othersAlive()
+	if err := n.Serf.Leave(); err != nil || !others {
+		return err
+	}
+	left := time.Now()
+	for n.Stats()["event_queue"] != "0" && time.Since(left) < lastEvents {
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(n.stay - time.Since(left))
+	return nil
+}
+
+func (n *Node) othersAlive() bool {
+	self := n.LocalMember().Name
+	return slices.ContainsFunc(n.Members(), func(m serf.Member) bool { return m.Status == serf.StatusAlive && m.Name != self })
 }

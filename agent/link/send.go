@@ -36,6 +36,18 @@ func (l *Links) Broadcast(to []Peer, msg []byte) error {
 	return nil
 }
 
+// Waiting is how many messages to all peers are not acknowledged yet.
+func (l *Links) Waiting() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.peers {
+		p.mu.Lock()
+		n += p.queue.Len()
+		p.mu.Unlock()
+	}
+	return n
+}
+
 // Forget drops what waits for a peer and closes the link to it, as when it has
 // left the cluster, or has come back and may speak another protocol. What comes
 // from it is not affected.

@@ -73,6 +73,17 @@ func (b *broadcast) send(ctx context.Context, forLinks, raw []byte) {
 	}
 }
 
+// waiting is how many messages are not with their receivers, as far as is known.
+func (b *broadcast) waiting() (n int) {
+	if b.links != nil {
+		n = b.links.Waiting()
+	}
+	if b.direct != nil {
+		n += b.direct.waiting()
+	}
+	return n
+}
+
 // routes is where messages go now.
 func (b *broadcast) routes(now time.Time) ([]link.Peer, []*memberlist.Node) {
 	b.mu.Lock()

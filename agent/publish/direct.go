@@ -157,6 +157,16 @@ func (d *direct) deliver(to *memberlist.Node, msg []byte) (reached bool) {
 	return reached
 }
 
+// waiting is how many messages to all nodes were not sent yet.
+func (d *direct) waiting() (n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, box := range d.boxes {
+		n += box.msgs.Len()
+	}
+	return n
+}
+
 // retire takes off a box that is empty; what comes next gets a new one.
 func (d *direct) retire(box *outbox) bool {
 	d.mu.Lock()

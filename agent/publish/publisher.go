@@ -15,6 +15,7 @@ import (
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
 	"agentctl/agent/peers"
+	"agentctl/handler/backoff"
 )
 
 const (
@@ -182,6 +183,21 @@ func (p *Publisher) Report(ctx context.Context, name string, payload []byte, coa
 			"event", name, "bytes", len(payload), "reason", e.Warning)
 	}
 	return e, nil
+}
+
+// flushLook is how often Flush looks whether all was sent.
+const flushLook = time.Millisecond
+
+// Flush waits until the events that were published before are with the peers, and were
+// sent straight to other members, at most until ctx ends. It is for a node that is
+// about to leave; gossip carries the rest.
+func (p *Publisher) Flush(ctx context.Context) {
+	if p.one.lock(ctx, p.cfg.Sending) != nil {
+		return
+	}
+	p.one.unlock() // a publish that was under way is through
+	for p.broadcast.waiting() > 0 && backoff.Sleep(ctx, flushLook) == nil {
+	}
 }
 
 // hold waits for a join that was asked for, but not for long.
