@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -92,6 +93,7 @@ type Agent struct {
 type keeper interface {
 	Status() disk.Status
 	Sync(context.Context) error
+	Abandon(context.Context)
 }
 
 // past is what this node was before this process.
@@ -120,6 +122,10 @@ type ending struct {
 	stopped chan struct{} // closed when the agent is to end
 	cause   error         // why; set before stopped is closed
 
+	leave   func() error // leaves the cluster, once for all callers
+	leaving atomic.Bool  // set by leave
+	drained time.Time    // until when what waits is delivered; set by Run when it ends
+
 	sending       context.Context // ends when nothing is to be sent any more
 	noMoreSending context.CancelFunc
 }
@@ -138,8 +144,8 @@ func (a *Agent) stop(cause error) {
 	})
 }
 
-// Close frees what New opened, for an agent that is not run. Run does the same
-// at its end.
+// Close frees what New opened, for an agent that is not run, or whose Run left its
+// parts running. Otherwise Run does the same at its end. Nothing leaves the cluster.
 func (a *Agent) Close() error {
 	a.end.noMoreSending()
 	return a.stops.drain()

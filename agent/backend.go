@@ -38,11 +38,10 @@ func (a *Agent) ForceLeave(node string, prune bool) error {
 	return a.serf.RemoveFailedNode(node)
 }
 
-// Leave leaves the cluster gracefully. The agent runs on: see Shutdown.
-func (a *Agent) Leave() error {
-	a.logger.Info("leaving the cluster")
-	return a.serf.Leave()
-}
+// Leave leaves the cluster gracefully. When it returns, the members were told, and the
+// journal is in its file as far as the disk goes along. The agent runs on: see
+// Shutdown. All callers wait for the same leave.
+func (a *Agent) Leave() error { return a.end.leave() }
 
 // Shutdown makes Run end as after a leave. It returns at once.
 func (a *Agent) Shutdown() { a.stop(errLeft) }

@@ -63,3 +63,6 @@ func (a *Agent) diskStatus() (disk.Status, bool) {
 	}
 	return a.disk.Status(), true
 }
+
+// keeps tells whether the next process will know what waits now.
+func (a *Agent) keeps() bool { return a.disk != nil && !a.disk.Status().Degraded }

@@ -48,7 +48,7 @@ func TestNothingBlocksGossip(t *testing.T) {
 		hub := logs.New(logs.Config{Out: buf, Level: slog.LevelInfo}) // debug lines of so many events take long
 		t.Cleanup(hub.Close)
 		inner, err := newOn(t, compiled(t, options(handlers("user="+hanging.URL, "user=sleep 100000", "user="+good.URL), func(o *config.Options) {
-			o.DrainTimeout = 0
+			o.DrainTimeout = time.Second
 		})), hub, Hooks{})
 		if err != nil {
 			t.Fatal(err)

@@ -103,6 +103,9 @@ func run(t *testing.T, a *Agent, buf *testkit.LogBuffer) *node {
 	t.Cleanup(func() {
 		cancel(ErrNoLeave)
 		<-n.done
+		if err := a.Close(); err != nil { // one that ended at once
+			t.Error(err)
+		}
 		if t.Failed() && testing.Verbose() {
 			t.Logf("log of %s:\n%s", a.opts.NodeName, buf)
 		}

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,7 @@ func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		end:      ending{stopped: make(chan struct{})},
 	}
 	a.end.sending, a.end.noMoreSending = context.WithCancel(context.Background())
+	a.end.leave = sync.OnceValue(a.leave)
 	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "agentctl_log_lines_lost_total",
 		Help: "Log lines that the log output did not take in time.",

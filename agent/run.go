@@ -1,13 +1,9 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
-
-	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/script"
 	"agentctl/agent/version"
@@ -40,57 +36,77 @@ const (
 )
 
 // Run works until ctx ends, an RPC client tells the agent to leave, or
-// something that it cannot do without fails. Then it leaves the cluster, for
-// which it takes half the drain timeout at most, delivers what waits, and stops
-// its parts in reverse order: all of it within the drain timeout, or a little
-// more. It returns nil after an end that was asked for, [ErrNoLeave] after one
-// without a leave, and the cause after any other; all of these in a [*StopError]
-// if not all went well at the end.
+// something that it cannot do without fails. It leaves the cluster only if somebody
+// asked for the end: after any other the members see this node fail, look for it,
+// and are still known to its snapshot. Then it delivers what waits, and stops its
+// parts in reverse order: all of it within the drain timeout, or a little more. The
+// leave takes half of that at most.
+//
+// With a drain timeout of 0 nothing is delivered or stopped, see endAtOnce. The
+// parts still run when Run returns. The process has to exit then, or call Close.
+//
+// Run returns nil after an end that was asked for, [ErrNoLeave] after one without a
+// leave, and the cause after any other; all of these in a [*StopError] if not all
+// went well at the end.
 func (a *Agent) Run(ctx context.Context) error {
-	// What waits is delivered until this ends, which is counted from when the end
-	// begins.
-	draining, drained := context.WithCancelCause(context.Background())
-	defer drained(nil)
-	cancelJoins := a.start(draining)
-
-	var cause, failure error
-	select {
-	case <-ctx.Done():
-		cause = context.Cause(ctx)
-	case <-a.end.stopped:
-		if cause = a.end.cause; cause != errLeft {
-			failure = cause
-		}
-	case <-a.serf.ShutdownCh():
-		failure = errShutdown
-	}
-	a.sinks.freeze()
-	a.logger.Info("stopping", "cause", cmp.Or(cause, failure))
+	cancelJoins := a.start()
+	why := a.untilEnd(ctx)
+	a.logger.Info("stopping", "cause", why.cause)
 	if a.hooks.Stopping != nil {
 		a.hooks.Stopping()
 	}
-	most := max(a.opts.DrainTimeout, time.Second)
-	late := time.AfterFunc(most, func() { drained(fmt.Errorf("not done within %v", most)) })
-	defer late.Stop()
-	cancelJoins() // a dial under way cannot be cancelled: it is waited for last
-	if !errors.Is(cause, ErrNoLeave) {
-		a.stops.push("leaving the cluster", most/2, a.leave)
+	var err error
+	if a.opts.EndsAtOnce() {
+		err = a.endAtOnce(why)
+	} else {
+		a.sinks.freeze()
+		most := max(a.opts.DrainTimeout, time.Second)
+		a.end.drained = time.Now().Add(most)
+		cancelJoins() // a dial under way cannot be cancelled: it is waited for last
+		if why.asked {
+			a.stops.push("leaving the cluster", most/2, func(ctx context.Context) error { return within(ctx, a.end.leave) })
+		}
+		err = a.stops.drain()
 	}
-	err := a.stops.drain()
 	a.logger.Info("stopped")
-
-	if errors.Is(cause, ErrNoLeave) {
-		failure = ErrNoLeave
-	}
 	if err != nil {
-		return &StopError{Cause: failure, Steps: err}
+		return &StopError{Cause: why.failure, Steps: err}
 	}
-	return failure
+	return why.failure
 }
 
-// start has all parts of the agent work, and pushes what ends them again. What
-// waits at the end is delivered until draining ends.
-func (a *Agent) start(draining context.Context) (cancelJoins func()) {
+// reason is why an agent ends.
+type reason struct {
+	cause   error
+	asked   bool  // somebody wants this node to leave the cluster
+	failure error // what Run returns
+}
+
+// untilEnd waits until the agent is to end.
+func (a *Agent) untilEnd(ctx context.Context) reason {
+	for down := a.serf.ShutdownCh(); ; {
+		select {
+		case <-ctx.Done():
+			if cause := context.Cause(ctx); !errors.Is(cause, ErrNoLeave) {
+				return reason{cause: cause, asked: true}
+			}
+			return reason{cause: ErrNoLeave, failure: ErrNoLeave}
+		case <-a.end.stopped:
+			if cause := a.end.cause; cause != errLeft {
+				return reason{cause: cause, failure: cause}
+			}
+			return reason{cause: errLeft, asked: true}
+		case <-down:
+			if !a.end.leaving.Load() {
+				return reason{cause: errShutdown, failure: errShutdown}
+			}
+			down = nil // the client that told the agent to leave has no answer yet
+		}
+	}
+}
+
+// start has all parts of the agent work, and pushes what ends them again.
+func (a *Agent) start() (cancelJoins func()) {
 	stops := &a.stops
 	group := func() *part { return newPart(a.stop) }
 
@@ -108,8 +124,10 @@ func (a *Agent) start(draining context.Context) (cancelJoins func()) {
 	delivering := group()
 	a.sinks.start(delivering)
 	stops.push("ending delivery", partWait, delivering.stop)
-	stops.push("delivering what waits", a.opts.DrainTimeout+closeWait, func(context.Context) error {
-		a.sinks.drain(draining, func() bool { return a.disk != nil && !a.disk.Status().Degraded })
+	stops.push("delivering what waits", a.opts.DrainTimeout+closeWait, func(ctx context.Context) error {
+		ctx, cancel := context.WithDeadline(ctx, a.end.drained)
+		defer cancel()
+		a.sinks.drain(ctx, a.keeps)
 		return nil
 	})
 
@@ -148,13 +166,4 @@ func (a *Agent) start(draining context.Context) (cancelJoins func()) {
 		joining.start(a.members.discovery.Run)
 	}
 	return joining.cancel
-}
-
-// leave leaves the cluster, at most until ctx ends. Serf's own leave cannot be
-// cancelled, but ends by itself after its broadcast timeout.
-func (a *Agent) leave(ctx context.Context) error {
-	if a.serf.State() == serf.SerfShutdown {
-		return nil
-	}
-	return within(ctx, a.serf.Leave)
 }

@@ -97,14 +97,14 @@ type Options struct {
 	EventHandlers  []string // FILTER=SCRIPT as in serf, or FILTER=URL
 	NativeHandlers bool     // post in place of a script that Kong wrote
 	Targets        []TargetOptions
-	Gateway        string // a URL that gets what the preset kong sends
-	HTTPAddr       string // host:port, or "off"
-	HTTPTokenFile  string // of the token that requests have to bear that change something; "": none
-	LogFormat      string // text or json
-	PeerLinks      bool   // send events to agents of ours over links
-	DirectSend     bool   // and straight to other members
-	MaxEventSize   int    // bytes of name and payload together of what agents of ours get, at most 1 MiB
-	DrainTimeout   time.Duration
+	Gateway        string        // a URL that gets what the preset kong sends
+	HTTPAddr       string        // host:port, or "off"
+	HTTPTokenFile  string        // of the token that requests have to bear that change something; "": none
+	LogFormat      string        // text or json
+	PeerLinks      bool          // send events to agents of ours over links
+	DirectSend     bool          // and straight to other members
+	MaxEventSize   int           // bytes of name and payload together of what agents of ours get, at most 1 MiB
+	DrainTimeout   time.Duration // 0: the agent ends at once
 
 	// DataDir holds the journal, serf's snapshot and the keyring; "" keeps the
 	// journal in memory.
@@ -145,14 +145,15 @@ func DefaultOptions() Options {
 }
 
 // SerfOptions are the defaults of an agent that stands in for serf: no gateway
-// and no operations endpoint, SIGTERM does not leave the cluster, and an event
-// over serf's limit is refused.
+// and no operations endpoint, SIGTERM does not leave the cluster, an event over
+// serf's limit is refused, and the agent ends at once.
 func SerfOptions() Options {
 	o := DefaultOptions()
 	o.AsSerf = true
 	o.MaxEventSize = 0
 	o.HTTPAddr = Off
 	o.LeaveOnTerm = false
+	o.DrainTimeout = 0
 	o.EnableCompression = true
 	return o
 }
@@ -170,6 +171,10 @@ func (o *Options) MaxEvent() int {
 func (o *Options) MayRefer(name string, payload []byte) bool {
 	return o.PeerLinks && len(name)+len(payload) <= o.MaxEventSize && len(name) <= large.MaxName
 }
+
+// EndsAtOnce tells whether an agent waits for nothing at its end: no gateway, no
+// script, and no disk to speak of.
+func (o *Options) EndsAtOnce() bool { return o.DrainTimeout == 0 }
 
 // clone is a copy that shares nothing with o that reading more settings would
 // change.

@@ -58,6 +58,9 @@ func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
 	conf.SnapshotPath = o.SnapshotPath
 	conf.RejoinAfterLeave = o.RejoinAfterLeave
 	conf.BroadcastTimeout = o.BroadcastTimeout
+	if o.EndsAtOnce() {
+		conf.LeavePropagateDelay = 0 // as in serf up to 0.8.1
+	}
 	conf.QuerySizeLimit = o.QuerySizeLimit
 	conf.QueryResponseSizeLimit = o.QueryResponseSizeLimit
 	conf.UserEventSizeLimit = serf.UserEventSizeLimit // package publish has the limit that was set

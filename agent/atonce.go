@@ -1,0 +1,95 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+)
+
+const (
+	// tellTime is how long a leave waits for members to take the last events.
+	tellTime = time.Second
+	// fileTime is how long a leave waits for the journal to be in its file.
+	fileTime = 2 * time.Second
+	// lastMoment is how long an end at once waits for the disk.
+	lastMoment = 10 * time.Millisecond
+)
+
+// leave leaves the cluster, for ending.leave. Serf's own leave cannot be cancelled,
+// but ends by itself after its broadcast timeout.
+func (a *Agent) leave() error {
+	if a.serf.State() == serf.SerfShutdown {
+		return nil
+	}
+	a.end.leaving.Store(true)
+	a.logger.Info("leaving the cluster")
+	tell, told := context.WithTimeout(context.Background(), tellTime)
+	defer told()
+	a.publisher.Flush(tell) // what it leaves behind, gossip carries
+	err := a.serf.Leave()
+	if a.opts.EndsAtOnce() {
+		// The snapshot has the leave, and nothing waits for its disk any more.
+		err = errors.Join(err, a.serf.Shutdown())
+	}
+	file, filed := context.WithTimeout(context.Background(), fileTime)
+	defer filed()
+	if err := a.settle(file); err != nil {
+		a.logger.Warn("the journal may lack the last events: the disk did not take them in time", "error", err)
+	}
+	if a.opts.EndsAtOnce() && a.disk != nil {
+		a.disk.Abandon(file)
+	}
+	return err
+}
+
+// settle has the journal's file take what came to this node so far.
+func (a *Agent) settle(ctx context.Context) error {
+	if a.disk == nil {
+		return nil
+	}
+	if err := a.intake.Settle(ctx); err != nil {
+		return err
+	}
+	return a.disk.Sync(ctx)
+}
+
+// endAtOnce is the end of an agent that waits for no gateway, script or member, as
+// that of stock serf. The process exits behind it, and that closes ports and frees the
+// data directory. Scripts run on. Beside a leave that was asked for, only what would
+// otherwise stay behind has to be done: the file of a unix socket, the last lines of
+// serf's snapshot, and one commit of the journal. For anything later the next process
+// finds what it finds after a kill.
+func (a *Agent) endAtOnce(why reason) (err error) {
+	if why.asked {
+		err = a.Leave()
+	}
+	a.ports.RPC.Close() // an error says no more than that it is closed
+	ctx, cancel := context.WithTimeout(context.Background(), lastMoment)
+	defer cancel()
+	var last sync.WaitGroup
+	if a.diskIsQuick() {
+		last.Go(func() { a.settle(ctx) }) // what is not in the file comes again
+		if a.opts.SnapshotPath != "" {
+			last.Go(func() { within(ctx, a.serf.Shutdown) }) // likewise
+		}
+	}
+	last.Wait()
+	if a.disk != nil {
+		a.disk.Abandon(ctx)
+	}
+	a.sinks.tellAll(a.keeps())
+	return err
+}
+
+// diskIsQuick tells whether a sync may be begun at the last moment. The kernel ends no
+// process before its sync has ended, so none is begun on a disk that was slow last time.
+func (a *Agent) diskIsQuick() bool {
+	if a.disk == nil {
+		return true
+	}
+	s := a.disk.Status()
+	return !s.Degraded && s.LastCommit <= lastMoment
+}
