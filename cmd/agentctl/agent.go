@@ -7,11 +7,7 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"os/signal"
 	"strings"
-	"sync"
-	"syscall"
-	"time"
 
 	"agentctl/agent"
 	"agentctl/agent/config"
@@ -99,9 +95,9 @@ func (c *agentCommand) Run(args []string) int {
 		printErrors("agentctl agent", err)
 		return 1
 	}
-	defer hub.Close()
+	defer closeLog(conf, hub)
 	if err := runAgent(conf, args, hub); err != nil {
-		hub.Close() // its last lines come first
+		closeLog(conf, hub) // its last lines come first
 		printErrors("agentctl agent", err)
 		return 1
 	}
@@ -125,8 +121,8 @@ func runAgent(conf *config.Config, args []string, hub *logs.Hub) error {
 	defer stopTelemetry()
 	defer manager.follow(a)()
 	ctx, stop := onSignals(conf, signalActions{
-		tell: func(sig os.Signal, next string) {
-			hub.Logger().Warn("caught a signal: "+next, "signal", sig.String())
+		tell: func(sig os.Signal, next nextAction) {
+			hub.Logger().Warn("caught a signal: "+next.String(), "signal", sig.String())
 		},
 		reload: manager.reloading(func() {
 			conf, err := compileOptions(newFlags("agent"), config.DefaultOptions(), args)
@@ -137,7 +133,7 @@ func runAgent(conf *config.Config, args []string, hub *logs.Hub) error {
 				hub.Logger().Error("configuration not reloaded, the old one stays: " + line)
 			}
 		}),
-		last: hub.Close,
+		last: func() { closeWithin(hub, lastWords) },
 	})
 	defer stop()
 	return runToTheEnd(ctx, a, hub)
@@ -154,71 +150,6 @@ func runToTheEnd(ctx context.Context, a *agent.Agent, hub *logs.Hub) error {
 		return stop.Cause
 	}
 	return err
-}
-
-// lastWords is how long the log may take at an end at once.
-const lastWords = 200 * time.Millisecond
-
-// signalActions are what signals do, beside ending an agent.
-type signalActions struct {
-	tell   func(sig os.Signal, next string) // called for each, with what follows
-	reload func()                           // called for SIGHUP
-	last   func()                           // called before the program exits at once: has the log written
-}
-
-// onSignals returns a context that ends at the first signal to end, with
-// [agent.ErrNoLeave] as its cause where the agent is not to leave the cluster.
-// At the second such signal the program exits.
-func onSignals(conf *config.Config, do signalActions) (_ context.Context, stop func()) {
-	// A log reader that goes away is no reason to end.
-	signal.Ignore(syscall.SIGPIPE)
-	ctx, cancel := context.WithCancelCause(context.Background())
-	var reloading sync.Mutex
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		for ending := false; ; {
-			var sig os.Signal
-			select {
-			case sig = <-signals:
-			case <-ctx.Done():
-				if !ending {
-					return // stop was called
-				}
-				sig = <-signals
-			}
-			switch {
-			case sig == syscall.SIGHUP:
-				do.tell(sig, "reloading the configuration")
-				go func() { // another signal may come meanwhile
-					reloading.Lock()
-					defer reloading.Unlock()
-					do.reload()
-				}()
-			case ending:
-				do.tell(sig, "it is the second, ending at once")
-				written := make(chan struct{})
-				go func() { do.last(); close(written) }()
-				select {
-				case <-written:
-				case <-time.After(lastWords):
-				}
-				os.Exit(1)
-			case sig == os.Interrupt && conf.SkipLeaveOnInt, sig == syscall.SIGTERM && !conf.LeaveOnTerm:
-				ending = true
-				do.tell(sig, "ending without leaving the cluster")
-				cancel(agent.ErrNoLeave)
-			default:
-				ending = true
-				do.tell(sig, "leaving the cluster and delivering what waits")
-				cancel(fmt.Errorf("signal %v", sig))
-			}
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(signals)
-		cancel(nil)
-	}
 }
 
 // compileOptions makes one checked value of all settings of an agent: the

@@ -9,7 +9,6 @@ import (
 	"log"
 	"net"
 	"os"
-	"strings"
 	"sync"
 
 	serfagent "github.com/hashicorp/serf/cmd/serf/command/agent"
@@ -48,9 +47,9 @@ func (c *serfAgentCommand) Run(args []string) int {
 		ui.Error(err.Error())
 		return 1
 	}
-	defer hub.Close()
+	defer closeLog(conf, hub)
 	if err := runSerfAgent(&said, args, hub, ui, gate); err != nil {
-		hub.Close() // its last lines come first
+		closeLog(conf, hub) // its last lines come first
 		if !errors.Is(err, agent.ErrNoLeave) {
 			ui.Error(err.Error())
 		}
@@ -83,9 +82,9 @@ func runSerfAgent(conf *config.Config, args []string, hub *logs.Hub, ui cli.Ui, 
 	defer stopTelemetry()
 	defer manager.follow(a)()
 	ctx, stop := onSignals(conf, signalActions{
-		tell: func(sig os.Signal, next string) {
+		tell: func(sig os.Signal, next nextAction) {
 			ui.Output(fmt.Sprintf("Caught signal: %v", sig))
-			if strings.HasPrefix(next, "leaving") {
+			if next == nextLeave {
 				ui.Output("Gracefully shutting down agent...")
 			}
 		},
@@ -100,7 +99,7 @@ func runSerfAgent(conf *config.Config, args []string, hub *logs.Hub, ui cli.Ui, 
 				ui.Error("Failed to reload configs")
 			}
 		}),
-		last: hub.Close,
+		last: func() { closeWithin(hub, lastWords) },
 	})
 	defer stop()
 	ended := make(chan error, 1)
