@@ -92,6 +92,7 @@ type Agent struct {
 // keeper keeps the journal on a disk.
 type keeper interface {
 	Status() disk.Status
+	LastCommit() time.Duration
 	Sync(context.Context) error
 	Abandon(context.Context)
 }

@@ -90,6 +90,5 @@ func (a *Agent) diskIsQuick() bool {
 	if a.disk == nil {
 		return true
 	}
-	s := a.disk.Status()
-	return !s.Degraded && s.LastCommit <= lastMoment
+	return !a.disk.Status().Degraded && a.disk.LastCommit() <= lastMoment
 }

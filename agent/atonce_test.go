@@ -111,8 +111,10 @@ type slowDisk struct {
 }
 
 func (d slowDisk) Status() disk.Status {
-	return disk.Status{LastCommit: d.lastCommit, Degraded: d.degraded}
+	return disk.Status{Degraded: d.degraded}
 }
+
+func (d slowDisk) LastCommit() time.Duration { return d.lastCommit }
 
 func (d slowDisk) Sync(ctx context.Context) error {
 	*d.synced++

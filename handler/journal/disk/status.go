@@ -29,8 +29,6 @@ type Status struct {
 	Commits    uint64
 	Failures   uint64 // commits that failed
 	Degrades   uint64 // how often the disk began to fail or lag
-
-	LastCommit time.Duration // how long the last commit took; 0 before the first
 }
 
 // Status tells how the Disk stands now.
@@ -50,12 +48,18 @@ func (d *Disk) Status() Status {
 		Commits:        d.state.commits,
 		Failures:       d.state.failures,
 		Degrades:       d.state.degrades,
-		LastCommit:     d.state.took,
 	}
 	if d.state.err != nil {
 		s.Error = d.state.err.Error()
 	}
 	return s
+}
+
+// LastCommit is how long the last commit took; 0 before the first.
+func (d *Disk) LastCommit() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.state.took
 }
 
 // fileState tells how the file stands.
