@@ -127,11 +127,16 @@ func (c *session) join(r request[wire.JoinRequest]) (wire.JoinResponse, error) {
 	return wire.JoinResponse{Num: int32(n)}, err
 }
 
+// goodbye is how long a client that told the agent to leave has to read the answer and
+// go. Serf's own client may report an error if the connection ends right behind it.
+const goodbye = 15 * time.Millisecond
+
 func (c *session) leave(request[none]) (none, error) {
 	c.sampled.Log(slog.LevelInfo, "rpc: leave requested", time.Second, "client", c.name)
 	c.then = func() {
 		// A client that is gone does not keep the agent from shutting down.
 		_ = c.out.flush(c.ctx)
+		c.in.await(goodbye)
 		c.backend.Cluster.Shutdown()
 	}
 	return none{}, c.backend.Cluster.Leave()

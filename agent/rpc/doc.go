@@ -34,6 +34,9 @@
 // ones instead. A client is disconnected if it does not take the next 64 KiB
 // within ten seconds.
 //
+// An agent that was told to leave ends once the client has gone, or 15 ms after its
+// answer: a client may report an error if the connection ends right behind it.
+//
 // # Limits
 //
 // The server has 1,024 connections at a time, and refuses more. A connection has

@@ -243,12 +243,39 @@ func TestLeave(t *testing.T) {
 				if got := c.answer(seq); got != want {
 					t.Errorf("answer %q", got)
 				}
+				answered := time.Now()
+				synctest.Wait()
+				if down.Load() {
+					t.Error("down before the client has gone: it may take that for an error")
+				}
+				wait := time.Duration(0)
+				if fail == nil {
+					c.conn.Close()
+				} else {
+					wait = goodbye // one that stays
+				}
 				if err := <-done; err != nil || !down.Load() {
 					t.Errorf("down %v, Serve: %v", down.Load(), err)
+				}
+				if took := time.Since(answered); took != wait {
+					t.Errorf("down %v behind the answer, want %v", took, wait)
 				}
 			})
 		})
 	}
+}
+
+// A client that sends more behind its leave is answered as long as the agent is there.
+func TestRequestBehindALeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &fakeAgent{leave: func() error { return nil }, shutdown: func() {}}
+		c := servePipes(t, a, Config{}).dial(t).handshake()
+		c.call(wire.Leave, nil, nil)
+		var stats map[string]map[string]string
+		if got := c.call(wire.Stats, nil, &stats); got != "" || stats["agent"]["name"] != "fake" {
+			t.Errorf("%q, %v", got, stats)
+		}
+	})
 }
 
 // A client that asks for a leave and goes away is granted it.

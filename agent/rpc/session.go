@@ -227,10 +227,16 @@ func unreadableReason(err error) string {
 type input struct {
 	conn    net.Conn
 	timeout time.Duration
-	resting bool // nothing of a request has come yet, and there is no deadline
+	resting bool   // nothing of a request has come yet, and there is no deadline
+	ahead   []byte // was read by await
 }
 
 func (in *input) Read(p []byte) (int, error) {
+	if len(in.ahead) > 0 {
+		n := copy(p, in.ahead)
+		in.ahead = in.ahead[n:]
+		return n, nil
+	}
 	n, err := in.conn.Read(p)
 	if in.resting && n > 0 {
 		in.resting = false
@@ -245,6 +251,15 @@ func (in *input) rest() {
 		in.resting = true
 		in.conn.SetReadDeadline(time.Time{})
 	}
+}
+
+// await waits until the client goes away, or sends something, at most for the given time.
+func (in *input) await(most time.Duration) {
+	in.conn.SetReadDeadline(time.Now().Add(most))
+	next := make([]byte, 1)
+	n, _ := in.conn.Read(next) // an error comes again
+	in.ahead = append(in.ahead, next[:n]...)
+	in.conn.SetReadDeadline(time.Now().Add(in.timeout))
 }
 
 // linger lets the client read the last answer: closing a socket with unread
