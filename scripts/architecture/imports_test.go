@@ -80,6 +80,7 @@ scripts/testkit/memory   agent/memnet scripts/testkit
 scripts/testkit/proc     agent/api rpcclient scripts/testkit/loopback scripts/testkit/stock scripts/testkit
 scripts/testkit/script   scripts/testkit/loopback scripts/testkit/stock scripts/testkit scripts/testkit/proc scripts/testkit/stub
 scripts/testkit/serfnode -
+scripts/testkit/slowfs   -
 scripts/testkit/smallfs  -
 scripts/testkit/stock    -
 scripts/testkit/stub     -

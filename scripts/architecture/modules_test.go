@@ -34,10 +34,11 @@ var importers = map[string][]string{
 		"agent", "agent/dropped", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/publish",
 		"agent/repair", "agent/rpc", "agent/script", "cmd/agentctl", "handler/delivery", "handler/journal/disk", "scripts/testkit",
 	},
-	"github.com/yuin/goldmark": {"scripts/prose"},
+	"github.com/yuin/goldmark":     {"scripts/prose"},
+	"github.com/hanwen/go-fuse/v2": {"scripts/testkit/slowfs"},
 	"testing": {
 		"scripts/testkit", "scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/leaks", "scripts/testkit/memory", "scripts/testkit/proc",
-		"scripts/testkit/script", "scripts/testkit/serfnode", "scripts/testkit/smallfs", "scripts/testkit/stock",
+		"scripts/testkit/script", "scripts/testkit/serfnode", "scripts/testkit/slowfs", "scripts/testkit/smallfs", "scripts/testkit/stock",
 	},
 }
 

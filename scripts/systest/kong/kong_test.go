@@ -34,6 +34,7 @@ type kongNode struct {
 	gossip     string
 	rpc        string
 	log, pid   string
+	env, flags []string            // beside Kong's own
 	credential *syscall.Credential // of Kong's workers
 	took       time.Duration       // from the start to RPC
 }
@@ -63,10 +64,13 @@ func (k *kongNode) start(script string) error {
 		"-encrypt 'T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s='",
 	}
 	flags[6] = fmt.Sprintf("-advertise '127.0.0.1:%s'", k.gossip)
+	flags = append(flags, k.flags...)
 	rand.Shuffle(len(flags), func(i, j int) { flags[i], flags[j] = flags[j], flags[i] })
 	began := time.Now()
 	line := fmt.Sprintf("nohup %s agent %s > %s 2>&1 & echo $! > %s", k.serf, strings.Join(flags, " "), k.log, k.pid)
-	if out, err := exec.Command("/bin/sh", "-c", line).CombinedOutput(); err != nil {
+	cmd := exec.Command("/bin/sh", "-c", line)
+	cmd.Env = append(os.Environ(), k.env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
 	if !testkit.PollAt(testkit.Patience, time.Millisecond, func() bool {
