@@ -121,6 +121,6 @@ var settings = []Setting{
 		pointer: func(o *Options) any { return &o.DirectSend }},
 	{Flag: "max-event-size", Key: "max_event_size", Arg: "N", Usage: "most bytes of an event's name and payload together, up to 1048576; what is over user_event_size_limit reaches agentctl agents alone",
 		pointer: func(o *Options) any { return &o.MaxEventSize }},
-	{Flag: "drain-timeout", Key: "drain_timeout", Arg: "TIME", Usage: "longest wait for waiting events to be delivered at the end",
+	{Flag: "drain-timeout", Key: "drain_timeout", Arg: "TIME", Usage: "longest wait for waiting events to be delivered at the end; 0 ends at once",
 		pointer: func(o *Options) any { return &o.DrainTimeout }},
 }

@@ -35,7 +35,7 @@
 // within ten seconds.
 //
 // An agent that was told to leave ends once the client has gone, or 15 ms after its
-// answer: a client may report an error if the connection ends right behind it.
+// answer. A client may report an error if the connection ends right behind the answer.
 //
 // # Limits
 //
