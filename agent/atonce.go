@@ -1,8 +1,9 @@
 package agent
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ const (
 	lastMoment = 10 * time.Millisecond
 )
 
+// errSlowDisk is why a leave goes on without the disk.
+var errSlowDisk = fmt.Errorf("the disk was not done within %v", fileTime)
+
 // leave leaves the cluster, for ending.leave. Serf's own leave cannot be cancelled,
 // but ends by itself after its broadcast timeout.
 func (a *Agent) leave() error {
@@ -30,14 +34,15 @@ func (a *Agent) leave() error {
 	defer told()
 	a.publisher.Flush(tell) // what it leaves behind, gossip carries
 	err := a.serf.Leave()
-	if a.opts.EndsAtOnce() {
-		// The snapshot has the leave, and nothing waits for its disk any more.
-		err = errors.Join(err, a.serf.Shutdown())
-	}
-	file, filed := context.WithTimeout(context.Background(), fileTime)
+	file, filed := context.WithTimeoutCause(context.Background(), fileTime, errSlowDisk)
 	defer filed()
+	if a.opts.EndsAtOnce() { // the end has no time for this
+		if err := within(file, a.serf.Shutdown); err != nil {
+			a.logger.Warn("serf's snapshot may lack the leave", "error", err)
+		}
+	}
 	if err := a.settle(file); err != nil {
-		a.logger.Warn("the journal may lack the last events: the disk did not take them in time", "error", err)
+		a.logger.Warn("the journal may lack the last events", "error", cmp.Or(context.Cause(file), err))
 	}
 	if a.opts.EndsAtOnce() && a.disk != nil {
 		a.disk.Abandon(file)

@@ -58,6 +58,13 @@
 // end it runs these steps backwards, also when a start fails. Each step has a time
 // limit. Run returns the failures, and the reason why the agent ended.
 //
+// An agent with a drain timeout of 0 ends at once, as one that is called as serf. It
+// leaves the stack alone, and does only what others or the next process would miss.
+//
+// An agent leaves the cluster only if somebody asked for the end: a signal that does, or
+// an RPC client. After any other end the members go on to look for it, and its snapshot
+// still knows them.
+//
 // # Glossary
 //
 //   - Broadcast: sending a published event to members without waiting for gossip.
