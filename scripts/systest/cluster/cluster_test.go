@@ -15,8 +15,8 @@ import (
 	"agentctl/scripts/testkit/stub"
 )
 
-// mixed is a cluster of four: the newest and the oldest release of stock serf that
-// there is, and two agents of ours with a gateway each. Gossip is encrypted.
+// mixed is a cluster of four: the newest release of stock serf and an old one, and two
+// agents of ours with a gateway each. Gossip is encrypted.
 type mixed struct {
 	nodes    map[string]*proc.Node
 	gateways map[string]*stub.Gateway // of ours
@@ -24,10 +24,25 @@ type mixed struct {
 	programs map[string]string        // command lines to try, by name
 }
 
+// oldVersions are the releases that stand beside the newest one: the oldest, and in
+// the long form all.
+func oldVersions() []string {
+	if testkit.Long() {
+		return stock.Versions[1:]
+	}
+	return []string{stock.V070}
+}
+
 // TestCluster drives a mixed cluster through everything that serf's command
 // line does, from stock serf and from ours. Its parts follow on each other.
 func TestCluster(t *testing.T) {
-	c := newMixed(t)
+	for _, old := range oldVersions() {
+		t.Run(old, func(t *testing.T) { testCluster(t, old) })
+	}
+}
+
+func testCluster(t *testing.T, old string) {
+	c := newMixed(t, old)
 	for _, part := range []struct {
 		name string
 		run  func(*mixed, *testing.T)
@@ -46,19 +61,19 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-func newMixed(t *testing.T) *mixed {
+func newMixed(t *testing.T, old string) *mixed {
 	c := &mixed{
 		nodes:    map[string]*proc.Node{},
 		gateways: map[string]*stub.Gateway{},
 		logs:     map[string]string{},
 		programs: map[string]string{
-			"serf 0.11": stock.Serf(t, stock.V011),
-			"serf 0.7":  stock.Serf(t, stock.V070),
-			"agentctl":  "agentctl",
+			"new serf": stock.Serf(t, stock.V011),
+			"old serf": stock.Serf(t, old),
+			"agentctl": "agentctl",
 		},
 	}
 	whoami := "-event-handler=query:whoami=printf %s $SERF_SELF_NAME"
-	for name, version := range map[string]string{"stock11": stock.V011, "stock7": stock.V070} {
+	for name, version := range map[string]string{"new": stock.V011, "old": old} {
 		file := filepath.Join(t.TempDir(), "events")
 		c.logs[name] = file
 		c.nodes[name] = proc.NewStock(t, name, version, "-encrypt="+proc.FirstKey, "-profile=lan", whoami,
@@ -75,7 +90,7 @@ func newMixed(t *testing.T) *mixed {
 		c.nodes[name] = proc.NewAgent(t, name, "-encrypt="+proc.FirstKey, "-profile=lan", "-gateway="+gw.URL(), whoami)
 	}
 	proc.Output(t, "agentctl", "join", "-rpc-addr="+c.nodes["ours1"].RPC,
-		c.nodes["ours2"].Gossip, c.nodes["stock11"].Gossip, c.nodes["stock7"].Gossip)
+		c.nodes["ours2"].Gossip, c.nodes["new"].Gossip, c.nodes["old"].Gossip)
 	return c
 }
 

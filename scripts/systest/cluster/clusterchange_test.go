@@ -10,7 +10,7 @@ import (
 
 func (c *mixed) testTags(t *testing.T) {
 	// Each node's tags are set with another's program, so in every mix.
-	programs := map[string]string{"stock11": "agentctl", "stock7": "agentctl", "ours1": "serf 0.11", "ours2": "serf 0.7"}
+	programs := map[string]string{"new": "agentctl", "old": "agentctl", "ours1": "new serf", "ours2": "old serf"}
 	for name, program := range programs {
 		proc.Output(t, c.programs[program], "tags", "-rpc-addr="+c.nodes[name].RPC, "-set", "zone="+name, "-set", "old=1")
 		proc.Output(t, c.programs[program], "tags", "-rpc-addr="+c.nodes[name].RPC, "-delete", "old")
@@ -55,14 +55,14 @@ func (c *mixed) testKeys(t *testing.T) {
 			t.Errorf("want only %s, at all four:\n%s", to, out)
 		}
 	}
-	rotate(proc.FirstKey, proc.SecondKey, [4]string{"agentctl", "agentctl", "serf 0.11", "serf 0.7"},
-		[4]string{"ours1", "stock7", "ours2", "stock11"})
-	rotate(proc.SecondKey, proc.FirstKey, [4]string{"serf 0.7", "serf 0.11", "agentctl", "agentctl"},
-		[4]string{"stock7", "ours1", "stock11", "ours2"})
+	rotate(proc.FirstKey, proc.SecondKey, [4]string{"agentctl", "agentctl", "new serf", "old serf"},
+		[4]string{"ours1", "old", "ours2", "new"})
+	rotate(proc.SecondKey, proc.FirstKey, [4]string{"old serf", "new serf", "agentctl", "agentctl"},
+		[4]string{"old", "ours1", "new", "ours2"})
 	// The cluster still holds together.
 	gw := c.gateways["ours2"]
 	before := len(gw.TakenUser())
-	proc.Output(t, c.programs["serf 0.7"], "event", "-coalesce=false", "-rpc-addr="+c.nodes["stock7"].RPC, "kong", "new key")
+	proc.Output(t, c.programs["old serf"], "event", "-coalesce=false", "-rpc-addr="+c.nodes["old"].RPC, "kong", "new key")
 	testkit.WaitFor(t, "an event comes through after the change of keys", func() bool { return len(gw.TakenUser()) == before+1 })
 }
 
@@ -70,8 +70,8 @@ func (c *mixed) testKeys(t *testing.T) {
 // the other kind declare it gone.
 func (c *mixed) testForceLeave(t *testing.T) {
 	for i, step := range []struct{ victim, program, at string }{
-		{"ours2", "serf 0.7", "stock7"},
-		{"stock7", "agentctl", "ours1"},
+		{"ours2", "old serf", "old"},
+		{"old", "agentctl", "ours1"},
 	} {
 		if i > 0 && !testkit.Long() { // it takes serf a while to see that a member has failed
 			break
@@ -89,8 +89,8 @@ func (c *mixed) testForceLeave(t *testing.T) {
 // testLeave has the last two nodes leave, each told by the other kind's program.
 func (c *mixed) testLeave(t *testing.T) {
 	for _, step := range []struct{ name, program string }{
-		{"stock11", "agentctl"},
-		{"ours1", "serf 0.11"},
+		{"new", "agentctl"},
+		{"ours1", "new serf"},
 	} {
 		n := c.nodes[step.name]
 		out := proc.Output(t, c.programs[step.program], "leave", "-rpc-addr="+n.RPC)
@@ -104,7 +104,7 @@ func (c *mixed) testLeave(t *testing.T) {
 		delete(c.nodes, step.name)
 		c.become(t, step.name, "left") // to those that are left, if any
 	}
-	c.told(t, "member-leave", "stock11")
+	c.told(t, "member-leave", "new")
 }
 
 // told waits until the gateway of ours1 has been told of a member event.

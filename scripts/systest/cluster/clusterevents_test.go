@@ -42,7 +42,7 @@ func (c *mixed) testEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = append(want, binary)
-	proc.Output(t, "agentctl", "event", "-coalesce=false", "-payload-file="+file, "-rpc-addr="+c.nodes["stock7"].RPC, "kong")
+	proc.Output(t, "agentctl", "event", "-coalesce=false", "-payload-file="+file, "-rpc-addr="+c.nodes["old"].RPC, "kong")
 	slices.Sort(want)
 
 	arrived := func(where string, got func() []string) {
@@ -72,7 +72,7 @@ func (c *mixed) testEvents(t *testing.T) {
 	// One more on top of them: had any been on its way a second time, it would
 	// have come first.
 	want = append(want, "last")
-	proc.Output(t, "agentctl", "event", "-coalesce=false", "-rpc-addr="+c.nodes["stock11"].RPC, "kong", "last")
+	proc.Output(t, "agentctl", "event", "-coalesce=false", "-rpc-addr="+c.nodes["new"].RPC, "kong", "last")
 	slices.Sort(want)
 	check()
 	c.checkHeaders(t)

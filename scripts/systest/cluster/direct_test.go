@@ -72,6 +72,12 @@ func (l *listener) events() []string {
 // small ones and ones that fit in no packet, in an encrypted cluster: scripts
 // and streams there have each once, and see nothing else of us.
 func TestDirectToStock(t *testing.T) {
+	for _, old := range oldVersions() {
+		t.Run(old, func(t *testing.T) { directToStock(t, old) })
+	}
+}
+
+func directToStock(t *testing.T, old string) {
 	const small, large = 60, 3
 	limit := filepath.Join(t.TempDir(), "limit.json")
 	if err := os.WriteFile(limit, []byte(`{"user_event_size_limit": 9216}`), 0o600); err != nil {
@@ -87,7 +93,7 @@ func TestDirectToStock(t *testing.T) {
 	here := proc.NewAgent(t, "here", append(ours, "-event-handler=user:of-no-test=true")...)
 	nodes := []*proc.Node{here, proc.NewAgent(t, "there", append(ours, "-gateway="+gw.URL(), "-join="+here.Gossip)...)}
 	files, streams := map[string]string{}, map[string]*listener{}
-	for name, version := range map[string]string{"stock11": stock.V011, "stock7": stock.V070} {
+	for name, version := range map[string]string{"new": stock.V011, "old": old} {
 		files[name] = filepath.Join(t.TempDir(), "events")
 		n := proc.NewStock(t, name, version, append(args, "-join="+here.Gossip, "-protocol=4",
 			fmt.Sprintf(`-event-handler=user=echo "$(base64 | tr -d '\n')" >> %s`, files[name]))...)
