@@ -81,11 +81,10 @@ func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
 			*d.to = d.from
 		}
 	}
-	// Member events are gathered for up to three seconds, as in serf: a gateway
-	// that drops its cache at each would suffer from one event a member. User
-	// events are not gathered here, since that loses all but the last of a
-	// name; see coalescer for the scripts and streams that expect it.
-	conf.CoalescePeriod, conf.QuiescentPeriod = 3*time.Second, time.Second
+	// Serf tells each member event at once, and package intake gathers them: serf's
+	// own gathering loses changes of members and tells others again. User events are
+	// not gathered here either, since that loses all but the last of a name.
+	conf.CoalescePeriod, conf.UserCoalescePeriod = 0, 0
 
 	conf.Tags = maps.Clone(o.NodeTags)
 	conf.KeyringFile = o.KeysFile

@@ -52,6 +52,14 @@
 // its position in the order when its payload has come. Runners and subscribers get it
 // then if serf has passed its reference on.
 //
+// Changes of members are gathered first, for as long as serf gathers them: until
+// there was none for a second, and for three seconds at most. Then the journal, the
+// runners and the subscribers get the same events. Each change is told once, with
+// the tags and the address of that moment. The changes of one member keep their
+// order. Members that changed alike share an event, so the changes of different
+// members may come in another order. Where each member changed once, there is one
+// event of each type.
+//
 // # Each event once
 //
 // A user event is known by its ID. Intake asks the journal for the ID, and
@@ -75,6 +83,9 @@
 //
 // # Loss
 //
+// At most 4,096 changes of members are gathered. One more makes all of them go to
+// the queue at once, so none is lost.
+//
 // The queue holds 65,536 events with 64 MiB, and one larger event if it is
 // alone. If an event does not fit, intake drops, counts and logs it. If it was for
 // the journal, intake also records a gap there, so that the targets are flushed. An
@@ -87,5 +98,6 @@
 // # The end
 //
 // Run ends when its context ends and serf's channel has been silent for 100 ms.
-// Everything in the queue is passed on before it returns.
+// Everything in the queue is passed on before it returns, and so are the gathered
+// changes of members.
 package intake

@@ -30,8 +30,8 @@ const (
 	// keptCapacity is for how many events the buffers of a batch are used again.
 	// Those of a larger batch are let go: a burst does not hold memory for ever.
 	keptCapacity = 1024
-	// drainSilence is how long serf's channel has to be silent at the end: what
-	// serf gathers of member events comes as it shuts down, a moment later.
+	// drainSilence is how long serf's channel has to be silent at the end: its last
+	// events come through goroutines that end a moment later.
 	drainSilence = 100 * time.Millisecond
 	// lossSilence is for how long it is not logged, at most, that events go on
 	// to be lost.
@@ -229,10 +229,16 @@ func (in *Intake) Run(ctx context.Context) error {
 
 // drain empties serf's channel, at once and always.
 func (in *Intake) drain(ctx context.Context) {
+	var members gatherer
+	due := time.NewTimer(time.Hour)
+	defer due.Stop()
 	for ended := ctx.Done(); ; {
 		select {
 		case e := <-in.ch:
-			in.enqueue(arrival{event: e, way: Gossip, passed: true})
+			in.gather(e, &members, due)
+			continue
+		case <-due.C:
+			in.release(&members)
 			continue
 		case <-in.pings:
 			continue
@@ -242,8 +248,9 @@ func (in *Intake) drain(ctx context.Context) {
 		select {
 		case e := <-in.ch:
 			quiet.Stop()
-			in.enqueue(arrival{event: e, way: Gossip, passed: true})
+			in.gather(e, &members, due)
 		case <-quiet.C:
+			in.release(&members)
 			return
 		}
 	}

@@ -15,12 +15,28 @@ func MemberLines(members []serf.Member) []byte {
 	return lines
 }
 
+// memberBytes is about what a member takes beside its name and tags.
+const memberBytes = 128
+
 // SizeOf is about how many bytes an event holds.
 func SizeOf(e serf.Event) int {
-	if u, ok := e.(serf.UserEvent); ok {
-		return len(u.Name) + len(u.Payload)
+	switch e := e.(type) {
+	case serf.UserEvent:
+		return len(e.Name) + len(e.Payload)
+	case serf.MemberEvent:
+		return sizeOfMembers(e.Members)
 	}
 	return 0
+}
+
+func sizeOfMembers(members []serf.Member) (n int) {
+	for _, m := range members {
+		n += memberBytes + len(m.Name)
+		for k, v := range m.Tags {
+			n += len(k) + len(v)
+		}
+	}
+	return n
 }
 
 // nameOf is the name that filters look at.
