@@ -29,13 +29,15 @@ func (a *Agent) backend() rpc.Backend {
 // Members are all members that are known, in no order.
 func (a *Agent) Members() []serf.Member { return a.serf.Members() }
 
-// ForceLeave declares a failed node as left; with prune it is forgotten.
+// ForceLeave declares a failed node as left; with prune it is forgotten. A node that is
+// alive stays a member.
 func (a *Agent) ForceLeave(node string, prune bool) error {
 	a.logger.Info("forcing a node to leave", "node", node, "prune", prune)
-	if prune {
-		return a.serf.RemoveFailedNodePrune(node)
+	denied, err := a.serf.ForceLeave(node, prune)
+	if denied {
+		a.logger.Warn("the node is alive and stays a member: to remove it, stop its agent or have it leave", "node", node)
 	}
-	return a.serf.RemoveFailedNode(node)
+	return err
 }
 
 // Leave leaves the cluster gracefully. When it returns, the members were told, and the

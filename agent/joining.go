@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/serf/serf"
 
@@ -29,6 +30,7 @@ func (a *Agent) openMembership(conf *serf.Config) {
 		Dir:              a.opts.DataDir,
 		ReconnectTimeout: conf.ReconnectTimeout,
 		Ping:             a.serf.Memberlist().Ping,
+		Mend:             a.serf.Mend,
 		Found:            a.foundLost,
 		Replay:           a.replayRejoined,
 		Logger:           a.logger,
@@ -81,9 +83,16 @@ func (a *Agent) joinSerf(addrs []string, replay bool) (int, error) {
 func (a *Agent) replayRejoined() bool { return a.opts.ReplayOnJoin || !a.serf.Blank() }
 
 // Join contacts the addresses and returns how many could be reached; the error is
-// not nil only when none could. It may take serf's dial timeout for each.
+// not nil when none could, and when a member does not list this node all the same. It
+// may take serf's dial timeout for each.
 func (a *Agent) Join(addrs []string, replay bool) (int, error) {
-	return a.members.joiner.Join(addrs, replay)
+	n, err := a.members.joiner.Join(addrs, replay)
+	if err == nil {
+		if err = a.serf.Mend(); err != nil {
+			err = fmt.Errorf("joined, but not known to all: %w", err)
+		}
+	}
+	return n, err
 }
 
 // Joined is closed once a join has succeeded, or members were found otherwise; at

@@ -117,7 +117,7 @@ func TestMemberEventsAreToldTruly(t *testing.T) {
 				}
 				return to
 			}
-			observer.SubscribeEvents(func(e serf.Event) {
+			observer.intake.Subscribe(func(e serf.Event) {
 				if me, ok := e.(serf.MemberEvent); ok {
 					mu.Lock()
 					defer mu.Unlock()

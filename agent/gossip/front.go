@@ -28,8 +28,9 @@ type Receive func(e serf.UserEvent, synced bool)
 // anything.
 type frontDelegate struct {
 	memberlist.Delegate
-	receive Receive
+	receive Receive // nil: nobody wants events
 	past    *past
+	denier  *denier
 }
 
 func (d *frontDelegate) NotifyMsg(raw []byte) {
@@ -44,8 +45,12 @@ func (d *frontDelegate) NotifyMsg(raw []byte) {
 
 func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
 	var state syncState
-	if d.receive != nil && state.decode(raw) == nil { // likewise
+	known := state.decode(raw) == nil // likewise
+	if known {
+		d.denier.before(&state)
 		d.past.synced(state.EventLTime, isJoin)
+	}
+	if known && d.receive != nil {
 		for _, of := range state.Events {
 			if of == nil || !d.past.wants(uint64(of.LTime)) {
 				continue
@@ -56,6 +61,9 @@ func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
 		}
 	}
 	d.Delegate.MergeRemoteState(raw, isJoin)
+	if known {
+		d.denier.after(&state, isJoin)
+	}
 }
 
 // past tells which events of a full sync are from before this node's time. For scripts

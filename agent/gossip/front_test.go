@@ -245,7 +245,9 @@ func FuzzFullSync(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var told int
-		d := &frontDelegate{Delegate: nothing{}, receive: func(serf.UserEvent, bool) { told++ }, past: &past{}}
+		d := &frontDelegate{Delegate: nothing{}, receive: func(serf.UserEvent, bool) { told++ }, past: &past{}, denier: &denier{
+			self: "self", deny: func([]byte) {}, presence: newPresence(nil), members: func() []serf.Member { return nil }, doubtful: map[string]bool{},
+		}}
 		d.MergeRemoteState(raw, true)
 		d.NotifyMsg(raw)
 		if told > len(raw) {

@@ -45,8 +45,9 @@ func (m *Message) Event() serf.UserEvent {
 // syncState is what this package needs of the state that members exchange in full
 // syncs. Without the CC of single messages: serf does not keep it.
 type syncState struct {
-	EventLTime serf.LamportTime // the member's event clock
-	Events     []*syncEvents    // some are nil
+	StatusLTimes map[string]serf.LamportTime // of its last word of each member
+	EventLTime   serf.LamportTime            // its event clock
+	Events       []*syncEvents               // some are nil
 }
 
 // syncEvents are the events of one Lamport time.

@@ -22,8 +22,10 @@ type Node struct {
 	began    uint64 // the event clock at the start: 1, but with a snapshot
 	name     string // this node's, and the address that others know it by
 	addr     string
-	tags     sync.Mutex // one change at a time
+	tags     sync.Mutex    // one change at a time
 	stay     time.Duration // of a leave, to answer probes
+	presence *presence
+	denier   *denier
 }
 
 // Config is what a [Node] is made of.
@@ -43,12 +45,13 @@ func Open(c Config) (_ *Node, err error) {
 	n := &Node{past: &past{all: c.All}, name: c.Serf.NodeName}
 	front := &frontTransport{NodeAwareTransport: ml.Transport.(memberlist.NodeAwareTransport)}
 	front.install = func() {
-		n.delegate = ml.Delegate
-		ml.Delegate = &frontDelegate{n.delegate, c.Receive, n.past}
+		n.delegate, n.presence = ml.Delegate, newPresence(ml.Events)
 		var s *serf.Serf
 		if s, err = serfOf(n.delegate); err != nil {
 			return
 		}
+		n.denier = &denier{self: n.name, deny: n.delegate.NotifyMsg, presence: n.presence, members: s.Members, doubtful: map[string]bool{}}
+		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, n.past, n.denier}, n.presence
 		if n.clock, err = eventClockOf(s); err != nil {
 			return
 		}

@@ -32,6 +32,9 @@ const (
 	// An address that answers and is no member's own, such as a load balancer's, is
 	// dialed after twice as long each time, and at last every standInMost.
 	standInMost = 10 * time.Minute
+	// forgottenSilence is for how long it is not said again that members do not list
+	// this node.
+	forgottenSilence = 10 * time.Minute
 )
 
 // RejoinerConfig is what [NewRejoiner] needs.
@@ -48,6 +51,9 @@ type RejoinerConfig struct {
 	Ping func(name string, addr net.Addr) (time.Duration, error)
 	// Replay tells whether a join is to ask for the events from before it.
 	Replay func() bool
+	// Mend brings back members that are alive and were forced to leave. Its error says
+	// who does not take this node back.
+	Mend func() error
 	// Found is told when lost members were joined. It must not block.
 	Found   func()
 	Logger  *slog.Logger
@@ -59,7 +65,8 @@ type RejoinerConfig struct {
 // on the members of its snapshot after one try at the start.
 //
 // In each round it looks up the names of -retry-join, and joins their addresses that
-// are no members. And it asks some lost members whether they are there. Where nobody
+// are no members. It brings back members that an operator forced to leave although they
+// are alive. And it asks some lost members whether they are there. Where nobody
 // is lost, a round costs the lookups and nothing else.
 type Rejoiner struct {
 	names    []string        // of -retry-join
@@ -71,6 +78,7 @@ type Rejoiner struct {
 
 	members func() []serf.Member
 	ping    func(name string, addr net.Addr) (time.Duration, error)
+	mend    func() error
 	join    func(addrs []string) (int, error)
 	srv     srvResolver
 	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
@@ -79,8 +87,8 @@ type Rejoiner struct {
 	metrics *rejoinMetrics
 
 	standIns map[string]*standIn
-	failures uint64       // of names and their addresses since one worked
-	sampled  logs.Sampled // for its Nth
+	failures uint64 // of names and their addresses since one worked
+	sampled  logs.Sampled
 }
 
 // NewRejoiner reads the members that the last process knew. If it cannot read them,
@@ -98,11 +106,11 @@ func NewRejoiner(cfg RejoinerConfig) *Rejoiner {
 	j := cfg.Joiner
 	return &Rejoiner{
 		names: j.cfg.Retry, tried: j.tried, port: cfg.Port, self: cfg.Self, interval: j.cfg.Interval, known: known,
-		members: j.cfg.Members, ping: cfg.Ping,
+		members: j.cfg.Members, ping: cfg.Ping, mend: cfg.Mend,
 		join: func(addrs []string) (int, error) { return j.Join(addrs, cfg.Replay()) },
 		srv:  j.srv, lookup: lookupIPs, found: cfg.Found,
 		logger: cfg.Logger, metrics: newRejoinMetrics(cfg.Metrics),
-		standIns: map[string]*standIn{},
+		standIns: map[string]*standIn{}, sampled: logs.Sampled{Logger: cfg.Logger},
 	}
 }
 
@@ -139,6 +147,9 @@ func (r *Rejoiner) look() []knownMember {
 
 // round looks once, and joins what it finds.
 func (r *Rejoiner) round(ctx context.Context) {
+	if err := r.mend(); err != nil {
+		r.sampled.Log(slog.LevelWarn, "this node is a member, and others do not know of it", forgottenSilence, "error", err)
+	}
 	lost := r.look()
 	rand.Shuffle(len(lost), func(i, j int) { lost[i], lost[j] = lost[j], lost[i] })
 	for _, m := range lost[:min(len(lost), rejoinPings)] {

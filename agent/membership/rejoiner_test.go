@@ -43,7 +43,7 @@ func newRejoinNode(name string, names ...string) *rejoinNode {
 	close(joiner.tried)
 	n.Rejoiner = NewRejoiner(RejoinerConfig{
 		Joiner: joiner, Self: member(name, "127.0.0.1:99", serf.StatusAlive), Port: 1, ReconnectTimeout: forgets,
-		Found: func() {}, Logger: logger, Metrics: n.reg,
+		Mend: func() error { return nil }, Found: func() {}, Logger: logger, Metrics: n.reg,
 	})
 	n.srv = fakeDNS{}
 	n.join = nil // the test's

@@ -1,0 +1,293 @@
+package gossip
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/memnet"
+)
+
+// clique is nodes in memory that have joined each other: n0 and so on. Those that are
+// ours have a Node, and serf's own have none.
+type clique struct {
+	t      *testing.T
+	net    *memnet.Network
+	serfs  []*serf.Serf
+	ours   []*Node
+	events []chan serf.Event
+}
+
+// newClique makes a node for each letter of kinds: o for ours, s for serf's own.
+func newClique(t *testing.T, kinds string) *clique {
+	t.Helper()
+	t.Cleanup(func() { time.Sleep(time.Minute) }) // runs last: probes and dials end by themselves
+	c := &clique{t: t, net: memnet.New(memnet.Config{})}
+	for i, kind := range kinds {
+		c.add(kind)
+		if i > 0 {
+			c.join(i, 0)
+		}
+	}
+	c.await("all to know all", func() bool { return c.all(serf.StatusAlive) })
+	return c
+}
+
+func (c *clique) add(kind rune) {
+	c.t.Helper()
+	i := len(c.serfs)
+	events := make(chan serf.Event, 1024)
+	conf := bareConfig(c.net, fmt.Sprint("n", i), c.addr(i), events)
+	var ours *Node
+	if kind == 'o' {
+		ours = openBare(c.t, Config{Serf: conf})
+		c.serfs = append(c.serfs, ours.Serf)
+	} else {
+		s, err := serf.Create(conf)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.t.Cleanup(func() { s.Shutdown() })
+		c.serfs = append(c.serfs, s)
+	}
+	c.ours, c.events = append(c.ours, ours), append(c.events, events)
+}
+
+func (c *clique) addr(i int) string { return fmt.Sprintf("10.0.0.%d:7946", i+1) }
+
+// join has a node do what the join command does, and returns what that says.
+func (c *clique) join(at, to int) error {
+	c.t.Helper()
+	if _, err := c.serfs[at].Join([]string{c.addr(to)}, false); err != nil {
+		c.t.Fatal(err)
+	}
+	if c.ours[at] != nil {
+		return c.ours[at].Mend()
+	}
+	return nil
+}
+
+// sees is the status that a node gives another one; none if it does not list it.
+func (c *clique) sees(at, other int) serf.MemberStatus {
+	for _, m := range c.serfs[at].Members() {
+		if m.Name == fmt.Sprint("n", other) {
+			return m.Status
+		}
+	}
+	return serf.StatusNone
+}
+
+func (c *clique) all(status serf.MemberStatus) bool {
+	for at := range c.serfs {
+		for other := range c.serfs {
+			if at != other && c.sees(at, other) != status {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (c *clique) await(what string, done func() bool) {
+	c.t.Helper()
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// told are the events that a node's serf has told of another one since the last call.
+func (c *clique) told(at, other int) (types []string) {
+	synctest.Wait()
+	for len(c.events[at]) > 0 {
+		if e, ok := (<-c.events[at]).(serf.MemberEvent); ok && e.Members[0].Name == fmt.Sprint("n", other) {
+			types = append(types, strings.TrimPrefix(e.Type.String(), "member-"))
+		}
+	}
+	return types
+}
+
+// A live member that is forced to leave at a node of ours says that it is alive, and is
+// believed, with prune and without. Nothing has happened to it, so no event tells of it.
+func TestALiveMemberDeniesAForcedLeave(t *testing.T) {
+	for _, kinds := range []string{"os", "oo", "osso", "oooo"} {
+		for _, prune := range []bool{false, true} {
+			t.Run(fmt.Sprint(kinds, " prune=", prune), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c := newClique(t, kinds)
+					for at := range kinds {
+						c.told(at, 1)
+					}
+					if denied, err := c.ours[0].ForceLeave("n1", prune); !denied || err != nil {
+						t.Errorf("denied: %v, %v", denied, err)
+					}
+					if s := c.sees(0, 1); s != serf.StatusAlive {
+						t.Errorf("it is %v", s)
+					}
+					time.Sleep(time.Minute)
+					if !c.all(serf.StatusAlive) {
+						t.Error("not all see all alive")
+					}
+					for at := range kinds {
+						if told := c.told(at, 1); len(told) > 0 {
+							t.Errorf("n%d is told %v", at, told)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// A dead member is forced to leave as in serf, also one that is not known to have
+// failed yet.
+func TestADeadMemberIsForcedToLeave(t *testing.T) {
+	for _, detected := range []bool{true, false} {
+		for _, prune := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				c := newClique(t, "oss")
+				c.told(0, 1)
+				if err := c.serfs[1].Shutdown(); err != nil {
+					t.Fatal(err)
+				}
+				want := []string{"leave"}
+				if detected {
+					c.await("the failure", func() bool { return c.sees(0, 1) == serf.StatusFailed && c.sees(2, 1) == serf.StatusFailed })
+					want = []string{"failed", "leave"}
+				}
+				if denied, err := c.ours[0].ForceLeave("n1", prune); denied || err != nil {
+					t.Errorf("denied: %v, %v", denied, err)
+				}
+				status := serf.StatusLeft
+				if prune {
+					status = serf.StatusNone
+					want = append(want, "reap")
+				}
+				c.await("it to be gone", func() bool { return c.sees(0, 1) == status && c.sees(2, 1) == status })
+				time.Sleep(time.Minute)
+				if got := c.told(0, 1); detected && !cmp.Equal(want, got) {
+					t.Errorf("prune %v: told %v, want %v", prune, got, want)
+				}
+				if err := c.ours[0].Mend(); err != nil || c.sees(0, 1) != status {
+					t.Errorf("mended: %v, %v", c.sees(0, 1), err)
+				}
+			})
+		}
+	}
+}
+
+// A join at either node brings back a live member that serf lists as leaving, whichever
+// of the two is ours. Two nodes are alone, so serf does not tell the member.
+func TestAJoinMendsAForcedLeave(t *testing.T) {
+	for _, tt := range []struct {
+		kinds  string // n1 is forced to leave at n0
+		at, to int    // of the join
+	}{
+		{"oo", 0, 1}, {"oo", 1, 0}, {"os", 0, 1}, {"os", 1, 0}, {"so", 0, 1}, {"so", 1, 0},
+	} {
+		t.Run(fmt.Sprintf("%s join at n%d", tt.kinds, tt.at), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newClique(t, tt.kinds)
+				if err := c.serfs[0].RemoveFailedNode("n1"); err != nil { // as serf's own command does
+					t.Fatal(err)
+				}
+				if s := c.sees(0, 1); s != serf.StatusLeaving {
+					t.Fatalf("it is %v", s)
+				}
+				if err := c.join(tt.at, tt.to); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(5 * time.Second) // gossip
+				if !c.all(serf.StatusAlive) {
+					t.Errorf("n0 lists n1 as %v", c.sees(0, 1))
+				}
+			})
+		})
+	}
+}
+
+// After a prune a node of ours takes a live member back, with a join at either one. A
+// node of serf's does not: the join says so, and to start the member anew helps.
+func TestAJoinAfterAPrune(t *testing.T) {
+	for _, tt := range []struct {
+		kinds  string // n1 is pruned at all others
+		at, to int    // of the join
+		refuse string
+	}{
+		{"oo", 0, 1, ""}, {"oo", 1, 0, ""}, {"os", 0, 1, ""}, {"os", 1, 0, ""},
+		{"so", 1, 0, "n0: the list of members there lacks this node"},
+		{"sos", 1, 2, "n0, n2: the list of members there lacks this node"},
+		{"oss", 1, 0, ""}, {"ooo", 2, 0, ""}, {"ooo", 1, 2, ""},
+	} {
+		t.Run(fmt.Sprintf("%s join at n%d", tt.kinds, tt.at), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newClique(t, tt.kinds)
+				c.told(0, 1)
+				others := slices.DeleteFunc([]int{0, 1, 2}[:len(tt.kinds)], func(i int) bool { return i == 1 })
+				for _, at := range others { // gossip may bring the denial first
+					if err := c.serfs[at].RemoveFailedNodePrune("n1"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				c.await("all others to have forgotten it", func() bool {
+					return !slices.ContainsFunc(others, func(at int) bool { return c.sees(at, 1) != serf.StatusNone })
+				})
+				time.Sleep(10 * time.Second) // each prune by gossip erases it some seconds later
+				err := c.join(tt.at, tt.to)
+				if tt.refuse != "" {
+					if err == nil || !strings.Contains(err.Error(), tt.refuse) || !strings.Contains(err.Error(), "restart this agent") {
+						t.Errorf("the join says %v, want %q", err, tt.refuse)
+					}
+					return
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				time.Sleep(5 * time.Second)
+				if s := c.sees(tt.at, tt.to); s != serf.StatusAlive {
+					t.Errorf("n%d lists n%d as %v", tt.at, tt.to, s)
+				}
+				if tt.at < 2 && tt.to < 2 {
+					if got := c.told(0, 1); !cmp.Equal([]string{"reap", "join"}, got) || c.sees(0, 1) != serf.StatusAlive {
+						t.Errorf("n0 lists n1 as %v, and is told %v", c.sees(0, 1), got)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A member that leaves by itself does not deny it, however often it is asked.
+func TestALeaveIsNotMended(t *testing.T) {
+	for _, kinds := range []string{"oo", "os", "oso"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newClique(t, kinds)
+			c.told(0, 1)
+			done := make(chan error, 1)
+			go func() { done <- c.serfs[1].Leave() }()
+			for range 200 {
+				if err := c.ours[0].Mend(); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if err := c.serfs[1].Shutdown(); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute)
+			if got := c.told(0, 1); c.sees(0, 1) != serf.StatusLeft || !cmp.Equal([]string{"leave"}, got) {
+				t.Errorf("it is %v, and n0 is told %v", c.sees(0, 1), got)
+			}
+		})
+	}
+}
