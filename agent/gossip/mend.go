@@ -71,7 +71,7 @@ func (n *Node) Mend() error {
 	if ignorant = without(knows); len(ignorant) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s: the list of members there lacks this node, most likely because somebody forced it to leave with -prune. Serf lists it again once it starts anew: restart this agent",
+	return fmt.Errorf("%s: the list of members there lacks this node, which lives; most likely somebody forced it to leave with -prune. Serf takes it back only after it has left by itself: run \"leave\" at this node, and start its agent again",
 		strings.Join(ignorant, ", "))
 }
 

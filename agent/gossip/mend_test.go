@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,22 +42,34 @@ func newClique(t *testing.T, kinds string) *clique {
 
 func (c *clique) add(kind rune) {
 	c.t.Helper()
-	i := len(c.serfs)
-	events := make(chan serf.Event, 1024)
-	conf := bareConfig(c.net, fmt.Sprint("n", i), c.addr(i), events)
-	var ours *Node
+	c.serfs, c.ours, c.events = append(c.serfs, nil), append(c.ours, nil), append(c.events, nil)
+	c.start(len(c.serfs)-1, kind)
+}
+
+func (c *clique) start(i int, kind rune) {
+	c.t.Helper()
+	c.events[i] = make(chan serf.Event, 1024)
+	conf := bareConfig(c.net, fmt.Sprint("n", i), c.addr(i), c.events[i])
 	if kind == 'o' {
-		ours = openBare(c.t, Config{Serf: conf})
-		c.serfs = append(c.serfs, ours.Serf)
-	} else {
-		s, err := serf.Create(conf)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		c.t.Cleanup(func() { s.Shutdown() })
-		c.serfs = append(c.serfs, s)
+		c.ours[i] = openBare(c.t, Config{Serf: conf})
+		c.serfs[i] = c.ours[i].Serf
+		return
 	}
-	c.ours, c.events = append(c.ours, ours), append(c.events, events)
+	s, err := serf.Create(conf)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { s.Shutdown() })
+	c.serfs[i] = s
+}
+
+// restart has a node of ours leave, and starts it again.
+func (c *clique) restart(i int) {
+	c.t.Helper()
+	if err := errors.Join(c.serfs[i].Leave(), c.serfs[i].Shutdown()); err != nil {
+		c.t.Fatal(err)
+	}
+	c.start(i, 'o')
 }
 
 func (c *clique) addr(i int) string { return fmt.Sprintf("10.0.0.%d:7946", i+1) }
@@ -242,9 +255,14 @@ func TestAJoinAfterAPrune(t *testing.T) {
 				time.Sleep(10 * time.Second) // each prune by gossip erases it some seconds later
 				err := c.join(tt.at, tt.to)
 				if tt.refuse != "" {
-					if err == nil || !strings.Contains(err.Error(), tt.refuse) || !strings.Contains(err.Error(), "restart this agent") {
+					if err == nil || !strings.Contains(err.Error(), tt.refuse) || !strings.Contains(err.Error(), `run "leave" at this node, and start its agent again`) {
 						t.Errorf("the join says %v, want %q", err, tt.refuse)
 					}
+					c.restart(tt.at)
+					if err := c.join(tt.at, tt.to); err != nil {
+						t.Error(err)
+					}
+					c.await("all to know all again", func() bool { return c.all(serf.StatusAlive) })
 					return
 				}
 				if err != nil {

@@ -3,6 +3,7 @@
 //   - [Joiner] does the joins that were requested at the start, and knows whether
 //     this node has joined.
 //   - [Rejoiner] finds lost parts of the cluster again, for as long as the agent runs.
+//     It also brings back live members that an operator forced to leave.
 //   - [Discovery] finds other nodes on the local network by mDNS.
 //   - [Views] compares the members that this node and its peers see alive.
 //

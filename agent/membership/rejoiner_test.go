@@ -283,3 +283,26 @@ func TestWhenMembersAreLookedFor(t *testing.T) {
 		}
 	})
 }
+
+// Each round mends forced leaves before it looks who is lost, and says now and then who
+// does not know this node.
+func TestRoundsMendForcedLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newRejoinNode("a")
+		status, mended := serf.StatusLeaving, 0
+		n.members = func() []serf.Member { return []serf.Member{member("b", "127.0.0.1:98", status)} }
+		n.mend = func() error {
+			mended++
+			status = serf.StatusAlive
+			return errors.New("c does not know this node")
+		}
+		n.round(t.Context())
+		if n.known.byName["b"] == nil {
+			t.Error("the member that came back is not among the known ones")
+		}
+		rounds(t, 2*time.Minute, n)
+		if lines := n.log.Count("level=WARN", "c does not know this node"); mended < 5 || lines != 1 {
+			t.Errorf("mended %d times, with %d lines, want one", mended, lines)
+		}
+	})
+}
