@@ -20,6 +20,9 @@
 // does not know of events appended since. [Disk.Durable] tells up to which Lamport
 // time the file has every appended event.
 //
+// A process that has to be gone at once calls [Disk.Abandon] in place of Close, and ends
+// as after a kill.
+//
 // While the disk fails, or too much waits for it, the journal is degraded. That is
 // logged once, and Status and the metrics show it. The agent then delivers events
 // from memory, and a process that ends loses the waiting ones. The writer tries

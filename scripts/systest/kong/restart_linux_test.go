@@ -35,7 +35,7 @@ const (
 	// lateInARow is how often in a row an agent may be late for that. A busy machine
 	// makes any program late at times. An agent that waits for a gateway, a script or
 	// a disk is late each time.
-	lateInARow = 4
+	lateInARow = 6
 	slowSync   = 200 * time.Millisecond
 )
 

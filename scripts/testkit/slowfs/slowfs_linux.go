@@ -12,8 +12,13 @@ import (
 // node is a file or folder. Its syncs take long, and need not sync anything: the tests
 // kill processes, and not the machine.
 type node struct {
-	fs.LoopbackNode
+	*fs.LoopbackNode
 	takes time.Duration
+}
+
+// WrapChild makes a node of each file.
+func (n *node) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbedder {
+	return &node{child.(*fs.LoopbackNode), n.takes}
 }
 
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
@@ -23,12 +28,10 @@ func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 
 func mount(dir, files string, sync time.Duration) (unmount func() error, err error) {
 	root := &fs.LoopbackRoot{Path: files}
-	root.NewNode = func(r *fs.LoopbackRoot, _ *fs.Inode, _ string, _ *syscall.Stat_t) fs.InodeEmbedder {
-		return &node{fs.LoopbackNode{RootData: r}, sync}
-	}
-	root.RootNode = root.NewNode(root, nil, "", nil)
+	top := &node{&fs.LoopbackNode{RootData: root}, sync}
+	root.RootNode = top
 	cached := time.Second
-	server, err := fs.Mount(dir, root.RootNode, &fs.Options{
+	server, err := fs.Mount(dir, top, &fs.Options{
 		AttrTimeout: &cached, EntryTimeout: &cached,
 		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "slowfs"},
 	})
