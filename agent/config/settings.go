@@ -28,7 +28,7 @@ var settings = []Setting{
 		pointer: func(o *Options) any { return &o.RetryJoin }},
 	{Flag: "retry-interval", Key: "retry_interval", Arg: "TIME", Usage: "longest wait between tries of -retry-join", unset: true,
 		pointer: func(o *Options) any { return &o.RetryInterval }},
-	{Flag: "retry-max", Key: "retry_max_attempts", Arg: "N", Usage: "end the program after so many failed tries of -retry-join; 0 never",
+	{Flag: "retry-max", Key: "retry_max_attempts", Arg: "N", Usage: "end the program after so many failed tries of -retry-join; 0 or less never",
 		pointer: func(o *Options) any { return &o.RetryMaxAttempts }},
 	{Flag: "replay", Key: "replay_on_join", Usage: "take in the events from before a join",
 		pointer: func(o *Options) any { return &o.ReplayOnJoin }},
