@@ -29,8 +29,9 @@ import (
 	"agentctl/handler/journal/disk"
 )
 
-// Hooks are called as events go their way; the dev command shows them. They
-// must not block. Any may be nil.
+// Hooks are what the caller of [New] hangs on the agent. The functions are called as
+// events go their way, for the dev command to show them, and must not block. Any hook
+// may be nil.
 type Hooks struct {
 	// Published is called before an event that an RPC client sent here goes
 	// to the cluster.
@@ -44,6 +45,9 @@ type Hooks struct {
 	// Stopping is called once the agent is about to leave the cluster and end,
 	// whatever the cause.
 	Stopping func()
+	// Metrics is where the agent's metrics are registered; nil makes a registry. What
+	// counts for serf too can be there before the agent is.
+	Metrics *prometheus.Registry
 }
 
 // Ports are what an agent is given in place of ports of this machine: a network
@@ -65,6 +69,7 @@ type Agent struct {
 	ports    Ports // RPC is set, once it is open
 	hub      *logs.Hub
 	logger   *slog.Logger
+	sampled  logs.Sampled // for lines that a client can cause
 	hooks    Hooks
 	registry *prometheus.Registry
 

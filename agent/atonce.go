@@ -71,6 +71,9 @@ func (a *Agent) endAtOnce(why reason) (err error) {
 	if why.asked {
 		err = a.Leave()
 	}
+	// In effect, since the process exits.
+	a.logger.Debug("shutting serf down")
+
 	a.ports.RPC.Close() // an error says no more than that it is closed
 	ctx, cancel := context.WithTimeout(context.Background(), lastMoment)
 	defer cancel()

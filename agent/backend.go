@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -8,6 +9,8 @@ import (
 	"github.com/hashicorp/serf/coordinate"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/gossip"
+	"agentctl/agent/logs"
 	"agentctl/agent/rpc"
 	"agentctl/agent/version"
 	"agentctl/handler"
@@ -32,10 +35,17 @@ func (a *Agent) Members() []serf.Member { return a.serf.Members() }
 // ForceLeave declares a failed node as left; with prune it is forgotten. A node that is
 // alive stays a member.
 func (a *Agent) ForceLeave(node string, prune bool) error {
-	a.logger.Info("forcing a node to leave", "node", node, "prune", prune)
+	msg, failed := "forcing a node to leave", "a node was not forced to leave"
+	if prune {
+		msg, failed = "forcing a node out", "a node was not forced out"
+	}
+	a.logger.Info(msg, "node", node)
 	denied, err := a.serf.ForceLeave(node, prune)
 	if denied {
 		a.logger.Warn("the node is alive and stays a member: to remove it, stop its agent or have it leave", "node", node)
+	}
+	if err != nil {
+		a.logger.Warn(failed, "node", node, "error", err)
 	}
 	return err
 }
@@ -51,12 +61,27 @@ func (a *Agent) Shutdown() { a.stop(errLeft) }
 // UpdateTags changes this node's tags and tells the cluster, and the tags file
 // if there is one.
 func (a *Agent) UpdateTags(set map[string]string, remove []string) error {
-	return a.serf.UpdateTags(set, remove, a.opts.TagsFile)
+	err := a.serf.UpdateTags(set, remove, a.opts.TagsFile)
+	if _, ok := errors.AsType[*gossip.NotKeptError](err); ok {
+		a.logger.Error("tags are not kept", "error", err)
+	}
+	return err
 }
 
 // Query sends a query to the cluster. Names that serf uses itself are the
 // caller's to refuse.
 func (a *Agent) Query(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error) {
+	a.logger.Debug("sending a query", "query", name, "bytes", len(payload), logs.ForSerf("payload", string(payload)))
+	resp, err := a.ask(name, payload, params)
+	if err != nil {
+		a.logger.Warn("a query was not sent", "query", name, "error", err)
+	}
+	return resp, err
+}
+
+// ask is Query for a question of the agent's own: the log of what was asked for is
+// without it.
+func (a *Agent) ask(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error) {
 	return a.serf.Query(name, payload, params)
 }
 
@@ -72,8 +97,8 @@ func (a *Agent) Stats() map[string]map[string]string {
 	handlers := map[string]string{}
 	add := func(fs handler.Filters, what string) {
 		for _, f := range fs {
-			key := fmt.Sprintf("%s:%s", f.Type, f.Name) // as serf has it
-			if other := handlers[key]; other != "" {
+			key := fmt.Sprintf("%s:%s", f.Type, f.Name) // as serf has it, which shows the last of several
+			if other := handlers[key]; other != "" && !a.opts.AsSerf {
 				handlers[key] = other + ", " + what
 			} else {
 				handlers[key] = what
@@ -86,8 +111,12 @@ func (a *Agent) Stats() map[string]map[string]string {
 	for _, s := range set.Scripts {
 		add(s.Filters, text.Redact(s.Command))
 	}
+	agent := map[string]string{"name": local.Name}
+	if !a.opts.AsSerf {
+		agent["version"] = version.Version
+	}
 	return map[string]map[string]string{
-		"agent": {"name": local.Name, "version": version.Version},
+		"agent": agent,
 		"runtime": {
 			"os":         runtime.GOOS,
 			"arch":       runtime.GOARCH,
@@ -130,5 +159,6 @@ func (k keys) RemoveKey(key string) (*serf.KeyResponse, error) {
 
 // ListKeys asks all members for their keys.
 func (k keys) ListKeys() (*serf.KeyResponse, error) {
+	k.agent.logger.Info("listing the keys of all members")
 	return k.agent.serf.KeyManager().ListKeys()
 }

@@ -95,6 +95,9 @@ func (a *Agent) Join(addrs []string, replay bool) (int, error) {
 	return n, err
 }
 
+// ErrNoAttempts is why [Agent.Run] ends where -retry-max is used up. The log has it.
+var ErrNoAttempts = membership.ErrNoAttempts
+
 // Joined is closed once a join has succeeded, or members were found otherwise; at
 // once where no join was asked for.
 func (a *Agent) Joined() <-chan struct{} { return a.members.joiner.Joined() }

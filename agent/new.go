@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 
 	"github.com/hashicorp/serf/serf"
@@ -35,8 +37,9 @@ func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent,
 		ports:    ports,
 		hub:      hub,
 		logger:   logger,
+		sampled:  logs.Sampled{Logger: logger},
 		hooks:    hooks,
-		registry: prometheus.NewRegistry(),
+		registry: cmp.Or(hooks.Metrics, prometheus.NewRegistry()),
 		end:      ending{stopped: make(chan struct{})},
 	}
 	a.end.sending, a.end.noMoreSending = context.WithCancel(context.Background())
@@ -98,13 +101,25 @@ func (a *Agent) openEvents() (err error) {
 		return err
 	}
 	a.peers = peers.New(peers.Config{
-		Self: a.opts.NodeName, Members: a.Members, Query: a.Query, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
+		Self: a.opts.NodeName, Members: a.Members, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
 	})
 	a.intake = intake.New(intake.Config{
 		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take, Taken: a.hooks.Taken,
 		Logger: a.logger, Metrics: a.registry,
 	})
+	a.logEvents()
 	return nil
+}
+
+// logEvents logs each event that scripts and streams get, as stock serf does. It is for
+// good: the intake ends with the agent.
+func (a *Agent) logEvents() {
+	logger := a.hub.EventLogger()
+	a.intake.Subscribe(func(e serf.Event) {
+		if logger.Enabled(context.Background(), slog.LevelDebug) {
+			logger.Debug("event received", "event", e.String())
+		}
+	})
 }
 
 // openServers opens the ports of RPC and of the operations endpoint, unless there

@@ -20,6 +20,13 @@ func (a *Agent) openSerf() error {
 	if err != nil {
 		return err
 	}
+	if file := a.opts.TagsFile; file != "" && len(conf.Tags) > 0 {
+		a.logger.Debug("tags restored", "tags", len(conf.Tags), "file", file)
+	}
+	if file := a.opts.KeyringFile; file != "" {
+		a.logger.Debug("keyring restored", "keys", len(a.opts.Keys), "file", file)
+	}
+	a.logger.Debug("starting", "node", a.opts.NodeName)
 	conf.EventCh = a.intake.Events()
 	if err := gossip.KeepKeyring(&a.opts.Options, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
 		return fmt.Errorf("keyring: %w", err)

@@ -2,10 +2,15 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"time"
 
 	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/gossip"
+	"agentctl/agent/logs"
 	"agentctl/agent/publish"
 )
 
@@ -38,6 +43,14 @@ func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coales
 // event was taken: who is known not to get it. For that it may wait some two
 // seconds, if members have not said yet what they are.
 func (a *Agent) PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error) {
+	kept := payload[:min(len(payload), serf.UserEventSizeLimit)] // the log may be full of them
+	a.logger.Debug("publishing", "event", name, "bytes", len(payload), "coalesce", coalesce, logs.ForSerf("payload", string(kept)))
 	sent, err := a.publisher.Report(ctx, name, payload, coalesce)
+	if size, ok := errors.AsType[*publish.SizeError](err); ok && a.opts.AsSerf {
+		err = errors.New(size.InSerfsWords())
+	}
+	if err != nil {
+		a.sampled.Log(slog.LevelWarn, "an event was not published", time.Second, "event", name, "error", err)
+	}
 	return sent.Warning, err
 }

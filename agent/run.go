@@ -98,6 +98,7 @@ func (a *Agent) untilEnd(ctx context.Context) reason {
 			return reason{cause: errLeft, asked: true}
 		case <-down:
 			if !a.end.leaving.Load() {
+				a.logger.Warn("serf has ended by itself")
 				return reason{cause: errShutdown, failure: errShutdown}
 			}
 			down = nil // the client that told the agent to leave has no answer yet
@@ -137,7 +138,10 @@ func (a *Agent) start() (cancelJoins func()) {
 	stops.push("taking in the last events", partWait, taking.stop)
 
 	// Serf first, since its last events are taken in.
-	stops.push("ending gossip", closeWait, func(ctx context.Context) error { return within(ctx, a.serf.Shutdown) })
+	stops.push("ending gossip", closeWait, func(ctx context.Context) error {
+		a.logger.Debug("shutting serf down")
+		return within(ctx, a.serf.Shutdown)
+	})
 
 	sending := group()
 	sending.start(a.peers.Run)

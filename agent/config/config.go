@@ -113,9 +113,12 @@ func (c *compiler) bad(name, format string, args ...any) {
 	c.problems = append(c.problems, fmt.Errorf("%s: %w", c.locations.label(name), fmt.Errorf(format, args...)))
 }
 
-// warn records a warning.
-func (c *compiler) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+// warn records a warning. As serf it is a whole line, in serf's words if serf has any.
+func (c *compiler) warn(ours, serfs string) {
+	if c.opts.AsSerf {
+		ours = cmp.Or(serfs, "Warning: "+ours)
+	}
+	c.warnings = append(c.warnings, ours)
 }
 
 // given leaves out flags that are as if not given. As with serf, a text or a
@@ -155,7 +158,7 @@ func (c *compiler) complete() {
 		}
 	}
 	if o.Role != "" {
-		c.warn("role is deprecated, use -tag role=%s", o.Role)
+		c.warn("role is deprecated, use -tag role="+o.Role, "Deprecation warning: 'Role' has been replaced with 'Tags'")
 		if o.Tags == nil {
 			o.Tags = map[string]string{}
 		}
@@ -165,16 +168,17 @@ func (c *compiler) complete() {
 		o.SnapshotPath = cmp.Or(o.SnapshotPath, filepath.Join(o.DataDir, SnapshotFile))
 	}
 	for _, d := range []struct {
-		name string
-		v    *time.Duration
-	}{{"retry-interval", &o.RetryInterval}, {"broadcast-timeout", &o.BroadcastTimeout}} {
+		name, serfs string
+		v           *time.Duration
+	}{{"retry-interval", "RetryInterval", &o.RetryInterval}, {"broadcast-timeout", "BroadcastTimeout", &o.BroadcastTimeout}} {
 		if *d.v < minInterval {
-			c.warn("%s of %v is too low, using %v", d.name, *d.v, minInterval)
+			c.warn(fmt.Sprintf("%s of %v is too low, using %v", d.name, *d.v, minInterval),
+				fmt.Sprintf("Warning: '%s' is too low. Setting to %v", d.serfs, minInterval))
 			*d.v = minInterval
 		}
 	}
 	if o.RejoinAfterLeave && o.SnapshotPath == "" {
-		c.warn("rejoin has no effect without -snapshot or -data-dir")
+		c.warn("rejoin has no effect without -snapshot or -data-dir", "Warning: 'RejoinAfterLeave' enabled without snapshot file")
 	}
 }
 

@@ -59,7 +59,7 @@ func (c *compiler) applyEnviron(e environ) {
 		}
 	}
 	for _, name := range e.unknown() {
-		c.warn("%s: unknown variable%s", name, meantVariable(name))
+		c.warn(fmt.Sprintf("%s: unknown variable%s", name, meantVariable(name)), "")
 	}
 }
 

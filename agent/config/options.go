@@ -93,7 +93,7 @@ type Options struct {
 
 	// What agentctl adds.
 
-	AsSerf         bool     // there is no gateway unless one is given
+	AsSerf         bool     // there is no gateway unless one is given, and texts are serf's
 	EventHandlers  []string // FILTER=SCRIPT as in serf, or FILTER=URL
 	NativeHandlers bool     // post in place of a script that Kong wrote
 	Targets        []TargetOptions

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"maps"
+	"net/netip"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -21,13 +22,11 @@ const ReclaimTime = 5 * time.Second
 // Configure makes serf's configuration of ours, and picks the addresses of this
 // machine that the node is to have. Nothing is opened yet.
 func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
-	host, port := o.BindAddr.Addr().String(), int(o.BindAddr.Port())
-	var err error
-	if o.Interface != "" {
-		if host, err = interfaceAddr(o.Interface, host); err != nil {
-			return nil, fmt.Errorf("%s: %w", o.Label("iface"), err)
-		}
+	bind, err := Bind(o)
+	if err != nil {
+		return nil, err
 	}
+	host, port := bind.Addr().String(), int(bind.Port())
 	conf := serf.DefaultConfig()
 	switch o.Profile {
 	case "wan":
@@ -96,6 +95,19 @@ func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
 	return conf, nil
 }
 
+// Bind is the address of this machine that the node takes gossip at: that of -bind,
+// or one of the interface of -iface.
+func Bind(o *config.Config) (netip.AddrPort, error) {
+	if o.Interface == "" {
+		return o.BindAddr, nil
+	}
+	addr, err := interfaceAddr(o.Interface, o.BindAddr.Addr())
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%s: %w", o.Label("iface"), err)
+	}
+	return netip.AddrPortFrom(addr, o.BindAddr.Port()), nil
+}
+
 // Check tells whether this machine has the addresses that a node with the
 // configuration needs. It opens nothing.
 func Check(c *config.Config) error {
@@ -103,23 +115,21 @@ func Check(c *config.Config) error {
 	return err
 }
 
-// interfaceAddr picks the address of a network interface to bind to: host, if
-// the interface has it; any usable one where host is 0.0.0.0.
-func interfaceAddr(name, host string) (string, error) {
+// interfaceAddr picks the address of a network interface to bind to: bind, if
+// the interface has it; any usable one where bind is 0.0.0.0.
+func interfaceAddr(name string, bind netip.Addr) (netip.Addr, error) {
 	addrs, err := interfaceAddrs(name)
 	if err != nil {
-		return "", err
+		return netip.Addr{}, err
 	}
+	anyAddr := bind == netip.IPv4Unspecified()
 	for _, addr := range addrs {
-		if host == "0.0.0.0" && !addr.IsLinkLocalUnicast() {
-			return addr.String(), nil
-		}
-		if addr.String() == host {
-			return host, nil
+		if anyAddr && !addr.IsLinkLocalUnicast() || addr == bind {
+			return addr, nil
 		}
 	}
-	if host == "0.0.0.0" {
-		return "", fmt.Errorf("%q has no usable address", name)
+	if anyAddr {
+		return netip.Addr{}, fmt.Errorf("%q has no usable address", name)
 	}
-	return "", fmt.Errorf("%q does not have the address %s of -bind", name, host)
+	return netip.Addr{}, fmt.Errorf("%q does not have the address %s of -bind", name, bind)
 }

@@ -28,10 +28,18 @@ func (n *Node) UpdateTags(set map[string]string, remove []string, path string) e
 		return nil
 	}
 	if err := writeTags(path, tags); err != nil {
-		return fmt.Errorf("the tags are in effect but not kept: %w", err)
+		return &NotKeptError{err}
 	}
 	return nil
 }
+
+// NotKeptError is a change of tags that the cluster knows, and the tags file does not.
+type NotKeptError struct{ err error }
+
+func (e *NotKeptError) Error() string {
+	return fmt.Sprintf("the tags are in effect but not kept: %v", e.err)
+}
+func (e *NotKeptError) Unwrap() error { return e.err }
 
 // ReplaceTags sets the tags of this node, if they differ.
 func (n *Node) ReplaceTags(tags map[string]string) error {

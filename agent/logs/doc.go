@@ -29,6 +29,14 @@
 // line at most once in an interval, and says in the next one how many it left
 // out. It remembers 64 kinds of lines.
 //
+// # Serf's words
+//
+// A Hub with the format "serf" writes what stock serf writes: its lines, at its
+// levels and in its words, for the output, for subscribers and for syslog. The
+// parts of the agent know nothing of that. They log a message with attributes, and
+// one table gives serf's wording of it. Lines that stock serf does not have keep our
+// words. [ForSerf] marks attributes that only serf's wording takes.
+//
 // # Levels
 //
 // Levels are serf's: TRACE, DEBUG, INFO, WARN and ERR, in any case.

@@ -26,12 +26,23 @@ func (l *logHandler) Enabled(_ context.Context, level slog.Level) bool {
 func (l *logHandler) Handle(_ context.Context, rec slog.Record) error {
 	kept := rec.Clone()
 	e := entry{time: rec.Time, level: rec.Level, rec: &kept, attrs: l.attrs, group: l.group}
+	if l.hub.serf {
+		if w, ok := serfWords[rec.Message]; ok && w.format == "" {
+			return nil
+		} else if ok {
+			e.level, e.serf = w.level, &w
+		}
+	}
 	l.hub.keep(e)
-	if rec.Level < l.hub.level.Level() {
+	if e.level < l.hub.level.Level() {
 		return nil
 	}
 	if l.hub.syslog != nil {
-		l.hub.toSyslog(rec.Level, e.message())
+		if l.hub.serf {
+			l.hub.toSyslog(e.level, e.said())
+		} else {
+			l.hub.toSyslog(e.level, "["+levelName(e.level)+"] "+e.message())
+		}
 	}
 	return l.hub.print(l.out, &e, rec)
 }
@@ -63,7 +74,18 @@ func (e *entry) format() string {
 	if e.rec == nil {
 		return stamp + e.text
 	}
-	return stamp + "[" + levelName(e.level) + "] agent: " + e.message()
+	return stamp + "[" + levelName(e.level) + "] " + e.said()
+}
+
+// said is what one of our records says to who knows serf: in serf's words, if they are
+// wanted and known, and otherwise in ours.
+func (e *entry) said() string {
+	if e.serf != nil {
+		if text, ok := e.serf.say(e.rec, e.attrs); ok {
+			return text
+		}
+	}
+	return "agent: " + e.message()
 }
 
 // message is the text of one of our records with its attributes, on one line.
@@ -75,7 +97,7 @@ func (e *entry) message() string {
 			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
 				return slog.Attr{}
 			}
-			return a
+			return withoutSerfs(a)
 		},
 	}).WithAttrs(e.attrs)
 	if e.group != "" {

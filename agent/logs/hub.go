@@ -27,7 +27,9 @@ type Config struct {
 	Out    io.Writer  // required; written by one goroutine
 	Format string     // "text" (the default), "json", or "serf" for the lines of a serf agent
 	Level  slog.Level // the least level that Out gets; subscribers get all
-	Syslog io.Writer  // optional; gets what Out gets, as "[LEVEL] text"
+	// Syslog gets what Out gets, if it is not nil: as "[LEVEL] text", or with the format
+	// "serf" without the level, as serf does it. One goroutine calls it.
+	Syslog func(level slog.Level, text string)
 }
 
 // Hub collects log lines. Use [New]. Its methods are safe for concurrent use
@@ -36,7 +38,7 @@ type Hub struct {
 	level  slog.LevelVar
 	out    slog.Handler // formats into pending
 	serf   bool         // format as serf does, and not by out
-	syslog io.Writer
+	syslog func(slog.Level, string)
 	queue  chan line
 	lost   atomic.Uint64
 	done   chan struct{}
@@ -62,6 +64,7 @@ type subscriber struct {
 // line is one formatted line on its way to the output.
 type line struct {
 	out    []byte
+	level  slog.Level
 	syslog string
 }
 
@@ -73,6 +76,7 @@ type entry struct {
 	rec   *slog.Record // of one of ours
 	attrs []slog.Attr  // of its logger
 	group string       // of its logger, with a dot at the end, or ""
+	serf  *wording     // of rec, where serf's words are wanted and known
 }
 
 // New returns a Hub; Close it to have the last lines written.
@@ -102,7 +106,7 @@ func newFormat(format string, w io.Writer) slog.Handler {
 // replace writes levels by serf's names and times to the millisecond.
 func replace(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) > 0 {
-		return a
+		return withoutSerfs(a)
 	}
 	switch a.Key {
 	case slog.LevelKey:
@@ -114,7 +118,7 @@ func replace(groups []string, a slog.Attr) slog.Attr {
 			return slog.String(slog.TimeKey, a.Value.Time().Format("2006-01-02T15:04:05.000Z07:00"))
 		}
 	}
-	return a
+	return withoutSerfs(a)
 }
 
 // SetLevel changes the least level that the output gets.
@@ -236,7 +240,7 @@ func (h *Hub) write(out io.Writer, direct slog.Handler) {
 			out.Write(l.out) // there is nowhere left to report it
 		}
 		if l.syslog != "" {
-			io.WriteString(h.syslog, l.syslog)
+			h.syslog(l.level, l.syslog)
 		}
 	}
 }
@@ -265,7 +269,14 @@ func (w lineWriter) Write(p []byte) (int, error) {
 		rec.AddAttrs(slog.String("component", component))
 	}
 	w.h.print(w.h.out, &e, rec) // sink does not fail
-	w.h.toSyslog(level, text)
+	switch bare, hasLevel := cutLevel(text); {
+	case w.h.serf:
+		w.h.toSyslog(level, bare)
+	case hasLevel:
+		w.h.toSyslog(level, text)
+	default:
+		w.h.toSyslog(level, "["+levelName(level)+"] "+text)
+	}
 	return len(p), nil
 }
 
@@ -300,11 +311,7 @@ func oneLine(s string) string {
 
 // toSyslog passes a line to syslog, where there is one.
 func (h *Hub) toSyslog(level slog.Level, text string) {
-	if h.syslog == nil {
-		return
+	if h.syslog != nil {
+		h.send(line{level: level, syslog: text})
 	}
-	if !strings.HasPrefix(text, "[") {
-		text = "[" + levelName(level) + "] " + text
-	}
-	h.send(line{syslog: text})
 }

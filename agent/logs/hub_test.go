@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -70,8 +69,11 @@ func TestOutputAsJSON(t *testing.T) {
 }
 
 func TestSyslogGetsWhatTheOutputGets(t *testing.T) {
-	var out, syslog output
-	h := New(Config{Out: &out, Level: slog.LevelWarn, Syslog: &lineEnds{&syslog}})
+	var out output
+	var syslog []string
+	h := New(Config{Out: &out, Level: slog.LevelWarn, Syslog: func(level slog.Level, text string) {
+		syslog = append(syslog, levelName(level)+" "+text)
+	}})
 	h.StdLogger().Print("[WARN] serf: one")
 	h.Logger().Error("two", "n", 2)
 	h.Logger().Info("not this one")
@@ -79,20 +81,14 @@ func TestSyslogGetsWhatTheOutputGets(t *testing.T) {
 	h.SetLevel(slog.LevelInfo)
 	h.StdLogger().Print("without a level")
 	h.Close()
-	want := []string{"[WARN] serf: one", "[ERR] two: n=2", "[INFO] without a level"}
-	if diff := cmp.Diff(want, syslog.lines()); diff != "" {
+	want := []string{"WARN [WARN] serf: one", "ERR [ERR] two: n=2", "INFO [INFO] without a level"}
+	if diff := cmp.Diff(want, syslog); diff != "" {
 		t.Errorf("syslog (-want +got):\n%s", diff)
 	}
 	if n := len(out.lines()); n != 3 {
 		t.Errorf("the output has %d lines, want 3", n)
 	}
 }
-
-// lineEnds ends each write with a newline, as a syslog server takes each as a
-// message of its own.
-type lineEnds struct{ out *output }
-
-func (l *lineEnds) Write(p []byte) (int, error) { return l.out.Write(append(bytes.Clone(p), '\n')) }
 
 func TestSubscriberGetsRecentThenNewLines(t *testing.T) {
 	h := newHub(t, Config{Level: slog.LevelError})
@@ -126,14 +122,14 @@ func TestSubscriberGetsRecentThenNewLines(t *testing.T) {
 
 // Who sends events must not be able to write log lines of his own.
 func TestALineStaysOneLine(t *testing.T) {
-	var out, syslog output
-	h := New(Config{Out: &out, Syslog: &lineEnds{&syslog}})
-	var got []string
+	var out output
+	var got, syslog []string
+	h := New(Config{Out: &out, Syslog: func(_ slog.Level, text string) { syslog = append(syslog, text) }})
 	h.Subscribe(LevelTrace, func(line string) { got = append(got, line) })
 	h.StdLogger().Print("[INFO] serf: event: x\n2026/01/01 00:00:00 [ERR] agent: forged\r\x1b[31m\u009b0m\n")
 	h.Logger().Info("a\nb\x1b[0m", "name", "c\nd\a")
 	h.Close()
-	for _, lines := range [][]string{got, out.lines(), syslog.lines()} {
+	for _, lines := range [][]string{got, out.lines(), syslog} {
 		if len(lines) != 2 {
 			t.Errorf("2 entries became %d lines: %q", len(lines), lines)
 		}

@@ -49,16 +49,28 @@ func levelName(l slog.Level) string {
 	return name
 }
 
+// cutLevel takes the level off a line of serf's or memberlist's. Syslog and our own log
+// have it elsewhere.
+func cutLevel(line string) (text string, ok bool) {
+	rest, ok := strings.CutPrefix(line, "[")
+	name, after, closed := strings.Cut(rest, "]")
+	if !ok || !closed {
+		return line, false
+	}
+	if _, err := ParseLevel(name); err != nil {
+		return line, false
+	}
+	return strings.TrimPrefix(after, " "), true
+}
+
 // splitLine takes a line of serf's or memberlist's apart:
 // "[WARN] serf: text" gives warn, "serf", "text".
 func splitLine(line string) (level slog.Level, component, text string) {
 	level, text = slog.LevelInfo, line
-	if rest, ok := strings.CutPrefix(line, "["); ok {
-		if name, after, ok := strings.Cut(rest, "]"); ok {
-			if l, err := ParseLevel(name); err == nil {
-				level, text = l, strings.TrimPrefix(after, " ")
-			}
-		}
+	if bare, ok := cutLevel(line); ok {
+		name, _, _ := strings.Cut(line[1:], "]")
+		level, _ = ParseLevel(name)
+		text = bare
 	}
 	if name, after, ok := strings.Cut(text, ": "); ok && !strings.ContainsAny(name, " \t") {
 		component, text = name, after

@@ -24,7 +24,7 @@ type Kind string
 // clients do: a log line can be an event for a monitor, and a flood of clients
 // shall not become a flood of lines. While the message comes again soon, the
 // interval doubles, up to a minute. The next line counts those that were left
-// out. Nth samples lines by their number instead, and needs no Logger. A Sampled
+// out. As serf, a line that stock serf writes each time is written each time. Nth samples lines by their number instead, and needs no Logger. A Sampled
 // is safe for concurrent use once Logger is set.
 type Sampled struct {
 	Logger *slog.Logger
@@ -43,6 +43,10 @@ type saying struct {
 // Log logs msg with args, unless msg was logged less than an interval ago, which
 // begins as every. It reports whether it did.
 func (q *Sampled) Log(level slog.Level, msg Kind, every time.Duration, args ...any) bool {
+	if w, ok := asSerf(q.Logger, string(msg)); ok && w.each {
+		q.Logger.Log(context.Background(), level, string(msg), args...)
+		return true
+	}
 	q.mu.Lock()
 	s := q.saying(msg, every)
 	now := time.Now()

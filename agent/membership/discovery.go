@@ -56,6 +56,7 @@ func NewDiscovery(cfg DiscoveryConfig) (*Discovery, error) {
 		if iface, err = net.InterfaceByName(cfg.Interface); err != nil {
 			return nil, fmt.Errorf("mdns: interface %q: %w", cfg.Interface, err)
 		}
+		cfg.Logger.Debug("mdns: listening on an interface", "interface", cfg.Interface)
 	}
 	service := fmt.Sprintf("_serf_%s._tcp", cfg.Cluster)
 	zone, err := mdns.NewMDNSService(cfg.Node, service, "", "", cfg.Port, []net.IP{cfg.IP},

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -18,6 +19,9 @@ import (
 // firstRetry is the wait after the first failed join of -retry-join; it doubles up
 // to the interval.
 const firstRetry = time.Second
+
+// ErrNoAttempts is why a program ends that has used up the tries of -retry-max.
+var ErrNoAttempts = errors.New("retry-join")
 
 // JoinerConfig is what [NewJoiner] needs. Addresses are those that memberlist takes,
 // and dns+srv://NAME.
@@ -90,6 +94,19 @@ func (j *Joiner) setJoined(contacted int) {
 // not nil only when none could. This node has joined then, whoever asked for it. It
 // may take serf's dial timeout for each address.
 func (j *Joiner) Join(addrs []string, replay bool) (int, error) {
+	j.cfg.Logger.Debug("joining", "addrs", addrs, "replay", replay)
+	n, err := j.contact(addrs, replay)
+	if n > 0 {
+		j.cfg.Logger.Debug("joined", "contacted", n)
+	}
+	if err != nil {
+		j.cfg.Logger.Debug("join failed", "error", err)
+	}
+	return n, err
+}
+
+// contact is Join for an address that nobody asked for: nothing is logged.
+func (j *Joiner) contact(addrs []string, replay bool) (int, error) {
 	n, err := j.cfg.Join(addrs, replay)
 	if n > 0 {
 		j.setJoined(n)
@@ -124,17 +141,19 @@ func (j *Joiner) Run(ctx context.Context) error {
 func (j *Joiner) retry(ctx context.Context) error {
 	waits := backoff.Backoff{Min: firstRetry, Max: j.cfg.Interval}
 	for attempt := 1; ; attempt++ {
+		j.cfg.Logger.Debug("joining by retry-join", "replay", j.cfg.Replay)
 		n, err := j.try(ctx, j.cfg.Retry)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if n > 0 {
-			j.cfg.Logger.Info("joined the cluster", "contacted", n, "attempts", attempt)
+			j.cfg.Logger.Info("joined the cluster by retry-join", "contacted", n, "attempts", attempt)
 			return nil
 		}
 		j.joinedAnyway()
 		if j.cfg.MaxAttempts > 0 && attempt > j.cfg.MaxAttempts {
-			return fmt.Errorf("retry-join: none of %s could be joined in %d attempts: %w", strings.Join(j.cfg.Retry, ", "), attempt, err)
+			j.cfg.Logger.Error("retry-join: no attempts are left", "attempts", attempt, "error", flatten(err))
+			return fmt.Errorf("%w: none of %s could be joined in %d attempts: %w", ErrNoAttempts, strings.Join(j.cfg.Retry, ", "), attempt, err)
 		}
 		longest := waits.Ceiling(attempt)
 		pause := backoff.Between(longest/2, longest)

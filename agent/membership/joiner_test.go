@@ -113,7 +113,7 @@ func TestRetryJoinBacksOff(t *testing.T) {
 			if n := log.Count("level=WARN", "trying again", "error=refused"); n != 8 {
 				t.Errorf("%d warnings, want 8", n)
 			}
-			if n := log.Count("joined the cluster", "attempts=9"); n != 1 {
+			if n := log.Count("joined the cluster by retry-join", "attempts=9"); n != 1 {
 				t.Errorf("%d lines tell of the join, want 1", n)
 			}
 		})

@@ -107,7 +107,7 @@ func NewRejoiner(cfg RejoinerConfig) *Rejoiner {
 	return &Rejoiner{
 		names: j.cfg.Retry, tried: j.tried, port: cfg.Port, self: cfg.Self, interval: j.cfg.Interval, known: known,
 		members: j.cfg.Members, ping: cfg.Ping, mend: cfg.Mend,
-		join: func(addrs []string) (int, error) { return j.Join(addrs, cfg.Replay()) },
+		join: func(addrs []string) (int, error) { return j.contact(addrs, cfg.Replay()) },
 		srv:  j.srv, lookup: lookupIPs, found: cfg.Found,
 		logger: cfg.Logger, metrics: newRejoinMetrics(cfg.Metrics),
 		standIns: map[string]*standIn{}, sampled: logs.Sampled{Logger: cfg.Logger},

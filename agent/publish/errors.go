@@ -55,6 +55,14 @@ func (c *Config) fits(m *gossip.Message) error {
 	return nil
 }
 
+// InSerfsWords is what stock serf says of an event over the limit.
+func (e *SizeError) InSerfsWords() string {
+	if e.Name+e.Payload <= max(e.Limit, e.MaxEvent) {
+		return fmt.Sprintf("encoded user event exceeds reasonable limit of %d bytes after encoding", serf.UserEventSizeLimit)
+	}
+	return fmt.Sprintf("user event exceeds configured limit of %d bytes before encoding", max(e.Limit, e.MaxEvent))
+}
+
 func (e *SizeError) Error() string {
 	n := e.Name + e.Payload
 	what := fmt.Sprintf("the event has %d bytes (name %d, payload %d)", n, e.Name, e.Payload)

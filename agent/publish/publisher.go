@@ -156,7 +156,6 @@ func (p *Publisher) Publish(ctx context.Context, name string, payload []byte, co
 	if err := p.hold(ctx); err != nil {
 		return e, err
 	}
-	p.cfg.Logger.Debug("publishing", "event", name, "bytes", len(payload), "coalesce", coalesce)
 	if err := p.one.lock(ctx, p.cfg.Sending); err != nil {
 		return e, err
 	}

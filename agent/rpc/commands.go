@@ -139,7 +139,11 @@ func (c *session) leave(request[none]) (none, error) {
 		c.in.await(goodbye)
 		c.backend.Cluster.Shutdown()
 	}
-	return none{}, c.backend.Cluster.Leave()
+	err := c.backend.Cluster.Leave()
+	if err != nil {
+		c.sampled.Log(slog.LevelError, "rpc: leave failed", time.Second, "client", c.name, "error", err)
+	}
+	return none{}, err
 }
 
 func (c *session) tags(r request[wire.TagsRequest]) (none, error) {

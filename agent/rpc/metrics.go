@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	serfmetrics "github.com/hashicorp/go-metrics"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -30,6 +31,10 @@ type metrics struct {
 	dropped  *prometheus.CounterVec
 	rejected *prometheus.CounterVec
 }
+
+// For statsd and statsite, under the names that stock serf's server counts by.
+func countAccept()  { serfmetrics.IncrCounter([]string{"agent", "ipc", "accept"}, 1) }
+func countCommand() { serfmetrics.IncrCounter([]string{"agent", "ipc", "command"}, 1) }
 
 // newMetrics registers with reg; a nil reg leaves them unregistered.
 func newMetrics(reg prometheus.Registerer) *metrics {

@@ -190,8 +190,16 @@ func (s *Server) nameOf(conn net.Conn) string {
 	return fmt.Sprintf("unix#%d", s.serial.Add(1))
 }
 
+// rejections are what the log calls a refusal that stock serf has words for.
+var rejections = map[string]logs.Kind{
+	rejectHandshake: "rpc: a request was refused",
+	rejectCommand:   "rpc: a request was refused",
+	rejectAuth:      "rpc: a client has not shown a right key",
+	rejectMalformed: "rpc: a request could not be read",
+}
+
 // reject counts and logs a connection that the server ended or refused.
 func (s *Server) reject(reason, client string, err error) {
 	s.metrics.rejected.WithLabelValues(reason).Inc()
-	s.sampled.Log(slog.LevelWarn, "rpc: client refused", time.Second, "reason", reason, "client", client, "error", err)
+	s.sampled.Log(slog.LevelWarn, cmp.Or(rejections[reason], "rpc: client refused"), time.Second, "reason", reason, "client", client, "error", err)
 }

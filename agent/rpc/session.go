@@ -58,6 +58,7 @@ func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 	}
 	c.r = wire.NewReader(c.in, s.cfg.preAuth)
 	s.cfg.Logger.Debug("rpc: client accepted", "client", c.name)
+	countAccept()
 	conn.SetReadDeadline(time.Now().Add(s.cfg.handshakeTimeout))
 
 	var writer sync.WaitGroup
@@ -107,11 +108,13 @@ func (c *session) handle(h wire.RequestHeader) error {
 		label = string(h.Command)
 	}
 	c.metrics.requests.WithLabelValues(label).Inc()
-	switch {
-	case !c.handshaken && h.Command != wire.Handshake:
+	if !c.handshaken && h.Command != wire.Handshake {
 		// Serf sends no body after this, whatever the command.
 		c.reject(rejectHandshake, c.name, errors.New("the first request is not a handshake"))
 		return c.sendAndClose(h, wire.ErrHandshakeRequired, nil)
+	}
+	countCommand()
+	switch {
 	case !c.ready() && h.Command != wire.Handshake && h.Command != wire.Auth:
 		c.reject(rejectAuth, c.name, errors.New("a request came before auth"))
 		if !known {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/armon/circbuf"
+	serfmetrics "github.com/hashicorp/go-metrics"
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/logs"
@@ -46,14 +47,17 @@ func New(command string, filters handler.Filters, self func() serf.Member, logge
 		e, start := t.Event, time.Now()
 		output, err := runScript(ctx, command, self(), e, logger)
 		m.ran(err)
-		logger.Debug("event handler ran", "event", e.String(), "took", time.Since(start), "output", text.Shorten(string(output), loggedOutput))
+		// For statsd and statsite, under stock serf's name.
+		serfmetrics.MeasureSince([]string{"agent", "invoke", name}, start)
+		logger.Debug("event handler ran", "event", e.String(), "took", time.Since(start), "output", text.Shorten(string(output), loggedOutput),
+			logs.ForSerf("type", e.EventType().String()), logs.ForSerf("printed", strings.TrimSuffix(string(output), "\n")))
 		if err != nil {
 			sampled.Log(slog.LevelError, "event handler failed", time.Second, "event", e.String(), "error", err)
 			return
 		}
 		if q, ok := e.(*serf.Query); ok && len(output) > 0 {
 			if err := q.Respond(output); err != nil {
-				sampled.Log(slog.LevelWarn, "query was not answered", time.Second, "query", q.Name, "error", err)
+				sampled.Log(slog.LevelWarn, "query was not answered by a script", time.Second, "event", e.String(), "error", err)
 			}
 		}
 	})

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"agentctl/agent"
 	"agentctl/agent/config"
 	"agentctl/agent/logs"
@@ -110,15 +112,16 @@ func runAgent(conf *config.Config, args []string, hub *logs.Hub) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
 	manager := &serviceManager{logger: hub.Logger()}
-	a, err := agent.New(conf, hub, agent.Hooks{Stopping: manager.stopping})
+	registry := prometheus.NewRegistry()
+	stopTelemetry, err := startTelemetry(conf, registry)
 	if err != nil {
 		return err
 	}
-	stopTelemetry, err := startTelemetry(conf, a.Metrics())
-	if err != nil {
-		return errors.Join(err, a.Close())
-	}
 	defer stopTelemetry()
+	a, err := agent.New(conf, hub, agent.Hooks{Stopping: manager.stopping, Metrics: registry})
+	if err != nil {
+		return err
+	}
 	defer manager.follow(a)()
 	ctx, stop := onSignals(conf, signalActions{
 		tell: func(sig os.Signal, next nextAction) {

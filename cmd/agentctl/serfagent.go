@@ -7,15 +7,17 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
+	"net/netip"
 	"os"
 	"sync"
 
 	serfagent "github.com/hashicorp/serf/cmd/serf/command/agent"
 	"github.com/mitchellh/cli"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent"
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
 	"agentctl/agent/logs"
 )
 
@@ -39,7 +41,7 @@ func (c *serfAgentCommand) Run(args []string) int {
 	said := *conf // serf's warnings come here, and not in the log as well
 	said.Warnings = nil
 	for _, w := range conf.Warnings {
-		ui.Output("Warning: " + w)
+		ui.Output(w)
 	}
 	gate := &gate{out: os.Stdout}
 	hub, err := newHub(conf, gate, "serf")
@@ -49,8 +51,8 @@ func (c *serfAgentCommand) Run(args []string) int {
 	}
 	defer closeLog(conf, hub)
 	if err := runSerfAgent(&said, args, hub, ui, gate); err != nil {
-		closeLog(conf, hub) // its last lines come first
-		if !errors.Is(err, agent.ErrNoLeave) {
+		closeLog(conf, hub)                                                            // its last lines come first
+		if !errors.Is(err, agent.ErrNoLeave) && !errors.Is(err, agent.ErrNoAttempts) { // the log has said it
 			ui.Error(err.Error())
 		}
 		return 1
@@ -69,17 +71,25 @@ func serfAgentFlags(ui cli.Ui) *flag.FlagSet {
 func runSerfAgent(conf *config.Config, args []string, hub *logs.Hub, ui cli.Ui, gate *gate) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
+	registry := prometheus.NewRegistry()
+	stopTelemetry, err := startTelemetry(conf, registry)
+	if err != nil {
+		return err
+	}
+	defer stopTelemetry()
+	bind, err := gossip.Bind(conf)
+	if err != nil {
+		return err
+	}
+	if conf.Interface != "" && conf.BindAddr.Addr() == netip.IPv4Unspecified() {
+		ui.Output(fmt.Sprintf("Using interface '%s' address '%s'", conf.Interface, bind.Addr()))
+	}
 	ui.Output("Starting Serf agent...")
 	manager := &serviceManager{logger: hub.Logger()}
-	a, err := agent.New(conf, hub, agent.Hooks{Stopping: manager.stopping})
+	a, err := agent.New(conf, hub, agent.Hooks{Stopping: manager.stopping, Metrics: registry})
 	if err != nil {
 		return fmt.Errorf("Failed to start the Serf agent: %w", err) // serf's text
 	}
-	stopTelemetry, err := startTelemetry(conf, a.Metrics())
-	if err != nil {
-		return errors.Join(err, a.Close())
-	}
-	defer stopTelemetry()
 	defer manager.follow(a)()
 	ctx, stop := onSignals(conf, signalActions{
 		tell: func(sig os.Signal, next nextAction) {
@@ -105,7 +115,7 @@ func runSerfAgent(conf *config.Config, args []string, hub *logs.Hub, ui cli.Ui, 
 	ended := make(chan error, 1)
 	go func() { ended <- runToTheEnd(ctx, a, hub) }()
 	ui.Output("Starting Serf agent RPC...")
-	introduceSerf(ui, a, conf)
+	introduceSerf(ui, a, conf, bind)
 	if len(conf.StartJoin) > 0 {
 		ui.Output(fmt.Sprintf("Joining cluster...(replay: %v)", conf.ReplayOnJoin))
 		select {
@@ -122,13 +132,13 @@ func runSerfAgent(conf *config.Config, args []string, hub *logs.Hub, ui cli.Ui, 
 }
 
 // introduceSerf prints what serf prints of an agent that has started.
-func introduceSerf(ui cli.Ui, a *agent.Agent, conf *config.Config) {
+func introduceSerf(ui cli.Ui, a *agent.Agent, conf *config.Config, bind netip.AddrPort) {
 	ui.Output("Serf agent running!")
 	item := func(name, value string) { ui.Info(fmt.Sprintf("%27s: %s", name, value)) }
 	item("Node name", "'"+conf.NodeName+"'")
-	item("Bind addr", "'"+hostPort(conf.Bind)+"'")
-	if conf.Advertise != "" {
-		ui.Info(fmt.Sprintf("Advertise addr: '%s'", hostPort(conf.Advertise)))
+	item("Bind addr", "'"+bind.String()+"'")
+	if conf.AdvertiseAddr.IsValid() {
+		ui.Info(fmt.Sprintf("Advertise addr: '%s'", conf.AdvertiseAddr))
 	}
 	item("RPC addr", "'"+conf.RPCAddr+"'")
 	item("Encrypted", fmt.Sprint(a.Encrypted()))
@@ -138,14 +148,6 @@ func introduceSerf(ui cli.Ui, a *agent.Agent, conf *config.Config) {
 	if conf.Discover != "" {
 		item("mDNS cluster", conf.Discover)
 	}
-}
-
-// hostPort gives an address without a port serf's.
-func hostPort(addr string) string {
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return fmt.Sprintf("%s:%d", addr, config.DefaultBindPort)
-	}
-	return addr
 }
 
 // gate holds back what is written until it is opened: serf shows its log only

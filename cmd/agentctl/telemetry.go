@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/hashicorp/go-metrics"
@@ -14,22 +15,45 @@ import (
 	"agentctl/agent/logs"
 )
 
-// newHub makes the log of an agent with this configuration.
+// newHub makes the log of an agent with this configuration. Its lines in syslog are
+// tagged with the name of the program that it stands for.
 func newHub(conf *config.Config, out io.Writer, format string) (*logs.Hub, error) {
-	var syslog io.Writer
+	cfg := logs.Config{Out: out, Format: format, Level: conf.Level}
 	if conf.EnableSyslog {
-		var err error
-		if syslog, err = gsyslog.NewLogger(gsyslog.LOG_NOTICE, conf.SyslogFacility, "agentctl"); err != nil {
+		tag := "agentctl"
+		if conf.AsSerf {
+			tag = "serf"
+		}
+		to, err := gsyslog.NewLogger(gsyslog.LOG_NOTICE, conf.SyslogFacility, tag)
+		if err != nil {
 			return nil, fmt.Errorf("syslog: %w", err)
 		}
+		cfg.Syslog = func(level slog.Level, text string) {
+			to.WriteLevel(priority(level), []byte(text)) // there is nowhere left to report it
+		}
 	}
-	return logs.New(logs.Config{Out: out, Format: format, Level: conf.Level, Syslog: syslog}), nil
+	return logs.New(cfg), nil
+}
+
+// priority is the severity that serf gives a line of a level in syslog.
+func priority(level slog.Level) gsyslog.Priority {
+	switch {
+	case level >= slog.LevelError:
+		return gsyslog.LOG_ERR
+	case level >= slog.LevelWarn:
+		return gsyslog.LOG_WARNING
+	case level >= slog.LevelInfo:
+		return gsyslog.LOG_NOTICE
+	case level >= slog.LevelDebug:
+		return gsyslog.LOG_INFO
+	}
+	return gsyslog.LOG_DEBUG
 }
 
 // startTelemetry sends serf's own metrics where serf would: to statsite and
 // statsd where they are set, and to standard error on SIGUSR1; and to the agent's
 // /metrics, where that is served. It sets up the process's global metrics, which
-// is what serf and memberlist write to; what they count before is not there.
+// is what serf and memberlist write to, so it comes before the agent.
 func startTelemetry(c *config.Config, reg prometheus.Registerer) (stop func(), err error) {
 	inmem := metrics.NewInmemSink(10*time.Second, time.Minute)
 	sinks := metrics.FanoutSink{inmem}
@@ -68,22 +92,36 @@ func startTelemetry(c *config.Config, reg prometheus.Registerer) (stop func(), e
 }
 
 // boundedSink leaves out what serf counts for each name of an event or a query:
-// whoever may publish could fill the memory with names.
+// whoever may publish could fill the memory with names. It also leaves out what the
+// agent counts by names of its own.
 type boundedSink struct{ *metricsprom.PrometheusSink }
 
-func perName(key []string) bool {
+func leftOut(key []string) bool {
 	n := len(key)
-	return n >= 3 && key[n-3] == "serf" && (key[n-2] == "events" || key[n-2] == "queries")
+	if n < 3 {
+		return false
+	}
+	switch key[n-3] + "." + key[n-2] {
+	case "serf.events", "serf.queries", "agent.ipc", "agent.invoke":
+		return true
+	}
+	return false
 }
 
 func (s boundedSink) IncrCounter(key []string, v float32) {
-	if !perName(key) {
+	if !leftOut(key) {
 		s.PrometheusSink.IncrCounter(key, v)
 	}
 }
 
 func (s boundedSink) IncrCounterWithLabels(key []string, v float32, labels []metrics.Label) {
-	if !perName(key) {
+	if !leftOut(key) {
 		s.PrometheusSink.IncrCounterWithLabels(key, v, labels)
+	}
+}
+
+func (s boundedSink) AddSampleWithLabels(key []string, v float32, labels []metrics.Label) {
+	if !leftOut(key) {
+		s.PrometheusSink.AddSampleWithLabels(key, v, labels)
 	}
 }
