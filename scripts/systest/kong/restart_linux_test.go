@@ -320,7 +320,6 @@ func slowDisk(t *testing.T, r *restarted) func() error {
 	}
 }
 
-
 // TestStopDuringTheStart ends agents that have hardly begun: whatever they had opened by
 // then, they are gone in time, and the next one starts.
 func TestStopDuringTheStart(t *testing.T) {
