@@ -65,13 +65,12 @@ type Ports struct {
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
 // runs it to its end. Methods are safe for concurrent use.
 type Agent struct {
-	opts     *config.Config
-	ports    Ports // RPC is set, once it is open
-	hub      *logs.Hub
-	logger   *slog.Logger
-	sampled  logs.Sampled // for lines that a client can cause
-	hooks    Hooks
-	registry *prometheus.Registry
+	opts    *config.Config
+	ports   Ports // RPC is set, once it is open
+	hub     *logs.Hub
+	logger  *slog.Logger
+	sampled logs.Sampled // for lines that a client can cause
+	hooks   Hooks
 
 	journal *journal.Journal
 	disk    keeper // of the journal; nil if there is no data directory
@@ -137,7 +136,7 @@ type ending struct {
 }
 
 // Metrics is where the agent's metrics are, and where others can be added.
-func (a *Agent) Metrics() *prometheus.Registry { return a.registry }
+func (a *Agent) Metrics() *prometheus.Registry { return a.hooks.Metrics }
 
 // errLeft is the cause of an end that an RPC client asked for.
 var errLeft = errors.New("told to leave")

@@ -18,12 +18,12 @@ import (
 func TestMetricsBeforeSerf(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		hub, _ := newHub(t)
-		a := &Agent{opts: compiled(t, options()), ports: Ports{RPC: memory.Network(t).Listen(memory.Addr())}, hub: hub, logger: hub.Logger(), registry: prometheus.NewRegistry()}
+		a := &Agent{opts: compiled(t, options()), ports: Ports{RPC: memory.Network(t).Listen(memory.Addr())}, hub: hub, logger: hub.Logger(), hooks: Hooks{Metrics: prometheus.NewRegistry()}}
 		a.end.sending, a.end.noMoreSending = context.WithCancel(t.Context())
 		if err := errors.Join(a.openEvents(), a.openServers()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.registry.Gather(); err != nil {
+		if _, err := a.Metrics().Gather(); err != nil {
 			t.Error(err)
 		}
 		if err := a.Close(); err != nil {

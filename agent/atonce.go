@@ -38,11 +38,11 @@ func (a *Agent) leave() error {
 	defer filed()
 	if a.opts.EndsAtOnce() { // the end has no time for this
 		if err := within(file, a.serf.Shutdown); err != nil {
-			a.logger.Warn("serf's snapshot may lack the leave", "error", err)
+			a.logger.Warn("serf's snapshot may not tell of the leave", "error", err)
 		}
 	}
 	if err := a.settle(file); err != nil {
-		a.logger.Warn("the journal may lack the last events", "error", cmp.Or(context.Cause(file), err))
+		a.logger.Error("the journal may lack the last events", "error", cmp.Or(context.Cause(file), err))
 	}
 	if a.opts.EndsAtOnce() && a.disk != nil {
 		a.disk.Abandon(file)

@@ -28,7 +28,7 @@ func (a *Agent) openJournal() error {
 	}
 	start := time.Now()
 	disk, err := disk.Open(disk.Config{
-		Dir: o.DataDir, Limits: limits, Logger: a.logger, Metrics: a.registry,
+		Dir: o.DataDir, Limits: limits, Logger: a.logger, Metrics: a.hooks.Metrics,
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.Label("data-dir"), err)

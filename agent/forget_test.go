@@ -80,7 +80,7 @@ func TestTargetsThatAreGoneAreForgotten(t *testing.T) {
 			return n.log.Count("level=INFO", "not served any more", gw.URL+"#query", "dropped=0") == 1
 		})
 		testkit.WaitFor(t, "their places to go", func() bool { return slices.Equal(n.journal.Targets(), []string{other}) })
-		if got := testkit.Counter(t, n.registry, "agentctl_events_dropped_total", "target_removed"); got != 2 {
+		if got := testkit.Counter(t, n.Metrics(), "agentctl_events_dropped_total", "target_removed"); got != 2 {
 			t.Errorf("%v counted as dropped, want 2", got)
 		}
 	})

@@ -112,7 +112,7 @@ func TestNothingBlocksGossip(t *testing.T) {
 			t.Errorf("%d events wait for the script, want %d", n, events-1)
 		}
 		for _, reason := range []string{"intake_full", "handler_full"} {
-			if n := testkit.Counter(t, a.registry, "agentctl_events_dropped_total", reason); n != 0 {
+			if n := testkit.Counter(t, a.Metrics(), "agentctl_events_dropped_total", reason); n != 0 {
 				t.Errorf("%v dropped: %s", n, reason)
 			}
 		}
@@ -125,7 +125,7 @@ func TestNothingBlocksGossip(t *testing.T) {
 			a.log.Count("events were not handled before the end", "sleep 100000", fmt.Sprint("waiting=", events-1)) != 1 {
 			t.Error("what is left at the end is not told")
 		}
-		if n := testkit.Counter(t, a.registry, "agentctl_events_dropped_total", "handler_stopped"); n != events-1 {
+		if n := testkit.Counter(t, a.Metrics(), "agentctl_events_dropped_total", "handler_stopped"); n != events-1 {
 			t.Errorf("%v counted as left at the end, want %d", n, events-1)
 		}
 	})

@@ -34,7 +34,7 @@ func (a *Agent) openMembership(conf *serf.Config) {
 		Found:            a.foundLost,
 		Replay:           a.replayRejoined,
 		Logger:           a.logger,
-		Metrics:          a.registry,
+		Metrics:          a.hooks.Metrics,
 	})
 }
 

@@ -41,7 +41,7 @@ func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 		n.crash(t)
 		n = start(t, opts...)
 		// Serf's own attempt by its snapshot is over by then, if there was one.
-		testkit.WaitFor(t, "it to be missed", func() bool { return testkit.Counter(t, n.registry, "agentctl_rejoins_total", "unanswered") > 0 })
+		testkit.WaitFor(t, "it to be missed", func() bool { return testkit.Counter(t, n.Metrics(), "agentctl_rejoins_total", "unanswered") > 0 })
 		other = start(t, named("lost"), func(o *config.Options) { o.Bind = addr })
 		testkit.WaitFor(t, "both to be one cluster", func() bool { return n.countMembers("alive") == 2 && other.countMembers("alive") == 2 })
 		testkit.WaitFor(t, "word that it was looked for", func() bool {
@@ -76,7 +76,7 @@ func TestJoinedAlthoughNoNameCanBe(t *testing.T) {
 			t.Errorf("contacted %d:\n%s", n.Contacted(), n.log)
 		}
 		testkit.WaitFor(t, "it to be ready", func() bool { status, _ := n.get(t, "/readyz"); return status == http.StatusOK })
-		testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
+		testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.Metrics(), "agentctl_repair_comparisons_total", "same") > 0 })
 		failures := n.log.Count("joining failed, trying again")
 		testkit.WaitFor(t, "the name to be tried on", func() bool { return n.log.Count("joining failed, trying again") > failures })
 		publishTo(t, n, "at once")
@@ -104,7 +104,7 @@ func TestAgentsTellWhomTheySee(t *testing.T) {
 		})
 		time.Sleep(time.Minute) // of the bubble's clock, for two rounds
 		for _, n := range []*node{a, b} {
-			if asked := testkit.CounterWith(t, n.registry, "agentctl_members_asked", nil); asked != 1 {
+			if asked := testkit.CounterWith(t, n.Metrics(), "agentctl_members_asked", nil); asked != 1 {
 				t.Errorf("%s has asked %v peers by itself, want 1", n.opts.NodeName, asked)
 			}
 		}

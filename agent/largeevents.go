@@ -25,7 +25,7 @@ func (a *Agent) openLarge() (err error) {
 		},
 		Lost:    a.lostLarge,
 		Logger:  a.logger,
-		Metrics: a.registry,
+		Metrics: a.hooks.Metrics,
 	}
 	if a.opts.PeerLinks {
 		cfg.Ask = a.askPeer(link.KindBody)

@@ -38,7 +38,7 @@ func noise(n int) string {
 
 // largeEvents counts what became of large events.
 func (n *node) largeEvents(t *testing.T, result string) int {
-	return int(testkit.Counter(t, n.registry, "agentctl_large_events_total", result))
+	return int(testkit.Counter(t, n.Metrics(), "agentctl_large_events_total", result))
 }
 
 // refer is the serf message for a large event, as its publisher has it.

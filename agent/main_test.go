@@ -160,5 +160,5 @@ func (n *node) sees(other *node) string {
 // took is how many user events came first by a way.
 func (n *node) took(t *testing.T, w intake.Way) int {
 	t.Helper()
-	return int(testkit.CounterWith(t, n.registry, "agentctl_events_received_total", map[string]string{"type": "user", "way": w.String()}))
+	return int(testkit.CounterWith(t, n.Metrics(), "agentctl_events_received_total", map[string]string{"type": "user", "way": w.String()}))
 }

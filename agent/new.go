@@ -32,19 +32,19 @@ func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent,
 	for _, w := range c.Warnings {
 		logger.Warn(w)
 	}
+	hooks.Metrics = cmp.Or(hooks.Metrics, prometheus.NewRegistry())
 	a := &Agent{
-		opts:     c,
-		ports:    ports,
-		hub:      hub,
-		logger:   logger,
-		sampled:  logs.Sampled{Logger: logger},
-		hooks:    hooks,
-		registry: cmp.Or(hooks.Metrics, prometheus.NewRegistry()),
-		end:      ending{stopped: make(chan struct{})},
+		opts:    c,
+		ports:   ports,
+		hub:     hub,
+		logger:  logger,
+		sampled: logs.Sampled{Logger: logger},
+		hooks:   hooks,
+		end:     ending{stopped: make(chan struct{})},
 	}
 	a.end.sending, a.end.noMoreSending = context.WithCancel(context.Background())
 	a.end.leave = sync.OnceValue(a.leave)
-	a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+	a.hooks.Metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "agentctl_log_lines_lost_total",
 		Help: "Log lines that the log output did not take in time.",
 	}, func() float64 { return float64(hub.Lost()) }))
@@ -83,7 +83,7 @@ func (a *Agent) openEvents() (err error) {
 		Self:       func() serf.Member { return a.serf.LocalMember() },
 		Attempted:  a.hooks.Attempted,
 		Dial:       a.ports.Dial,
-		Logger:     a.logger, Deliveries: a.hub.LiveLogger(), Metrics: a.registry,
+		Logger:     a.logger, Deliveries: a.hub.LiveLogger(), Metrics: a.hooks.Metrics,
 	}
 	if a.past.returning {
 		cfg.Revise = a.stillTrue
@@ -105,7 +105,7 @@ func (a *Agent) openEvents() (err error) {
 	})
 	a.intake = intake.New(intake.Config{
 		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take, Taken: a.hooks.Taken,
-		Logger: a.logger, Metrics: a.registry,
+		Logger: a.logger, Metrics: a.hooks.Metrics,
 	})
 	a.logEvents()
 	return nil
@@ -134,7 +134,7 @@ func (a *Agent) openServers() (err error) {
 		a.ports.RPC.Close() // an error says no more than that it is closed
 		return nil
 	})
-	a.rpc = rpc.New(a.backend(), rpc.Config{AuthKey: a.opts.RPCAuthKey, Logger: a.logger, Metrics: a.registry})
+	a.rpc = rpc.New(a.backend(), rpc.Config{AuthKey: a.opts.RPCAuthKey, Logger: a.logger, Metrics: a.hooks.Metrics})
 	ln := a.ports.HTTP // none serves no HTTP
 	if ln == nil && a.opts.HTTPAddr != config.Off {
 		if ln, err = listen(a.opts.HTTPAddr); err != nil {

@@ -84,7 +84,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		},
 		MaxMessage: large.MaxFrame,
 		Logger:     a.logger,
-		Metrics:    a.registry,
+		Metrics:    a.hooks.Metrics,
 	}
 	if conf.Keyring != nil {
 		cfg.Keys = conf.Keyring.GetKeys
@@ -95,7 +95,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 	}
 	conf.Transport = a.links.Transport()
 	a.members.views = membership.NewViews(membership.ViewsConfig{
-		Members: a.Members, Peers: a.peers.Known, Ask: a.askPeer(link.KindMembers), Logger: a.logger, Metrics: a.registry,
+		Members: a.Members, Peers: a.peers.Known, Ask: a.askPeer(link.KindMembers), Logger: a.logger, Metrics: a.hooks.Metrics,
 	})
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 func (a *Agent) newOps(ln net.Listener) *ops.Server {
 	c := ops.Config{
 		Node: a.opts.NodeName, HTTPAddr: a.opts.HTTPAddr, TokenFile: a.opts.HTTPTokenFile,
-		Logger: a.logger, Metrics: a.registry,
+		Logger: a.logger, Metrics: a.hooks.Metrics,
 		Journal: a.journal, DataDir: a.opts.DataDir, Disk: a.diskStatus, Targets: a.sinks.forOps,
 		Members: a.membersIfAny,
 		State:   func() string { return a.serf.State().String() },

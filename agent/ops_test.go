@@ -62,7 +62,7 @@ func TestOperationsEndpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 		testkit.WaitFor(t, "the delivery", func() bool { s := n.Targets()[0]; return s.Delivered == 1 && s.InFlight == 0 })
-		testkit.WaitFor(t, "the script", func() bool { return testkit.Counter(t, n.registry, "agentctl_scripts_run_total", "success") == 1 })
+		testkit.WaitFor(t, "the script", func() bool { return testkit.Counter(t, n.Metrics(), "agentctl_scripts_run_total", "success") == 1 })
 
 		_, body := n.get(t, "/v1/status")
 		var got api.StatusReport

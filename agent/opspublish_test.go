@@ -107,7 +107,7 @@ func TestPublishOverHTTPIsRefused(t *testing.T) {
 		}
 		publishAll(t, n.Agent, "only")
 		n.has(t, []string{"only"})
-		if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "success"); got != 1 {
+		if got := testkit.Counter(t, n.Metrics(), "agentctl_events_published_total", "success"); got != 1 {
 			t.Errorf("%v events were published, want 1", got)
 		}
 	})

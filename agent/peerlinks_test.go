@@ -282,7 +282,7 @@ func TestNothingIsKeptForAMemberThatIsGone(t *testing.T) {
 		join(t, a.node, b.node)
 		a.has(t, a.findsPeer(t, "first", b.node))
 		known := func() bool { return a.peers.Knows(b.opts.NodeName) }
-		forgotten := func() int { return int(testkit.Counter(t, a.registry, "agentctl_link_dropped_total", "forgotten")) }
+		forgotten := func() int { return int(testkit.Counter(t, a.Metrics(), "agentctl_link_dropped_total", "forgotten")) }
 		b.end(ErrNoLeave)
 		if err := b.stopped(t); err != ErrNoLeave {
 			t.Fatal(err)

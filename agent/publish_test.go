@@ -88,7 +88,7 @@ func TestPublishUpToTheLimit(t *testing.T) {
 			if !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s, and a byte more: %v; want %q in it, and %q", what, err, want, tt.want)
 			}
-			if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "error"); got != 1 {
+			if got := testkit.Counter(t, n.Metrics(), "agentctl_events_published_total", "error"); got != 1 {
 				t.Errorf("%s: counted %v refused events, want 1", what, got)
 			}
 			testkit.WaitFor(t, "what was taken to be posted", func() bool { return len(gw.Of("user")) == 1 })
@@ -150,7 +150,7 @@ func TestPublishOfEqualEventsAtOnce(t *testing.T) {
 		if len(ids) != events {
 			t.Errorf("%d events of %d are distinct", len(ids), events)
 		}
-		if got := testkit.Counter(t, n.registry, "agentctl_events_published_total", "success"); got != events {
+		if got := testkit.Counter(t, n.Metrics(), "agentctl_events_published_total", "success"); got != events {
 			t.Errorf("counted %v, want %d", got, events)
 		}
 	})

@@ -21,7 +21,7 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 		Limit: a.opts.UserEventSizeLimit, MaxMessage: gossip.MaxMessage(ml), MaxEvent: a.opts.MaxEvent(), MayRefer: a.opts.MayRefer,
 		Joined: a.members.joiner.Joined(), Sending: a.end.sending, Returning: a.past.returning, LastLTime: a.past.lastLTime,
 		Publishing: a.hooks.Published,
-		Logger:     a.logger, Metrics: a.registry,
+		Logger:     a.logger, Metrics: a.hooks.Metrics,
 	}
 	if a.opts.DirectSend {
 		cfg.Packets = ml.UDPBufferSize

@@ -42,7 +42,7 @@ func (a *Agent) openRepair(ctx context.Context) error {
 		Gap:     func(reason string) error { return a.journal.Gap(0, reason) },
 		Clock:   func() uint64 { return a.serf.EventClock() },
 		Logger:  a.logger,
-		Metrics: a.registry,
+		Metrics: a.hooks.Metrics,
 	}
 	if a.disk != nil {
 		path := filepath.Join(a.opts.DataDir, repairFile)

@@ -64,7 +64,7 @@ func TestAwayForLongerThanAnyoneRemembers(t *testing.T) {
 		publishTo(t, other, "first")
 		testkit.WaitFor(t, "the first post", func() bool { return len(gw.Of("user")) == 1 })
 		// The two have compared their journals: else nobody knows what was missed.
-		testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.registry, "agentctl_repair_comparisons_total", "same") > 0 })
+		testkit.WaitFor(t, "a comparison", func() bool { return testkit.Counter(t, n.Metrics(), "agentctl_repair_comparisons_total", "same") > 0 })
 		n.crash(t)
 		for range 3 * gossip.Window {
 			publishTo(t, other, "same")
@@ -108,7 +108,7 @@ func TestAPeerIsComparedWithOnceItIsFound(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := start(t), start(t)
 		join(t, a, b)
-		compared := func() float64 { return testkit.Counter(t, a.registry, "agentctl_repair_comparisons_total", "same") }
+		compared := func() float64 { return testkit.Counter(t, a.Metrics(), "agentctl_repair_comparisons_total", "same") }
 		testkit.WaitFor(t, "the first comparison", func() bool { return compared() > 0 })
 		for range 5 { // at the usual pace that takes a minute and more
 			before := compared()

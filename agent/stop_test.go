@@ -125,7 +125,7 @@ func TestEndDeliversWhatWaits(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("delivered %v, want %v", got, want)
 		}
-		if got := testkit.Counter(t, n.registry, "agentctl_scripts_run_total", "success"); got != 20 {
+		if got := testkit.Counter(t, n.Metrics(), "agentctl_scripts_run_total", "success"); got != 20 {
 			t.Errorf("the script ran %v times, want 20", got)
 		}
 	})

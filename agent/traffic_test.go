@@ -105,15 +105,15 @@ func awaitRoutes() { <-time.After(110 * time.Millisecond) }
 
 // onLinks counts messages on links: queued, acknowledged, and so on.
 func (n *node) onLinks(t *testing.T, what string) int {
-	return int(testkit.Counter(t, n.registry, "agentctl_link_messages_total", what))
+	return int(testkit.Counter(t, n.Metrics(), "agentctl_link_messages_total", what))
 }
 
 func (n *node) acknowledged(t *testing.T) int { return n.onLinks(t, "acknowledged") }
 
 // straight is how many messages went straight to members.
 func (n *node) straight(t *testing.T) int {
-	return int(testkit.Counter(t, n.registry, "agentctl_direct_messages_total", "udp") +
-		testkit.Counter(t, n.registry, "agentctl_direct_messages_total", "tcp"))
+	return int(testkit.Counter(t, n.Metrics(), "agentctl_direct_messages_total", "udp") +
+		testkit.Counter(t, n.Metrics(), "agentctl_direct_messages_total", "tcp"))
 }
 
 func encrypted(o *config.Options) { o.EncryptKey = oldKey }

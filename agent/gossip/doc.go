@@ -13,9 +13,9 @@
 //
 // # Blocking
 //
-// No method waits for a member, except [Node.ForceLeave] and [Node.Mend], for a few
-// seconds at most, and those of serf that say so: Join, Leave, RemoveFailedNode,
-// SetTags and the key manager's. Serf sends to its event channel
+// No method waits for a member, except those of serf that say so: Join, Leave,
+// RemoveFailedNode, SetTags and the key manager's. [Node.ForceLeave] and [Node.Mend]
+// wait for members, too, for a few seconds at most. Serf sends to its event channel
 // while it holds a lock. So the maker of the node must read the channel at once and
 // always.
 //
@@ -31,8 +31,9 @@
 //
 // Serf believes an operator who forces a member to leave, even if the member is alive.
 // It then lists the member as leaving, or forgets it after a prune. Memberlist has the
-// member alive all the while, so it does not tell serf of it again. This package knows
-// both lists. [Node.ForceLeave] and [Node.Mend] let a live member deny that it leaves,
+// member alive all the while, so it does not tell serf of it again.
+//
+// This package knows both lists. [Node.ForceLeave] and [Node.Mend] let a live member deny that it leaves,
 // and tell serf again of one that serf forgot. A node of ours also denies by itself
 // once a full sync shows a newer word of it than it gave.
 package gossip

@@ -55,10 +55,11 @@
 // Changes of members are gathered first, for as long as serf gathers them: until
 // there was none for a second, and for three seconds at most. Then the journal, the
 // runners and the subscribers get the same events. Each change is told once, with
-// the tags and the address of that moment. The changes of one member keep their
-// order. Members that changed alike share an event, so the changes of different
-// members may come in another order. Where each member changed once, there is one
-// event of each type.
+// the tags and the address of that moment.
+//
+// The changes of one member keep their order. Members that changed alike share an
+// event, so the changes of different members may come in another order. Where each
+// member changed once, there is one event of each type.
 //
 // # Each event once
 //
