@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/loopback"
@@ -96,11 +97,15 @@ func (k *kongSerf) sees(t *testing.T, members int) {
 	})
 }
 
+// syncPatience is how long an event may take. Stock serf's gossip loses packets on a busy
+// machine, and then a full sync brings the event: on wan each minute, with any member.
+const syncPatience = 4 * time.Minute
+
 // wantEvents waits for the events at a node, and checks that it got each once.
 func wantEvents(t *testing.T, where string, got func() []string, want []string) {
 	t.Helper()
 	want = slices.Sorted(slices.Values(want))
-	testkit.Poll(func() bool { return len(got()) >= len(want) })
+	testkit.PollFor(syncPatience, func() bool { return len(got()) >= len(want) })
 	if have := slices.Sorted(slices.Values(got())); !slices.Equal(have, want) {
 		t.Errorf("%s got %d events, want %d:\n%.100q\nwant\n%.100q", where, len(have), len(want), have, want)
 	}
