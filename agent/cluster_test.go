@@ -23,7 +23,7 @@ func TestEventsReachEveryGatewayOnce(t *testing.T) {
 		b := start(t, func(o *config.Options) { o.EventHandlers, o.Gateway = nil, gws[1].URL })
 		join(t, a, b)
 		payloads := []string{
-			`{"type":"ENTITY_UPDATED"}`, "", "\n", "line\n", "\x00\xff\xfe", "]=]; os.exit() --[=[", "ü ☃ 😀", strings.Repeat("x", 508),
+			`{"type":"ENTITY_UPDATED"}`, "", "\n", "line\n", "\x00\xff\xfe", "]=]; os.exit() --[=[", "ü ☃ 😀", strings.Repeat("x", 512),
 		}
 		for n := range 100 {
 			payloads = append(payloads, fmt.Sprint("in order ", n))

@@ -155,7 +155,7 @@ func (k *kongNode) life(script string) error {
 	payload := `{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"it'\''s"}}`
 	for args, want := range map[string]string{
 		"event -coalesce=false -rpc-addr=RPC kong '" + payload + "'":                  "Event 'kong' dispatched! Coalescing enabled: false\n",
-		"event -coalesce=false -rpc-addr=RPC kong '" + strings.Repeat(`"`, 508) + "'": "Event 'kong' dispatched! Coalescing enabled: false\n",
+		"event -coalesce=false -rpc-addr=RPC kong '" + strings.Repeat(`"`, 512) + "'": "Event 'kong' dispatched! Coalescing enabled: false\n",
 		fmt.Sprintf("join -rpc-addr=RPC %s", list.Members[0].Addr):                    "Successfully joined cluster by contacting 1 nodes.\n",
 		"force-leave -rpc-addr=RPC nobody":                                            "",
 		"keys -rpc-addr=RPC -install T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s=":    "==> Installing key on all members...\n==> Successfully installed key!\n",

@@ -43,8 +43,8 @@ var dullPayloads = []string{
 	"\x00",
 	"\x00\x00 and on",
 	"\xff\xfe\xff",
-	strings.Repeat("\xff", 508),
-	strings.Repeat(`"`, 508), // with the name all that an agent takes
+	strings.Repeat("\xff", 512),
+	strings.Repeat(`"`, 512), // all that Kong sends
 	"two\nlines\n",
 	"\n\n",
 	" spaces\tand tabs ",
