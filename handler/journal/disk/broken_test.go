@@ -197,7 +197,8 @@ func TestDiskFailsAndLags(t *testing.T) {
 // The last chance to write is at the end; what does not get there is counted.
 func TestDiskFailsAtTheEnd(t *testing.T) {
 	broken := &brokenStore{}
-	d, err := Open(Config{Dir: t.TempDir(), wrap: broken.wrap})
+	logger, log := testkit.NewLog()
+	d, err := Open(Config{Dir: t.TempDir(), wrap: broken.wrap, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,6 +208,9 @@ func TestDiskFailsAtTheEnd(t *testing.T) {
 		if err := d.Close(); err == nil || !strings.Contains(err.Error(), "2 events are not written: gone") {
 			t.Errorf("%v", err)
 		}
+	}
+	if n := log.Count("level=ERROR", "the journal was not written to its end", "2 events are not written"); n != 1 {
+		t.Errorf("%d errors in the log tell of the loss, want 1:\n%s", n, log)
 	}
 	if err := d.Sync(t.Context()); err == nil {
 		t.Error("synced")
