@@ -51,7 +51,7 @@ func TestServiceManager(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			testkit.WaitFor(t, "a join fails", func() bool { return strings.Contains(p.Printed(), "joining failed") })
+			testkit.WaitFor(t, "a join fails", func() bool { return strings.Contains(strings.ToLower(p.Printed()), "join failed") || strings.Contains(p.Printed(), "joining failed") })
 			signal(syscall.SIGHUP)
 			testkit.WaitFor(t, "it reloads meanwhile", func() bool { return strings.Contains(p.Printed(), "configuration reloaded") })
 			if n := m.Count("READY=1") + m.Count("RELOADING=1") + m.Count("WATCHDOG=1"); n > 0 {
