@@ -65,12 +65,11 @@ type Ports struct {
 // Agent is a serf node with targets and scripts. [New] makes one, [Agent.Run]
 // runs it to its end. Methods are safe for concurrent use.
 type Agent struct {
-	opts    *config.Config
-	ports   Ports // RPC is set, once it is open
-	hub     *logs.Hub
-	logger  *slog.Logger
-	sampled logs.Sampled // for lines that a client can cause
-	hooks   Hooks
+	opts   *config.Config
+	ports  Ports // RPC is set, once it is open
+	hub    *logs.Hub
+	logger *slog.Logger
+	hooks  Hooks // Metrics is set
 
 	journal *journal.Journal
 	disk    keeper // of the journal; nil if there is no data directory

@@ -39,13 +39,13 @@ func (a *Agent) ForceLeave(node string, prune bool) error {
 	if prune {
 		msg, failed = "forcing a node out", "a node was not forced out"
 	}
-	a.logger.Info(msg, "node", node)
+	a.logger.Info(msg, "node", capped(node))
 	denied, err := a.serf.ForceLeave(node, prune)
 	if denied {
 		a.logger.Warn("the node is alive and stays a member: to remove it, stop its agent or have it leave", "node", node)
 	}
 	if err != nil {
-		a.logger.Warn(failed, "node", node, "error", err)
+		a.logger.Warn(failed, "node", capped(node), "error", err)
 	}
 	return err
 }
@@ -71,12 +71,8 @@ func (a *Agent) UpdateTags(set map[string]string, remove []string) error {
 // Query sends a query to the cluster. Names that serf uses itself are the
 // caller's to refuse.
 func (a *Agent) Query(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error) {
-	a.logger.Debug("sending a query", "query", name, "bytes", len(payload), logs.ForSerf("payload", string(payload)))
-	resp, err := a.ask(name, payload, params)
-	if err != nil {
-		a.logger.Warn("a query was not sent", "query", name, "error", err)
-	}
-	return resp, err
+	a.logger.Debug("sending a query", "query", capped(name), "bytes", len(payload), logs.ForSerf("payload", capped(payload)))
+	return a.ask(name, payload, params)
 }
 
 // ask is Query for a question of the agent's own: the log of what was asked for is

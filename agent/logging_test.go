@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/handler"
@@ -139,6 +141,47 @@ func TestDeliveriesAreLoggedOnlyForWhoeverListens(t *testing.T) {
 			before, since := monitored(level, fmt.Sprint(i, "a"), fmt.Sprint(i, "b"))
 			if got := [2]int{before, since}; got != want {
 				t.Errorf("%v: a monitor got lines of %v deliveries before it and since, want %v", level, got, want)
+			}
+		}
+	})
+}
+
+// What a client asks for is in the log only up to a size: the log keeps recent lines.
+func TestWhatClientsAskForIsLoggedInPart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		hub := logs.New(logs.Config{Out: new(testkit.LogBuffer), Format: "serf", Level: slog.LevelError})
+		t.Cleanup(hub.Close)
+		a, err := newOn(t, compiled(t, options(func(o *config.Options) { o.AsSerf, o.MaxEventSize = true, 0 })), hub, Hooks{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := run(t, a, new(testkit.LogBuffer))
+		long := strings.Repeat("x", 1<<20)
+		_, err = n.PublishWarn(t.Context(), long, []byte(long), false)
+		if want := "user event exceeds configured limit of 512 bytes before encoding"; err == nil || err.Error() != want {
+			t.Errorf("publishing: %v, want %s", err, want)
+		}
+		if _, err := n.Query(long, []byte(long), &serf.QueryParam{}); err == nil {
+			t.Error("a query of 2 MiB was sent")
+		}
+		if err := n.ForceLeave(long, false); err != nil {
+			t.Error(err)
+		}
+		if _, err := n.Join([]string{"127.0.0.1:1/" + long, long}, false); err == nil {
+			t.Error("an address of 1 MiB was joined")
+		}
+		said := map[string]bool{"Requesting user event send": false, "Requesting query send": false, "Force leaving node": false, "joining: [": false}
+		hub.Subscribe(logs.LevelTrace, func(line string) {
+			for part := range said {
+				said[part] = said[part] || strings.Contains(line, part)
+			}
+			if strings.Contains(line, " agent: ") && len(line) > 20<<10 {
+				t.Errorf("a line of %d bytes: %.100s", len(line), line)
+			}
+		})()
+		for part, found := range said {
+			if !found {
+				t.Errorf("no line has %q", part)
 			}
 		}
 	})

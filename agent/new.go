@@ -34,13 +34,12 @@ func NewOn(ports Ports, c *config.Config, hub *logs.Hub, hooks Hooks) (_ *Agent,
 	}
 	hooks.Metrics = cmp.Or(hooks.Metrics, prometheus.NewRegistry())
 	a := &Agent{
-		opts:    c,
-		ports:   ports,
-		hub:     hub,
-		logger:  logger,
-		sampled: logs.Sampled{Logger: logger},
-		hooks:   hooks,
-		end:     ending{stopped: make(chan struct{})},
+		opts:   c,
+		ports:  ports,
+		hub:    hub,
+		logger: logger,
+		hooks:  hooks,
+		end:    ending{stopped: make(chan struct{})},
 	}
 	a.end.sending, a.end.noMoreSending = context.WithCancel(context.Background())
 	a.end.leave = sync.OnceValue(a.leave)

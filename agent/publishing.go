@@ -3,8 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
@@ -33,6 +31,10 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 	a.publisher = publish.New(cfg)
 }
 
+// capped is as much of a name or payload as the log may have of it, which may be full of
+// such lines: what an event can have at most that serf carries.
+func capped[T string | []byte](s T) string { return string(s[:min(len(s), serf.UserEventSizeLimit)]) }
+
 // Publish sends a user event to the cluster, as [publish.Publisher.Publish] does.
 func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coalesce bool) error {
 	_, err := a.publisher.Publish(ctx, name, payload, coalesce)
@@ -43,14 +45,10 @@ func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coales
 // event was taken: who is known not to get it. For that it may wait some two
 // seconds, if members have not said yet what they are.
 func (a *Agent) PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error) {
-	kept := payload[:min(len(payload), serf.UserEventSizeLimit)] // the log may be full of them
-	a.logger.Debug("publishing", "event", name, "bytes", len(payload), "coalesce", coalesce, logs.ForSerf("payload", string(kept)))
+	a.logger.Debug("publishing", "event", capped(name), "bytes", len(payload), "coalesce", coalesce, logs.ForSerf("payload", capped(payload)))
 	sent, err := a.publisher.Report(ctx, name, payload, coalesce)
 	if size, ok := errors.AsType[*publish.SizeError](err); ok && a.opts.AsSerf {
 		err = errors.New(size.InSerfsWords())
-	}
-	if err != nil {
-		a.sampled.Log(slog.LevelWarn, "an event was not published", time.Second, "event", name, "error", err)
 	}
 	return sent.Warning, err
 }

@@ -14,11 +14,15 @@ import (
 
 	"agentctl/agent/peers"
 	"agentctl/handler/backoff"
+	"agentctl/handler/text"
 )
 
 // firstRetry is the wait after the first failed join of -retry-join; it doubles up
 // to the interval.
 const firstRetry = time.Second
+
+// joinLogged is how many bytes of the addresses of a join the log has, and of its error.
+const joinLogged = 4 << 10
 
 // ErrNoAttempts is why a program ends that has used up the tries of -retry-max.
 var ErrNoAttempts = errors.New("retry-join")
@@ -94,13 +98,14 @@ func (j *Joiner) setJoined(contacted int) {
 // not nil only when none could. This node has joined then, whoever asked for it. It
 // may take serf's dial timeout for each address.
 func (j *Joiner) Join(addrs []string, replay bool) (int, error) {
-	j.cfg.Logger.Debug("joining", "addrs", addrs, "replay", replay)
+	// A client may ask for very many addresses.
+	j.cfg.Logger.Debug("joining", "addrs", text.Shorten(fmt.Sprint(addrs), joinLogged), "replay", replay)
 	n, err := j.contact(addrs, replay)
 	if n > 0 {
 		j.cfg.Logger.Debug("joined", "contacted", n)
 	}
 	if err != nil {
-		j.cfg.Logger.Debug("join failed", "error", err)
+		j.cfg.Logger.Debug("join failed", "error", text.Shorten(err.Error(), joinLogged))
 	}
 	return n, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -40,6 +41,7 @@ func (c *session) query(r request[wire.QueryRequest]) (none, error) {
 		Timeout:     r.body.Timeout,
 	})
 	if err != nil {
+		c.sampled.Log(slog.LevelWarn, "a query was not sent", time.Second, "client", c.name, "error", err)
 		c.out.remove(r.Seq)
 		return none{}, err
 	}
