@@ -7,4 +7,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # Without the place in the test that each line begins with.
 go test -count=1 -v -run 'TestCompat|TestCalledAsSerf|TestLog|TestSyslog|TestStatsd' ./scripts/systest/compat |
-	sed -u 's/^ *[a-z_]*_test\.go:[0-9]*: //; s/^        \(   \(ours\|stock\): \)/    \1/'
+	sed -u '/^=== /d; s/^ *[a-z_]*_test\.go:[0-9]*: //; s/^        \(   \(ours\|stock\): \)/    \1/'

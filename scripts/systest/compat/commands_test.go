@@ -136,10 +136,12 @@ func TestCompat(t *testing.T) {
 	found := newFindings("commands")
 	compare := func(key, line string) {
 		var want, got result
-		var both sync.WaitGroup
-		both.Go(func() { want = theirs.run(line) })
-		both.Go(func() { got = ours.run(line) })
-		both.Wait()
+		for try := 0; try == 0 || asks(line) && want != got && try < 5; try++ {
+			var both sync.WaitGroup
+			both.Go(func() { want = theirs.run(line) })
+			both.Go(func() { got = ours.run(line) })
+			both.Wait()
+		}
 		found.add(key, want, got)
 	}
 	lines := atOnce()
@@ -154,6 +156,12 @@ func TestCompat(t *testing.T) {
 			t.Errorf("%s: the agent that was told to leave ended with status %d, %v", name, status, err)
 		}
 	}
+}
+
+// asks tells whether members answer to a command in packets, which may be lost: of stock
+// serf's queries on a busy machine, too, one of some hundred lacks an answer.
+func asks(line string) bool {
+	return strings.HasPrefix(line, "query ") || strings.HasPrefix(line, "reachability")
 }
 
 // each calls f for all lines, some at a time: most of them wait for an agent.

@@ -143,7 +143,7 @@ func firstLine(s string) string {
 	return line
 }
 
-var pageReason = regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (.*) \\|$")
+var pageReason = regexp.MustCompile("(?m)^\\| `([a-z0-9-]+)` \\| (.*) \\|$")
 
 // pageReasons are the reasons in the page's section on the comparison.
 func pageReasons(t *testing.T) map[string]string {

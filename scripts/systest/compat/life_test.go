@@ -229,12 +229,8 @@ func TestLogOfAnEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			run := func(program []string) (printed string, status int) {
-				rpc := loopback.Addr()
-				p := startAs(t, program, "n", append(strings.Fields(end.args), "-bind="+loopback.Addr(), "-rpc-addr="+rpc)...)
+				p := startAs(t, program, "n", append(strings.Fields(end.args), "-bind="+loopback.Addr(), "-rpc-addr="+loopback.Addr())...)
 				if end.signal != nil {
-					if err := (&proc.Node{Process: p, RPC: rpc}).Answers(); err != nil {
-						t.Fatal(err)
-					}
 					// Stock serf says that it runs before it listens for signals.
 					for _, last := range append(end.after, "Received event: member-join") {
 						testkit.WaitFor(t, "the log to say "+last, func() bool { return strings.Contains(p.Printed(), last) })
