@@ -59,7 +59,7 @@ func syslogOf(t *testing.T, last []string, program ...string) []string {
 	rpc := loopback.Addr()
 	args := slices.Concat([]string{"--mount", "--kill-child", "sh", "-c", inNamespace, "sh", dir}, program,
 		[]string{"agent", "-node=n", "-bind=" + loopback.Addr(), "-rpc-addr=" + rpc, proc.Profile, "-syslog", "-config-file=" + conf,
-			"-event-handler=user:fails=exit 3"})
+			"-event-handler=user:fails=cat; exit 3"})
 	p, err := proc.Start(dir, "agent", os.Environ(), "unshare", args...)
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestSyslog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const failed = "Error invoking script 'exit 3': exit status 3"
+	const failed = "Error invoking script 'cat; exit 3': exit status 3"
 	normal := func(lines []string) []string {
 		var same []string
 		for _, line := range lines {
@@ -116,7 +116,7 @@ func TestSyslog(t *testing.T) {
 		}
 	}
 	all := syslogOf(t, []string{"event handler failed"}, ours)
-	if want := `<155> agentctl: [ERR] event handler failed: script="exit 3" event="user-event: fails" error="exit status 3"`; !slices.Contains(all, want) {
+	if want := `<155> agentctl: [ERR] event handler failed: script="cat; exit 3" event="user-event: fails" error="exit status 3"`; !slices.Contains(all, want) {
 		t.Errorf("as agentctl, syslog lacks %q: it has %q", want, all)
 	}
 }
