@@ -35,8 +35,10 @@ func TestServiceManager(t *testing.T) {
 			addr := loopback.Addr()
 			write(`{"retry_join": ["` + addr + `"]}`)
 			args := proc.AgentArgs("served", "-config-file="+config, "-event-handler=true")
+			failed := "joining failed"
 			if command == "serf" {
 				args = append([]string{"serf"}, args...)
+				failed = "agent: Join failed: "
 			}
 			env := append(os.Environ(), "NOTIFY_SOCKET="+m.Path, "WATCHDOG_USEC=150000")
 			p, err := proc.Start(dir, "served", env, "agentctl", args...)
@@ -51,7 +53,7 @@ func TestServiceManager(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			testkit.WaitFor(t, "a join fails", func() bool { return strings.Contains(strings.ToLower(p.Printed()), "join failed") || strings.Contains(p.Printed(), "joining failed") })
+			testkit.WaitFor(t, "a join fails", func() bool { return strings.Contains(p.Printed(), failed) })
 			signal(syscall.SIGHUP)
 			testkit.WaitFor(t, "it reloads meanwhile", func() bool { return strings.Contains(p.Printed(), "configuration reloaded") })
 			if n := m.Count("READY=1") + m.Count("RELOADING=1") + m.Count("WATCHDOG=1"); n > 0 {
