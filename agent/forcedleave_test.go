@@ -52,3 +52,21 @@ func TestForceLeaveOfALiveMember(t *testing.T) {
 		}
 	})
 }
+
+// A join of any node mends a forced leave, not only that of the member.
+func TestAJoinMendsForcedLeaves(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n, other := start(t), start(t)
+		join(t, n, other)
+		must(t, n.serf.RemoveFailedNode(other.opts.NodeName))
+		if s := n.sees(other); s != "leaving" {
+			t.Fatalf("it is %q", s)
+		}
+		if _, err := n.Join([]string{n.GossipAddr()}, false); err != nil {
+			t.Fatal(err)
+		}
+		if s := n.sees(other); s != "alive" {
+			t.Errorf("after the join it is %q", s)
+		}
+	})
+}

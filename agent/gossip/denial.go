@@ -38,7 +38,7 @@ func (m *leaveMessage) encode() []byte {
 // Then it denies.
 type denier struct {
 	self     string
-	deny     func(raw []byte) // serf's, for a message that this node leaves
+	tell     func(raw []byte) // tells serf a message
 	presence *presence
 	members  func() []serf.Member // serf's
 
@@ -46,6 +46,7 @@ type denier struct {
 	// doubtful are members that may have forgotten this node: full syncs that did not
 	// list this node have listed them, and one of them was the sender.
 	doubtful map[string]bool
+	denied   serf.LamportTime // the newest that serf was given
 }
 
 // mostDoubtful is how many members are asked at a time whether they know this node, and
@@ -54,9 +55,9 @@ const mostDoubtful = 16
 
 // before is called with a full sync that serf does not have yet. It would take the
 // sender's word of this node for its own, and passes over a time that is not newer.
-func (d *denier) before(state *syncState) {
+func (d *denier) before(state *syncState, isJoin bool) {
 	if t, listed := state.StatusLTimes[d.self]; listed {
-		d.deny((&leaveMessage{t, d.self}).encode())
+		d.deny(t, isJoin)
 	}
 }
 
@@ -67,6 +68,23 @@ func (d *denier) after(state *syncState, isJoin bool) {
 	}
 	if _, listed := state.StatusLTimes[d.self]; !listed {
 		d.doubt(state.StatusLTimes)
+	}
+}
+
+// deny has serf deny a leave with a Lamport time. Serf does nothing if this node has
+// given a newer word of itself. With a join the time counts as newer by one. An operator
+// may want that join to mend a forced leave, which can have the time of this node's own
+// last word.
+func (d *denier) deny(t serf.LamportTime, isJoin bool) {
+	if isJoin {
+		t++
+	}
+	d.mu.Lock()
+	newer := t > d.denied
+	d.denied = max(d.denied, t)
+	d.mu.Unlock()
+	if newer { // a healthy cluster says the same each time
+		d.tell((&leaveMessage{t, d.self}).encode())
 	}
 }
 

@@ -47,7 +47,7 @@ func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
 	var state syncState
 	known := state.decode(raw) == nil // likewise
 	if known {
-		d.denier.before(&state)
+		d.denier.before(&state, isJoin)
 		d.past.synced(state.EventLTime, isJoin)
 	}
 	if known && d.receive != nil {

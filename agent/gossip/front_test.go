@@ -246,7 +246,7 @@ func FuzzFullSync(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var told int
 		d := &frontDelegate{Delegate: nothing{}, receive: func(serf.UserEvent, bool) { told++ }, past: &past{}, denier: &denier{
-			self: "self", deny: func([]byte) {}, presence: newPresence(nil), members: func() []serf.Member { return nil }, doubtful: map[string]bool{},
+			self: "self", tell: func([]byte) {}, presence: newPresence(nil), members: func() []serf.Member { return nil }, doubtful: map[string]bool{},
 		}}
 		d.MergeRemoteState(raw, true)
 		d.NotifyMsg(raw)

@@ -282,6 +282,24 @@ func TestAJoinAfterAPrune(t *testing.T) {
 	}
 }
 
+// A node of ours needs no join for that.
+func TestMendAfterAPrune(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClique(t, "os")
+		c.told(0, 1)
+		if err := c.serfs[0].RemoveFailedNodePrune("n1"); err != nil {
+			t.Fatal(err)
+		}
+		c.await("it to be forgotten", func() bool { return c.sees(0, 1) == serf.StatusNone })
+		if err := c.ours[0].Mend(); err != nil || c.sees(0, 1) != serf.StatusAlive {
+			t.Errorf("n0 lists n1 as %v, %v", c.sees(0, 1), err)
+		}
+		if got := c.told(0, 1); !cmp.Equal([]string{"reap", "join"}, got) {
+			t.Errorf("n0 is told %v", got)
+		}
+	})
+}
+
 // A member that leaves by itself does not deny it, however often it is asked.
 func TestALeaveIsNotMended(t *testing.T) {
 	for _, kinds := range []string{"oo", "os", "oso"} {

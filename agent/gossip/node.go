@@ -50,7 +50,7 @@ func Open(c Config) (_ *Node, err error) {
 		if s, err = serfOf(n.delegate); err != nil {
 			return
 		}
-		n.denier = &denier{self: n.name, deny: n.delegate.NotifyMsg, presence: n.presence, members: s.Members, doubtful: map[string]bool{}}
+		n.denier = &denier{self: n.name, tell: n.delegate.NotifyMsg, presence: n.presence, members: s.Members, doubtful: map[string]bool{}}
 		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, n.past, n.denier}, n.presence
 		if n.clock, err = eventClockOf(s); err != nil {
 			return
