@@ -12,7 +12,7 @@ import (
 
 const (
 	// tellTime is how long a leave waits for members to take the last events.
-	tellTime = time.Second
+	tellTime = 500 * time.Millisecond
 	// fileTime is how long a leave waits for the journal to be in its file.
 	fileTime = 2 * time.Second
 	// lastMoment is how long an end at once waits for the disk.
@@ -69,27 +69,34 @@ func (a *Agent) settle(ctx context.Context) error {
 // finds what it finds after a kill.
 func (a *Agent) endAtOnce(why reason) (err error) {
 	if why.asked {
-		err = a.Leave()
+		err = a.Leave() // which sees to the files, too
+	} else {
+		a.lastCommit()
 	}
 	// In effect, since the process exits.
 	a.logger.Debug("shutting serf down")
 
 	a.ports.RPC.Close() // an error says no more than that it is closed
+	a.sinks.tellAll(a.keeps())
+	return err
+}
+
+// lastCommit has the journal and serf's snapshot written, if the disk takes that in the
+// last moment. What is not in the files comes again.
+func (a *Agent) lastCommit() {
 	ctx, cancel := context.WithTimeout(context.Background(), lastMoment)
 	defer cancel()
 	var last sync.WaitGroup
 	if a.diskIsQuick() {
-		last.Go(func() { a.settle(ctx) }) // what is not in the file comes again
+		last.Go(func() { a.settle(ctx) })
 		if a.opts.SnapshotPath != "" {
-			last.Go(func() { within(ctx, a.serf.Shutdown) }) // likewise
+			last.Go(func() { within(ctx, a.serf.Shutdown) })
 		}
 	}
 	last.Wait()
 	if a.disk != nil {
 		a.disk.Abandon(ctx)
 	}
-	a.sinks.tellAll(a.keeps())
-	return err
 }
 
 // diskIsQuick tells whether a sync may be begun at the last moment. The kernel ends no

@@ -232,6 +232,27 @@ func TestLeaveOfALoneNode(t *testing.T) {
 	}
 }
 
+// With others there, agentctl goes on to answer their probes for a second, and serf does
+// not, as up to 0.8.1.
+func TestLeaveAnswersProbes(t *testing.T) {
+	for _, way := range []func(*config.Options){atOnce, func(*config.Options) {}} {
+		bubble(t, func(t *testing.T) {
+			a, b := start(t, way), start(t)
+			join(t, a, b)
+			began := time.Now()
+			if err := a.Leave(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); (took > time.Second) == a.opts.EndsAtOnce() {
+				t.Errorf("at once: %v; the leave took %v", a.opts.EndsAtOnce(), took)
+			}
+			if s := b.sees(a); s != "left" {
+				t.Errorf("the other node sees this one as %s", s)
+			}
+		})
+	}
+}
+
 // What was published right before a leave is with the others when it is answered, and
 // the journal's file has what this node took.
 func TestLeaveFlushes(t *testing.T) {

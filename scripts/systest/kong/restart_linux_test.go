@@ -42,11 +42,12 @@ const (
 // restarted is what a restart has to go on with, and what came of it.
 type restarted struct {
 	*kongNode
-	script string // the event script; there is none at "", as stock serf would run it
-	gone   []time.Duration
-	left   []time.Duration
-	took   []time.Duration
-	late   int
+	stock  bool
+	script string          // the event script
+	gone   []time.Duration // from SIGTERM to the end
+	left   []time.Duration // what "leave" took
+	took   []time.Duration // from the start to RPC
+	late   int             // how often the agent was there when Kong looked for it
 }
 
 // run starts an agent as Kong does, has something wait, and ends the agent again: by a
@@ -73,7 +74,9 @@ func (r *restarted) run(leave bool, busy func() error) (inTime bool, err error) 
 	}
 	if leave {
 		began := time.Now()
-		if out, err := r.call("leave -rpc-addr=RPC"); err != nil || out != "Graceful leave complete\n" {
+		out, err := r.call("leave -rpc-addr=RPC")
+		// Stock serf may end before its client has taken up the answer.
+		if ok := err == nil && out == "Graceful leave complete\n"; !ok && !(r.stock && strings.Contains(out, "client closed")) {
 			return false, fmt.Errorf("leave: %w: %q", err, out)
 		}
 		r.left = append(r.left, time.Since(began))
@@ -157,7 +160,7 @@ func TestRestart(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, leave=%v", name, leave), func(t *testing.T) {
 				programs := map[string]*restarted{"ours": {kongNode: newKongNode(t, ours)}}
 				if stockSerf != "" {
-					programs["stock"] = &restarted{kongNode: newKongNode(t, stockSerf)}
+					programs["stock"] = &restarted{kongNode: newKongNode(t, stockSerf), stock: true}
 				}
 				busy := map[string]func() error{}
 				for who, r := range programs {
@@ -172,7 +175,7 @@ func TestRestart(t *testing.T) {
 								log, _ := os.ReadFile(r.log)
 								t.Fatalf("%s: %v\nlog:\n%s", who, err, log)
 							}
-							if inTime || who == "stock" {
+							if inTime || r.stock {
 								break
 							}
 							if try == lateInARow {
@@ -215,7 +218,7 @@ func eventsWait(t *testing.T, r *restarted) func() error {
 func eventsWaitOnDisk(t *testing.T, r *restarted) func() error {
 	busy := eventsWait(t, r)
 	dir := t.TempDir()
-	if strings.HasSuffix(r.serf, "/serf") {
+	if !r.stock {
 		r.env = append(r.env, "AGENTCTL_DATA_DIR="+dir)
 		for _, turn := range []func(*stub.Gateway) error{
 			(*stub.Gateway).Hang,
@@ -300,7 +303,7 @@ func slowDisk(t *testing.T, r *restarted) func() error {
 	if !slowfs.Mount(t, dir, slowSync) {
 		testkit.NotRun(t, "a file system with slow syncs")
 	}
-	if !strings.HasSuffix(r.serf, "/serf") {
+	if r.stock {
 		r.flags = append(r.flags, "-snapshot '"+filepath.Join(dir, "serf.snapshot")+"'")
 		return busy
 	}
