@@ -2,11 +2,13 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"agentctl/agent/config"
@@ -199,6 +201,38 @@ func TestEndAtOnceWaitsForNobody(t *testing.T) {
 			if n := a.log.Count("events were not handled before the end", "waiting=2"); n != 1 {
 				t.Errorf("%d lines tell what the script has not had, want 1", n)
 			}
+		})
+	}
+}
+
+// What waits at an end at once is in the journal's file, up to the last event: one commit
+// is made, on a disk that is quick. The next start delivers it.
+func TestEndAtOnceKeepsWhatWaits(t *testing.T) {
+	for name, cause := range map[string]error{"SIGTERM": ErrNoLeave, "a leave": nil} {
+		bubble(t, func(t *testing.T) {
+			gw := memory.NewGateway(t)
+			opts := []func(*config.Options){atOnce, in(t.TempDir()), named("kept"), handlers("user=" + gw.URL)}
+			gw.Down.Store(true)
+			a := start(t, opts...)
+			var want []string
+			for i := range 5 {
+				want = append(want, fmt.Sprint(i))
+				publishTo(t, a, want[i])
+				if i == 0 {
+					synctest.Wait() // its commit is over, and the pause behind that is not
+				}
+			}
+			a.end(cause)
+			if err := a.stopped(t); err != cause {
+				t.Errorf("%s: Run: %v", name, err)
+			}
+			if err := a.Close(); err != nil {
+				t.Error(err)
+			}
+			gw.Down.Store(false)
+			start(t, opts...)
+			testkit.WaitFor(t, name+": all posts", func() bool { return len(gw.Of("user")) >= len(want) })
+			testkit.Want(t, name+": posted", bodies(gw.Of("user")), want)
 		})
 	}
 }
