@@ -126,6 +126,7 @@ func (d *Delivery) Run(ctx context.Context) (err error) {
 		d.poster.Close()
 		err = errors.Join(err, d.cursor.Close())
 		close(d.ended)
+		d.idle.change(nil)
 	}()
 	// The first worker to fail ends ctx for the others.
 	workers, ctx := errgroup.WithContext(ctx)

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"agentctl/handler/target"
@@ -20,16 +21,23 @@ import (
 //     way.
 //
 // Then it has Run end, and waits for the attempts under way. If ctx ends first, Drain
-// returns ctx's error and leaves Run as it is.
+// returns ctx's error and leaves Run as it is. If Run has ended by itself, Drain returns
+// an error at once.
 func (d *Delivery) Drain(ctx context.Context, kept func() bool) error {
 	d.mu.Lock()
 	d.state.drain.deadline, _ = ctx.Deadline()
 	d.mu.Unlock()
 	close(d.draining)
-	var gaveUp *target.PostError
+	var gaveUp error
 	err := d.idle.when(ctx, func() bool {
 		if d.isIdle() {
 			return true
+		}
+		select {
+		case <-d.ended:
+			gaveUp = errEnded
+			return true
+		default:
 		}
 		d.mu.Lock()
 		state := d.state.drain
@@ -53,6 +61,8 @@ func (d *Delivery) Drain(ctx context.Context, kept func() bool) error {
 	}
 	return gaveUp
 }
+
+var errEnded = errors.New("the delivery has ended")
 
 // drainState is what a Drain has seen. The Delivery's lock guards it.
 type drainState struct {

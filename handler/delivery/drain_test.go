@@ -126,3 +126,20 @@ func TestDrainWithAFlushAndSeveralWorkers(t *testing.T) {
 		testkit.Want(t, "flushes, delivered, waiting", []int{int(s.Flushes), int(s.Delivered), s.Waiting}, []int{1, 6, 1})
 	})
 }
+
+// A delivery that has ended by itself, as the journal has, is not waited for.
+func TestDrainOfADeliveryThatHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{}, journal.Config{}, func(context.Context, *handler.Event, int) error { return refused })
+		journals.MustAppend(t, r.journal, journals.User(1, ""))
+		synctest.Wait()
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := r.Drain(t.Context(), func() bool { return false }); !errors.Is(err, errEnded) {
+			t.Error(err)
+		}
+		testkit.Want(t, "the drain took", time.Since(began), 0)
+	})
+}
