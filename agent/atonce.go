@@ -55,6 +55,7 @@ func (a *Agent) settle(ctx context.Context) error {
 	if a.disk == nil {
 		return nil
 	}
+	a.intake.Release(ctx) // members' last changes, which no later process is told of
 	if err := a.intake.Settle(ctx); err != nil {
 		return err
 	}

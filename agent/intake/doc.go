@@ -100,5 +100,6 @@
 //
 // Run ends when its context ends and serf's channel has been silent for 100 ms.
 // Everything in the queue is passed on before it returns, and so are the gathered
-// changes of members.
+// changes of members. An agent that ends without waiting for Run calls
+// [Intake.Release] and [Intake.Settle] instead.
 package intake

@@ -83,9 +83,11 @@ type Intake struct {
 	gap   uint64 // those among them that the journal has not been told of
 	wake  chan struct{}
 	pings chan struct{} // taken by drain, to show that it works
-	ended chan struct{} // closed when Run returns
-	room  chan struct{} // closed when the queue was taken; nil where nobody waits
-	over  bool          // the queue is taken no more
+	// releases are taken by drain, which passes on what it has gathered and closes each.
+	releases chan chan struct{}
+	ended    chan struct{} // closed when Run returns
+	room     chan struct{} // closed when the queue was taken; nil where nobody waits
+	over     bool          // the queue is taken no more
 
 	members uint64     // of dispatch only: numbers the member events
 	wanted  remembered // likewise, as awaited
@@ -151,20 +153,21 @@ func New(cfg Config) *Intake {
 	var nonce [4]byte
 	rand.Read(nonce[:]) // never fails
 	in := &Intake{
-		ch:      make(chan serf.Event, channelEvents),
-		journal: cfg.Journal,
-		fail:    cfg.Fail,
-		large:   cfg.Large,
-		taken:   cfg.Taken,
-		queries: cfg.Queries,
-		logger:  cfg.Logger,
-		nonce:   hex.EncodeToString(nonce[:]),
-		began:   time.Now(),
-		queue:   newArrivals(),
-		wake:    make(chan struct{}, 1),
-		pings:   make(chan struct{}),
-		ended:   make(chan struct{}),
-		subs:    map[int]func(serf.Event){},
+		ch:       make(chan serf.Event, channelEvents),
+		journal:  cfg.Journal,
+		fail:     cfg.Fail,
+		large:    cfg.Large,
+		taken:    cfg.Taken,
+		queries:  cfg.Queries,
+		logger:   cfg.Logger,
+		nonce:    hex.EncodeToString(nonce[:]),
+		began:    time.Now(),
+		queue:    newArrivals(),
+		wake:     make(chan struct{}, 1),
+		pings:    make(chan struct{}),
+		releases: make(chan chan struct{}),
+		ended:    make(chan struct{}),
+		subs:     map[int]func(serf.Event){},
 	}
 	if cfg.Metrics != nil {
 		in.metrics = newMetrics(cfg.Metrics)
@@ -241,6 +244,10 @@ func (in *Intake) drain(ctx context.Context) {
 			in.release(&members)
 			continue
 		case <-in.pings:
+			continue
+		case done := <-in.releases:
+			in.release(&members)
+			close(done)
 			continue
 		case <-ended:
 		}

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -51,6 +52,18 @@ func (in *Intake) gather(e serf.Event, g *gatherer, due *time.Timer) {
 		due.Reset(at.Sub(now))
 	} else {
 		in.release(g)
+	}
+}
+
+// Release queues what is gathered now, so that [Intake.Settle] waits for it too. It
+// returns once that is done, Run has returned, or ctx has ended.
+func (in *Intake) Release(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case in.releases <- done:
+		<-done
+	case <-in.ended:
+	case <-ctx.Done():
 	}
 }
 

@@ -243,3 +243,28 @@ func TestAFlappingClusterIsToldAtOnce(t *testing.T) {
 		t.Errorf("%d changes are told at once, want all but the %d that may wait", lines, len(changes)-3*(gatherMost+1))
 	}
 }
+
+// What is gathered can be had in the journal before its time, as at an end that waits
+// for nothing. It is not told again.
+func TestReleaseOfWhatIsGathered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := testkit.NewLog()
+		j := new(stubJournal)
+		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger})
+		end := runIntake(t, in)
+		in.ch <- serf.MemberEvent{Type: serf.EventMemberFailed, Members: []serf.Member{{Name: "a"}, {Name: "b"}}}
+		synctest.Wait()
+		if j.len() != 0 {
+			t.Fatal("nothing is gathered")
+		}
+		in.Release(t.Context())
+		if err := in.Settle(t.Context()); err != nil || j.len() != 1 {
+			t.Errorf("%d events in the journal, %v", j.len(), err)
+		}
+		time.Sleep(2 * gatherPeriod)
+		if err := end(); err != nil || j.len() != 1 {
+			t.Errorf("%d events at the end, %v", j.len(), err)
+		}
+		in.Release(t.Context()) // does not wait
+	})
+}
