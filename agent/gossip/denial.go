@@ -2,20 +2,17 @@ package gossip
 
 import (
 	"bytes"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/serf/serf"
 )
 
-// Serf's messageLeaveType and messageConflictResponseType.
-const (
-	leaveMessageType  = 0
-	conflictReplyType = 6
-)
+// leaveMessageType is serf's messageLeaveType.
+const leaveMessageType = 0
 
 // leaveMessage says that a node leaves. A node that is alive and gets one about itself
 // denies it: serf then announces the node with a newer Lamport time.
@@ -46,12 +43,18 @@ type denier struct {
 	// doubtful are members that may have forgotten this node: full syncs that did not
 	// list this node have listed them, and one of them was the sender.
 	doubtful map[string]bool
+	lacking  int              // full syncs that did not list this node
 	denied   serf.LamportTime // the newest that serf was given
 }
 
-// mostDoubtful is how many members are asked at a time whether they know this node, and
-// how many are asked whether they leave.
-const mostDoubtful = 16
+const (
+	// mostDoubtful is how many members are asked at a time whether they know this node,
+	// and how many are asked whether they leave.
+	mostDoubtful = 16
+	// metTime is after how long members that have met know each other. A prune takes
+	// some seconds more.
+	metTime = 5 * time.Second
+)
 
 // before is called with a full sync that serf does not have yet. It would take the
 // sender's word of this node for its own, and passes over a time that is not newer.
@@ -88,14 +91,24 @@ func (d *denier) deny(t serf.LamportTime, isJoin bool) {
 	}
 }
 
+// doubt notes that a member does not list this node. It is among those that it lists. A
+// member that this node has met only now may not know it yet.
 func (d *denier) doubt(listed map[string]serf.LamportTime) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, m := range d.members() {
-		if _, ok := listed[m.Name]; ok && m.Status == serf.StatusAlive && len(d.doubtful) < mostDoubtful {
-			d.doubtful[m.Name] = true
+	d.lacking++
+	for name := range listed {
+		if n, alive := d.presence.node(name); alive && time.Since(n.since) > metTime && len(d.doubtful) < mostDoubtful {
+			d.doubtful[name] = true
 		}
 	}
+}
+
+// lacks is how many full syncs came so far that did not list this node.
+func (d *denier) lacks() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lacking
 }
 
 // doubts returns the doubtful members, and forgets them.
@@ -104,15 +117,4 @@ func (d *denier) doubts() []string {
 	defer d.mu.Unlock()
 	defer clear(d.doubtful)
 	return slices.Sorted(maps.Keys(d.doubtful))
-}
-
-// knownAs is what a member answers that was asked how it sees a node. The status is
-// [serf.StatusNone] if it does not list the node.
-func knownAs(reply []byte) (serf.MemberStatus, error) {
-	if len(reply) == 0 || reply[0] != conflictReplyType {
-		return 0, errors.New("not an answer about a node")
-	}
-	var m serf.Member
-	err := codec.NewDecoderBytes(reply[1:], &userMessageFormat).Decode(&m)
-	return m.Status, err
 }

@@ -2,7 +2,6 @@ package gossip
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,12 +14,10 @@ const (
 	// denyWait is how long a member has to deny that it leaves.
 	denyWait = time.Second
 	denyPoll = 10 * time.Millisecond
-	// knowTries is how often a member is asked whether it knows this node, until it
-	// answers. It has knowWait for that. A query can get lost.
+	// knowTries is how often a member is dialed that may not know this node. Once an
+	// agentctl agent was dialed it knows the node. One try more is for the full sync of
+	// another member, which can come at the same time.
 	knowTries = 3
-	knowWait  = time.Second
-	// conflictQuery is the query in which serf asks how members see a node.
-	conflictQuery = serf.InternalQueryPrefix + "conflict"
 )
 
 // ForceLeave declares that a member has left, and with prune it is forgotten. If the
@@ -45,11 +42,12 @@ func (n *Node) ForceLeave(name string, prune bool) (denied bool, err error) {
 }
 
 // Mend brings back members that are alive, and that serf lists as leaving or not at
-// all. Somebody forced them to leave. It also asks members that may not list this node.
-// The error says which of them do not, and what to do.
+// all. Somebody forced them to leave. It also dials members that may not list this node:
+// an agentctl agent then takes it back. The error says which of them do not list it all
+// the same, and what to do.
 //
-// It waits for the answers of members, for a few seconds at most, and for none if
-// nothing is to be mended.
+// It waits for the answers of members, for a second at most, and for dials. It does
+// neither if nothing is to be mended.
 func (n *Node) Mend() error {
 	n.presence.retell(n.Members)
 	var names []string
@@ -59,16 +57,8 @@ func (n *Node) Mend() error {
 		}
 	}
 	n.ask(names...)
-	knows := n.knowing(n.denier.doubts())
-	for name := range knows {
-		if node, alive := n.presence.node(name); alive && !knows[name] {
-			// An agentctl agent then takes this node back. That it did shows in its answer.
-			n.Memberlist().Join([]string{name + "/" + node.Address()})
-		}
-	}
-	ignorant := without(knows)
-	maps.Copy(knows, n.knowing(ignorant))
-	if ignorant = without(knows); len(ignorant) == 0 {
+	ignorant := slices.DeleteFunc(n.denier.doubts(), n.knows)
+	if len(ignorant) == 0 {
 		return nil
 	}
 	return fmt.Errorf("%s: the list of members there lacks this node, which lives; most likely somebody forced it to leave with -prune. Serf takes it back only after it has left by itself: run \"leave\" at this node, and start its agent again",
@@ -82,7 +72,7 @@ func (n *Node) ask(names ...string) {
 		if node, alive := n.presence.node(name); alive {
 			// By a stream: it arrives, or the node does not live. Its own time limit ends
 			// a dial that hangs.
-			go n.Memberlist().SendReliable(&node, (&leaveMessage{n.memberClock(), name}).encode())
+			go n.Memberlist().SendReliable(&node.Node, (&leaveMessage{n.memberClock(), name}).encode())
 		}
 	}
 	for end := time.Now().Add(denyWait); len(n.leaving(names)) > 0 && time.Now().Before(end); {
@@ -102,36 +92,20 @@ func (n *Node) leaving(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return alive[name] })
 }
 
-// knowing asks members whether they list this node as alive, and tells what those say
-// that answer in time.
-func (n *Node) knowing(names []string) map[string]bool {
-	knows := map[string]bool{}
+// knows dials a member, and tells whether its full sync lists this node then. It is true
+// also if the member cannot be dialed: nothing is known of it.
+func (n *Node) knows(name string) bool {
 	for range knowTries {
-		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { _, answered := knows[name]; return answered })
-		if len(names) == 0 {
-			break
+		node, alive := n.presence.node(name)
+		lacks := n.denier.lacks()
+		if !alive {
+			return true
 		}
-		resp, err := n.Query(conflictQuery, []byte(n.denier.self), &serf.QueryParam{FilterNodes: names, Timeout: knowWait})
-		if err != nil {
-			break // with protocol 3 there are no queries
+		if _, err := n.Memberlist().Join([]string{name + "/" + node.Address()}); err != nil || n.denier.lacks() == lacks {
+			return true
 		}
-		answers := 0
-		for r := range resp.ResponseCh() {
-			if status, err := knownAs(r.Payload); err == nil {
-				knows[r.From] = status == serf.StatusAlive
-			}
-			if answers++; answers == len(names) {
-				break
-			}
-		}
-		resp.Close()
 	}
-	return knows
-}
-
-// without are the names of those that do not know this node, sorted.
-func without(knows map[string]bool) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(knows)), func(name string) bool { return knows[name] })
+	return false
 }
 
 // memberClock is the Lamport time that serf's next message about a member gets.

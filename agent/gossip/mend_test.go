@@ -282,7 +282,20 @@ func TestAJoinAfterAPrune(t *testing.T) {
 	}
 }
 
-// A node of ours needs no join for that.
+// Members that meet do not list each other at first. That is no reason to dial all.
+func TestANewNodeDialsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClique(t, "sso")
+		if lacks := c.ours[2].denier.lacks(); lacks == 0 {
+			t.Error("the full sync of the join lists the new node: this test shows nothing")
+		}
+		if doubts := c.ours[2].denier.doubts(); len(doubts) > 0 {
+			t.Errorf("%v are doubtful", doubts)
+		}
+	})
+}
+
+// A node of ours needs no join to mend a prune.
 func TestMendAfterAPrune(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClique(t, "os")

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
@@ -17,24 +18,30 @@ type presence struct {
 	memberlist.EventDelegate
 
 	mu    sync.Mutex // held while serf is told, so that each node comes to serf in order
-	alive map[string]memberlist.Node
+	alive map[string]living
+}
+
+// living is a node that memberlist has alive, and since when.
+type living struct {
+	memberlist.Node
+	since time.Time
 }
 
 func newPresence(of memberlist.EventDelegate) *presence {
-	return &presence{EventDelegate: of, alive: map[string]memberlist.Node{}}
+	return &presence{EventDelegate: of, alive: map[string]living{}}
 }
 
 func (p *presence) NotifyJoin(n *memberlist.Node) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.alive[n.Name] = *n
+	p.alive[n.Name] = living{*n, time.Now()}
 	p.EventDelegate.NotifyJoin(n)
 }
 
 func (p *presence) NotifyUpdate(n *memberlist.Node) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.alive[n.Name] = *n
+	p.alive[n.Name] = living{*n, p.alive[n.Name].since}
 	p.EventDelegate.NotifyUpdate(n)
 }
 
@@ -46,7 +53,7 @@ func (p *presence) NotifyLeave(n *memberlist.Node) {
 }
 
 // node returns a node that memberlist has alive.
-func (p *presence) node(name string) (memberlist.Node, bool) {
+func (p *presence) node(name string) (living, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n, ok := p.alive[name]
@@ -65,7 +72,7 @@ func (p *presence) retell(listed func() []serf.Member) (names []string) {
 	names = slices.Sorted(maps.Keys(missing))
 	for _, name := range names {
 		n := missing[name]
-		p.EventDelegate.NotifyJoin(&n)
+		p.EventDelegate.NotifyJoin(&n.Node)
 	}
 	return names
 }
