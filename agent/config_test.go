@@ -81,7 +81,7 @@ func TestEachWarningIsLoggedOnce(t *testing.T) {
 		testkit.WaitFor(t, "the agent to run", func() bool { return n.log.Count("events are handled by a script") == 1 })
 		logged := func(times int) {
 			t.Helper()
-			for _, w := range []string{"role is deprecated", "retry-interval of 1ns is too low", "rejoin has no effect", "AGENTCTL_NODENAME: unknown variable"} {
+			for _, w := range []string{"role: deprecated", "retry-interval: 1ns is too low", "rejoin: has no effect", "AGENTCTL_NODENAME: unknown variable"} {
 				testkit.Want(t, w, log.Count("level=WARN", w), times)
 			}
 		}

@@ -73,13 +73,13 @@ func (c *compiler) checkMDNS() {
 		return
 	}
 	if c.opts.Discover == "" {
-		c.bad("mdns-iface", "has no effect without -discover")
+		c.bad("mdns-iface", "has no effect without %s", c.locations.called("discover"))
 	}
 	if _, err := net.InterfaceByName(m.Interface); err != nil {
 		c.bad("mdns-iface", "%q: %w", m.Interface, err)
 	}
 	if m.DisableIPv4 && m.DisableIPv6 {
-		c.bad("mdns-disable-ipv4", "and mdns-disable-ipv6 leave no way to look for peers")
+		c.bad("mdns-disable-ipv4", "and %s leave no way to look for peers", c.locations.called("mdns-disable-ipv6"))
 	}
 }
 

@@ -25,8 +25,8 @@ func TestCompileNamesEachBadSetting(t *testing.T) {
 		"profile":           {func(o *Options) { o.Profile = "LAN" }, `profile: unknown profile "LAN": want lan, wan or local`},
 		"key not base64":    {func(o *Options) { o.EncryptKey = "hidden!" }, "encrypt: the key is not base64: make one with"},
 		"key size":          {func(o *Options) { o.EncryptKey = "aGlkZGVu" }, "encrypt: the key has 6 bytes, want 16, 24 or 32"},
-		"key and keyring":   {func(o *Options) { o.EncryptKey, o.KeyringFile = "cGFzc3dvcmRwYXNzd29yZA==", "/k" }, "encrypt: cannot be given together with keyring-file"},
-		"tags and file":     {func(o *Options) { o.TagsFile, o.Tags = "/t", map[string]string{"a": "b"} }, "tags-file: cannot be given together with tags"},
+		"key and keyring":   {func(o *Options) { o.EncryptKey, o.KeyringFile = "cGFzc3dvcmRwYXNzd29yZA==", "/k" }, "encrypt: cannot be given together with -keyring-file"},
+		"tags and file":     {func(o *Options) { o.TagsFile, o.Tags = "/t", map[string]string{"a": "b"} }, "tags-file: cannot be given together with -tag"},
 		"rpc":               {func(o *Options) { o.RPCAddr = "127.0.0.1" }, "rpc-addr: address 127.0.0.1: missing port"},
 		"rpc unix":          {func(o *Options) { o.RPCAddr = "unix:" }, "rpc-addr: unix: needs a path"},
 		"token":             {func(o *Options) { o.HTTPTokenFile = "/nothing" }, `http-token-file: stat /nothing: no such file or directory`},
@@ -35,7 +35,7 @@ func TestCompileNamesEachBadSetting(t *testing.T) {
 		"log format":        {func(o *Options) { o.LogFormat = "xml" }, `log-format: unknown format "xml": want text or json`},
 		"mdns alone":        {func(o *Options) { o.MDNS.Interface = "lo" }, "mdns-iface: has no effect without -discover"},
 		"mdns iface":        {func(o *Options) { o.MDNS.Interface, o.Discover = "none0", "c" }, `mdns-iface: "none0": `},
-		"mdns neither":      {func(o *Options) { o.Discover, o.MDNS = "c", MDNSOptions{"lo", true, true} }, "mdns-disable-ipv4: and mdns-disable-ipv6 leave no way"},
+		"mdns neither":      {func(o *Options) { o.Discover, o.MDNS = "c", MDNSOptions{"lo", true, true} }, "mdns-disable-ipv4: and -mdns-disable-ipv6 leave no way"},
 		"event size":        {func(o *Options) { o.UserEventSizeLimit = 9217 }, "user_event_size_limit: 9217 is not between 1 and 9216 bytes"},
 		"large event":       {func(o *Options) { o.MaxEventSize = 1<<20 + 1 }, "max-event-size: 1048577 is not between 0 and 1048576 bytes"},
 		"large event -1":    {func(o *Options) { o.MaxEventSize = -1 }, "max-event-size: -1 is not between"},
@@ -118,10 +118,10 @@ func TestWhatIsLeftOutIsFilledIn(t *testing.T) {
 	o.RetryInterval, o.BroadcastTimeout, o.RejoinAfterLeave = time.Millisecond, 0, true
 	got := compiled(t, o)
 	testkit.Want(t, "warnings", got.Warnings, []string{
-		"role is deprecated, use -tag role=web",
-		"retry-interval of 1ms is too low, using 1s",
-		"broadcast-timeout of 0s is too low, using 1s",
-		"rejoin has no effect without -snapshot or -data-dir",
+		"role: deprecated, give the tag role=web instead",
+		"retry-interval: 1ms is too low, using 1s",
+		"broadcast-timeout: 0s is too low, using 1s",
+		"rejoin: has no effect without -snapshot or -data-dir",
 	})
 	host, err := os.Hostname()
 	if err != nil {

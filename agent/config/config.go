@@ -152,13 +152,13 @@ func (c *compiler) complete() {
 	if o.NodeName == "" {
 		var err error
 		if o.NodeName, err = os.Hostname(); err != nil {
-			c.problem(fmt.Errorf("node: the host's name cannot be read, give -node: %w", err))
+			c.problem(fmt.Errorf("%s: the host's name cannot be read, give one: %w", c.locations.called("node"), err))
 		} else if o.NodeName == "" {
 			c.bad("node", "is empty")
 		}
 	}
 	if o.Role != "" {
-		c.warn("role is deprecated, use -tag role="+o.Role, "Deprecation warning: 'Role' has been replaced with 'Tags'")
+		c.warn(fmt.Sprintf("%s: deprecated, give the tag role=%s instead", c.locations.label("role"), o.Role), "Deprecation warning: 'Role' has been replaced with 'Tags'")
 		if o.Tags == nil {
 			o.Tags = map[string]string{}
 		}
@@ -172,13 +172,13 @@ func (c *compiler) complete() {
 		v           *time.Duration
 	}{{"retry-interval", "RetryInterval", &o.RetryInterval}, {"broadcast-timeout", "BroadcastTimeout", &o.BroadcastTimeout}} {
 		if *d.v < minInterval {
-			c.warn(fmt.Sprintf("%s of %v is too low, using %v", d.name, *d.v, minInterval),
+			c.warn(fmt.Sprintf("%s: %v is too low, using %v", c.locations.label(d.name), *d.v, minInterval),
 				fmt.Sprintf("Warning: '%s' is too low. Setting to %v", d.serfs, minInterval))
 			*d.v = minInterval
 		}
 	}
 	if o.RejoinAfterLeave && o.SnapshotPath == "" {
-		c.warn("rejoin has no effect without -snapshot or -data-dir", "Warning: 'RejoinAfterLeave' enabled without snapshot file")
+		c.warn(c.locations.label("rejoin")+": has no effect without "+c.locations.called("snapshot")+" or "+c.locations.called("data-dir"), "Warning: 'RejoinAfterLeave' enabled without snapshot file")
 	}
 }
 

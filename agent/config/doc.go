@@ -54,7 +54,9 @@
 //	reader.go     a configuration file; fields.go: what its keys set
 //	environ.go    variables
 //	locations.go  where each setting was given
+//	jsonmistake.go what makes a file no JSON, in plain words
 //	compile.go    checks; addrs.go, files.go, targets.go, handlers.go: what settings come to
+//	commands.go   event handlers that cannot run
 //	names.go      names of targets
 //	restart.go    what a reload cannot take over
 //	summary.go    what an agent would run, in words

@@ -96,11 +96,15 @@ func structFields(ptr any) fieldSet {
 func (f field) setJSON(raw json.RawMessage) error {
 	wrong := func(want string) error {
 		if f.secret {
-			return fmt.Errorf("want %s", want)
+			return fmt.Errorf("want %s, not %s", want, kind(raw))
 		}
 		var line bytes.Buffer    // the value may stand on several
 		json.Compact(&line, raw) // it has been decoded once
-		return fmt.Errorf("%s is not %s", text.Shorten(text.Redact(line.String()), 60), want)
+		shown := text.Shorten(text.Redact(line.String()), 60)
+		if _, list := f.ptr.(*[]string); list && raw[0] == '"' {
+			return fmt.Errorf("%s is not %s: put it in brackets", shown, want)
+		}
+		return fmt.Errorf("%s is not %s", shown, want)
 	}
 	switch p := f.ptr.(type) {
 	case *string:

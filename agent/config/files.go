@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -90,8 +91,8 @@ func (f files) tags(path string) (map[string]string, error) {
 		return nil, err
 	}
 	var tags map[string]string
-	if err := json.Unmarshal(data, &tags); err != nil {
-		return nil, fmt.Errorf("%s is not a JSON object of texts: %w", path, err)
+	if json.Unmarshal(data, &tags) != nil {
+		return nil, wrongTexts(path, data, '{', "a JSON object of texts")
 	}
 	return tags, nil
 }
@@ -103,8 +104,8 @@ func (f files) keyring(path string) ([][]byte, error) {
 		return nil, err
 	}
 	var encoded []string
-	if err := json.Unmarshal(data, &encoded); err != nil {
-		return nil, fmt.Errorf("%s is not a JSON list of keys: %w", path, err)
+	if json.Unmarshal(data, &encoded) != nil {
+		return nil, wrongTexts(path, data, '[', "a JSON list of keys")
 	}
 	if len(encoded) == 0 {
 		return nil, fmt.Errorf("%s holds no keys: put one from \"agentctl keygen\" in it", path)
@@ -116,6 +117,30 @@ func (f files) keyring(path string) ([][]byte, error) {
 		}
 	}
 	return keys, nil
+}
+
+// wrongTexts says what keeps a file from being an object or a list of texts, without
+// repeating what it holds.
+func wrongTexts(path string, data []byte, begin json.Delim, want string) error {
+	r := &fileReader{file: path, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
+	if m := findMistake(data); m != nil {
+		return fmt.Errorf("%s: not %s: %s", r.location(int64(m.at)), want, m.what)
+	}
+	at := r.next()
+	if tok, _ := r.dec.Token(); tok == begin {
+		for r.dec.More() {
+			if begin == '{' {
+				r.dec.Token() // the key
+			}
+			at = r.next()
+			var value json.RawMessage
+			if r.dec.Decode(&value); value[0] != '"' && value[0] != 'n' {
+				break
+			}
+		}
+		return fmt.Errorf("%s: not %s: %s stands where a text belongs", r.location(at), want, kind(data[at:]))
+	}
+	return fmt.Errorf("%s: not %s, but %s", r.location(at), want, kind(data[at:]))
 }
 
 // decodeKey takes base64 of 16, 24 or 32 bytes.
@@ -146,7 +171,7 @@ func (c *compiler) compileKeys() (keys [][]byte, path string) {
 	}
 	if o.KeyringFile != "" {
 		if o.EncryptKey != "" {
-			c.bad("encrypt", "cannot be given together with keyring-file, which holds the keys itself")
+			c.bad("encrypt", "cannot be given together with %s, which holds the keys itself", c.locations.called("keyring-file"))
 			return nil, ""
 		}
 		keys, err := c.files.keyring(o.KeyringFile)
@@ -178,7 +203,7 @@ func (c *compiler) compileTags() map[string]string {
 		return o.Tags
 	}
 	if len(o.Tags) > 0 {
-		c.bad("tags-file", "cannot be given together with tags")
+		c.bad("tags-file", "cannot be given together with %s", c.locations.called("tag"))
 	}
 	tags, err := c.files.tags(o.TagsFile)
 	if err != nil {

@@ -21,12 +21,12 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		want   []string
 	}{
 		"keyring none":     {func(o *Options) { o.KeyringFile = "/no/keyring" }, []string{"keyring-file: ", "/no/keyring"}},
-		"keyring text":     {keyring("hidden"), []string{"keyring-file: ", "is not a JSON list of keys"}},
+		"keyring text":     {keyring("hidden"), []string{"keyring-file: ", ":1:1: not a JSON list of keys: "}},
 		"keyring empty":    {keyring("[]"), []string{"keyring-file: ", "holds no keys", "agentctl keygen"}},
 		"keyring bad":      {keyring(`["` + someKey + `", "hidden"]`), []string{"keyring-file: ", "key 2: the key is not base64"}},
 		"keyring no key":   {keyring(`[""]`), []string{"keyring-file: ", ": key 1: the key has 0 bytes"}},
 		"keyring kept":     {func(o *Options) { o.DataDir = dir }, []string{dir, "holds no keys", keyringFile, "; restore the file, or move it away and begin a new one with the cluster's key as -encrypt"}},
-		"tags file":        {func(o *Options) { o.TagsFile = testkit.WriteFile(t, "[]") }, []string{"tags-file: ", "is not a JSON object of texts"}},
+		"tags file":        {func(o *Options) { o.TagsFile = testkit.WriteFile(t, "[]") }, []string{"tags-file: ", ":1:1: not a JSON object of texts, but a list"}},
 		"token too large":  {func(o *Options) { o.HTTPTokenFile = testkit.WriteFile(t, strings.Repeat("x", 1<<17)) }, []string{"http-token-file: ", "larger than 65536 bytes"}},
 		"token is a blank": {func(o *Options) { o.HTTPTokenFile = testkit.WriteFile(t, "\n") }, []string{"http-token-file: ", "is empty"}},
 	} {
@@ -56,7 +56,7 @@ func TestFilesAndSettingsAtOnce(t *testing.T) {
 		t.Fatal("it is taken")
 	}
 	lines := strings.Split(err.Error(), "\n")
-	for i, want := range []string{"profile: ", "keyring-file: ", "tags-file: ", "targets[0]: bearer_token_file: "} {
+	for i, want := range []string{"profile: ", "keyring-file: ", "tags-file: ", "targets[0].bearer_token_file: "} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {
 			t.Errorf("%q, want %q as number %d", lines, want, i)
 		}

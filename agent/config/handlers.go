@@ -39,31 +39,47 @@ func (c *compiler) compileHandlers() Handlers {
 	if gateway == "" && len(o.EventHandlers) == 0 && len(o.Targets) == 0 && !o.AsSerf {
 		gateway = DefaultGateway
 	}
-	if gateway != "" && !handler.IsTarget(gateway) {
+	if _, err := target.AddScheme(gateway); err != nil {
+		c.bad("gateway", "%w", err)
+		gateway = ""
+	} else if gateway != "" && !handler.IsTarget(gateway) {
 		c.bad("gateway", "%q is not a URL: want one like %s", text.RedactTarget(gateway), DefaultGateway)
 		gateway = ""
 	}
+	if mended := withSlash(gateway); mended != gateway {
+		c.warn(c.locations.label("gateway")+noSlash+": it is added", "")
+		gateway, o.Gateway = mended, mended
+	}
 	set := Handlers{Native: map[string]string{}}
 	for i := range o.Targets {
+		if t := &o.Targets[i]; t.Preset == kongPreset && withSlash(t.URL) != t.URL {
+			c.warn(c.locations.targetError(i, errors.New("url"+noSlash+": it is added")).Error(), "")
+			t.URL = withSlash(t.URL)
+		}
 		if err := set.addTarget(&o.Targets[i], c.files); err != nil {
 			c.problem(c.locations.targetError(i, err))
 		}
 	}
 	for _, spec := range o.EventHandlers {
+		_, what := handler.SplitHandler(spec)
+		shown := text.Redact(spec)
+		if handler.IsTarget(what) {
+			shown = text.RedactTarget(spec)
+		} else if i := strings.LastIndex(spec, "@"); i >= 0 && target.LooksLikeURL(what) {
+			shown = "xxxxx" + spec[i:]
+		}
+		label := fmt.Sprintf("%s %q", c.handlerLabel(spec), shown)
 		err := set.addSpec(spec, o.NativeHandlers, c.files)
 		if errors.Is(err, errNothing) && o.AsSerf {
 			continue // serf has a shell do nothing
 		}
-		if err != nil {
-			shown := text.Redact(spec)
-			if _, what := handler.SplitHandler(spec); handler.IsTarget(what) {
-				shown = text.RedactTarget(spec)
-			}
-			c.problem(prefixed(c.locations.at(fmt.Sprintf("event-handler %q", shown), "event_handlers="+spec), err))
+		if err == nil && !o.AsSerf { // serf takes all for a command, and warns of none
+			err = c.checkHandler(label, what)
 		}
+		c.problem(prefixed(label, err))
 	}
 	if gateway != "" {
-		t, err := (&TargetOptions{Preset: "kong", URL: gateway}).Target()
+		t, err := (&TargetOptions{Preset: kongPreset, URL: gateway}).Target()
 		if err == nil {
 			_, err = set.add(t)
 		}
@@ -72,6 +88,18 @@ func (c *compiler) compileHandlers() Handlers {
 		}
 	}
 	return set
+}
+
+// handlerLabel is how a message calls an event handler's setting. Only a file's
+// handlers are told apart.
+func (c *compiler) handlerLabel(spec string) string {
+	if at, ok := c.locations["event_handlers="+strings.ToLower(spec)]; ok {
+		return at.String()
+	}
+	if at := c.locations.of("event-handler"); at.where == "" {
+		return at.String()
+	}
+	return "event-handler"
 }
 
 // addTarget adds one of the "targets" of a configuration file.
@@ -116,7 +144,7 @@ func (set *Handlers) addSpec(spec string, native bool, from files) error {
 	}
 	opts := TargetOptions{URL: url, Events: filter}
 	if ofKong {
-		opts.Preset, opts.Events = "kong", cmp.Or(filter, "*") // not the preset's
+		opts.Preset, opts.Events = kongPreset, cmp.Or(filter, "*") // not the preset's
 	}
 	t, err := opts.compile(from)
 	if err != nil {
@@ -153,6 +181,37 @@ func (f files) kongScript(command string) (url string, ok bool) {
 
 // GatewayURL gives a gateway's URL without a path the path of Kong's endpoint.
 func GatewayURL(u string) string {
-	kong, _ := target.FindPreset("kong")
+	kong, _ := target.FindPreset(kongPreset)
 	return kong.At(u).URL
+}
+
+// kongPreset is the preset that -gateway has.
+const kongPreset = "kong"
+
+// noSlash is the warning of a URL that has Kong's path without the slash at its end.
+const noSlash = ": Kong's endpoint is /cluster/events/, and the slash at its end is missing"
+
+// kongPath matches a URL up to Kong's path without its slash, and the query.
+var kongPath = regexp.MustCompile(`^((?:[^/?#:]+://[^/?#]*|unix:[^:?#]*:)(?:/[^?#]*)?/cluster/events)(\?.*|#.*)?$`)
+
+// withSlash adds the slash that Kong's path has at its end: Kong has nothing where it
+// is missing, so each event would be refused. Another URL stays as it is.
+func withSlash(u string) string { return kongPath.ReplaceAllString(u, "$1/$2") }
+
+// checkHandler looks at an event handler that is right by its form: whether it can be
+// meant so. It warns of what may still work.
+func (c *compiler) checkHandler(label, what string) error {
+	if handler.IsTarget(what) {
+		if withSlash(what) != what {
+			c.warn(label+noSlash+"; if that is a Kong, add it", "")
+		}
+		return nil
+	}
+	if err := noCommand(what); err != nil {
+		return err
+	}
+	if why := brokenCommand(what); why != "" {
+		c.warn(label+": "+why, "")
+	}
+	return nil
 }

@@ -75,13 +75,13 @@ type fileReader struct {
 // errors name everything that is wrong, each with the file, the line and the key.
 func decodeFile(o *Options, l locations, file string, data []byte) []error {
 	r := &fileReader{locations: l, file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
-	read := func() bool { return r.object("", o.fields()) }
+	read := func() bool { return r.object("", "", o.fields()) }
 	if r.peek() == 'n' { // null sets nothing, as with serf
 		read = func() bool { return r.nested('{', "a JSON object", file, nil) }
 	}
 	if read() {
 		if _, err := r.dec.Token(); !errors.Is(err, io.EOF) {
-			r.bad(r.dec.InputOffset(), "something follows the object")
+			r.syntax(errors.New("something follows the object"))
 		}
 	}
 	return r.errs
@@ -93,51 +93,59 @@ func (r *fileReader) bad(offset int64, format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf("%s: %s", r.location(offset), fmt.Sprintf(format, args...)))
 }
 
-// location is an offset as file:line.
+// location is an offset as file:line:column.
 func (r *fileReader) location(offset int64) string {
-	return fmt.Sprintf("%s:%d", r.file, 1+bytes.Count(r.data[:offset], []byte("\n")))
+	line, column := lineAndColumn(r.data, int(offset))
+	return fmt.Sprintf("%s:%d:%d", r.file, line, column)
 }
 
-// syntax records a JSON error where it is.
+// syntax records what makes the file no JSON, where it is. The decoder's own error is
+// only for the case that it is stricter.
 func (r *fileReader) syntax(err error) {
-	offset := r.dec.InputOffset()
-	if se, ok := errors.AsType[*json.SyntaxError](err); ok {
-		offset = se.Offset
+	if m := findMistake(r.data); m != nil {
+		r.bad(int64(m.at), "%s", m.what)
+		return
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		offset, err = int64(len(r.data)), errors.New("the file ends too early")
-	}
-	r.bad(offset, "%v", err)
+	r.bad(r.dec.InputOffset(), "%v", err)
 }
 
-// object applies the keys of one JSON object; prefix is that of its keys. A key
-// that begins with // is a comment. It reports whether the JSON could be read to
-// the object's end.
-func (r *fileReader) object(prefix string, fields fieldSet) bool {
+// next is the offset of the value or key that comes next.
+func (r *fileReader) next() int64 { return r.dec.InputOffset() + int64(r.blank()) }
+
+// object applies the keys of one JSON object; path is what stands before them in
+// locations, and prefix the same as the file spells it. A key that begins with // is
+// a comment. It reports whether the JSON could be read to the object's end.
+func (r *fileReader) object(path, prefix string, fields fieldSet) bool {
+	at := r.next()
 	tok, err := r.dec.Token()
 	if err != nil {
 		r.syntax(err)
 		return false
 	}
 	if tok != json.Delim('{') {
-		r.bad(r.dec.InputOffset(), "want a JSON object")
+		label := ""
+		if prefix != "" {
+			label = strings.TrimSuffix(prefix, ".") + ": "
+		}
+		r.bad(at, "%swant a JSON object, not %s", label, kind(r.data[at:]))
 		return false
 	}
 	for r.dec.More() {
+		at := r.next()
 		tok, err := r.dec.Token()
 		if err != nil {
 			r.syntax(err)
 			return false
 		}
-		name, at := tok.(string), r.dec.InputOffset()
+		name, valueAt := tok.(string), r.next()
 		f, known := fields.find(name)
 		if known {
-			r.locations.note(prefix+f.name, r.location(at))
+			r.locations.noteFile(path+f.name, r.location(at), prefix+name)
 		}
 		var ok bool
 		switch p := f.ptr.(type) {
 		case fieldSet:
-			ok = r.nested('{', "a JSON object", prefix+name, func() bool { return r.object(prefix+name+".", p) })
+			ok = r.nested('{', "a JSON object", prefix+name, func() bool { return r.object(path+f.name+".", prefix+name+".", p) })
 		case *[]TargetOptions:
 			ok = r.nested('[', "a list of JSON objects", prefix+name, func() bool { return r.targets(prefix+name, p) })
 		default:
@@ -151,9 +159,9 @@ func (r *fileReader) object(prefix string, fields fieldSet) bool {
 				r.bad(at, "unknown key %q%s", text.Shorten(prefix+name, 80), fields.nearest(name))
 			} else if known {
 				if err := f.setJSON(value); err != nil {
-					r.bad(at, "%s: %v", prefix+name, err)
+					r.bad(valueAt, "%s: %v", prefix+name, err)
 				} else if f.name == "event_handlers" {
-					r.noteHandlers(value, r.location(at))
+					r.noteHandlers(value, r.location(at), name)
 				}
 			}
 		}
@@ -170,7 +178,7 @@ func (r *fileReader) object(prefix string, fields fieldSet) bool {
 
 // nested reads a value that has to begin with a certain byte, or be null.
 func (r *fileReader) nested(begin byte, want, key string, read func() bool) bool {
-	at := r.dec.InputOffset()
+	at := r.next()
 	if r.peek() == begin {
 		return read()
 	}
@@ -180,20 +188,20 @@ func (r *fileReader) nested(begin byte, want, key string, read func() bool) bool
 		return false
 	}
 	if string(value) != "null" {
-		r.bad(at, "%s: want %s", key, want)
+		r.bad(at, "%s: want %s, not %s", key, want, kind(value))
 	}
 	return true
 }
 
 // targets reads a list of targets and adds them to out.
 func (r *fileReader) targets(key string, out *[]TargetOptions) bool {
-	r.dec.Token() // the opening bracket, which nested has seen
-	for r.dec.More() {
+	r.dec.Token()                   // the opening bracket, which nested has seen
+	for n := 0; r.dec.More(); n++ { // a message counts those of this file
 		*out = append(*out, TargetOptions{})
 		t := &(*out)[len(*out)-1]
-		name := fmt.Sprintf("%s[%d]", key, len(*out)-1)
-		r.locations.note(name, r.location(r.dec.InputOffset()+int64(r.blank())))
-		if !r.object(name+".", structFields(t)) {
+		path, name := targetKey(len(*out)-1), fmt.Sprintf("%s[%d]", key, n)
+		r.locations.noteFile(path, r.location(r.next()), name)
+		if !r.object(path+".", name+".", structFields(t)) {
 			return false
 		}
 	}
@@ -205,11 +213,11 @@ func (r *fileReader) targets(key string, out *[]TargetOptions) bool {
 }
 
 // noteHandlers notes where each event handler of a list stands.
-func (r *fileReader) noteHandlers(list json.RawMessage, where string) {
+func (r *fileReader) noteHandlers(list json.RawMessage, where, name string) {
 	var specs []string
 	if json.Unmarshal(list, &specs) == nil { // it was read once
 		for _, spec := range specs {
-			r.locations.note("event_handlers="+spec, where)
+			r.locations.noteFile("event_handlers="+spec, where, name)
 		}
 	}
 }

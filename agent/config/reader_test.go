@@ -57,22 +57,22 @@ func TestConfigFileProblemsAllAtOnce(t *testing.T) {
 		t.Fatal("no error")
 	}
 	want := []string{
-		first + `:2: unknown key "profil", did you mean "profile"?`,
-		first + `:3: protocol: "five" is not a whole number`,
-		first + `:4: rpc_auth: want a text`,
-		first + `:5: tags: {"a":1} is not an object of texts`,
-		first + `:6: unknown key "mdns.ipv4"`,
-		first + `:7: retry_interval: "30" is not a duration such as 30s or 5m`,
-		first + `:8: replay_on_join: "yes" is not true or false`,
-		first + `:9: start_join: "10.0.0.1" is not a list of texts`,
-		first + `:10: event_handlers: "http://user:xxxxx@h/" is not a list of texts`,
-		first + `:11: node_name: [1,2] is not a text`,
-		second + `:4: invalid character '"' after object key:value pair`,
-		third + `:1: something follows the object`,
-		fourth + `:1: want a JSON object`,
-		fifth + `:2: the file ends too early`,
+		first + `:2:3: unknown key "profil", did you mean "profile"?`,
+		first + `:3:15: protocol: "five" is not a whole number`,
+		first + `:4:15: rpc_auth: want a text, not a number`,
+		first + `:5:11: tags: {"a":1} is not an object of texts`,
+		first + `:6:12: unknown key "mdns.ipv4"`,
+		first + `:7:21: retry_interval: "30" is not a duration such as 30s or 5m`,
+		first + `:8:21: replay_on_join: "yes" is not true or false`,
+		first + `:9:17: start_join: "10.0.0.1" is not a list of texts: put it in brackets`,
+		first + `:10:21: event_handlers: "http://user:xxxxx@h/" is not a list of texts: put it in brackets`,
+		first + `:11:16: node_name: [1,2] is not a text`,
+		second + `:4:1: a comma is missing before this`,
+		third + `:1:4: something follows the end of the JSON: a file has one object`,
+		fourth + `:1:1: want a JSON object, not a list`,
+		fifth + `:2:1: the file ends too early: the brace of line 1 is not closed`,
 		fmt.Sprintf("config file: %s: larger than %d bytes", sixth, maxConfigSize),
-		seventh + `:1: mdns: want a JSON object`,
+		seventh + `:1:10: mdns: want a JSON object, not a number`,
 		fmt.Sprintf("config file: stat %s: no such file or directory", filepath.Join(dir, "none.json")),
 	}
 	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
@@ -85,12 +85,12 @@ func TestConfigFileProblemsAllAtOnce(t *testing.T) {
 
 func TestUnknownKeySuggestions(t *testing.T) {
 	for key, want := range map[string]string{
-		"rpc_adr":                  `f:1: unknown key "rpc_adr", did you mean "rpc_addr"?`,
-		"RPC-ADDR":                 `f:1: unknown key "RPC-ADDR", did you mean "rpc_addr"?`,
-		"start_joins":              `f:1: unknown key "start_joins", did you mean "start_join"?`,
-		"something_else":           `f:1: unknown key "something_else"`,
-		"":                         `f:1: unknown key ""`,
-		strings.Repeat("a", 1<<16): `f:1: unknown key "` + strings.Repeat("a", 80) + `…"`,
+		"rpc_adr":                  `f:1:2: unknown key "rpc_adr", did you mean "rpc_addr"?`,
+		"RPC-ADDR":                 `f:1:2: unknown key "RPC-ADDR", did you mean "rpc_addr"?`,
+		"start_joins":              `f:1:2: unknown key "start_joins", did you mean "start_join"?`,
+		"something_else":           `f:1:2: unknown key "something_else"`,
+		"":                         `f:1:2: unknown key ""`,
+		strings.Repeat("a", 1<<16): `f:1:2: unknown key "` + strings.Repeat("a", 80) + `…"`,
 	} {
 		o := DefaultOptions()
 		errs := decodeFile(&o, locations{}, "f", fmt.Appendf(nil, "{%q: 1}", key))
@@ -107,7 +107,7 @@ func FuzzDecodeFile(f *testing.F) {
 	f.Add([]byte(`{"node_name": "n", "tags": {"a": "b"}, "start_join": ["x"], "protocol": 4}`))
 	f.Add([]byte("{\n\"mdns\": {\"interface\": 1},\n\"retry_interval\": \"x\"}"))
 	f.Add([]byte(`{"leave_on_terminate": false} x`))
-	location := regexp.MustCompile(`^f\.json:(\d+): .`)
+	location := regexp.MustCompile(`^f\.json:(\d+):\d+: .`)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		one, two := DefaultOptions(), DefaultOptions()
 		errs := decodeFile(&one, locations{}, "f.json", data)

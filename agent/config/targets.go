@@ -89,7 +89,11 @@ func (t *TargetOptions) compile(from files) (target.Target, error) {
 		}
 		bad("preset", "unknown preset %q%s \"agentctl check -presets\" shows what each sends", t.Preset, meant)
 	}
-	out, usual := preset.At(t.URL), preset.Filters.String()
+	address, err := target.AddScheme(t.URL)
+	if err != nil {
+		bad("url", "%w", err)
+	}
+	out, usual := preset.At(address), preset.Filters.String()
 	filters, err := handler.ParseFilters(cmp.Or(t.Events, usual))
 	if err != nil {
 		bad("events", "%w", err)

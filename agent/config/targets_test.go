@@ -95,14 +95,14 @@ func TestTargetProblemsAllAtOnce(t *testing.T) {
    "tls": {"ca_fle": "x"}, "basic_auth": "hunter2"},
   "hunter2"
 ]}`)
-	want := `c.json:3: unknown key "targets[0].nmae", did you mean "name"?
-c.json:3: targets[0].timeout: 5 is not a duration such as 30s or 5m
-c.json:4: targets[0].done_codes: ["404"] is not a list of whole numbers
-c.json:4: targets[0].headers: want an object of texts
-c.json:5: unknown key "targets[0].tls.ca_fle", did you mean "ca_file"?
-c.json:5: targets[0].basic_auth: want a JSON object
-c.json:6: want a JSON object
-c.json:6: targets[1]: url: is missing; give http://HOST:PORT/PATH, https://... or unix:/SOCKET:/PATH`
+	want := `c.json:3:32: unknown key "targets[0].nmae", did you mean "name"?
+c.json:3:56: targets[0].timeout: 5 is not a duration such as 30s or 5m
+c.json:4:18: targets[0].done_codes: ["404"] is not a list of whole numbers
+c.json:4:38: targets[0].headers: want an object of texts, not a list
+c.json:5:12: unknown key "targets[0].tls.ca_fle", did you mean "ca_file"?
+c.json:5:42: targets[0].basic_auth: want a JSON object, not a text
+c.json:6:3: targets[1]: want a JSON object, not a text
+c.json:6:3: targets[1].url: is missing; give http://HOST:PORT/PATH, https://... or unix:/SOCKET:/PATH`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
@@ -123,17 +123,17 @@ c.json:6: targets[1]: url: is missing; give http://HOST:PORT/PATH, https://... o
 		t.Fatal("no error")
 	}
 	for _, want := range []string{
-		`c.json:2: targets[0]: preset: unknown preset "varnish": want one of kong, kong-cache, `,
-		`targets[1]: preset: unknown preset "varnish-prge", did you mean "varnish-purge"? "agentctl check -presets" shows what each sends`,
-		`c.json:3: targets[0]: body: {{.c}}: no value can stand here in JSON`,
-		`c.json:4: targets[0]: order key: `, `c.json:4: targets[0]: flush: method: "a b"`,
-		"flush: url: ", `flush: method: "a b"`, "concurrency: 1000 is not within 1 to 256", "order key: ", "max age: -1h0m0s is negative",
-		`targets[0]: events: unknown event type "nonsense"`,
+		`c.json:2:4: targets[0].preset: unknown preset "varnish": want one of kong, kong-cache, `,
+		`targets[1].preset: unknown preset "varnish-prge", did you mean "varnish-purge"? "agentctl check -presets" shows what each sends`,
+		`c.json:3:4: targets[0].body: {{.c}}: no value can stand here in JSON`,
+		`c.json:4:4: targets[0].order_key: `, `c.json:4:115: targets[0].flush.method: "a b"`,
+		"flush.url: ", "concurrency: 1000 is not within 1 to 256", "max_age: -1h0m0s is negative",
+		`targets[0].events: unknown event type "nonsense"`,
 		"port 99999",
-		"targets[1]: bearer_token_file: stat " + missing + ": no such file",
+		"targets[1].bearer_token_file: stat " + missing + ": no such file",
 		"targets[2]: basic_auth, bearer_token_file and an Authorization header exclude each other",
-		"targets[3]: tls.ca_file: ", "targets[4]: tls: cert_file and key_file go together",
-		`targets[6]: name: another target has the name "same"`,
+		"targets[3].tls.ca_file: ", "targets[4].tls: cert_file and key_file go together",
+		`targets[6].name: another target has the name "same"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)

@@ -72,6 +72,9 @@ func parseURL(raw string) (endpoint, error) {
 	if raw == "" {
 		return endpoint{}, errors.New("is missing; give http://HOST:PORT/PATH, https://... or unix:/SOCKET:/PATH")
 	}
+	if _, err := AddScheme(raw); err != nil {
+		return endpoint{}, err
+	}
 	var ep endpoint
 	if template.HasPlaceholder(raw) {
 		base, path, err := splitURL(raw)

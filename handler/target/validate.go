@@ -64,10 +64,10 @@ func (t *Target) Validate() error {
 		bad("concurrency: %d is not within 1 to %d", d.Concurrency, maxConcurrency)
 	}
 	if _, err := ParseOrderKey(d.OrderKey); err != nil {
-		bad("order key: %w", err)
+		bad("order_key: %w", err)
 	}
 	if d.MaxAge < 0 {
-		bad("max age: %v is negative; give a duration such as 1h, or 0 for no limit", d.MaxAge)
+		bad("max_age: %v is negative; give a duration such as 1h, or 0 for no limit", d.MaxAge)
 	}
 	if strings.ContainsFunc(d.UserAgent, text.NotInHeader) {
 		bad("user agent: %q has bytes that a header cannot carry; use printable ASCII", d.UserAgent)

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func fileNamed(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// handlerSaid is what compiling one event handler says: its error, or its warning.
+func handlerSaid(t *testing.T, change func(*Options)) (problem, warning string) {
+	t.Helper()
+	conf, err := Compile(Input{Defaults: changed(change)})
+	if err != nil {
+		return err.Error(), ""
+	}
+	return "", strings.Join(conf.Warnings, "\n")
+}
+
+// An event handler that has the form of a URL is no command.
+func TestAHandlerThatLooksLikeAURL(t *testing.T) {
+	for what, meant := range map[string]string{
+		"127.0.0.1:6081/":       "http://127.0.0.1:6081/",
+		"127.0.0.1:6081":        "http://127.0.0.1:6081",
+		"127.0.0.1/purge?x=1":   "http://127.0.0.1/purge?x=1",
+		"[::1]:80/":             "http://[::1]:80/",
+		"[::1]/x":               "http://[::1]/x",
+		"localhost":             "http://localhost",
+		"localhost:8001":        "http://localhost:8001",
+		"varnish:6081/{{.key}}": "http://varnish:6081/{{.key}}",
+		"gw.example.org:8001/a": "http://gw.example.org:8001/a",
+		":8001/":                "http://127.0.0.1:8001/",
+		"//gw/x":                "http://gw/x",
+		"http:/gw/x":            "http://gw/x",
+		"https:gw/x":            "https://gw/x",
+	} {
+		problem, _ := handlerSaid(t, withHandlers("user:x="+what))
+		if !strings.HasSuffix(problem, "has no scheme: write "+meant) || !strings.HasPrefix(problem, "event-handler ") {
+			t.Errorf("%s: %q, want to write %s", what, problem, meant)
+		}
+		for _, url := range []func(*Options){
+			func(o *Options) { o.Gateway = what },
+			func(o *Options) { o.Targets = []TargetOptions{{URL: what}} },
+		} {
+			if problem, _ := handlerSaid(t, url); !strings.Contains(problem, "has no scheme: write "+meant) || strings.Contains(problem, "\n") {
+				t.Errorf("%s as a URL: %q, want to write %s", what, problem, meant)
+			}
+		}
+		if problem, warning := handlerSaid(t, func(o *Options) { *o = SerfOptions(); withHandlers("user:x=" + what)(o) }); problem+warning != "" {
+			t.Errorf("%s as serf, which has a shell run it: %q, %q", what, problem, warning)
+		}
+	}
+	problem, _ := handlerSaid(t, withHandlers("user:x=u:hidden@127.0.0.1:80/"))
+	if problem == "" || strings.Contains(problem, "hidden") {
+		t.Errorf("with a password: %q", problem)
+	}
+	socket := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if problem, _ := handlerSaid(t, withHandlers(socket)); !strings.HasSuffix(problem, "write unix:"+socket) {
+		t.Errorf("a socket: %q", problem)
+	}
+}
+
+// A script that is not there is warned of. What only a shell can tell is not.
+func TestACommandThatCannotRun(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("its shell looks for programs in another way")
+	}
+	there := fileNamed(t, "x.sh", "true\n") // not executable
+	for command, want := range map[string]string{
+		"/no/script.sh":               "there is no script /no/script.sh",
+		"./no-script a b":             "there is no script ./no-script",
+		"/no/script.sh >>/tmp/log":    "there is no script /no/script.sh",
+		"no-such-program --now":       `there is no program "no-such-program" in the folders of PATH`,
+		"sh /no/script.sh":            "there is no script /no/script.sh",
+		"/bin/sh /no/script.sh a; id": "there is no script /no/script.sh",
+		"gw.example.org/purge":        "there is no script gw.example.org/purge; to post to it as a URL, write http://gw.example.org/purge",
+		"/":                           "there is no script /",
+		there:                         "may not be run: make it executable",
+		"sh " + there:                 "",
+		"sh -c 'exit 3'":              "",
+		"exit 3":                      "",
+		"cat >>seen; echo":            "",
+		"$HOME/x.sh":                  "",
+		"A=b /no/script.sh":           "",
+		"'/no/a b.sh'":                "",
+		"{ cat; echo; } >>x":          "",
+		"while :; do sleep 1; done":   "",
+		"/bin/sh":                     "",
+	} {
+		problem, warning := handlerSaid(t, withHandlers("user:x="+command))
+		if problem != "" || !strings.Contains(warning, want) || want == "" && warning != "" {
+			t.Errorf("%s: %q, warning %q, want %q", command, problem, warning, want)
+		}
+		if problem, warning := handlerSaid(t, func(o *Options) { *o = SerfOptions(); withHandlers("user:x=" + command)(o) }); problem+warning != "" {
+			t.Errorf("%s as serf: %q, %q", command, problem, warning)
+		}
+	}
+}
+
+// Kong's path gets the slash that it has, where it is surely Kong's.
+func TestKongsSlashIsAdded(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://h:1/cluster/events":           "http://h:1/cluster/events/",
+		"https://u:p@h/kong/cluster/events":   "https://u:p@h/kong/cluster/events/",
+		"http://h/cluster/events?a=/b":        "http://h/cluster/events/?a=/b",
+		"unix:/run/kong.sock:/cluster/events": "unix:/run/kong.sock:/cluster/events/",
+		"http://h/cluster/events/":            "http://h/cluster/events/",
+		"http://h/x":                          "http://h/x",
+		"http://h/?a=/cluster/events":         "http://h/?a=/cluster/events",
+		"http://h/cluster/eventsx":            "http://h/cluster/eventsx",
+	} {
+		for name, change := range map[string]func(*Options){
+			"gateway": func(o *Options) { o.Gateway = in },
+			"target":  func(o *Options) { o.Targets = []TargetOptions{{URL: in, Preset: "kong"}} },
+		} {
+			conf := compiled(t, changed(change))
+			if got := conf.Handlers.Targets[0].URL; got != want || (len(conf.Warnings) == 1) != (in != want) {
+				t.Errorf("%s %s: it posts to %s, warnings %q; want %s", name, in, got, conf.Warnings, want)
+			}
+		}
+		conf := compiled(t, changed(withHandlers("user:kong="+in)))
+		if got := conf.Handlers.Targets[0].URL; got != in || (len(conf.Warnings) == 1) != (in != want) {
+			t.Errorf("handler %s: it posts to %s, warnings %q", in, got, conf.Warnings)
+		}
+	}
+}
