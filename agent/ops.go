@@ -21,12 +21,13 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 		Node: a.opts.NodeName, HTTPAddr: a.opts.HTTPAddr, TokenFile: a.opts.HTTPTokenFile,
 		Logger: a.logger, Metrics: a.hooks.Metrics,
 		Journal: a.journal, DataDir: a.opts.DataDir, Disk: a.diskStatus, Targets: a.sinks.forOps,
-		Members: a.membersIfAny,
-		State:   func() string { return a.serf.State().String() },
-		Joined:  a.isJoined,
-		Queued:  a.intake.Waiting,
-		RPCAddr: a.ports.RPC.Addr(),
-		Dial:    a.ports.Dial,
+		Members:      a.membersIfAny,
+		State:        func() string { return a.serf.State().String() },
+		Joined:       a.isJoined,
+		JoinFailures: a.joinFailures,
+		Queued:       a.intake.Waiting,
+		RPCAddr:      a.ports.RPC.Addr(),
+		Dial:         a.ports.Dial,
 		Probes: map[string]func(){
 			"the intake does not take events from serf":           a.intake.Ping,
 			"the intake does not pass events on to the journal":   a.intake.Pass,
@@ -59,6 +60,18 @@ func (a *Agent) membersIfAny() []serf.Member {
 		return nil
 	}
 	return a.serf.Members()
+}
+
+// joinFailures are the names that could not be joined at the last try, each with the
+// cause; none before there is serf.
+func (a *Agent) joinFailures() (lines []string) {
+	if a.members.joiner == nil {
+		return nil
+	}
+	for _, f := range a.members.joiner.Failures() {
+		lines = append(lines, f.Name+": "+f.Cause)
+	}
+	return lines
 }
 
 // Hung names the parts of the agent that do not go on any more, as

@@ -55,6 +55,9 @@ type Joiner struct {
 	joined    chan struct{} // closed when there is no join left to wait for
 	contacted int           // set before joined is closed
 	tried     chan struct{} // closed when Run has ended
+
+	mu       sync.Mutex
+	failures []JoinFailure // of the last try
 }
 
 // NewJoiner returns a Joiner. Where no join is asked for, it counts as joined.
@@ -98,16 +101,25 @@ func (j *Joiner) setJoined(contacted int) {
 // not nil only when none could. This node has joined then, whoever asked for it. It
 // may take serf's dial timeout for each address.
 func (j *Joiner) Join(addrs []string, replay bool) (int, error) {
-	// A client may ask for very many addresses.
-	j.cfg.Logger.Debug("joining", "addrs", text.Shorten(fmt.Sprint(addrs), joinLogged), "replay", replay)
+	j.logJoin(addrs, replay)
 	n, err := j.contact(addrs, replay)
+	j.logJoined(n, err)
+	return n, err
+}
+
+// logJoin logs that a join begins. A client may ask for very many addresses.
+func (j *Joiner) logJoin(addrs []string, replay bool) {
+	j.cfg.Logger.Debug("joining", "addrs", text.Shorten(fmt.Sprint(addrs), joinLogged), "replay", replay)
+}
+
+// logJoined logs how it went.
+func (j *Joiner) logJoined(n int, err error) {
 	if n > 0 {
 		j.cfg.Logger.Debug("joined", "contacted", n)
 	}
 	if err != nil {
 		j.cfg.Logger.Debug("join failed", "error", text.Shorten(err.Error(), joinLogged))
 	}
-	return n, err
 }
 
 // contact is Join for an address that nobody asked for: nothing is logged.
@@ -182,18 +194,56 @@ func (j *Joiner) joinedAnyway() {
 	}
 }
 
-// try looks the addresses up anew and joins those that it can.
-func (j *Joiner) try(ctx context.Context, addrs []string) (int, error) {
-	resolved, resolveErr := resolve(ctx, j.srv, addrs)
-	if len(resolved) == 0 {
-		return 0, resolveErr
+// try looks the names up anew and joins those that it can, one after the other as
+// memberlist would, so that the error of each is known.
+func (j *Joiner) try(ctx context.Context, names []string) (int, error) {
+	var all []string
+	addrs, lookups := make([][]string, len(names)), make([]error, len(names))
+	for i, name := range names {
+		addrs[i], lookups[i] = resolve(ctx, j.srv, []string{name})
+		all = append(all, addrs[i]...)
 	}
-	n, err := j.Join(resolved, j.cfg.Replay)
-	if n > 0 {
-		if resolveErr != nil {
-			j.cfg.Logger.Warn("joining: some addresses could not be looked up", "error", resolveErr)
+	n, errs := j.joinEach(ctx, addrs, all)
+	if ctx.Err() != nil && n == 0 {
+		return 0, ctx.Err()
+	}
+	var failures []JoinFailure
+	for i, name := range names {
+		if err := errors.Join(lookups[i], errs[i]); err != nil {
+			failures = append(failures, JoinFailure{Name: text.Excerpt(name, text.ExcerptSize), Cause: causeOf(err)})
 		}
-		return n, nil
 	}
-	return 0, flatten(resolveErr, err)
+	j.note(failures)
+	lookup := errors.Join(lookups...)
+	if n == 0 {
+		return 0, flatten(lookup, joined(errs))
+	}
+	if lookup != nil {
+		j.cfg.Logger.Warn("joining: some addresses could not be looked up", "error", flatten(lookup))
+	}
+	return n, nil
+}
+
+// joinEach joins the addresses of each name, and returns how many it reached, and the
+// error of each.
+func (j *Joiner) joinEach(ctx context.Context, addrs [][]string, all []string) (n int, errs []error) {
+	errs = make([]error, len(addrs))
+	if len(all) == 0 {
+		return 0, errs
+	}
+	j.logJoin(all, j.cfg.Replay)
+	for i := range addrs {
+		if len(addrs[i]) == 0 || ctx.Err() != nil {
+			continue
+		}
+		reached, err := j.cfg.Join(addrs[i], j.cfg.Replay)
+		n, errs[i] = n+reached, err
+	}
+	if n > 0 {
+		j.setJoined(n)
+		j.logJoined(n, nil)
+	} else {
+		j.logJoined(0, joined(errs))
+	}
+	return n, errs
 }

@@ -63,7 +63,7 @@ func (s *Server) readyz(r *http.Request) (int, any, error) {
 // notReady says what keeps the agent from doing its work.
 func (s *Server) notReady(ctx context.Context) (reasons []string) {
 	if !s.cfg.Joined() {
-		reasons = append(reasons, "no node could be joined yet")
+		reasons = append(reasons, notJoined(s.cfg.JoinFailures())...)
 	}
 	if state := s.cfg.State(); state != "alive" {
 		reasons = append(reasons, "the node is "+state)
@@ -73,6 +73,24 @@ func (s *Server) notReady(ctx context.Context) (reasons []string) {
 	}
 	if disk, ok := s.cfg.Disk(); ok && disk.Degraded {
 		reasons = append(reasons, "the journal's disk fails or lags, what comes is in memory only: "+disk.Error)
+	}
+	return reasons
+}
+
+// mostNotJoined is how many names that could not be joined are told one by one.
+const mostNotJoined = 10
+
+// notJoined says why nobody could be joined yet, with the last error of each name.
+func notJoined(failures []string) (reasons []string) {
+	const what = "no node could be joined yet"
+	for _, f := range failures[:min(len(failures), mostNotJoined)] {
+		reasons = append(reasons, what+": "+f)
+	}
+	if more := len(failures) - mostNotJoined; more > 0 {
+		reasons = append(reasons, fmt.Sprintf("%s: and %d more, see the log", what, more))
+	}
+	if reasons == nil {
+		return []string{what}
 	}
 	return reasons
 }

@@ -119,9 +119,11 @@ func TestWhatMakesAnAgentReady(t *testing.T) {
 		rpc := rpcServer(t)
 		var disk diskState
 		state, joined := "alive", true
+		var failures []string
 		r := newRigWith(t, journal.Config{}, func(c *Config) {
 			c.RPCAddr, c.Dial, c.Disk = rpc.Addr(), memory.Network(t).Dial, disk.get
 			c.State, c.Joined = func() string { return state }, func() bool { return joined }
+			c.JoinFailures = func() []string { return failures }
 		})
 		want := func(reason string) {
 			t.Helper()
@@ -136,6 +138,13 @@ func TestWhatMakesAnAgentReady(t *testing.T) {
 		want("")
 		joined = false
 		want("no node could be joined yet")
+		failures = []string{"gw2:7946: connection refused"}
+		want("no node could be joined yet: gw2:7946: connection refused")
+		failures = slices.Repeat(failures, 1000)
+		got := r.get(t, "/readyz")
+		if len(got.Reasons) != 11 || got.Reasons[9] != got.Reasons[0] || got.Reasons[10] != "no node could be joined yet: and 990 more, see the log" {
+			t.Errorf("of 1000 names: %q", got.Reasons)
+		}
 		joined, state = true, "left"
 		want("the node is left")
 		state = "alive"

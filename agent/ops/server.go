@@ -40,7 +40,9 @@ type Config struct {
 	Members func() []serf.Member
 	State   func() string // serf's: alive, leaving, left or shutdown
 	Joined  func() bool   // or nothing to join was asked for
-	Queued  func() int    // events between serf and the journal
+	// JoinFailures are the names that could not be joined, each with the last cause.
+	JoinFailures func() []string
+	Queued       func() int // events between serf and the journal
 
 	// RPCAddr is where RPC clients are taken. Dial connects to it for a health
 	// check; it is [net.Dialer.DialContext] if it is nil.
