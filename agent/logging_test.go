@@ -74,7 +74,7 @@ func TestLogsOfADelivery(t *testing.T) {
 		for _, line := range out.Lines(t) {
 			if strings.Contains(line["msg"].(string), "target fails") {
 				fails++
-				if line["event"] != id || line["target"] != "gw" || line["attempts"] != 1.0 || line["level"] != "WARN" {
+				if line["event"] != id || line["target"] != "gw" || line["attempts"] != 1.0 || line["level"] != "INFO" {
 					t.Errorf("of the failure: %v", line)
 				}
 			}

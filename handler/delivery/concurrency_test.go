@@ -142,7 +142,7 @@ func TestOutageSeveral(t *testing.T) {
 
 		lines := slices.DeleteFunc(r.log.With(t, ""), func(line map[string]any) bool { return line["msg"] == failedLong })
 		testkit.Want(t, "lines", len(lines), 4)
-		for i, told := range [][]any{{"WARN", 1.0, 1.0}, {"WARN", 2.0, 1.0}, {"WARN", 4.0, 2.0}} {
+		for i, told := range [][]any{{"INFO", 1.0, 1.0}, {"WARN", 2.0, 1.0}, {"WARN", 4.0, 2.0}} {
 			testkit.Want(t, fmt.Sprint("line ", i), []any{lines[i]["level"], lines[i]["attempts"], lines[i]["failing"]}, told)
 		}
 		testkit.Want(t, "last line", []any{lines[3]["msg"], lines[3]["attempts"]}, []any{"target is well again", 4.0})

@@ -57,8 +57,9 @@
 //
 // # Outages
 //
-// While attempts fail, at events or at the flush, the log has a warning for some of
-// them. After 30 s it has an error, and again after 5 and 50 minutes and each further
+// When attempts begin to fail, at events or at the flush, the log says so once, at level
+// INFO: most often the gateway starts or restarts. After 10 s it has a warning, and then
+// warnings for some of the attempts. After 30 s it has an error, and again after 5 and 50 minutes and each further
 // hour. The line at the end is then an error, too. So whoever reads no other lines knows
 // that it is over.
 //

@@ -39,12 +39,11 @@ func (d *Delivery) flushFailed(gap journal.Gap, perr *target.PostError, now time
 	f.attempts++
 	attempts := f.attempts
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
-	d.outageBegins(now)
-	pass := d.sampled.Nth(flushFails, uint64(attempts), sampledSilence)
+	level, pass := d.failureLevel(flushFails, attempts, now)
 	d.mu.Unlock()
 	wait = max(d.backoff.Wait(attempts), perr.RetryAfter)
 	if pass {
-		d.log.Warn("target fails its flush: events wait, and it is tried again until it is done", "reason", gap.Reason, "since", gap.Since,
+		d.log.Log(context.Background(), level, "target fails its flush: events wait, and it is tried again until it is done", "reason", gap.Reason, "since", gap.Since,
 			"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize), "attempts", attempts, "next_in", text.Round(wait), "waiting", d.cursor.Status().Waiting)
 	}
 	return wait

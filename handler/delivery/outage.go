@@ -1,15 +1,21 @@
 package delivery
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
+	"agentctl/agent/logs"
 	"agentctl/handler/text"
 )
 
 const (
+	// outageQuiet is for how long the log says no more of a target that fails than that
+	// it does, at level INFO: a gateway that starts a little later than the agent, or
+	// is restarted, is nothing to look at. From then on it is a warning.
+	outageQuiet = 10 * time.Second
 	// outageFirst is for how long a target has failed when the log says so at level
-	// ERROR. Shorter failures, such as the restart of a gateway, are warnings.
+	// ERROR.
 	outageFirst = 30 * time.Second
 	// outageFactor is how much longer it has failed when the log says so again, and
 	// outageMost the longest time between two such lines.
@@ -29,14 +35,28 @@ type outage struct {
 	over  bool        // the Delivery has ended: nothing begins any more
 }
 
-// outageBegins notes that an attempt failed. The caller holds the lock.
-func (d *Delivery) outageBegins(now time.Time) {
+// failureLevel is the level at which the log says that an attempt failed, and whether it
+// says so at all. It is the nth of its kind that failed. The caller holds the lock.
+func (d *Delivery) failureLevel(kind logs.Kind, n int, now time.Time) (level slog.Level, say bool) {
+	if d.outageBegins(now) {
+		return slog.LevelInfo, true
+	}
+	if now.Sub(d.outage.since) < outageQuiet {
+		return slog.LevelInfo, false
+	}
+	return slog.LevelWarn, d.sampled.Nth(kind, uint64(n), sampledSilence)
+}
+
+// outageBegins notes that an attempt failed, and tells whether that is the first of its
+// outage. The caller holds the lock.
+func (d *Delivery) outageBegins(now time.Time) bool {
 	o := &d.outage
 	if !o.since.IsZero() || o.over {
-		return
+		return false
 	}
 	o.since = now
-	o.timer = time.AfterFunc(outageFirst, d.tellOutage)
+	o.timer = time.AfterFunc(outageQuiet, d.tellOutage)
+	return true
 }
 
 // outageEnds notes that an attempt went well, if it was the last that had to, and
@@ -65,7 +85,8 @@ func (d *Delivery) endOutage() {
 	d.outage = outage{over: true}
 }
 
-// tellOutage logs that the target has failed for a while. It does not wait for an
+// tellOutage logs that the target has failed for a while: first as a warning, then as an
+// error. It does not wait for an
 // attempt, because the next one may be an hour off if the target asked for that.
 func (d *Delivery) tellOutage() {
 	now := time.Now()
@@ -75,11 +96,23 @@ func (d *Delivery) tellOutage() {
 		d.mu.Unlock()
 		return
 	}
-	failed := now.Sub(o.since)
-	o.told = true
-	o.timer.Reset(min((outageFactor-1)*failed, outageMost))
-	lastError, attempts := d.state.lastError, max(d.state.failing.attempts, d.state.flush.attempts)
+	failed, level, pass := now.Sub(o.since), slog.LevelError, true
+	kind, attempts := logs.Kind(targetFails), d.state.failing.attempts
+	if d.state.flush.attempts > 0 {
+		kind, attempts = flushFails, d.state.flush.attempts
+	}
+	if o.told = failed >= outageFirst; o.told {
+		o.timer.Reset(min((outageFactor-1)*failed, outageMost))
+	} else {
+		o.timer.Reset(outageFirst - failed)
+		// An attempt at this very moment may have said it.
+		level, pass = slog.LevelWarn, d.sampled.Nth(kind, uint64(attempts), sampledSilence)
+	}
+	lastError := d.state.lastError
 	d.mu.Unlock()
-	d.log.Error(failedLong,
+	if !pass {
+		return
+	}
+	d.log.Log(context.Background(), level, failedLong,
 		"failing_for", text.Round(failed), "err", text.Excerpt(lastError, 2*text.ExcerptSize), "attempts", attempts, "waiting", d.cursor.Status().Waiting)
 }

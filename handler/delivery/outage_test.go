@@ -3,6 +3,8 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,6 +88,47 @@ func TestAnOutageIsToldAtLevelError(t *testing.T) {
 	}
 }
 
+// TestAGatewayThatIsLateIsNoWarning: the agent starts before its gateway, has events or a
+// flush for it, and says so once. A while later that is a warning.
+func TestAGatewayThatIsLateIsNoWarning(t *testing.T) {
+	for _, flush := range []bool{false, true} {
+		for late, want := range map[time.Duration][]string{
+			100 * time.Millisecond:             {"INFO", "INFO"},
+			outageQuiet - 2*time.Second:        {"INFO", "INFO"},
+			outageQuiet + 100*time.Millisecond: {"INFO", "WARN", "INFO"},
+			outageFirst - 5*time.Second:        {"INFO", "WARN", "INFO"},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				r := start(t, Config{Target: target.Target{MaxBackoff: time.Second, Flush: &target.FlushRequest{URL: "http://127.0.0.1:1/"}}}, journal.Config{},
+					func(context.Context, *handler.Event, int) error {
+						if time.Since(began) < late {
+							return refused
+						}
+						return nil
+					})
+				if flush {
+					if err := r.Flush("for the test"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				journals.MustAppend(t, r.journal, journals.User(1, ""), journals.User(2, ""))
+				r.idle(t)
+				var levels []string
+				for _, line := range r.log.With(t, "") {
+					// Later warnings are thinned out by their own rule, and a gap is an error of its own.
+					msg := line["msg"].(string)
+					if strings.Contains(msg, "lacks events") || len(levels) > 0 && levels[len(levels)-1] == "WARN" && line["level"] == "WARN" {
+						continue
+					}
+					levels = append(levels, line["level"].(string))
+				}
+				testkit.Want(t, fmt.Sprintf("levels after %v, flush %v", late, flush), levels, want)
+			})
+		}
+	}
+}
+
 // TestAShortOutageIsNoError: a gateway restarts, again and again.
 func TestAShortOutageIsNoError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -143,8 +186,8 @@ func TestTheEndOfADeliveryEndsItsOutage(t *testing.T) {
 		}
 		before := len(r.log.With(t, failedLong))
 		time.Sleep(24 * time.Hour)
-		if after := len(r.log.With(t, failedLong)); before != 1 || after != 1 {
-			t.Errorf("%d lines before the end and %d behind it, want 1", before, after)
+		if after := len(r.log.With(t, failedLong)); before != 2 || after != 2 {
+			t.Errorf("%d lines before the end and %d behind it, want 2", before, after)
 		}
 	})
 }

@@ -107,10 +107,9 @@ func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt i
 	if attempt == 1 {
 		f.events++
 	}
-	d.outageBegins(now)
 	f.attempts = max(f.attempts, attempt)
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
-	pass := d.sampled.Nth(targetFails, uint64(f.attempts), sampledSilence)
+	level, pass := d.failureLevel(targetFails, f.attempts, now)
 	told := *f
 	d.mu.Unlock()
 	if !pass {
@@ -120,7 +119,7 @@ func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt i
 	if !first {
 		msg = "target still fails: events wait, and are tried again until it takes them"
 	}
-	d.log.Warn(msg, append(d.attrs(&rec.Event),
+	d.log.Log(context.Background(), level, msg, append(d.attrs(&rec.Event),
 		"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize), "attempts", told.attempts, "failing_for", text.Round(now.Sub(told.since)),
 		"failing", told.events, "next_in", text.Round(wait), "waiting", d.cursor.Status().Waiting)...)
 }
