@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -108,10 +109,89 @@ func TestPostBodyBreaksOff(t *testing.T) {
 		p.transport.DialContext = listener.Dial
 		began := time.Now()
 		begun(t, p)
-		if took := time.Since(began); took != p.target.Timeout {
-			t.Errorf("the rest was waited for for %v, want %v", took, p.target.Timeout)
+		if took := time.Since(began); took != bodyPatience {
+			t.Errorf("the rest was waited for for %v, want %v", took, bodyPatience)
 		}
 	})
+}
+
+// An answer is its status and header: a body without an end, of whatever length it was
+// to have, holds nothing up. The connection is not used again. A query waits, as its
+// answer is the body.
+func TestPostAnswersWithoutAnEnd(t *testing.T) {
+	for name, answer := range map[string]string{
+		"no length":             "HTTP/1.1 200 OK\r\n\r\n",
+		"no length, HTTP/1.0":   "HTTP/1.0 200 OK\r\n\r\n",
+		"no chunk":              "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"half a chunk":          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nbeg",
+		"a length, and no body": "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
+		"a stream of events":    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n",
+		"a failure":             "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\n\r\nbegin",
+		"a refusal":             "HTTP/1.1 400 Bad Request\r\nContent-Length: 100\r\n\r\nbegin",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				listener := make(testkit.Pipes)
+				defer listener.Close()
+				go answerRaw(listener, answer, func(c net.Conn) { io.Copy(io.Discard, c) })
+				p := newPoster(t, Target{URL: "http://gateway"})
+				p.transport.DialContext = listener.Dial
+				status := strings.Fields(answer)[1]
+				for _, e := range []handler.Event{
+					handler.NewUser(1, "kong", []byte("x"), time.Now()),
+					handler.NewMember(handler.MemberJoin, "m", nil, time.Now()),
+					handler.NewQuery(2, "ask", nil, time.Now()),
+				} {
+					patience := bodyPatience
+					if e.Type == handler.Query {
+						patience = p.target.Timeout
+					}
+					began := time.Now()
+					res, err := p.Post(t.Context(), &e)
+					if took := time.Since(began); took != patience {
+						t.Errorf("%s: it took %v, want %v", e.Type, took, patience)
+					}
+					got := res.Status
+					if err != nil {
+						got = AsPostError(err).Status
+					}
+					if strconv.Itoa(got) != status {
+						t.Errorf("%s: answered %d, %v; want %s", e.Type, got, err, status)
+					}
+					if perr := AsPostError(err); status == "503" && (string(perr.Body) != "begin" || perr.RetryAfter != 7*time.Second) {
+						t.Errorf("%s: %+v", e.Type, perr)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A PostError tells where somebody can look whether the target is back.
+func TestPostErrorsHaveTheAddress(t *testing.T) {
+	for url, want := range map[string]Address{
+		"http://10.0.0.1:8001/{{.key}}": {"tcp", "10.0.0.1:8001"},
+		"http://gw.example/":            {"tcp", "gw.example:80"},
+		"https://[::1]/x":               {"tcp", "[::1]:443"},
+		"unix:/run//g.sock:/purge?x=1":  {"unix", "/run/g.sock"},
+	} {
+		p, err := NewPosterOn(func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}
+		}, Target{URL: url, Flush: &FlushRequest{URL: "http://flush:1/"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := handler.NewUser(1, "kong", []byte(`{"key":"x"}`), time.Now())
+		_, err = p.Post(t.Context(), &e)
+		if perr := AsPostError(err); perr.At != want || !perr.Refused() {
+			t.Errorf("%s: %+v, want it refused at %v", url, perr, want)
+		}
+		_, err = p.Flush(t.Context(), &e)
+		if perr := AsPostError(err); perr.At != (Address{"tcp", "flush:1"}) {
+			t.Errorf("%s: the flush: %+v", url, perr)
+		}
+		p.Close()
+	}
 }
 
 // bodyBegins is the head of an answer, and of its body the beginning.

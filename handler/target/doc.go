@@ -26,18 +26,25 @@
 //
 // # Answers
 //
-// An answer of 2xx means that the target has taken the event, even if its body
-// breaks off. No answer, 408, 425, 429 and 5xx mean that another attempt may do:
-// the [PostError] has the class [Retry]. All other answers are final and have the
-// class [Bury]. A target can name codes that mean something else to it. Only 2xx
-// ends a flush: done codes speak of single events, and a wrong URL must not pass
-// for a flush.
+// The status and the header are the answer. A body that breaks off, or has no end,
+// changes nothing about that.
+//
+// An answer of 2xx means that the target has taken the event. No answer, 408, 425, 429
+// and 5xx mean that another attempt may do: the [PostError] has the class [Retry]. All
+// other answers are final and have the class [Bury]. A target can name codes that mean
+// something else to it. Only 2xx ends a flush: done codes speak of single events, and a
+// wrong URL must not pass for a flush.
+//
+// A Retry-After of more than 5 minutes counts as 5 minutes, so that a mistake of the
+// gateway costs no more than that.
 //
 // # Blocking and repeats
 //
-// An attempt ends when the target answers, its timeout passes, or the context
-// ends. It takes at most 4 KiB of an answer's body and 64 KiB of its header. A
-// Poster follows no redirect and uses no HTTP proxy, because the gateway is on this
+// An attempt ends when the target answers, its timeout passes, or the context ends. It
+// takes at most 64 KiB of an answer's header. It reads at most 64 KiB of the body, and
+// keeps 4 KiB. If the body takes longer than 50 ms, it is given up, and its connection
+// is closed. Only the answer to a query may take the whole timeout, as its body counts.
+// A Poster follows no redirect and uses no HTTP proxy, because the gateway is on this
 // node.
 //
 // A Poster keeps its connections. If the target closes a kept connection without a

@@ -18,7 +18,11 @@ const (
 	keptAnswer    = 4 << 10  // bytes of an answer that are kept
 	drainedAnswer = 64 << 10 // bytes read at most, so that the connection can be used again
 	maxHeader     = 64 << 10 // bytes of an answer's header
-	idleConns     = 8        // kept at least
+	// bodyPatience is how long the body of an answer to an event may take. The status
+	// says what the target did with the event, so the body is not worth a wait. It is
+	// read for the log, and so that the connection can be used again.
+	bodyPatience = 50 * time.Millisecond
+	idleConns    = 8 // kept at least
 	// Gateways commonly close idle connections after 60 or 75 s. Closing ours
 	// first spares us attempts that fail only because the two cross.
 	idleTimeout = 45 * time.Second
@@ -35,6 +39,7 @@ type Response struct {
 // on connections that are kept. It is safe for concurrent use.
 type Poster struct {
 	target    Target
+	at        Address
 	form      *requestForm
 	transport *http.Transport
 	flush     *Poster // of the flush requests; nil: there are none
@@ -71,6 +76,7 @@ func NewPosterOn(dial Dial, t Target) (*Poster, error) {
 	}
 	p := &Poster{
 		target: t,
+		at:     ep.address(),
 		form:   form,
 		transport: &http.Transport{
 			DialContext:            connect,
@@ -91,7 +97,10 @@ func NewPosterOn(dial Dial, t Target) (*Poster, error) {
 func (p *Poster) Target() Target { return p.target }
 
 // Post makes one attempt, and returns once the target has answered, the target's
-// timeout has passed, or ctx has ended. The error is a *PostError, or ctx's error
+// timeout has passed, or ctx has ended. The status line and the header are the answer:
+// a body that is not there within 50 ms is given up, whatever length it was to have.
+// Only the answer to a query is its body, and has the whole timeout. At most 64 KiB of
+// a body are read. The error is a *PostError, or ctx's error
 // if ctx ended first. In either case the gateway may have got the event
 // nevertheless. An event that does not fit the target's templates is not sent, and
 // has the class Bury.
@@ -121,14 +130,18 @@ func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Respons
 		case errors.Is(err, io.EOF):
 			err = fmt.Errorf("connection closed before an answer came: %w", err)
 		}
-		return Response{}, &PostError{Class: Retry, Err: err}
+		return Response{}, &PostError{Class: Retry, Err: err, At: p.at}
+	}
+	if e.Type != handler.Query {
+		// Reading on fails then, and the connection is closed.
+		defer time.AfterFunc(bodyPatience, cancel).Stop()
 	}
 	answer := readAnswer(res)
 	done, class := p.target.done(res.StatusCode)
 	if done {
 		return Response{Status: res.StatusCode, Body: answer}, nil
 	}
-	perr := &PostError{Class: class, Status: res.StatusCode, Body: answer}
+	perr := &PostError{Class: class, Status: res.StatusCode, Body: answer, At: p.at}
 	if class == Retry {
 		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	}

@@ -42,9 +42,10 @@ const maxRetryAfter = 5 * time.Minute
 type PostError struct {
 	Class      Class
 	Status     int           // of the answer; 0 when there was none
-	RetryAfter time.Duration // the answer asked for this wait, of at most 5 minutes; else 0
+	RetryAfter time.Duration // the answer asked for this wait, cut to 5 minutes; else 0
 	Body       []byte        // the first 4 KiB of the answer
 	Err        error         // why there was no answer; nil when there was
+	At         Address       // where the attempt connected to; zero if it was not sent
 }
 
 // Error is one line, with the first 200 bytes of the answer, escaped.
@@ -64,10 +65,15 @@ func (e *PostError) Error() string {
 
 func (e *PostError) Unwrap() error { return e.Err }
 
-// Refused tells whether nobody listens at the target: it refuses connections, or its
-// unix socket is not there.
+// Refused tells whether nobody listens at the target: it refuses connections, its
+// unix socket is not there, or no way leads to its machine.
 func (e *PostError) Refused() bool {
-	return errors.Is(e.Err, syscall.ECONNREFUSED) || errors.Is(e.Err, fs.ErrNotExist)
+	for _, down := range []error{syscall.ECONNREFUSED, fs.ErrNotExist, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
+		if errors.Is(e.Err, down) {
+			return true
+		}
+	}
+	return false
 }
 
 // AsPostError returns the *PostError in an error. It makes one of the class Retry

@@ -3,6 +3,7 @@ package target
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -22,6 +23,23 @@ type endpoint struct {
 	// query. It is nil if the whole URL is fixed; the host always is.
 	path  *template.Template
 	shown string
+}
+
+// Address is where a target listens, in the words of [net.Dial].
+type Address struct{ Network, Addr string }
+
+func (ep endpoint) address() Address {
+	if ep.socket != "" {
+		return Address{"unix", ep.socket}
+	}
+	port := ep.url.Port()
+	if port == "" {
+		port = "80"
+		if ep.url.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return Address{"tcp", net.JoinHostPort(ep.url.Hostname(), port)}
 }
 
 // String is the URL without user, password and query, which may be secrets.
