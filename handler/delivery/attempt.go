@@ -24,11 +24,12 @@ func (d *Delivery) deliver(ctx, going context.Context, rec *journal.Record) erro
 		}
 		rec.Event.Payload = e.Payload
 	}
+	var failures pacing
 	for attempt := 1; ; attempt++ {
 		if err := d.enter(going); err != nil {
 			return err
 		}
-		hasten := d.hasten()
+		hasten, urged := d.hasten(), d.urgeable()
 		start := time.Now()
 		res, err := d.poster.Post(ctx, &rec.Event)
 		took := time.Since(start)
@@ -49,10 +50,11 @@ func (d *Delivery) deliver(ctx, going context.Context, rec *journal.Record) erro
 			return d.buried(rec, attempt, perr)
 		}
 		d.cfg.Metrics.attempted(d, resultRetried, took)
-		wait := max(d.backoff.Wait(attempt), perr.RetryAfter)
+		wait, why := failures.failed(d.backoff, perr)
 		d.failed(rec, perr, attempt, wait)
 		d.drainFailed(hasten, perr, wait, false)
-		if err := d.pause(going, wait, hasten); err != nil {
+		p := pause{until: time.Now().Add(wait), why: why, last: perr, hasten: hasten, urged: urged}
+		if err := d.pause(going, &p, nil); err != nil {
 			return err
 		}
 		d.mu.Lock()

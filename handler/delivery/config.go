@@ -7,6 +7,7 @@ import (
 
 	"agentctl/handler"
 	"agentctl/handler/journal"
+	"agentctl/handler/probe"
 	"agentctl/handler/target"
 )
 
@@ -17,6 +18,9 @@ type Config struct {
 	Logger  *slog.Logger // nil: nothing is logged
 	Metrics *Metrics     // nil: nothing is counted
 	Dial    target.Dial  // connects to the target; nil: on the network of this machine
+	// Prober looks whether a target that refused connections is back. Targets that
+	// share a Prober share its connections, too. nil: one of this target's own.
+	Prober *probe.Prober
 
 	// OnDelivered is called after the target took an event; took is the
 	// duration of that attempt. OnFailed is called after each attempt that

@@ -15,6 +15,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/backoff"
 	"agentctl/handler/journal"
+	"agentctl/handler/probe"
 	"agentctl/handler/target"
 )
 
@@ -49,6 +50,8 @@ type Delivery struct {
 	hurry chan struct{} // holds a value if an operator wants no pause before it
 
 	mu     sync.Mutex
+	urge   chan struct{}       // closed by the next RetryNow
+	pauses map[*pause]struct{} // under way
 	state  progress
 	outage outage
 	asIs   map[uint64]struct{} // events to be posted without Revise
@@ -73,6 +76,9 @@ func newDelivery(cfg Config, p poster) (*Delivery, error) {
 	cfg.Target = cfg.Target.WithDefaults()
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Prober == nil {
+		cfg.Prober = probe.New(probe.Dial(cfg.Dial))
 	}
 	key, err := target.ParseOrderKey(cfg.Target.OrderKey)
 	if err != nil {
@@ -101,6 +107,9 @@ func newDelivery(cfg Config, p poster) (*Delivery, error) {
 		ended:    make(chan struct{}),
 		lost:     make(chan struct{}, 1),
 		hurry:    make(chan struct{}, 1),
+
+		urge:   make(chan struct{}),
+		pauses: map[*pause]struct{}{},
 	}
 	d.state.since = time.Now()
 	if s := cursor.Status(); !s.Gap.Open() {

@@ -33,17 +33,34 @@
 // DoneCodes. If the process ends in between, or an answer is lost, the event comes
 // again, with the same ID.
 //
-// After an attempt of class [target.Retry] the Delivery tries again, without end. It
-// waits for a random time, below a ceiling that doubles. If the target sent a longer
-// Retry-After, that counts instead.
-//
-// At the end of the process [Delivery.Drain] makes one more attempt without that wait.
+// After an attempt of class [target.Retry] the Delivery tries again, without end, see
+// Waits.
 //
 // An attempt of class [target.Bury] is the last. The Delivery buries the event, logs
 // and counts that, and goes on to the next.
 //
 // Config.Revise can say how a waiting member event has changed. Before the first POST
 // it may replace the event's payload, or drop the event as outdated.
+//
+// # Waits
+//
+// After a failed attempt the Delivery waits for a random time, below a ceiling that
+// doubles from the target's MinBackoff to its MaxBackoff. If the target sent a longer
+// Retry-After, that counts instead. More than 5 minutes count as 5 minutes.
+//
+// Some things end a wait, and the next attempt begins at once:
+//
+//   - The target refused connections, and takes them again. A [probe.Prober] notices
+//     within 200 ms, whatever the length of the outage.
+//   - The target's answer began the wait, and a connection was refused since: the
+//     target restarted. A restart that refuses connections for less than a second can
+//     go unnoticed.
+//   - An operator wants it, see [Delivery.RetryNow].
+//   - The process ends, see [Delivery.Drain].
+//
+// A target that takes connections and then fails is not probed, as retries do that.
+// Refused connections do not make its waits longer: a gateway that is back, and not
+// ready yet, is tried again as after a first failure.
 //
 // # Blocking
 //

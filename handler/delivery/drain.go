@@ -84,18 +84,6 @@ func (d *Delivery) hasten() <-chan struct{} {
 	}
 }
 
-// pause waits between two attempts at an event.
-func (d *Delivery) pause(ctx context.Context, wait time.Duration, hasten <-chan struct{}) error {
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-hasten:
-	case <-ctx.Done():
-	}
-	return ctx.Err()
-}
-
 // drainFailed tells Drain of an attempt that failed, unless it began before.
 func (d *Delivery) drainFailed(hasten <-chan struct{}, perr *target.PostError, wait time.Duration, flush bool) {
 	if hasten != nil {

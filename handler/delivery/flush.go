@@ -28,11 +28,10 @@ type flushState struct {
 // flushPace keeps flushes of one target from following each other at once, as they
 // would while more events come than the target takes. Only flushGaps uses it.
 type flushPace struct {
-	next   time.Time // when the next flush may begin
+	next   pause     // before the next flush
 	last   time.Time // when the last one went well
 	streak int       // flushes that followed each other soon
-
-	hasten <-chan struct{} // see Delivery.hasten; of the last attempt
+	failed pacing    // of the gap that is open
 }
 
 // after notes a flush that went well, and sets the time of the next.
@@ -41,7 +40,8 @@ func (p *flushPace) after(b backoff.Backoff, now time.Time) {
 		p.streak = 0
 	}
 	p.streak++
-	p.last, p.next = now, now.Add(b.Ceiling(p.streak))
+	p.last = now
+	p.next.until, p.next.why, p.next.last = now.Add(b.Ceiling(p.streak)), WhyFlushed, nil
 }
 
 // wantsFlush tells whether a flush is due for a gap.
@@ -95,14 +95,9 @@ func (d *Delivery) held() <-chan time.Time {
 
 // flushGap flushes until no flush is due.
 func (d *Delivery) flushGap(ctx, going context.Context, pace *flushPace) error {
+	pace.failed = pacing{}
 	for d.flushDue() {
-		select {
-		case <-time.After(time.Until(pace.next)):
-		case <-d.hurry:
-		case <-pace.hasten:
-		case <-going.Done():
-		}
-		if err := going.Err(); err != nil {
+		if err := d.pause(going, &pace.next, d.hurry); err != nil {
 			return err
 		}
 		if !d.flushDue() { // an operator may have accepted the gap
@@ -139,7 +134,7 @@ func (d *Delivery) flushOnce(ctx, going context.Context, pace *flushPace) error 
 	}
 	defer d.reopen(func() { d.gate.flushing = false })
 	d.tellLosses()
-	pace.hasten = d.hasten()
+	pace.next.hasten, pace.next.urged = d.hasten(), d.urgeable()
 	err = d.attemptFlush(ctx)
 	if ctx.Err() != nil && err != nil {
 		return ctx.Err()
@@ -152,9 +147,10 @@ func (d *Delivery) flushOnce(ctx, going context.Context, pace *flushPace) error 
 	if perr := target.AsPostError(err); perr.Class == target.Bury {
 		d.flushRefused(gap, perr, now)
 	} else {
-		wait := d.flushFailed(gap, perr, now)
-		pace.next = now.Add(wait)
-		d.drainFailed(pace.hasten, perr, wait, true)
+		wait, why := pace.failed.failed(d.backoff, perr)
+		d.flushFailed(gap, perr, wait, now)
+		pace.next.until, pace.next.why, pace.next.last = now.Add(wait), why, perr
+		d.drainFailed(pace.next.hasten, perr, wait, true)
 	}
 	return nil
 }

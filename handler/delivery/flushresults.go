@@ -31,8 +31,8 @@ func (d *Delivery) flushed(gap journal.Gap, at, now time.Time) error {
 	return nil
 }
 
-// flushFailed returns the wait before the next attempt.
-func (d *Delivery) flushFailed(gap journal.Gap, perr *target.PostError, now time.Time) (wait time.Duration) {
+// flushFailed notes an attempt at the flush that failed and will be repeated.
+func (d *Delivery) flushFailed(gap journal.Gap, perr *target.PostError, wait time.Duration, now time.Time) {
 	d.mu.Lock()
 	f := &d.state.flush
 	f.retried++
@@ -41,12 +41,10 @@ func (d *Delivery) flushFailed(gap journal.Gap, perr *target.PostError, now time
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
 	level, pass := d.failureLevel(flushFails, attempts, now)
 	d.mu.Unlock()
-	wait = max(d.backoff.Wait(attempts), perr.RetryAfter)
 	if pass {
 		d.log.Log(context.Background(), level, "target fails its flush: events wait, and it is tried again until it is done", "reason", gap.Reason, "since", gap.Since,
 			"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize), "attempts", attempts, "next_in", text.Round(wait), "waiting", d.cursor.Status().Waiting)
 	}
-	return wait
 }
 
 // flushRefused notes a flush that the target refused for good.

@@ -8,6 +8,7 @@ import (
 
 	"agentctl/handler"
 	"agentctl/handler/backoff"
+	"agentctl/handler/probe"
 	"agentctl/handler/target"
 	"agentctl/handler/text"
 )
@@ -59,13 +60,14 @@ func (e *deliverError) Unwrap() []error {
 // until ctx ends. The error is one line. It wraps the last attempt's *target.PostError,
 // and ctx's cause if that ended.
 func Deliver(ctx context.Context, p *target.Poster, e *handler.Event) error {
-	return deliver(ctx, p, p.Target(), e)
+	return deliver(ctx, p, p.Target(), e, probe.New(p.Dial))
 }
 
-func deliver(ctx context.Context, p poster, t target.Target, e *handler.Event) error {
+func deliver(ctx context.Context, p poster, t target.Target, e *handler.Event, prober *probe.Prober) error {
 	start := time.Now()
 	wait := backoff.Backoff{Min: t.MinBackoff, Max: t.MaxBackoff}
 	var last *target.PostError
+	var failures pacing
 	giveUp := func(attempts int, cause error) error {
 		return &deliverError{
 			target: t.Name, id: e.ID, attempts: attempts, took: time.Since(start), last: last, cause: cause,
@@ -84,8 +86,23 @@ func deliver(ctx context.Context, p poster, t target.Target, e *handler.Event) e
 		if perr.Class == target.Bury {
 			return giveUp(attempt, nil)
 		}
-		if backoff.Sleep(ctx, max(wait.Wait(attempt), perr.RetryAfter)) != nil {
+		next, _ := failures.failed(wait, perr)
+		if sleep(ctx, next, prober, perr) != nil {
 			return giveUp(attempt, context.Cause(ctx))
 		}
 	}
+}
+
+// sleep waits before another attempt, or until the target is back.
+func sleep(ctx context.Context, wait time.Duration, prober *probe.Prober, last *target.PostError) error {
+	back, stop := watch(prober, last)
+	defer stop()
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-back:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }

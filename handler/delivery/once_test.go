@@ -38,7 +38,7 @@ func TestDeliverGivesUp(t *testing.T) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err := deliver(ctx, &fakePoster{answer: answer}, gateway, &e)
+		err := deliver(ctx, &fakePoster{answer: answer}, gateway, &e, nil)
 		derr, ok := errors.AsType[*deliverError](err)
 		if !ok || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), e.ID) || !strings.Contains(err.Error(), "gw") {
 			t.Fatalf("%v", err)

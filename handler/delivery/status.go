@@ -31,6 +31,10 @@ type Status struct {
 	// Attempts is the number of failed attempts since the target began to fail:
 	// of the event that failed most often, or of the flush that is due.
 	Attempts int
+	// NextAttempt is when an event or the flush that failed is tried again, at the
+	// latest: see Why. It is zero if nothing waits for that. Of several it is the first.
+	NextAttempt time.Time
+	NextWhy     Why
 
 	// Waiting counts the events that are not settled, with those in flight and
 	// those joined to another. OldestWaiting is when this node first knew the
@@ -112,6 +116,7 @@ func (d *Delivery) Status() Status {
 	c := d.cursor.Status()
 	d.mu.Lock()
 	p := d.state
+	next, why := d.nextAttempt()
 	latency, attempts := slices.Clone(p.latency.last), slices.Clone(p.attempts.last)
 	d.mu.Unlock()
 	s := Status{
@@ -121,6 +126,8 @@ func (d *Delivery) Status() Status {
 		LastError:     p.lastError,
 		LastErrorTime: p.lastErrorTime,
 		Attempts:      p.failing.attempts,
+		NextAttempt:   next,
+		NextWhy:       why,
 		Waiting:       c.Waiting,
 		InFlight:      int(d.inFlight.Load()),
 		OldestWaiting: c.Oldest,

@@ -40,6 +40,7 @@ type Response struct {
 type Poster struct {
 	target    Target
 	at        Address
+	dial      Dial
 	form      *requestForm
 	transport *http.Transport
 	flush     *Poster // of the flush requests; nil: there are none
@@ -77,6 +78,7 @@ func NewPosterOn(dial Dial, t Target) (*Poster, error) {
 	p := &Poster{
 		target: t,
 		at:     ep.address(),
+		dial:   dial,
 		form:   form,
 		transport: &http.Transport{
 			DialContext:            connect,
@@ -91,6 +93,11 @@ func NewPosterOn(dial Dial, t Target) (*Poster, error) {
 		p.flush, err = NewPosterOn(dial, t.flushTarget())
 	}
 	return p, err
+}
+
+// Dial connects to an address on the Poster's network.
+func (p *Poster) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return p.dial(ctx, network, addr)
 }
 
 // Target returns the target, with its defaults filled in.
