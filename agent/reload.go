@@ -38,3 +38,7 @@ func (a *Agent) Reload(c *config.Config) error {
 	a.logger.Info("configuration reloaded", "targets", len(c.Handlers.Targets), "scripts", len(c.Handlers.Scripts))
 	return nil
 }
+
+// RetryNow ends the waits between attempts at all targets, as an operator does who knows
+// that they are well again. See [delivery.Delivery.RetryNow].
+func (a *Agent) RetryNow() { a.sinks.retryNow() }

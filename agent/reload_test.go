@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"agentctl/agent/config"
 	"agentctl/handler"
+	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/memory"
@@ -343,6 +345,41 @@ func TestReloadUnderLoad(t *testing.T) {
 			if got := len(r.got()); got != events {
 				t.Errorf("%s got %d posts of %d events", name, got, events)
 			}
+		}
+	})
+}
+
+// RetryNow is for all targets at once. Nothing but the waits changes.
+func TestRetryNow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var busy atomic.Bool
+		busy.Store(true)
+		var taken atomic.Int64
+		gw := memory.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if busy.Load() {
+				w.Header().Set("Retry-After", "300")
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			taken.Add(1)
+		})
+		n := startRunning(t, func(o *config.Options) {
+			o.EventHandlers = []string{"user:e=true"}
+			for _, name := range []string{"one", "two"} {
+				o.Targets = append(o.Targets, config.TargetOptions{Name: name, URL: gw.URL + "/" + name, Events: "user:e"})
+			}
+		})
+		publishAll(t, n.Agent, "1")
+		testkit.WaitFor(t, "both targets to ask for a wait", func() bool {
+			s := n.Targets()
+			return s[0].NextWhy == delivery.WhyRetryAfter && s[1].NextWhy == delivery.WhyRetryAfter
+		})
+		busy.Store(false)
+		asked := time.Now()
+		n.RetryNow()
+		testkit.WaitFor(t, "both to take the event", func() bool { return taken.Load() == 2 })
+		if took := time.Since(asked); took > time.Minute {
+			t.Errorf("they took it after %v", took)
 		}
 	})
 }

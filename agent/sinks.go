@@ -17,6 +17,7 @@ import (
 	"agentctl/handler"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
+	"agentctl/handler/probe"
 	"agentctl/handler/target"
 	"agentctl/handler/text"
 )
@@ -46,6 +47,7 @@ type sinks struct {
 	cfg     sinksConfig
 	scripts *script.Metrics
 	targets *delivery.Metrics
+	prober  *probe.Prober      // of all targets: some listen at one address
 	removed prometheus.Counter // events that waited for a target that is configured no more
 
 	reload  sync.Mutex // one change at a time, and none before or after Run's work
@@ -61,6 +63,7 @@ func newSinks(cfg sinksConfig) *sinks {
 		cfg:     cfg,
 		scripts: script.NewMetrics(cfg.Metrics),
 		targets: delivery.NewMetrics(cfg.Metrics),
+		prober:  probe.New(probe.Dial(cfg.Dial)),
 		removed: dropped.Counter(cfg.Metrics, "target_removed"),
 	}
 }
@@ -125,6 +128,15 @@ func (ss *sinks) status() []delivery.Status {
 		}
 	}
 	return out
+}
+
+// retryNow has all targets tried at once for which events wait after a failure.
+func (ss *sinks) retryNow() {
+	for _, s := range ss.served() {
+		if s.delivery != nil {
+			s.delivery.RetryNow()
+		}
+	}
 }
 
 // forOps are the targets that are served now, for the operations endpoint.

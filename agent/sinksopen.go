@@ -57,6 +57,7 @@ func (ss *sinks) openDelivery(s *sink) (err error) {
 		Self:    func() []byte { return script.MemberLines([]serf.Member{ss.cfg.Self()}) },
 		Target:  *s.target,
 		Dial:    ss.cfg.Dial,
+		Prober:  ss.prober,
 		Journal: ss.cfg.Journal,
 		Logger:  ss.cfg.Deliveries,
 		Metrics: ss.targets,

@@ -6,7 +6,7 @@ import (
 )
 
 // ReplayRequest is the body of POST /v1/replay: a target, and exactly one of
-// IDs, Since, Buried, Flush and AcceptGap.
+// IDs, Since, Buried, Flush, AcceptGap and Now.
 type ReplayRequest struct {
 	Target string   `json:"target"`
 	IDs    []string `json:"ids,omitempty"`   // posted even if they are no longer true
@@ -20,6 +20,9 @@ type ReplayRequest struct {
 	// fresh, whatever events it lacks. Neither replays an event.
 	Flush     bool `json:"flush,omitempty"`
 	AcceptGap bool `json:"accept_gap,omitempty"`
+	// Now makes the next attempt at once for all that waits after a failed attempt,
+	// whatever the target asked for. It replays no event either.
+	Now bool `json:"now,omitempty"`
 }
 
 // ReplayReport is the answer of POST /v1/replay and of GET /v1/replay/{id}.
@@ -36,6 +39,8 @@ type ReplayReport struct {
 	// the status of the target. Outdated ones were not posted, because they were no
 	// longer true. Unknown ones left the history before anyone asked, or their
 	// target is gone.
+	//
+	// For Now, Waiting counts all events that wait for the target.
 	Waiting   int `json:"waiting"`
 	Delivered int `json:"delivered"`
 	Buried    int `json:"buried"`

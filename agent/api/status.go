@@ -53,6 +53,16 @@ const (
 	TargetStale    TargetState = "stale"    // it lost events, and has no flush or refused it
 )
 
+// Why is why the next attempt is not made yet.
+type Why string
+
+const (
+	WhyRefused    Why = "refused"     // the target refuses connections; the attempt begins within 300 ms after it takes one
+	WhyRetryAfter Why = "retry-after" // its answer asked for the wait, which is cut to 5 minutes
+	WhyBackoff    Why = "backoff"     // the random wait after an attempt that failed, which grows to 30 s
+	WhyFlushed    Why = "flushed"     // it was flushed just now, and lost events again
+)
+
 // TargetReport is how a target stands. No text in it holds a URL's password.
 type TargetReport struct {
 	Target string      `json:"target"` // its name
@@ -66,6 +76,10 @@ type TargetReport struct {
 	// Attempts is how often one event has failed since the target began to fail:
 	// the event that failed most, or the flush that is due.
 	Attempts int `json:"attempts,omitempty"`
+	// NextAttempt is when the agent makes the next attempt at the latest; absent if
+	// nothing waits for one after a failure. NextWhy is the reason of the wait.
+	NextAttempt time.Time `json:"next_attempt,omitzero"`
+	NextWhy     Why       `json:"next_why,omitempty"`
 
 	// Waiting counts the pending events, with those in flight and those joined to
 	// one that waits. OldestWaiting is when this node first knew of the oldest.

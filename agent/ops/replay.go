@@ -117,6 +117,10 @@ func (h *history) startReplay(r *http.Request) (int, any, error) {
 	case req.Flush:
 		err := t.Delivery.Flush("an operator asked for it")
 		return http.StatusAccepted, api.ReplayReport{Target: t.Name}, refused(err)
+	case req.Now:
+		report := api.ReplayReport{Target: t.Name, Waiting: t.Delivery.Status().Waiting}
+		t.Delivery.RetryNow()
+		return http.StatusAccepted, report, nil
 	case req.AcceptGap:
 		report := api.ReplayReport{Target: t.Name, GapSince: t.Delivery.Status().GapSince}
 		return http.StatusOK, report, refused(t.Delivery.AcceptGap())
@@ -127,15 +131,15 @@ func (h *history) startReplay(r *http.Request) (int, any, error) {
 func validate(req *api.ReplayRequest) error {
 	bad := func(format string, args ...any) error { return errorf(http.StatusBadRequest, format, args...) }
 	ways := 0
-	for _, given := range []bool{len(req.IDs) > 0, req.Since != "", req.Buried, req.Flush, req.AcceptGap} {
+	for _, given := range []bool{len(req.IDs) > 0, req.Since != "", req.Buried, req.Flush, req.AcceptGap, req.Now} {
 		if given {
 			ways++
 		}
 	}
 	switch {
 	case ways != 1:
-		return bad("say which events: exactly one of ids, since and buried; or one of flush and accept_gap")
-	case (req.Flush || req.AcceptGap) && (req.DryRun || req.Limit != 0):
+		return bad("say which events: exactly one of ids, since and buried; or one of flush, accept_gap and now")
+	case (req.Flush || req.AcceptGap || req.Now) && (req.DryRun || req.Limit != 0):
 		return bad("dry_run and limit are for events: leave them out")
 	case req.Limit < 0:
 		return bad("limit: %d is below 0", req.Limit)

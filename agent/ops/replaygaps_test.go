@@ -94,6 +94,42 @@ func TestGapsAreSeenTo(t *testing.T) {
 	})
 }
 
+// A target that asked for a long wait is tried at once, as an operator wants it. The
+// status says how long the wait is, and why.
+func TestReplayNow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		busy := true // only requests of this test read it
+		gw := memory.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			if busy {
+				w.Header().Set("Retry-After", "100000")
+				w.WriteHeader(http.StatusTooManyRequests)
+			}
+		})
+		r := newRig(t, journal.Config{}, target.Target{Name: "t", URL: gw.URL})
+		var report api.ReplayReport
+		if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"t","now":true}`, &report); status != http.StatusAccepted || report.Waiting != 0 {
+			t.Errorf("with nothing that waits: %d %s", status, text)
+		}
+		began := time.Now()
+		r.append(t, userEvent(1, "n"), userEvent(2, "n"))
+		time.Sleep(time.Minute)
+		var s api.StatusReport
+		r.ask(t, "GET", "/v1/status", "", &s)
+		got := s.Targets[0]
+		if wait := got.NextAttempt.Sub(began); got.NextWhy != api.WhyRetryAfter || wait < 299*time.Second || wait > 301*time.Second {
+			t.Errorf("the next attempt is due after %v, %q; want 5m, the most that a target may ask for", wait, got.NextWhy)
+		}
+		busy = false
+		if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"t","now":true}`, &report); status != http.StatusAccepted || report.Waiting != 2 {
+			t.Errorf("%d %s", status, text)
+		}
+		r.settled(t)
+		if took := time.Since(began); took > 2*time.Minute {
+			t.Errorf("it was taken after %v", took)
+		}
+	})
+}
+
 // A target that is being reloaded takes nothing for a moment.
 func TestReplayWhileTheTargetStops(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -41,6 +41,7 @@ func newTargetReport(s *delivery.Status, buriedNow int) api.TargetReport {
 	return api.TargetReport{
 		Target: s.Target, State: api.TargetState(s.State), Since: s.Since,
 		LastError: s.LastError, LastErrorTime: s.LastErrorTime, Attempts: s.Attempts,
+		NextAttempt: s.NextAttempt, NextWhy: api.Why(s.NextWhy),
 		Waiting: s.Waiting, InFlight: s.InFlight, OldestWaiting: s.OldestWaiting, LastDelivered: s.LastDelivered,
 		Delivered: s.Delivered, Retried: s.Retried, Buried: s.Buried, Outdated: s.Outdated, Collapsed: s.Collapsed,
 		Lost: s.Lost, Expired: s.Expired, GapSince: s.GapSince, GapReason: s.GapReason,

@@ -107,7 +107,7 @@ func (c *agentCommand) Run(args []string) int {
 }
 
 // runAgent runs an agent until a signal or a failure ends it. At SIGHUP, args
-// are read again, and the files that they name.
+// are read again, and the files that they name, and failed events are tried at once.
 func runAgent(conf *config.Config, args []string, hub *logs.Hub) error {
 	log.SetFlags(0)
 	log.SetOutput(hub.StdLogger().Writer())
@@ -135,6 +135,8 @@ func runAgent(conf *config.Config, args []string, hub *logs.Hub) error {
 			for _, line := range errorLines(err) {
 				hub.Logger().Error("configuration not reloaded, the old one stays: " + line)
 			}
+			// Whoever repaired a gateway, or what the agent says to it, waits for no wait.
+			a.RetryNow()
 		}),
 		last: func() { closeWithin(hub, lastWords) },
 	})

@@ -18,7 +18,7 @@ func (*replayCommand) Synopsis() string { return "Sends events to a target once 
 
 func (*replayCommand) Help() string {
 	return `Usage: agentctl replay -target=NAME (-buried | -id=ID | -since=TIME) [options]
-       agentctl replay -target=NAME (-flush | -accept-gap) [options]
+       agentctl replay -target=NAME (-flush | -accept-gap | -now) [options]
 
   Sends events of the history to a target again, in their old order and with
   their old IDs, and shows the progress. Events that wait already stay as they
@@ -28,6 +28,11 @@ func (*replayCommand) Help() string {
   A target that lost events is "flushing" or "stale" until it is flushed. The
   second form repairs it: -flush sends its flush request now, and -accept-gap
   says that you have emptied its cache yourself.
+
+  After a failed attempt the agent waits, for up to 30 s or as long as the
+  target asked for with Retry-After, which is cut to 5 minutes. -now ends the
+  wait. A target that refused connections does not need it: the agent notices
+  when it is back. SIGHUP ends the waits for all targets.
 
   The exit status is 0 if the target took all events, or there were none. With
   -detach it is 0 once the agent has begun. It is 1 if the agent could not
@@ -42,6 +47,7 @@ Exactly one of:
   -flush                    Replay nothing. Send the target's flush request.
   -id=ID                    This event, whether it was for the target or not; may
                             be repeated.
+  -now                      Replay nothing. Try the events that wait at once.
   -since=TIME               Events that match the target's filter, from this time
                             on, also delivered ones: a time ago such as 15m,
                             2026-01-31T15:04:05, or 2026-01-31.
@@ -58,7 +64,8 @@ Examples:
   agentctl replay -target=kong -buried
   agentctl replay -target=kong -since=2h -dry-run
   agentctl replay -target=cache -id=5-0f4b3224a0bfdf43 -id=6-59bd3a0c2ca29d4e
-  agentctl replay -target=cache -accept-gap`
+  agentctl replay -target=cache -accept-gap
+  agentctl replay -target=kong -now`
 }
 
 func (c *replayCommand) Run(args []string) int {
@@ -83,6 +90,7 @@ func parseReplay(args []string, now time.Time) (*replayFlags, error) {
 	fs.BoolVar(&f.req.DryRun, "dry-run", false, "")
 	fs.BoolVar(&f.req.Flush, "flush", false, "")
 	fs.IntVar(&f.req.Limit, "limit", 0, "")
+	fs.BoolVar(&f.req.Now, "now", false, "")
 	fs.StringVar(&f.req.Since, "since", "", "")
 	fs.StringVar(&f.req.Target, "target", "", "")
 	fs.Func("id", "", func(id string) error { f.req.IDs = append(f.req.IDs, id); return nil })
@@ -98,7 +106,7 @@ func parseReplay(args []string, now time.Time) (*replayFlags, error) {
 	ways, limited := 0, false
 	fs.Visit(func(fl *flag.Flag) {
 		switch fl.Name {
-		case "accept-gap", "buried", "flush":
+		case "accept-gap", "buried", "flush", "now":
 			if fl.Value.String() == "true" {
 				ways++
 			}
@@ -108,12 +116,12 @@ func parseReplay(args []string, now time.Time) (*replayFlags, error) {
 			limited = true
 		}
 	})
-	gap := f.req.Flush || f.req.AcceptGap
+	other := f.req.Flush || f.req.AcceptGap || f.req.Now
 	switch {
 	case ways != 1:
-		return nil, &usageError{"say which events: exactly one of -buried, -id and -since; or one of -flush and -accept-gap; \"agentctl replay -help\" shows how"}
-	case gap && (f.req.DryRun || limited || f.detach):
-		return nil, &usageError{"-detach, -dry-run and -limit are for events: leave them out with -flush and -accept-gap"}
+		return nil, &usageError{"say which events: exactly one of -buried, -id and -since; or one of -flush, -accept-gap and -now; \"agentctl replay -help\" shows how"}
+	case other && (f.req.DryRun || limited || f.detach):
+		return nil, &usageError{"-detach, -dry-run and -limit are for events: leave them out with -flush, -accept-gap and -now"}
 	case limited && f.req.Limit < 1:
 		return nil, &usageError{fmt.Sprintf("-limit: %d is not a number from 1 on", f.req.Limit)}
 	}

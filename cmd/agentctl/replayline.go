@@ -17,6 +17,10 @@ func replayLine(r *api.ReplayReport, req *api.ReplayRequest, detached bool) stri
 		return target + " lacks nothing: there was no gap to accept"
 	case req.AcceptGap:
 		return fmt.Sprintf("%s counts as fresh: what it lacked since %s is accepted", target, timestamp(r.GapSince))
+	case req.Now && r.Waiting == 0:
+		return "nothing waits for " + target
+	case req.Now:
+		return fmt.Sprintf("%s is tried at once; waiting: %s; \"agentctl status\" shows how it goes", target, count(r.Waiting, "event"))
 	case r.Events == 0:
 		return "nothing to replay to " + target
 	}

@@ -39,6 +39,8 @@ func TestReplayLine(t *testing.T) {
 		{report(api.ReplayReport{Events: 2, Left: 5}), api.ReplayRequest{Since: "x", DryRun: true},
 			"2 events" + span + " would be replayed to t; 5 newer events left: go on with -since=" + last.Format(time.RFC3339Nano)},
 		{api.ReplayReport{Target: "t"}, api.ReplayRequest{Flush: true}, `t is to be flushed; "agentctl status" shows when it was`},
+		{api.ReplayReport{Target: "t"}, api.ReplayRequest{Now: true}, "nothing waits for t"},
+		{api.ReplayReport{Target: "t", Waiting: 2}, api.ReplayRequest{Now: true}, "t is tried at once; waiting: 2 events; \"agentctl status\" shows how it goes"},
 		{api.ReplayReport{Target: "t"}, api.ReplayRequest{AcceptGap: true}, "t lacks nothing: there was no gap to accept"},
 		{api.ReplayReport{Target: "t", GapSince: at}, api.ReplayRequest{AcceptGap: true}, "t counts as fresh: what it lacked since " + timestamp(at) + " is accepted"},
 	} {

@@ -187,10 +187,31 @@ func targetNotes(t *api.TargetReport, now time.Time) (notes []string) {
 		}
 		notes = append(notes, fmt.Sprintf("%s: %s, attempt %d: %s", name, failing, t.Attempts, lastError))
 	}
+	if !t.NextAttempt.IsZero() {
+		notes = append(notes, name+": "+nextNote(t, now))
+	}
 	if t.BuriedNow > 0 {
 		notes = append(notes, fmt.Sprintf("%s: %s refused for good: see \"agentctl events -target=%s -state=buried\"", name, count(t.BuriedNow, "event"), name))
 	}
 	return notes
+}
+
+// nextNote says when a target is tried again, and why not now.
+func nextNote(t *api.TargetReport, now time.Time) string {
+	in := "now"
+	if wait := t.NextAttempt.Sub(now); wait > 0 {
+		in = "in " + brief(wait)
+	}
+	end := fmt.Sprintf("; \"agentctl replay -target=%s -now\" ends the wait", word(t.Target))
+	switch t.NextWhy {
+	case api.WhyRefused:
+		return "tried again as soon as it takes connections, or else " + in
+	case api.WhyRetryAfter:
+		return "tried again " + in + ", as its answer asked for" + end
+	case api.WhyFlushed:
+		return "flushed again " + in + ", as a flush just now was followed by another loss" + end
+	}
+	return "tried again " + in + ", as waits grow while it fails" + end
 }
 
 // gapNote says what a target lacks.

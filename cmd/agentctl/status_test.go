@@ -79,6 +79,29 @@ func TestGapNotes(t *testing.T) {
 	}
 }
 
+// The notes say when a target that fails is tried again, and why not now.
+func TestNextNotes(t *testing.T) {
+	t.Parallel()
+	now := longAgo()
+	const now12, ends = `t: tried again in 12s, as `, `; "agentctl replay -target=t -now" ends the wait`
+	for why, want := range map[api.Why]string{
+		api.WhyRefused:    "t: tried again as soon as it takes connections, or else in 12s",
+		api.WhyRetryAfter: now12 + "its answer asked for" + ends,
+		api.WhyBackoff:    now12 + "waits grow while it fails" + ends,
+		"of a newer one":  now12 + "waits grow while it fails" + ends,
+		api.WhyFlushed:    "t: flushed again in 12s, as a flush just now was followed by another loss" + ends,
+	} {
+		got := targetNotes(&api.TargetReport{Target: "t", NextAttempt: now.Add(12 * time.Second), NextWhy: why}, now)
+		if diff := cmp.Diff([]string{want}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", why, diff)
+		}
+	}
+	late := targetNotes(&api.TargetReport{Target: "t", NextAttempt: now.Add(-time.Second), NextWhy: api.WhyBackoff}, now)
+	if diff := cmp.Diff([]string{"t: tried again now, as waits grow while it fails" + ends}, late); diff != "" {
+		t.Errorf("due (-want +got):\n%s", diff)
+	}
+}
+
 func TestJournalLine(t *testing.T) {
 	t.Parallel()
 	now := longAgo()
