@@ -32,7 +32,7 @@ func TestGatewayAway(t *testing.T) {
 	if err := d.gw.Answer(200); err != nil {
 		t.Fatal(err)
 	}
-	// The next try is at most half a minute away, and then it goes quickly.
+	// The agent notices at once, and then it goes quickly.
 	testkit.WaitFor(t, "all events arrive", func() bool { return len(d.gw.Taken()) >= len(published) })
 	testkit.WaitFor(t, "nothing waits", func() bool { return proc.StatusOf(t, d.Node).Waiting == 0 })
 	taken := d.gw.Taken()
