@@ -47,10 +47,27 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 			Ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
 				return a.links.Request(ctx, peers.Of(m), link.KindQuestion, req)
 			},
-			Links: publish.MaxLinked,
+			Links:  publish.MaxLinked,
+			Living: a.living,
 		}
 	}
 	return ops.New(ln, c)
+}
+
+// living are the nodes that live or have a link, whatever serf says of them. It is asked
+// once serf is there.
+func (a *Agent) living() []serf.Member {
+	all := a.serf.Living()
+	there := map[string]bool{}
+	for _, m := range all {
+		there[m.Name] = true
+	}
+	for _, p := range a.links.Linked() {
+		if !there[p.Name] {
+			all = append(all, peers.Member(p))
+		}
+	}
+	return all
 }
 
 // membersIfAny are the members; none before serf is there, as metrics may be read

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/agent/api"
 	"agentctl/agent/config"
 	"agentctl/scripts/testkit"
@@ -118,4 +120,34 @@ func TestWhatBecameOfAnEventEverywhere(t *testing.T) {
 			t.Errorf("an event that never was: %v", states)
 		}
 	})
+}
+
+// A node that was forced to leave, or pruned, and lives is asked: its gateway may still
+// lack the event.
+func TestANodeThatIsForcedOutAndLivesIsAsked(t *testing.T) {
+	for name, force := range map[string]func(*serf.Serf, string) error{
+		"forced": (*serf.Serf).RemoveFailedNode, "pruned": (*serf.Serf).RemoveFailedNodePrune,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				n, r := opsNode(t, named("asked"))
+				forced := startWithGateway(t, named("forced"))
+				join(t, n.node, forced.node)
+				forced.gw.Down.Store(true)
+				id := r.publishFor(t, "one")
+				r.awaitNodes(t, id, map[string]api.NodeState{"asked": api.NodeApplied, "forced": api.NodeWaiting})
+				must(t, force(n.serf.Serf, "forced")) // as a message of a stock member does it
+				if s := n.sees(forced.node); s == "alive" {
+					t.Fatal("it counts as alive")
+				}
+				if report, states := r.nodes(t, id, "0s"); report.Applied || states["forced"] != api.NodeWaiting {
+					t.Errorf("%+v", report)
+				}
+				forced.gw.Down.Store(false)
+				if report, _ := r.nodes(t, id, "20s"); !report.Applied || len(report.Nodes) != 2 {
+					t.Errorf("once its gateway is back: %+v", report)
+				}
+			})
+		})
+	}
 }

@@ -1,12 +1,17 @@
 package api
 
 // NodesReport is the answer of GET /v1/events/{id}/nodes: what became of an
-// event at each member that has not left, by name.
+// event at each node, by name. A node counts if it is a member that has not left,
+// or if it still lives or has a link, although the cluster was told that it left.
 type NodesReport struct {
 	ID string `json:"id"`
 	// Applied says that every node's targets took the event, or were flushed
-	// after they had lost it. A node without a target for it has nothing to apply.
+	// after they had lost it. A node without a target for it has nothing to apply,
+	// but at least one node has a target for it.
 	Applied bool `json:"applied"`
+	// NoTarget says that all nodes have the event, and that no target of any of
+	// them is for it. Applied is false then.
+	NoTarget bool `json:"no_target,omitempty"`
 	// Open says that the answer may still change: the event waits somewhere or
 	// waits for a flush, or a member is down, lacks the event or did not answer.
 	Open  bool         `json:"open"`

@@ -13,6 +13,9 @@ var (
 	// ErrUnknownKind is returned where the peer has no handler for a request:
 	// most likely it is an older agentctl.
 	ErrUnknownKind = errors.New("link: the peer does not know this kind of request")
+	// ErrNotPeer is what an error is ([errors.Is]) that says of a node that it does not
+	// speak this protocol.
+	ErrNotPeer = errors.New("link: not a peer")
 	// errBusy is returned where the peer handles as many requests as it may:
 	// try again later, or ask another one.
 	errBusy = errors.New("link: the peer is busy")
@@ -34,6 +37,8 @@ type notPeerError struct{ name, addr string }
 func (e *notPeerError) Error() string {
 	return fmt.Sprintf("link: node %q at %s does not speak agentctl's link protocol; gossip alone reaches it", e.name, e.addr)
 }
+
+func (e *notPeerError) Is(target error) bool { return target == ErrNotPeer }
 
 // refusedError says that a peer refused the link, and why.
 type refusedError struct {

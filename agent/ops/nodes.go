@@ -1,6 +1,7 @@
 package ops
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,6 +56,10 @@ type Others struct {
 	// Links is how many links there may be at a time. More members than that are
 	// asked more slowly.
 	Links int
+	// Living are the nodes that live or have a link, whatever serf says of them: one
+	// that was forced to leave while it lives has left for serf, and one that was
+	// pruned is no member. Without an address a node is named, and not asked.
+	Living func() []serf.Member
 }
 
 // Peers tells which members can be asked.
@@ -160,7 +165,7 @@ func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 // ends.
 func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) api.NodesReport {
 	until := time.Now().Add(wait)
-	asking, cancel := context.WithTimeout(ctx, max(wait, nodesTime))
+	asking, cancel := context.WithTimeout(ctx, cmp.Or(wait, nodesTime))
 	defer cancel()
 	known := map[string]api.NodeReport{}
 	for round := 1; ; round++ {
@@ -194,12 +199,8 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) a
 func (n *nodeAsker) round(ctx context.Context, id string, known map[string]api.NodeReport) (open int) {
 	there := map[string]bool{}
 	var names []string
-	var ask []serf.Member
-	for _, m := range n.members() {
-		// This node may be about to leave, and knows what waits here all the same.
-		if m.Name != n.self && (m.Status == serf.StatusLeft || m.Status == serf.StatusLeaving) {
-			continue
-		}
+	var ask []node
+	for _, m := range n.everyone() {
 		there[m.Name] = true
 		if before, asked := known[m.Name]; asked && !mayChange(before.State) {
 			continue
@@ -234,17 +235,50 @@ func (n *nodeAsker) round(ctx context.Context, id string, known map[string]api.N
 	return len(ask)
 }
 
+// node is a node that is asked.
+type node struct {
+	serf.Member
+	living bool // or has a link
+}
+
+// everyone is who may have targets that run: the members that have not left, and the
+// nodes that still live or have a link although they have left or are no members.
+func (n *nodeAsker) everyone() (all []node) {
+	living := map[string]serf.Member{}
+	for _, m := range n.Living() {
+		living[m.Name] = m
+	}
+	for _, m := range n.members() {
+		_, lives := living[m.Name]
+		// This node may be about to leave, and knows what waits here all the same.
+		if m.Status != serf.StatusLeft || lives || m.Name == n.self {
+			all = append(all, node{m, lives})
+		}
+		delete(living, m.Name)
+	}
+	for _, m := range living {
+		m.Status = serf.StatusLeft // for serf it is none
+		all = append(all, node{m, true})
+	}
+	return all
+}
+
 // one asks one member.
-func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) api.NodeReport {
+func (n *nodeAsker) one(ctx context.Context, m node, id string) api.NodeReport {
 	r := api.NodeReport{Node: m.Name}
 	switch {
 	case m.Name == n.self:
 		judge(&r, n.outcomes(id))
 		return r
-	case m.Status != serf.StatusAlive:
+	case m.Status == serf.StatusFailed && !m.living:
 		r.State = api.NodeFailed
 		return r
-	case !n.Peers.Knows(m.Name):
+	case m.Addr == nil && m.Status != serf.StatusAlive:
+		r.State, r.Error = api.NodeUnasked, "it is no member any more, and its address is not known"
+		return r
+	// Of others it is not known who is a peer. Their targets run as long as they live, so
+	// they are asked.
+	case m.Status == serf.StatusAlive && !n.Peers.Knows(m.Name):
 		if r.State = api.NodeUnknown; n.Peers.MayAnswer(m.Name, time.Now()) {
 			r.State = api.NodeUnasked
 		}
@@ -253,10 +287,10 @@ func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) api.NodeR
 	ctx, cancel := context.WithTimeout(ctx, nodesTime)
 	defer cancel()
 	var answer nodeAnswer
-	raw, err := n.Ask(ctx, m, append([]byte{nodesVersion}, id...))
+	raw, err := n.Ask(ctx, m.Member, append([]byte{nodesVersion}, id...))
 	switch {
-	case errors.Is(err, link.ErrUnknownKind):
-		r.State = api.NodeUnknown // a version before this question
+	case errors.Is(err, link.ErrUnknownKind), errors.Is(err, link.ErrNotPeer):
+		r.State = api.NodeUnknown // a version before this question, or stock serf
 		return r
 	case err == nil && len(raw) > nodesAnswer:
 		err = fmt.Errorf("its answer has %d bytes", len(raw))
@@ -266,6 +300,9 @@ func (n *nodeAsker) one(ctx context.Context, m serf.Member, id string) api.NodeR
 	if err != nil {
 		text := err.Error()
 		r.State, r.Error = api.NodeUnasked, strings.ToValidUTF8(text[:min(len(text), nodesError)], "�")
+		if m.Status == serf.StatusFailed {
+			r.State = api.NodeFailed
+		}
 		return r
 	}
 	judge(&r, answer)
@@ -299,10 +336,15 @@ func judge(r *api.NodeReport, a nodeAnswer) {
 // newNodesReport is what is known of all members, by name.
 func newNodesReport(id string, known map[string]api.NodeReport) api.NodesReport {
 	report := api.NodesReport{ID: id, Applied: len(known) > 0, Nodes: []api.NodeReport{}}
+	targets := 0
 	for _, r := range known {
 		report.Nodes = append(report.Nodes, r)
+		targets += len(r.Targets)
 		report.Applied = report.Applied && r.State == api.NodeApplied
 		report.Open = report.Open || mayChange(r.State)
+	}
+	if report.Applied && targets == 0 {
+		report.Applied, report.NoTarget = false, true
 	}
 	slices.SortFunc(report.Nodes, func(a, b api.NodeReport) int { return strings.Compare(a.Node, b.Node) })
 	return report

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -26,7 +27,9 @@ import (
 
 func TestNodesRequestsThatAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := newRigWith(t, journal.Config{}, func(c *Config) { c.Others = &Others{Peers: &fakePeers{asked: map[string]time.Time{}}} })
+		r := newRigWith(t, journal.Config{}, func(c *Config) {
+			c.Others = &Others{Peers: &fakePeers{asked: map[string]time.Time{}}, Living: func() []serf.Member { return nil }}
+		})
 		for path, want := range map[string]string{
 			"/v1/events/1-a/nodes?wait=soon":  `400 wait: "soon" is not a duration from 0s to 20s`,
 			"/v1/events/1-a/nodes?wait=21s":   `400 wait: "21s" is not a duration from 0s to 20s`,
@@ -132,7 +135,8 @@ func fakeNodes(members func() []serf.Member, ask func(name string) (nodeAnswer, 
 			}
 			return json.Marshal(a)
 		},
-		Links: 200,
+		Links:  200,
+		Living: func() []serf.Member { return nil },
 	}
 	return newNodeAsker("self", members, others, func(string) nodeAnswer { return nodeAnswer{Known: true} })
 }
@@ -282,5 +286,92 @@ func TestWhatIsLostIsFlushed(t *testing.T) {
 		testkit.WaitFor(t, "the flushes", func() bool {
 			return maps.Equal(states(), map[string]string{"flushed": "flushed", "last": "flushed", "accepted": "lost"})
 		})
+	})
+}
+
+// A node is asked as long as it lives or has a link, whatever serf says of it; one that
+// cannot be asked is named.
+func TestNodesThatLiveAreAskedWhateverSerfSays(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		at := func(m serf.Member) serf.Member {
+			m.Addr = net.IPv4(10, 0, 0, 1)
+			return m
+		}
+		members := []serf.Member{
+			member("self", serf.StatusAlive), at(member("leaving", serf.StatusLeaving)), at(member("stock-leaving", serf.StatusLeaving)),
+			at(member("left", serf.StatusLeft)), at(member("gone", serf.StatusLeft)),
+			at(member("linked", serf.StatusFailed)), at(member("broken", serf.StatusFailed)), at(member("down", serf.StatusFailed)),
+		}
+		waiting := nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
+		n := fakeNodes(func() []serf.Member { return members }, func(name string) (nodeAnswer, error) {
+			switch name {
+			case "stock-leaving":
+				return nodeAnswer{}, fmt.Errorf("asking: %w", link.ErrNotPeer)
+			case "broken":
+				return nodeAnswer{}, errors.New("the link is dead")
+			}
+			return waiting, nil
+		})
+		n.Living = func() (all []serf.Member) {
+			for _, name := range []string{"self", "left", "linked", "broken", "pruned"} {
+				all = append(all, at(member(name, serf.StatusAlive)))
+			}
+			return append(all, member("nowhere", serf.StatusNone))
+		}
+		states := map[string]api.NodeState{}
+		for _, of := range n.gather(t.Context(), "id", 0).Nodes {
+			states[of.Node] = of.State
+		}
+		if diff := cmp.Diff(map[string]api.NodeState{
+			"self": api.NodeApplied, "leaving": api.NodeWaiting, "stock-leaving": api.NodeUnknown, "left": api.NodeWaiting,
+			"linked": api.NodeWaiting, "broken": api.NodeFailed, "down": api.NodeFailed, "pruned": api.NodeWaiting, "nowhere": api.NodeUnasked,
+		}, states); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// An event that no target is for is not applied, and the report says so; a node that
+// cannot be asked may have one.
+func TestAnEventForNoTargetIsNotApplied(t *testing.T) {
+	t.Parallel()
+	one := map[string]api.OutcomeReport{"t": {State: api.OutcomeDelivered}}
+	for name, c := range map[string]struct {
+		known             []api.NodeReport
+		applied, noTarget bool
+	}{
+		"nobody":        {nil, false, false},
+		"no target":     {[]api.NodeReport{{State: api.NodeApplied}, {State: api.NodeApplied}}, false, true},
+		"one has one":   {[]api.NodeReport{{State: api.NodeApplied}, {State: api.NodeApplied, Targets: one}}, true, false},
+		"not all known": {[]api.NodeReport{{State: api.NodeApplied}, {State: api.NodeUnknown}}, false, false},
+		"one is late":   {[]api.NodeReport{{State: api.NodeApplied}, {State: api.NodeAbsent}}, false, false},
+	} {
+		known := map[string]api.NodeReport{}
+		for i, r := range c.known {
+			known[fmt.Sprint(i)] = r
+		}
+		if r := newNodesReport("id", known); r.Applied != c.applied || r.NoTarget != c.noTarget {
+			t.Errorf("%s: applied %v, no target %v", name, r.Applied, r.NoTarget)
+		}
+	}
+}
+
+// No wait is exceeded, also where members do not answer.
+func TestAWaitEndsInTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := fakeNodes(func() []serf.Member {
+			return []serf.Member{member("self", serf.StatusAlive), member("hung", serf.StatusAlive)}
+		}, nil)
+		n.Ask = func(ctx context.Context, _ serf.Member, _ []byte) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		for _, wait := range []time.Duration{time.Millisecond, time.Second, 2*time.Second + 1, 6 * time.Second, api.MaxNodesWait} {
+			began := time.Now()
+			r := n.gather(t.Context(), "id", wait)
+			if took := time.Since(began); took != wait || len(r.Nodes) != 2 || r.Nodes[0].State != api.NodeUnasked {
+				t.Errorf("a wait of %v took %v: %+v", wait, took, r)
+			}
+		}
 	})
 }

@@ -34,8 +34,9 @@ func (*eventCommand) Help() string {
   With -wait the command waits until every node's targets have taken the event.
   Then it exits 0. It exits 2 if a target did not take the event in time or
   refused it, or if a node cannot be asked, as one with stock serf. Standard
-  output names these nodes, with the reason. The event is published all the same,
-  and an agent whose gateway is down goes on retrying it.
+  output names these nodes, with the reason. It exits 3 if no target of any node
+  is for the event. The event is published all the same, and an agent whose
+  gateway is down goes on retrying it.
 
 Options:
 
@@ -76,9 +77,11 @@ func (c *eventCommand) Run(args []string) int {
 	return code
 }
 
-// notApplied is the exit status of an event that was published, and is not known
-// to be applied everywhere.
-const notApplied = 2
+// Exit statuses of an event that was published.
+const (
+	notApplied  = 2 // it is not known to be applied everywhere
+	forNoTarget = 3 // no target of any node is for it
+)
 
 func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (code int, err error) {
 	fs := newFlags("event")
@@ -147,6 +150,9 @@ func dispatched(out io.Writer, event *api.PublishRequest) {
 	fmt.Fprintf(out, "Event '%s' dispatched! Coalescing enabled: %v\n", event.Name, event.Coalesce) // serf's text
 }
 
+// leastWait is how long the agent has to answer, where -wait is shorter.
+const leastWait = time.Second
+
 // publishAndWait sends an event to an agent of ours, and waits until all nodes
 // have applied it.
 func publishAndWait(ctx context.Context, ops opsFlags, event api.PublishRequest, wait time.Duration, out io.Writer) (code int, err error) {
@@ -155,20 +161,28 @@ func publishAndWait(ctx context.Context, ops opsFlags, event api.PublishRequest,
 		return 0, err
 	}
 	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, max(wait, leastWait))
+	defer cancel()
 	var sent api.PublishReport
 	if err := client.post(ctx, "/v1/events", event, &sent); err != nil {
+		if ctx.Err() == context.DeadlineExceeded {
+			err = fmt.Errorf("the agent did not say within %v whether it has published the event", wait)
+		}
 		return 0, fmt.Errorf("Error sending event: %w", err)
 	}
 	warn(sent.Warning)
 	if !ops.json() {
 		dispatched(out, &event)
 	}
-	report, err := nodesOf(ctx, client, sent.ID, wait)
+	report, err := nodesOf(ctx, client, sent.ID, began.Add(wait))
 	if err != nil { // not 1: who tries again then would publish it again
 		fmt.Fprintf(os.Stderr, "The event %s is published, and what became of it is not known: %v\n", sent.ID, err)
 		return notApplied, nil
 	}
-	if !report.Applied {
+	switch {
+	case report.NoTarget:
+		code = forNoTarget
+	case !report.Applied:
 		code = notApplied
 	}
 	if ops.json() {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"agentctl/agent/api"
 )
@@ -55,7 +56,7 @@ func (c *eventsCommand) show(ctx context.Context, args []string, out io.Writer) 
 
 // showNodes shows what became of an event at each node.
 func (c *eventsCommand) showNodes(ctx context.Context, client *opsClient, id string, json bool, out io.Writer) error {
-	report, err := nodesOf(ctx, client, id, 0)
+	report, err := nodesOf(ctx, client, id, time.Time{})
 	if err != nil {
 		return err
 	}

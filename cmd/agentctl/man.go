@@ -48,6 +48,7 @@ var exitStatuses = []struct {
 	{0, "done; for an agent, ended as it was asked to"},
 	{1, "failed; the last lines say why. Of `health`: not healthy, or not ready"},
 	{exitNotWell, "`status -check`: the agent answers, and not all is well. `event -wait`: published, and not known to be applied everywhere"},
+	{forNoTarget, "`event -wait`: published, and no target of any node is for the event"},
 	{exitConfig, "`check`: the configuration is wrong, or the journal is damaged"},
 	{127, "no such command"},
 	{130, "`replay`: interrupted; the replay goes on"},

@@ -15,17 +15,26 @@ import (
 	"agentctl/agent/api"
 )
 
+// nodesMargin is the most of a wait that is left for the agent's answer to come here.
+const nodesMargin = 300 * time.Millisecond
+
 // nodesOf asks the agent what became of an event at every node, until all have
-// applied it, nothing changes any more, or wait is over.
-func nodesOf(ctx context.Context, client *opsClient, id string, wait time.Duration) (report api.NodesReport, err error) {
-	for until := time.Now().Add(wait); ; {
-		left := max(0, time.Until(until))
-		query := url.Values{"wait": {min(left, api.MaxNodesWait).String()}}
+// applied it, nothing changes any more, or the time is over. Without a time it asks
+// once.
+func nodesOf(ctx context.Context, client *opsClient, id string, until time.Time) (report api.NodesReport, err error) {
+	for {
+		wait := time.Duration(0)
+		if !until.IsZero() {
+			left := time.Until(until)
+			wait = min(max(left-min(nodesMargin, left/10), time.Millisecond), api.MaxNodesWait)
+		}
+		query := url.Values{"wait": {wait.String()}}
 		report = api.NodesReport{} // what is decoded into another is mixed with it
 		if err := client.get(ctx, "/v1/events/"+id+"/nodes?"+query.Encode(), &report); err != nil {
 			return report, err
 		}
-		if !report.Open || left <= api.MaxNodesWait {
+		// Nodes cannot answer anew in next to no time.
+		if !report.Open || time.Until(until) < 2*nodesMargin {
 			return report, nil
 		}
 	}
@@ -33,6 +42,9 @@ func nodesOf(ctx context.Context, client *opsClient, id string, wait time.Durati
 
 // nodesSummary says in a line what became of an event.
 func nodesSummary(r *api.NodesReport) string {
+	if r.NoTarget {
+		return "Not for any target of " + count(len(r.Nodes), "node")
+	}
 	applied, idle := 0, 0
 	for _, n := range r.Nodes {
 		if n.State == api.NodeApplied {
@@ -112,7 +124,9 @@ func nodeOutcome(o api.OutcomeReport) string {
 func published(report *api.NodesReport, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s after %s: %s\n", nodesSummary(report), brief(took), report.ID)
-	if !report.Applied {
+	if report.NoTarget {
+		b.WriteString("No event handler that is a URL is for an event of this name")
+	} else if !report.Applied {
 		writeNodes(&b, report, false) // a strings.Builder has no errors
 		fmt.Fprintf(&b, "\"agentctl events show -nodes %s\" looks again", report.ID)
 	}
