@@ -18,13 +18,13 @@ import (
 	"agentctl/handler/text"
 )
 
-// The methods in this file are what the RPC server calls, beside PublishWarn.
+// The methods in this file are what the RPC server calls, beside PublishReport.
 // They are safe for concurrent use.
 
 // backend is the agent as the RPC server sees it.
 func (a *Agent) backend() rpc.Backend {
 	return rpc.Backend{
-		Cluster: a, Node: a, Keys: a.keys(), Publish: a.PublishWarn, Query: a.Query,
+		Cluster: a, Node: a, Keys: a.keys(), Publish: a.PublishReport, Query: a.Query,
 		SubscribeEvents: a.intake.Subscribe, SubscribeLogs: a.hub.Subscribe,
 	}
 }

@@ -157,7 +157,7 @@ func TestWhatClientsAskForIsLoggedInPart(t *testing.T) {
 		}
 		n := run(t, a, new(testkit.LogBuffer))
 		long := strings.Repeat("x", 1<<20)
-		_, err = n.PublishWarn(t.Context(), long, []byte(long), false)
+		_, err = n.PublishReport(t.Context(), long, []byte(long), false)
 		if want := "user event exceeds configured limit of 512 bytes before encoding"; err == nil || err.Error() != want {
 			t.Errorf("publishing: %v, want %s", err, want)
 		}

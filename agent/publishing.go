@@ -10,6 +10,8 @@ import (
 	"agentctl/agent/gossip"
 	"agentctl/agent/logs"
 	"agentctl/agent/publish"
+	"agentctl/agent/rpc"
+	"agentctl/handler"
 )
 
 // openPublisher makes what publishes events to a cluster.
@@ -41,14 +43,32 @@ func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coales
 	return err
 }
 
-// PublishWarn is Publish, and says what the publisher should know although the
-// event was taken: who is known not to get it. For that it may wait some two
-// seconds, if members have not said yet what they are.
-func (a *Agent) PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error) {
+// PublishReport is Publish, and says what the publisher may want to know: who is known
+// not to get the event, although it was taken; its ID; and where this agent is asked
+// what became of it. If members have not said yet what they are, it may wait some two
+// seconds. An agent that is called as serf tells no more than serf, but for the warning.
+func (a *Agent) PublishReport(ctx context.Context, name string, payload []byte, coalesce bool) (told rpc.Published, err error) {
 	a.logger.Debug("publishing", "event", capped(name), "bytes", len(payload), "coalesce", coalesce, logs.ForSerf("payload", capped(payload)))
 	sent, err := a.publisher.Report(ctx, name, payload, coalesce)
 	if size, ok := errors.AsType[*publish.SizeError](err); ok && a.opts.AsSerf {
 		err = errors.New(size.InSerfsWords())
 	}
-	return sent.Warning, err
+	if told.Warning = sent.Warning; err == nil && !a.opts.AsSerf {
+		told.ID = handler.UserID(uint64(sent.LTime), handler.Sum(name, payload))
+		told.HTTPAddr = a.httpAddr()
+	}
+	return told, err
+}
+
+// httpAddr is where the operations endpoint is reached, as -http-addr takes it; "" if
+// there is none.
+func (a *Agent) httpAddr() string {
+	addr := a.ops.Addr()
+	switch {
+	case addr == nil:
+		return ""
+	case addr.Network() == "unix":
+		return "unix:" + addr.String()
+	}
+	return addr.String()
 }

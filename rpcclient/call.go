@@ -15,9 +15,9 @@ type call[Resp any] struct {
 	c    *Client
 	cmd  wire.Command
 	seq  uint64
-	resp Resp       // the caller's once done has delivered
-	warn string     // likewise
-	done chan error // gets one value, and never makes its sender wait
+	resp Resp                // the caller's once done has delivered
+	head wire.ResponseHeader // likewise
+	done chan error          // gets one value, and never makes its sender wait
 }
 
 func newCall[Resp any](c *Client, cmd wire.Command) *call[Resp] {
@@ -104,6 +104,14 @@ func (k *call[Resp]) wait(ctx context.Context) (Resp, error) {
 	return none, k.giveUp(ctx.Err())
 }
 
+// published waits for the answer to an event.
+func (k *call[Resp]) published(ctx context.Context) (wire.Published, error) {
+	if _, err := k.wait(ctx); err != nil {
+		return wire.Published{}, err
+	}
+	return wire.Published{Warning: k.head.Warning, ID: k.head.ID, HTTPAddr: k.head.HTTPAddr}, nil
+}
+
 // giveUp ends the wait for a reason of the caller's. Where the request is
 // still queued it is taken back; else the answer is left to be read and thrown
 // away.
@@ -121,7 +129,7 @@ func (k *call[Resp]) receive(h wire.ResponseHeader, r *wire.Reader) (bool, error
 			return false, err // fail will come
 		}
 	}
-	k.warn = h.Warning
+	k.head = h
 	k.done <- remote(h)
 	return true, nil
 }

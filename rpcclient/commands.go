@@ -11,22 +11,23 @@ import (
 // and answers a larger one with an error. With coalesce, an agent may receive
 // several events of this name at about the same time and pass on just the last.
 func (c *Client) Event(ctx context.Context, name string, payload []byte, coalesce bool) error {
-	_, err := c.EventWarn(ctx, name, payload, coalesce)
+	_, err := c.Publish(ctx, name, payload, coalesce)
 	return err
 }
 
-// EventWarn is Event, and also returns a warning. An agentctl agent warns about an
-// event that is too large for serf. It has taken the event, and names the members
-// that are known not to get it. That may take two seconds. Stock agents never warn.
-func (c *Client) EventWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error) {
+// Published is what an agentctl agent tells of an event that it has taken.
+type Published = wire.Published
+
+// Publish is Event, and also returns what an agentctl agent tells of the event: its
+// ID, the agent's operations endpoint, and a warning about an event that is too large
+// for serf. The agent has taken such an event, and names the members that are known
+// not to get it. That may take two seconds. Stock agents tell nothing.
+func (c *Client) Publish(ctx context.Context, name string, payload []byte, coalesce bool) (Published, error) {
 	k := newCall[nothing](c, wire.Event)
 	if err := c.send(ctx, k, wire.EventRequest{Name: name, Payload: payload, Coalesce: coalesce}); err != nil {
-		return "", err
+		return Published{}, err
 	}
-	if _, err := k.wait(ctx); err != nil {
-		return "", err
-	}
-	return k.warn, nil
+	return k.published(ctx)
 }
 
 // ForceLeave turns a failed member into one that has left. With prune, the agent

@@ -12,10 +12,10 @@ import (
 // if there was one. Nobody may have read a byte of the event's answer. Resume
 // closes conn.
 //
-// The results are those of [Client.EventWarn]. The event counts as sent, so an
+// The results are those of [Client.Publish]. The event counts as sent, so an
 // error is never [ErrNotSent]. Resume uses two fields of cfg: Addr for errors, and
 // Limits.
-func Resume(ctx context.Context, cfg Config, conn net.Conn, seq uint64) (warning string, err error) {
+func Resume(ctx context.Context, cfg Config, conn net.Conn, seq uint64) (wire.Published, error) {
 	c := makeClient(cfg.withDefaults(), conn)
 	defer c.Close()
 	k := newCall[nothing](c, wire.Event)
@@ -24,8 +24,5 @@ func Resume(ctx context.Context, cfg Config, conn net.Conn, seq uint64) (warning
 	c.last = seq
 	c.open[seq] = k
 	c.start()
-	if _, err := k.wait(ctx); err != nil {
-		return "", err
-	}
-	return k.warn, nil
+	return k.published(ctx)
 }

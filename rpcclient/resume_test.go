@@ -13,21 +13,24 @@ import (
 func TestResume(t *testing.T) {
 	const seq = 6
 	for name, c := range map[string]struct {
-		answer  func(p *peer)
-		warning string
-		kind    string
-		is      error
+		answer func(p *peer)
+		sent   wire.Published
+		kind   string
+		is     error
 	}{
-		"success": {func(p *peer) { p.answer(seq, "", nil) }, "", "ok", nil},
+		"success": {func(p *peer) { p.answer(seq, "", nil) }, wire.Published{}, "ok", nil},
+		"what it is": {func(p *peer) {
+			p.w.Write(wire.ResponseHeader{Seq: seq, ID: "1-a", HTTPAddr: "10.0.0.1:1"}, nil)
+		}, wire.Published{ID: "1-a", HTTPAddr: "10.0.0.1:1"}, "ok", nil},
 		"a warning": {func(p *peer) {
 			p.w.Write(wire.ResponseHeader{Seq: seq, Warning: "some get none"}, nil)
-		}, "some get none", "ok", nil},
+		}, wire.Published{Warning: "some get none"}, "ok", nil},
 		"a new field": {func(p *peer) {
 			p.w.Write(map[string]any{"Seq": seq, "Error": "", "Warning": "so", "Later": []string{"x"}}, nil)
-		}, "so", "ok", nil},
-		"refused":         {func(p *peer) { p.answer(seq, wire.ErrAuthRequired, nil) }, "", "remote", ErrAuthRequired},
-		"another request": {func(p *peer) { p.answer(seq+2, "", nil) }, "", "lost", nil},
-		"closed":          {func(p *peer) { p.conn.Close() }, "", "lost", errConnClosed},
+		}, wire.Published{Warning: "so"}, "ok", nil},
+		"refused":         {func(p *peer) { p.answer(seq, wire.ErrAuthRequired, nil) }, wire.Published{}, "remote", ErrAuthRequired},
+		"another request": {func(p *peer) { p.answer(seq+2, "", nil) }, wire.Published{}, "lost", nil},
+		"closed":          {func(p *peer) { p.conn.Close() }, wire.Published{}, "lost", errConnClosed},
 	} {
 		near, far := net.Pipe()
 		done := make(chan struct{})
@@ -37,10 +40,10 @@ func TestResume(t *testing.T) {
 			c.answer(p)
 			p.drain()
 		}()
-		warning, err := Resume(t.Context(), Config{Addr: "test:1"}, near, seq)
+		sent, err := Resume(t.Context(), Config{Addr: "test:1"}, near, seq)
 		<-done // Resume has closed its end
-		if warning != c.warning {
-			t.Errorf("%s: the warning is %q, want %q", name, warning, c.warning)
+		if sent != c.sent {
+			t.Errorf("%s: %+v, want %+v", name, sent, c.sent)
 		}
 		wantKind(t, err, c.kind)
 		if c.is != nil && !errors.Is(err, c.is) {

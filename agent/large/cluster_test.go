@@ -123,7 +123,7 @@ func (c *cluster) publish(t *testing.T, payload string, nodes int, wait time.Dur
 	c.mu.Lock()
 	c.began = time.Now()
 	c.mu.Unlock()
-	warning, err := c.agents[0].PublishWarn(t.Context(), "e", []byte(payload), false)
+	sent, err := c.agents[0].PublishReport(t.Context(), "e", []byte(payload), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func (c *cluster) publish(t *testing.T, payload string, nodes int, wait time.Dur
 		}
 		last = max(last, times[0])
 	}
-	return last, warning
+	return last, sent.Warning
 }
 
 // run is a test in a bubble. Yamux keeps timers in a pool, and one that comes

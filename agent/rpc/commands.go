@@ -113,8 +113,8 @@ func (c *session) unreadable(h wire.RequestHeader, resp any, err error) error {
 }
 
 func (c *session) event(r request[wire.EventRequest]) (none, error) {
-	warning, err := c.backend.Publish(c.ctx, r.body.Name, r.body.Payload, r.body.Coalesce)
-	c.warning = warning
+	sent, err := c.backend.Publish(c.ctx, r.body.Name, r.body.Payload, r.body.Coalesce)
+	c.sent = sent
 	if err != nil {
 		c.sampled.Log(slog.LevelWarn, "an event was not published", time.Second, "client", c.name, "error", err)
 	}

@@ -25,7 +25,7 @@ type fakeAgent struct {
 	join       func(addrs []string, replay bool) (int, error)
 	query      func(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
 	key        func(verb, key string) (*serf.KeyResponse, error)
-	warning    string // of each publish
+	sent       Published // of each publish
 	leave      func() error
 	shutdown   func()
 	forceLeave func(node string, prune bool) error
@@ -42,11 +42,11 @@ type fakeAgent struct {
 	logs   []*func(string)
 }
 
-func (a *fakeAgent) PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (string, error) {
+func (a *fakeAgent) PublishReport(ctx context.Context, name string, payload []byte, coalesce bool) (Published, error) {
 	if a.publish == nil {
-		return a.warning, nil
+		return a.sent, nil
 	}
-	return a.warning, a.publish(ctx, name, payload, coalesce)
+	return a.sent, a.publish(ctx, name, payload, coalesce)
 }
 
 func (a *fakeAgent) ForceLeave(node string, prune bool) error { return a.forceLeave(node, prune) }
@@ -152,7 +152,7 @@ type agent interface {
 	Cluster
 	Node
 	Keys
-	PublishWarn(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error)
+	PublishReport(ctx context.Context, name string, payload []byte, coalesce bool) (Published, error)
 	Query(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
 	SubscribeEvents(fn func(serf.Event)) (cancel func())
 	SubscribeLogs(level slog.Level, fn func(line string)) (cancel func())
@@ -160,7 +160,7 @@ type agent interface {
 
 func backend(a agent) Backend {
 	return Backend{
-		Cluster: a, Node: a, Keys: a, Publish: a.PublishWarn, Query: a.Query,
+		Cluster: a, Node: a, Keys: a, Publish: a.PublishReport, Query: a.Query,
 		SubscribeEvents: a.SubscribeEvents, SubscribeLogs: a.SubscribeLogs,
 	}
 }

@@ -87,8 +87,8 @@ func (a *serfAgent) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (a *serfAgent) PublishWarn(_ context.Context, name string, payload []byte, coalesce bool) (string, error) {
-	return "", a.UserEvent(name, payload, coalesce)
+func (a *serfAgent) PublishReport(_ context.Context, name string, payload []byte, coalesce bool) (Published, error) {
+	return Published{}, a.UserEvent(name, payload, coalesce)
 }
 
 func (a *serfAgent) ForceLeave(node string, prune bool) error {

@@ -21,6 +21,9 @@ import (
 	"agentctl/rpcclient/wire"
 )
 
+// Published is what a client is told of its event, beside what serf tells.
+type Published = wire.Published
+
 // Backend is the serf agent that a server serves, each part of it from whoever
 // has it. All of it is needed, and safe for concurrent use. The text of an error
 // goes to the client as it is.
@@ -28,9 +31,9 @@ type Backend struct {
 	Cluster Cluster
 	Node    Node
 	Keys    Keys
-	// Publish publishes an event; a warning is for the client to know although
-	// the event was taken.
-	Publish func(ctx context.Context, name string, payload []byte, coalesce bool) (warning string, err error)
+	// Publish publishes an event. What it returns goes to the client beside serf's
+	// own answer.
+	Publish func(ctx context.Context, name string, payload []byte, coalesce bool) (Published, error)
 	Query   func(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
 	// SubscribeEvents calls fn with each event, in order and from one
 	// goroutine; fn does not block. After cancel has returned fn is not called

@@ -30,10 +30,10 @@ type session struct {
 
 	handshaken bool
 	authed     bool
-	strikes    int    // refused requests before auth, and wrong keys
-	monitor    *queue // the one that a client may have
-	then       func() // set by a command: what to do once its answer is queued
-	warning    string // set by a command: goes with its answer
+	strikes    int       // refused requests before auth, and wrong keys
+	monitor    *queue    // the one that a client may have
+	then       func()    // set by a command: what to do once its answer is queued
+	sent       Published // set by the command to publish: goes with its answer
 }
 
 // errClosing ends a session whose client has been told why, or need not be.
@@ -144,8 +144,10 @@ func (c *session) strike(err error) error {
 
 // send queues an answer. A nil body sends none.
 func (c *session) send(h wire.RequestHeader, text string, body any) error {
-	frame, err := encode(wire.ResponseHeader{Seq: h.Seq, Error: text, Warning: c.warning}, body)
-	c.warning = ""
+	frame, err := encode(wire.ResponseHeader{
+		Seq: h.Seq, Error: text, Warning: c.sent.Warning, ID: c.sent.ID, HTTPAddr: c.sent.HTTPAddr,
+	}, body)
+	c.sent = Published{}
 	if err != nil {
 		return fmt.Errorf("encoding the answer to %s: %w", h.Command, err)
 	}

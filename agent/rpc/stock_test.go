@@ -28,10 +28,11 @@ func stockClient(t *testing.T, a agent, key string) *stock.RPCClient {
 	return c
 }
 
-// A warning goes with the answer: our client hears it, and stock's passes over
-// it.
-func TestWarningOfAPublish(t *testing.T) {
-	a := &fakeAgent{warning: "some get none"}
+// What the publisher is told goes with the answer: our client hears it, and stock's
+// passes over it.
+func TestWhatAPublisherIsTold(t *testing.T) {
+	told := Published{Warning: "some get none", ID: "5-0f4b3224a0bfdf43", HTTPAddr: "127.0.0.1:7374"}
+	a := &fakeAgent{sent: told}
 	theirs := stockClient(t, a, "")
 	for range 2 { // the second answer is found behind the first
 		if err := theirs.UserEvent("e", nil, false); err != nil {
@@ -43,16 +44,16 @@ func TestWarningOfAPublish(t *testing.T) {
 	for _, test := range []struct {
 		cmd  wire.Command
 		req  any
-		want string
+		want Published
 	}{
-		{wire.Event, wire.EventRequest{Name: "e"}, "some get none"},
-		{wire.Stop, wire.StopRequest{Stop: 1}, ""}, // what comes behind it has nothing of it
+		{wire.Event, wire.EventRequest{Name: "e"}, told},
+		{wire.Stop, wire.StopRequest{Stop: 1}, Published{}}, // what comes behind it has nothing of it
 	} {
 		seq := c.send(test.cmd, test.req)
 		var h wire.ResponseHeader
 		c.read(&h)
-		if h != (wire.ResponseHeader{Seq: seq, Warning: test.want}) {
-			t.Errorf("%s is answered %+v, want the warning %q", test.cmd, h, test.want)
+		if h != (wire.ResponseHeader{Seq: seq, Warning: test.want.Warning, ID: test.want.ID, HTTPAddr: test.want.HTTPAddr}) {
+			t.Errorf("%s is answered %+v, want %+v", test.cmd, h, test.want)
 		}
 	}
 }

@@ -28,8 +28,9 @@ func (*eventCommand) Help() string {
   Publishes a user event to the whole cluster through an agent, stock or ours.
   The payload goes out byte for byte; "-" reads it from standard input. The
   exit status is 0 once the agent has taken the event. Otherwise it is 1, and
-  standard output has the reason. If the event is too large for some members,
-  standard error names them: see -max-event-size of "agentctl agent".
+  standard output has the reason. If the agent is ours, standard output has the
+  event's ID, for "agentctl events show". If the event is too large for some
+  members, standard error names them: see -max-event-size of "agentctl agent".
 
   With -wait the command waits until every node's targets have taken the event.
   Then it exits 0. It exits 2 if a target did not take the event in time or
@@ -51,9 +52,11 @@ Options:
                             AGENTCTL_RPC_AUTH.
   -wait=DURATION            Wait at most so long, such as 10s, until every node's
                             targets have taken the event. The command then talks
-                            to -http-addr, and not to -rpc-addr.
+                            to -http-addr. If you give -rpc-addr, it publishes
+                            there, and asks the operations endpoint that the agent
+                            names.
 
-With -wait:
+To publish over HTTP, and with -wait:
 
 ` + opsHelp + `
 Examples:
@@ -77,12 +80,6 @@ func (c *eventCommand) Run(args []string) int {
 	return code
 }
 
-// Exit statuses of an event that was published.
-const (
-	notApplied  = 2 // it is not known to be applied everywhere
-	forNoTarget = 3 // no target of any node is for it
-)
-
 func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (code int, err error) {
 	fs := newFlags("event")
 	coalesce := fs.Bool("coalesce", true, "")
@@ -95,49 +92,88 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 	}
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	byRPC, byHTTP := given["rpc-addr"] || given["rpc-auth"], given["http-addr"] || given["http-token-file"]
 	switch {
 	case fs.NArg() < 1:
 		return 0, errors.New("An event name must be specified; \"agentctl event -help\" shows how.") // serf's text
 	case fs.NArg() > 2:
 		return 0, errors.New("Too many command line arguments. Only a name and payload must be specified.") // serf's text
+	case fs.Arg(0) == "":
+		return 0, errors.New("the event's name is empty: give one, such as kong (is a variable of the script unset?)")
 	case fs.NArg() == 2 && *file != "":
 		return 0, errors.New("a payload and -payload-file are given: give one of them")
 	case given["wait"] && *wait <= 0:
 		return 0, fmt.Errorf("-wait: %v is no time to wait: give one such as 10s", *wait)
-	case given["wait"] && (given["rpc-addr"] || given["rpc-auth"]):
-		return 0, errors.New("-wait asks the agent's operations endpoint, where it publishes the event too: give -http-addr in place of -rpc-addr and -rpc-auth")
-	case !given["wait"] && (given["http-addr"] || given["http-token-file"] || given["format"]):
-		return 0, errors.New("-http-addr, -http-token-file and -format are for -wait: give it too, or -rpc-addr in their place")
+	case byRPC && byHTTP:
+		return 0, errors.New("the event is published either at -rpc-addr (with -rpc-auth) or at -http-addr (with -http-token-file): give the flags of one")
+	case given["format"] && !given["wait"] && !byHTTP:
+		return 0, errors.New("-format is for -wait and -http-addr: give one of them, too")
 	}
 	event := api.PublishRequest{Name: fs.Arg(0), Coalesce: *coalesce}
 	if event.PayloadBase64, err = readPayload(fs.Arg(1), *file); err != nil {
 		return 0, err
 	}
-	if given["wait"] {
-		return publishAndWait(ctx, ops, event, *wait, out)
+	rpc := rpcclient.Config{Addr: *addr, AuthKey: *auth}
+	switch {
+	case given["wait"]:
+		w := waiting{event: event, ops: ops, until: time.Now().Add(*wait), wait: *wait, out: out}
+		if byRPC {
+			return w.byRPC(ctx, rpc)
+		}
+		return w.byHTTP(ctx)
+	case byHTTP:
+		return 0, publishOverHTTP(ctx, ops, &event, out)
 	}
-	return 0, publish(ctx, rpcclient.Config{Addr: *addr, AuthKey: *auth}, event, out)
+	return 0, publishOverRPC(ctx, rpc, &event, out)
 }
 
-// publish sends an event to an agent of any kind.
-func publish(ctx context.Context, to rpcclient.Config, event api.PublishRequest, out io.Writer) error {
+// publishOverRPC sends an event to an agent of any kind.
+func publishOverRPC(ctx context.Context, to rpcclient.Config, event *api.PublishRequest, out io.Writer) error {
+	sent, err := sendOverRPC(ctx, to, event)
+	if err == nil {
+		answered(out, event, sent)
+	}
+	return err
+}
+
+func sendOverRPC(ctx context.Context, to rpcclient.Config, event *api.PublishRequest) (sent rpcclient.Published, err error) {
 	client, err := rpcclient.Dial(ctx, to)
 	if err != nil {
-		return fmt.Errorf("Error connecting to Serf agent: %w", err) // serf's text
+		return sent, fmt.Errorf("Error connecting to Serf agent: %w", err) // serf's text
 	}
 	defer client.Close()
-	warning, err := client.EventWarn(ctx, event.Name, event.PayloadBase64, event.Coalesce)
-	return answered(out, &event, warning, err)
+	if sent, err = client.Publish(ctx, event.Name, event.PayloadBase64, event.Coalesce); err != nil {
+		return sent, sendingError(err)
+	}
+	return sent, nil
 }
 
-// answered tells what an agent answered to an event.
-func answered(out io.Writer, event *api.PublishRequest, warning string, err error) error {
+// publishOverHTTP sends an event to an agent of ours.
+func publishOverHTTP(ctx context.Context, ops opsFlags, event *api.PublishRequest, out io.Writer) error {
+	client, err := ops.client()
 	if err != nil {
-		return fmt.Errorf("Error sending event: %w", err) // serf's text
+		return err
 	}
-	warn(warning)
-	dispatched(out, event)
+	var sent api.PublishReport
+	if err := client.post(ctx, "/v1/events", event, &sent); err != nil {
+		return sendingError(err)
+	}
+	if ops.json() {
+		return writeLine(out, &sent)
+	}
+	answered(out, event, rpcclient.Published{ID: sent.ID, Warning: sent.Warning})
 	return nil
+}
+
+func sendingError(err error) error { return fmt.Errorf("Error sending event: %w", err) } // serf's text
+
+// answered tells what an agent answered to an event that it has taken.
+func answered(out io.Writer, event *api.PublishRequest, sent rpcclient.Published) {
+	warn(sent.Warning)
+	dispatched(out, event)
+	if sent.ID != "" {
+		fmt.Fprintf(out, "ID: %s\n", word(sent.ID))
+	}
 }
 
 func warn(warning string) {
@@ -148,48 +184,6 @@ func warn(warning string) {
 
 func dispatched(out io.Writer, event *api.PublishRequest) {
 	fmt.Fprintf(out, "Event '%s' dispatched! Coalescing enabled: %v\n", event.Name, event.Coalesce) // serf's text
-}
-
-// leastWait is how long the agent has to answer, where -wait is shorter.
-const leastWait = time.Second
-
-// publishAndWait sends an event to an agent of ours, and waits until all nodes
-// have applied it.
-func publishAndWait(ctx context.Context, ops opsFlags, event api.PublishRequest, wait time.Duration, out io.Writer) (code int, err error) {
-	client, err := ops.client()
-	if err != nil {
-		return 0, err
-	}
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, max(wait, leastWait))
-	defer cancel()
-	var sent api.PublishReport
-	if err := client.post(ctx, "/v1/events", event, &sent); err != nil {
-		if ctx.Err() == context.DeadlineExceeded {
-			err = fmt.Errorf("the agent did not say within %v whether it has published the event", wait)
-		}
-		return 0, fmt.Errorf("Error sending event: %w", err)
-	}
-	warn(sent.Warning)
-	if !ops.json() {
-		dispatched(out, &event)
-	}
-	report, err := nodesOf(ctx, client, sent.ID, began.Add(wait))
-	if err != nil { // not 1: who tries again then would publish it again
-		fmt.Fprintf(os.Stderr, "The event %s is published, and what became of it is not known: %v\n", sent.ID, err)
-		return notApplied, nil
-	}
-	switch {
-	case report.NoTarget:
-		code = forNoTarget
-	case !report.Applied:
-		code = notApplied
-	}
-	if ops.json() {
-		return code, writeLine(out, report)
-	}
-	_, err = fmt.Fprintln(out, published(&report, time.Since(began)))
-	return code, err
 }
 
 func readPayload(arg, file string) ([]byte, error) {

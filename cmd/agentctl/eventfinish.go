@@ -34,13 +34,17 @@ func awaitAnswer(ctx context.Context, sent *quick.Sent, out io.Writer) error {
 	event := api.PublishRequest{Name: sent.Name, Coalesce: sent.Coalesce}
 	conn, err := takeConn(sent.FD)
 	if err != nil {
-		return answered(out, &event, "", &rpcclient.CallError{Command: "event", Addr: sent.Addr, Sent: true, Err: err})
+		return sendingError(&rpcclient.CallError{Command: "event", Addr: sent.Addr, Sent: true, Err: err})
 	}
-	warning, err := rpcclient.Resume(ctx, rpcclient.Config{Addr: sent.Addr}, conn, sent.Seq)
+	told, err := rpcclient.Resume(ctx, rpcclient.Config{Addr: sent.Addr}, conn, sent.Seq)
 	if sent.Serf {
-		warning, err = "", asSerf(err)
+		told, err = rpcclient.Published{}, asSerf(err)
 	}
-	return answered(out, &event, warning, err)
+	if err != nil {
+		return sendingError(err)
+	}
+	answered(out, &event, told)
+	return nil
 }
 
 // takeConn makes a net.Conn of a connected socket.

@@ -13,13 +13,22 @@ type RequestHeader struct {
 }
 
 // ResponseHeader goes before each answer and each record of a stream. Error is
-// empty on success. Warning is agentctl's own: it tells the client something about
-// a request that succeeded. An empty Warning is not on the wire, and serf's clients
-// skip the field.
+// empty on success. The other fields are agentctl's own, in the answer to an event:
+// see [Published]. An empty one is not on the wire, and serf's clients skip them.
 type ResponseHeader struct {
-	Seq     uint64
-	Error   string
-	Warning string `codec:",omitempty"`
+	Seq      uint64
+	Error    string
+	Warning  string `codec:",omitempty"`
+	ID       string `codec:",omitempty"`
+	HTTPAddr string `codec:",omitempty"`
+}
+
+// Published is what an agentctl agent tells of an event that it has taken. A stock
+// agent, and an agent that is called as serf, leaves ID and HTTPAddr empty.
+type Published struct {
+	Warning  string // what the publisher should know although the event was taken
+	ID       string // of the event, the same on every node
+	HTTPAddr string // the agent's operations endpoint, host:port or unix:/path; "" for none
 }
 
 // BodyFollows reports whether h, as the first answer to a request of command

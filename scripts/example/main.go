@@ -81,11 +81,11 @@ func publishByRPC(ctx context.Context, addr, name string, payload []byte) (warni
 		return "", err // it says what to look at
 	}
 	defer client.Close()
-	warning, err = client.EventWarn(ctx, name, payload, false)
+	sent, err := client.Publish(ctx, name, payload, false)
 	if errors.Is(err, rpcclient.ErrLostReply) {
 		err = fmt.Errorf("check whether the gateways got the event before you try again: %w", err)
 	}
-	return warning, err
+	return sent.Warning, err
 }
 
 // publishByHTTP publishes an event through an agentctl agent. The body of the

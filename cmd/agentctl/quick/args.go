@@ -84,7 +84,7 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 	default:
 		return nil, false
 	}
-	if e.payload == "-" && program == "agentctl" { // standard input
+	if program == "agentctl" && (e.payload == "-" || e.name == "") { // standard input; refused
 		return nil, false
 	}
 	if len(e.payload) > plainBytes {

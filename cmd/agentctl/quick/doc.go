@@ -21,8 +21,8 @@
 //
 // # Handing over
 //
-// It knows only one answer: success. With any other answer, the ordinary command
-// takes over. How it does so depends on the state of the conversation:
+// It knows only one answer: success, with the event's ID if the agent is ours. With
+// any other answer, the ordinary command takes over. How it does so depends on the state of the conversation:
 //
 //   - If the event was not sent, this package closes the connection and does
 //     nothing more. The ordinary command starts afresh.

@@ -52,7 +52,7 @@ func getenv(name string) string {
 	return value
 }
 
-// run publishes the event of a command line. It returns the line to print, if
+// run publishes the event of a command line. It returns what to print, if
 // the agent has taken the event. Otherwise sent is the event whose answer is
 // left to read, or nil if no event was sent.
 func run(args []string, getenv func(string) string) (line string, sent *Sent) {
@@ -69,11 +69,16 @@ func run(args []string, getenv func(string) string) (line string, sent *Sent) {
 		syscall.Close(int(fd))
 		return "", nil
 	}
-	if !fd.takePlain(seq) {
+	id, ok := fd.takePlain(seq)
+	if !ok {
 		return "", &Sent{FD: int(fd), Seq: uint64(seq), Addr: e.where, Name: e.name, Coalesce: e.coalesce, Serf: e.serf}
 	}
 	syscall.Close(int(fd))
-	return "Event '" + e.name + "' dispatched! Coalescing enabled: " + strconv.FormatBool(e.coalesce), nil
+	line = "Event '" + e.name + "' dispatched! Coalescing enabled: " + strconv.FormatBool(e.coalesce)
+	if id != "" && !e.serf {
+		line += "\nID: " + id
+	}
+	return line, nil
 }
 
 // send greets the agent and sends it the event, under seq. It reports false if
@@ -141,23 +146,31 @@ func (fd socket) write(p []byte) bool {
 }
 
 // takePlain waits for an answer. It reads the answer and reports true if it is
-// the plain one and all of it has come; else it leaves the answer where it is.
-func (fd socket) takePlain(seq byte) bool {
-	var answer [plainAnswer + 1]byte // one more, to see that nothing follows
+// a plain one and all of it has come; else it leaves the answer where it is. The
+// answer may have the event's ID.
+func (fd socket) takePlain(seq byte) (id string, ok bool) {
+	var answer [longestPlain + 1]byte // one more, to see that nothing follows
+	size := 0
 	for {
 		n, _, err := syscall.Recvfrom(int(fd), answer[:], syscall.MSG_PEEK)
 		if err == syscall.EINTR {
 			continue
 		}
-		if err != nil || !isPlain(answer[:max(n, 0)], seq) {
-			return false
+		if err != nil {
+			return "", false
+		}
+		if size = n; size > longestPlain {
+			return "", false
+		}
+		if id, ok = readPlain(answer[:size], seq); !ok {
+			return "", false
 		}
 		break
 	}
 	// A connection that is closed with an answer unread is reset, and agents
 	// report that.
-	_, err := io.ReadFull(fd, answer[:plainAnswer])
-	return err == nil
+	_, err := io.ReadFull(fd, answer[:size])
+	return id, err == nil
 }
 
 // Read is for io.Reader.

@@ -117,13 +117,23 @@ func checkFields(t *testing.T, e *event, sent []byte) {
 	}
 }
 
-// Of the answers that wire writes, success alone is plain.
+// Of the answers that wire writes, success alone is plain, with what an agent of ours
+// tells of each event or without.
 func TestPlainAnswers(t *testing.T) {
+	const id = "18446744073709551615-0f4b3224a0bfdf43" // the longest
 	for name, c := range map[string]struct {
 		answer any
 		want   bool
 	}{
 		"success":          {wire.ResponseHeader{Seq: 2}, true},
+		"an ID":            {wire.ResponseHeader{Seq: 2, ID: id}, true},
+		"an endpoint too":  {wire.ResponseHeader{Seq: 2, ID: id, HTTPAddr: "127.0.0.1:7374"}, true},
+		"the longest":      {wire.ResponseHeader{Seq: 2, ID: id, HTTPAddr: strings.Repeat("x", 255)}, true},
+		"too long":         {wire.ResponseHeader{Seq: 2, ID: id, HTTPAddr: strings.Repeat("x", 256)}, false},
+		"an endpoint only": {wire.ResponseHeader{Seq: 2, HTTPAddr: "127.0.0.1:7374"}, false},
+		"a strange ID":     {wire.ResponseHeader{Seq: 2, ID: "\x1b[m"}, false},
+		"an ID, warned":    {wire.ResponseHeader{Seq: 2, ID: id, Warning: "some get none"}, false},
+		"an ID, an error":  {wire.ResponseHeader{Seq: 2, ID: id, Error: "no"}, false},
 		"an error":         {wire.ResponseHeader{Seq: 2, Error: "no"}, false},
 		"a long error":     {wire.ResponseHeader{Seq: 2, Error: strings.Repeat("x", 1000)}, false},
 		"a warning":        {wire.ResponseHeader{Seq: 2, Warning: "some get none"}, false},
@@ -137,8 +147,14 @@ func TestPlainAnswers(t *testing.T) {
 		if err := wire.NewWriter(&b).Write(c.answer, nil); err != nil {
 			t.Fatal(err)
 		}
-		if got := isPlain(b.Bytes(), 2); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
+		h, _ := c.answer.(wire.ResponseHeader)
+		if got, ok := readPlain(b.Bytes(), 2); ok != c.want || ok && got != h.ID {
+			t.Errorf("%s: %q, %v, want %v", name, got, ok, c.want)
+		}
+		for n := range b.Len() {
+			if _, ok := readPlain(b.Bytes()[:n], 2); ok {
+				t.Errorf("%s: %d bytes of it are plain", name, n)
+			}
 		}
 	}
 	for _, text := range []string{"\x82\xa5Error\xa0\xa3Seq\x02", "\x82\xa3Seq\x02\xa5Error\xa0"} {
@@ -178,13 +194,16 @@ func TestStockAnswersArePlain(t *testing.T) {
 func FuzzAnswer(f *testing.F) {
 	f.Add([]byte("\x82\xa5Error\xa0\xa3Seq\x02"))
 	f.Add([]byte("\x82\xa3Seq\x02\xa5Error\xa2no"))
+	f.Add([]byte("\x83\xa5Error\xa0\xa2ID\xa31-a\xa3Seq\x02"))
+	f.Add([]byte("\x84\xa5Error\xa0\xa8HTTPAddr\xa31:2\xa2ID\xa31-a\xa3Seq\x02"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if !isPlain(data, 2) {
+		id, ok := readPlain(data, 2)
+		if !ok {
 			return
 		}
 		var h wire.ResponseHeader
 		r := wire.NewReader(bytes.NewReader(data), wire.DefaultLimits)
-		if err := r.Read(&h); err != nil || h != (wire.ResponseHeader{Seq: 2}) || len(r.Value()) != len(data) {
+		if err := r.Read(&h); err != nil || h != (wire.ResponseHeader{Seq: 2, ID: id, HTTPAddr: h.HTTPAddr}) || len(r.Value()) != len(data) {
 			t.Errorf("%x was taken for success; to the client it is %+v, %v", data, h, err)
 		}
 	})

@@ -68,8 +68,12 @@ func boolByte(v bool) byte {
 	return 0
 }
 
-// plainAnswer is the size of the answers that isPlain knows.
-const plainAnswer = len("\x82\xa5Error\xa0\xa3Seq_")
+// plainAnswer is the size of the answers that isPlain knows. longestPlain is the most
+// that an answer may have of which readPlain knows an ID.
+const (
+	plainAnswer  = len("\x82\xa5Error\xa0\xa3Seq_")
+	longestPlain = 512
+)
 
 // isPlain reports whether b is the answer of success to a request, and nothing
 // else: {"Error": "", "Seq": seq} in either order, each in the shortest form.
@@ -78,4 +82,59 @@ func isPlain(b []byte, seq byte) bool {
 	const well = "\xa5Error\xa0"
 	number := "\xa3Seq" + string([]byte{seq})
 	return string(b) == "\x82"+well+number || string(b) == "\x82"+number+well
+}
+
+// readPlain reports whether b is an answer of success to an event: the plain one, or
+// that of an agent of ours, which also has the event's ID, and may have the address of
+// its operations endpoint. An answer with anything else is not plain.
+func readPlain(b []byte, seq byte) (id string, ok bool) {
+	if isPlain(b, seq) {
+		return "", true
+	}
+	const well = "\xa5Error\xa0"
+	s := string(b)
+	fields := 3
+	if hasPrefix(s, "\x84"+well+"\xa8HTTPAddr") {
+		fields = 4
+	} else if !hasPrefix(s, "\x83"+well+"\xa2ID") {
+		return "", false
+	}
+	s = s[1+len(well):]
+	if fields == 4 {
+		if _, s, ok = cutText(s[len("\xa8HTTPAddr"):]); !ok || !hasPrefix(s, "\xa2ID") {
+			return "", false
+		}
+	}
+	if id, s, ok = cutText(s[len("\xa2ID"):]); !ok || !isID(id) || s != "\xa3Seq"+string([]byte{seq}) {
+		return "", false
+	}
+	return id, true
+}
+
+// cutText takes a text of msgpack, of up to 255 bytes, from the beginning of s.
+func cutText(s string) (text, rest string, ok bool) {
+	size := 0
+	switch {
+	case len(s) > 0 && s[0] >= 0xa0 && s[0] < 0xc0:
+		size, s = int(s[0]&0x1f), s[1:]
+	case len(s) > 1 && s[0] == 0xd9:
+		size, s = int(s[1]), s[2:]
+	default:
+		return "", "", false
+	}
+	if len(s) < size {
+		return "", "", false
+	}
+	return s[:size], s[size:], true
+}
+
+// isID reports whether a text may be the ID of a user event, LTIME-HASH, which is safe
+// to print.
+func isID(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return s != ""
 }

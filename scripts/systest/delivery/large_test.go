@@ -40,7 +40,7 @@ func publishFile(t *testing.T, n *proc.Node, file string) (warning string) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(t.Context(), "agentctl", "event", "-coalesce=false", "-rpc-addr="+n.RPC, "-payload-file="+file, "kong")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil || stdout.String() != "Event 'kong' dispatched! Coalescing enabled: false\n" {
+	if err := cmd.Run(); err != nil || !strings.HasPrefix(stdout.String(), "Event 'kong' dispatched! Coalescing enabled: false\nID: ") {
 		t.Fatalf("event: %v\n%s%s", err, &stdout, &stderr)
 	}
 	return stderr.String()
