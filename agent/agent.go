@@ -20,6 +20,7 @@ import (
 	"agentctl/agent/logs"
 	"agentctl/agent/membership"
 	"agentctl/agent/ops"
+	"agentctl/agent/packets"
 	"agentctl/agent/peers"
 	"agentctl/agent/publish"
 	"agentctl/agent/repair"
@@ -118,6 +119,7 @@ type members struct {
 	rejoiner  *membership.Rejoiner
 	views     *membership.Views     // nil if there are no links
 	discovery *membership.Discovery // nil without -discover
+	packets   *packets.Watch
 }
 
 // ending is how an agent is told to end.

@@ -25,6 +25,7 @@
 //   - link: streams to other agents on the gossip port.
 //   - membership: joining, looking for lost members, mDNS, views.
 //   - ops: the HTTP server.
+//   - packets: to which members UDP is closed, though TCP is open.
 //   - peers: which members are agentctl.
 //   - publish: Lamport times for events, and the ways they are sent.
 //   - repair: what a peer's journal has and this one lacks.

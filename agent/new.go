@@ -13,6 +13,7 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/intake"
 	"agentctl/agent/logs"
+	"agentctl/agent/packets"
 	"agentctl/agent/peers"
 	"agentctl/agent/rpc"
 	"agentctl/agent/script"
@@ -99,8 +100,10 @@ func (a *Agent) openEvents() (err error) {
 	if err := a.openLarge(); err != nil {
 		return err
 	}
+	a.members.packets = packets.New(packets.Config{Self: a.opts.NodeName, Members: a.Members, Ping: a.ping, Logger: a.logger})
 	a.peers = peers.New(peers.Config{
 		Self: a.opts.NodeName, Members: a.Members, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
+		Pass: a.members.packets.Pass, Shake: a.shake,
 	})
 	a.intake = intake.New(intake.Config{
 		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take, Taken: a.hooks.Taken,

@@ -39,6 +39,7 @@ func (a *Agent) openSerf() error {
 		}
 	}
 	conf.MemberlistConfig.Transport = ports
+	conf.MemberlistConfig.Logger = gossip.UDPFailed(conf.MemberlistConfig.Logger, a.members.packets.Suspect)
 	if a.opts.PeerLinks {
 		if err := a.openRepair(a.end.sending); err != nil {
 			gossip.CloseTransport(ports)
@@ -68,6 +69,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		Transport: ports,
 		Deliver:   func(from link.Peer, msgs [][]byte) { a.publisher.TakeLinked(from, msgs) },
 		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.publisher.Behind(to.Name, notPeer) },
+		Accepted:  a.peers.Found,
 		Handlers: map[link.Kind]link.Handler{
 			link.KindRepair: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 				return a.repair.Handle(ctx, from.Name, req)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -104,6 +105,21 @@ func (a *Agent) foundPeer(name string) {
 	if a.repair != nil {
 		a.repair.Meet(name, "a peer was found")
 	}
+}
+
+// ping sends a packet to a member, and waits for the answer.
+func (a *Agent) ping(name string, addr net.Addr) (time.Duration, error) {
+	return a.serf.Memberlist().Ping(name, addr)
+}
+
+// shake asks a member over TCP whether it is a peer. If it says anything, a stream got
+// through to it.
+func (a *Agent) shake(ctx context.Context, m link.Peer) (bool, error) {
+	peer, err := a.links.IsPeer(ctx, m)
+	if err == nil {
+		a.members.packets.Connected(m.Name)
+	}
+	return peer, err
 }
 
 // askPeer brings requests of a kind to members.

@@ -145,6 +145,7 @@ func (a *Agent) start() (cancelJoins func()) {
 
 	sending := group()
 	sending.start(a.peers.Run)
+	sending.start(a.members.packets.Run)
 	sending.start(a.large.Run)
 	if a.links != nil {
 		sending.start(a.links.Run)

@@ -72,7 +72,10 @@ type Config struct {
 	// Behind is told that messages to a peer were dropped, because too many
 	// waited or because it was found to be no peer, from one goroutine and at
 	// most ten times a second for each peer. It may be nil.
-	Behind   func(to Peer, dropped uint64, notPeer bool)
+	Behind func(to Peer, dropped uint64, notPeer bool)
+	// Accepted is told the name of each peer that has opened a link to here. It must
+	// not block, and may be nil.
+	Accepted func(name string)
 	Handlers map[Kind]Handler
 	Logger   *slog.Logger          // nil discards
 	Metrics  prometheus.Registerer // nil counts nothing

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"agentctl/handler/varint"
@@ -17,12 +18,38 @@ func (l *Links) Request(ctx context.Context, to Peer, kind Kind, req []byte) ([]
 	if len(req) > l.cfg.maxRequest {
 		return nil, fmt.Errorf("%w: a request of %d bytes, where %d are allowed", errTooLong, len(req), l.cfg.maxRequest)
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.requestTimeout)
-	defer cancel()
+	var resp []byte
+	err := l.use(ctx, to, func(ctx context.Context, p *peer) (err error) {
+		resp, err = p.ask(ctx, kind, req)
+		return err
+	})
+	return resp, err
+}
+
+// IsPeer tells whether a node speaks this protocol, and opens a link to it if there is
+// none. It takes up to ten seconds, or less if ctx ends. A stock agent logs a line about
+// it. After an error nobody knows: the node was not reached, it refused, or another
+// node is there.
+func (l *Links) IsPeer(ctx context.Context, to Peer) (bool, error) {
+	err := l.use(ctx, to, func(ctx context.Context, p *peer) error {
+		_, err := p.connect(ctx)
+		return err
+	})
+	if _, ok := errors.AsType[*notPeerError](err); ok {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// use calls do with the entry of a peer, which is kept until do returns. The context of
+// do ends with ctx, after ten seconds, and when the peer is forgotten.
+func (l *Links) use(ctx context.Context, to Peer, do func(context.Context, *peer) error) error {
+	ctx, cancelTime := context.WithTimeout(ctx, l.cfg.requestTimeout)
+	defer cancelTime()
 	l.mu.Lock()
 	if !l.running {
 		l.mu.Unlock()
-		return nil, errNotRunning
+		return errNotRunning
 	}
 	p := l.peerLocked(to)
 	p.mu.Lock()
@@ -35,7 +62,10 @@ func (l *Links) Request(ctx context.Context, to Peer, kind Kind, req []byte) ([]
 		p.mu.Unlock()
 	}()
 
-	resp, err := p.ask(ctx, kind, req)
+	within, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.ctx, func() { cancel(context.Cause(p.ctx)) })()
+	err := do(within, p)
 	switch {
 	case err == nil:
 	case p.ctx.Err() != nil && l.ctx.Err() != nil:
@@ -45,13 +75,10 @@ func (l *Links) Request(ctx context.Context, to Peer, kind Kind, req []byte) ([]
 	case ctx.Err() != nil:
 		err = fmt.Errorf("link: asking %q: %w", p.name, context.Cause(ctx))
 	}
-	return resp, err
+	return err
 }
 
 func (p *peer) ask(ctx context.Context, kind Kind, req []byte) ([]byte, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(p.ctx, func() { cancel(context.Cause(p.ctx)) })()
 	select {
 	case p.asking <- struct{}{}:
 		defer func() { <-p.asking }()

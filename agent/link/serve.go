@@ -33,6 +33,9 @@ func (l *Links) serve(ctx context.Context, s stranger) {
 	l.register(lk)
 	defer l.unregister(lk)
 	l.cfg.Logger.Debug("link: accepted", "peer", lk.peer.Name, "addr", lk.peer.Addr, "version", lk.peer.version)
+	if l.cfg.Accepted != nil {
+		l.cfg.Accepted(lk.peer.Name)
+	}
 	l.acceptStreams(ctx, lk)
 }
 

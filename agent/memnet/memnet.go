@@ -43,6 +43,7 @@ type Network struct {
 	mu    sync.Mutex
 	nodes map[string]*Transport // by address
 	apart map[string]bool       // addresses that Part has parted from the others
+	deaf  map[string]bool       // addresses that ClosePackets has closed
 	moved chan struct{}         // closed with the next Part
 }
 
@@ -81,6 +82,25 @@ func (n *Network) Part(addrs ...string) {
 	}
 	close(n.moved)
 	n.moved = make(chan struct{})
+}
+
+// ClosePackets has all packets to some addresses lost, as by a firewall that lets only
+// TCP pass. It takes the place of an earlier ClosePackets; with no address packets get
+// everywhere again.
+func (n *Network) ClosePackets(addrs ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.deaf = map[string]bool{}
+	for _, addr := range addrs {
+		n.deaf[addr] = true
+	}
+}
+
+// takesPackets tells whether packets to an address get there.
+func (n *Network) takesPackets(addr string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.deaf[addr]
 }
 
 // parted tells whether two nodes are, and when to look again.
@@ -156,7 +176,7 @@ func (t *Transport) WriteToAddress(b []byte, a memberlist.Address) (time.Time, e
 	t.packetBytes.Add(int64(len(b)))
 	now := time.Now()
 	to, parted := t.net.at(a.Addr, t.addr)
-	if to == nil || parted || t.net.hit() {
+	if to == nil || parted || !t.net.takesPackets(a.Addr) || t.net.hit() {
 		return now, nil
 	}
 	p := &memberlist.Packet{Buf: append([]byte(nil), b...), From: t.addr}

@@ -78,6 +78,7 @@ func (p *Peers) Run(ctx context.Context) error {
 		case <-p.wake:
 			if names := p.due(); len(names) > 0 {
 				asking.Go(func() { p.ask(ctx, names) })
+				asking.Go(func() { p.shake(ctx, names) })
 			}
 		}
 	}

@@ -16,6 +16,14 @@
 //
 // A node asks a silent member again, ever less often: it may have become a peer.
 //
+// Where only TCP is open between two nodes, neither the question nor the answer gets
+// through. So with each question a node pings the asked members by packets. It asks
+// those over TCP that do not answer two pings: it opens a peer link. The other side
+// learns of this node by that.
+//
+// Stock serf logs a line for each such try. So a member that shows itself to be no
+// peer is tried 3 times at most, until it leaves or fails.
+//
 // # Order and truth
 //
 // An answer holds until the member leaves or fails ([Peers.Forget]). This package

@@ -1,11 +1,14 @@
 package peers
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/link"
 )
 
 const (
@@ -46,6 +49,12 @@ type Config struct {
 	// Links says that this node has peer links. A node without them is no peer,
 	// and says so by silence.
 	Links bool
+	// Pass tells whether packets, and so queries, get to a member and back. It may
+	// take some seconds. If it is nil, they get to every member.
+	Pass func(ctx context.Context, name string) bool
+	// Shake asks a member over TCP whether it is a peer. Stock serf logs a line about
+	// that. It is called only for members that packets do not get to, see [Peers.Run].
+	Shake func(ctx context.Context, m link.Peer) (peer bool, err error)
 	// OnFound is told the name of each member that is found to be a peer. It must
 	// not block, and may be nil.
 	OnFound func(name string)
@@ -57,6 +66,7 @@ type acquaintance struct {
 	peer  bool
 	asked time.Time // for the first time, or first since the last Again; zero before
 	times int       // that it was asked
+	stock int       // that it was asked over TCP, and showed that it is no peer
 	next  time.Time // when to ask again
 }
 

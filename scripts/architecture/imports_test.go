@@ -33,6 +33,7 @@ agent/api                -
 agent/link               -
 agent/large              -
 agent/memnet             -
+agent/packets            -
 agent/repair             handler/journal
 agent/rpc                rpcclient/wire
 agent/config             agent/large handler/shim handler/target
@@ -46,7 +47,7 @@ agent/ops                agent/api agent/config agent/link agent/publish
 agent/ops                handler/delivery handler/journal handler/journal/disk handler/target rpcclient/wire
 
 agent                    agent/config agent/gossip agent/intake agent/large agent/link agent/membership
-agent                    agent/ops agent/peers agent/publish agent/repair agent/rpc agent/script
+agent                    agent/ops agent/packets agent/peers agent/publish agent/repair agent/rpc agent/script
 agent                    handler/delivery handler/journal handler/journal/disk handler/target
 
 cmd/agentctl/quick       -

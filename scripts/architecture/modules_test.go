@@ -26,7 +26,7 @@ var importers = map[string][]string{
 		"agent", "agent/gossip", "agent/link", "agent/memnet", "agent/publish", "scripts/testkit/serfnode",
 	},
 	"github.com/hashicorp/serf": {
-		"agent", "agent/gossip", "agent/intake", "agent/membership", "agent/ops", "agent/peers", "agent/publish", "agent/rpc",
+		"agent", "agent/gossip", "agent/intake", "agent/membership", "agent/ops", "agent/packets", "agent/peers", "agent/publish", "agent/rpc",
 		"agent/script", "cmd/agentctl", "scripts/bench/simulation", "scripts/testkit/serfnode",
 	},
 	// Who counts. Whoever counts takes a registry, and works without one.
