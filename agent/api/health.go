@@ -5,6 +5,9 @@ package api
 type HealthReport struct {
 	Status  string   `json:"status"`
 	Reasons []string `json:"reasons,omitempty"`
+	// Warnings say what is wrong and does not count: the agent does its work all the
+	// same. Only of /readyz.
+	Warnings []string `json:"warnings,omitempty"`
 	// Targets are the states of all targets, by name; only of /readyz.
 	Targets map[string]TargetState `json:"targets,omitempty"`
 }

@@ -9,8 +9,10 @@ type StatusReport struct {
 	State   string         `json:"state"` // serf's: alive, leaving, left or shutdown
 	Joined  bool           `json:"joined"`
 	Members map[string]int `json:"members"` // by status
-	Journal JournalReport  `json:"journal"`
-	Targets []TargetReport `json:"targets"`
+	// Warnings say what is wrong around the node, such as a closed port.
+	Warnings []string       `json:"warnings,omitempty"`
+	Journal  JournalReport  `json:"journal"`
+	Targets  []TargetReport `json:"targets"`
 }
 
 // JournalReport is how the journal stands.

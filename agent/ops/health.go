@@ -41,7 +41,7 @@ func (s *Server) healthz(r *http.Request) (int, any, error) {
 // and, with ?targets=ok, counts too: a gateway that is down is no reason to
 // restart or hold back the agent that waits for it.
 func (s *Server) readyz(r *http.Request) (int, any, error) {
-	report := api.HealthReport{Status: "ready", Reasons: s.notReady(r.Context()), Targets: map[string]api.TargetState{}}
+	report := api.HealthReport{Status: "ready", Reasons: s.notReady(r.Context()), Warnings: s.cfg.Warns(), Targets: map[string]api.TargetState{}}
 	switch want := r.URL.Query().Get("targets"); want {
 	case "", "ok":
 		for _, t := range s.cfg.Targets() {

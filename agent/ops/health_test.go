@@ -118,12 +118,14 @@ func TestWhatMakesAnAgentReady(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		rpc := rpcServer(t)
 		var disk diskState
+		var warnings []string
 		state, joined := "alive", true
 		var failures []string
 		r := newRigWith(t, journal.Config{}, func(c *Config) {
 			c.RPCAddr, c.Dial, c.Disk = rpc.Addr(), memory.Network(t).Dial, disk.get
 			c.State, c.Joined = func() string { return state }, func() bool { return joined }
 			c.JoinFailures = func() []string { return failures }
+			c.Warns = func() []string { return warnings }
 		})
 		want := func(reason string) {
 			t.Helper()
@@ -155,6 +157,13 @@ func TestWhatMakesAnAgentReady(t *testing.T) {
 			t.Errorf("the report: %+v", report.Journal)
 		}
 		disk.Degraded = false
+		warnings = []string{"a port is closed"}
+		if got := r.get(t, "/readyz"); got.code != http.StatusOK || got.Status != "ready" || !slices.Equal(got.Warnings, warnings) {
+			t.Errorf("with a warning: %+v", got)
+		}
+		if r.ask(t, "GET", "/v1/status", "", &report); !slices.Equal(report.Warnings, warnings) {
+			t.Errorf("the report: %+v", report)
+		}
 		rpc.Close()
 		want("RPC takes no clients: ")
 	})

@@ -54,13 +54,14 @@ func newTargetReport(s *delivery.Status, buriedNow int) api.TargetReport {
 // status is how the agent stands.
 func (s *Server) status() api.StatusReport {
 	report := api.StatusReport{
-		Node:    s.cfg.Node,
-		Version: version.Version,
-		State:   s.cfg.State(),
-		Joined:  s.cfg.Joined(),
-		Members: map[string]int{},
-		Journal: s.journal(),
-		Targets: []api.TargetReport{},
+		Node:     s.cfg.Node,
+		Version:  version.Version,
+		State:    s.cfg.State(),
+		Joined:   s.cfg.Joined(),
+		Members:  map[string]int{},
+		Warnings: s.cfg.Warns(),
+		Journal:  s.journal(),
+		Targets:  []api.TargetReport{},
 	}
 	for _, m := range s.cfg.Members() {
 		report.Members[m.Status.String()]++

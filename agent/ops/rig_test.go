@@ -30,6 +30,7 @@ func testConfig(j *journal.Journal) Config {
 		Disk:    func() (disk.Status, bool) { return disk.Status{}, false },
 		Targets: func() []Target { return nil },
 		Members: func() []serf.Member { return nil },
+		Warns:   func() []string { return nil },
 		State:   func() string { return "alive" },
 		Joined:  func() bool { return true },
 		Queued:  func() int { return 0 },

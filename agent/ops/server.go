@@ -42,7 +42,9 @@ type Config struct {
 	Joined  func() bool   // or nothing to join was asked for
 	// JoinFailures are the names that could not be joined, each with the last cause.
 	JoinFailures func() []string
-	Queued       func() int // events between serf and the journal
+	// Warns says what is wrong around this node, though the agent does its work.
+	Warns  func() []string
+	Queued func() int // events between serf and the journal
 
 	// RPCAddr is where RPC clients are taken. Dial connects to it for a health
 	// check; it is [net.Dialer.DialContext] if it is nil.

@@ -89,7 +89,7 @@ func (c *healthCommand) ask(ctx context.Context, args []string, out io.Writer) e
 
 func printHealth(out io.Writer, r *api.HealthReport) (err error) {
 	_, err = fmt.Fprintln(out, printable([]byte(r.Status), 100))
-	for _, reason := range r.Reasons {
+	for _, reason := range append(r.Reasons, r.Warnings...) {
 		if err == nil {
 			_, err = fmt.Fprintln(out, printable([]byte(reason), 1000))
 		}

@@ -51,8 +51,8 @@ func (*statusCommand) Help() string {
   reload changed the target.
 
   The exit status is 0 if the agent answers, and 1 if it does not. With -check
-  it is 2 if a target is not ok, the journal is degraded, or the node is not in
-  its cluster. Buried events do not count.
+  it is 2 if a target is not ok, the journal is degraded, the node is not in its
+  cluster, or UDP is closed to a member. Buried events do not count.
 
 Options:
 
@@ -104,7 +104,7 @@ func (c *statusCommand) show(ctx context.Context, args []string, out io.Writer) 
 }
 
 func allWell(s *api.StatusReport) bool {
-	return s.Joined && s.State == "alive" && (s.Journal.Disk == nil || !s.Journal.Disk.Degraded) &&
+	return s.Joined && s.State == "alive" && len(s.Warnings) == 0 && (s.Journal.Disk == nil || !s.Journal.Disk.Degraded) &&
 		!slices.ContainsFunc(s.Targets, func(t api.TargetReport) bool { return t.State != api.TargetOK })
 }
 
@@ -120,6 +120,9 @@ func printStatus(out io.Writer, s *api.StatusReport, now time.Time) error {
 	}
 	fmt.Fprintf(out, "node     %s: %s, version %s\n", word(s.Node), state, s.Version)
 	fmt.Fprintf(out, "members  %s\n", strings.Join(members, ", "))
+	for _, warning := range s.Warnings {
+		fmt.Fprintf(out, "WARNING  %s\n", printable([]byte(warning), 1000))
+	}
 	fmt.Fprintf(out, "journal  %s\n\n", journalLine(&s.Journal, now))
 
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

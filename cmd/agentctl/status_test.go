@@ -19,7 +19,8 @@ func TestStatusTable(t *testing.T) {
 	oldest := now.Add(-time.Hour)
 	s := &api.StatusReport{
 		Node: "web 1", Version: "1.2.3", State: "alive", Joined: true, Members: map[string]int{"failed": 1, "alive": 12},
-		Journal: api.JournalReport{Retained: 3, Oldest: oldest},
+		Warnings: []string{"UDP port 7946 of web2 seems closed", "\x1b"},
+		Journal:  api.JournalReport{Retained: 3, Oldest: oldest},
 		Targets: []api.TargetReport{
 			{Target: "kong", State: api.TargetOK, LastDelivered: now.Add(-3 * time.Second), Delivered: 1234,
 				Collapsed: 7, LastError: "answered 500", Latency: api.Quantiles{P50: 0.0004, P90: 0.0123, P99: 90, Count: 5}},
@@ -35,6 +36,8 @@ func TestStatusTable(t *testing.T) {
 	}
 	want := `node     "web 1": alive, version 1.2.3
 members  12 alive, 1 failed
+WARNING  UDP port 7946 of web2 seems closed
+WARNING  "\x1b"
 journal  in memory; 3 events, back to ` + timestamp(oldest) + `
 
 TARGET           STATE     WAITING  OLDEST  LAST    DELIVERED  RETRIED  BURIED  LOST  COLLAPSED  P50    P90     P99
@@ -115,6 +118,9 @@ func TestJournalLine(t *testing.T) {
 	}
 	if allWell(&api.StatusReport{State: "alive", Joined: true, Journal: bad}) {
 		t.Error("all is well, with a journal that is degraded")
+	}
+	if allWell(&api.StatusReport{State: "alive", Joined: true, Journal: sound, Warnings: []string{"a port is closed"}}) {
+		t.Error("all is well, with a warning")
 	}
 	if !allWell(&api.StatusReport{State: "alive", Joined: true, Journal: sound}) {
 		t.Error("not all is well")
