@@ -115,9 +115,15 @@ func (n *network) host(half, number int) *netHost {
 // agent makes a host on which an agent of ours runs, with a gateway whose cache
 // is emptied by the body "flush".
 func (n *network) agent(half, number int, args ...string) *netHost {
-	t := n.t
-	t.Helper()
+	n.t.Helper()
 	h := n.host(half, number)
+	h.start(n.t, args...)
+	return h
+}
+
+// start runs an agent of ours on a host, as agent does.
+func (h *netHost) start(t *testing.T, args ...string) {
+	t.Helper()
 	var err error
 	if h.gw, err = stub.NewGatewayAt(filepath.Join(h.dir, "gateway")); err != nil {
 		t.Fatal(err)
@@ -140,7 +146,6 @@ func (n *network) agent(half, number int, args ...string) *netHost {
 	if err := h.Answers(); err != nil {
 		t.Fatalf("%v\n%s", err, h.Printed())
 	}
-	return h
 }
 
 // flushBody is what a gateway's flush request brings.
@@ -191,20 +196,33 @@ func (h *netHost) report(t *testing.T) (r api.TargetReport) {
 // linked is how many links a host has opened.
 func (h *netHost) linked(t *testing.T) string {
 	t.Helper()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(h.HTTP, "unix:"))
-	}}}
-	res, err := client.Get("http://localhost/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
+	return h.metric(t, `agentctl_link_open{direction="out"}`)
+}
+
+// metric is the value of a metric of a host's agent, "0" if there is none.
+func (h *netHost) metric(t *testing.T, name string) string {
+	t.Helper()
+	res := h.get(t, "/metrics")
 	defer res.Body.Close()
 	for lines := bufio.NewScanner(res.Body); lines.Scan(); {
-		if n, ok := strings.CutPrefix(lines.Text(), `agentctl_link_open{direction="out"} `); ok {
+		if n, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
 			return n
 		}
 	}
 	return "0"
+}
+
+// get asks a host's operations endpoint.
+func (h *netHost) get(t *testing.T, path string) *http.Response {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(h.HTTP, "unix:"))
+	}}}
+	res, err := client.Get("http://localhost" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
 }
 
 // everywhere waits until something holds at each host.
