@@ -25,8 +25,9 @@ func TestUDPThatIsClosed(t *testing.T) {
 		a, b, c := startWithGateway(t, serveHTTP), startWithGateway(t), startWithGateway(t)
 		ours := []gatewayNode{a, b, c}
 		stockLog := new(testkit.LogBuffer)
+		events := make(chan serf.Event, 1000)
 		stock := serfnode.New(t, memory.Network(t).Add(memory.Addr()), "stock", func(conf *serf.Config) {
-			conf.MemberlistConfig.Logger = log.New(stockLog, "", 0)
+			conf.MemberlistConfig.Logger, conf.EventCh = log.New(stockLog, "", 0), events
 		})
 		memory.Network(t).ClosePackets(a.GossipAddr(), b.GossipAddr(), c.GossipAddr(), stock.Addr)
 		for _, n := range ours[1:] {
@@ -51,6 +52,21 @@ func TestUDPThatIsClosed(t *testing.T) {
 			if got := n.took(t, intake.Link); got != len(want) {
 				t.Errorf("%d of %d events came over a link", got, len(want))
 			}
+		}
+		testkit.WaitFor(t, "a stock member to be known not to get packets", func() bool { return a.members.packets.Silent("stock") })
+		tcp := testkit.Counter(t, a.Metrics(), "agentctl_direct_messages_total", "tcp")
+		for len(events) > 0 {
+			<-events
+		}
+		begun := time.Now()
+		a.publish(t, "to stock", 1)
+		for {
+			if e := <-events; e.EventType() == serf.EventUser && string(e.(serf.UserEvent).Payload) == "to stock 0" {
+				break
+			}
+		}
+		if took := time.Since(begun); took > 10*time.Millisecond || testkit.Counter(t, a.Metrics(), "agentctl_direct_messages_total", "tcp") != tcp+1 {
+			t.Errorf("an event came to a stock member after %v, want it over TCP at once", took)
 		}
 		named := "seems closed, or that of this node, while TCP is open"
 		var health api.HealthReport

@@ -24,7 +24,7 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 		Logger:     a.logger, Metrics: a.hooks.Metrics,
 	}
 	if a.opts.DirectSend {
-		cfg.Packets = ml.UDPBufferSize
+		cfg.Packets, cfg.Deaf = ml.UDPBufferSize, a.members.packets.Silent
 	}
 	if a.repair != nil {
 		cfg.Met = a.met

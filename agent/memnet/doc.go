@@ -18,7 +18,7 @@
 // # Loss
 //
 // A packet is lost by chance (Config.Loss), if nobody listens at its address,
-// across a cut ([Network.Part]), and to a closed port ([Network.ClosePackets]). It is also lost if its receiver has left
-// 1,024 packets unread. A stream loses nothing. If chance hits a segment of it,
+// across a cut ([Network.Part]), and to a closed port ([Network.ClosePackets]). It is
+// also lost if its receiver has left 1,024 packets unread. A stream loses nothing. If chance hits a segment of it,
 // that segment and all behind it are late by Config.Resend.
 package memnet

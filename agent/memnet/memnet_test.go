@@ -146,6 +146,32 @@ func TestPackets(t *testing.T) {
 	})
 }
 
+// A closed port takes no packets, and takes streams and sends packets.
+func TestClosePackets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := New(Config{})
+		one, two := n.Add(a), n.Add(b)
+		for _, closed := range [][]string{{b}, nil} {
+			n.ClosePackets(closed...)
+			one.WriteTo([]byte("x"), b)
+			two.WriteTo([]byte("x"), a)
+			if got, want := len(two.PacketCh()), 1-len(closed); got != want {
+				t.Errorf("%d packets came, want %d", got, want)
+			}
+			if len(one.PacketCh()) != 1 {
+				t.Error("a packet from a closed port did not come")
+			}
+			<-one.PacketCh()
+			go func() { (<-two.StreamCh()).Close() }()
+			c, err := one.DialTimeout(b, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+		}
+	})
+}
+
 // Nobody there, one that has gone, and one that does not accept.
 func TestDialFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,7 @@
 //
 // # Blocking
 //
-// Suspect, Connected and Warnings return at once. Pass takes 2 s at most.
+// Suspect, Connected, Silent and Warnings return at once. Pass takes 2 s at most.
 // [Watch.Run] sends all other pings, and logs one line a minute while a member is
 // named.
 //

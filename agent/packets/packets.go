@@ -88,7 +88,7 @@ func (w *Watch) Connected(name string) {
 // no member has that is alive.
 func (w *Watch) Pass(ctx context.Context, name string) bool {
 	for ctx.Err() == nil {
-		if w.failures(name) >= doubted {
+		if w.Silent(name) {
 			return false
 		}
 		m, ok := w.alive()[name]
@@ -98,6 +98,10 @@ func (w *Watch) Pass(ctx context.Context, name string) bool {
 	}
 	return true
 }
+
+// Silent tells whether a member has not answered the last two pings or more. It asks
+// nobody.
+func (w *Watch) Silent(name string) bool { return w.failures(name) >= doubted }
 
 func (w *Watch) failures(name string) int {
 	w.mu.Lock()

@@ -54,7 +54,7 @@ func newBroadcast(c *Config, m *metrics) *broadcast {
 		met: c.Met, missed: c.Missed, logger: c.Logger, seed: maphash.MakeSeed(),
 	}
 	if c.Packets > 0 {
-		b.direct = newDirect(c.Node.Memberlist(), c.Packets, m)
+		b.direct = newDirect(c.Node.Memberlist(), c.Packets, c.Deaf, m)
 	}
 	return b
 }

@@ -30,7 +30,7 @@ func broadcastOf(members *[]serf.Member) *broadcast {
 	}
 	s := &broadcast{
 		members: list,
-		self:    "self", links: new(link.Links), direct: newDirect(nil, 1400, nil),
+		self:    "self", links: new(link.Links), direct: newDirect(nil, 1400, nil, nil),
 		peers: peers.New(peers.Config{Self: "self", Members: list, Links: true, Logger: logger}), logger: logger, seed: maphash.MakeSeed(),
 	}
 	for _, m := range *members {

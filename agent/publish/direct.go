@@ -33,10 +33,11 @@ type sender interface {
 }
 
 // direct sends messages straight to members that are no peers, beside gossip:
-// in a packet where it fits, else over TCP. Serf there drops the second copy.
+// in a packet where it fits and packets get there, else over TCP. Serf there drops the second copy.
 type direct struct {
 	send    sender
-	packet  int // largest message that fits into a packet
+	packet  int                    // largest message that fits into a packet
+	deaf    func(name string) bool // packets do not get to the node
 	metrics *metrics
 
 	mu     sync.Mutex
@@ -53,8 +54,11 @@ type outbox struct {
 	msgs queue.Queue[[]byte]
 }
 
-func newDirect(send sender, packetSize int, m *metrics) *direct {
-	return &direct{send: send, packet: packetSize - packetOverhead, metrics: m, boxes: map[memberlist.Address]*outbox{}}
+func newDirect(send sender, packetSize int, deaf func(name string) bool, m *metrics) *direct {
+	if deaf == nil {
+		deaf = func(string) bool { return false }
+	}
+	return &direct{send: send, packet: packetSize - packetOverhead, deaf: deaf, metrics: m, boxes: map[memberlist.Address]*outbox{}}
 }
 
 // Run waits until ctx ends, and then for all goroutines; the context that
@@ -145,7 +149,7 @@ func (d *direct) drop(box *outbox) {
 // deliver sends a message; false means that there was no connection to be had.
 func (d *direct) deliver(to *memberlist.Node, msg []byte) (reached bool) {
 	way, send := "udp", d.send.SendBestEffort
-	if len(msg) > d.packet {
+	if len(msg) > d.packet || d.deaf(to.Name) {
 		way, send = "tcp", d.send.SendReliable
 	}
 	reached = true

@@ -58,7 +58,7 @@ func memberNode(name string, port uint16) *memberlist.Node {
 func directRig(t *testing.T, f *fakeSender) (d *direct, ctx context.Context, count func(string) float64, end func()) {
 	reg := prometheus.NewRegistry()
 	ctx, cancel := context.WithCancel(t.Context())
-	d = newDirect(f, 1400, newMetrics(reg))
+	d = newDirect(f, 1400, func(name string) bool { return name == "deaf" }, newMetrics(reg))
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
 	count = func(result string) float64 { return testkit.Counter(t, reg, "agentctl_direct_messages_total", result) }
@@ -123,10 +123,16 @@ func TestDirectSendByPacketOrTCP(t *testing.T) {
 		if want := []string{"udp 1", "udp 1336", "tcp 1337", "tcp 9216"}; !slices.Equal(got, want) {
 			t.Errorf("sent %v, want %v", got, want)
 		}
+		f.sent = nil
+		d.enqueue(ctx, memberNode("deaf", 1), []byte("x"))
+		synctest.Wait()
+		if len(f.sent) != 1 || f.sent[0].way != "tcp" {
+			t.Errorf("sent %v to a node that packets do not get to", f.sent)
+		}
 		f.err = errors.New("no route")
 		d.enqueue(ctx, memberNode("a", 1), []byte("x"))
 		synctest.Wait()
-		if count("udp") != 2 || count("tcp") != 2 || count("failed") != 1 {
+		if count("udp") != 2 || count("tcp") != 3 || count("failed") != 1 {
 			t.Errorf("counted %v udp, %v tcp, %v failed", count("udp"), count("tcp"), count("failed"))
 		}
 		end()

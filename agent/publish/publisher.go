@@ -46,6 +46,9 @@ type Config struct {
 	// Packets is the size of a gossip packet, in bytes. Events go straight to
 	// members that are no peers, unless it is 0.
 	Packets int
+	// Deaf tells whether packets do not get to such a member: it is sent events over
+	// TCP. It must not block, and may be nil.
+	Deaf func(name string) bool
 
 	// Limit is the most bytes that an event's payload may have for all members to
 	// get it. The name comes on top of it, as far as gossip carries the event in a
