@@ -27,6 +27,16 @@
 // been received nevertheless. Of a full sync it leaves out what is from before this
 // node's time: see [Config].All and [Node.Join].
 //
+// # Loss
+//
+// Memberlist holds 1,024 messages that came in packets, and drops what comes while that
+// many wait. It tells so in a log line only. This package counts those lines, and tells
+// [Config].Lost how many messages were dropped, once a second at most. Full syncs, links
+// and streams do not use that queue. The queue is not made longer: each waiting message
+// holds the 64 KiB buffer of its packet.
+//
+// This package cannot see packets that the kernel drops, nor events that no member sends.
+//
 // # Members that were forced to leave
 //
 // Serf believes an operator who forces a member to leave, even if the member is alive.

@@ -22,7 +22,7 @@ type Receive func(e serf.UserEvent, synced bool)
 //
 // Both methods are called by several goroutines at a time. For what comes in packets
 // NotifyMsg is called by one, which takes from a queue of 1,024 messages: what comes
-// while that is full is dropped before it is seen here. A message that comes by a
+// while that is full is dropped before it is seen here, see overflow. A message that comes by a
 // stream has the goroutine of that stream, as a full sync has. The bytes are
 // memberlist's, so what is kept of them must be copied. Neither method may wait for
 // anything.

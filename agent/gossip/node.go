@@ -26,6 +26,7 @@ type Node struct {
 	stay     time.Duration // of a leave, to answer probes
 	presence *presence
 	denier   *denier
+	overflow *overflow // nil: nobody wants to know
 }
 
 // Config is what a [Node] is made of.
@@ -37,6 +38,10 @@ type Config struct {
 	// All says that Receive wants all events that members have, also those from
 	// before this node joined them, or from before serf's snapshot was written.
 	All bool
+	// Lost is told of messages of members that came and could not be taken: how many,
+	// once a second at most. Each may have been a user event. It must not wait, and may
+	// be nil.
+	Lost func(n uint64)
 }
 
 // Open makes a serf node. After an error the transport is closed.
@@ -60,6 +65,9 @@ func Open(c Config) (_ *Node, err error) {
 		}
 	}
 	ml.Transport = front
+	if c.Lost != nil {
+		ml.Logger, n.overflow = watchOverflow(ml.Logger, c.Lost)
+	}
 	n.stay, c.Serf.LeavePropagateDelay = c.Serf.LeavePropagateDelay, 0 // Leave sees to it
 	var createErr error
 	if n.Serf, createErr = serf.Create(c.Serf); createErr != nil {
@@ -115,6 +123,15 @@ func (n *Node) Blank() bool {
 	n.past.mu.Lock()
 	defer n.past.mu.Unlock()
 	return n.began <= 1 && !n.past.met
+}
+
+// Shutdown is serf's, and then tells [Config].Lost what it has not been told of yet.
+func (n *Node) Shutdown() error {
+	err := n.Serf.Shutdown()
+	if n.overflow != nil {
+		n.overflow.tell()
+	}
+	return err
 }
 
 // lastEvents is how long a node that leaves goes on to gossip events.

@@ -21,7 +21,7 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for stopping := false; ; {
-		gap := in.take(&queued, stopping)
+		lost := in.take(&queued, stopping)
 		for queued.Len() > 0 {
 			a, _ := queued.Pop()
 			in.sort(&b, a)
@@ -31,10 +31,8 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 				return fmt.Errorf("journal: %w", err)
 			}
 		}
-		if gap > 0 {
-			if err := in.journal.Gap(gap, "the journal did not take events in time"); err != nil {
-				return fmt.Errorf("journal: %w", err)
-			}
+		if err := lost.tell(in.journal); err != nil {
+			return fmt.Errorf("journal: %w", err)
 		}
 		if in.taken != nil {
 			for _, e := range b.events {

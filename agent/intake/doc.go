@@ -77,7 +77,7 @@
 // receives. It only moves events to the queue. It touches no disk, no network,
 // and no lock that anyone holds across either.
 //
-// [Intake.Receive] never waits. [Intake.Take] waits for room in the queue until its context ends.
+// [Intake.Receive] and [Intake.Missed] never wait. [Intake.Take] waits for room in the queue until its context ends.
 // [Intake.Settle] waits until the journal has every event that was queued before
 // the call. A subscriber's function must not block: a blocked one stops
 // dispatch, and the queue fills up. The Offer method of a runner never waits.
@@ -92,6 +92,9 @@
 // the journal, intake also records a gap there, so that the targets are flushed. An
 // event that Take could not queue is not lost: Take returns an error, and the
 // caller still has the event.
+//
+// Messages that were dropped before this node could read them are counted, logged and
+// a gap, too: see [Intake.Missed].
 //
 // If the journal fails, [Config.Fail] is told at once. Run then goes on to
 // receive from serf, so that the agent can end, but passes nothing on.

@@ -69,7 +69,7 @@ type Intake struct {
 	journal Log
 	logger  *slog.Logger
 	metrics *metrics
-	sampled logs.Sampled // for its Nth
+	sampled logs.Sampled
 	fail    func(error)
 	nonce   string // tells this process's member events from an earlier one's
 	began   time.Time
@@ -81,8 +81,11 @@ type Intake struct {
 	queue queue.Queue[arrival]
 	full  uint64 // events that the queue could not take, in all
 	gap   uint64 // those among them that the journal has not been told of
-	wake  chan struct{}
-	pings chan struct{} // taken by drain, to show that it works
+	// unread are messages that were dropped before they were read, and that the journal
+	// has not been told of. missed are all of them.
+	unread, missed uint64
+	wake           chan struct{}
+	pings          chan struct{} // taken by drain, to show that it works
 	// releases are taken by drain, which passes on what it has gathered and closes each.
 	releases chan chan struct{}
 	ended    chan struct{} // closed when Run returns
@@ -160,6 +163,7 @@ func New(cfg Config) *Intake {
 		taken:    cfg.Taken,
 		queries:  cfg.Queries,
 		logger:   cfg.Logger,
+		sampled:  logs.Sampled{Logger: cfg.Logger},
 		nonce:    hex.EncodeToString(nonce[:]),
 		began:    time.Now(),
 		queue:    newArrivals(),
@@ -355,15 +359,16 @@ func (in *Intake) wakeDispatch() {
 	}
 }
 
-// take exchanges the queue for an empty one, and tells how many events were lost
-// behind it. The last time it refuses what Take would add behind that.
-func (in *Intake) take(batch *queue.Queue[arrival], last bool) (gap uint64) {
+// take exchanges the queue for an empty one, and tells what was lost behind it. The last
+// time it refuses what Take would add behind that.
+func (in *Intake) take(batch *queue.Queue[arrival], last bool) (lost losses) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	gap, in.gap = in.gap, 0
+	lost = losses{full: in.gap, unread: in.unread}
+	in.gap, in.unread = 0, 0
 	in.queue, *batch = *batch, in.queue
 	in.wakeTakers(last)
-	return gap
+	return lost
 }
 
 // wakeTakers wakes those who wait for room, and tells them whether there will be none

@@ -12,6 +12,7 @@ type metrics struct {
 	events *prometheus.CounterVec
 	copies *prometheus.CounterVec
 	full   prometheus.Counter
+	unread prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -24,7 +25,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "agentctl_events_copies_total",
 			Help: "Copies of user events that this node had already, by the way they came.",
 		}, []string{"way"}),
-		full: dropped.Counter(reg, "intake_full"), // the journal did not take them in time
+		full:   dropped.Counter(reg, "intake_full"), // the journal did not take them in time
+		unread: dropped.Counter(reg, "gossip_full"), // messages, each of which may have been an event
 	}
 	reg.MustRegister(m.events, m.copies)
 	// There from the beginning, so that an increase from 0 is one.
@@ -44,6 +46,12 @@ func (m *metrics) received(typ string, w Way) {
 func (m *metrics) copied(w Way) {
 	if m != nil {
 		m.copies.WithLabelValues(w.String()).Inc()
+	}
+}
+
+func (m *metrics) missed(n uint64) {
+	if m != nil {
+		m.unread.Add(float64(n))
 	}
 }
 
