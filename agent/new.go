@@ -107,7 +107,8 @@ func (a *Agent) openEvents() (err error) {
 	})
 	a.intake = intake.New(intake.Config{
 		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take, Taken: a.hooks.Taken,
-		Logger: a.logger, Metrics: a.hooks.Metrics,
+		Changed: func() { a.members.rejoiner.Changed() }, // the intake runs when that is there
+		Logger:  a.logger, Metrics: a.hooks.Metrics,
 	})
 	a.logEvents()
 	return nil

@@ -76,6 +76,7 @@ type Intake struct {
 	queries func(*serf.Query) bool
 	large   largeEvents
 	taken   func(handler.Event)
+	changed func()
 
 	mu    sync.Mutex
 	queue queue.Queue[arrival]
@@ -143,6 +144,9 @@ type Config struct {
 	// Taken is told of each event once the journal has it, in order. It must not
 	// block. It may be nil.
 	Taken func(handler.Event)
+	// Changed is told at once of each change of members, before it is gathered. It must
+	// not block. It may be nil.
+	Changed func()
 	// Large sees to references to events that are too large for gossip.
 	Large largeEvents
 	// Queries takes the queries that are agentctl's own, and says whether one was;
@@ -161,6 +165,7 @@ func New(cfg Config) *Intake {
 		fail:     cfg.Fail,
 		large:    cfg.Large,
 		taken:    cfg.Taken,
+		changed:  cfg.Changed,
 		queries:  cfg.Queries,
 		logger:   cfg.Logger,
 		sampled:  logs.Sampled{Logger: cfg.Logger},

@@ -46,6 +46,9 @@ func (in *Intake) gather(e serf.Event, g *gatherer, due *time.Timer) {
 		in.enqueue(arrival{event: e, way: Gossip, passed: true})
 		return
 	}
+	if in.changed != nil {
+		in.changed()
+	}
 	now := time.Now()
 	g.add(me, now)
 	if at, _ := g.due(); at.After(now) {

@@ -39,8 +39,10 @@
 // # Loss and bounds
 //
 // The package remembers at most 1,024 known members, and a lost one for 30 days. It
-// keeps them in members.json in the data directory. It replaces that file as a
-// whole, and never writes it if it could not read it.
+// keeps them in members.json in the data directory. It writes that file at once when
+// serf's list of members changes ([Rejoiner.Changed]), and further changes within a
+// second together, a second later. It replaces the file as a whole, and never writes it
+// if it could not read it.
 //
 // A round asks three lost members and dials three addresses. An mDNS look joins at
 // most 64 new addresses, and remembers 1,024: anyone on the local network can answer

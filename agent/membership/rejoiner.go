@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -32,6 +33,8 @@ const (
 	// An address that answers and is no member's own, such as a load balancer's, is
 	// dialed after twice as long each time, and at last every standInMost.
 	standInMost = 10 * time.Minute
+	// keepEvery is how often the known members are written at most.
+	keepEvery = time.Second
 	// forgottenSilence is for how long it is not said again that members do not list
 	// this node.
 	forgottenSilence = 10 * time.Minute
@@ -74,7 +77,10 @@ type Rejoiner struct {
 	port     int
 	self     serf.Member
 	interval time.Duration
-	known    *knownMembers
+	changed  chan struct{} // serf's members have changed since it was taken
+
+	mu    sync.Mutex // held by look, for as long as it writes
+	known *knownMembers
 
 	members func() []serf.Member
 	ping    func(name string, addr net.Addr) (time.Duration, error)
@@ -105,7 +111,8 @@ func NewRejoiner(cfg RejoinerConfig) *Rejoiner {
 	}
 	j := cfg.Joiner
 	return &Rejoiner{
-		names: j.cfg.Retry, tried: j.tried, port: cfg.Port, self: cfg.Self, interval: j.cfg.Interval, known: known,
+		names: j.cfg.Retry, tried: j.tried, port: cfg.Port, self: cfg.Self, interval: j.cfg.Interval,
+		changed: make(chan struct{}, 1), known: known,
 		members: j.cfg.Members, ping: cfg.Ping, mend: cfg.Mend,
 		join: func(addrs []string) (int, error) { return j.contact(addrs, cfg.Replay()) },
 		srv:  j.srv, lookup: lookupIPs, found: cfg.Found,
@@ -123,6 +130,9 @@ type standIn struct {
 // Run works until ctx ends. The first round comes after a while: the start is serf's,
 // and that of the joins that were asked for.
 func (r *Rejoiner) Run(ctx context.Context) error {
+	var keeper sync.WaitGroup
+	keeper.Go(func() { r.keep(ctx) })
+	defer keeper.Wait()
 	for {
 		select {
 		case <-time.After(backoff.Between(r.interval/2, r.interval)):
@@ -134,8 +144,36 @@ func (r *Rejoiner) Run(ctx context.Context) error {
 	}
 }
 
+// Changed says that serf's list of members has changed. It never waits.
+func (r *Rejoiner) Changed() {
+	select {
+	case r.changed <- struct{}{}:
+	default: // it has been said
+	}
+}
+
+// keep looks soon after each change, beside the rounds, which may wait for members. So
+// a process that is killed has kept what changed up to a second before.
+func (r *Rejoiner) keep(ctx context.Context) {
+	for {
+		select {
+		case <-r.changed:
+			r.look()
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-time.After(keepEvery):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // look tells which members are lost now, and keeps the known ones for the next start.
 func (r *Rejoiner) look() []knownMember {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.known.look(r.members(), r.self.Name, time.Now())
 	lost := r.known.lost()
 	r.metrics.setLost(len(lost))

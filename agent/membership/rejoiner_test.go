@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -258,6 +263,59 @@ func TestAnAddressOfOthers(t *testing.T) {
 		}
 		if lines := n.log.Count("level=WARN", "cannot be joined", "refused"); lines != 9 {
 			t.Errorf("%d lines tell of 360 failures", lines)
+		}
+	})
+}
+
+// Known members are written as soon as serf's list changes, also while a round waits
+// for a member, and further changes together, a second later.
+func TestChangesAreKeptSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, path := newRejoinNode("n"), filepath.Join(t.TempDir(), knownFile)
+		n.known.path = path
+		var mu sync.Mutex
+		var all []serf.Member
+		n.members = func() []serf.Member {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(all)
+		}
+		change := func(members ...serf.Member) {
+			mu.Lock()
+			all = append(all, members...)
+			mu.Unlock()
+			n.Changed()
+			synctest.Wait()
+		}
+		held := make(chan struct{})
+		n.mend = func() error { <-held; return nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- n.Run(ctx) }()
+		time.Sleep(rejoinEvery) // a round has begun, and waits
+		kept := func(want string) {
+			t.Helper()
+			k, err := openKnown(path, forgets)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(slices.Sorted(maps.Keys(k.byName)), " "); got != want {
+				t.Errorf("kept are %q, want %q", got, want)
+			}
+		}
+		change(member("a", "10.0.0.1:1", serf.StatusAlive))
+		kept("a")
+		for i, name := range []string{"b", "c", "d"} {
+			change(member(name, fmt.Sprint("10.0.0.2:", i+1), serf.StatusAlive))
+		}
+		kept("a")
+		time.Sleep(keepEvery)
+		synctest.Wait()
+		kept("a b c d")
+		close(held)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }
