@@ -25,6 +25,7 @@ import (
 	"agentctl/agent/publish"
 	"agentctl/agent/repair"
 	"agentctl/agent/rpc"
+	"agentctl/agent/suspicion"
 	"agentctl/handler"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/disk"
@@ -77,6 +78,7 @@ type Agent struct {
 	past    past
 	sinks   *sinks
 	intake  *intake.Intake
+	times   *suspicion.Times // of the user events that came
 
 	serf      *gossip.Node
 	peers     *peers.Peers

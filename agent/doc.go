@@ -29,6 +29,7 @@
 //   - peers: which members are agentctl.
 //   - publish: Lamport times for events, and the ways they are sent.
 //   - repair: what a peer's journal has and this one lacks.
+//   - suspicion: suspected losses, by holes in the Lamport times.
 //   - rpc: the server of serf's RPC protocol.
 //   - script: event scripts, and queries that a target answers.
 //   - dropped, files, logs, memnet, version: small parts that others share.

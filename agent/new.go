@@ -105,8 +105,10 @@ func (a *Agent) openEvents() (err error) {
 		Self: a.opts.NodeName, Members: a.Members, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
 		Pass: a.members.packets.Pass, Shake: a.shake,
 	})
+	a.openTimes()
 	a.intake = intake.New(intake.Config{
 		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take, Taken: a.hooks.Taken,
+		Saw:     a.times.Saw,
 		Changed: func() { a.members.rejoiner.Changed() }, // the intake runs when that is there
 		Logger:  a.logger, Metrics: a.hooks.Metrics,
 	})

@@ -50,7 +50,9 @@ func (a *Agent) openSerf() error {
 			return err
 		}
 	}
-	if a.serf, err = gossip.Open(gossip.Config{Serf: conf, Receive: a.intake.Receive, All: a.past.returning, Lost: a.intake.Missed}); err != nil {
+	if a.serf, err = gossip.Open(gossip.Config{
+		Serf: conf, Receive: a.intake.Receive, All: a.past.returning, Synced: a.times.Synced, Lost: a.intake.Missed,
+	}); err != nil {
 		return err
 	}
 	a.stops.push("closing gossip", closeWait, func(ctx context.Context) error { return within(ctx, a.serf.Shutdown) })

@@ -28,7 +28,8 @@ type Receive func(e serf.UserEvent, synced bool)
 // anything.
 type frontDelegate struct {
 	memberlist.Delegate
-	receive Receive // nil: nobody wants events
+	receive Receive            // nil: nobody wants events
+	synced  func(clock uint64) // likewise
 	past    *past
 	denier  *denier
 }
@@ -59,6 +60,9 @@ func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
 				d.receive(serf.UserEvent{LTime: of.LTime, Name: e.Name, Payload: e.Payload}, true)
 			}
 		}
+	}
+	if known && d.synced != nil {
+		d.synced(uint64(state.EventLTime))
 	}
 	d.Delegate.MergeRemoteState(raw, isJoin)
 	if known {

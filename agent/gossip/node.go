@@ -38,6 +38,10 @@ type Config struct {
 	// All says that Receive wants all events that members have, also those from
 	// before this node joined them, or from before serf's snapshot was written.
 	All bool
+	// Synced is told of each full sync after Receive was told of its events, with the
+	// member's event clock: it had seen all Lamport times below. It must not wait, and
+	// may be nil.
+	Synced func(clock uint64)
 	// Lost is told of messages of members that came and could not be taken: how many,
 	// once a second at most. Each may have been a user event. It must not wait, and may
 	// be nil.
@@ -56,7 +60,7 @@ func Open(c Config) (_ *Node, err error) {
 			return
 		}
 		n.denier = &denier{self: n.name, tell: n.delegate.NotifyMsg, presence: n.presence, members: s.Members, doubtful: map[string]bool{}}
-		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, n.past, n.denier}, n.presence
+		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, c.Synced, n.past, n.denier}, n.presence
 		if n.clock, err = eventClockOf(s); err != nil {
 			return
 		}

@@ -77,6 +77,7 @@ type Intake struct {
 	large   largeEvents
 	taken   func(handler.Event)
 	changed func()
+	saw     func(ltime uint64, own bool)
 
 	mu    sync.Mutex
 	queue queue.Queue[arrival]
@@ -144,6 +145,10 @@ type Config struct {
 	// Taken is told of each event once the journal has it, in order. It must not
 	// block. It may be nil.
 	Taken func(handler.Event)
+	// Saw is told of the Lamport time of each user event that comes, whatever the way,
+	// also of copies; own says that it was published here. It must not block. It may be
+	// nil.
+	Saw func(ltime uint64, own bool)
 	// Changed is told at once of each change of members, before it is gathered. It must
 	// not block. It may be nil.
 	Changed func()
@@ -166,6 +171,7 @@ func New(cfg Config) *Intake {
 		large:    cfg.Large,
 		taken:    cfg.Taken,
 		changed:  cfg.Changed,
+		saw:      cfg.Saw,
 		queries:  cfg.Queries,
 		logger:   cfg.Logger,
 		sampled:  logs.Sampled{Logger: cfg.Logger},
@@ -277,6 +283,7 @@ func (in *Intake) drain(ctx context.Context) {
 // journal. Of what comes by a full sync, which brings the same events each time, it
 // leaves out what the journal may have had and does not remember.
 func (in *Intake) Receive(e serf.UserEvent, synced bool) {
+	in.note(&e, Gossip)
 	if in.journal.Had(idOf(&e)) || synced && in.journal.Forgot(uint64(e.LTime)) {
 		in.metrics.copied(Gossip)
 		return
@@ -296,6 +303,7 @@ func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w Way) error {
 		}
 		if in.push(arrival{event: e, at: time.Now(), way: w}) {
 			in.mu.Unlock()
+			in.note(&e, w)
 			in.wakeDispatch()
 			return nil
 		}
@@ -309,6 +317,13 @@ func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w Way) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+}
+
+// note tells Saw of an event that has come.
+func (in *Intake) note(e *serf.UserEvent, w Way) {
+	if in.saw != nil {
+		in.saw(uint64(e.LTime), w == Local)
 	}
 }
 

@@ -35,6 +35,7 @@ agent/large              -
 agent/memnet             -
 agent/packets            -
 agent/repair             handler/journal
+agent/suspicion          -
 agent/rpc                rpcclient/wire
 agent/config             agent/large handler/shim handler/target
 agent/script             handler/target
@@ -47,7 +48,7 @@ agent/ops                agent/api agent/config agent/link agent/publish
 agent/ops                handler/delivery handler/journal handler/journal/disk handler/target rpcclient/wire
 
 agent                    agent/config agent/gossip agent/intake agent/large agent/link agent/membership
-agent                    agent/ops agent/packets agent/peers agent/publish agent/repair agent/rpc agent/script
+agent                    agent/ops agent/packets agent/peers agent/publish agent/repair agent/rpc agent/script agent/suspicion
 agent                    handler/delivery handler/journal handler/journal/disk handler/target
 
 cmd/agentctl/quick       -
