@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -49,6 +50,35 @@ func TestAMemberThatWasLostBeforeARestart(t *testing.T) {
 		})
 		publishTo(t, other, "after")
 		testkit.WaitFor(t, "the event", func() bool { return len(gw.Of("user")) == 1 })
+	})
+}
+
+// Who the members are is in the file a second after serf tells it, long before the next
+// round that looks for lost ones.
+func TestMembersAreKeptSoon(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		rare := func(o *config.Options) { o.RetryInterval = time.Hour }
+		n, other := start(t, rare, in(t.TempDir())), start(t, rare, named("other"))
+		kept := func() string {
+			data, err := os.ReadFile(filepath.Join(n.opts.DataDir, "members.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(data)
+		}
+		join(t, n, other)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if list := kept(); !strings.Contains(list, other.GossipAddr()) || strings.Contains(list, "lost") {
+			t.Errorf("after the join the file has %s", list)
+		}
+		other.crash(t)
+		testkit.WaitFor(t, "the other to have failed", func() bool { return n.countMembers("failed") == 1 })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if list := kept(); !strings.Contains(list, "lost") {
+			t.Errorf("after the failure the file has %s", list)
+		}
 	})
 }
 
