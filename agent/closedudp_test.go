@@ -54,6 +54,7 @@ func TestUDPThatIsClosed(t *testing.T) {
 			}
 		}
 		testkit.WaitFor(t, "a stock member to be known not to get packets", func() bool { return a.members.packets.Silent("stock") })
+		testkit.WaitFor(t, "the events so far to be sent to it", func() bool { return a.straight(t) == len(want) })
 		tcp := testkit.Counter(t, a.Metrics(), "agentctl_direct_messages_total", "tcp")
 		for len(events) > 0 {
 			<-events
@@ -65,8 +66,8 @@ func TestUDPThatIsClosed(t *testing.T) {
 				break
 			}
 		}
-		if took := time.Since(begun); took > 10*time.Millisecond || testkit.Counter(t, a.Metrics(), "agentctl_direct_messages_total", "tcp") != tcp+1 {
-			t.Errorf("an event came to a stock member after %v, want it over TCP at once", took)
+		if took := time.Since(begun); took > time.Second || testkit.Counter(t, a.Metrics(), "agentctl_direct_messages_total", "tcp") != tcp+1 {
+			t.Errorf("an event came to a stock member after %v, want it over TCP, before a full sync", took)
 		}
 		named := "seems closed, or that of this node, while TCP is open"
 		var health api.HealthReport
@@ -79,7 +80,7 @@ func TestUDPThatIsClosed(t *testing.T) {
 			return len(health.Warnings) == 1 && strings.Contains(health.Warnings[0], named)
 		})
 		before := a.log.Count("UDP probes failed")
-		for range 3600 {
+		for range 200 {
 			for _, n := range ours {
 				n.peers.Is("stock") // as with an event a second
 			}
@@ -88,11 +89,11 @@ func TestUDPThatIsClosed(t *testing.T) {
 		if n := stockLog.Count("Received invalid msgType (167)"); n < len(ours) || n > 3*len(ours) {
 			t.Errorf("a stock member has %d lines about streams of ours, want one to three of each agent:\n%s", n, stockLog)
 		}
-		if n := a.log.Count("UDP probes failed") - before; n < 55 || n > 61 {
-			t.Errorf("memberlist's warning came %d times in an hour, want one a minute", n)
+		if n := a.log.Count("UDP probes failed") - before; n < 3 || n > 4 {
+			t.Errorf("memberlist's warning came %d times in 200 s, want one a minute", n)
 		}
-		if n := a.log.Count(named); n < 55 || n > 62 {
-			t.Errorf("the port is named %d times in an hour, want once a minute", n)
+		if n := a.log.Count(named); n < 3 || n > 5 {
+			t.Errorf("the port is named %d times in 200 s, want once a minute", n)
 		}
 		memory.Network(t).ClosePackets()
 		for _, n := range ours {
