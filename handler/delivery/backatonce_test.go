@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -51,23 +52,21 @@ func (g *gateway) up(answer http.HandlerFunc) {
 
 func (g *gateway) down() {
 	g.mu.Lock()
-	server := g.server
-	g.answer, g.server = nil, nil
-	g.mu.Unlock()
-	if server != nil {
-		server.Close()
+	defer g.mu.Unlock()
+	if g.server != nil {
+		g.server.Close()
 	}
+	g.answer, g.server = nil, nil
 }
 
 func (g *gateway) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	g.mu.Lock()
+	g.mu.Lock() // and not closed while it is dialed
+	defer g.mu.Unlock()
 	g.dials++
-	pipes, up := g.pipes, g.answer != nil
-	g.mu.Unlock()
-	if !up {
+	if g.answer == nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
 	}
-	return pipes.Dial(ctx, network, addr)
+	return g.pipes.Dial(ctx, network, addr)
 }
 
 // requests are the times of those since a time.
@@ -309,13 +308,10 @@ func TestRetryNow(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		testkit.Want(t, "attempts at the flush", len(g.requests(began)), 1)
-		ok := false
+		var ok atomic.Bool
 		g.down()
-		g.mu.Lock()
-		g.dials = 0
-		g.mu.Unlock()
 		g.up(func(w http.ResponseWriter, r *http.Request) {
-			if !ok && r.Header.Get("X-Serf-Event") != "" {
+			if !ok.Load() && r.Header.Get("X-Serf-Event") != "" {
 				says(503, "300")(w, r)
 			}
 		})
@@ -325,7 +321,7 @@ func TestRetryNow(t *testing.T) {
 		testkit.Want(t, "flushes", d.Status().Flushes, 1)
 		time.Sleep(time.Minute)
 		testkit.Want(t, "the flush, and attempts at events", len(g.requests(began)), 4)
-		ok = true
+		ok.Store(true)
 		began = time.Now()
 		d.RetryNow()
 		if err := d.Idle(t.Context()); err != nil {
