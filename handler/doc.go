@@ -17,6 +17,7 @@
 //   - journal/disk: a journal that is kept in a file.
 //   - delivery: brings a cursor's events to its target: order, retry, flush.
 //   - shim: the event of a script's environment and standard input.
+//   - probe: tells when a server that refused connections takes them again.
 //   - backoff, varint, queue: small tools that other folders use as well.
 //
 // A package imports only packages above it in this list, the small tools, and

@@ -52,12 +52,11 @@ type Target struct {
 	// DoneCodes, RetryCodes and BuryCodes are status codes from 200 to 599 whose
 	// meaning differs from the default; see [Class].
 	DoneCodes, RetryCodes, BuryCodes []int
-	// Timeout bounds one whole attempt, from dialling to the end of the
-	// answer. Default 5 s.
+	// Timeout bounds one whole attempt, from dialling to the answer. Default 5 s.
 	Timeout time.Duration
 	// MinBackoff and MaxBackoff bound the ceiling of the random wait before
 	// another attempt. The ceiling doubles with each attempt. Defaults 100 ms
-	// and 30 s.
+	// and 30 s. A longer Retry-After of the target counts instead, up to 5 minutes.
 	MinBackoff, MaxBackoff time.Duration
 	// Concurrency is how many events may be in flight to the target at once,
 	// each until the target takes or refuses it. Default 1, at most 256.
