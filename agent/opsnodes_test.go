@@ -151,3 +151,42 @@ func TestANodeThatIsForcedOutAndLivesIsAsked(t *testing.T) {
 		})
 	}
 }
+
+// Who would get an event is told by each node that can be asked, and nothing is published.
+func TestWhoWouldGetAnEvent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n, r := opsNode(t, named("asked"))
+		none := start(t, named("no-target"), handlers("user:other=http://127.0.0.1:1/"))
+		unlinked := start(t, named("unlinked"), func(o *config.Options) { o.PeerLinks = false })
+		join(t, n.node, none, unlinked)
+		want := map[string]api.NodeState{"asked": api.NodeAnswered, "no-target": api.NodeAnswered, "unlinked": api.NodeUnknown}
+		var report api.RecipientsReport
+		testkit.WaitFor(t, "the answers", func() bool {
+			report = api.RecipientsReport{}
+			if status, text := r.ask(t, "GET", "/v1/recipients?name=e", "", &report); status != http.StatusOK {
+				t.Fatalf("%d %s", status, text)
+			}
+			states := map[string]api.NodeState{}
+			for _, of := range report.Nodes {
+				states[of.Node] = of.State
+			}
+			return maps.Equal(states, want)
+		})
+		if report.Complete || len(report.Nodes[0].Targets) != 1 || len(report.Nodes[1].Targets) != 0 {
+			t.Errorf("%+v", report)
+		}
+		unlinked.crash(t)
+		testkit.WaitFor(t, "the crash to be noticed", func() bool { return n.countMembers("failed") == 1 })
+		if r.ask(t, "GET", "/v1/recipients?name=other", "", &report); report.Complete || report.Nodes[2].State != api.NodeFailed || len(report.Nodes[1].Targets) != 1 {
+			t.Errorf("with one that is down: %+v", report)
+		}
+		for _, query := range []string{"", "?name=", "?name=a&name=b", "?name=a&wait=1s", "?name=a;b"} {
+			if status, _ := r.ask(t, "GET", "/v1/recipients"+query, "", nil); status != http.StatusBadRequest {
+				t.Errorf("%q is answered %d", query, status)
+			}
+		}
+		if got := len(n.gw.Posts()); got != 0 {
+			t.Errorf("%d events came", got)
+		}
+	})
+}

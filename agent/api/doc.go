@@ -31,6 +31,7 @@
 //	POST /v1/events               PublishRequest → PublishReport
 //	GET  /v1/events/{id}          EventReport
 //	GET  /v1/events/{id}/nodes    NodesReport
+//	GET  /v1/recipients           RecipientsReport
 //	POST /v1/replay               ReplayRequest → ReplayReport
 //	GET  /v1/replay/{id}          ReplayReport
 package api

@@ -24,6 +24,7 @@ func TestMessagesStayAsTheyAre(t *testing.T) {
 		&ErrorReport{}, &HealthReport{}, &StatusReport{}, &EventReport{}, &EventPage{}, &FollowedEvent{}, &NodesReport{},
 		&PublishRequest{}, &PublishReport{}, &ReplayRequest{}, &ReplayReport{},
 		&TargetReport{}, &JournalReport{}, &OutcomeReport{}, &NodeReport{}, &DiskReport{},
+		&RecipientsReport{}, &RecipientReport{},
 	} {
 		for _, full := range []bool{false, true} {
 			v := reflect.ValueOf(m).Elem()

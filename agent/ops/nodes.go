@@ -121,19 +121,20 @@ func (h *history) outcomes(id string) nodeAnswer {
 	return nodeAnswer{Known: true, Targets: targets}
 }
 
-// Answer answers a peer that asks what became of an event here.
+// Answer answers a peer that asks what became of an event here, or which targets an
+// event would go to.
 func (s *Server) Answer(_ context.Context, _ link.Peer, req []byte) ([]byte, error) {
-	if len(req) == 0 || req[0] != nodesVersion {
-		return nil, errors.New("a question of another version")
+	switch {
+	case len(req) > 0 && req[0] == nodesVersion:
+		return json.Marshal(s.history.outcomes(string(req[1:])))
+	case len(req) > 0 && req[0] == recipientsVersion:
+		return json.Marshal(s.history.recipients(string(req[1:])))
 	}
-	return json.Marshal(s.history.outcomes(string(req[1:])))
+	return nil, errors.New("a question of another version")
 }
 
 // serve answers GET /v1/events/{id}/nodes.
 func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
-	if n == nil {
-		return 0, nil, errorf(http.StatusConflict, "this agent has no peer links, over which the others are asked: start it without -peer-links=false")
-	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return 0, nil, errorf(http.StatusBadRequest, "the query cannot be read: %v", err)
@@ -151,34 +152,61 @@ func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 	if strings.HasPrefix(id, "m-") {
 		return 0, nil, errorf(http.StatusBadRequest, "%s is a member event: each node has its own, so the others cannot be asked about it", id)
 	}
-	select {
-	case n.slots <- struct{}{}:
-		defer func() { <-n.slots }()
-	default:
-		return 0, nil, errorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", api.MaxWaiting)
+	leave, err := n.enter()
+	if err != nil {
+		return 0, nil, err
 	}
+	defer leave()
 	report := n.gather(r.Context(), id, wait)
 	return http.StatusOK, report, r.Context().Err()
 }
 
-// gather asks the members until each has said how it ended, wait is over, or ctx
-// ends.
+// enter takes a slot for a request that asks all nodes.
+func (n *nodeAsker) enter() (leave func(), err error) {
+	if n == nil {
+		return nil, errorf(http.StatusConflict, "this agent has no peer links, over which the others are asked: start it without -peer-links=false")
+	}
+	select {
+	case n.slots <- struct{}{}:
+		return func() { <-n.slots }, nil
+	default:
+		return nil, errorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", api.MaxWaiting)
+	}
+}
+
+// question is what all nodes are asked.
+type question struct {
+	request []byte            // as others get it
+	here    func() nodeAnswer // this node's own answer
+	judge   func(*api.NodeReport, nodeAnswer)
+}
+
+// gather asks what became of an event, as settle does.
 func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) api.NodesReport {
+	return newNodesReport(id, n.settle(ctx, wait, question{
+		request: append([]byte{nodesVersion}, id...),
+		here:    func() nodeAnswer { return n.outcomes(id) },
+		judge:   judge,
+	}))
+}
+
+// settle asks the nodes until no answer may change any more, wait is over, or ctx ends.
+// Without a wait it asks once.
+func (n *nodeAsker) settle(ctx context.Context, wait time.Duration, q question) map[string]api.NodeReport {
 	until := time.Now().Add(wait)
 	asking, cancel := context.WithTimeout(ctx, cmp.Or(wait, nodesTime))
 	defer cancel()
 	known := map[string]api.NodeReport{}
 	for round := 1; ; round++ {
-		open := n.round(asking, id, known)
+		open := n.round(asking, q, known)
 		for name, r := range known { // a question may have been lost
 			if wait > 0 && r.State == api.NodeUnknown && n.Peers.Again(name) {
 				r.State = api.NodeUnasked
 				known[name] = r
 			}
 		}
-		report := newNodesReport(id, known)
-		if !report.Open || wait == 0 {
-			return report
+		if wait == 0 || !newNodesReport("", known).Open {
+			return known
 		}
 		pause := nodesPause.Ceiling(round)
 		if open > n.Links {
@@ -187,16 +215,16 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) a
 		select {
 		case <-time.After(pause):
 		case <-time.After(time.Until(until)):
-			return report
+			return known
 		case <-ctx.Done():
-			return report
+			return known
 		}
 	}
 }
 
 // round asks those members once whose answer may still change, and tells how many
 // that are.
-func (n *nodeAsker) round(ctx context.Context, id string, known map[string]api.NodeReport) (open int) {
+func (n *nodeAsker) round(ctx context.Context, q question, known map[string]api.NodeReport) (open int) {
 	there := map[string]bool{}
 	var names []string
 	var ask []node
@@ -221,7 +249,7 @@ func (n *nodeAsker) round(ctx context.Context, id string, known map[string]api.N
 	asking.SetLimit(nodesAtOnce)
 	for _, m := range ask {
 		asking.Go(func() error {
-			r := n.one(ctx, m, id)
+			r := n.one(ctx, m, q)
 			mu.Lock()
 			defer mu.Unlock()
 			// What it said before says more than that the time is over.
@@ -264,11 +292,11 @@ func (n *nodeAsker) everyone() (all []node) {
 }
 
 // one asks one member.
-func (n *nodeAsker) one(ctx context.Context, m node, id string) api.NodeReport {
+func (n *nodeAsker) one(ctx context.Context, m node, q question) api.NodeReport {
 	r := api.NodeReport{Node: m.Name}
 	switch {
 	case m.Name == n.self:
-		judge(&r, n.outcomes(id))
+		q.judge(&r, q.here())
 		return r
 	case m.Status == serf.StatusFailed && !m.living:
 		r.State = api.NodeFailed
@@ -287,7 +315,7 @@ func (n *nodeAsker) one(ctx context.Context, m node, id string) api.NodeReport {
 	ctx, cancel := context.WithTimeout(ctx, nodesTime)
 	defer cancel()
 	var answer nodeAnswer
-	raw, err := n.Ask(ctx, m.Member, append([]byte{nodesVersion}, id...))
+	raw, err := n.Ask(ctx, m.Member, q.request)
 	switch {
 	case errors.Is(err, link.ErrUnknownKind), errors.Is(err, link.ErrNotPeer):
 		r.State = api.NodeUnknown // a version before this question, or stock serf
@@ -305,7 +333,7 @@ func (n *nodeAsker) one(ctx context.Context, m node, id string) api.NodeReport {
 		}
 		return r
 	}
-	judge(&r, answer)
+	q.judge(&r, answer)
 	return r
 }
 

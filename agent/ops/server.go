@@ -155,6 +155,7 @@ func (s *Server) routes() http.Handler {
 	})))
 	handle("GET", "/v1/events", own(s.history.list))
 	handle("GET", "/v1/events/{id}", own(answer(s.history.show)))
+	handle("GET", "/v1/recipients", own(answer(s.recipients)))
 	handle("GET", "/v1/events/{id}/nodes", own(answer(s.nodes.serve)))
 	// What changes something.
 	change := func(f func(*http.Request) (int, any, error)) http.HandlerFunc {

@@ -45,6 +45,10 @@ Options:
                             several events of this name that come close together.
                             Targets of agentctl agents get every event anyway. Set
                             it to false if each event counts.
+  -dry-run                  Publish nothing, and tell who would get the event: each
+                            node, and which of its targets. The command talks to
+                            -http-addr. It exits 0, 2 if a node cannot say, and 3
+                            if no target of any node would get the event.
   -payload-file=FILE        Read the payload from a file.
   -rpc-addr=127.0.0.1:7373  RPC address of the agent, or unix:/path; also as
                             SERF_RPC_ADDR or AGENTCTL_RPC_ADDR.
@@ -56,7 +60,7 @@ Options:
                             there, and asks the operations endpoint that the agent
                             names.
 
-To publish over HTTP, and with -wait:
+To publish over HTTP, and with -wait and -dry-run:
 
 ` + opsHelp + `
 Examples:
@@ -85,6 +89,7 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 	coalesce := fs.Bool("coalesce", true, "")
 	file := fs.String("payload-file", "", "")
 	wait := fs.Duration("wait", 0, "")
+	dry := fs.Bool("dry-run", false, "")
 	addr, auth := rpcFlags(fs)
 	ops := addOpsFlags(fs)
 	if err := parseFlags(fs, args); err != nil {
@@ -104,10 +109,14 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 		return 0, errors.New("a payload and -payload-file are given: give one of them")
 	case given["wait"] && *wait <= 0:
 		return 0, fmt.Errorf("-wait: %v is no time to wait: give one such as 10s", *wait)
+	case *dry && (given["wait"] || byRPC):
+		return 0, errors.New("-dry-run publishes nothing, and asks the agent's -http-addr: give it without -wait, -rpc-addr and -rpc-auth")
 	case byRPC && byHTTP:
 		return 0, errors.New("the event is published either at -rpc-addr (with -rpc-auth) or at -http-addr (with -http-token-file): give the flags of one")
-	case given["format"] && !given["wait"] && !byHTTP:
-		return 0, errors.New("-format is for -wait and -http-addr: give one of them, too")
+	case given["format"] && !given["wait"] && !*dry && !byHTTP:
+		return 0, errors.New("-format is for -wait, -dry-run and -http-addr: give one of them, too")
+	case *dry:
+		return dryRun(ctx, ops, fs.Arg(0), out)
 	}
 	event := api.PublishRequest{Name: fs.Arg(0), Coalesce: *coalesce}
 	if event.PayloadBase64, err = readPayload(fs.Arg(1), *file); err != nil {

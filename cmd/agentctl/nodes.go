@@ -125,7 +125,7 @@ func published(report *api.NodesReport, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s after %s: %s\n", nodesSummary(report), brief(took), report.ID)
 	if report.NoTarget {
-		b.WriteString("No event handler that is a URL is for an event of this name")
+		b.WriteString("No event handler that is a URL is for an event of this name; \"agentctl event -dry-run NAME\" tells who would get one")
 	} else if !report.Applied {
 		writeNodes(&b, report, false) // a strings.Builder has no errors
 		fmt.Fprintf(&b, "\"agentctl events show -nodes %s\" looks again", report.ID)
