@@ -1,9 +1,72 @@
 package main
 
 import (
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"agentctl/agent/api"
 )
+
+// lateAgent answers with an open report, some time after the wait that it is asked for.
+type lateAgent struct {
+	by    time.Duration
+	waits []time.Duration
+}
+
+func (a *lateAgent) RoundTrip(r *http.Request) (*http.Response, error) {
+	wait, err := time.ParseDuration(r.URL.Query().Get("wait"))
+	if err != nil {
+		return nil, err
+	}
+	a.waits = append(a.waits, wait)
+	select {
+	case <-time.After(wait + a.by):
+		return &http.Response{StatusCode: http.StatusOK, Request: r, Body: io.NopCloser(strings.NewReader(`{"id":"1-a","open":true,"nodes":[]}`))}, nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
+// The command ends in time, whatever waits the agent is asked for on the way, and leaves
+// the agent as much of the time as it can.
+func TestAWaitEndsInTime(t *testing.T) {
+	t.Parallel()
+	for _, wait := range []time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second, 6 * time.Second, 20 * time.Second, 21 * time.Second, 45 * time.Second, time.Minute} {
+		for _, by := range []time.Duration{0, time.Millisecond, 200 * time.Millisecond, time.Hour} {
+			synctest.Test(t, func(t *testing.T) {
+				agent := &lateAgent{by: by}
+				client := newOpsClient("127.0.0.1:1")
+				client.http.Transport = agent
+				began := time.Now()
+				var out strings.Builder
+				w := waiting{ops: opsOfEnvironment(), wait: wait, until: began.Add(wait), out: &out}
+				ctx, cancel := w.limit(t.Context())
+				defer cancel()
+				code, err := w.outcome(ctx, client, "1-a", began)
+				if code != notApplied || err != nil {
+					t.Errorf("%v: status %d, %v", wait, code, err)
+				}
+				if took := time.Since(began); took > max(wait, leastWait) {
+					t.Errorf("a wait of %v took %v with an agent late by %v", wait, took, by)
+				}
+				asked := time.Duration(0)
+				for _, part := range agent.waits {
+					if part <= 0 || part > api.MaxNodesWait {
+						t.Errorf("the agent is asked to wait for %v", part)
+					}
+					asked += part
+				}
+				if by == 0 && asked < wait-2*nodesMargin {
+					t.Errorf("of %v the agent is asked for %v", wait, agent.waits)
+				}
+			})
+		}
+	}
+}
 
 func TestTheEndpointThatAnAgentNames(t *testing.T) {
 	t.Parallel()
