@@ -38,7 +38,7 @@ var serfWords = map[string]wording{
 	"joined the cluster":               {},
 	"joining by retry-join":            {slog.LevelInfo, "agent: Joining cluster...(replay: %v)", []string{"replay"}, true},
 	"joined the cluster by retry-join": {slog.LevelInfo, "agent: Join completed. Synced with %d initial agents", []string{"contacted"}, true},
-	"joining failed, trying again":     {slog.LevelWarn, "agent: Join failed: %v, retrying in %v", []string{"error", "in"}, true},
+	"joining failed, trying again":     {slog.LevelWarn, "agent: Join failed: %v, retrying in %v", []string{"serf_error", "in"}, true},
 	"retry-join: no attempts are left": {slog.LevelError, "agent: maximum retry join attempts made, exiting", nil, true},
 	"mdns: listening on an interface":  {slog.LevelInfo, "agent: Starting mDNS listener on interface %s", []string{"interface"}, true},
 	"mdns: joined peers":               {slog.LevelInfo, "agent.mdns: Joined %d hosts", []string{"contacted"}, true},

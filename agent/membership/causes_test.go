@@ -3,8 +3,14 @@ package membership
 import (
 	"context"
 	"errors"
+	"fmt"
+	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
 
 	"agentctl/scripts/testkit"
 )
@@ -22,7 +28,7 @@ func TestCauses(t *testing.T) {
 		"this agent announces serf protocol 5, which not every member understands: start it with -protocol=4: " + one("Node 'a' delegate protocol version (5) is incompatible: [2, 4]"): "protocol: this agent announces serf protocol 5, which not every member understands: start it with -protocol=4",
 		one("something\x1b[1m new"): `failed to join 10.0.0.1:7946: something\x1b[1m new`,
 	} {
-		if got := causeOf(errors.New(said)); !strings.HasPrefix(got, want) || len(got) > 300 || strings.ContainsAny(got, "\n\x1b") {
+		if got, _ := causeOf(errors.New(said)); !strings.HasPrefix(got, want) || len(got) > 300 || strings.ContainsAny(got, "\n\x1b") {
 			t.Errorf("%q is %q, want %q", said, got, want)
 		}
 	}
@@ -51,11 +57,41 @@ func TestEachNameHasItsLastFailure(t *testing.T) {
 	try := func() { j.try(context.Background(), []string{"a", "b"}) }
 	try()
 	failures := j.Failures()
-	if len(failures) != 2 || failures[0] != (JoinFailure{"a", "connection refused"}) || failures[1].Name != "b" || !strings.HasPrefix(failures[1].Cause, "wrong key") {
+	if len(failures) != 2 || failures[0] != (JoinFailure{"a", "connection refused", true}) || failures[1].Name != "b" || !strings.HasPrefix(failures[1].Cause, "wrong key") {
 		t.Errorf("%+v", failures)
 	}
 	answers["a"] = errors.New("no such host")
 	delete(answers, "b")
 	try()
-	testkit.Want(t, "failures", j.Failures(), []JoinFailure{{"a", "no such host"}})
+	testkit.Want(t, "failures", j.Failures(), []JoinFailure{{"a", "no such host", true}})
+}
+
+// Nodes that start together find each other with one line at INFO. A wrong key is a
+// warning at once, and others are one after a while.
+func TestJoinsThatAreTooEarlyAreNoWarnings(t *testing.T) {
+	for said, want := range map[string][]string{
+		"connection refused":                          {"INFO at 0s", "WARN at 10s", "WARN at 21s"},
+		"No installed keys could decrypt the message": {"WARN at 0s", "WARN at 1s", "WARN at 3s", "WARN at 7s", "WARN at 15s"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			logger, log := testkit.NewLog()
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			cfg := JoinerConfig{Logger: logger, Retry: []string{"a"}, Interval: time.Second, MaxAttempts: 100,
+				Members: func() []serf.Member { return nil }, Join: func([]string, bool) (int, error) { return 0, errors.New(said) }}
+			if err := NewJoiner(cfg).Run(ctx); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, m := range regexp.MustCompile(`time=(\S+) level=(INFO|WARN) msg="joining failed`).FindAllStringSubmatch(log.String(), -1) {
+				at, err := time.Parse(time.RFC3339Nano, m[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, fmt.Sprintf("%s at %v", m[2], at.Sub(began).Round(time.Second)))
+			}
+			testkit.Want(t, said, got, want)
+		})
+	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/logs"
 	"agentctl/agent/peers"
 	"agentctl/handler/backoff"
 	"agentctl/handler/text"
@@ -58,6 +59,7 @@ type Joiner struct {
 
 	mu       sync.Mutex
 	failures []JoinFailure // of the last try
+	sampled  logs.Sampled  // for its Nth
 }
 
 // NewJoiner returns a Joiner. Where no join is asked for, it counts as joined.
@@ -156,7 +158,7 @@ func (j *Joiner) Run(ctx context.Context) error {
 // attempts it waits for the interval between them, as serf does. Without one it
 // begins with shorter waits, so that nodes that start together find each other soon.
 func (j *Joiner) retry(ctx context.Context) error {
-	waits := backoff.Backoff{Min: firstRetry, Max: j.cfg.Interval}
+	waits, began := backoff.Backoff{Min: firstRetry, Max: j.cfg.Interval}, time.Now()
 	for attempt := 1; ; attempt++ {
 		j.cfg.Logger.Debug("joining by retry-join", "replay", j.cfg.Replay)
 		n, err := j.try(ctx, j.cfg.Retry)
@@ -177,7 +179,9 @@ func (j *Joiner) retry(ctx context.Context) error {
 		if j.cfg.MaxAttempts > 0 {
 			pause = j.cfg.Interval
 		}
-		j.cfg.Logger.Warn("joining failed, trying again", "attempt", attempt, "in", pause.Round(time.Millisecond), "error", err)
+		level := j.failureLevel(attempt, time.Since(began))
+		j.cfg.Logger.Log(ctx, level, "joining failed, trying again", "attempt", attempt, "in", pause.Round(time.Millisecond),
+			"error", j.why(err), logs.ForSerf("serf_error", text.Shorten(err.Error(), joinLogged)))
 		if backoff.Sleep(ctx, pause) != nil {
 			return nil
 		}
@@ -210,7 +214,8 @@ func (j *Joiner) try(ctx context.Context, names []string) (int, error) {
 	var failures []JoinFailure
 	for i, name := range names {
 		if err := errors.Join(lookups[i], errs[i]); err != nil {
-			failures = append(failures, JoinFailure{Name: text.Excerpt(name, text.ExcerptSize), Cause: causeOf(err)})
+			cause, early := causeOf(err)
+			failures = append(failures, JoinFailure{text.Excerpt(name, text.ExcerptSize), cause, early})
 		}
 	}
 	j.note(failures)

@@ -67,13 +67,17 @@ func withToken(file string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		want, err := config.ReadSecret(file)
 		if err != nil {
-			writeError(w, fmt.Errorf("the agent's token cannot be read, so nobody is let in: %w", err))
+			writeError(w, fmt.Errorf("the token of the agent's -http-token-file cannot be read, so nobody is let in: %w", err))
 			return
 		}
 		scheme, got, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare([]byte(strings.TrimSpace(got)), []byte(want)) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			writeError(w, errorf(http.StatusUnauthorized, "this needs the token that the agent has from -http-token-file: send it as Authorization: Bearer TOKEN"))
+			why := "this needs the agent's token, and none was given"
+			if scheme != "" {
+				why = "the token that was given is not the agent's"
+			}
+			writeError(w, errorf(http.StatusUnauthorized, "%s: agentctl takes it from -http-token-file=FILE or AGENTCTL_HTTP_TOKEN_FILE, and other programs send Authorization: Bearer TOKEN", why))
 			return
 		}
 		next(w, r)

@@ -24,7 +24,7 @@ const (
 )
 
 // failedLong is the line of an outage that lasts.
-const failedLong = "target has failed for a while: its gateway may be stale, events wait, and are tried again until it takes them"
+const failedLong = "target has failed for a while: its gateway may be stale, its events wait"
 
 // outage is a time in which an attempt at an event or at the flush has failed, and none
 // of the same kind has gone well since. The Delivery's lock guards it.

@@ -115,9 +115,9 @@ func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt i
 	if !pass {
 		return
 	}
-	msg := "target fails: events wait, and are tried again until it takes them"
+	msg := "target fails: its events wait, and are tried again"
 	if !first {
-		msg = "target still fails: events wait, and are tried again until it takes them"
+		msg = "target still fails: its events wait, and are tried again"
 	}
 	d.log.Log(context.Background(), level, msg, append(d.attrs(&rec.Event),
 		"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize), "attempts", told.attempts, "failing_for", text.Round(now.Sub(told.since)),
