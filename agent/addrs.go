@@ -9,11 +9,11 @@ import (
 // warnOpen says so where anyone on the network can command this agent.
 func (a *Agent) warnOpen() {
 	if a.opts.RPCAuthKey == "" && open(a.ports.RPC.Addr()) {
-		a.logger.Warn("RPC is open to the network without a key: whoever reaches it can publish events, run the handlers and remove members; set rpc_auth or listen on 127.0.0.1",
+		a.logger.Warn("RPC is open to the network without a key: set rpc_auth, or listen on 127.0.0.1 by -rpc-addr",
 			"addr", a.RPCAddr())
 	}
 	if a.opts.HTTPTokenFile == "" && a.ops.Addr() != nil && open(a.ops.Addr()) {
-		a.logger.Warn("the operations endpoint is open to the network without a token: whoever reaches it can publish and replay events; set http_token_file or listen on 127.0.0.1",
+		a.logger.Warn("the operations endpoint is open to the network without a token: set -http-token-file, or listen on 127.0.0.1 by -http-addr",
 			"addr", a.HTTPAddr())
 	}
 }

@@ -23,7 +23,7 @@ func (a *Agent) openJournal() error {
 	if o.DataDir == "" {
 		a.journal = journal.New(limits)
 		a.stops.push("closing the journal", closeWait, closeJournal(a.journal))
-		a.logger.Info("the journal is in memory: when the agent ends, it loses the events that wait, and after its next start it may miss those published meanwhile; set -data-dir to keep them")
+		a.logger.Info("the journal is in memory: when the agent ends, it loses the events that wait; set -data-dir to keep them")
 		return nil
 	}
 	start := time.Now()

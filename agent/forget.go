@@ -49,7 +49,7 @@ func (ss *sinks) forgetTargets(tell bool) {
 		case !stillNeeds(s, oldest):
 			ss.forget(name, s.Waiting)
 		case tell:
-			ss.cfg.Logger.Warn("a target is not configured any more, and its place in the journal is kept for now: configure it again by the same name, and it is served; what is older than journal_max_age is dropped",
+			ss.cfg.Logger.Warn("a target is not configured any more: its events are kept until they are older than journal_max_age, and then dropped",
 				"target", name, "waiting", s.Waiting, "buried", s.Buried, "gap", s.Gap.Reason, "journal_max_age", ss.cfg.MaxAge)
 		}
 	}

@@ -28,7 +28,7 @@ func KeepKeyring(o *config.Options, ring *memberlist.Keyring, path string, logge
 		return err
 	}
 	if primary := base64.StdEncoding.EncodeToString(ring.GetPrimaryKey()); primary != o.EncryptKey {
-		logger.Warn("the keys in the data directory are used, not the one given: they have been changed since; to begin anew with the given key, move the file away", "file", path)
+		logger.Warn("the keys in the data directory are used, not the one given: to begin anew with that, move the file away", "file", path)
 	}
 	return nil
 }

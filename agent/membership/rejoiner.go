@@ -106,7 +106,7 @@ func NewRejoiner(cfg RejoinerConfig) *Rejoiner {
 	}
 	known, err := openKnown(path, cfg.ReconnectTimeout)
 	if err != nil {
-		cfg.Logger.Error("which members there were before cannot be read: they are found again by serf's snapshot and by -retry-join only, and nothing is kept for the next start; mend the file, or move it away",
+		cfg.Logger.Error("the members of before cannot be read, and none are kept for the next start: mend the file, or move it away",
 			"file", path, "error", err)
 	}
 	j := cfg.Joiner

@@ -58,6 +58,6 @@ func (d *Delivery) flushRefused(gap journal.Gap, perr *target.PostError, now tim
 	d.outageEnds() // an answer ends it, even a refusal, which is logged as an error below
 	d.state.lastError, d.state.lastErrorTime = "flush: "+perr.Error(), now
 	d.mu.Unlock()
-	d.log.Error("target refused its flush: events go on, and its gateway may be stale until its \"flush\" in the configuration is put right, or an operator flushes it and accepts the gap",
+	d.log.Error("target refused its flush: events go on, and its gateway may be stale; see its \"flush\" in the configuration",
 		"reason", gap.Reason, "since", gap.Since, "status", perr.Status, "answer", text.Excerpt(string(perr.Body), text.ExcerptSize))
 }

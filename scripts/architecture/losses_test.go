@@ -21,13 +21,13 @@ var noLosses = map[string]string{
 	"an operator accepted what this target lacks: it counts as fresh, without a flush":                                                "the loss was told before, and the operator says that it does no harm",
 	"a large event does not reach all members":                                                                                        "the publisher is told, and who raised the limit wanted it",
 	"a lost member is joined again":                                                                                                   "a member was lost, and no event",
-	"events may be lost before they came here, so the targets are flushed: some Lamport times have no event, and no member sends one": "it is a suspicion, and the flush makes good what may be lost",
 	"link: messages to a peer dropped":                                                                                                "gossip and repair bring them",
 	"rpc: records of a stream dropped, the client reads too slowly":                                                                   "a stream is live, and serf says as much at this level",
 	"this setting takes effect when the agent is started anew":                                                                        "no event",
-	"the keys in the data directory are used, not the one given: they have been changed since; to begin anew with the given key, move the file away":                                          "no event",
-	"a target is not configured any more, and its place in the journal is kept for now: configure it again by the same name, and it is served; what is older than journal_max_age is dropped": "nothing is dropped yet; when it is, that is an error",
-	"the journal is in memory: when the agent ends, it loses the events that wait, and after its next start it may miss those published meanwhile; set -data-dir to keep them":                "nothing is lost yet; what is lost at the end is an error",
+	"the keys in the data directory are used, not the one given: to begin anew with that, move the file away":                         "no event",
+	"a target is not configured any more: its events are kept until they are older than journal_max_age, and then dropped":            "nothing is dropped yet; when it is, that is an error",
+	"the journal is in memory: when the agent ends, it loses the events that wait; set -data-dir to keep them":                        "nothing is lost yet; what is lost at the end is an error",
+	"events may be lost before they came here, so the targets are flushed: some Lamport times have no event, and no member sends one": "it is a suspicion, and the flush makes good what may be lost",
 }
 
 // TestALossIsLoggedAsAnError looks at all log lines of ours. One that tells of a lost

@@ -93,7 +93,7 @@ func (d *Disk) degrade(err error, cause bool) {
 	}
 	d.mu.Unlock()
 	if first {
-		d.log.Error("the journal cannot be written: events are delivered from memory, and those that wait are lost if the agent ends; make room or mend the disk",
+		d.log.Error("the journal cannot be written: events that wait are in memory only, and lost if the agent ends; mend the disk",
 			"err", err)
 	}
 }
