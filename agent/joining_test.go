@@ -67,14 +67,14 @@ func TestMembersAreKeptSoon(t *testing.T) {
 			return string(data)
 		}
 		join(t, n, other)
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond) // a write each second
 		synctest.Wait()
 		if list := kept(); !strings.Contains(list, other.GossipAddr()) || strings.Contains(list, "lost") {
 			t.Errorf("after the join the file has %s", list)
 		}
 		other.crash(t)
 		testkit.WaitFor(t, "the other to have failed", func() bool { return n.countMembers("failed") == 1 })
-		time.Sleep(time.Second)
+		time.Sleep(1100 * time.Millisecond) // a write each second
 		synctest.Wait()
 		if list := kept(); !strings.Contains(list, "lost") {
 			t.Errorf("after the failure the file has %s", list)

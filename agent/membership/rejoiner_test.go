@@ -309,7 +309,7 @@ func TestChangesAreKeptSoon(t *testing.T) {
 			change(member(name, fmt.Sprint("10.0.0.2:", i+1), serf.StatusAlive))
 		}
 		kept("a")
-		time.Sleep(keepEvery)
+		time.Sleep(2 * keepEvery)
 		synctest.Wait()
 		kept("a b c d")
 		close(held)
