@@ -107,6 +107,9 @@ agentctl event -payload-file=kong.json kong-config`: {
 		page: presetsPage, at: 162, want: `(?s)'ban' dispatched!.*'ban' dispatched!.*'kong-cache' dispatched!.*'kong-config' dispatched!`,
 		before: func(w *pageWorld) { w.shell(`echo '{"_format_version": "3.0"}' > kong.json`) },
 	},
+	`agentctl event -dry-run kong`: {
+		page: commandsPage, at: 156, want: `(?s)Event 'kong' would go to .*; nothing is published\n.*gateway-1 +answered +kong\n`,
+	},
 	`agentctl event -payload-file=routes.json kong`: {
 		page: commandsPage, at: 163, want: `Event 'kong' dispatched!`, before: func(w *pageWorld) { w.shell(`seq 5000 > routes.json`) },
 	},
