@@ -49,7 +49,8 @@ type DiskReport struct {
 type TargetState string
 
 const (
-	TargetOK       TargetState = "ok"       // it took or refused all events that it was given
+	TargetOK       TargetState = "ok"       // no request fails, and the last answer was no refusal
+	TargetRefusing TargetState = "refusing" // its last events were buried, and it has taken none since
 	TargetRetrying TargetState = "retrying" // an event's last attempt failed, and is repeated
 	TargetFlushing TargetState = "flushing" // it lost events, and is flushed before all else
 	TargetStale    TargetState = "stale"    // it lost events, and has no flush or refused it
@@ -68,7 +69,7 @@ const (
 // TargetReport is how a target stands. No text in it holds a URL's password.
 type TargetReport struct {
 	Target string      `json:"target"` // its name
-	State  TargetState `json:"state"`  // the worst that applies: flushing or stale, retrying, ok
+	State  TargetState `json:"state"`  // the worst that applies: flushing or stale, retrying, refusing, ok
 	// Since is when the state began.
 	Since time.Time `json:"since"`
 

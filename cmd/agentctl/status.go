@@ -30,6 +30,8 @@ func (*statusCommand) Help() string {
   journal, and its targets. For each target it shows:
 
     STATE           ok, or one of these:
+                    refusing: the last events were refused for good, and none
+                    was taken since
                     retrying: an event failed; the agent will try it again
                     flushing: events were lost; the target's flush comes first
                     stale: events were lost, and the target has no flush or
@@ -52,7 +54,8 @@ func (*statusCommand) Help() string {
 
   The exit status is 0 if the agent answers, and 1 if it does not. With -check
   it is 2 if a target is not ok, the journal is degraded, the node is not in its
-  cluster, or UDP is closed to a member. Buried events do not count.
+  cluster, or UDP is closed to a member. Buried events count only as long as the
+  target has taken none since.
 
 Options:
 
@@ -192,6 +195,9 @@ func targetNotes(t *api.TargetReport, now time.Time) (notes []string) {
 	}
 	if !t.NextAttempt.IsZero() {
 		notes = append(notes, name+": "+nextNote(t, now))
+	}
+	if t.State == api.TargetRefusing {
+		notes = append(notes, fmt.Sprintf("%s: has taken nothing since it refused an event %s: %s", name, ago(t.Since, now), lastError))
 	}
 	if t.BuriedNow > 0 {
 		notes = append(notes, fmt.Sprintf("%s: %s refused for good: see \"agentctl events -target=%s -state=buried\"", name, count(t.BuriedNow, "event"), name))

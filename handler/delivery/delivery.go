@@ -112,7 +112,9 @@ func newDelivery(cfg Config, p poster) (*Delivery, error) {
 		pauses: map[*pause]struct{}{},
 	}
 	d.state.since = time.Now()
-	if s := cursor.Status(); !s.Gap.Open() {
+	s := cursor.Status()
+	d.state.refusing.since = s.RefusingSince
+	if !s.Gap.Open() {
 		d.told = s // earlier losses, whose gap is closed
 	}
 	cfg.Metrics.attach(d)

@@ -37,7 +37,7 @@ var (
 	staleDesc     = targetDesc("stale", "1 while the target lacks events, or may lack some, and nothing has repaired that; else 0.")
 	buriedNowDesc = targetDesc("buried_events", "Events that the target refused for good and that are kept for a replay.")
 	stateDesc     = prometheus.NewDesc("agentctl_target_state",
-		"1 for the state that the target is in (ok, retrying, flushing or stale), 0 for the others.", []string{"target", "state"}, nil)
+		"1 for the state that the target is in (ok, refusing, retrying, flushing or stale), 0 for the others.", []string{"target", "state"}, nil)
 	flushesDesc = prometheus.NewDesc("agentctl_target_flushes_total",
 		"Flush requests, by result: success, retried (failed, and followed by another) or refused (for good).", []string{"target", "result"}, nil)
 	oldestWaitingDesc = targetDesc("oldest_waiting_seconds", "How long ago the oldest waiting event was first known; 0 when none waits.")
@@ -115,7 +115,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(staleDesc, stale)
 		gauge(buriedNowDesc, float64(d.cursor.Status().Buried))
-		for _, state := range []State{StateOK, StateRetrying, StateFlushing, StateStale} {
+		for _, state := range []State{StateOK, StateRefusing, StateRetrying, StateFlushing, StateStale} {
 			is := 0.0
 			if s.State == state {
 				is = 1

@@ -89,6 +89,7 @@ func TestDeliveryMetrics(t *testing.T) {
 			"agentctl_target_delivery_duration_seconds": 2,
 			"agentctl_target_buried_events":             1,
 			"agentctl_target_state ok":                  0,
+			"agentctl_target_state refusing":            0,
 			"agentctl_target_state retrying":            0,
 			"agentctl_target_state flushing":            0,
 			"agentctl_target_state stale":               1,

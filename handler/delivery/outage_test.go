@@ -37,8 +37,6 @@ type errorLine struct {
 	msg string
 }
 
-const wellAgain = "target is well again"
-
 // TestAnOutageIsToldAtLevelError has a gateway fail in all ways, for a day: the log at
 // level ERROR says so after 30 s, then seldom, and when it is over.
 func TestAnOutageIsToldAtLevelError(t *testing.T) {

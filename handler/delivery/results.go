@@ -17,9 +17,13 @@ const (
 	targetFails = "target fails"
 	flushFails  = "flush fails"
 	eventBuried = "event buried"
+	takesAgain  = "takes again"
 
 	sampledSilence = time.Minute
 )
+
+// wellAgain is the line of a target that takes events again, after it failed or refused them.
+const wellAgain = "target is well again"
 
 // delivered notes that the target took an event.
 func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time.Duration) error {
@@ -30,11 +34,19 @@ func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time
 	d.state.latency.add(now.Sub(rec.Event.Time))
 	d.state.attempts.add(took)
 	failure, level := d.answered(attempt, now)
+	refusing := d.state.took(now)
+	takes := !refusing.IsZero() && d.sampled.Nth(takesAgain, d.state.refusing.ended, sampledSilence)
 	d.mu.Unlock()
 	d.cfg.Metrics.observe(d, now.Sub(rec.Event.Time))
 	err := d.ack(rec.Seq, status)
 	d.logTaken(&rec.Event, status, attempt, took)
-	d.logRecovery(failure, level, now)
+	switch {
+	case takes: // at the level of the refusals, and in place of the line of the failure
+		d.log.Error(wellAgain, "refused_for", text.Round(now.Sub(refusing)), "attempts", attempt, "waiting", d.cursor.Status().Waiting)
+	case failure.attempts > 0:
+		d.log.Log(context.Background(), level, wellAgain, "failed_for", text.Round(now.Sub(failure.since)),
+			"attempts", failure.attempts, "waiting", d.cursor.Status().Waiting)
+	}
 	if d.cfg.OnDelivered != nil {
 		d.cfg.OnDelivered(rec.Event, took)
 	}
@@ -65,8 +77,15 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 	d.mu.Lock()
 	d.state.buried++
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
-	// An answer ends a time of failure, even a refusal.
-	failure, level := d.answered(attempt, now)
+	// An answer ends a time of failure, even a refusal. But it does not make the target
+	// well.
+	failure, _ := d.answered(attempt, now)
+	if d.state.refusing.since.IsZero() {
+		d.state.refusing.since = now
+		if failure.attempts > 0 {
+			d.state.refusing.since = failure.since
+		}
+	}
 	all := d.state.buried
 	pass := d.sampled.Nth(eventBuried, all, sampledSilence)
 	d.mu.Unlock()
@@ -80,7 +99,6 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 	}
 	err := d.cursor.Bury(rec.Seq, journal.Burial{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
 	d.idle.change(nil)
-	d.logRecovery(failure, level, now)
 	return err
 }
 
@@ -122,15 +140,6 @@ func (d *Delivery) failed(rec *journal.Record, perr *target.PostError, attempt i
 	d.log.Log(context.Background(), level, msg, append(d.attrs(&rec.Event),
 		"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize), "attempts", told.attempts, "failing_for", text.Round(now.Sub(told.since)),
 		"failing", told.events, "next_in", text.Round(wait), "waiting", d.cursor.Status().Waiting)...)
-}
-
-// logRecovery logs the end of a time of failure.
-func (d *Delivery) logRecovery(f failure, level slog.Level, now time.Time) {
-	if f.attempts == 0 {
-		return
-	}
-	d.log.Log(context.Background(), level, "target is well again", "failed_for", text.Round(now.Sub(f.since)),
-		"attempts", f.attempts, "waiting", d.cursor.Status().Waiting)
 }
 
 // attrs names an event in a log line. The name is a stranger's.

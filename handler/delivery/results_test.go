@@ -29,8 +29,8 @@ func TestDeliveryBuries(t *testing.T) {
 		journals.MustAppend(t, r.journal, e, journals.User(0, ""))
 		r.idle(t)
 		lines := r.log.With(t, "")
-		if len(lines) != 1 {
-			t.Fatalf("%d lines, want 1: %v", len(lines), lines)
+		if len(lines) != 2 || lines[1]["msg"] != wellAgain {
+			t.Fatalf("want a line of the refusal, and one that it is over: %v", lines)
 		}
 		line := lines[0]
 		if line["event"] != e.ID || line["target"] != "gw" || line["status"] != 400.0 || line["name"] != `na\nme` || line["level"] != "ERROR" {
@@ -56,6 +56,8 @@ func TestDeliveryBuries(t *testing.T) {
 		r.idle(t)
 		buried = r.Buried()
 		testkit.Want(t, "kept", []uint64{uint64(len(buried)), buried[0].Event.LTime, buried[maxBuried-1].Event.LTime}, []uint64{maxBuried, 15, 114})
+
+		testkit.Want(t, "state", r.Status().State, StateRefusing)
 
 		// A flood of them is told at doubling numbers.
 		var told []float64

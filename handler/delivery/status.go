@@ -9,10 +9,11 @@ import (
 type State string
 
 // The states of a target. One with a gap is flushing or stale, and else retrying if an
-// event fails.
+// event fails, and else refusing if it took nothing since an event was buried.
 const (
-	StateOK       State = "ok"       // no attempt fails
+	StateOK       State = "ok"       // no attempt fails, and the last one was no refusal
 	StateRetrying State = "retrying" // an event's last attempt failed, and another will follow
+	StateRefusing State = "refusing" // the last events were buried, and none was taken since
 	StateFlushing State = "flushing" // events were lost: the flush comes before all others
 	StateStale    State = "stale"    // events were lost, and the target has no flush or refused it
 )
@@ -20,7 +21,7 @@ const (
 // Status tells how a Delivery stands. No text in it holds a URL's password.
 type Status struct {
 	Target string // its name
-	State  State  // flushing or stale before retrying before ok
+	State  State  // flushing or stale before retrying before refusing before ok
 	// Since is when the state began.
 	Since time.Time
 
@@ -78,6 +79,7 @@ type Status struct {
 type progress struct {
 	since         time.Time // when the Delivery began, or the target was last well again
 	failing       failure
+	refusing      refusal
 	lastError     string
 	lastErrorTime time.Time
 	lastDelivered time.Time
@@ -95,6 +97,23 @@ type failure struct {
 	since    time.Time
 	events   int // those whose last attempt failed
 	attempts int // failed attempts of the event that failed most often
+}
+
+// refusal is a time in which the target takes nothing, and buries events. It is zero if
+// there is none. Other than the state, it goes on where the buried events are requeued.
+type refusal struct {
+	since time.Time
+	ended uint64 // how many such times have ended
+}
+
+// took notes that the target took an event. It returns when the time of refusal that this
+// ends began, or zero.
+func (p *progress) took(now time.Time) (since time.Time) {
+	if since = p.refusing.since; !since.IsZero() {
+		p.refusing.since, p.since = time.Time{}, now
+		p.refusing.ended++
+	}
+	return since
 }
 
 // answered notes that the target answered an event at this attempt, after all earlier
@@ -157,6 +176,8 @@ func (d *Delivery) Status() Status {
 		s.State, s.Since = StateStale, c.Gap.Since
 	case p.failing.attempts > 0:
 		s.State, s.Since = StateRetrying, p.failing.since
+	case !c.RefusingSince.IsZero():
+		s.State, s.Since = StateRefusing, c.RefusingSince
 	}
 	return s
 }

@@ -26,7 +26,7 @@ func (c *Cursor) Bury(seq uint64, why Burial) error {
 		return nil
 	}
 	c.settle(e, verdictBuried, why.Time, why.Status)
-	c.buried = append(c.buried, &buriedEntry{e, why}) // which takes over the reference of c.given
+	c.buried = append(c.buried, &buriedEntry{entry: e, why: why, last: true}) // which takes over the reference of c.given
 	c.touchBuried(seq)
 	if len(c.buried) > c.journal.cfg.MaxBuried {
 		c.dropBuried()
@@ -46,6 +46,41 @@ func (c *Cursor) Buried() []Buried {
 		out[i] = Buried{b.entry.Seq, b.entry.Event, b.why}
 	}
 	return out
+}
+
+// took notes that the target has taken an event, so that no burial of before is its last
+// answer any more.
+func (c *Cursor) took() {
+	for i := len(c.buried) - 1; i >= 0 && c.buried[i].last; i-- {
+		c.buried[i].last = false
+	}
+}
+
+// refusingSince returns the time of the first of the burials that the target took nothing
+// after, as far as they are kept; zero if there is none.
+func (c *Cursor) refusingSince() (since time.Time) {
+	for i := len(c.buried) - 1; i >= 0 && c.buried[i].last; i-- {
+		since = c.buried[i].why.Time
+	}
+	return since
+}
+
+// restoreLast marks the burials that the target took nothing after. A file does not hold
+// the order in which events were settled: that of their numbers stands for it.
+func (c *Cursor) restoreLast() {
+	if len(c.buried) == 0 {
+		return
+	}
+	seq := c.journal.head
+	for ; seq >= c.journal.firstRetained(); seq-- {
+		e := c.journal.retained(seq)
+		if e != nil && c.meant(e) && c.holds(seq) == nil && !c.lostSpans.has(seq) && !c.refusedSpans.has(seq) {
+			break // delivered
+		}
+	}
+	for i := len(c.buried) - 1; i >= 0 && c.buried[i].entry.Seq > seq; i-- {
+		c.buried[i].last = true
+	}
 }
 
 // exhume takes those of the entries that are buried off the list.

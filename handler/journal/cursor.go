@@ -104,6 +104,8 @@ func (c *Cursor) status() CursorStatus {
 		Expired:   c.expired,
 		Gap:       c.gap,
 		Buried:    len(c.buried),
+
+		RefusingSince: c.refusingSince(),
 	}
 	if first := c.first(); first != nil {
 		s.Oldest = first.Event.Time
@@ -150,4 +152,7 @@ type CursorStatus struct {
 	Gap     Gap
 	// Buried counts the events that are buried now.
 	Buried int
+	// RefusingSince is the time of the first burial after the last event that the
+	// target took, of those that are buried now; zero if there is none.
+	RefusingSince time.Time
 }

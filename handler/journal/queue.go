@@ -43,6 +43,7 @@ type queue struct {
 type buriedEntry struct {
 	entry *Entry
 	why   Burial
+	last  bool // the target has taken nothing since; such entries are at the end
 }
 
 // pending returns the entries that are handed out or wait, in order.

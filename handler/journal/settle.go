@@ -54,6 +54,9 @@ func (c *Cursor) takeGiven(seq uint64) *Entry {
 func (c *Cursor) settle(e *Entry, v verdict, at time.Time, status int) uint64 {
 	r := record{at: at.UnixNano(), status: uint16(status), verdict: v}
 	c.note(e.Seq, r)
+	if v == verdictDelivered {
+		c.took()
+	}
 	if v == verdictDelivered || v == verdictLost {
 		c.passed(e)
 	}

@@ -155,7 +155,7 @@ func (j *Journal) restoreCursor(name string, t *TargetState, bySeq map[uint64]*E
 			continue
 		}
 		e.refs++
-		c.buried = append(c.buried, &buriedEntry{e, why})
+		c.buried = append(c.buried, &buriedEntry{entry: e, why: why})
 	}
 	slices.SortFunc(c.buried, func(a, b *buriedEntry) int {
 		return cmp.Or(a.why.Time.Compare(b.why.Time), cmp.Compare(a.entry.Seq, b.entry.Seq))
@@ -165,6 +165,7 @@ func (j *Journal) restoreCursor(name string, t *TargetState, bySeq map[uint64]*E
 			c.add(e)
 		}
 	}
+	c.restoreLast()
 	c.collapsed = 0 // an earlier process counted these
 	c.dirty = c.lost != s.Lost || len(c.buriedDirty) > 0
 }

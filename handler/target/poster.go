@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/text"
 )
 
 const (
@@ -149,6 +150,9 @@ func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Respons
 		return Response{Status: res.StatusCode, Body: answer}, nil
 	}
 	perr := &PostError{Class: class, Status: res.StatusCode, Body: answer, At: p.at}
+	if res.StatusCode/100 == 3 {
+		perr.Location = text.Redact(res.Header.Get("Location"))
+	}
 	if class == Retry {
 		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	}

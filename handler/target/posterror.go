@@ -44,11 +44,13 @@ type PostError struct {
 	Status     int           // of the answer; 0 when there was none
 	RetryAfter time.Duration // the answer asked for this wait, cut to 5 minutes; else 0
 	Body       []byte        // the first 4 KiB of the answer
+	Location   string        // where a redirect, an answer of 3xx, led; else ""
 	Err        error         // why there was no answer; nil when there was
 	At         Address       // where the attempt connected to; zero if it was not sent
 }
 
-// Error is one line, with the first 200 bytes of the answer, escaped.
+// Error is one line, with a redirect's Location and the first 200 bytes of the answer,
+// both escaped and without a password.
 func (e *PostError) Error() string {
 	if e.Err != nil {
 		return e.Err.Error()
@@ -56,6 +58,9 @@ func (e *PostError) Error() string {
 	s := "answered " + strconv.Itoa(e.Status)
 	if text := http.StatusText(e.Status); text != "" {
 		s += " " + text
+	}
+	if e.Location != "" {
+		s += ", a redirect to " + text.Excerpt(e.Location, text.ExcerptSize) + ", which is not followed"
 	}
 	if len(e.Body) > 0 {
 		s += ": " + text.Excerpt(string(e.Body), text.ExcerptSize)
