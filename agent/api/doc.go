@@ -33,5 +33,6 @@
 //	GET  /v1/events/{id}/nodes    NodesReport
 //	GET  /v1/recipients           RecipientsReport
 //	POST /v1/replay               ReplayRequest → ReplayReport
+//	POST /v1/dismiss              DismissRequest → DismissReport
 //	GET  /v1/replay/{id}          ReplayReport
 package api

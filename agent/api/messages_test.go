@@ -25,6 +25,7 @@ func TestMessagesStayAsTheyAre(t *testing.T) {
 		&PublishRequest{}, &PublishReport{}, &ReplayRequest{}, &ReplayReport{},
 		&TargetReport{}, &JournalReport{}, &OutcomeReport{}, &NodeReport{}, &DiskReport{},
 		&RecipientsReport{}, &RecipientReport{},
+		&DismissRequest{}, &DismissReport{},
 	} {
 		for _, full := range []bool{false, true} {
 			v := reflect.ValueOf(m).Elem()

@@ -104,6 +104,7 @@ func TestRequestsThatAreWrong(t *testing.T) {
 			{"POST", "/metrics", 405, "use GET"},
 			{"DELETE", "/v1/events/1-a", 405, "use GET"},
 			{"GET", "/v1/replay", 405, "use POST"},
+			{"GET", "/v1/dismiss", 405, "use POST"},
 			{"GET", "/v1/events/1-a", 404, "the history is empty"},
 			{"GET", "/v1/events?sate=buried", 400, `unknown parameter "sate"`},
 			{"GET", "/v1/events?state=dead", 400, `state: "dead" is not waiting, delivered, buried, lost or outdated`},

@@ -145,6 +145,9 @@ func TestTokenOfTheOperationsEndpoint(t *testing.T) {
 				t.Errorf("%q: %d, want %d", header, got, want)
 			}
 		}
+		if status, text := r.ask(t, "POST", "/v1/dismiss", `{"target":"x","all":true}`, nil); status != 401 {
+			t.Errorf("dismissed without a token: %d %s", status, text)
+		}
 		if status, text := r.ask(t, "POST", "/v1/replay", `{"target":"x","buried":true}`, nil); status != 401 || !strings.Contains(text, "-http-token-file") {
 			t.Errorf("a replay without the token: %d %q", status, text)
 		}

@@ -163,6 +163,7 @@ func (s *Server) routes() http.Handler {
 	}
 	handle("POST", "/v1/events", change(s.publish))
 	handle("POST", "/v1/replay", change(s.history.startReplay))
+	handle("POST", "/v1/dismiss", change(s.history.dismiss))
 	handle("GET", "/v1/replay/{id}", own(answer(s.history.showReplay)))
 	for path, allowed := range methods {
 		mux.HandleFunc(path, methodNotAllowed(strings.Join(allowed, ", ")))

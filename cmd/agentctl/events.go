@@ -24,6 +24,7 @@ func (*eventsCommand) Synopsis() string { return "Lists the events of an agent's
 func (*eventsCommand) Help() string {
 	return `Usage: agentctl events [options]
        agentctl events show [-raw | -nodes] [options] ID
+       agentctl events dismiss -target=NAME (-all | -id=ID) [options]
 
   Lists the newest 100 events that the agent keeps, oldest first. It keeps those
   of the history, and older ones that still wait or are buried. SIZE is the
@@ -39,11 +40,17 @@ func (*eventsCommand) Help() string {
   "agentctl events show ID" shows all of one event, with the reason if it is
   buried. With -nodes it shows the event's state at every node of the cluster.
 
+  "agentctl events dismiss" forgets burials of a target, so that status and
+  alerts stop counting them, and "agentctl replay -buried" leaves them out. It
+  sends nothing. The events stay in the history, as buried.
+
 Options:
 
+  -all                      With dismiss: all burials of the target.
   -follow                   Begin with the newest 10 events, then show each new
                             one, once no target waits for it or after a second.
                             Ctrl-C ends it.
+  -id=ID                    With dismiss: this burial; may be repeated.
   -limit=100                Show the newest events that match, at most this
                             many; up to 10000.
   -name=NAME                User events and queries of this name.
@@ -51,7 +58,7 @@ Options:
                             zone or local; 2026-01-31; or a time ago, such as 15m.
   -state=waiting|delivered|buried|lost|outdated
                             Events in this state, at any target or at -target.
-  -target=NAME              Events that were for this target.
+  -target=NAME              Events that were for this target. Dismiss needs it.
   -nodes                    With show: ask all nodes, over their links, for the
                             event's state at their targets.
   -raw                      With show: write only the payload, byte for byte.
@@ -65,6 +72,8 @@ Examples:
   agentctl events -follow -state=waiting
   agentctl events show 5-0f4b3224a0bfdf43
   agentctl events show -nodes 5-0f4b3224a0bfdf43
+  agentctl events dismiss -target=cache -id=5-0f4b3224a0bfdf43
+  agentctl events dismiss -target=cache -all
   agentctl events -format=json | jq -r .payload`
 }
 
@@ -74,6 +83,9 @@ const followPage = 10
 func (c *eventsCommand) Run(args []string) int {
 	if len(args) > 0 && args[0] == "show" {
 		return runOps("events show", func(ctx context.Context) error { return c.show(ctx, args[1:], os.Stdout) })
+	}
+	if len(args) > 0 && args[0] == "dismiss" {
+		return runOps("events dismiss", func(ctx context.Context) error { return c.dismiss(ctx, args[1:], os.Stdout) })
 	}
 	return runOps("events", func(ctx context.Context) error { return c.list(ctx, args, os.Stdout, os.Stderr) })
 }

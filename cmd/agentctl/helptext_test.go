@@ -149,7 +149,7 @@ func commandFlags(t *testing.T) map[string][]string {
 			}
 		}
 	}
-	all["events"] = append(all["events"], all["events show"]...) // one help text
+	all["events"] = append(all["events"], append(all["events show"], all["events dismiss"]...)...) // one help text
 	return all
 }
 

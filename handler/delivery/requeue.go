@@ -3,6 +3,7 @@ package delivery
 import (
 	"fmt"
 	"maps"
+	"time"
 
 	"agentctl/handler/journal"
 )
@@ -50,6 +51,19 @@ func (d *Delivery) takeAsIs(seq uint64) bool {
 // Buried returns the events that the target refused for good and the journal keeps, in
 // the order of burial.
 func (d *Delivery) Buried() []journal.Buried { return d.cursor.Buried() }
+
+// Dismiss forgets burials, see [journal.Cursor.Dismiss]. If all of those are forgotten
+// that the target took nothing after, it is not refusing any more.
+func (d *Delivery) Dismiss(seqs ...uint64) error {
+	before := d.cursor.Status().RefusingSince
+	err := d.cursor.Dismiss(seqs...)
+	if !before.IsZero() && d.cursor.Status().RefusingSince.IsZero() {
+		d.mu.Lock()
+		d.state.since = time.Now()
+		d.mu.Unlock()
+	}
+	return d.named(err)
+}
 
 // named puts the target's name before an error.
 func (d *Delivery) named(err error) error {

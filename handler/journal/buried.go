@@ -10,7 +10,7 @@ import (
 
 // Bury is Ack for an event that the target refused for good. The event is kept with
 // the reason until it has been buried for MaxAge, MaxBuried others were buried
-// after it, or Requeue makes it wait again.
+// after it, Requeue makes it wait again, or Dismiss forgets it.
 func (c *Cursor) Bury(seq uint64, why Burial) error {
 	if why.Time.IsZero() {
 		why.Time = time.Now()
@@ -46,6 +46,28 @@ func (c *Cursor) Buried() []Buried {
 		out[i] = Buried{b.entry.Seq, b.entry.Event, b.why}
 	}
 	return out
+}
+
+// Dismiss forgets burials, by the numbers of their events: all of them, or none. Nothing
+// is posted, and the events stay in the history. The error is a *NotBuriedError or
+// ErrClosed.
+func (c *Cursor) Dismiss(seqs ...uint64) error {
+	c.journal.mu.Lock()
+	defer c.journal.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	entries := make([]*Entry, 0, len(seqs))
+	for _, seq := range seqs {
+		b := c.findBuried(seq)
+		if b == nil {
+			return &NotBuriedError{seq}
+		}
+		entries = append(entries, b.entry)
+	}
+	c.exhume(entries)
+	c.journal.changes.wakeWriter()
+	return nil
 }
 
 // took notes that the target has taken an event, so that no burial of before is its last

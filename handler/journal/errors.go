@@ -15,6 +15,13 @@ func (e *NotHeldError) Error() string {
 	return fmt.Sprintf("event %d is not held (any more); list the events and choose again", e.Seq)
 }
 
+// NotBuriedError is a Dismiss of an event that is not buried.
+type NotBuriedError struct{ Seq uint64 }
+
+func (e *NotBuriedError) Error() string {
+	return fmt.Sprintf("event %d is not buried (any more)", e.Seq)
+}
+
 // TooManyError is a Requeue that was refused, because more events would be pending
 // than MaxPending or MaxPendingBytes allows.
 type TooManyError struct {
