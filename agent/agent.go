@@ -122,6 +122,7 @@ type members struct {
 	views     *membership.Views     // nil if there are no links
 	discovery *membership.Discovery // nil without -discover
 	packets   *packets.Watch
+	out       shutOut
 }
 
 // ending is how an agent is told to end.

@@ -30,7 +30,7 @@ func (a *Agent) openMembership(conf *serf.Config) {
 		Dir:              a.opts.DataDir,
 		ReconnectTimeout: conf.ReconnectTimeout,
 		Ping:             a.serf.Memberlist().Ping,
-		Mend:             a.serf.Mend,
+		Mend:             a.mend,
 		Found:            a.foundLost,
 		Replay:           a.replayRejoined,
 		Logger:           a.logger,

@@ -25,7 +25,7 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 		State:        func() string { return a.serf.State().String() },
 		Joined:       a.isJoined,
 		JoinFailures: a.joinFailures,
-		Warns:        a.members.packets.Warnings,
+		Warns:        a.warnings,
 		Queued:       a.intake.Waiting,
 		RPCAddr:      a.ports.RPC.Addr(),
 		Dial:         a.ports.Dial,

@@ -92,6 +92,9 @@ type Rejoiner struct {
 	logger  *slog.Logger
 	metrics *rejoinMetrics
 
+	state    sync.Mutex
+	there    map[string]string // lost members that answer and cannot be joined, and why
+	ignored  error             // by Mend: who does not take this node back
 	standIns map[string]*standIn
 	failures uint64 // of names and their addresses since one worked
 	sampled  logs.Sampled
@@ -117,7 +120,7 @@ func NewRejoiner(cfg RejoinerConfig) *Rejoiner {
 		join: func(addrs []string) (int, error) { return j.contact(addrs, cfg.Replay()) },
 		srv:  j.srv, lookup: lookupIPs, found: cfg.Found,
 		logger: cfg.Logger, metrics: newRejoinMetrics(cfg.Metrics),
-		standIns: map[string]*standIn{}, sampled: logs.Sampled{Logger: cfg.Logger},
+		there: map[string]string{}, standIns: map[string]*standIn{}, sampled: logs.Sampled{Logger: cfg.Logger},
 	}
 }
 
@@ -185,10 +188,15 @@ func (r *Rejoiner) look() []knownMember {
 
 // round looks once, and joins what it finds.
 func (r *Rejoiner) round(ctx context.Context) {
-	if err := r.mend(); err != nil {
+	err := r.mend()
+	r.state.Lock()
+	r.ignored = err
+	r.state.Unlock()
+	if err != nil {
 		r.sampled.Log(slog.LevelWarn, "this node is a member, and others do not know of it", forgottenSilence, "error", err)
 	}
 	lost := r.look()
+	r.forgetThere(lost)
 	rand.Shuffle(len(lost), func(i, j int) { lost[i], lost[j] = lost[j], lost[i] })
 	for _, m := range lost[:min(len(lost), rejoinPings)] {
 		if ctx.Err() != nil {
@@ -211,14 +219,17 @@ func (r *Rejoiner) seek(m knownMember) {
 		return // of a file that was edited
 	}
 	if _, err := r.ping(m.Name, net.UDPAddrFromAddrPort(addr)); err != nil {
+		r.noteThere(m.Name, "")
 		r.metrics.rejoined("unanswered")
 		return
 	}
 	if _, err := r.join([]string{m.Name + "/" + m.Addr}); err != nil {
+		r.noteThere(m.Name, flatten(err).Error())
 		r.metrics.rejoined("failed")
 		r.logger.Warn("a lost member is there, and could not be joined: it is tried again", "member", m.Name, "addr", m.Addr, "lost", m.Lost, "error", flatten(err))
 		return
 	}
+	r.noteThere(m.Name, "")
 	r.metrics.rejoined("joined")
 	r.logger.Info("a lost member is joined again", "member", m.Name, "addr", m.Addr, "lost", m.Lost)
 	r.found()
