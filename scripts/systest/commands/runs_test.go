@@ -78,6 +78,9 @@ var pageRuns = map[string]pageRun{
 	`agentctl replay -target=cache -buried`: {
 		page: opsPage, at: 130, want: `2 events \(.*\) replayed to cache, all delivered`, before: func(w *pageWorld) { w.cache.Store(http.StatusOK) },
 	},
+	`agentctl events dismiss -target=cache -all`: {
+		page: opsPage, at: 132, want: `cache: 0 burials dismissed, 0 left`,
+	},
 	`agentctl replay -target=kong -now`: {
 		page: opsPage, at: 135, want: `nothing waits for kong|kong is tried at once; waiting: [1-9]`,
 	},
