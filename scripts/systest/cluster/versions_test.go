@@ -84,23 +84,27 @@ func (k *kongSerf) publish(t *testing.T, payload string) {
 	}
 }
 
+// syncPatience is how long an event or a member may take. Stock serf's gossip loses
+// packets on a busy machine. Then a full sync brings the event: on wan each minute, with
+// any member. And a member that was taken for failed is dialled again each half minute.
+const syncPatience = 4 * time.Minute
+
 // sees waits until an agent's own program shows so many members, all alive.
 func (k *kongSerf) sees(t *testing.T, members int) {
 	t.Helper()
-	testkit.WaitFor(t, fmt.Sprintf("%s sees %d members alive", k.Name, members), func() bool {
-		all := proc.Members(t, k.program, k.Node)
-		for _, m := range all {
+	var last map[string]proc.Member
+	if !testkit.PollFor(syncPatience, func() bool {
+		last = proc.Members(t, k.program, k.Node)
+		for _, m := range last {
 			if m.Status != "alive" {
 				return false
 			}
 		}
-		return len(all) == members
-	})
+		return len(last) == members
+	}) {
+		t.Fatalf("%s does not see %d members alive, but %v", k.Name, members, last)
+	}
 }
-
-// syncPatience is how long an event may take. Stock serf's gossip loses packets on a busy
-// machine, and then a full sync brings the event: on wan each minute, with any member.
-const syncPatience = 4 * time.Minute
 
 // wantEvents waits for the events at a node, and checks that it got each once.
 func wantEvents(t *testing.T, where string, got func() []string, want []string) {
