@@ -34,6 +34,7 @@ func TestTargetRefuses(t *testing.T) {
 		}
 		well := func(what string, n int) {
 			t.Helper()
+			synctest.Wait()
 			testkit.Want(t, what+": lines that it is well", len(r.log.With(t, wellAgain)), n)
 		}
 		journals.MustAppend(t, r.journal, journals.User(1, ""))
@@ -84,6 +85,7 @@ func TestRefusalsInTurnAreSampled(t *testing.T) {
 			journals.MustAppend(t, r.journal, journals.User(i, ""))
 		}
 		r.idle(t)
+		synctest.Wait()
 		testkit.Want(t, "lines that it is well", len(r.log.With(t, wellAgain)), 7)
 	})
 }
@@ -110,6 +112,7 @@ func TestRefusalOutlivesADelivery(t *testing.T) {
 			t.Fatal(err)
 		}
 		testkit.Want(t, "state once it took one", next.Status().State, StateOK)
+		synctest.Wait() // the line comes behind the state
 		testkit.Want(t, "lines that it is well", len(r.log.With(t, wellAgain)), 1)
 	})
 }
