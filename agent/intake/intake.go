@@ -106,36 +106,6 @@ type Intake struct {
 	lastSub int
 }
 
-// arrival is an event, when it came, and how.
-type arrival struct {
-	event  serf.Event // nil: nothing came, but settled is to be closed
-	at     time.Time
-	way    Way
-	passed bool // by serf, which had it from somewhere
-
-	settled chan struct{}
-}
-
-// journaled tells whether an arrival may be for the journal. A user event came to it
-// before serf has passed it, and a query is answered now or never.
-func (a *arrival) journaled() bool {
-	typ := a.event.EventType()
-	return typ != serf.EventQuery && (typ != serf.EventUser || !a.passed)
-}
-
-// Way is how a copy of an event came to this node.
-type Way int
-
-const (
-	Gossip Way = iota // or straight from a member, or by a full sync
-	Link
-	Local // it was published here
-	Repair
-	Fetch // once its reference had come by gossip
-)
-
-func (w Way) String() string { return [...]string{"gossip", "link", "local", "repair", "fetch"}[w] }
-
 // Config is what an Intake is made of.
 type Config struct {
 	Journal Log
@@ -196,8 +166,6 @@ func (in *Intake) Events() chan<- serf.Event { return in.ch }
 
 // Began is when the Intake was made: what is older is of an earlier process.
 func (in *Intake) Began() time.Time { return in.began }
-
-func newArrivals() queue.Queue[arrival] { return queue.New[arrival](queueEvents, queueBytes) }
 
 // SetRunners changes who gets the events from now on: when it has returned, one
 // that is not among the runners is offered no more.
@@ -275,128 +243,5 @@ func (in *Intake) drain(ctx context.Context) {
 			in.release(&members)
 			return
 		}
-	}
-}
-
-// Receive takes in a user event that a member sent, as a [gossip.Receive] does: it never
-// waits. An event that does not fit in the queue is counted, logged, and a gap in the
-// journal. Of what comes by a full sync, which brings the same events each time, it
-// leaves out what the journal may have had and does not remember.
-func (in *Intake) Receive(e serf.UserEvent, synced bool) {
-	in.note(&e, Gossip)
-	if in.journal.Had(idOf(&e)) || synced && in.journal.Forgot(uint64(e.LTime)) {
-		in.metrics.copied(Gossip)
-		return
-	}
-	in.enqueue(arrival{event: e, way: Gossip})
-}
-
-// Take passes a user event to the journal that no member sent by itself. It waits for room in
-// the queue, at most until ctx ends, and returns its error then. Once the queue is
-// taken no more, as Run ends or the journal has failed, it returns ErrStopping.
-func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w Way) error {
-	for {
-		in.mu.Lock()
-		if in.over {
-			in.mu.Unlock()
-			return ErrStopping
-		}
-		if in.push(arrival{event: e, at: time.Now(), way: w}) {
-			in.mu.Unlock()
-			in.note(&e, w)
-			in.wakeDispatch()
-			return nil
-		}
-		if in.room == nil {
-			in.room = make(chan struct{})
-		}
-		room := in.room
-		in.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// note tells Saw of an event that has come.
-func (in *Intake) note(e *serf.UserEvent, w Way) {
-	if in.saw != nil {
-		in.saw(uint64(e.LTime), w == Local)
-	}
-}
-
-// Settle waits until what was taken before is in the journal, at most until ctx
-// ends, and returns its error then.
-func (in *Intake) Settle(ctx context.Context) error {
-	settled := make(chan struct{})
-	in.mu.Lock()
-	in.queue.Force(arrival{settled: settled}, 0) // one more than the queue has room for, at worst
-	in.mu.Unlock()
-	in.wakeDispatch()
-	select {
-	case <-settled:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// enqueue queues what has come, or counts it as lost. It never waits.
-func (in *Intake) enqueue(a arrival) {
-	a.at = time.Now()
-	in.mu.Lock()
-	full := !in.push(a)
-	if full {
-		in.full++
-		if a.journaled() {
-			in.gap++
-		}
-	}
-	count := in.full
-	in.mu.Unlock()
-	if full {
-		in.metrics.dropped()
-		if in.sampled.Nth("lost", count, lossSilence) {
-			in.logger.Error("events are lost: the journal does not take them in time",
-				"lost", count, "event", a.event.String())
-		}
-		return
-	}
-	in.wakeDispatch()
-}
-
-// push queues what has come, where there is room. in.mu is held.
-func (in *Intake) push(a arrival) bool {
-	return in.queue.Push(a, script.SizeOf(a.event))
-}
-
-func (in *Intake) wakeDispatch() {
-	select {
-	case in.wake <- struct{}{}:
-	default: // dispatch has been told already
-	}
-}
-
-// take exchanges the queue for an empty one, and tells what was lost behind it. The last
-// time it refuses what Take would add behind that.
-func (in *Intake) take(batch *queue.Queue[arrival], last bool) (lost losses) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	lost = losses{full: in.gap, unread: in.unread}
-	in.gap, in.unread = 0, 0
-	in.queue, *batch = *batch, in.queue
-	in.wakeTakers(last)
-	return lost
-}
-
-// wakeTakers wakes those who wait for room, and tells them whether there will be none
-// any more. in.mu is held.
-func (in *Intake) wakeTakers(over bool) {
-	in.over = over
-	if in.room != nil {
-		close(in.room)
-		in.room = nil
 	}
 }
