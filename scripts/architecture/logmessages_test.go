@@ -1,10 +1,7 @@
 package architecture
 
 import (
-	"go/ast"
-	"go/parser"
 	"go/token"
-	"path/filepath"
 	"testing"
 )
 
@@ -15,33 +12,12 @@ const maxLogMessage = 130
 // TestLogMessagesAreShort looks at all log lines of ours.
 func TestLogMessagesAreShort(t *testing.T) {
 	lines := 0
-	for _, p := range packages(t) {
-		if below(p.name(), "scripts") {
-			continue
+	logCalls(t, func(at token.Position, _, message string) {
+		lines++
+		if len(message) > maxLogMessage {
+			t.Errorf("%s: a message of %d bytes, want %d at most: %q", at, len(message), maxLogMessage, message)
 		}
-		fset := token.NewFileSet()
-		for _, file := range p.GoFiles {
-			f, err := parser.ParseFile(fset, filepath.Join(p.Dir, file), nil, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ast.Inspect(f, func(n ast.Node) bool {
-				call, ok := n.(*ast.CallExpr)
-				if !ok {
-					return true
-				}
-				level, message := logCall(call)
-				if level == "" {
-					return true
-				}
-				lines++
-				if len(message) > maxLogMessage {
-					t.Errorf("%s: a message of %d bytes, want %d at most: %q", fset.Position(call.Pos()), len(message), maxLogMessage, message)
-				}
-				return true
-			})
-		}
-	}
+	})
 	if lines < 80 {
 		t.Errorf("only %d log lines found", lines)
 	}

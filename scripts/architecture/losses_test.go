@@ -35,6 +35,33 @@ var noLosses = map[string]string{
 func TestALossIsLoggedAsAnError(t *testing.T) {
 	found := map[string]bool{}
 	lines, errors := 0, 0
+	logCalls(t, func(at token.Position, level, message string) {
+		lines++
+		if !lossWords.MatchString(message) {
+			return
+		}
+		if level == "Error" {
+			errors++
+			return
+		}
+		found[message] = true
+		if noLosses[message] == "" {
+			t.Errorf("%s: a line at level %s tells of a loss: %q; make it an error, or say why it is none", at, level, message)
+		}
+	})
+	if lines < 80 || errors < 8 {
+		t.Errorf("only %d log lines found, and %d errors that tell of a loss", lines, errors)
+	}
+	for message := range noLosses {
+		if !found[message] {
+			t.Errorf("no line says %q any more: its reason is in vain", message)
+		}
+	}
+}
+
+// logCalls calls see for each call of ours that logs, with its level and text.
+func logCalls(t *testing.T, see func(at token.Position, level, message string)) {
+	t.Helper()
 	for _, p := range packages(t) {
 		if below(p.name(), "scripts") {
 			continue
@@ -46,36 +73,13 @@ func TestALossIsLoggedAsAnError(t *testing.T) {
 				t.Fatal(err)
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
-				call, ok := n.(*ast.CallExpr)
-				if !ok {
-					return true
-				}
-				level, message := logCall(call)
-				if level == "" {
-					return true
-				}
-				lines++
-				if !lossWords.MatchString(message) {
-					return true
-				}
-				if level == "Error" {
-					errors++
-					return true
-				}
-				found[message] = true
-				if noLosses[message] == "" {
-					t.Errorf("%s: a line at level %s tells of a loss: %q; make it an error, or say why it is none", fset.Position(call.Pos()), level, message)
+				if call, ok := n.(*ast.CallExpr); ok {
+					if level, message := logCall(call); level != "" {
+						see(fset.Position(call.Pos()), level, message)
+					}
 				}
 				return true
 			})
-		}
-	}
-	if lines < 80 || errors < 8 {
-		t.Errorf("only %d log lines found, and %d errors that tell of a loss", lines, errors)
-	}
-	for message := range noLosses {
-		if !found[message] {
-			t.Errorf("no line says %q any more: its reason is in vain", message)
 		}
 	}
 }
