@@ -124,7 +124,7 @@ func TestDeliveryAllocatesNothingForALineThatNobodyWants(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { r.logTaken(&e, 200, 1, time.Second) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if lines := r.log.With(t, ""); len(lines) > 0 {
+	if lines := r.log.Lines(t); len(lines) > 0 {
 		t.Errorf("%v", lines)
 	}
 }
