@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/config"
+	"agentctl/agent/durable"
 	"agentctl/agent/gossip"
 	"agentctl/agent/intake"
 	"agentctl/agent/large"
@@ -85,7 +86,7 @@ type Agent struct {
 	links     *link.Links    // nil if there are none
 	repair    *repair.Repair // likewise
 	large     *large.Bodies
-	publisher *publish.Publisher
+	publisher publisher
 	members   members
 
 	rpc *rpc.Server
@@ -101,6 +102,12 @@ type keeper interface {
 	LastCommit() time.Duration
 	Sync(context.Context) error
 	Abandon(context.Context)
+}
+
+// publisher publishes events.
+type publisher struct {
+	*publish.Publisher
+	durable *durable.Durable // is there before
 }
 
 // past is what this node was before this process.

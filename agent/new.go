@@ -107,8 +107,9 @@ func (a *Agent) openEvents() (err error) {
 		Pass: a.members.packets.Pass, Shake: a.shake,
 	})
 	a.openTimes()
+	a.openDurable()
 	a.intake = intake.New(intake.Config{
-		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take, Taken: a.hooks.Taken,
+		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take, Taken: a.taken,
 		Saw:     a.times.Saw,
 		Changed: func() { a.members.rejoiner.Changed() }, // the intake runs when that is there
 		Logger:  a.logger, Metrics: a.hooks.Metrics,

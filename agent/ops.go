@@ -37,9 +37,7 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 			"the journal does not say what it holds":              func() { a.journal.Head() },
 			"the delivery of a target does not say how it stands": func() { a.sinks.status() },
 		},
-		Publish: func(ctx context.Context, name string, payload []byte, coalesce bool) (publish.Sent, error) {
-			return a.publisher.Report(ctx, name, payload, coalesce) // which comes with serf, later
-		},
+		Publish:  a.publishDurably, // by serf, which comes later
 		MaxEvent: a.opts.MaxEvent(), Ceiling: large.MaxEvent,
 	}
 	if a.opts.PeerLinks {

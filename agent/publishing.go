@@ -11,7 +11,6 @@ import (
 	"agentctl/agent/logs"
 	"agentctl/agent/publish"
 	"agentctl/agent/rpc"
-	"agentctl/handler"
 )
 
 // openPublisher makes what publishes events to a cluster.
@@ -30,7 +29,7 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 		cfg.Met = a.met
 		cfg.Missed = func(name string) { a.repair.Meet(name, "messages to a peer were dropped") }
 	}
-	a.publisher = publish.New(cfg)
+	a.publisher.Publisher = publish.New(cfg)
 }
 
 // capped is as much of a name or payload as the log may have of it, which may be full of
@@ -54,7 +53,7 @@ func (a *Agent) PublishReport(ctx context.Context, name string, payload []byte, 
 		err = errors.New(size.InSerfsWords())
 	}
 	if told.Warning = sent.Warning; err == nil && !a.opts.AsSerf {
-		told.ID = handler.UserID(uint64(sent.LTime), handler.Sum(name, payload))
+		told.ID = sent.ID()
 		told.HTTPAddr = a.httpAddr()
 	}
 	return told, err

@@ -101,4 +101,18 @@ type PublishReport struct {
 	// over serf's limit. Warning says so in words.
 	Unreached []string `json:"unreached,omitempty"`
 	Warning   string   `json:"warning,omitempty"`
+	// Durable is in the answer to a durable publish. The status is 200 if it was
+	// reached, else 202.
+	Durable *DurableReport `json:"durable,omitempty"`
+}
+
+// DurableReport says which nodes have an event in a journal that is synced to the disk.
+// An event of which fewer have it than were wanted is published all the same: it must
+// not be sent again.
+type DurableReport struct {
+	Wanted int      `json:"wanted"` // nodes, at most [MaxDurable]
+	Have   int      `json:"have"`   // nodes
+	Nodes  []string `json:"nodes"`  // those that have it
+	// Missing says of other nodes that were asked why they are not known to have it.
+	Missing map[string]string `json:"missing,omitempty"`
 }

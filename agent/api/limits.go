@@ -18,6 +18,9 @@ const (
 	// MaxNodesWait is how long one request waits for all nodes at most.
 	// MaxWaiting bounds the requests that wait so at a time.
 	MaxNodesWait, MaxWaiting = 20 * time.Second, 16
+	// MaxDurable is how many nodes a durable publish asks for at most. It waits for
+	// DurableWait by default, and for MaxNodesWait at most.
+	MaxDurable, DurableWait = 64, 10 * time.Second
 	// MaxReplayIDs bounds the IDs that a replay names.
 	MaxReplayIDs = 10_000
 	// MaxRequest bounds the JSON body of a request, in bytes. The largest event

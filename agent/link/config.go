@@ -48,6 +48,7 @@ const (
 	KindBody     Kind = 3
 	KindQuestion Kind = 4 // what became of an event
 	KindMembers  Kind = 5
+	KindDurable  Kind = 6 // whether events are on a disk
 )
 
 // Handler answers one request. It must return soon after ctx has ended, which

@@ -12,18 +12,24 @@ import (
 	"time"
 
 	"agentctl/agent/api"
+	"agentctl/agent/durable"
 	"agentctl/agent/publish"
-	"agentctl/handler"
 )
 
-// publishWait is how long a publish over HTTP may take: for a join that is
-// under way, or for room where the journal does not take events in time. The
-// connection is closed after 30 s.
+// publishWait is how long a publish over HTTP may take, unless the client says so: for
+// a join that is under way, or for room where the journal does not take events in
+// time. The connection is closed after 30 s.
 const publishWait = 20 * time.Second
+
+// durability is what a client asks for beside the event.
+type durability struct {
+	nodes int           // that are to have the event on their disks; 0 for a plain publish
+	wait  time.Duration // for the whole publish
+}
 
 // publish publishes an event for a client.
 func (s *Server) publish(r *http.Request) (int, any, error) {
-	event, err := s.publishRequest(r)
+	event, asked, err := s.publishRequest(r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -31,19 +37,30 @@ func (s *Server) publish(r *http.Request) (int, any, error) {
 	if len(payload) == 0 {
 		payload = []byte(event.Payload)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), publishWait)
+	ctx, cancel := context.WithTimeout(r.Context(), asked.wait)
 	defer cancel()
-	sent, err := s.cfg.Publish(ctx, event.Name, payload, event.Coalesce)
+	sent, durably, err := s.cfg.Publish(ctx, asked.nodes, event.Name, payload, event.Coalesce)
 	if err != nil {
-		return 0, nil, publishError(err)
+		return 0, nil, publishError(err, asked.wait)
 	}
-	return http.StatusAccepted, api.PublishReport{
-		ID:   handler.UserID(uint64(sent.LTime), handler.Sum(event.Name, payload)),
-		Name: event.Name, LTime: uint64(sent.LTime), Unreached: sent.Unreached, Warning: sent.Warning,
-	}, nil
+	report := api.PublishReport{
+		ID: sent.ID(), Name: event.Name, LTime: uint64(sent.LTime), Unreached: sent.Unreached, Warning: sent.Warning,
+	}
+	if asked.nodes == 0 {
+		return http.StatusAccepted, report, nil
+	}
+	report.Durable = &api.DurableReport{Wanted: asked.nodes, Have: len(durably.Have), Nodes: append([]string{}, durably.Have...)}
+	if durably.Reached() {
+		return http.StatusOK, report, nil
+	}
+	report.Durable.Missing = durably.Missing
+	return http.StatusAccepted, report, nil
 }
 
-func publishError(err error) error {
+func publishError(err error, wait time.Duration) error {
+	if _, ok := errors.AsType[*durable.TooFewError](err); ok {
+		return errorf(http.StatusConflict, "%v", err)
+	}
 	if _, ok := errors.AsType[*publish.SizeError](err); ok {
 		return errorf(http.StatusRequestEntityTooLarge, "%v", err)
 	}
@@ -53,27 +70,31 @@ func publishError(err error) error {
 	case errors.Is(err, publish.ErrStopping):
 		return errorf(http.StatusServiceUnavailable, "%v", err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return errorf(http.StatusServiceUnavailable, "the agent did not take the event within %v, and does not send it: try again", publishWait)
+		return errorf(http.StatusServiceUnavailable, "the agent did not take the event within %v, and does not send it: try again", wait)
 	}
 	return err
 }
 
 // publishRequest reads the event of a request: the body is the payload where
 // the query has a name, else it is a [api.PublishRequest].
-func (s *Server) publishRequest(r *http.Request) (event api.PublishRequest, err error) {
+func (s *Server) publishRequest(r *http.Request) (event api.PublishRequest, asked durability, err error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return event, errorf(http.StatusBadRequest, "the query cannot be read: %v", err)
+		return event, asked, errorf(http.StatusBadRequest, "the query cannot be read: %v", err)
+	}
+	if asked, err = readDurability(query); err != nil {
+		return event, asked, err
 	}
 	for key, values := range query {
 		switch {
+		case key == "durable" || key == "wait":
 		case key != "name" && key != "coalesce":
-			return event, errorf(http.StatusBadRequest, "unknown parameter %q: there are name and coalesce", key)
+			return event, asked, errorf(http.StatusBadRequest, "unknown parameter %q: there are name, coalesce, durable and wait", key)
 		case len(values) > 1:
-			return event, errorf(http.StatusBadRequest, "%s is given %d times: give it once", key, len(values))
+			return event, asked, errorf(http.StatusBadRequest, "%s is given %d times: give it once", key, len(values))
 		case key == "coalesce":
 			if event.Coalesce, err = strconv.ParseBool(values[0]); err != nil {
-				return event, errorf(http.StatusBadRequest, "coalesce: %q is not true or false", values[0])
+				return event, asked, errorf(http.StatusBadRequest, "coalesce: %q is not true or false", values[0])
 			}
 		}
 	}
@@ -93,7 +114,31 @@ func (s *Server) publishRequest(r *http.Request) (event api.PublishRequest, err 
 	case event.Payload != "" && len(event.PayloadBase64) > 0:
 		err = errorf(http.StatusBadRequest, "payload and payload_base64 are both given: give one")
 	}
-	return event, err
+	return event, asked, err
+}
+
+// readDurability reads how durable an event is to be.
+func readDurability(query url.Values) (asked durability, err error) {
+	asked.wait = publishWait
+	nodes, wait := query["durable"], query["wait"]
+	switch {
+	case len(nodes) > 1 || len(wait) > 1:
+		return asked, errorf(http.StatusBadRequest, "durable or wait is given twice: give each once")
+	case len(nodes) == 0 && len(wait) > 0:
+		return asked, errorf(http.StatusBadRequest, "wait is given without durable: a plain publish waits for no node")
+	case len(nodes) == 0:
+		return asked, nil
+	}
+	if asked.nodes, err = strconv.Atoi(nodes[0]); err != nil || asked.nodes < 1 || asked.nodes > api.MaxDurable {
+		return asked, errorf(http.StatusBadRequest, "durable: %q is not a number of nodes from 1 to %d", nodes[0], api.MaxDurable)
+	}
+	asked.wait = api.DurableWait
+	if len(wait) > 0 {
+		if asked.wait, err = time.ParseDuration(wait[0]); err != nil || asked.wait <= 0 || asked.wait > api.MaxNodesWait {
+			return asked, errorf(http.StatusBadRequest, "wait: %q is not a duration above 0s and up to %v", wait[0], api.MaxNodesWait)
+		}
+	}
+	return asked, nil
 }
 
 // formTypes are those of bodies that a page of any other origin may send, by a

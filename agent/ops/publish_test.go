@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/api"
+	"agentctl/agent/durable"
 	"agentctl/agent/publish"
 	"agentctl/handler"
 	"agentctl/handler/journal"
@@ -25,11 +26,18 @@ type publisher struct {
 	events []string // name, payload, coalesce
 }
 
-func (p *publisher) publish(_ context.Context, name string, payload []byte, coalesce bool) (publish.Sent, error) {
+func (p *publisher) publish(_ context.Context, n int, name string, payload []byte, coalesce bool) (sent publish.Sent, r durable.Report, err error) {
+	if n > 3 {
+		return sent, r, &durable.TooFewError{Wanted: n, Able: []string{"n1", "n2", "n3"}, Why: map[string]string{"n4": "has no -data-dir"}}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events = append(p.events, fmt.Sprintf("%s %s %v", name, payload, coalesce))
-	return publish.Sent{UserEvent: serf.UserEvent{LTime: serf.LamportTime(len(p.events))}, Unreached: []string{"stock"}, Warning: "one is stock"}, nil
+	sent = publish.Sent{UserEvent: serf.UserEvent{LTime: serf.LamportTime(len(p.events)), Name: name, Payload: payload}, Unreached: []string{"stock"}, Warning: "one is stock"}
+	if n == 3 {
+		return sent, durable.Report{Wanted: n, Have: []string{"n2"}, Missing: map[string]string{"n1": "slow"}}, nil
+	}
+	return sent, durable.Report{Wanted: n, Have: []string{"n1", "n2"}[:min(n, 2)]}, nil
 }
 
 func (p *publisher) published() []string {
@@ -71,6 +79,50 @@ func TestPublishIsAnswered(t *testing.T) {
 			}
 			testkit.Want(t, "the answer", got, want)
 			testkit.Want(t, "the event", p.published()[i], fmt.Sprintf("e %s %v", test.payload, test.coalesce))
+		}
+	})
+}
+
+// A durable publish is answered 200 if it reached as many nodes as were asked for, and 202
+// if the event is published, and fewer have it. It is refused before it is published.
+func TestDurablePublishIsAnswered(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := new(publisher)
+		r := p.rig(t, func(*Config) {})
+		for _, test := range []struct {
+			query  string
+			status int
+			want   *api.DurableReport
+			err    string
+		}{
+			{"durable=1", 200, &api.DurableReport{Wanted: 1, Have: 1, Nodes: []string{"n1"}}, ""},
+			{"durable=2&wait=3s&coalesce=true", 200, &api.DurableReport{Wanted: 2, Have: 2, Nodes: []string{"n1", "n2"}}, ""},
+			{"durable=3", 202, &api.DurableReport{Wanted: 3, Have: 1, Nodes: []string{"n2"}, Missing: map[string]string{"n1": "slow"}}, ""},
+			{"durable=4", 409, nil, "nothing was published: 3 nodes keep their journals on disks (n1, n2, n3); n4: has no -data-dir"},
+			{"durable=0", 400, nil, `durable: "0" is not a number of nodes from 1 to 64`},
+			{"durable=65", 400, nil, "from 1 to 64"},
+			{"durable=", 400, nil, "from 1 to 64"},
+			{"durable=1&durable=2", 400, nil, "give each once"},
+			{"durable=1&wait=21s", 400, nil, `wait: "21s" is not a duration above 0s and up to 20s`},
+			{"durable=1&wait=0s", 400, nil, "above 0s"},
+			{"wait=1s", 400, nil, "wait is given without durable"},
+		} {
+			before := len(p.published())
+			var got api.PublishReport
+			status, text := r.ask(t, "POST", "/v1/events?name=e&"+test.query, "x", &got, "Content-Type", "application/octet-stream")
+			if status != test.status || !strings.Contains(text, test.err) {
+				t.Errorf("%s: %d %s, want %d %s", test.query, status, text, test.status, test.err)
+			}
+			testkit.Want(t, test.query, got.Durable, test.want)
+			if sent := len(p.published()) > before; sent != (test.want != nil) || sent && got.ID == "" {
+				t.Errorf("%s: published %v, ID %q", test.query, sent, got.ID)
+			}
+		}
+
+		// It goes with a body of JSON, too.
+		var got api.PublishReport
+		if status, text := r.ask(t, "POST", "/v1/events?durable=1", `{"name":"e"}`, &got, "Content-Type", "application/json"); status != 200 || got.Durable == nil {
+			t.Errorf("%d %s", status, text)
 		}
 	})
 }
@@ -179,11 +231,11 @@ func TestPublishErrorsAsAnswers(t *testing.T) {
 		{fmt.Errorf("publishing: %w", publish.ErrStopping), 503},
 		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), 503},
 	} {
-		if got, ok := errors.AsType[*httpError](publishError(test.err)); !ok || got.status != test.status {
+		if got, ok := errors.AsType[*httpError](publishError(test.err, publishWait)); !ok || got.status != test.status {
 			t.Errorf("%v is answered with %+v, want %d", test.err, got, test.status)
 		}
 	}
-	if err := publishError(context.Canceled); !errors.Is(err, context.Canceled) {
+	if err := publishError(context.Canceled, publishWait); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err) // of a client that has gone
 	}
 }

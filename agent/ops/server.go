@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"agentctl/agent/api"
+	"agentctl/agent/durable"
 	"agentctl/agent/publish"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
@@ -54,8 +55,9 @@ type Config struct {
 	// is named by what is wrong while it does not return.
 	Probes map[string]func()
 
-	// Publish publishes an event, as [publish.Publisher.Report] does.
-	Publish func(ctx context.Context, name string, payload []byte, coalesce bool) (publish.Sent, error)
+	// Publish publishes an event, as [publish.Publisher.Report] does. Then it waits
+	// until n nodes have it on their disks, as [durable.Durable.Publish] does.
+	Publish func(ctx context.Context, n int, name string, payload []byte, coalesce bool) (publish.Sent, durable.Report, error)
 	// MaxEvent is the most that name and payload may have together, in bytes.
 	MaxEvent int
 	// Ceiling is what MaxEvent can be set to at most; an error names it.

@@ -15,6 +15,7 @@ import (
 	"agentctl/agent/link"
 	"agentctl/agent/logs"
 	"agentctl/agent/peers"
+	"agentctl/handler"
 	"agentctl/handler/backoff"
 )
 
@@ -135,6 +136,9 @@ type Sent struct {
 
 	byReference bool // serf has only a reference to it
 }
+
+// ID is the event's ID, the same on every node.
+func (e *Sent) ID() string { return handler.UserID(uint64(e.LTime), handler.Sum(e.Name, e.Payload)) }
 
 // Publish sends a user event to the cluster, this node included. It returns once
 // serf has taken it; that the others have it is not known then.

@@ -39,6 +39,12 @@ func (*eventCommand) Help() string {
   is for the event. The event is published all the same, and an agent whose
   gateway is down goes on retrying it.
 
+  Without -durable an agent that crashes within some 10 ms of its answer may lose
+  the event. With -durable=N the command waits until N nodes, this one counted,
+  have the event in a journal that is synced to the disk. It exits 2 if fewer had
+  it in time. The event is published all the same, so do not send it again. If
+  fewer than N nodes have a -data-dir, nothing is published, and it exits 1.
+
 Options:
 
   -coalesce=true            Let scripts and stock agents have only the last of
@@ -49,6 +55,9 @@ Options:
                             node, and which of its targets. The command talks to
                             -http-addr. It exits 0, 2 if a node cannot say, and 3
                             if no target of any node would get the event.
+  -durable=N                Wait until N nodes have the event on their disks, for 10s
+                            or as -wait says. The command talks to -http-addr. With
+                            -wait, it waits for every node's targets, too.
   -payload-file=FILE        Read the payload from a file.
   -rpc-addr=127.0.0.1:7373  RPC address of the agent, or unix:/path; also as
                             SERF_RPC_ADDR or AGENTCTL_RPC_ADDR.
@@ -60,7 +69,7 @@ Options:
                             there, and asks the operations endpoint that the agent
                             names.
 
-To publish over HTTP, and with -wait and -dry-run:
+To publish over HTTP, and with -durable, -wait and -dry-run:
 
 ` + opsHelp + `
 Examples:
@@ -89,6 +98,7 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 	coalesce := fs.Bool("coalesce", true, "")
 	file := fs.String("payload-file", "", "")
 	wait := fs.Duration("wait", 0, "")
+	durable := fs.Int("durable", 0, "")
 	dry := fs.Bool("dry-run", false, "")
 	addr, auth := rpcFlags(fs)
 	ops := addOpsFlags(fs)
@@ -109,12 +119,16 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 		return 0, errors.New("a payload and -payload-file are given: give one of them")
 	case given["wait"] && *wait <= 0:
 		return 0, fmt.Errorf("-wait: %v is no time to wait: give one such as 10s", *wait)
-	case *dry && (given["wait"] || byRPC):
-		return 0, errors.New("-dry-run publishes nothing, and asks the agent's -http-addr: give it without -wait, -rpc-addr and -rpc-auth")
+	case given["durable"] && (*durable < 1 || *durable > api.MaxDurable):
+		return 0, fmt.Errorf("-durable: %d is no number of nodes from 1 to %d", *durable, api.MaxDurable)
+	case *dry && (given["wait"] || given["durable"] || byRPC):
+		return 0, errors.New("-dry-run publishes nothing, and asks the agent's -http-addr: give it without -durable, -wait, -rpc-addr and -rpc-auth")
+	case given["durable"] && byRPC:
+		return 0, errors.New("-durable needs the agent's -http-addr, since serf's RPC has no durable publish: give that in place of -rpc-addr and -rpc-auth")
 	case byRPC && byHTTP:
 		return 0, errors.New("the event is published either at -rpc-addr (with -rpc-auth) or at -http-addr (with -http-token-file): give the flags of one")
-	case given["format"] && !given["wait"] && !*dry && !byHTTP:
-		return 0, errors.New("-format is for -wait, -dry-run and -http-addr: give one of them, too")
+	case given["format"] && !given["wait"] && !given["durable"] && !*dry && !byHTTP:
+		return 0, errors.New("-format is for -durable, -wait, -dry-run and -http-addr: give one of them, too")
 	case *dry:
 		return dryRun(ctx, ops, fs.Arg(0), out)
 	}
@@ -124,8 +138,12 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 	}
 	rpc := rpcclient.Config{Addr: *addr, AuthKey: *auth}
 	switch {
-	case given["wait"]:
-		w := waiting{event: event, ops: ops, until: time.Now().Add(*wait), wait: *wait, out: out}
+	case given["wait"] || given["durable"]:
+		w := waiting{event: event, durable: *durable, targets: given["wait"], ops: ops, wait: *wait, out: out}
+		if !w.targets {
+			w.wait = api.DurableWait
+		}
+		w.until = time.Now().Add(w.wait)
 		if byRPC {
 			return w.byRPC(ctx, rpc)
 		}

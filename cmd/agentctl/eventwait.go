@@ -24,14 +24,17 @@ const (
 // leastWait is how long the agent has to answer, where -wait is shorter.
 const leastWait = time.Second
 
-// waiting is a command that publishes an event, and waits until all nodes have applied
-// it. Its methods return the exit status, or an error if the event was not published.
+// waiting is a command that publishes an event, and waits until some nodes have it on
+// their disks, all nodes have applied it, or both. Its methods return the exit status,
+// or an error if the event was not published.
 type waiting struct {
-	event api.PublishRequest
-	ops   opsFlags
-	wait  time.Duration
-	until time.Time
-	out   io.Writer
+	event   api.PublishRequest
+	durable int  // nodes that are to have it on their disks; 0: none is asked
+	targets bool // it is to be applied
+	ops     opsFlags
+	wait    time.Duration
+	until   time.Time
+	out     io.Writer
 }
 
 // limit bounds all that the command does.
@@ -57,11 +60,30 @@ func (w *waiting) byHTTP(ctx context.Context) (code int, err error) {
 	defer cancel()
 	began := time.Now()
 	var sent api.PublishReport
-	if err := client.post(ctx, "/v1/events", w.event, &sent); err != nil {
+	if err := client.post(ctx, "/v1/events"+w.query(), w.event, &sent); err != nil {
 		return 0, w.unanswered(ctx, sendingError(err))
 	}
 	w.published(sent.Warning)
-	return w.outcome(ctx, client, sent.ID, began)
+	if sent.Durable != nil {
+		if code, err = w.onDisk(&sent); err != nil || !w.targets {
+			return code, err
+		}
+	}
+	applied, err := w.outcome(ctx, client, sent.ID, began, sent.Durable)
+	return max(code, applied), err
+}
+
+// query asks the agent to wait for disks. If the targets are waited for, too, some of the
+// time is left for those.
+func (w *waiting) query() string {
+	if w.durable == 0 {
+		return ""
+	}
+	wait := w.wait
+	if w.targets {
+		wait /= 2
+	}
+	return fmt.Sprintf("?durable=%d&wait=%v", w.durable, min(wait, api.MaxNodesWait))
 }
 
 // byRPC publishes at an agent's RPC address, and asks the operations endpoint that the
@@ -82,7 +104,7 @@ func (w *waiting) byRPC(ctx context.Context, to rpcclient.Config) (code int, err
 	if err != nil {
 		return w.unknown(sent.ID, err), nil
 	}
-	return w.outcome(ctx, newOpsClient(addr), sent.ID, began)
+	return w.outcome(ctx, newOpsClient(addr), sent.ID, began, nil)
 }
 
 // published tells that the event is published.
@@ -103,8 +125,15 @@ func (w *waiting) unknown(id string, err error) (code int) {
 	return notApplied
 }
 
-// outcome waits for what becomes of the event, and tells it.
-func (w *waiting) outcome(ctx context.Context, client *opsClient, id string, began time.Time) (code int, err error) {
+// outcomeReport is what the command tells of an event that it has waited for.
+type outcomeReport struct {
+	api.NodesReport
+	Durable *api.DurableReport `json:"durable,omitempty"`
+}
+
+// outcome waits for what becomes of the event, and tells it, in JSON with what is known
+// of disks.
+func (w *waiting) outcome(ctx context.Context, client *opsClient, id string, began time.Time, durable *api.DurableReport) (code int, err error) {
 	report, err := nodesOf(ctx, client, id, w.until)
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
@@ -119,7 +148,7 @@ func (w *waiting) outcome(ctx context.Context, client *opsClient, id string, beg
 		code = notApplied
 	}
 	if w.ops.json() {
-		return code, writeLine(w.out, report)
+		return code, writeLine(w.out, outcomeReport{report, durable})
 	}
 	_, err = fmt.Fprintln(w.out, published(&report, time.Since(began)))
 	return code, err

@@ -46,7 +46,7 @@ func TestAWaitEndsInTime(t *testing.T) {
 				w := waiting{ops: opsOfEnvironment(), wait: wait, until: began.Add(wait), out: &out}
 				ctx, cancel := w.limit(t.Context())
 				defer cancel()
-				code, err := w.outcome(ctx, client, "1-a", began)
+				code, err := w.outcome(ctx, client, "1-a", began, nil)
 				if code != notApplied || err != nil {
 					t.Errorf("%v: status %d, %v", wait, code, err)
 				}

@@ -1,0 +1,41 @@
+// Package durable tells a publisher when its event is in the synced journals of as many
+// nodes as it asked for. A plain publish is answered as soon as this node has taken the
+// event, some 10 ms before its journal is on the disk.
+//
+//	Publish ─► who can? ─► publish ─► this node: Took ─► Sync ─┐
+//	             │                    peers: ask ─► Handle ────┼─► N of them ─► the answer
+//	             └ fewer than N: refused, nothing published    └─► time is up ─► how many
+//
+// # The promise
+//
+// A node counts if it has a data directory, and has said that the event is in its
+// journal, and that the journal's file was synced after that. Such a node delivers the
+// event after a crash or a loss of power. Repair brings it to the others from there.
+//
+// Before anything is published, at least N nodes have said that they keep a journal on
+// a disk that works. What a peer says of that holds for ten seconds. So a peer that has
+// failed since can still be counted on, and then fewer than N have the event in time.
+// The event is published all the same, and must not be sent again.
+//
+// # Cost
+//
+// Each node is asked once for a publish: N of them at first, and one more each 200 ms
+// while an answer is missing. Events that wait for the same peer go in one request, and
+// those that wait for the same disk share a sync.
+//
+// # Blocking
+//
+// [Durable.Took] never waits. [Durable.Publish] waits until its context ends, at most.
+// [Durable.Handle] waits half a second for an event that has not come yet, and then for
+// its disk.
+//
+// # Limits
+//
+// A publish may ask for [MaxNodes] nodes. A peer is sent four requests at a time, with
+// up to 1,000 IDs each. A node works on 32 requests at a time, and refuses more.
+//
+// # Trust
+//
+// A peer is believed. One that lies can make a publisher think that it has an event. It
+// can make nobody count it twice.
+package durable
