@@ -13,15 +13,15 @@
 // event after a crash or a loss of power. Repair brings it to the others from there.
 //
 // Before anything is published, at least N nodes have said that they keep a journal on
-// a disk that works. What a peer says of that holds for ten seconds. So a peer that has
+// a disk that works. Such a word of a peer holds for ten seconds. So a peer that has
 // failed since can still be counted on, and then fewer than N have the event in time.
 // The event is published all the same, and must not be sent again.
 //
 // # Cost
 //
 // Each node is asked once for a publish: N of them at first, and one more each 200 ms
-// while an answer is missing. Events that wait for the same peer go in one request, and
-// those that wait for the same disk share a sync.
+// while an answer is missing. Publishes that come together share the requests to a peer
+// and the syncs of a disk.
 //
 // # Blocking
 //

@@ -72,7 +72,7 @@ func New(cfg Config) *Durable {
 // Report says who has an event that was published.
 type Report struct {
 	Wanted int
-	Have   []string // the nodes that have it in a synced journal, in the order of their answers
+	Have   []string // the nodes that have it in a synced journal, by name
 	// Missing says of each other node that was asked why it is not among them.
 	Missing map[string]string
 }
@@ -194,6 +194,7 @@ func (d *Durable) confirm(ctx context.Context, id string, n int, nodes []string)
 			p.add(&wish{ctx: ctx, id: id, verdicts: verdicts})
 		}
 	})
+	slices.Sort(r.Have)
 	return r
 }
 

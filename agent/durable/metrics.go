@@ -9,7 +9,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		publishes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_durable_publishes_total",
-			Help: "Durable publishes of this agent's clients: as many nodes as asked for had the event (reached), fewer had it in time (missed), or nothing was published (refused).",
+			Help: "Durable publishes here: enough nodes had the event (reached), fewer had it in time (missed), or nothing was published (refused).",
 		}, []string{"result"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_durable_requests_total",

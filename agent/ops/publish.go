@@ -49,7 +49,7 @@ func (s *Server) publish(r *http.Request) (int, any, error) {
 	if asked.nodes == 0 {
 		return http.StatusAccepted, report, nil
 	}
-	report.Durable = &api.DurableReport{Wanted: asked.nodes, Have: len(durably.Have), Nodes: append([]string{}, durably.Have...)}
+	report.Durable = &api.DurableReport{Wanted: asked.nodes, Have: len(durably.Have), Nodes: slices.Concat([]string{}, durably.Have)}
 	if durably.Reached() {
 		return http.StatusOK, report, nil
 	}

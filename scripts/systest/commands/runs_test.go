@@ -97,6 +97,12 @@ var pageRuns = map[string]pageRun{
 	`agentctl event -wait=10s kong '{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"1"}}'`: {
 		page: commandsPage, at: 155, want: `Applied by the one node there is after `,
 	},
+	`agentctl event -durable=2 kong '{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"2"}}'`: {
+		page: commandsPage, at: 180, want: `Event \d+-[0-9a-f]{16} is on the disks of 2 nodes: node1, node2\n`, before: (*pageWorld).startDisks,
+	},
+	`curl -d '{"name":"kong","payload":"{}"}' -H 'Content-Type: application/json' 'http://127.0.0.1:7374/v1/events?durable=2&wait=5s'`: {
+		page: opsPage, at: 181, want: `(?s)"have": 2,\s+"nodes": \[\s+"node1",\s+"node2"\s+\]`,
+	},
 	"agentctl health\nagentctl health -live -timeout=2s": {
 		page: opsPage, at: 160, want: `^ready\nok\n$`,
 	},
@@ -167,6 +173,18 @@ func (w *pageWorld) startGateway1() {
 }
 
 func (w *pageWorld) stopGateway1() { w.stop(w.gateway1) }
+
+// startDisks starts two agents that keep their journals on disks.
+func (w *pageWorld) startDisks() {
+	for _, args := range []string{
+		"-node=node1 -bind=127.0.0.1 -data-dir=/var/lib/disk1",
+		"-node=node2 -bind=127.0.0.1:7947 -data-dir=/var/lib/disk2 -rpc-addr=127.0.0.1:7375 -http-addr=off -join=127.0.0.1:7946",
+	} {
+		p := w.start("agentctl agent -event-handler=user:none=true "+args, "agent is running")
+		w.t.Cleanup(func() { w.stop(p) })
+	}
+	w.await("node2 as a member", func() bool { return strings.Contains(w.shell("agentctl members"), "node2") })
+}
 
 // buried are the IDs of the events that were refused.
 func (w *pageWorld) buried() (ids []string) {
