@@ -19,6 +19,7 @@
 //
 //   - api: the messages of the HTTP API, which clients import.
 //   - config: files, environment and flags, compiled into one checked value.
+//   - durable: publishes that wait until nodes have the event on their disks.
 //   - gossip: the serf node, and all knowledge of serf's insides.
 //   - intake: one stream in, in order, each event once.
 //   - large: events that are too large for gossip, fetched by reference.
