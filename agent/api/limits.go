@@ -21,6 +21,8 @@ const (
 	// MaxDurable is how many nodes a durable publish asks for at most. It waits for
 	// DurableWait by default, and for MaxNodesWait at most.
 	MaxDurable, DurableWait = 64, 10 * time.Second
+	// MaxDurableWaiting bounds the durable publishes that wait at a time.
+	MaxDurableWaiting = 32
 	// MaxReplayIDs bounds the IDs that a replay names.
 	MaxReplayIDs = 10_000
 	// MaxRequest bounds the JSON body of a request, in bytes. The largest event

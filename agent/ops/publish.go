@@ -37,6 +37,14 @@ func (s *Server) publish(r *http.Request) (int, any, error) {
 	if len(payload) == 0 {
 		payload = []byte(event.Payload)
 	}
+	if asked.nodes > 0 {
+		select {
+		case s.durable <- struct{}{}:
+			defer func() { <-s.durable }()
+		default:
+			return 0, nil, errorf(http.StatusServiceUnavailable, "%d durable publishes wait already, and this one is not published: try again", api.MaxDurableWaiting)
+		}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), asked.wait)
 	defer cancel()
 	sent, durably, err := s.cfg.Publish(ctx, asked.nodes, event.Name, payload, event.Coalesce)

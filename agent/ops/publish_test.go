@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -124,6 +125,39 @@ func TestDurablePublishIsAnswered(t *testing.T) {
 		if status, text := r.ask(t, "POST", "/v1/events?durable=1", `{"name":"e"}`, &got, "Content-Type", "application/json"); status != 200 || got.Durable == nil {
 			t.Errorf("%d %s", status, text)
 		}
+	})
+}
+
+// Durable publishes that wait leave connections for others.
+func TestDurablePublishesHaveALimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		r := newRigWith(t, journal.Config{}, func(c *Config) {
+			c.MaxEvent = 512
+			c.Publish = func(_ context.Context, n int, _ string, _ []byte, _ bool) (sent publish.Sent, r durable.Report, err error) {
+				if n > 0 {
+					<-hang
+				}
+				return sent, durable.Report{Wanted: n, Have: []string{"n"}}, nil
+			}
+		})
+		ask := func(query string) int {
+			status, _ := r.ask(t, "POST", "/v1/events?name=e"+query, "x", nil, "Content-Type", "application/octet-stream")
+			return status
+		}
+		var all sync.WaitGroup
+		for range api.MaxDurableWaiting {
+			all.Go(func() {
+				if status := ask("&durable=1"); status != 200 {
+					t.Errorf("status %d", status)
+				}
+			})
+		}
+		synctest.Wait()
+		testkit.Want(t, "one too many, and a plain publish", []int{ask("&durable=1"), ask("")}, []int{503, 202})
+		close(hang)
+		all.Wait()
+		testkit.Want(t, "status", ask("&durable=1"), 200)
 	})
 }
 

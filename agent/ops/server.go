@@ -84,12 +84,13 @@ type Server struct {
 	history *history
 	nodes   *nodeAsker // nil if there are no links
 	probes  probes
+	durable chan struct{} // a slot for each durable publish
 }
 
 // New makes a server on a listener, which is the server's from then on. It serves
 // no HTTP if ln is nil.
 func New(ln net.Listener, c Config) *Server {
-	s := &Server{cfg: c, ln: ln, history: newHistory(c.Journal, c.Targets)}
+	s := &Server{cfg: c, ln: ln, history: newHistory(c.Journal, c.Targets), durable: make(chan struct{}, api.MaxDurableWaiting)}
 	if c.Others != nil {
 		s.nodes = newNodeAsker(c.Node, c.Members, *c.Others, s.history.outcomes)
 	}
