@@ -115,13 +115,39 @@ func (p *past) ignore(ignoring bool) {
 // the time Create returns memberlist's goroutines use it. In between memberlist
 // asks the transport for the address to advertise, before it starts the first of
 // them.
+//
+// It hands memberlist nothing before it is opened, since a message that came while
+// Create goes on would find serf half made, and panic. A member that was away is
+// still known to others, so events may be on their way to it at that moment.
 type frontTransport struct {
 	memberlist.NodeAwareTransport
-	install func()
-	once    sync.Once
+	install  func()
+	once     sync.Once
+	opened   chan struct{} // closed once serf is made
+	openOnce sync.Once
 }
 
 func (t *frontTransport) FinalAdvertiseAddr(ip string, port int) (addr net.IP, finalPort int, err error) {
 	t.once.Do(t.install)
 	return t.NodeAwareTransport.FinalAdvertiseAddr(ip, port)
+}
+
+func (t *frontTransport) open() { t.openOnce.Do(func() { close(t.opened) }) }
+
+// PacketCh waits until the transport is opened.
+func (t *frontTransport) PacketCh() <-chan *memberlist.Packet {
+	<-t.opened
+	return t.NodeAwareTransport.PacketCh()
+}
+
+// StreamCh waits likewise.
+func (t *frontTransport) StreamCh() <-chan net.Conn {
+	<-t.opened
+	return t.NodeAwareTransport.StreamCh()
+}
+
+// Shutdown waits until what has come in is taken, so it opens the transport first.
+func (t *frontTransport) Shutdown() error {
+	t.open()
+	return t.NodeAwareTransport.Shutdown()
 }

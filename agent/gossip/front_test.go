@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-msgpack/v2/codec"
+	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/memnet"
@@ -264,3 +266,50 @@ func (nothing) NotifyMsg([]byte)                {}
 func (nothing) GetBroadcasts(int, int) [][]byte { return nil }
 func (nothing) LocalState(bool) []byte          { return nil }
 func (nothing) MergeRemoteState([]byte, bool)   {}
+
+// slowStart is a transport at which memberlist stops for a second while it is made, its
+// goroutines running.
+type slowStart struct {
+	memberlist.NodeAwareTransport
+	asked int
+}
+
+func (t *slowStart) FinalAdvertiseAddr(ip string, port int) (net.IP, int, error) {
+	if t.asked++; t.asked == 2 { // the first time they do not run yet
+		time.Sleep(time.Second)
+	}
+	return t.NodeAwareTransport.FinalAdvertiseAddr(ip, port)
+}
+
+// A node that is known to others gets messages while serf is still being made. Then
+// serf has no key manager, which it uses to send a waiting event along with an answer.
+func TestMessagesDuringTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := memnet.New(memnet.Config{})
+		other := network.Add("10.0.0.2:7946")
+		defer other.Shutdown()
+		conf := bareConfig(network, "a", "10.0.0.1:7946", nil)
+		conf.MemberlistConfig.Transport = &slowStart{NodeAwareTransport: conf.MemberlistConfig.Transport.(memberlist.NodeAwareTransport)}
+		const ping, user = 0, 8 // memberlist's types
+		packet := func(typ byte, body []byte) {
+			t.Helper()
+			if _, err := other.WriteTo(append([]byte{typ}, body...), "10.0.0.1:7946"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		go func() {
+			packet(user, message(t, 40, "early"))
+			packet(ping, []byte("\x82\xa5SeqNo\x01\xa4Node\xa1a"))
+		}()
+		got := make(chan string, 1)
+		n := openBare(t, Config{Serf: conf, Receive: func(e serf.UserEvent, _ bool) { got <- e.Name }})
+		if name := <-got; name != "early" {
+			t.Errorf("it was told of %q", name)
+		}
+		<-other.PacketCh() // the answer
+		if clock := n.EventClock(); clock != 41 {
+			t.Errorf("the clock is at %d", clock)
+		}
+	})
+}

@@ -52,7 +52,7 @@ type Config struct {
 func Open(c Config) (_ *Node, err error) {
 	ml := c.Serf.MemberlistConfig
 	n := &Node{past: &past{all: c.All}, name: c.Serf.NodeName}
-	front := &frontTransport{NodeAwareTransport: ml.Transport.(memberlist.NodeAwareTransport)}
+	front := &frontTransport{NodeAwareTransport: ml.Transport.(memberlist.NodeAwareTransport), opened: make(chan struct{})}
 	front.install = func() {
 		n.delegate, n.presence = ml.Delegate, newPresence(ml.Events)
 		var s *serf.Serf
@@ -83,6 +83,7 @@ func Open(c Config) (_ *Node, err error) {
 	}
 	// Once and for all: memberlist writes the node anew when its tags change.
 	n.addr = n.Memberlist().LocalNode().Address()
+	front.open()
 	return n, nil
 }
 
