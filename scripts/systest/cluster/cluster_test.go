@@ -108,7 +108,7 @@ func (c *mixed) become(t *testing.T, name, status string) {
 	t.Helper()
 	for _, n := range c.nodes {
 		testkit.WaitFor(t, fmt.Sprintf("%s sees %s as %s", n.Name, name, status), func() bool {
-			return proc.Members(t, "agentctl", n)[name].Status == status
+			return proc.MembersAt(t, n)[name].Status == status
 		})
 	}
 }

@@ -18,7 +18,7 @@ func (c *mixed) testTags(t *testing.T) {
 	for _, n := range c.nodes {
 		for name := range programs {
 			testkit.WaitFor(t, n.Name+" sees the tags of "+name, func() bool {
-				tags := proc.Members(t, "agentctl", n)[name].Tags
+				tags := proc.MembersAt(t, n)[name].Tags
 				return len(tags) == 1 && tags["zone"] == name
 			})
 		}

@@ -102,7 +102,7 @@ func directToStock(t *testing.T, old string) {
 	}
 	for _, n := range nodes {
 		testkit.WaitFor(t, n.Name+" knows all", func() bool {
-			list := proc.Members(t, "agentctl", n)
+			list := proc.MembersAt(t, n)
 			for _, m := range list {
 				if m.Status != "alive" {
 					return false

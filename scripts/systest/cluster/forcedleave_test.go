@@ -47,7 +47,7 @@ func TestForcedLeaveOfALiveMember(t *testing.T) {
 		out, err := exec.Command(program, args...).CombinedOutput()
 		return string(out), err
 	}
-	sees := func(n *proc.Node, member string) string { return proc.Members(t, "agentctl", n)[member].Status }
+	sees := func(n *proc.Node, member string) string { return proc.MembersAt(t, n)[member].Status }
 	must := func(out string, err error) {
 		t.Helper()
 		if err != nil {

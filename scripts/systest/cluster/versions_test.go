@@ -89,12 +89,13 @@ func (k *kongSerf) publish(t *testing.T, payload string) {
 // any member. And a member that was taken for failed is dialled again each half minute.
 const syncPatience = 4 * time.Minute
 
-// sees waits until an agent's own program shows so many members, all alive.
+// sees waits until an agent has so many members, all alive, and has its own program
+// show them.
 func (k *kongSerf) sees(t *testing.T, members int) {
 	t.Helper()
 	var last map[string]proc.Member
 	if !testkit.PollFor(syncPatience, func() bool {
-		last = proc.Members(t, k.program, k.Node)
+		last = proc.MembersAt(t, k.Node)
 		for _, m := range last {
 			if m.Status != "alive" {
 				return false
@@ -103,6 +104,9 @@ func (k *kongSerf) sees(t *testing.T, members int) {
 		return len(last) == members
 	}) {
 		t.Fatalf("%s does not see %d members alive, but %v", k.Name, members, last)
+	}
+	if shown := proc.Members(t, k.program, k.Node); len(shown) != members {
+		t.Errorf("%s shows %v, and has %v", k.Name, shown, last)
 	}
 }
 

@@ -61,15 +61,7 @@ func TestLargeEvents(t *testing.T) {
 				nodes[i+1] = newDurable(t, fmt.Sprint("large", i+2), append(slices.Clone(args), "-retry-join="+nodes[0].gossip)...)
 				nodes[i+1].start(t)
 			}
-			alive := func(n *durable, want int) bool {
-				alive := 0
-				for _, m := range proc.Members(t, "agentctl", n.Node) {
-					if m.Status == "alive" {
-						alive++
-					}
-				}
-				return alive == want
-			}
+			alive := func(n *durable, want int) bool { return proc.Alive(t, n.Node) == want }
 			for _, n := range nodes {
 				testkit.WaitFor(t, "all know all", func() bool { return alive(n, 3) })
 			}
@@ -177,7 +169,7 @@ func TestLargeEventsBesideStock(t *testing.T) {
 	stocks := proc.NewStock(t, "stock11", stock.V011, "-join="+here.Gossip,
 		fmt.Sprintf(`-event-handler=user:kong=echo "$(base64 | tr -d '\n')" >> %s`, script))
 	for _, n := range []*proc.Node{here, there, stocks} {
-		testkit.WaitFor(t, n.Name+" knows all", func() bool { return len(proc.Members(t, "agentctl", n)) == 3 })
+		testkit.WaitFor(t, n.Name+" knows all", func() bool { return len(proc.MembersAt(t, n)) == 3 })
 	}
 	publish := proc.NewPublisher(t, here)
 	var first []string // until there is known to be no stock member

@@ -24,7 +24,7 @@ func TestLongNamesBesideStock(t *testing.T) {
 	second := proc.NewStock(t, "stock85", stock.V085, encrypt, handler, "-join="+first.Gossip)
 	n := proc.NewAgent(t, "ours", encrypt, "-join="+first.Gossip, "-peer-links=false", "-direct-send=false", "-max-event-size=0")
 	for _, m := range []*proc.Node{n, first, second} {
-		testkit.WaitFor(t, m.Name+" to know all", func() bool { return len(proc.Members(t, serf, m)) == 3 })
+		testkit.WaitFor(t, m.Name+" to know all", func() bool { return len(proc.MembersAt(t, m)) == 3 })
 	}
 	var want []string
 	for _, name := range []int{4, 31, 32, 256, 500, 800} {

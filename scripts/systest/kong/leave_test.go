@@ -25,7 +25,7 @@ func TestLeaveIsSeenAsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	status := func() (s string) {
-		for name, m := range proc.Members(t, "agentctl", member) {
+		for name, m := range proc.MembersAt(t, member) {
 			if name != "member" {
 				s += m.Status
 			}

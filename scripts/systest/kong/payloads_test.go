@@ -84,7 +84,7 @@ func TestPayloads(t *testing.T) {
 	serf := proc.NewStock(t, "stock", stock.V011, "-join="+agent.Gossip,
 		"-event-handler=user:kong=agentctl handler -budget=60s -gateway="+newGatewayFor(stocks).URL())
 	testkit.WaitFor(t, "the two know each other", func() bool {
-		return proc.Members(t, "agentctl", agent)["stock"].Status == "alive" && proc.Members(t, "agentctl", serf)["ours"].Status == "alive"
+		return proc.MembersAt(t, agent)["stock"].Status == "alive" && proc.MembersAt(t, serf)["ours"].Status == "alive"
 	})
 
 	here := t.TempDir()

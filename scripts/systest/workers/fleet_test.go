@@ -85,7 +85,7 @@ func (f *fleet) add(t *testing.T, name string) *fleetNode {
 	f.nodes = append(f.nodes, n)
 	for _, other := range f.nodes {
 		testkit.WaitFor(t, other.name+" sees all members", func() bool {
-			return len(proc.Members(t, "agentctl", other.agent)) == len(f.nodes)
+			return len(proc.MembersAt(t, other.agent)) == len(f.nodes)
 		})
 	}
 	return n

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -29,7 +31,8 @@ type Member struct {
 	Tags               map[string]string
 }
 
-// Members asks a node, with a program, for all members.
+// Members asks a node, with a program, for all members. In a loop ask by MembersAt:
+// a program is a process each time.
 func Members(t *testing.T, program string, n *Node) map[string]Member {
 	t.Helper()
 	var list struct{ Members []Member }
@@ -37,8 +40,31 @@ func Members(t *testing.T, program string, n *Node) map[string]Member {
 	if err := json.Unmarshal([]byte(out), &list); err != nil {
 		t.Fatalf("members: %v\n%s", err, out)
 	}
+	return byName(list.Members)
+}
+
+// MembersAt asks a node for all members by RPC.
+func MembersAt(t *testing.T, n *Node) map[string]Member {
+	t.Helper()
+	c, err := rpcclient.Dial(t.Context(), rpcclient.Config{Addr: n.RPC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	all, err := c.Members(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []Member
+	for _, m := range all {
+		list = append(list, Member{m.Name, net.JoinHostPort(m.Addr.String(), fmt.Sprint(m.Port)), m.Status, m.Tags})
+	}
+	return byName(list)
+}
+
+func byName(list []Member) map[string]Member {
 	byName := map[string]Member{}
-	for _, m := range list.Members {
+	for _, m := range list {
 		byName[m.Name] = m
 	}
 	return byName
@@ -64,16 +90,7 @@ func Logged(t *testing.T, file string) (payloads []string) {
 // Alive is how many members a node sees alive.
 func Alive(t *testing.T, n *Node) (count int) {
 	t.Helper()
-	c, err := rpcclient.Dial(t.Context(), rpcclient.Config{Addr: n.RPC})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	all, err := c.Members(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range all {
+	for _, m := range MembersAt(t, n) {
 		if m.Status == "alive" {
 			count++
 		}
