@@ -2,7 +2,8 @@ package api
 
 // NodesReport is the answer of GET /v1/events/{id}/nodes: what became of an
 // event at each node, by name. A node counts if it is a member that has not left,
-// or if it still lives or has a link, although the cluster was told that it left.
+// or if it still lives or has a link, although the cluster was told that it left. One that leaves while it is asked, and has not
+// applied the event, is unasked.
 type NodesReport struct {
 	ID string `json:"id"`
 	// Applied says that every node's targets took the event, or were flushed

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,7 +15,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
-	"golang.org/x/sync/errgroup"
 
 	"agentctl/agent/api"
 	"agentctl/agent/link"
@@ -36,6 +36,9 @@ const (
 	// are more than there may be links to: each needs a new one.
 	nodesEach = 10 * time.Millisecond
 )
+
+// leftFirst is told of a node that left while it was asked.
+const leftFirst = "it left the cluster meanwhile"
 
 // nodesPause is the pause before members are asked again: an event takes a
 // millisecond or two to most gateways.
@@ -193,44 +196,147 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) a
 // settle asks the nodes until no answer may change any more, wait is over, or ctx ends.
 // Without a wait it asks once.
 func (n *nodeAsker) settle(ctx context.Context, wait time.Duration, q question) map[string]api.NodeReport {
-	until := time.Now().Add(wait)
+	end := time.After(wait)
 	asking, cancel := context.WithTimeout(ctx, cmp.Or(wait, nodesTime))
+	a := &asked{known: map[string]api.NodeReport{}, underWay: map[string]bool{}, slots: make(chan struct{}, nodesAtOnce)}
+	defer a.asking.Wait()
 	defer cancel()
-	known := map[string]api.NodeReport{}
 	for round := 1; ; round++ {
-		open := n.round(asking, q, known)
-		for name, r := range known { // a question may have been lost
-			if wait > 0 && r.State == api.NodeUnknown && n.Peers.Again(name) {
-				r.State = api.NodeUnasked
-				known[name] = r
-			}
-		}
-		if wait == 0 || !newNodesReport("", known).Open {
-			return known
+		open := n.round(asking, q, a)
+		if wait == 0 {
+			a.asking.Wait()
+			return a.all()
 		}
 		pause := nodesPause.Ceiling(round)
 		if open > n.Links {
 			pause = max(pause, time.Duration(open)*nodesEach)
 		}
+		// A member that hangs holds up no other. So a round is over once all have answered,
+		// or when it is time for the next.
+		select {
+		case <-a.idle():
+			if a.settled(n.Peers) {
+				return a.all()
+			}
+		case <-time.After(pause):
+		case <-end:
+			return a.all()
+		case <-ctx.Done():
+			return a.all()
+		}
 		select {
 		case <-time.After(pause):
-		case <-time.After(time.Until(until)):
-			return known
+		case <-end:
+			return a.all()
 		case <-ctx.Done():
-			return known
+			return a.all()
 		}
 	}
 }
 
-// round asks those members once whose answer may still change, and tells how many
-// that are.
-func (n *nodeAsker) round(ctx context.Context, q question, known map[string]api.NodeReport) (open int) {
+// asked is what the nodes have answered so far.
+type asked struct {
+	asking sync.WaitGroup
+	slots  chan struct{} // holds a value for each question on its way
+
+	mu       sync.Mutex
+	known    map[string]api.NodeReport
+	underWay map[string]bool
+	nothing  chan struct{} // closed once nothing is under way; nil: nobody waits for that
+}
+
+// all is what is known of each node.
+func (a *asked) all() map[string]api.NodeReport {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.known)
+}
+
+// idle is closed once no question is under way.
+func (a *asked) idle() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.nothing = make(chan struct{})
+	a.tellIdle()
+	return a.nothing
+}
+
+// tellIdle is called with the lock held.
+func (a *asked) tellIdle() {
+	if a.nothing != nil && len(a.underWay) == 0 {
+		close(a.nothing)
+		a.nothing = nil
+	}
+}
+
+// settled tells whether no answer may change any more. It looks once more for peers that
+// did not answer that they are: a question may have been lost.
+func (a *asked) settled(peers Peers) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name, r := range a.known {
+		if r.State == api.NodeUnknown && peers.Again(name) {
+			r.State = api.NodeUnasked
+			a.known[name] = r
+		}
+	}
+	return !newNodesReport("", a.known).Open
+}
+
+// begin notes that a node is asked, unless it is asked already or its answer may not
+// change any more.
+func (a *asked) begin(name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before, known := a.known[name]
+	if a.underWay[name] || known && !mayChange(before.State) {
+		return false
+	}
+	a.underWay[name] = true
+	if !known {
+		a.known[name] = api.NodeReport{Node: name, State: api.NodeUnasked}
+	}
+	return true
+}
+
+// end notes a node's answer, nil if the time was over before it came: then what the node
+// said before says more.
+func (a *asked) end(name string, r *api.NodeReport) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.underWay, name)
+	if _, known := a.known[name]; known && r != nil { // else it has left meanwhile
+		a.known[name] = *r
+	}
+	a.tellIdle()
+}
+
+// onlyThere deals with the nodes that have left since they were asked. One that had
+// applied the event needs nothing. Of one that had not, nobody knows what becomes of it:
+// its gateway may run on without the event.
+func (a *asked) onlyThere(there map[string]bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for name, r := range a.known {
+		switch {
+		case there[name]:
+		case r.State == api.NodeApplied:
+			delete(a.known, name)
+		case mayChange(r.State):
+			a.known[name] = api.NodeReport{Node: name, State: api.NodeUnasked, Error: leftFirst}
+		}
+	}
+}
+
+// round asks those members whose answer may still change, and tells how many that are.
+// It does not wait for the answers.
+func (n *nodeAsker) round(ctx context.Context, q question, a *asked) (open int) {
 	there := map[string]bool{}
 	var names []string
 	var ask []node
 	for _, m := range n.everyone() {
 		there[m.Name] = true
-		if before, asked := known[m.Name]; asked && !mayChange(before.State) {
+		if !a.begin(m.Name) {
 			continue
 		}
 		ask = append(ask, m)
@@ -239,27 +345,19 @@ func (n *nodeAsker) round(ctx context.Context, q question, known map[string]api.
 		}
 	}
 	n.Peers.Look(names)
-	for name := range known {
-		if !there[name] { // it has left meanwhile, and needs no event
-			delete(known, name)
-		}
-	}
-	var mu sync.Mutex
-	var asking errgroup.Group
-	asking.SetLimit(nodesAtOnce)
+	a.onlyThere(there)
 	for _, m := range ask {
-		asking.Go(func() error {
+		a.asking.Go(func() {
+			a.slots <- struct{}{}
+			defer func() { <-a.slots }()
 			r := n.one(ctx, m, q)
-			mu.Lock()
-			defer mu.Unlock()
-			// What it said before says more than that the time is over.
-			if _, asked := known[m.Name]; !asked || ctx.Err() == nil {
-				known[m.Name] = r
+			if ctx.Err() != nil && m.Name != n.self {
+				a.end(m.Name, nil)
+				return
 			}
-			return nil
+			a.end(m.Name, &r)
 		})
 	}
-	asking.Wait() // nobody returns an error
 	return len(ask)
 }
 
@@ -327,6 +425,9 @@ func (n *nodeAsker) one(ctx context.Context, m node, q question) api.NodeReport 
 	}
 	if err != nil {
 		text := err.Error()
+		if errors.Is(err, context.DeadlineExceeded) {
+			text = "" // the state says it
+		}
 		r.State, r.Error = api.NodeUnasked, strings.ToValidUTF8(text[:min(len(text), nodesError)], "�")
 		if m.Status == serf.StatusFailed {
 			r.State = api.NodeFailed

@@ -142,7 +142,7 @@ func fakeNodes(members func() []serf.Member, ask func(name string) (nodeAnswer, 
 }
 
 // Who has answered for good is not asked again; who has not is, ever less often;
-// who leaves meanwhile is left out.
+// who has applied the event and leaves meanwhile is left out.
 func TestNodesAreAskedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		began := time.Now()
@@ -165,7 +165,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 			},
 			"leaver": func() (nodeAnswer, error) {
 				members = slices.DeleteFunc(slices.Clone(members), func(m serf.Member) bool { return m.Name == "leaver" })
-				return waiting, nil
+				return nodeAnswer{Known: true}, nil
 			},
 			"old": func() (nodeAnswer, error) { return nodeAnswer{}, fmt.Errorf("link: %w", link.ErrUnknownKind) },
 		}
@@ -354,6 +354,65 @@ func TestAnEventForNoTargetIsNotApplied(t *testing.T) {
 			t.Errorf("%s: applied %v, no target %v", name, r.Applied, r.NoTarget)
 		}
 	}
+}
+
+// A node that leaves before it has applied the event is named, since its gateway may run
+// on without it. If the node comes back, it is asked again.
+func TestANodeThatLeavesWithoutTheEventIsNamed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		began := time.Now()
+		waiting := nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
+		back := time.Hour
+		n := fakeNodes(func() []serf.Member {
+			members := []serf.Member{member("self", serf.StatusAlive), member("leaver", serf.StatusAlive), member("refuser", serf.StatusAlive)}
+			if since := time.Since(began); since > time.Second && since < back {
+				return members[:1]
+			}
+			return members
+		}, func(name string) (nodeAnswer, error) {
+			switch {
+			case name == "refuser":
+				return nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeBuried}}}, nil
+			case time.Since(began) >= back:
+				return nodeAnswer{Known: true}, nil
+			}
+			return waiting, nil
+		})
+		states := func() string {
+			r := n.gather(t.Context(), "id", 5*time.Second)
+			return fmt.Sprintf("%v %v %s %s %s", time.Since(began), r.Applied, r.Nodes[0].State, r.Nodes[0].Error, r.Nodes[1].State)
+		}
+		if got, want := states(), "5s false unasked "+leftFirst+" refused"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		began, back = time.Now(), 3*time.Second
+		if got := states(); !strings.HasSuffix(got, "false applied  refused") || strings.HasPrefix(got, "5s") {
+			t.Errorf("once it is back: %s", got)
+		}
+	})
+}
+
+// A member that hangs does not keep the others from being asked again: an answer of
+// some milliseconds ago is not what is so now.
+func TestAHungMemberHidesNoOther(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		began := time.Now()
+		members := []serf.Member{member("self", serf.StatusAlive), member("slow", serf.StatusAlive), member("hung", serf.StatusAlive)}
+		n := fakeNodes(func() []serf.Member { return members }, nil)
+		n.outcomes = func(string) nodeAnswer { return nodeAnswer{Known: time.Since(began) > 5*time.Millisecond} }
+		n.Ask = func(ctx context.Context, m serf.Member, _ []byte) ([]byte, error) {
+			if m.Name == "slow" {
+				return json.Marshal(nodeAnswer{Known: time.Since(began) > 20*time.Millisecond})
+			}
+			<-ctx.Done()
+			return nil, fmt.Errorf("link: asking: %w", ctx.Err())
+		}
+		r := n.gather(t.Context(), "id", time.Second)
+		got := fmt.Sprint(r.Nodes[0], r.Nodes[1], r.Nodes[2])
+		if want := "{hung unasked map[] }{self applied map[] }{slow applied map[] }"; strings.ReplaceAll(got, "} {", "}{") != want {
+			t.Errorf("after %v: %s, want %s", time.Since(began), got, want)
+		}
+	})
 }
 
 // No wait is exceeded, also where members do not answer.

@@ -31,6 +31,36 @@ func (a *lateAgent) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
+// inTurn answers each request with the next of its reports.
+type inTurn []string
+
+func (a *inTurn) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := (*a)[0]
+	*a = (*a)[1:]
+	return &http.Response{StatusCode: http.StatusOK, Request: r, Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+// A node that leaves between two questions of one wait, and had not applied the event, is
+// named: the agent has forgotten it.
+func TestAWaitRemembersWhoLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := newOpsClient("127.0.0.1:1")
+		client.http.Transport = &inTurn{
+			`{"id":"1-a","open":true,"nodes":[{"node":"a","state":"applied"},{"node":"b","state":"waiting"},{"node":"c","state":"refused"},{"node":"d","state":"waiting"}]}`,
+			`{"id":"1-a","applied":true,"nodes":[{"node":"d","state":"applied"}]}`,
+		}
+		report, err := nodesOf(t.Context(), client, "1-a", time.Now().Add(time.Minute))
+		var got []string
+		for _, n := range report.Nodes {
+			got = append(got, n.Node+" "+string(n.State)+" "+n.Error)
+		}
+		if want := "b unasked it left the cluster meanwhile, c refused , d applied "; err != nil || report.Applied || strings.Join(got, ", ") != want {
+			t.Errorf("%v, %v: %s, want %s", err, report.Applied, strings.Join(got, ", "), want)
+		}
+	})
+}
+
 // The command ends in time, whatever waits the agent is asked for on the way, and leaves
 // the agent as much of the time as it can.
 func TestAWaitEndsInTime(t *testing.T) {

@@ -22,6 +22,7 @@ const nodesMargin = 300 * time.Millisecond
 // applied it, nothing changes any more, or the time is over. Without a time it asks
 // once.
 func nodesOf(ctx context.Context, client *opsClient, id string, until time.Time) (report api.NodesReport, err error) {
+	before := map[string]api.NodeReport{}
 	for {
 		wait := time.Duration(0)
 		if !until.IsZero() {
@@ -33,11 +34,31 @@ func nodesOf(ctx context.Context, client *opsClient, id string, until time.Time)
 		if err := client.get(ctx, "/v1/events/"+id+"/nodes?"+query.Encode(), &report); err != nil {
 			return report, err
 		}
+		keepLeavers(&report, before)
 		// Nodes cannot answer anew in next to no time.
 		if !report.Open || time.Until(until) < 2*nodesMargin {
 			return report, nil
 		}
 	}
+}
+
+// keepLeavers keeps the nodes in a report that left after an earlier answer, without
+// having applied the event: the agent remembers nothing of an earlier question.
+func keepLeavers(report *api.NodesReport, before map[string]api.NodeReport) {
+	for _, n := range report.Nodes {
+		before[n.Node] = n
+	}
+	for name, n := range before {
+		if n.State == api.NodeApplied || slices.ContainsFunc(report.Nodes, func(o api.NodeReport) bool { return o.Node == name }) {
+			continue
+		}
+		if n.State != api.NodeRefused && n.State != api.NodeUnknown {
+			n = api.NodeReport{Node: name, State: api.NodeUnasked, Error: "it left the cluster meanwhile"}
+		}
+		report.Nodes = append(report.Nodes, n)
+		report.Applied, report.NoTarget = false, false
+	}
+	slices.SortFunc(report.Nodes, func(a, b api.NodeReport) int { return strings.Compare(a.Node, b.Node) })
 }
 
 // nodesSummary says in a line what became of an event.
