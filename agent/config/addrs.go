@@ -58,6 +58,11 @@ func checkListen(addr string) error {
 		}
 		return nil
 	}
-	_, _, err := net.SplitHostPort(addr)
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		if _, err = net.LookupPort("tcp", port); err != nil {
+			err = fmt.Errorf("%q has no port from 0 to 65535 at its end", addr)
+		}
+	}
 	return err
 }

@@ -65,7 +65,9 @@ func brokenProgram(program string) string {
 	}
 	info, err := os.Stat(program)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && info.IsDir():
+	case err == nil && info.IsDir():
+		return fmt.Sprintf("%s is a folder: name the script in it", program)
+	case errors.Is(err, fs.ErrNotExist):
 		why := noFile(program)
 		if host, _, _ := strings.Cut(program, "/"); strings.Contains(strings.Trim(host, "."), ".") {
 			why += fmt.Sprintf("; to post to it as a URL, write http://%s", program)

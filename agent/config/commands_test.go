@@ -44,6 +44,8 @@ func TestAHandlerThatLooksLikeAURL(t *testing.T) {
 		"//gw/x":                "http://gw/x",
 		"http:/gw/x":            "http://gw/x",
 		"https:gw/x":            "https://gw/x",
+		"http//gw/x":            "http://gw/x",
+		"https//gw/x":           "https://gw/x",
 	} {
 		problem, _ := handlerSaid(t, withHandlers("user:x="+what))
 		if !strings.HasSuffix(problem, "has no scheme: write "+meant) || !strings.HasPrefix(problem, "event-handler ") {
@@ -60,6 +62,24 @@ func TestAHandlerThatLooksLikeAURL(t *testing.T) {
 		if problem, warning := handlerSaid(t, func(o *Options) { *o = SerfOptions(); withHandlers("user:x=" + what)(o) }); problem+warning != "" {
 			t.Errorf("%s as serf, which has a shell run it: %q, %q", what, problem, warning)
 		}
+	}
+	// Quotes that a file of variables kept, and blanks that nobody sees.
+	for _, what := range []string{`"http://gw:1/x"`, `'http://gw:1/x'`, " http://gw:1/x", "http://gw:1/x ", "\"gw:1/x\"", " gw:1/x\r"} {
+		for _, change := range []func(*Options){
+			withHandlers("user:x=" + what),
+			func(o *Options) { o.Gateway = what },
+			func(o *Options) { o.Targets = []TargetOptions{{URL: what}} },
+		} {
+			if problem, _ := handlerSaid(t, change); !strings.HasSuffix(problem, "stands in quotes or blanks: write http://gw:1/x") {
+				t.Errorf("%q: %q", what, problem)
+			}
+		}
+	}
+	if problem, _ := handlerSaid(t, func(o *Options) { o.Gateway = " " }); !strings.HasSuffix(problem, `" " is no URL: write one such as http://127.0.0.1:8001/`) {
+		t.Errorf("a blank gateway: %q", problem)
+	}
+	if problem, _ := handlerSaid(t, withHandlers(`user:x="http://u:hidden@gw/"`)); !strings.Contains(problem, "stands in quotes") || strings.Contains(problem, "hidden") {
+		t.Errorf("in quotes with a password: %q", problem)
 	}
 	problem, _ := handlerSaid(t, withHandlers("user:x=u:hidden@127.0.0.1:80/"))
 	if problem == "" || strings.Contains(problem, "hidden") {
@@ -90,7 +110,7 @@ func TestACommandThatCannotRun(t *testing.T) {
 		"sh /no/script.sh":            "there is no script /no/script.sh",
 		"/bin/sh /no/script.sh a; id": "there is no script /no/script.sh",
 		"gw.example.org/purge":        "there is no script gw.example.org/purge; to post to it as a URL, write http://gw.example.org/purge",
-		"/":                           "there is no script /",
+		"/":                           "/ is a folder: name the script in it",
 		there:                         "may not be run: make it executable",
 		"sh " + there:                 "",
 		"sh -c 'exit 3'":              "",
@@ -122,7 +142,7 @@ func TestKongsSlashIsAdded(t *testing.T) {
 		"unix:/run/kong.sock:/cluster/events": "unix:/run/kong.sock:/cluster/events/",
 		"http://h/cluster/events/":            "http://h/cluster/events/",
 		"http://h/x":                          "http://h/x",
-		"http://h/?a=/cluster/events":         "http://h/?a=/cluster/events",
+		"http://h/x?a=/cluster/events":        "http://h/x?a=/cluster/events",
 		"http://h/cluster/eventsx":            "http://h/cluster/eventsx",
 	} {
 		for name, change := range map[string]func(*Options){
@@ -137,6 +157,16 @@ func TestKongsSlashIsAdded(t *testing.T) {
 		conf := compiled(t, changed(withHandlers("user:kong="+in)))
 		if got := conf.Handlers.Targets[0].URL; got != in || (len(conf.Warnings) == 1) != (in != want) {
 			t.Errorf("handler %s: it posts to %s, warnings %q", in, got, conf.Warnings)
+		}
+	}
+}
+
+// A slash alone is most often what was typed to mean no path, and Kong takes nothing there.
+func TestAGatewaysPathThatIsASlash(t *testing.T) {
+	for url, warned := range map[string]bool{"http://h:1/": true, "https://h//?a=b": true, "http://h:1": false, "http://h:1/x": false, "unix:/run/x.sock": false, "unix:/run/x.sock:/": false} {
+		conf := compiled(t, changed(func(o *Options) { o.Gateway = url }))
+		if got := strings.Join(conf.Warnings, "\n"); warned != (got == "gateway: its path is /; to post to Kong's /cluster/events/, leave out the path") || !warned && got != "" {
+			t.Errorf("%s: %q", url, got)
 		}
 	}
 }

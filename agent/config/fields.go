@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -20,10 +21,20 @@ type field struct {
 	ptr    any  // to what it sets, or a fieldSet for an object
 	secret bool // its value is not shown in errors
 	unset  bool // that of [Setting]
+	whole  bool // a number with a fraction is wrong
 }
 
 // fieldSet is what the keys of an object set.
 type fieldSet []field
+
+// addsUp tells whether a key that is given twice adds to what it gave before.
+func (f field) addsUp() bool {
+	switch f.ptr.(type) {
+	case fieldSet, *[]TargetOptions, *[]string, *[]int, *map[string]string:
+		return true
+	}
+	return false
+}
 
 // find looks a key up, without regard to case, as serf does.
 func (fs fieldSet) find(name string) (field, bool) {
@@ -60,7 +71,7 @@ func (o *Options) fields() fieldSet {
 		if s.Key == "" {
 			continue
 		}
-		f := field{name: s.Key, ptr: s.pointer(o), secret: s.secret, unset: s.unset}
+		f := field{name: s.Key, ptr: s.pointer(o), secret: s.secret, unset: s.unset, whole: !o.AsSerf}
 		object, key, nested := strings.Cut(s.Key, ".")
 		if !nested {
 			fs = append(fs, f)
@@ -83,13 +94,41 @@ func structFields(ptr any) fieldSet {
 	v := reflect.ValueOf(ptr).Elem()
 	for i := range v.NumField() {
 		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("config"), ",")
-		f := field{name: name, ptr: v.Field(i).Addr().Interface(), secret: option == "secret"}
+		f := field{name: name, ptr: v.Field(i).Addr().Interface(), secret: option == "secret", whole: true}
 		if v.Field(i).Kind() == reflect.Struct {
 			f.ptr = structFields(f.ptr)
 		}
 		fs = append(fs, f)
 	}
 	return fs
+}
+
+// wrongEntry says which entry of a list or an object is not what is wanted, without its
+// value, which may be a secret; nil if raw is no such list or object.
+func wrongEntry(raw json.RawMessage, begin byte, want string) error {
+	if raw[0] != begin {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.Token() // the bracket or brace
+	for n := 1; dec.More(); n++ {
+		which := fmt.Sprintf("entry %d", n)
+		if begin == '{' {
+			key, _ := dec.Token()
+			which = fmt.Sprintf("the value of %q", text.Shorten(fmt.Sprint(key), 60))
+		}
+		var value json.RawMessage
+		if dec.Decode(&value) != nil {
+			return nil
+		}
+		var number int
+		switch isText := value[0] == '"'; {
+		case string(value) == "null", want == "a text" && isText, want != "a text" && json.Unmarshal(value, &number) == nil:
+		default:
+			return fmt.Errorf("%s is %s, not %s", which, kind(value), want)
+		}
+	}
+	return nil
 }
 
 // setJSON applies a value from a file.
@@ -126,10 +165,10 @@ func (f field) setJSON(raw json.RawMessage) error {
 		}
 		*p = &v
 	case *int:
-		// As serf reads it: 1e3 is a thousand, and 4.9 is 4. It reads a number that
-		// no int has as some other.
+		// As serf reads it: 1e3 is a thousand, and of its own settings 4.9 is 4. It reads
+		// a number that no int has as some other.
 		var v float64
-		if json.Unmarshal(raw, &v) != nil || math.Abs(v) >= 1<<53 {
+		if json.Unmarshal(raw, &v) != nil || math.Abs(v) >= 1<<53 || f.whole && v != math.Trunc(v) {
 			return wrong("a whole number")
 		}
 		if n := int(v); n > 0 || n < 0 && !f.unset {
@@ -153,19 +192,19 @@ func (f field) setJSON(raw json.RawMessage) error {
 	case *[]string:
 		var v []string
 		if json.Unmarshal(raw, &v) != nil {
-			return wrong("a list of texts")
+			return cmp.Or(wrongEntry(raw, '[', "a text"), wrong("a list of texts"))
 		}
 		*p = append(*p, v...)
 	case *[]int:
 		var v []int
 		if json.Unmarshal(raw, &v) != nil {
-			return wrong("a list of whole numbers")
+			return cmp.Or(wrongEntry(raw, '[', "a whole number"), wrong("a list of whole numbers"))
 		}
 		*p = append(*p, v...)
 	case *map[string]string:
 		var v map[string]string
 		if json.Unmarshal(raw, &v) != nil {
-			return wrong("an object of texts")
+			return cmp.Or(wrongEntry(raw, '{', "a text"), wrong("an object of texts"))
 		}
 		if *p == nil {
 			*p = map[string]string{}

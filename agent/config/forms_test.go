@@ -125,7 +125,7 @@ func asSerfReads(t *rapid.T, file string) bool {
 	read, err := serfagent.DecodeConfig(strings.NewReader(file))
 	ours := SerfOptions()
 	ours.Protocol = serfagent.DefaultConfig().Protocol // ours may be another
-	problems := decodeFile(&ours, locations{}, "f.json", []byte(file))
+	problems, _ := decodeFile(&ours, locations{}, "f.json", []byte(file))
 	switch {
 	case err != nil && len(problems) == 0:
 		t.Fatalf("%s is taken, and serf says: %v", file, err)

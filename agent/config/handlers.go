@@ -49,6 +49,8 @@ func (c *compiler) compileHandlers() Handlers {
 	if mended := withSlash(gateway); mended != gateway {
 		c.warn(c.locations.label("gateway")+noSlash+": it is added", "")
 		gateway, o.Gateway = mended, mended
+	} else if rootPath.MatchString(gateway) {
+		c.warn(c.locations.label("gateway")+": its path is /; to post to Kong's /cluster/events/, leave out the path", "")
 	}
 	set := Handlers{Native: map[string]string{}}
 	for i := range o.Targets {
@@ -193,6 +195,10 @@ const noSlash = ": Kong's endpoint is /cluster/events/, and the slash at its end
 
 // kongPath matches a URL up to Kong's path without its slash, and the query.
 var kongPath = regexp.MustCompile(`^((?:[^/?#:]+://[^/?#]*|unix:[^:?#]*:)(?:/[^?#]*)?/cluster/events)(\?.*|#.*)?$`)
+
+// rootPath matches a URL whose path is nothing but a slash: Kong refuses what is posted
+// there.
+var rootPath = regexp.MustCompile(`^[^/?#:]+://[^/?#]*/+(\?.*|#.*)?$`)
 
 // withSlash adds the slash that Kong's path has at its end: Kong has nothing where it
 // is missing, so each event would be refused. Another URL stays as it is.

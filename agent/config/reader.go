@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"agentctl/handler/text"
 )
@@ -35,7 +36,13 @@ func (c *compiler) readConfig(paths []string) {
 				c.problem(fmt.Errorf("config file: %w", err))
 				continue
 			}
-			c.problem(decodeFile(&c.opts, c.locations, name, data)...)
+			problems, warnings := decodeFile(&c.opts, c.locations, name, data)
+			c.problem(problems...)
+			for _, w := range warnings {
+				if !c.opts.AsSerf { // serf warns of none
+					c.warn(w, "")
+				}
+			}
 		}
 	}
 }
@@ -69,11 +76,13 @@ type fileReader struct {
 	data      []byte
 	dec       *json.Decoder
 	errs      []error
+	warnings  []string
 }
 
 // decodeFile applies one file's contents; file is its name for messages. The
-// errors name everything that is wrong, each with the file, the line and the key.
-func decodeFile(o *Options, l locations, file string, data []byte) []error {
+// errors name everything that is wrong, each with the file, the line and the key. The
+// warnings name what JSON readers take, and no person means.
+func decodeFile(o *Options, l locations, file string, data []byte) (errs []error, warnings []string) {
 	r := &fileReader{locations: l, file: file, data: data, dec: json.NewDecoder(bytes.NewReader(data))}
 	read := func() bool { return r.object("", "", o.fields()) }
 	if r.peek() == 'n' { // null sets nothing, as with serf
@@ -84,7 +93,20 @@ func decodeFile(o *Options, l locations, file string, data []byte) []error {
 			r.syntax(errors.New("something follows the object"))
 		}
 	}
-	return r.errs
+	for at := 0; at < len(data) && len(r.errs) == 0; {
+		c, size := utf8.DecodeRune(data[at:])
+		if c == utf8.RuneError && size == 1 {
+			r.warn(int64(at), "this is no UTF-8, and is read as �: save the file as UTF-8")
+			break
+		}
+		at += size
+	}
+	return r.errs, r.warnings
+}
+
+// warn records a warning of what is at an offset of the file.
+func (r *fileReader) warn(offset int64, format string, args ...any) {
+	r.warnings = append(r.warnings, fmt.Sprintf("%s: %s", r.location(offset), fmt.Sprintf(format, args...)))
 }
 
 // bad records a problem at an offset of the file.
@@ -130,6 +152,7 @@ func (r *fileReader) object(path, prefix string, fields fieldSet) bool {
 		r.bad(at, "%swant a JSON object, not %s", label, kind(r.data[at:]))
 		return false
 	}
+	lines := map[string]int{} // of the keys so far
 	for r.dec.More() {
 		at := r.next()
 		tok, err := r.dec.Token()
@@ -141,6 +164,10 @@ func (r *fileReader) object(path, prefix string, fields fieldSet) bool {
 		f, known := fields.find(name)
 		if known {
 			r.locations.noteFile(path+f.name, r.location(at), prefix+name)
+			if line, twice := lines[f.name]; twice && !f.addsUp() {
+				r.warn(at, "%s: this counts, not the same key in line %d: remove one of them", prefix+name, line)
+			}
+			lines[f.name], _ = lineAndColumn(r.data, int(at))
 		}
 		var ok bool
 		switch p := f.ptr.(type) {
@@ -201,6 +228,9 @@ func (r *fileReader) targets(key string, out *[]TargetOptions) bool {
 		t := &(*out)[len(*out)-1]
 		path, name := targetKey(len(*out)-1), fmt.Sprintf("%s[%d]", key, n)
 		r.locations.noteFile(path, r.location(r.next()), name)
+		if r.peek() != '{' { // so it sets nothing, and is no target that lacks a URL
+			*out = (*out)[:len(*out)-1]
+		}
 		if !r.object(path+".", name+".", structFields(t)) {
 			return false
 		}

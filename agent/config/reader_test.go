@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,7 +61,7 @@ func TestConfigFileProblemsAllAtOnce(t *testing.T) {
 		first + `:2:3: unknown key "profil", did you mean "profile"?`,
 		first + `:3:15: protocol: "five" is not a whole number`,
 		first + `:4:15: rpc_auth: want a text, not a number`,
-		first + `:5:11: tags: {"a":1} is not an object of texts`,
+		first + `:5:11: tags: the value of "a" is a number, not a text`,
 		first + `:6:12: unknown key "mdns.ipv4"`,
 		first + `:7:21: retry_interval: "30" is not a duration such as 30s or 5m`,
 		first + `:8:21: replay_on_join: "yes" is not true or false`,
@@ -93,7 +94,7 @@ func TestUnknownKeySuggestions(t *testing.T) {
 		strings.Repeat("a", 1<<16): `f:1:2: unknown key "` + strings.Repeat("a", 80) + `…"`,
 	} {
 		o := DefaultOptions()
-		errs := decodeFile(&o, locations{}, "f", fmt.Appendf(nil, "{%q: 1}", key))
+		errs, _ := decodeFile(&o, locations{}, "f", fmt.Appendf(nil, "{%q: 1}", key))
 		if len(errs) != 1 || errs[0].Error() != want {
 			t.Errorf("%.20q: %.200v, want %s", key, errs, want)
 		}
@@ -110,8 +111,8 @@ func FuzzDecodeFile(f *testing.F) {
 	location := regexp.MustCompile(`^f\.json:(\d+):\d+: .`)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		one, two := DefaultOptions(), DefaultOptions()
-		errs := decodeFile(&one, locations{}, "f.json", data)
-		again := decodeFile(&two, locations{}, "f.json", data)
+		errs, _ := decodeFile(&one, locations{}, "f.json", data)
+		again, _ := decodeFile(&two, locations{}, "f.json", data)
 		if fmt.Sprint(errs) != fmt.Sprint(again) {
 			t.Fatalf("errors differ: %v, %v", errs, again)
 		}
@@ -132,4 +133,51 @@ func FuzzDecodeFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The wrong entry of a list or an object is named, and never shown: it may be a secret.
+// A number of ours has no fraction, where serf would cut it off.
+func TestTheWrongEntryIsNamed(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]string{
+		`{"retry_join": ["a", 5]}`:                                     `f.json:1:16: retry_join: entry 2 is a number, not a text`,
+		`{"event_handlers": [{"user": "x"}]}`:                          `f.json:1:20: event_handlers: entry 1 is an object, not a text`,
+		`{"tags": {"a": "b", "c": ["s3cret"]}}`:                        `f.json:1:10: tags: the value of "c" is a list, not a text`,
+		`{"targets": [{"headers": {"X": 5}}]}`:                         `f.json:1:26: targets[0].headers: the value of "X" is a number, not a text`,
+		`{"targets": [{"bury_codes": [409, 1.5]}]}`:                    `f.json:1:29: targets[0].bury_codes: entry 2 is a number, not a whole number`,
+		`{"targets": [{"concurrency": 1.5}]}`:                          `f.json:1:30: targets[0].concurrency: 1.5 is not a whole number`,
+		`{"queue_max_events": 10.5}`:                                   `f.json:1:22: queue_max_events: 10.5 is not a whole number`,
+		`{"targets": [{"concurrency": 2.0}], "queue_max_events": 1e3}`: `<nil>`,
+	} {
+		var o Options
+		errs, _ := decodeFile(&o, locations{}, "f.json", []byte(data))
+		if got := fmt.Sprint(errors.Join(errs...)); got != want {
+			t.Errorf("%s: %s, want %s", data, got, want)
+		}
+	}
+}
+
+// A key that is given twice, and a file that is not UTF-8, are read in some way, and
+// hardly as they were meant.
+func TestWarningsOfFiles(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]string{
+		"{\"node_name\": \"a\",\n\"Node_Name\": \"b\"}":                                                                        `f.json:2:1: Node_Name: this counts, not the same key in line 1: remove one of them`,
+		`{"targets": [{"url": "http://a", "url": "http://b"}]}`:                                                                `f.json:1:34: targets[0].url: this counts, not the same key in line 1: remove one of them`,
+		`{"targets": [{"url": "a"}, {"url": "b"}], "tags": {}, "targets": [], "tags": {}, "retry_join": [], "retry_join": []}`: ``,
+		"{\"tags\": {\"site\": \"Z\xfcrich\"}}":                                                                                `f.json:1:21: this is no UTF-8, and is read as �: save the file as UTF-8`,
+		"{\"tags\": {\"site\": \"Zürich �\"}}":                                                                                 ``,
+	} {
+		var o Options
+		errs, warnings := decodeFile(&o, locations{}, "f.json", []byte(data))
+		if got := strings.Join(warnings, "\n"); got != want || errs != nil {
+			t.Errorf("%s: %s, %v, want %s", data, got, errs, want)
+		}
+	}
+	path := fileNamed(t, "twice.json", `{"node_name": "a", "node_name": "b"}`)
+	for want, defaults := range []Options{SerfOptions(), DefaultOptions()} {
+		if conf, err := Compile(Input{Defaults: defaults, Files: []string{path}}); err != nil || len(conf.Warnings) != want {
+			t.Errorf("as serf: %v: %v, %v", defaults.AsSerf, conf, err)
+		}
+	}
 }

@@ -97,12 +97,11 @@ func TestTargetProblemsAllAtOnce(t *testing.T) {
 ]}`)
 	want := `c.json:3:32: unknown key "targets[0].nmae", did you mean "name"?
 c.json:3:56: targets[0].timeout: 5 is not a duration such as 30s or 5m
-c.json:4:18: targets[0].done_codes: ["404"] is not a list of whole numbers
+c.json:4:18: targets[0].done_codes: entry 1 is a text, not a whole number
 c.json:4:38: targets[0].headers: want an object of texts, not a list
 c.json:5:12: unknown key "targets[0].tls.ca_fle", did you mean "ca_file"?
 c.json:5:42: targets[0].basic_auth: want a JSON object, not a text
-c.json:6:3: targets[1]: want a JSON object, not a text
-c.json:6:3: targets[1].url: is missing; give http://HOST:PORT/PATH, https://... or unix:/SOCKET:/PATH`
+c.json:6:3: targets[1]: want a JSON object, not a text`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

@@ -17,13 +17,20 @@ var addressed = regexp.MustCompile(`^([^\s/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-
 
 // halfScheme matches a scheme that is not written as it should be, and slashes
 // without one.
-var halfScheme = regexp.MustCompile(`^(?:(?i:https?):/?|//)([^/].*)$`)
+var halfScheme = regexp.MustCompile(`^(?:(?i:https?)(?::/?|//)|//)([^/].*)$`)
+
+// wrapping is what a URL may stand in by mistake: blanks, and quotes that a file of
+// variables or a list in YAML kept.
+const wrapping = " \t\r\n'\"`"
 
 // LooksLikeURL tells whether an event handler that is not a target has the form of a
 // URL whose scheme is missing, such as 127.0.0.1:6081/.
 func LooksLikeURL(what string) bool {
 	if handler.IsTarget(what) {
 		return false
+	}
+	if inner := strings.Trim(what, wrapping); inner != what {
+		return handler.IsTarget(inner) || LooksLikeURL(inner)
 	}
 	if halfScheme.MatchString(what) {
 		return true
@@ -41,9 +48,19 @@ func LooksLikeURL(what string) bool {
 	return err == nil || strings.EqualFold(host, "localhost")
 }
 
-// AddScheme returns what a URL without a scheme was most likely meant to be, and an
-// error that says so; the URL and nil where it has one.
+// AddScheme returns what a URL without a scheme, or in quotes or blanks, was most likely
+// meant to be, and an error that says so; the URL and nil where it has one.
 func AddScheme(raw string) (meant string, err error) {
+	switch inner := strings.Trim(raw, wrapping); {
+	case inner == raw:
+	case inner == "":
+		return raw, fmt.Errorf("%q is no URL: write one such as http://127.0.0.1:8001/", raw)
+	default:
+		if meant, err = AddScheme(inner); strings.Contains(raw, "@") {
+			return meant, errors.New("stands in quotes or blanks (not shown here, as it may hold a password): remove them")
+		}
+		return meant, fmt.Errorf("%q stands in quotes or blanks: write %s", raw, quoted(meant))
+	}
 	if raw == "" || handler.IsTarget(raw) || strings.Contains(raw, "://") {
 		return raw, nil
 	}
