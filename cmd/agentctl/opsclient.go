@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"strings"
@@ -182,6 +183,9 @@ func (c *opsClient) stranger(resp *http.Response, path string) error {
 	return fmt.Errorf("%s answers %s to %s: is it the operations endpoint of an agent of this version?", c.addr, resp.Status, path)
 }
 
+// errLate is an agent that is reached and does not answer in time.
+var errLate = errors.New("it does not answer in time")
+
 // send sends a request; whoever gets the answer closes its body.
 func (c *opsClient) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
@@ -202,6 +206,11 @@ func (c *opsClient) send(ctx context.Context, method, path string, body []byte) 
 		}
 		if op, ok := errors.AsType[*net.OpError](err); ok {
 			err = op.Err // without the address
+		} else if asked, ok := errors.AsType[*url.Error](err); ok {
+			err = asked.Err // without the URL
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = errLate
 		}
 		return nil, fmt.Errorf("no agent answers at %s: %w; is it running? If it has another -http-addr, pass that. An agent called as serf has none: start it with -http-addr=%[1]s", c.addr, err)
 	}
