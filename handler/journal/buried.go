@@ -35,11 +35,12 @@ func (c *Cursor) Bury(seq uint64, why Burial) error {
 	return nil
 }
 
-// Buried returns the buried events, in the order of burial. A closed cursor can tell
-// until the next cursor of its target is opened.
+// Buried returns the buried events, in the order of burial. A closed cursor returns those
+// of the next one of its target, once there is one.
 func (c *Cursor) Buried() []Buried {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()
+	c = c.newest()
 	c.trimBuried(time.Now().Add(-c.journal.cfg.MaxAge))
 	out := make([]Buried, len(c.buried))
 	for i, b := range c.buried {

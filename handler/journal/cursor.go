@@ -34,6 +34,8 @@ type Cursor struct {
 	queue
 	maxAge time.Duration
 	closed bool
+	// successor has taken the queue over; nil before.
+	successor *Cursor
 
 	wake   chan struct{} // holds a value after an event began to wait
 	losses chan struct{} // holds a value after a loss
@@ -88,12 +90,20 @@ func signal(c chan struct{}) {
 	}
 }
 
-// Status tells how the cursor stands. A closed cursor can tell until the next cursor of
-// its target is opened.
+// Status tells how the cursor stands. A closed cursor tells how the next one of its target
+// stands, once there is one.
 func (c *Cursor) Status() CursorStatus {
 	c.journal.mu.Lock()
 	defer c.journal.mu.Unlock()
-	return c.status()
+	return c.newest().status()
+}
+
+// newest is the cursor that has the queue.
+func (c *Cursor) newest() *Cursor {
+	for c.successor != nil {
+		c = c.successor
+	}
+	return c
 }
 
 func (c *Cursor) status() CursorStatus {
