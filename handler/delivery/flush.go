@@ -21,6 +21,7 @@ type flushState struct {
 	refusedAt        time.Time // when; zero after an operator asked for another
 	attempts         int       // failures since a flush went well, was refused or was not needed any more
 	last             time.Time // when a flush went well
+	began            time.Time // when that flush began
 
 	flushed, retried, refused uint64
 }
@@ -122,7 +123,8 @@ func (d *Delivery) flushOnce(ctx, going context.Context, pace *flushPace) error 
 			return false
 		}
 		d.gate.flushing = true
-		gap, at = d.cursor.Status().Gap, time.Now()
+		at = time.Now() // first: a loss between the two is later, and still of this gap
+		gap = d.cursor.Status().Gap
 		select {
 		case <-d.hurry: // this flush answers the operator who hurried
 		default:

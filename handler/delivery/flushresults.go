@@ -14,7 +14,7 @@ func (d *Delivery) flushed(gap journal.Gap, at, now time.Time) error {
 	d.mu.Lock()
 	f := &d.state.flush
 	f.flushed++
-	f.attempts, f.last = 0, now
+	f.attempts, f.last, f.began = 0, now, at
 	d.sampled.Restart(flushFails)
 	level := d.outageEnds()
 	d.mu.Unlock()

@@ -59,7 +59,7 @@ func (d *Delivery) Dismiss(seqs ...uint64) error {
 	err := d.cursor.Dismiss(seqs...)
 	if !before.IsZero() && d.cursor.Status().RefusingSince.IsZero() {
 		d.mu.Lock()
-		d.state.since = time.Now()
+		d.state.since, d.state.refusing.dismissed = time.Now(), true
 		d.mu.Unlock()
 	}
 	return d.named(err)

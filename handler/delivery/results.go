@@ -22,8 +22,12 @@ const (
 	sampledSilence = time.Minute
 )
 
-// wellAgain is the line of a target that takes events again, after it failed or refused them.
-const wellAgain = "target is well again"
+// The lines of a target that takes events again, after it failed or refused them. It is well
+// only where nothing else is wrong with it.
+const (
+	wellAgain    = "target is well again"
+	takesNotWell = "target takes events again, and is not well yet"
+)
 
 // delivered notes that the target took an event.
 func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time.Duration) error {
@@ -42,15 +46,23 @@ func (d *Delivery) delivered(rec *journal.Record, status, attempt int, took time
 	d.logTaken(&rec.Event, status, attempt, took)
 	switch {
 	case takes: // at the level of the refusals, and in place of the line of the failure
-		d.log.Error(wellAgain, "refused_for", text.Round(now.Sub(refusing)), "attempts", attempt, "waiting", d.cursor.Status().Waiting)
+		d.tellTaken(slog.LevelError, "refused_for", text.Round(now.Sub(refusing)), "attempts", attempt)
 	case failure.attempts > 0:
-		d.log.Log(context.Background(), level, wellAgain, "failed_for", text.Round(now.Sub(failure.since)),
-			"attempts", failure.attempts, "waiting", d.cursor.Status().Waiting)
+		d.tellTaken(level, "failed_for", text.Round(now.Sub(failure.since)), "attempts", failure.attempts)
 	}
 	if d.cfg.OnDelivered != nil {
 		d.cfg.OnDelivered(rec.Event, took)
 	}
 	return err
+}
+
+// tellTaken logs that the target takes events again.
+func (d *Delivery) tellTaken(level slog.Level, args ...any) {
+	msg, s := wellAgain, d.Status()
+	if s.State != StateOK {
+		msg, args = takesNotWell, append(args, "state", string(s.State))
+	}
+	d.log.Log(context.Background(), level, msg, append(args, "waiting", s.Waiting)...)
 }
 
 // logTaken logs each delivery, so it must cost nothing while nobody wants such lines.
@@ -74,16 +86,17 @@ func (d *Delivery) outdated(rec *journal.Record) error {
 // buried notes that the target refused an event for good.
 func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostError) error {
 	now := time.Now()
+	err := d.cursor.Bury(rec.Seq, journal.Burial{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
 	d.mu.Lock()
 	d.state.buried++
 	d.state.lastError, d.state.lastErrorTime = perr.Error(), now
 	// An answer ends a time of failure, even a refusal. But it does not make the target
 	// well.
 	failure, _ := d.answered(attempt, now)
-	if d.state.refusing.since.IsZero() {
-		d.state.refusing.since = now
+	if r := &d.state.refusing; !r.counts() {
+		r.since, r.dismissed = now, false
 		if failure.attempts > 0 {
-			d.state.refusing.since = failure.since
+			r.since = failure.since
 		}
 	}
 	all := d.state.buried
@@ -97,7 +110,6 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 		}
 		d.log.Error(msg, append(append(d.attrs(&rec.Event), why...), "buried_so_far", all)...)
 	}
-	err := d.cursor.Bury(rec.Seq, journal.Burial{Time: now, Status: perr.Status, Reason: perr.Error(), Answer: perr.Body})
 	d.idle.change(nil)
 	return err
 }

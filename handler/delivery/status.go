@@ -11,7 +11,7 @@ type State string
 // The states of a target. One with a gap is flushing or stale, and else retrying if an
 // event fails, and else refusing if it took nothing since an event was buried.
 const (
-	StateOK       State = "ok"       // no attempt fails, and the last one was no refusal
+	StateOK       State = "ok"       // no event's last attempt failed, and the last answer was no refusal
 	StateRetrying State = "retrying" // an event's last attempt failed, and another will follow
 	StateRefusing State = "refusing" // the last events were buried, and none was taken since
 	StateFlushing State = "flushing" // events were lost: the flush comes before all others
@@ -67,6 +67,8 @@ type Status struct {
 	FlushesRetried uint64 // attempts at a flush that failed, and are repeated
 	FlushesRefused uint64 // flushes that the target refused for good
 	LastFlush      time.Time
+	// FlushedUpTo is when that flush began: it makes no later loss good.
+	FlushedUpTo time.Time
 
 	// Latency is the time of the last deliveries, from when this node first knew
 	// the event until the target had taken it, also for a replayed event.
@@ -100,11 +102,15 @@ type failure struct {
 }
 
 // refusal is a time in which the target takes nothing, and buries events. It is zero if
-// there is none. Other than the state, it goes on where the buried events are requeued.
+// there is none. It goes on where the buried events are requeued.
 type refusal struct {
-	since time.Time
-	ended uint64 // how many such times have ended
+	since     time.Time
+	dismissed bool   // an operator has dismissed its burials: it is no state any more
+	ended     uint64 // how many such times have ended
 }
+
+// counts tells whether the target is refusing, as far as the Delivery knows.
+func (r *refusal) counts() bool { return !r.since.IsZero() && !r.dismissed }
 
 // took notes that the target took an event. It returns when the time of refusal that this
 // ends began, or zero.
@@ -165,6 +171,7 @@ func (d *Delivery) Status() Status {
 		FlushesRetried: p.flush.retried,
 		FlushesRefused: p.flush.refused,
 		LastFlush:      p.flush.last,
+		FlushedUpTo:    p.flush.began,
 
 		Latency:        quantiles(latency),
 		AttemptLatency: quantiles(attempts),
@@ -178,6 +185,9 @@ func (d *Delivery) Status() Status {
 		s.State, s.Since = StateRetrying, p.failing.since
 	case !c.RefusingSince.IsZero():
 		s.State, s.Since = StateRefusing, c.RefusingSince
+	case c.Waiting > 0 && p.refusing.counts():
+		// The burial is not in the cursor yet, or what was buried waits again.
+		s.State, s.Since = StateRefusing, p.refusing.since
 	}
 	return s
 }
