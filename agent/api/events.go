@@ -59,7 +59,8 @@ type OutcomeReport struct {
 
 	// Reason says why an event is buried, and Answer has the first bytes of the
 	// target's answer. Both are only in the answer for one event. In the answer
-	// for all nodes, Reason also says why an event waits.
+	// for all nodes, Reason also says why an event waits, or why a lost one is not
+	// flushed.
 	Reason string `json:"reason,omitempty"`
 	Answer string `json:"answer,omitempty"`
 }

@@ -13,8 +13,9 @@ type NodesReport struct {
 	// NoTarget says that all nodes have the event, and that no target of any of
 	// them is for it. Applied is false then.
 	NoTarget bool `json:"no_target,omitempty"`
-	// Open says that the answer may still change: the event waits somewhere or
-	// waits for a flush, or a member is down, lacks the event or did not answer.
+	// Open says that the answer may still change by itself: the event waits somewhere
+	// or waits for a flush, or a member is down, lacks the event or did not answer. A
+	// node that is stuck does not count.
 	Open  bool         `json:"open"`
 	Nodes []NodeReport `json:"nodes"`
 }
@@ -25,6 +26,9 @@ type NodeReport struct {
 	State   NodeState                `json:"state"`
 	Targets map[string]OutcomeReport `json:"targets,omitempty"` // as in an [EventReport]
 	Error   string                   `json:"error,omitempty"`   // of asking it
+	// Stuck says that nothing more is tried at the targets that do not have the event,
+	// until somebody acts. An agent of an earlier version does not say it.
+	Stuck bool `json:"stuck,omitempty"`
 }
 
 // NodeState is a word for what became of an event at a node.
@@ -34,9 +38,9 @@ const (
 	NodeApplied NodeState = "applied" // each target took it, or was flushed after
 	NodeWaiting NodeState = "waiting" // a target is still to have it
 	NodeRefused NodeState = "refused" // a target refused it for good: it is buried
-	NodeLost    NodeState = "lost"    // a target was not given it, and not flushed yet
+	NodeLost    NodeState = "lost"    // a target was not given it, and is not known to be flushed since
 	NodeAbsent  NodeState = "absent"  // the node does not have it yet, or not any more
-	NodeFailed  NodeState = "failed"  // the node is down; it fetches the event once it is back
+	NodeFailed  NodeState = "failed"  // serf takes the node for failed, and it has not answered
 	NodeUnasked NodeState = "unasked" // the node did not answer
 	NodeUnknown NodeState = "unknown" // the node cannot be asked: stock serf, or without links
 )

@@ -147,7 +147,7 @@ func TestNodesAreAskedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		began := time.Now()
 		asked := map[string][]time.Duration{}
-		waiting := nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
+		waiting := nodeAnswer{Known: true, Targets: map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
 		members := []serf.Member{member("self", serf.StatusAlive), member("gone", serf.StatusLeft)}
 		answers := map[string]func() (nodeAnswer, error){
 			"quick": func() (nodeAnswer, error) { return nodeAnswer{Known: true}, nil },
@@ -226,7 +226,7 @@ func TestNodesOfALeaverAndOfAHungMember(t *testing.T) {
 			return nil, ctx.Err()
 		}
 		n.outcomes = func(string) nodeAnswer {
-			return nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
+			return nodeAnswer{Known: true, Targets: map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
 		}
 		report := n.gather(t.Context(), "id", 5*time.Second)
 		if len(report.Nodes) != 2 || report.Applied || report.Nodes[0].State != api.NodeUnasked || report.Nodes[1].State != api.NodeWaiting {
@@ -302,7 +302,7 @@ func TestNodesThatLiveAreAskedWhateverSerfSays(t *testing.T) {
 			at(member("left", serf.StatusLeft)), at(member("gone", serf.StatusLeft)),
 			at(member("linked", serf.StatusFailed)), at(member("broken", serf.StatusFailed)), at(member("down", serf.StatusFailed)),
 		}
-		waiting := nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
+		waiting := nodeAnswer{Known: true, Targets: map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
 		n := fakeNodes(func() []serf.Member { return members }, func(name string) (nodeAnswer, error) {
 			switch name {
 			case "stock-leaving":
@@ -361,7 +361,7 @@ func TestAnEventForNoTargetIsNotApplied(t *testing.T) {
 func TestANodeThatLeavesWithoutTheEventIsNamed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		began := time.Now()
-		waiting := nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
+		waiting := nodeAnswer{Known: true, Targets: map[string]api.OutcomeReport{"t": {State: api.OutcomeWaiting}}}
 		back := time.Hour
 		n := fakeNodes(func() []serf.Member {
 			members := []serf.Member{member("self", serf.StatusAlive), member("leaver", serf.StatusAlive), member("refuser", serf.StatusAlive)}
@@ -372,7 +372,7 @@ func TestANodeThatLeavesWithoutTheEventIsNamed(t *testing.T) {
 		}, func(name string) (nodeAnswer, error) {
 			switch {
 			case name == "refuser":
-				return nodeAnswer{true, map[string]api.OutcomeReport{"t": {State: api.OutcomeBuried}}}, nil
+				return nodeAnswer{Known: true, Targets: map[string]api.OutcomeReport{"t": {State: api.OutcomeBuried}}}, nil
 			case time.Since(began) >= back:
 				return nodeAnswer{Known: true}, nil
 			}

@@ -57,7 +57,7 @@ func recipientHint(n *api.RecipientReport) string {
 	switch n.State {
 	case api.NodeAnswered:
 	case api.NodeFailed:
-		hint = "not known: the node is down"
+		hint = "not known: serf takes the node for failed"
 	default:
 		hint = "not known: " + nodeHints[n.State]
 	}

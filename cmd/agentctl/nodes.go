@@ -92,7 +92,7 @@ func nodesSummary(r *api.NodesReport) string {
 // nodeHints say of states without targets what they mean.
 var nodeHints = map[api.NodeState]string{
 	api.NodeAbsent:  "it does not have the event yet, or not any more",
-	api.NodeFailed:  "the node is down; it fetches the event once it is back",
+	api.NodeFailed:  "serf takes it for failed; if its journal outlives that, it fetches the event once it is back",
 	api.NodeUnasked: "it has not answered",
 	api.NodeUnknown: "it cannot be asked: stock serf, or an agent without peer links",
 }

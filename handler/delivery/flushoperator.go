@@ -44,3 +44,11 @@ func (d *Delivery) AcceptGap() error {
 	d.reopen(nil)
 	return nil
 }
+
+// FlushedUpTo is when the last flush began that the target has done: no loss after it is
+// made good by that flush. It is zero if the target has done none.
+func (d *Delivery) FlushedUpTo() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.state.flush.began
+}

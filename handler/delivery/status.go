@@ -67,8 +67,6 @@ type Status struct {
 	FlushesRetried uint64 // attempts at a flush that failed, and are repeated
 	FlushesRefused uint64 // flushes that the target refused for good
 	LastFlush      time.Time
-	// FlushedUpTo is when that flush began: it makes no later loss good.
-	FlushedUpTo time.Time
 
 	// Latency is the time of the last deliveries, from when this node first knew
 	// the event until the target had taken it, also for a replayed event.
@@ -171,7 +169,6 @@ func (d *Delivery) Status() Status {
 		FlushesRetried: p.flush.retried,
 		FlushesRefused: p.flush.refused,
 		LastFlush:      p.flush.last,
-		FlushedUpTo:    p.flush.began,
 
 		Latency:        quantiles(latency),
 		AttemptLatency: quantiles(attempts),
