@@ -39,11 +39,16 @@ func (s *Server) healthz(r *http.Request) (int, any, error) {
 
 // readyz answers whether the agent does its work. How the targets stand is told
 // and, with ?targets=ok, counts too: a gateway that is down is no reason to
-// restart or hold back the agent that waits for it.
+// restart or hold back the agent that waits for it. An agent of which a part hangs does
+// not work, and is asked nothing more, since the answer may never come.
 func (s *Server) readyz(r *http.Request) (int, any, error) {
-	report := api.HealthReport{Status: "ready", Reasons: s.notReady(r.Context()), Warnings: s.cfg.Warns(), Targets: map[string]api.TargetState{}}
+	report := api.HealthReport{Status: "ready", Reasons: s.Hung(r.Context()), Targets: map[string]api.TargetState{}}
 	switch want := r.URL.Query().Get("targets"); want {
 	case "", "ok":
+		if !report.OK() {
+			break
+		}
+		report.Reasons, report.Warnings = s.notReady(r.Context()), s.cfg.Warns()
 		for _, t := range s.cfg.Targets() {
 			state := t.Delivery.Status().State
 			report.Targets[t.Name] = api.TargetState(state)

@@ -47,21 +47,28 @@ func TestPartsThatHang(t *testing.T) {
 	})
 }
 
-func TestHealthzTellsWhatHangs(t *testing.T) {
+// An agent of which a part hangs is neither well nor ready, and the probes get an answer
+// even where that part would be asked for more.
+func TestHealthTellsWhatHangs(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		free := make(chan struct{})
 		j := journal.New(journal.Config{})
 		defer j.Close()
 		c := testConfig(j)
 		c.Probes = map[string]func(){"it hangs": func() { <-free }}
-		w := httptest.NewRecorder()
-		New(nil, c).http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/healthz", nil))
-		var got api.HealthReport
-		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
-			t.Fatal(err)
-		}
-		if w.Code != http.StatusServiceUnavailable || got.Status != "failing" || !slices.Equal(got.Reasons, []string{"it hangs"}) {
-			t.Errorf("%d %+v", w.Code, got)
+		c.State = func() string { <-free; return "alive" }
+		c.Warns = func() []string { <-free; return nil }
+		s := New(nil, c)
+		for path, status := range map[string]string{"/healthz": "failing", "/readyz": "not ready", "/readyz?targets=ok": "not ready"} {
+			w := httptest.NewRecorder()
+			s.http.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", path, nil))
+			var got api.HealthReport
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+				t.Fatal(err)
+			}
+			if w.Code != http.StatusServiceUnavailable || got.Status != status || !slices.Equal(got.Reasons, []string{"it hangs"}) {
+				t.Errorf("%s: %d %+v", path, w.Code, got)
+			}
 		}
 		close(free)
 	})
