@@ -168,7 +168,12 @@ func seconds(q *api.Quantiles, v float64) string {
 func journalLine(j *api.JournalReport, now time.Time) string {
 	line := "in memory"
 	if j.Disk != nil {
-		line = "in " + word(j.DataDir) + ", durable"
+		line = "in " + word(j.DataDir)
+		if n := j.Disk.Unwritten; n == 0 {
+			line += ", durable"
+		} else {
+			line += fmt.Sprintf(", durable but for %s", count(n, "event"))
+		}
 		if j.Disk.Degraded {
 			line = fmt.Sprintf("in %s, DEGRADED for %s: %s; %s not in the file", word(j.DataDir),
 				age(j.Disk.Since, now), printable([]byte(j.Disk.Error), 300), count(j.Disk.Unwritten, "event"))

@@ -112,6 +112,10 @@ func TestJournalLine(t *testing.T) {
 	if got := journalLine(&sound, now); got != "in /var/lib/agentctl, durable; 5 events" {
 		t.Errorf("sound: %s", got)
 	}
+	sound.Disk.Unwritten = 1
+	if got := journalLine(&sound, now); got != "in /var/lib/agentctl, durable but for 1 event; 5 events" {
+		t.Errorf("with an event that is not in the file: %q", got)
+	}
 	bad := api.JournalReport{DataDir: "/d", Disk: &api.DiskReport{Degraded: true, Since: now.Add(-time.Minute), Error: "no space left on device", Unwritten: 9}}
 	if got := journalLine(&bad, now); got != "in /d, DEGRADED for 1m00s: no space left on device; 9 events not in the file; 0 events" {
 		t.Errorf("degraded: %s", got)
