@@ -20,12 +20,25 @@ type serviceManager struct {
 
 	mu    sync.Mutex // held during a reload
 	ready bool
+
+	states sync.Mutex // held while a state is told
+	ends   bool       // the last state is told
 }
 
 // tell sends a message. That nobody listens is no reason to end.
 func (m *serviceManager) tell(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		m.logger.Warn("the service manager cannot be told", "state", state, "error", err)
+	}
+}
+
+// state tells a state, unless the agent is ending: it is not ready again after that, however
+// late a join or a reload comes to its end.
+func (m *serviceManager) state(state string) {
+	m.states.Lock()
+	defer m.states.Unlock()
+	if !m.ends {
+		m.tell(state)
 	}
 }
 
@@ -36,16 +49,13 @@ func (m *serviceManager) follow(a *agent.Agent) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var following sync.WaitGroup
 	following.Go(func() {
-		m.tell("STATUS=joining the cluster")
+		m.state("STATUS=joining the cluster")
 		select {
 		case <-a.Joined():
 		case <-ctx.Done():
 			return
 		}
-		m.mu.Lock()
-		m.tell(daemon.SdNotifyReady + "\nSTATUS=running as " + a.GossipAddr())
-		m.ready = true
-		m.mu.Unlock()
+		m.running(a.GossipAddr())
 		interval, err := daemon.SdWatchdogEnabled(false)
 		if err != nil {
 			m.logger.Warn("the watchdog's interval cannot be read, so it will end this program", "error", err)
@@ -58,6 +68,14 @@ func (m *serviceManager) follow(a *agent.Agent) (stop func()) {
 		cancel()
 		following.Wait()
 	}
+}
+
+// running says that the agent is ready.
+func (m *serviceManager) running(addr string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state(daemon.SdNotifyReady + "\nSTATUS=running as " + addr)
+	m.ready = true
 }
 
 // feedWatchdog gives a sign of life each third of the interval, as long as hung
@@ -86,8 +104,8 @@ func (m *serviceManager) reloading(reload func()) func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if m.ready { // else it would be taken for ready when it has reloaded
-			m.tell(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
-			defer m.tell(daemon.SdNotifyReady)
+			m.state(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+			defer m.state(daemon.SdNotifyReady)
 		}
 		reload()
 	}
@@ -95,5 +113,8 @@ func (m *serviceManager) reloading(reload func()) func() {
 
 // stopping says that the agent is leaving and will end by itself.
 func (m *serviceManager) stopping() {
+	m.states.Lock()
+	defer m.states.Unlock()
 	m.tell(daemon.SdNotifyStopping + "\nSTATUS=leaving the cluster and delivering what waits")
+	m.ends = true
 }

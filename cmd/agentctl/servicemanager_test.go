@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -51,4 +52,22 @@ func TestWatchdog(t *testing.T) {
 		cancel()
 	})
 	testkit.WaitFor(t, "a sign of life at 0, 10 and 20 seconds", func() bool { return m.Count("WATCHDOG=1") == 3 })
+}
+
+// An agent that stops is not ready again, though a join or a reload ends after that.
+func TestReadyNeverFollowsStopping(t *testing.T) {
+	m := testkit.NewNotifySocket(t)
+	t.Setenv("NOTIFY_SOCKET", m.Path)
+	manager := &serviceManager{logger: slog.New(slog.DiscardHandler)}
+	manager.running("127.0.0.1:7946")
+	reloads := 0
+	manager.reloading(func() { reloads++; manager.stopping() })()
+	manager.reloading(func() { reloads++ })()
+	manager.running("127.0.0.1:7946")
+	manager.tell("WATCHDOG=1") // a sign of life is no state
+	testkit.WaitFor(t, "the sign of life", func() bool { return m.Count("WATCHDOG=1") == 1 })
+	told := slices.DeleteFunc(m.Told(), func(line string) bool { return strings.HasPrefix(line, "MONOTONIC") })
+	testkit.Want(t, "reloads", reloads, 2)
+	testkit.Want(t, "told", told, []string{"READY=1", "STATUS=running as 127.0.0.1:7946", "RELOADING=1",
+		"STOPPING=1", "STATUS=leaving the cluster and delivering what waits", "WATCHDOG=1"})
 }
