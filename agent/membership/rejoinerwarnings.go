@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"agentctl/agent/peers"
 	"agentctl/handler/text"
 )
 
@@ -12,14 +13,16 @@ import (
 const mostThere = 3
 
 // Warnings say which lost members are there and cannot be joined, and which members do not
-// take this node back, as of the last round: none where all is well. It returns at once,
-// and is safe for concurrent use.
+// take this node back, as of the last round: none where all is well. A member that is back
+// since is not lost. It returns at once, and is safe for concurrent use.
 func (r *Rejoiner) Warnings() (lines []string) {
+	alive := peers.AliveNames(r.members())
 	r.state.Lock()
 	defer r.state.Unlock()
-	for i, name := range slices.Sorted(maps.Keys(r.there)) {
+	lost := slices.DeleteFunc(slices.Sorted(maps.Keys(r.there)), func(name string) bool { return slices.Contains(alive, name) })
+	for i, name := range lost {
 		if i == mostThere {
-			lines = append(lines, fmt.Sprintf("%d more lost members are there and could not be joined: the log names them", len(r.there)-i))
+			lines = append(lines, fmt.Sprintf("%d more lost members are there and could not be joined: the log names them", len(lost)-i))
 			break
 		}
 		lines = append(lines, fmt.Sprintf("the lost member %s is there, and could not be joined: %s", text.Excerpt(name, 64), r.there[name]))

@@ -41,6 +41,7 @@ func TestRejoinerWarnings(t *testing.T) {
 		joins = errors.New("no such key")
 		after("it is lost again", there)
 		status = serf.StatusAlive
+		testkit.Want(t, "it is back by itself, and no round was since", n.Warnings(), nil)
 		after("it is back by itself")
 		mends = errors.New("c does not list it")
 		after("others do not know of it", "this node is a member, and others do not know of it: c does not list it")
