@@ -1,6 +1,7 @@
 package link
 
 import (
+	"agentctl/scripts/testkit"
 	"math/rand/v2"
 	"net"
 	"sync/atomic"
@@ -39,7 +40,7 @@ func (c *frailConn) Write(b []byte) (int, error) {
 // Links that break anywhere, in the handshake, a frame or an acknowledgement,
 // cost time and no message, bring none twice, and keep the order.
 func TestLinksThatBreakLoseNothing(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(testkit.Setting(t, "AGENTCTL_TEST_BROKEN_LINKS", 4, 12)) {
 		bubble(t, func(t *testing.T) {
 			r, cuts := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
 			mem := newMemNet()

@@ -9,6 +9,7 @@ import (
 
 	"agentctl/agent/config"
 	"agentctl/agent/memnet"
+	"agentctl/scripts/testkit"
 )
 
 // Bytes of headers below what memnet counts: IP and UDP, or IP and TCP.
@@ -21,10 +22,10 @@ type perMinute struct{ bytes, packets float64 }
 // count as one packet for each that carries bytes.
 func atRest(t *testing.T, size int, links bool) (cost perMinute) {
 	bubble(t, func(t *testing.T) {
-		const minutes = 5
+		const minutes = 3
 		all := agents(t, memnet.New(memnet.Config{MinDelay: 200 * time.Microsecond, MaxDelay: 2 * time.Millisecond}), size,
 			func(o *config.Options) { o.PeerLinks = links })
-		time.Sleep(5 * time.Minute) // they have told each other who is there
+		time.Sleep(2 * time.Minute) // they have told each other who is there
 		sum := func() (bytes, packets int64) {
 			for _, a := range all {
 				s := a.transport.Sent()
@@ -46,7 +47,10 @@ func atRest(t *testing.T, size int, links bool) (cost perMinute) {
 // repair and without, which is what serf itself sends. With
 // AGENTCTL_TEST_REST_SIZE it is a cluster of that size.
 func TestCostAtRest(t *testing.T) {
-	sizes := []int{3, 10}
+	sizes := []int{3, 6}
+	if testkit.Long() {
+		sizes = []int{3, 10}
+	}
 	if v := os.Getenv("AGENTCTL_TEST_REST_SIZE"); v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil {
