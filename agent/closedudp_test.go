@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"fmt"
 	"log"
 	"net/http"
 	"strings"
@@ -53,8 +54,18 @@ func TestUDPThatIsClosed(t *testing.T) {
 				t.Errorf("%d of %d events came over a link", got, len(want))
 			}
 		}
+		for i := range 30 { // one at a time, by each in turn: none waits for gossip
+			begun := time.Now()
+			want = append(want, ours[i%3].publish(t, fmt.Sprint("single ", i), 1)...)
+			for _, n := range ours {
+				n.has(t, want)
+			}
+			if took := time.Since(begun); took > 20*time.Millisecond {
+				t.Errorf("event %d was at all gateways after %v, want milliseconds", i, took)
+			}
+		}
 		testkit.WaitFor(t, "a stock member to be known not to get packets", func() bool { return a.members.packets.Silent("stock") })
-		testkit.WaitFor(t, "the events so far to be sent to it", func() bool { return a.straight(t) == len(want) })
+		testkit.WaitFor(t, "the events so far to be sent to it", func() bool { return a.straight(t) == 110 })
 		tcp := testkit.Counter(t, a.Metrics(), "agentctl_direct_messages_total", "tcp")
 		for len(events) > 0 {
 			<-events

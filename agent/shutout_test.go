@@ -1,14 +1,18 @@
 package agent
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/config"
 	"agentctl/scripts/testkit"
+	"agentctl/scripts/testkit/memory"
+	"agentctl/scripts/testkit/serfnode"
 )
 
 func TestShutOut(t *testing.T) {
@@ -78,5 +82,29 @@ func TestAForcedLeaveIsAWarning(t *testing.T) {
 		must(t, n.mend())
 		testkit.WaitFor(t, "it to be back", func() bool { return n.sees(other) == "alive" })
 		testkit.Want(t, "warnings once it is back", len(n.warnings()), 0)
+	})
+}
+
+// packetsOnly takes no streams, as a member whose TCP port is closed.
+type packetsOnly struct{ memberlist.NodeAwareTransport }
+
+func (packetsOnly) StreamCh() <-chan net.Conn { return nil }
+
+// A lost member that answers and cannot be joined is among the agent's warnings.
+func TestALostMemberThatIsThereIsAWarning(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		soon := func(o *config.Options) { o.RetryInterval = time.Second }
+		n, other := start(t, soon), start(t)
+		join(t, n, other)
+		other.crash(t)
+		testkit.WaitFor(t, "it to have failed", func() bool { return n.sees(other) == "failed" })
+		testkit.Want(t, "warnings while it does not answer", len(n.warnings()), 0)
+		back := serfnode.New(t, memory.Network(t).Add(other.GossipAddr()), other.opts.NodeName, func(c *serf.Config) {
+			c.MemberlistConfig.Transport = packetsOnly{c.MemberlistConfig.Transport.(memberlist.NodeAwareTransport)}
+		})
+		there := "the lost member " + other.opts.NodeName + " is there, and could not be joined: "
+		testkit.WaitFor(t, "the warning", func() bool { return strings.Contains(strings.Join(n.warnings(), "\n"), there) })
+		must(t, back.Shutdown())
+		testkit.WaitFor(t, "no warning once it does not answer", func() bool { return len(n.warnings()) == 0 })
 	})
 }
