@@ -32,6 +32,7 @@ type gateway struct {
 	server *http.Server
 	pipes  testkit.Pipes
 	dials  int
+	gone   error       // how dials fail while it is down; nil: they are refused
 	took   []time.Time // requests
 }
 
@@ -64,7 +65,11 @@ func (g *gateway) dial(ctx context.Context, network, addr string) (net.Conn, err
 	defer g.mu.Unlock()
 	g.dials++
 	if g.answer == nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		err := error(syscall.ECONNREFUSED)
+		if g.gone != nil {
+			err = g.gone
+		}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	return g.pipes.Dial(ctx, network, addr)
 }
@@ -160,6 +165,38 @@ func TestBackAtOnce(t *testing.T) {
 	t.Logf("SUMMARY after outages of 1 s to 10 min the next attempt began %v late at most, %v at the median", late[len(late)-1], late[len(late)/2])
 	if most := late[len(late)-1]; most > atOnce {
 		t.Errorf("an attempt began %v late, want %v at most", most, atOnce)
+	}
+}
+
+// A gateway whose name does not resolve for a while is tried soon after it does. The
+// lookups are as many as the connections to an address.
+func TestANameThatResolvesAgain(t *testing.T) {
+	for name, gone := range map[string]*net.DNSError{
+		"no such host":       {Err: "no such host", Name: "gw", IsNotFound: true},
+		"server misbehaving": {Err: "server misbehaving", Name: "gw", IsTemporary: true},
+		"no answer":          {Err: "i/o timeout", Name: "gw", IsTimeout: true, IsTemporary: true},
+	} {
+		for _, outage := range []time.Duration{time.Second, time.Minute, 10 * time.Minute} {
+			synctest.Test(t, func(t *testing.T) {
+				g, j := &gateway{gone: gone}, journal.New(journal.Config{})
+				d := g.deliverTo(t, j, target.Target{URL: "http://gw:8001/"}, nil)
+				journals.MustAppend(t, j, journals.User(1, ""))
+				time.Sleep(outage)
+				testkit.Want(t, name+": why it waits", d.Status().NextWhy, WhyRefused)
+				// Those of the prober, and the attempts: some at first, then one in 15 s.
+				if n, most := g.dialed(), int(outage/probe.Every+outage/(5*time.Second))+10; n > most {
+					t.Errorf("%s: %d lookups in %v, want %d at most", name, n, outage, most)
+				}
+				back := time.Now()
+				g.up(takes)
+				if err := d.Idle(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if late := g.requests(back)[0].Sub(back); late > atOnce {
+					t.Errorf("%s: gone for %v: the attempt began %v late", name, outage, late)
+				}
+			})
+		}
 	}
 }
 

@@ -50,8 +50,9 @@
 //
 // Some things end a wait, and the next attempt begins at once:
 //
-//   - The target refused connections, and takes them again. A [probe.Prober] notices
-//     within 200 ms, whatever the length of the outage.
+//   - The target refused connections, or its name did not resolve, and it takes
+//     connections again. A [probe.Prober] notices within 200 ms, whatever the length of
+//     the outage.
 //   - The target's answer began the wait, and a connection was refused since: the
 //     target restarted. A restart that refuses connections for less than a second can
 //     go unnoticed.

@@ -14,7 +14,7 @@ type Why string
 
 // The reasons of a wait.
 const (
-	WhyRefused    Why = "refused"     // nobody listens; the attempt begins once somebody does
+	WhyRefused    Why = "refused"     // nobody listens, or the name does not resolve; the attempt begins once somebody does
 	WhyRetryAfter Why = "retry-after" // the target's answer asked for the wait
 	WhyBackoff    Why = "backoff"     // waits grow with each attempt that fails
 	WhyFlushed    Why = "flushed"     // flushes do not follow each other at once

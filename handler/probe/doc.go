@@ -1,6 +1,6 @@
 // Package probe tells those who wait for a server when it is back.
 //
-// A server that is down refuses connections. Somebody who retries with growing waits
+// A server that is down refuses connections, or its name does not resolve. Somebody who retries with growing waits
 // finds out late that it is back. A [Prober] connects to the address meanwhile, without
 // a request, and closes the connection at once. As soon as a connection is taken, it
 // wakes all who wait there.
@@ -16,6 +16,10 @@
 //     was refused.
 //   - Otherwise it does not connect at all. If a server takes connections and then
 //     fails, only the retries go on, and they back off.
+//
+// Each connection to a name looks the name up. So while a name does not resolve, its
+// name servers get up to five lookups a second from each process. One that does not
+// answer gets a lookup in 1.2 s: none begins before the last one is over.
 //
 // On a machine of today the connections every 200 ms take 0.2% of a core, and over a
 // unix socket a little less.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -71,8 +72,11 @@ func (e *PostError) Error() string {
 func (e *PostError) Unwrap() error { return e.Err }
 
 // Refused tells whether nobody listens at the target: it refuses connections, its
-// unix socket is not there, or no way leads to its machine.
+// unix socket is not there, its name does not resolve, or no way leads to its machine.
 func (e *PostError) Refused() bool {
+	if _, unnamed := errors.AsType[*net.DNSError](e.Err); unnamed {
+		return true
+	}
 	for _, down := range []error{syscall.ECONNREFUSED, fs.ErrNotExist, syscall.EHOSTUNREACH, syscall.ENETUNREACH} {
 		if errors.Is(e.Err, down) {
 			return true
