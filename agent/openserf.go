@@ -39,7 +39,7 @@ func (a *Agent) openSerf() error {
 		}
 	}
 	conf.MemberlistConfig.Transport = ports
-	conf.MemberlistConfig.Logger = gossip.UDPFailed(conf.MemberlistConfig.Logger, a.members.packets.Suspect)
+	conf.MemberlistConfig.Logger = gossip.Thin(conf.MemberlistConfig.Logger, a.members.packets.Suspect)
 	if a.opts.PeerLinks {
 		if err := a.openRepair(a.end.sending); err != nil {
 			gossip.CloseTransport(ports)

@@ -22,7 +22,7 @@ func TestUDPFailed(t *testing.T) {
 		text := new(testkit.LogBuffer)
 		var failed []string
 		conf := bareConfig(network, "one", "10.0.0.1:7946", nil)
-		conf.MemberlistConfig.Logger = UDPFailed(log.New(text, "", 0), func(name string) { failed = append(failed, name) })
+		conf.MemberlistConfig.Logger = Thin(log.New(text, "", 0), func(name string) { failed = append(failed, name) })
 		one := openBare(t, Config{Serf: conf})
 		openBare(t, Config{Serf: bareConfig(network, "two over TCP but", "10.0.0.2:7946", nil)})
 		if _, err := one.Join([]string{"10.0.0.2:7946"}, false); err != nil {
@@ -47,13 +47,33 @@ func TestUDPFailed(t *testing.T) {
 }
 
 // Other lines go out as they are.
-func TestLinesThatDoNotTellOfUDP(t *testing.T) {
+func TestOtherLinesAreNotThinned(t *testing.T) {
 	text := new(testkit.LogBuffer)
-	logger := UDPFailed(log.New(text, "p ", 0), func(name string) { t.Errorf("it was told of %q", name) })
+	logger := Thin(log.New(text, "p ", 0), func(name string) { t.Errorf("it was told of %q", name) })
 	for i := range 3 {
 		logger.Printf("[WARN] memberlist: Was able to connect to %d", i)
 	}
 	if want := "p [WARN] memberlist: Was able to connect to 0\np [WARN] memberlist: Was able to connect to 1\np [WARN] memberlist: Was able to connect to 2\n"; text.String() != want {
 		t.Errorf("the log is\n%s", text)
 	}
+}
+
+// A join that is tried again and again does not fill the log with the names that do not
+// resolve.
+func TestNamesThatDoNotResolve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		text := new(testkit.LogBuffer)
+		conf := bareConfig(memnet.New(memnet.Config{}), "one", "10.0.0.1:7946", nil)
+		conf.MemberlistConfig.Logger = Thin(log.New(text, "", 0), func(name string) { t.Errorf("it was told of %q", name) })
+		one := openBare(t, Config{Serf: conf})
+		for range 300 {
+			if _, err := one.Join([]string{"[::1"}, false); err == nil {
+				t.Fatal("it joined")
+			}
+			time.Sleep(time.Second)
+		}
+		if n, left := text.Count("failed to resolve"), text.Count("(and 59 such lines left out)"); n != 5 || left != 4 {
+			t.Errorf("%d lines in 5 minutes, %d with a count:\n%s", n, left, text)
+		}
+	})
 }
