@@ -63,7 +63,7 @@ func newSinks(cfg sinksConfig) *sinks {
 		cfg:     cfg,
 		scripts: script.NewMetrics(cfg.Metrics),
 		targets: delivery.NewMetrics(cfg.Metrics),
-		prober:  probe.New(probe.Dial(cfg.Dial)),
+		prober:  probe.New(probe.Dial(cfg.Dial), cfg.Metrics),
 		removed: dropped.Counter(cfg.Metrics, "target_removed"),
 	}
 }

@@ -12,7 +12,7 @@ import (
 // openTimes makes what suspects that events were lost before they came here.
 func (a *Agent) openTimes() {
 	cfg := suspicion.Config{
-		Mixed: a.mixed, Suspect: a.lookForLost, Logger: a.logger,
+		Mixed: a.mixed, Suspect: a.lookForLost, Logger: a.logger, Metrics: a.hooks.Metrics,
 		Lost: func(reason string) error { return a.journal.Gap(0, reason) },
 	}
 	if a.past.returning {

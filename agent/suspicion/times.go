@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -36,14 +38,16 @@ type Config struct {
 	// to look for the events elsewhere.
 	Suspect func()
 	// Lost is told once for a spread of holes that count. The error is logged.
-	Lost   func(reason string) error
-	Logger *slog.Logger
+	Lost    func(reason string) error
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer // nil counts nothing
 }
 
 // Times are the Lamport times of which this node has seen an event.
 type Times struct {
-	cfg Config
-	now func() time.Time
+	cfg     Config
+	now     func() time.Time
+	counted prometheus.Counter
 
 	mu    sync.Mutex
 	began bool      // a time that is missed from now on is a hole
@@ -68,7 +72,7 @@ type hole struct {
 
 // New returns the times of a node that has seen nothing yet.
 func New(cfg Config) *Times {
-	return &Times{cfg: cfg, now: time.Now, wake: make(chan struct{}, 1), began: cfg.Last > 0, top: cfg.Last}
+	return &Times{cfg: cfg, now: time.Now, counted: newCounted(cfg.Metrics), wake: make(chan struct{}, 1), began: cfg.Last > 0, top: cfg.Last}
 }
 
 // Saw notes an event of a Lamport time, however it came. own says that this node has
@@ -164,6 +168,7 @@ func (t *Times) tell() {
 		t.cfg.Logger.Debug("some Lamport times have no event, and all members compare their journals", "holes", count)
 		return
 	}
+	t.counted.Add(float64(count))
 	t.cfg.Logger.Warn("events may be lost before they came here, so the targets are flushed: some Lamport times have no event, and no member sends one", "holes", count)
 	if err := t.cfg.Lost("events may be lost on their way: some Lamport times have none"); err != nil {
 		t.cfg.Logger.Error("a suspected loss of events could not be noted", "error", err)

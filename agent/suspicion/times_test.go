@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"agentctl/scripts/testkit"
 )
 
@@ -13,14 +15,15 @@ import (
 type rig struct {
 	*Times
 	log             *testkit.LogBuffer
+	metrics         *prometheus.Registry
 	pure            bool // all members are ours
 	flushes, looked int
 }
 
 func newRig(last uint64) *rig {
 	logger, log := testkit.NewLog()
-	r := &rig{log: log}
-	r.Times = New(Config{Last: last, Logger: logger, Mixed: func() bool { return !r.pure }, Suspect: func() { r.looked++ },
+	r := &rig{log: log, metrics: prometheus.NewRegistry()}
+	r.Times = New(Config{Last: last, Logger: logger, Metrics: r.metrics, Mixed: func() bool { return !r.pure }, Suspect: func() { r.looked++ },
 		Lost: func(string) error { r.flushes++; return errors.New("the journal is closed") }})
 	return r
 }
@@ -100,6 +103,9 @@ func TestHoles(t *testing.T) {
 				}
 				if warned := r.log.Count("level=WARN", "events may be lost"); warned != tt.want {
 					t.Errorf("%d lines tell it, want %d", warned, tt.want)
+				}
+				if n := testkit.CounterWith(t, r.metrics, "agentctl_suspected_holes_total", nil); (n > 0) != (tt.want > 0) {
+					t.Errorf("%v holes are counted, and %d flushes wanted", n, tt.want)
 				}
 				if tt.want > 0 && r.looked == 0 {
 					t.Error("nobody looked for the events elsewhere")

@@ -78,7 +78,7 @@ func newDelivery(cfg Config, p poster) (*Delivery, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Prober == nil {
-		cfg.Prober = probe.New(probe.Dial(cfg.Dial))
+		cfg.Prober = probe.New(probe.Dial(cfg.Dial), nil)
 	}
 	key, err := target.ParseOrderKey(cfg.Target.OrderKey)
 	if err != nil {

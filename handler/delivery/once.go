@@ -60,7 +60,7 @@ func (e *deliverError) Unwrap() []error {
 // until ctx ends. The error is one line. It wraps the last attempt's *target.PostError,
 // and ctx's cause if that ended.
 func Deliver(ctx context.Context, p *target.Poster, e *handler.Event) error {
-	return deliver(ctx, p, p.Target(), e, probe.New(p.Dial))
+	return deliver(ctx, p, p.Target(), e, probe.New(p.Dial, nil))
 }
 
 func deliver(ctx context.Context, p poster, t target.Target, e *handler.Event, prober *probe.Prober) error {

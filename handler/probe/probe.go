@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -18,6 +20,9 @@ const (
 	// dialTimeout bounds one connection.
 	dialTimeout = time.Second
 )
+
+// The results of connections, in the metrics.
+const taken, failed = "taken", "failed"
 
 // Dial connects to an address, as [net.Dialer.DialContext] does.
 type Dial = func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -34,7 +39,8 @@ const (
 // Prober watches addresses. Its methods are safe for concurrent use. Its goroutines end
 // with the last Watch.
 type Prober struct {
-	dial Dial
+	dial  Dial
+	dials *prometheus.CounterVec
 
 	mu      sync.Mutex
 	watched map[address]*watched
@@ -64,12 +70,23 @@ type Watch struct {
 	at      *watched
 }
 
-// New makes a Prober that connects by dial; nil: on the network of this machine.
-func New(dial Dial) *Prober {
+// New makes a Prober that connects by dial; nil: on the network of this machine. With a
+// nil registerer nobody sees its metrics.
+func New(dial Dial, reg prometheus.Registerer) *Prober {
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
-	return &Prober{dial: dial, watched: map[address]*watched{}}
+	dials := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "agentctl_probes_total",
+		Help: "Connections, without a request, to targets at which events wait, to see whether they are back, by result: taken or failed.",
+	}, []string{"result"})
+	for _, result := range []string{taken, failed} {
+		dials.WithLabelValues(result) // there from the beginning
+	}
+	if reg != nil {
+		reg.MustRegister(dials)
+	}
+	return &Prober{dial: dial, dials: dials, watched: map[address]*watched{}}
 }
 
 // Watch begins to wait for an address. It does not block. The caller calls Stop.
@@ -168,8 +185,10 @@ func (p *Prober) connect(at *watched) error {
 	defer cancel()
 	conn, err := p.dial(ctx, at.network, at.addr)
 	if err != nil {
+		p.dials.WithLabelValues(failed).Inc()
 		return err
 	}
+	p.dials.WithLabelValues(taken).Inc()
 	// Nothing was sent, and nobody reads what may come.
 	_ = conn.Close()
 	return nil

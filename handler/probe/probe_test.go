@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"agentctl/scripts/testkit"
 )
 
@@ -81,7 +83,8 @@ func TestBackAfterAnyOutage(t *testing.T) {
 	for _, outage := range []time.Duration{0, 123 * time.Millisecond, time.Second, time.Minute, 10 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &server{state: syscall.ECONNREFUSED}
-			p := New(s.dial)
+			reg := prometheus.NewRegistry()
+			p := New(s.dial, reg)
 			var watches []*Watch
 			for range 10 {
 				watches = append(watches, p.Watch("tcp", addr, Refused))
@@ -100,6 +103,10 @@ func TestBackAfterAnyOutage(t *testing.T) {
 			if n, most := s.count(), int(outage/Every)+1; n > most {
 				t.Errorf("away for %v: %d connections, want %d at most", outage, n, most)
 			}
+			failed, taken := testkit.Counter(t, reg, "agentctl_probes_total", "failed"), testkit.Counter(t, reg, "agentctl_probes_total", "taken")
+			if int(failed+taken) != s.count() || taken != 1 {
+				t.Errorf("away for %v: of %d connections %v are counted as failed, %v as taken", outage, s.count(), failed, taken)
+			}
 			testkit.Want(t, "connections left open", s.open, 0)
 			testkit.Want(t, "addresses watched", len(p.watched), 0)
 			for _, w := range watches {
@@ -113,7 +120,7 @@ func TestBackAfterAnyOutage(t *testing.T) {
 func TestTheReasonOfTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{}
-		p := New(s.dial)
+		p := New(s.dial, nil)
 		failed := p.Watch("tcp", addr, Failed)
 		time.Sleep(time.Minute)
 		testkit.Want(t, "connections behind a failure", s.count(), 0)
@@ -151,7 +158,7 @@ func TestTheReasonOfTheWait(t *testing.T) {
 func TestRefusedAtOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{state: syscall.ENOENT}
-		p := New(s.dial)
+		p := New(s.dial, nil)
 		here, elsewhere := p.Watch("unix", "/run/g.sock", Answered), p.Watch("tcp", addr, Failed)
 		refused := p.Watch("unix", "/run/g.sock", Refused)
 		time.Sleep(Every / 2)
@@ -170,7 +177,7 @@ func TestRefusedAtOneAddress(t *testing.T) {
 func TestWatchesThatComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{state: syscall.ECONNREFUSED}
-		p := New(s.dial)
+		p := New(s.dial, nil)
 		w := p.Watch("tcp", addr, Refused)
 		s.set(nil)
 		began := time.Now()
@@ -192,7 +199,7 @@ func TestWatchesThatComeAndGo(t *testing.T) {
 func TestConnectionsThatHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &server{state: context.DeadlineExceeded}
-		p := New(s.dial)
+		p := New(s.dial, nil)
 		answered := p.Watch("tcp", addr, Answered)
 		time.Sleep(10 * time.Second)
 		s.set(nil)

@@ -32,7 +32,8 @@ var importers = map[string][]string{
 	// Who counts. Whoever counts takes a registry, and works without one.
 	"github.com/prometheus": {
 		"agent", "agent/dropped", "agent/durable", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/publish",
-		"agent/repair", "agent/rpc", "agent/script", "cmd/agentctl", "handler/delivery", "handler/journal/disk", "scripts/testkit",
+		"agent/repair", "agent/rpc", "agent/script", "agent/suspicion", "cmd/agentctl", "handler/delivery", "handler/journal/disk", "handler/probe",
+		"scripts/testkit",
 	},
 	"github.com/yuin/goldmark":     {"scripts/prose"},
 	"github.com/hanwen/go-fuse/v2": {"scripts/testkit/slowfs"},
