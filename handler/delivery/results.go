@@ -105,6 +105,9 @@ func (d *Delivery) buried(rec *journal.Record, attempt int, perr *target.PostErr
 	if pass {
 		msg := "target refused an event for good: buried, not tried again"
 		why := []any{"attempt", attempt, "status", perr.Status, "answer", text.Excerpt(string(perr.Body), text.ExcerptSize)}
+		if perr.Location != "" {
+			why = append(why, "location", text.Excerpt(perr.Location, text.ExcerptSize))
+		}
 		if perr.Err != nil { // it was never sent
 			msg, why = "event cannot be sent to this target: buried", []any{"err", text.Excerpt(perr.Error(), 2*text.ExcerptSize)}
 		}

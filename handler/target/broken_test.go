@@ -67,17 +67,18 @@ func TestPostConnectionBreaks(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
 		then func(net.Conn)
+		want string // the reason begins with
 	}{
-		"closed before an answer":    {"", func(net.Conn) {}},
-		"reset before an answer":     {"", reset},
-		"reset in the middle of one": {"HTTP/1.1 200 OK\r\nContent-", reset},
-		"not HTTP":                   {"SSH-2.0-x\r\n\r\n", func(net.Conn) {}},
-		"endless header":             {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxHeader), func(net.Conn) {}},
+		"closed before an answer":    {"", func(net.Conn) {}, "connection closed before an answer came"},
+		"reset before an answer":     {"", reset, "connection reset before an answer came: connection reset by peer"},
+		"reset in the middle of one": {"HTTP/1.1 200 OK\r\nContent-", reset, ""},
+		"not HTTP":                   {"SSH-2.0-x\r\n\r\n", func(net.Conn) {}, `its answer is not HTTP, or breaks its rules: malformed HTTP response "SSH-2.0-x"`},
+		"endless header":             {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 2*maxHeader), func(net.Conn) {}, "its answer is not HTTP, or breaks its rules: server response headers exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			perr := fails(t, newPoster(t, rawServer(t, c.text, c.then)))
-			if perr.Class != Retry || perr.Status != 0 || perr.Err == nil {
-				t.Errorf("%+v", perr)
+			if perr.Class != Retry || perr.Status != 0 || perr.Err == nil || !strings.HasPrefix(perr.Error(), c.want) {
+				t.Errorf("%+v: %v, want %s", perr, perr, c.want)
 			}
 		})
 	}

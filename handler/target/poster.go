@@ -3,7 +3,6 @@ package target
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"agentctl/handler"
-	"agentctl/handler/text"
 )
 
 const (
@@ -135,8 +133,8 @@ func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Respons
 			return Response{}, ctx.Err()
 		case attempt.Err() != nil:
 			err = &timeoutError{p.target.Timeout}
-		case errors.Is(err, io.EOF):
-			err = fmt.Errorf("connection closed before an answer came: %w", err)
+		default:
+			err = inWords(err)
 		}
 		return Response{}, &PostError{Class: Retry, Err: err, At: p.at}
 	}
@@ -151,7 +149,7 @@ func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Respons
 	}
 	perr := &PostError{Class: class, Status: res.StatusCode, Body: answer, At: p.at}
 	if res.StatusCode/100 == 3 {
-		perr.Location = text.Redact(res.Header.Get("Location"))
+		perr.Location = shownLocation(res.Header.Get("Location"))
 	}
 	if class == Retry {
 		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())

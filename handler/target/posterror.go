@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -51,7 +52,7 @@ type PostError struct {
 }
 
 // Error is one line, with a redirect's Location and the first 200 bytes of the answer,
-// both escaped and without a password.
+// both escaped and without a password, and the Location without its query.
 func (e *PostError) Error() string {
 	if e.Err != nil {
 		return e.Err.Error()
@@ -70,6 +71,32 @@ func (e *PostError) Error() string {
 }
 
 func (e *PostError) Unwrap() error { return e.Err }
+
+// shownLocation is where a redirect leads, without what may be a secret: a password, and
+// a query or fragment.
+func shownLocation(location string) string {
+	if i := strings.IndexAny(location, "?#"); i >= 0 {
+		location = location[:i+1] + "..."
+	}
+	return text.Redact(location)
+}
+
+// brokenAnswer is what net/http puts before its words on an answer that is not HTTP as
+// it has to be.
+const brokenAnswer = "net/http: HTTP/1.x transport connection broken: "
+
+// inWords says of a failed attempt what happened, for somebody who does not know net/http.
+func inWords(err error) error {
+	switch why, broken := strings.CutPrefix(err.Error(), brokenAnswer); {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("connection closed before an answer came: %w", err)
+	case errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("connection reset before an answer came: %w", syscall.ECONNRESET)
+	case broken:
+		return fmt.Errorf("its answer is not HTTP, or breaks its rules: %s", strings.TrimPrefix(why, "net/http: "))
+	}
+	return err
+}
 
 // Refused tells whether nobody listens at the target: it refuses connections, its
 // unix socket is not there, its name does not resolve, or no way leads to its machine.
