@@ -127,7 +127,11 @@ func (a *Agent) askPeer(kind link.Kind) func(context.Context, string, []byte) ([
 	return func(ctx context.Context, name string, req []byte) ([]byte, error) {
 		for _, m := range a.serf.Members() {
 			if m.Name == name {
-				return a.links.Request(ctx, peers.Of(m), kind, req)
+				answer, err := a.links.Request(ctx, peers.Of(m), kind, req)
+				if err == nil {
+					a.members.packets.Connected(name)
+				}
+				return answer, err
 			}
 		}
 		return nil, fmt.Errorf("%s is not a member any more", name)

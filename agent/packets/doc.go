@@ -7,7 +7,9 @@
 // Memberlist says that its packets to a member failed while a stream got through
 // ([Watch.Suspect]). Other packages ask whether packets pass ([Watch.Pass]), and tell
 // that a stream got through ([Watch.Connected]). The package then pings the member by
-// packets until one is answered.
+// packets until one is answered. Every 10 s it also pings a member that nobody suspects,
+// one after the other. Memberlist says nothing if packets fail to get from this node to one
+// member, as long as another member reaches that one.
 //
 // A member is named in [Watch.Warnings] after 5 pings
 // in a row without an answer, if a stream got through meanwhile. So a member that

@@ -1,6 +1,7 @@
 package packets
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -21,6 +22,9 @@ const (
 	answerTime = 800 * time.Millisecond
 	// interval is the time between two rounds of pings to members that are silent.
 	interval = 2 * time.Second
+	// checkEvery is how many rounds come to one in which a member is pinged that nobody
+	// suspects. Memberlist says nothing of one that others reach by packets.
+	checkEvery = 5
 	// atOnce is how many members a round pings, and all of them at the same time.
 	atOnce = 8
 	// doubted is after how many pings without an answer packets are said not to pass,
@@ -160,7 +164,8 @@ func (w *Watch) Run(ctx context.Context) error {
 	round := time.NewTicker(interval)
 	defer round.Stop()
 	var logged time.Time // of the last warning; zero while there is none
-	for {
+	last := ""           // the member that was checked last
+	for rounds := 1; ; {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -170,7 +175,12 @@ func (w *Watch) Run(ctx context.Context) error {
 			}
 			w.Connected(name)
 		case <-round.C:
-			w.round(ctx, w.due())
+			names := w.due()
+			if rounds++; rounds%checkEvery == 0 {
+				last = w.another(last)
+				names = append(names, last)
+			}
+			w.round(ctx, names)
 			logged = w.log(logged)
 		}
 	}
@@ -192,6 +202,25 @@ func (w *Watch) due() []string {
 	names := slices.Collect(maps.Keys(w.silent))
 	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	return names[:min(len(names), atOnce)]
+}
+
+// another is a member that has answered so far, the one behind last by name; "" if there
+// is none.
+func (w *Watch) another(last string) string {
+	alive := w.alive()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(alive, func(name string, _ serf.Member) bool { return w.silent[name] != nil })
+	first, next := "", ""
+	for name := range alive {
+		if first == "" || name < first {
+			first = name
+		}
+		if name > last && (next == "" || name < next) {
+			next = name
+		}
+	}
+	return cmp.Or(next, first)
 }
 
 // round pings members once.
