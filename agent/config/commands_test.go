@@ -170,3 +170,50 @@ func TestAGatewaysPathThatIsASlash(t *testing.T) {
 		}
 	}
 }
+
+// Addresses that cannot work are refused at the start, not tried for ever. As serf they are
+// tried, as stock serf does.
+func TestAddressesThatCannotWork(t *testing.T) {
+	for addr, why := range map[string]string{
+		"10.0.0.5:abc":        "has a port that is none",
+		"10.0.0.5:99999":      "has a port that is none",
+		"n1/10.0.0.5:0":       "has a port that is none",
+		"http://10.0.0.5/":    "is a URL: give host or host:port",
+		"10.0.0.5,10.0.0.6":   "has a comma or a blank",
+		"10.0.0.5 10.0.0.6":   "has a comma or a blank",
+		`"10.0.0.5"`:          "stands in quotes or blanks",
+		" 10.0.0.5":           "stands in quotes or blanks",
+		"":                    "",
+		"10.0.0.5":            "",
+		"n1/10.0.0.5:7946":    "",
+		"fd00::1":             "",
+		"[fd00::1]:7946":      "",
+		"gw-2.example.org:80": "",
+		"dns+srv://gw:x":      "",
+	} {
+		for _, change := range []func(*Options){
+			func(o *Options) { o.RetryJoin = []string{addr} }, func(o *Options) { o.StartJoin = []string{addr} },
+		} {
+			problem, warning := handlerSaid(t, change)
+			if warning != "" || !strings.Contains(problem, why) || why == "" && problem != "" {
+				t.Errorf("%q: %q, %q, want %q", addr, problem, warning, why)
+			}
+			if problem, _ := handlerSaid(t, func(o *Options) { *o = SerfOptions(); change(o) }); problem != "" {
+				t.Errorf("%q as serf: %q", addr, problem)
+			}
+		}
+	}
+	for want, change := range map[string]func(*Options){
+		"advertise: 0.0.0.0 is no address that others can reach":      func(o *Options) { o.Advertise = "0.0.0.0" },
+		"http-addr: 127.0.0.1:7373 is the address of -rpc-addr, too":  func(o *Options) { o.HTTPAddr = o.RPCAddr },
+		`http-addr: "127.0.0.1:x" has no port from 0 to 65535 at its`: func(o *Options) { o.HTTPAddr = "127.0.0.1:x" },
+	} {
+		if problem, _ := handlerSaid(t, change); !strings.HasPrefix(problem, want) {
+			t.Errorf("%q, want %q", problem, want)
+		}
+	}
+	conf, err := Compile(Input{Defaults: DefaultOptions(), Environ: []string{`AGENTCTL_DATA_DIR="/var/lib/x"`, `AGENTCTL_LOG_LEVEL=info`}})
+	if err != nil || len(conf.Warnings) != 1 || !strings.HasPrefix(conf.Warnings[0], "AGENTCTL_DATA_DIR: its value begins and ends with a quote") {
+		t.Errorf("%v, %v", conf, err)
+	}
+}

@@ -15,6 +15,7 @@ import (
 func (c *compiler) compile() *Config {
 	conf := &Config{locations: c.locations}
 	c.compileAddrs(conf)
+	c.checkJoins()
 	c.checkGossip()
 	conf.Keys, conf.KeysFile = c.compileKeys()
 	conf.NodeTags = c.compileTags()
@@ -48,6 +49,9 @@ func (c *compiler) checkServers() {
 		if err := checkListen(o.HTTPAddr); err != nil {
 			c.bad("http-addr", "%w (or %q for none)", err, Off)
 		}
+	}
+	if _, port, err := net.SplitHostPort(o.HTTPAddr); err == nil && o.RPCAddr == o.HTTPAddr && port != "0" {
+		c.bad("http-addr", "%s is the address of %s, too: give another one", o.HTTPAddr, c.locations.called("rpc-addr"))
 	}
 	if o.HTTPTokenFile != "" {
 		if _, err := c.files.secret(o.HTTPTokenFile); err != nil {

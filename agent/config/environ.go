@@ -54,6 +54,9 @@ func (c *compiler) applyEnviron(e environ) {
 			continue
 		}
 		c.locations.note(s.Key, s.Env())
+		if q := v[0]; len(v) > 1 && (q == '"' || q == '\'') && v[len(v)-1] == q && !c.opts.AsSerf {
+			c.warn(s.Env()+": its value begins and ends with a quote, which is part of it: remove both (docker keeps those of an --env-file)", "")
+		}
 		if err := s.setEnv(&c.opts, v); err != nil {
 			c.problem(fmt.Errorf("%s: %w", s.Env(), err))
 		}

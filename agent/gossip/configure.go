@@ -50,6 +50,9 @@ func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
 	ml.EnableCompression = o.EnableCompression
 	conf.Logger = remedying(logger, o.NodeName)
 	ml.Logger = conf.Logger
+	if !o.AsSerf {
+		ml.Logger = quietResolving(conf.Logger)
+	}
 	ml.LogOutput, conf.LogOutput = nil, nil
 
 	conf.NodeName = o.NodeName
