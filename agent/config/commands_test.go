@@ -206,6 +206,7 @@ func TestAddressesThatCannotWork(t *testing.T) {
 	for want, change := range map[string]func(*Options){
 		"advertise: 0.0.0.0 is no address that others can reach":      func(o *Options) { o.Advertise = "0.0.0.0" },
 		"http-addr: 127.0.0.1:7373 is the address of -rpc-addr, too":  func(o *Options) { o.HTTPAddr = o.RPCAddr },
+		"tag: the tags have 513 bytes together, and serf takes 512":   func(o *Options) { o.Tags = map[string]string{"role": strings.Repeat("x", 505)} },
 		`http-addr: "127.0.0.1:x" has no port from 0 to 65535 at its`: func(o *Options) { o.HTTPAddr = "127.0.0.1:x" },
 	} {
 		if problem, _ := handlerSaid(t, change); !strings.HasPrefix(problem, want) {

@@ -19,6 +19,7 @@ func (c *compiler) compile() *Config {
 	c.checkGossip()
 	conf.Keys, conf.KeysFile = c.compileKeys()
 	conf.NodeTags = c.compileTags()
+	c.checkTags(conf.NodeTags)
 	c.checkServers()
 	conf.Level = c.compileLog()
 	c.checkMDNS()
@@ -35,6 +36,21 @@ func (c *compiler) checkGossip() {
 	}
 	if !slices.Contains([]string{"lan", "wan", "local"}, o.Profile) {
 		c.bad("profile", "unknown profile %q: want lan, wan or local", o.Profile)
+	}
+}
+
+// maxTags is how many bytes of encoded tags serf takes.
+const maxTags = 512
+
+// checkTags finds tags with which no agent starts. It counts the least that they can be
+// encoded in: a byte before each text, and two before all.
+func (c *compiler) checkTags(tags map[string]string) {
+	size := 2
+	for key, value := range tags {
+		size += len(key) + len(value) + 2
+	}
+	if size > maxTags && !c.opts.AsSerf { // serf has its own words when it starts
+		c.bad("tag", "the tags have %d bytes together, and serf takes %d: make them shorter", size, maxTags)
 	}
 }
 

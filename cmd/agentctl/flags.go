@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"agentctl/agent/config"
 	"agentctl/rpcclient"
@@ -45,7 +46,26 @@ func parseFlags(fs *flag.FlagSet, args []string) error {
 	if errors.Is(err, flag.ErrHelp) {
 		text = "help wanted"
 	}
+	if before, ok := strings.CutSuffix(text, ": parse error"); ok { // package flag does not say what it wants
+		_, name, _ := strings.Cut(before, "for flag -")
+		switch f := fs.Lookup(name); {
+		case f == nil:
+		case isDuration(f):
+			text = before + ": give a duration with its unit, such as 10s or 5m"
+		default:
+			text = before + ": give a whole number"
+		}
+	}
 	return &usageError{fmt.Sprintf("%s%s \"agentctl %s -help\" lists the flags", text, cmp.Or(near, ";"), fs.Name())}
+}
+
+func isDuration(f *flag.Flag) bool {
+	getter, ok := f.Value.(flag.Getter)
+	if !ok {
+		return false
+	}
+	_, ok = getter.Get().(time.Duration)
+	return ok
 }
 
 // rpcFlags adds serf's two flags for reaching an agent; run has set the
