@@ -51,7 +51,7 @@ func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
 	conf.Logger = remedying(logger, o.NodeName)
 	ml.Logger = conf.Logger
 	if !o.AsSerf {
-		ml.Logger = quietResolving(conf.Logger)
+		ml.Logger = quieter(conf.Logger, o.NodeName)
 	}
 	ml.LogOutput, conf.LogOutput = nil, nil
 
