@@ -76,14 +76,16 @@ scripts/systest/rpc      -
 scripts/systest/workers  -
 scripts/testkit          -
 scripts/testkit/disks    handler/journal/disk scripts/testkit
+scripts/testkit/fusefs   -
 scripts/testkit/journals handler/journal
 scripts/testkit/leaks    -
 scripts/testkit/loopback -
+scripts/testkit/lyingfs  scripts/testkit/fusefs
 scripts/testkit/memory   agent/memnet scripts/testkit
 scripts/testkit/proc     agent/api rpcclient scripts/testkit/loopback scripts/testkit/stock scripts/testkit
 scripts/testkit/script   scripts/testkit/loopback scripts/testkit/stock scripts/testkit scripts/testkit/proc scripts/testkit/stub
 scripts/testkit/serfnode -
-scripts/testkit/slowfs   -
+scripts/testkit/slowfs   scripts/testkit/fusefs
 scripts/testkit/smallfs  -
 scripts/testkit/stock    -
 scripts/testkit/stub     -

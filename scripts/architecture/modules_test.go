@@ -36,10 +36,10 @@ var importers = map[string][]string{
 		"scripts/testkit",
 	},
 	"github.com/yuin/goldmark":     {"scripts/prose"},
-	"github.com/hanwen/go-fuse/v2": {"scripts/testkit/slowfs"},
+	"github.com/hanwen/go-fuse/v2": {"scripts/testkit/fusefs", "scripts/testkit/lyingfs", "scripts/testkit/slowfs"},
 	"testing": {
-		"scripts/testkit", "scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/leaks", "scripts/testkit/memory", "scripts/testkit/proc",
-		"scripts/testkit/script", "scripts/testkit/serfnode", "scripts/testkit/slowfs", "scripts/testkit/smallfs", "scripts/testkit/stock",
+		"scripts/testkit", "scripts/testkit/disks", "scripts/testkit/journals", "scripts/testkit/leaks", "scripts/testkit/lyingfs", "scripts/testkit/memory",
+		"scripts/testkit/proc", "scripts/testkit/script", "scripts/testkit/serfnode", "scripts/testkit/slowfs", "scripts/testkit/smallfs", "scripts/testkit/stock",
 	},
 }
 
