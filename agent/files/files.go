@@ -1,12 +1,14 @@
 // Package files writes files that survive a power cut. [Replace] waits for the
 // disk, and its file is whole at every moment: the old one or the new one. Calls
-// for one path must not overlap.
+// for one path must not overlap. [SyncPath] does for a new directory what Replace does for
+// a file.
 package files
 
 import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Replace writes a file that only its owner can read, so that a reader finds the
@@ -28,4 +30,23 @@ func Replace(path string, data []byte) (err error) {
 		return err
 	}
 	return SyncDir(filepath.Dir(path))
+}
+
+// SyncPath makes the names of a directory, and of all above it, last through a power cut.
+// It leaves out directories that cannot be synced or that this process may not read:
+// others made those.
+func SyncPath(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for above := filepath.Dir(dir); above != dir; dir, above = above, filepath.Dir(above) {
+		err := SyncDir(above)
+		if err == nil || errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EINVAL) ||
+			errors.Is(err, syscall.ENOTSUP) || errors.Is(err, syscall.EROFS) {
+			continue
+		}
+		return err
+	}
+	return nil
 }

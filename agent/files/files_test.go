@@ -1,6 +1,7 @@
 package files
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,5 +26,16 @@ func TestReplace(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
 		t.Errorf("the folder has %v, want the one file", left)
+	}
+}
+
+// That the names survive a power cut is tested where a disk forgets, in package disk.
+func TestSyncPath(t *testing.T) {
+	dir := t.TempDir()
+	if err := SyncPath(filepath.Join(dir, "new")); err != nil {
+		t.Error(err)
+	}
+	if err := SyncPath(filepath.Join(dir, "none", "new")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory above is not there: %v", err)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +16,15 @@ import (
 	"agentctl/handler/journal"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/journals"
+	"agentctl/scripts/testkit/lyingfs"
 	"agentctl/scripts/testkit/smallfs"
 )
 
-const killedDir = "AGENTCTL_TEST_KILLED_DIR"
+const (
+	killedDir = "AGENTCTL_TEST_KILLED_DIR"
+	// powerCutsEnv says how often TestDiskPowerCut cuts the power.
+	powerCutsEnv = "AGENTCTL_TEST_POWER_CUTS"
+)
 
 // TestKilledProcess is not a test by itself: TestDiskKilled runs it in a
 // process of its own. It appends and acknowledges, tells what was synced, and
@@ -58,59 +65,94 @@ func TestKilledProcess(t *testing.T) {
 func TestDiskKilled(t *testing.T) {
 	dir := t.TempDir()
 	for round := range 10 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledProcess$")
-		cmd.Env = append(os.Environ(), killedDir+"="+dir)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		var synced uint64
-		lines := bufio.NewScanner(out)
-		for range 5 + round*3 {
-			if !lines.Scan() {
-				t.Fatal("the process ended")
-			}
-			if _, err := fmt.Sscanf(lines.Text(), "synced %d", &synced); err != nil && !strings.HasPrefix(lines.Text(), "=== ") {
-				t.Fatalf("%q: %v", lines.Text(), err)
-			}
-		}
-		cmd.Process.Kill()
-		cmd.Wait() // it was killed: that is its error
-		d, err := Open(Config{Dir: dir, Limits: journal.Config{MaxEvents: 200}, CloseTimeout: 10 * time.Minute})
-		if err != nil {
-			t.Fatal(err)
-		}
-		head := d.Head()
-		if head < synced {
-			t.Fatalf("round %d: head %d, and %d was synced", round, head, synced)
-		}
-		next := max(head, 200) - 199
-		for rec, err := range d.Events(0) {
-			if e := journals.User(next, "kong"); err != nil || rec.Seq != next || rec.Event.ID != e.ID || string(rec.Event.Payload) != string(e.Payload) {
-				t.Fatalf("round %d: %+v, %v, want %d", round, rec, err, next)
-			}
-			next++
-		}
-		if next != head+1 {
-			t.Fatalf("round %d: the events end before %d of %d", round, next, head)
-		}
-		waits := map[uint64]bool{}
-		for _, seq := range journals.Pending(t, d.Journal, "a") {
-			waits[seq] = true
-			if seq%10 != 0 && seq <= synced {
-				t.Errorf("round %d: %d was acknowledged and synced with %d, and waits", round, seq, synced)
-			}
-		}
-		for seq := uint64(10); seq <= synced; seq += 10 {
-			if !waits[seq] {
-				t.Errorf("round %d: %d was not acknowledged and does not wait", round, seq)
-			}
-		}
-		testkit.MustClose(t, d)
+		wantSynced(t, dir, killedAfter(t, dir, 5+round*3, func() {}))
 	}
+}
+
+// The same where the power fails at the kill, and the disk has only what was synced, and
+// any part of what was not.
+func TestDiskPowerCut(t *testing.T) {
+	dir := t.TempDir()
+	fs := lyingfs.Mount(t, dir, 100*time.Microsecond)
+	if fs == nil {
+		testkit.NotRun(t, "it needs Linux, and root that may mount a file system, for a disk that forgets")
+	}
+	for round := range testkit.Setting(t, powerCutsEnv, 15, 200) {
+		// Anew now and then: behind 1,000 that wait, acknowledged events come again.
+		data := filepath.Join(dir, fmt.Sprint(round/20), "data")
+		synced := killedAfter(t, data, 1+rand.IntN(20), func() { fs.Crash(rand.Float64()) })
+		// The copy can be mapped by this process, which serves the file system.
+		left := t.TempDir()
+		if err := os.CopyFS(left, os.DirFS(data)); err != nil {
+			t.Fatal(err)
+		}
+		wantSynced(t, left, synced)
+	}
+}
+
+// killedAfter has TestKilledProcess write a journal, and kills it after so many lines and
+// a moment. It calls atKill at once. The result is the newest event that was synced.
+func killedAfter(t *testing.T, dir string, lines int, atKill func()) (synced uint64) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledProcess$")
+	cmd.Env = append(os.Environ(), killedDir+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	printed := bufio.NewScanner(out)
+	for range lines {
+		if !printed.Scan() {
+			t.Fatal("the process ended")
+		}
+		if _, err := fmt.Sscanf(printed.Text(), "synced %d", &synced); err != nil && !strings.HasPrefix(printed.Text(), "=== ") {
+			t.Fatalf("%q: %v", printed.Text(), err)
+		}
+	}
+	testkit.Pause(t.Context(), 3*time.Millisecond) // within a commit, or between two
+	cmd.Process.Kill()
+	atKill()
+	cmd.Wait() // it was killed: that is its error
+	return synced
+}
+
+// wantSynced checks the journal that TestKilledProcess left.
+func wantSynced(t *testing.T, dir string, synced uint64) {
+	t.Helper()
+	d, err := Open(Config{Dir: dir, Limits: journal.Config{MaxEvents: 200}, CloseTimeout: 10 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := d.Head()
+	if head < synced {
+		t.Fatalf("head %d, and %d was synced", head, synced)
+	}
+	next := max(head, 200) - 199
+	for rec, err := range d.Events(0) {
+		if e := journals.User(next, "kong"); err != nil || rec.Seq != next || rec.Event.ID != e.ID || string(rec.Event.Payload) != string(e.Payload) {
+			t.Fatalf("%+v, %v, want %d", rec, err, next)
+		}
+		next++
+	}
+	if next != head+1 {
+		t.Fatalf("the events end before %d of %d", next, head)
+	}
+	waits := map[uint64]bool{}
+	for _, seq := range journals.Pending(t, d.Journal, "a") {
+		waits[seq] = true
+		if seq%10 != 0 && seq <= synced {
+			t.Errorf("%d was acknowledged and synced with %d, and waits", seq, synced)
+		}
+	}
+	for seq := uint64(10); seq <= synced; seq += 10 {
+		if !waits[seq] {
+			t.Errorf("%d was not acknowledged and does not wait", seq)
+		}
+	}
+	testkit.MustClose(t, d)
 }
 
 // errFull is what a store says that stands in for a full disk.

@@ -59,6 +59,12 @@ func createBolt(path string, noSync bool) (err error) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
+	// Before the journal has its name: a process that finds it need not do this again.
+	if !noSync {
+		if err := files.SyncPath(filepath.Dir(path)); err != nil {
+			return err
+		}
+	}
 	if err := os.Rename(draft, path); err != nil {
 		return err
 	}
