@@ -25,12 +25,23 @@ const crashKillsEnv = "AGENTCTL_TEST_CRASH_KILLS"
 // published at the third, and has the gateways of all fail and die meanwhile. In
 // the end each gateway has taken each event and said so, and those that came
 // twice are such as a crash may repeat: see account.
-func TestCrash(t *testing.T) {
+func TestCrash(t *testing.T) { crash(t, newDurable) }
+
+// TestPowerCut is TestCrash with the power cut at each kill. The disks forget, and keep
+// a part of what they were not asked to.
+func TestPowerCut(t *testing.T) {
+	crash(t, func(t *testing.T, name string, args ...string) *durable {
+		return newForgetful(t, name, rand.Float64, args...)
+	})
+}
+
+// crash is a test with two agents of the kind that newAgent makes, beside a third.
+func crash(t *testing.T, newAgent func(t *testing.T, name string, args ...string) *durable) {
 	kills := testkit.Setting(t, crashKillsEnv, 10, 400)
 	first := newDurable(t, "node1")
 	nodes := []*durable{first}
 	for _, name := range []string{"node2", "node3"} {
-		nodes = append(nodes, newDurable(t, name, "-retry-join="+first.gossip))
+		nodes = append(nodes, newAgent(t, name, "-retry-join="+first.gossip))
 	}
 	for _, d := range nodes {
 		d.start(t)

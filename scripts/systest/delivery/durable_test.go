@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -34,6 +35,7 @@ type durable struct {
 	gossip string
 	gw     *stub.Gateway
 	args   []string
+	cut    func() // the power, when the agent is killed; may be nil
 	life   int
 	killed map[int]time.Time // when a life ended, by its number
 }
@@ -108,16 +110,30 @@ func (d *durable) start(t *testing.T) {
 
 // die ends a life with kill -9. That it has ended before is an error, and so is
 // what no process may print.
-func (d *durable) die() error {
-	if d.Ended() {
-		return fmt.Errorf("life %d of %s has ended by itself:\n%s", d.life, d.name, d.Printed())
+func (d *durable) die() error { return dieTogether(d) }
+
+// dieTogether ends several lives at once.
+func dieTogether(nodes ...*durable) error {
+	var errs []error
+	for _, d := range nodes {
+		if d.Ended() {
+			errs = append(errs, fmt.Errorf("life %d of %s has ended by itself:\n%s", d.life, d.name, d.Printed()))
+		}
+		d.Cmd.Process.Kill()
 	}
-	d.Kill()
-	d.killed[d.life] = time.Now()
-	if bug := d.Bug(); bug != "" {
-		return fmt.Errorf("life %d of %s printed %q:\n%s", d.life, d.name, bug, d.Printed())
+	for _, d := range nodes {
+		if d.cut != nil {
+			d.cut()
+		}
 	}
-	return nil
+	for _, d := range nodes {
+		<-d.Done
+		d.killed[d.life] = time.Now()
+		if bug := d.Bug(); bug != "" {
+			errs = append(errs, fmt.Errorf("life %d of %s printed %q:\n%s", d.life, d.name, bug, d.Printed()))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // mustDie is die for a test.
