@@ -138,7 +138,7 @@ func NewPublisher(t *testing.T, n *Node) func(payload string) {
 }
 
 // StatusOf asks an agent how its one target stands.
-func StatusOf(t *testing.T, n *Node) api.TargetReport {
+func StatusOf(t testing.TB, n *Node) api.TargetReport {
 	t.Helper()
 	_, body := Get(t, n, "/v1/status")
 	var report struct{ Targets []api.TargetReport }
@@ -149,7 +149,7 @@ func StatusOf(t *testing.T, n *Node) api.TargetReport {
 }
 
 // Get asks an agent's operations endpoint for a path.
-func Get(t *testing.T, n *Node, path string) (status int, body string) {
+func Get(t testing.TB, n *Node, path string) (status int, body string) {
 	t.Helper()
 	client := http.Client{Timeout: testkit.Patience}
 	res, err := client.Get("http://" + n.HTTP + path)
