@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"agentctl/handler"
@@ -74,24 +73,14 @@ type rig struct {
 	*Delivery
 	journal *journal.Journal
 	poster  *fakePoster
-	log     settledLog
+	log     *testkit.LogBuffer
 	wait    func() error // for Run's end; returns what it did
 	stop    func() error // ends Run, and waits
 }
 
-// settledLog is read when all goroutines of the bubble wait for something: a line is
-// written after the state that it speaks of.
-type settledLog struct{ *testkit.LogBuffer }
-
-func (l settledLog) With(t testing.TB, what string) []map[string]any {
-	t.Helper()
-	synctest.Wait()
-	return l.LogBuffer.With(t, what)
-}
-
 func start(t *testing.T, cfg Config, limits journal.Config, answer func(ctx context.Context, e *handler.Event, attempt int) error) *rig {
 	t.Helper()
-	r := &rig{journal: journal.New(limits), poster: &fakePoster{answer: answer}, log: settledLog{&testkit.LogBuffer{}}}
+	r := &rig{journal: journal.New(limits), poster: &fakePoster{answer: answer}, log: &testkit.LogBuffer{}}
 	cfg.Journal = r.journal
 	cfg.Logger = r.log.Logger()
 	if cfg.Target.URL == "" {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 // LogBuffer keeps a log. It is safe for concurrent use.
@@ -22,11 +23,19 @@ func (b *LogBuffer) Write(p []byte) (int, error) {
 	return b.buf.Write(p)
 }
 
-// String returns the whole log.
+// String returns the whole log. In a bubble of synctest it first waits until all other
+// goroutines wait for something: a line is written after the state that it speaks of.
 func (b *LogBuffer) String() string {
+	settle()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
+}
+
+// settle is synctest.Wait, which panics outside of a bubble, and beside another one.
+func settle() {
+	defer func() { _ = recover() }()
+	synctest.Wait()
 }
 
 // Count is the number of lines that hold all parts.
