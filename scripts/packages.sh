@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/await.sh
+. scripts/debian.sh
 
 RUN=agentctl-check-$$
 tmp=$(mktemp -d)
@@ -30,8 +31,7 @@ for version in 0.1.0 0.2.0; do
 	VERSION=$version scripts/package.sh "$tmp/packages" "$(go env GOHOSTARCH)" >"$tmp/log" 2>&1 || die "packages: $(cat "$tmp/log")"
 done
 deb1=$(ls "$tmp"/packages/agentctl_0.1.0_*.deb) deb2=$(ls "$tmp"/packages/agentctl_0.2.0_*.deb)
-[ ! -w /dev/shm ] || shm=/dev/shm # a disk is slow at so many files
-[ -n "${1:-}" ] || TMPDIR=${shm:-$tmp} mmdebstrap --quiet --variant=minbase --include=systemd,systemd-sysv "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$tmp/debian.tar"
+[ -n "${1:-}" ] || debian_tar "$tmp/debian.tar"
 docker import "${1:-$tmp/debian.tar}" "$RUN" >/dev/null
 
 # The rpm has what the deb has, but where a distribution keeps it elsewhere.

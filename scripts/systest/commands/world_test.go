@@ -117,7 +117,7 @@ func newPageWorld(t *testing.T) *pageWorld {
 		must(t, exec.Command("sh", "-c", line))
 	}
 	t.Cleanup(func() { must(t, exec.Command("umount", "-l", repo, tmp)) })
-	w.env = append(os.Environ(), "PATH=/usr/local/bin:"+tmp+"/bin:"+goroot+":"+os.Getenv("PATH"), "GOPROXY=off", "GOFLAGS=-buildvcs=false")
+	w.env = append(os.Environ(), "PATH=/usr/local/bin:"+tmp+"/bin:"+goroot+":"+os.Getenv("PATH"), "GOPROXY=off", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -trimpath")
 	w.serve("127.0.0.1:8001", func() int { return http.StatusOK })
 	w.serve("127.0.0.1:6081", func() int { return int(w.cache.Load()) })
 	return w

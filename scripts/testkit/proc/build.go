@@ -1,16 +1,18 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
 // ProgramEnv names a folder that has the program as "agentctl", built with the race
-// detector if the tests are. scripts/check.sh sets it, so that not every package
-// of tests builds the program anew.
+// detector if the tests are, and in "plain" as its users have it. scripts/check.sh sets
+// it, so that not every test builds the program anew.
 const ProgramEnv = "AGENTCTL_TEST_PROGRAM_DIR"
 
 // install returns a folder that has the program as "agentctl", and what removes it.
@@ -39,11 +41,15 @@ func build(dir string, flags ...string) error {
 	return nil
 }
 
-// BuildAs builds the program as its users have it, without the race detector,
-// in a folder that any user can read. It links the program to a name there, and
-// returns the path of the link.
+// BuildAs copies the program as its users have it, without the race detector, to a
+// folder that any user can read. It links the program to a name there, and returns
+// the path of the link.
 func BuildAs(tb testing.TB, name string) string {
 	tb.Helper()
+	program, err := plain()
+	if err != nil {
+		tb.Fatal(err)
+	}
 	dir, err := os.MkdirTemp("", "agentctl-")
 	if err != nil {
 		tb.Fatal(err)
@@ -52,7 +58,7 @@ func BuildAs(tb testing.TB, name string) string {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		tb.Fatal(err)
 	}
-	if err := build(dir); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "agentctl"), program, 0o755); err != nil {
 		tb.Fatal(err)
 	}
 	if err := os.Symlink("agentctl", filepath.Join(dir, name)); err != nil {
@@ -60,3 +66,21 @@ func BuildAs(tb testing.TB, name string) string {
 	}
 	return filepath.Join(dir, name)
 }
+
+// plain is the program without the race detector. A package of tests builds it once, if
+// it is not there.
+var plain = sync.OnceValues(func() ([]byte, error) {
+	program, err := os.ReadFile(filepath.Join(os.Getenv(ProgramEnv), "plain", "agentctl"))
+	if err == nil || !errors.Is(err, os.ErrNotExist) {
+		return program, err
+	}
+	dir, err := os.MkdirTemp("", "agentctl-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if err := build(dir); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, "agentctl"))
+})

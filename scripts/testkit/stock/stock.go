@@ -79,10 +79,10 @@ func Install(version string) (string, error) {
 // in ours, and Go checks each against its public list of checksums.
 func build(version, dir string) error {
 	args := []string{"install", "github.com/hashicorp/serf/cmd/serf@" + version}
-	flags := "" // dir is outside this module, so that serf's own go.mod rules
+	flags := "-trimpath" // dir is outside this module, so that serf's own go.mod rules
 	if program, ok := withoutModule[version]; ok {
 		args = []string{"install", program}
-		flags = "-mod=mod" // which writes go.sum
+		flags += " -mod=mod" // which writes go.sum
 		if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(oldModule(version)), 0o644); err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func build(version, dir string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
-	if flags == "" {
+	if _, ok := withoutModule[version]; !ok {
 		return nil
 	}
 	// With -mod=mod Go would also add what a go.mod lacks, at today's version.
