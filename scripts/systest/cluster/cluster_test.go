@@ -33,9 +33,9 @@ func oldVersions() []string {
 	return []string{stock.V070}
 }
 
-// TestCluster drives a mixed cluster through everything that serf's command
+// testMixed drives a mixed cluster through everything that serf's command
 // line does, from stock serf and from ours. Its parts follow on each other.
-func TestCluster(t *testing.T) {
+func testMixed(t *testing.T) {
 	for _, old := range oldVersions() {
 		t.Run(old, func(t *testing.T) { testCluster(t, old) })
 	}
@@ -169,7 +169,7 @@ func (c *mixed) testQuery(t *testing.T) {
 			t.Parallel()
 			var out string
 			for range 5 {
-				out = proc.Output(t, "env", proc.RaceEnv+"="+proc.Unraced, path, "query", "-rpc-addr="+n.RPC, "-timeout=3s", "whoami")
+				out = proc.Output(t, "env", proc.RaceEnv+"="+proc.Unraced, path, "query", "-rpc-addr="+n.RPC, "-timeout=1s", "whoami")
 				if c.allAnswered(out) {
 					return
 				}

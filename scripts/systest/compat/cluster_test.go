@@ -28,6 +28,13 @@ func programs(t *testing.T) (their, our []string) {
 	return []string{stock.Serf(t, stock.V011)}, []string{ours, "serf"}
 }
 
+// plainPrograms are likewise, ours without the race detector: with it, a program takes
+// several times as long to start, and hundreds are started.
+func plainPrograms(t *testing.T) (their, our []string) {
+	t.Helper()
+	return []string{stock.Serf(t, stock.V011)}, []string{proc.BuildAs(t, "serf")}
+}
+
 // rpcKey is what clients of the third agent of a cluster have to send.
 const rpcKey = "sesame"
 

@@ -131,7 +131,7 @@ var inOrder = []string{
 // program, as serf, against ours, and compares what they print and their exit status.
 func TestCompat(t *testing.T) {
 	t.Parallel()
-	their, our := programs(t)
+	their, our := plainPrograms(t)
 	theirs, ours := newCluster(t, their), newCluster(t, our)
 	found := newFindings("commands")
 	compare := func(key, line string) {

@@ -268,7 +268,7 @@ func saysOfItself(rpc string) string {
 // what they say of themselves.
 func TestCompatConfigurations(t *testing.T) {
 	t.Parallel()
-	their, our := programs(t)
+	their, our := plainPrograms(t)
 	compare := func(t *testing.T, name string, lines []string, alone bool) {
 		found := newFindings(name)
 		each(lines, 6, func(line string) {

@@ -116,6 +116,7 @@ func (c *comesBack) comeBack(t *testing.T) {
 // stock serf, beside stock members and beside peers with links alike: for a new node,
 // and for one that comes back.
 func TestOldEventsForScripts(t *testing.T) {
+	t.Parallel()
 	ours, stocks := proc.BuildAs(t, "serf"), stock.Serf(t, stock.V011)
 	absences := []time.Duration{500 * time.Millisecond, 5 * time.Second}
 	if testkit.Long() {

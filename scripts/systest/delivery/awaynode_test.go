@@ -16,12 +16,12 @@ import (
 	"agentctl/scripts/testkit/stub"
 )
 
-// TestAgentAway kills an agent, publishes ten times what serf remembers, and
+// TestAgentAway kills an agent, publishes several times what serf remembers, and
 // starts it again: its gateway gets all that it missed. A stock agent beside it,
 // with its own means of the kind (a snapshot, and a join that replays), gets at
 // most what serf remembers.
 func TestAgentAway(t *testing.T) {
-	missed := testkit.Setting(t, "AGENTCTL_TEST_MISSED_EVENTS", 2000, 5000)
+	missed := testkit.Setting(t, "AGENTCTL_TEST_MISSED_EVENTS", 1500, 5000)
 	here := newDurable(t, "here")
 	here.start(t)
 	away := newDurable(t, "away", "-retry-join="+here.gossip)

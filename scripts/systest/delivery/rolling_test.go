@@ -24,6 +24,7 @@ func TestRollingRestart(t *testing.T) {
 		inFlight bool
 	}{{"stop", syscall.SIGTERM, false}, {"kill", syscall.SIGKILL, true}} {
 		t.Run(how.name, func(t *testing.T) {
+			t.Parallel() // most of the time it waits for members
 			nodes := []*durable{newDurable(t, "a"), newDurable(t, "b"), newDurable(t, "c")}
 			for i, d := range nodes {
 				for k, other := range nodes {
