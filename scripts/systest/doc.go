@@ -2,8 +2,9 @@
 // parts: stock serf, nginx, caches, Kong's scripts, full disks, cut networks, and
 // kills. Each folder is a subject.
 //
-// These tests need real time. They run one after the other, and no test runs beside
-// another, so that a busy machine is not made busier by the tests themselves:
+// These tests need real time. They run one after the other, so that a busy machine is
+// not made busier by the tests themselves. Only those that wait nearly all the time run
+// side by side, within one test:
 //
 //	go test -p 1 ./scripts/systest/...
 //
