@@ -127,11 +127,12 @@ with() {
 	git grep -lE "^$1" -- '*_test.go' ':!scripts/packaging' | xargs -n1 dirname | sort -u | sed 's#^#./#'
 }
 
-# raced runs go with the race detector, which needs cgo.
+# raced runs go with the race detector, which needs cgo. Without -trimpath, since a test
+# looks for the source of serf.
 raced() {
 	local command=$1
 	shift
-	CGO_ENABLED=1 go "$command" -race "$@"
+	CGO_ENABLED=1 GOFLAGS='' go "$command" -race "$@"
 }
 
 # unit runs the tests beside the code, systems those of the whole program. Packages are

@@ -146,7 +146,7 @@ func (b *bench) prepare(ctx context.Context) (err error) {
 	b.say("building what is not there: agentctl, stock serf %s", stock.V011)
 	if b.ours == "" {
 		b.ours = filepath.Join(b.dir, "agentctl")
-		build := exec.CommandContext(ctx, "go", "build", "-o", b.ours, "agentctl/cmd/agentctl")
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.ours, "agentctl/cmd/agentctl")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("building agentctl: %w\n%s", err, out)
