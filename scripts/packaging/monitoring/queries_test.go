@@ -101,7 +101,7 @@ func TestAlerts(t *testing.T) {
 			t.Errorf("%s: it needs a summary and a description", r.Alert)
 		}
 	}
-	for _, alert := range []string{"AgentctlTargetStale", "AgentctlEventsBuried", "AgentctlQueueOld", "AgentctlClusterSplit"} {
+	for _, alert := range []string{"AgentctlTargetStale", "AgentctlTargetRefusing", "AgentctlEventsBuried", "AgentctlQueueOld", "AgentctlClusterSplit"} {
 		if !seen[alert] {
 			t.Errorf("there is no alert %s", alert)
 		}
