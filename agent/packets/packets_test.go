@@ -114,7 +114,7 @@ func TestAClosedPortIsNamedWhileItIsClosed(t *testing.T) {
 		if got := r.Warnings(); got != nil {
 			t.Errorf("warns of %q, though it is open", got)
 		}
-		if n := r.log.Count("UDP packets get to all members again"); n != 1 {
+		if n := r.log.Count("UDP is closed to no member any more"); n != 1 {
 			t.Errorf("the end is logged %d times", n)
 		}
 		before := r.pinged("b")

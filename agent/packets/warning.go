@@ -54,7 +54,7 @@ func (w *Watch) log(logged time.Time) time.Time {
 	warnings := w.Warnings()
 	switch now := time.Now(); {
 	case len(warnings) == 0 && !logged.IsZero():
-		w.cfg.Logger.Info("UDP packets get to all members again")
+		w.cfg.Logger.Info("UDP is closed to no member any more")
 		return time.Time{}
 	case len(warnings) > 0 && now.Sub(logged) >= logInterval:
 		w.cfg.Logger.Warn(warnings[0])
