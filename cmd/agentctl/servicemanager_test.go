@@ -58,13 +58,15 @@ func TestWatchdog(t *testing.T) {
 func TestReadyNeverFollowsStopping(t *testing.T) {
 	m := testkit.NewNotifySocket(t)
 	t.Setenv("NOTIFY_SOCKET", m.Path)
-	manager := &serviceManager{logger: slog.New(slog.DiscardHandler)}
-	manager.running("127.0.0.1:7946")
 	reloads := 0
-	manager.reloading(func() { reloads++; manager.stopping() })()
-	manager.reloading(func() { reloads++ })()
-	manager.running("127.0.0.1:7946")
-	manager.tell("WATCHDOG=1") // a sign of life is no state
+	synctest.Test(t, func(t *testing.T) {
+		manager := &serviceManager{logger: slog.New(slog.DiscardHandler)}
+		manager.running("127.0.0.1:7946")
+		manager.reloading(func() { reloads++; manager.stopping() })()
+		manager.reloading(func() { reloads++ })()
+		manager.running("127.0.0.1:7946")
+		manager.tell("WATCHDOG=1") // a sign of life is no state
+	})
 	testkit.WaitFor(t, "the sign of life", func() bool { return m.Count("WATCHDOG=1") == 1 })
 	told := slices.DeleteFunc(m.Told(), func(line string) bool { return strings.HasPrefix(line, "MONOTONIC") })
 	testkit.Want(t, "reloads", reloads, 2)

@@ -171,9 +171,17 @@ func TestFlushesKeepADistance(t *testing.T) {
 			func(ctx context.Context, e *handler.Event, _ int) error {
 				return backoff.Sleep(ctx, 100*time.Millisecond)
 			})
+		waits := 0
 		for i := range uint64(10 * 60 * 20) { // ten minutes of twice as much
 			journals.MustAppend(t, r.journal, journals.User(i, ""))
 			time.Sleep(50 * time.Millisecond)
+			if s := r.Status(); !s.NextAttempt.IsZero() {
+				waits++
+				testkit.Want(t, "state, and why the next flush waits", []any{s.State, s.NextWhy}, []any{StateFlushing, WhyFlushed})
+			}
+		}
+		if waits == 0 {
+			t.Error("no flush waits")
 		}
 		r.idle(t)
 		s := r.Status()
