@@ -27,8 +27,9 @@
 //
 // # Truth
 //
-// An answer says what is true at that moment. /healthz asks every part for
-// something small that only a working part can give. /v1/events/{id}/nodes says
+// An answer says what is true at that moment, and WORDS.md says of each word what makes
+// it true. /healthz and /readyz ask every part for something small that only a working
+// part can give. /v1/events/{id}/nodes says
 // "applied" only for a member that has said so itself, and "unasked" or "unknown"
 // for every other.
 //

@@ -17,8 +17,8 @@ func (*healthCommand) Synopsis() string { return "Tells by its exit status wheth
 func (*healthCommand) Help() string {
 	return `Usage: agentctl health [options]
 
-  Asks the agent beside it whether it is ready: whether it is joined where it is
-  to join, takes RPC clients, and can write its journal. For probes without a
+  Asks the agent beside it whether it is ready: whether its parts work, it is
+  joined where it is to join, takes RPC clients, and can write its journal. For probes without a
   shell, such as a container's HEALTHCHECK. The exit status is 0 if it is, and 1
   otherwise, with a line for each reason.
 
