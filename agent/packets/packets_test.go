@@ -144,9 +144,10 @@ func TestAPortThatIsClosedToThisNodeAlone(t *testing.T) {
 // have ended and are not found to have failed yet.
 func TestMembersThatAreNotNamed(t *testing.T) {
 	for name, tt := range map[string]struct {
-		closed, suspected, ends bool
+		closed, suspected, ends, opens bool
 	}{
 		"memberlist lost its packets by chance": {suspected: true},
+		"some pings were lost, too":             {closed: true, suspected: true, opens: true},
 		"it hangs":                              {closed: true},
 		"it failed":                             {closed: true, suspected: true, ends: true},
 	} {
@@ -165,8 +166,11 @@ func TestMembersThatAreNotNamed(t *testing.T) {
 					r.members["b"] = serf.StatusFailed
 					r.mu.Unlock()
 				}
-				for range 100 {
+				for i := range 100 {
 					time.Sleep(time.Second)
+					if tt.opens && i == 3*int(interval/time.Second) {
+						r.close(false, "b")
+					}
 					if got := r.Warnings(); got != nil {
 						t.Fatalf("warns of %q", got)
 					}
