@@ -56,7 +56,7 @@ func AddScheme(raw string) (meant string, err error) {
 	case inner == "":
 		return raw, fmt.Errorf("%q is no URL: write one such as http://127.0.0.1:8001/", raw)
 	default:
-		if meant, err = AddScheme(inner); strings.Contains(raw, "@") {
+		if meant, _ = AddScheme(inner); strings.Contains(raw, "@") {
 			return meant, errors.New("stands in quotes or blanks (not shown here, as it may hold a password): remove them")
 		}
 		return meant, fmt.Errorf("%q stands in quotes or blanks: write %s", raw, quoted(meant))
