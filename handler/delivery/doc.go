@@ -81,6 +81,9 @@
 // hour. The line at the end is then an error, too. So whoever reads no other lines knows
 // that it is over.
 //
+// That line says that the target is well only if it is ok. If it is stale, or fails
+// another event, the line says so.
+//
 // # Flush
 //
 // While a gap is open no event is posted: the flush comes first. The Delivery repeats
