@@ -51,10 +51,18 @@ func TestOperationsEndpoint(t *testing.T) {
 		if status, body := n.get(t, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(string(body), "no node could be joined yet") {
 			t.Errorf("readyz before a join: %d %s", status, body)
 		}
+		joined := func(want string) {
+			t.Helper()
+			if _, body := n.get(t, "/metrics"); !strings.Contains(string(body), "\nagentctl_joined "+want+"\n") {
+				t.Errorf("the metric of a join is not %s", want)
+			}
+		}
+		joined("0")
 		join(t, other, n)
 		if status, body := n.get(t, "/readyz"); status != http.StatusOK {
 			t.Errorf("readyz after a join: %d %s", status, body)
 		}
+		joined("1")
 		if status, _ := n.get(t, "/v1/nothing"); status != http.StatusNotFound {
 			t.Errorf("an unknown page: %d", status)
 		}
