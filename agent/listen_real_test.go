@@ -34,7 +34,6 @@ func TestNewSaysWhatItCouldNotHaveAndLeavesNothingOpen(t *testing.T) {
 		"RPC":              {func(o *config.Options) { o.RPCAddr = taken.Addr().String() }, []string{"RPC: ", taken.Addr().String(), "-rpc-addr"}},
 		"operations":       {func(o *config.Options) { o.HTTPAddr = taken.Addr().String() }, []string{"operations: ", taken.Addr().String(), "-http-addr"}},
 		"RPC socket":       {func(o *config.Options) { o.RPCAddr = "unix:/no/such/folder/s" }, []string{"RPC: ", "/no/such/folder/s"}},
-		"tags too large":   {func(o *config.Options) { o.Tags = map[string]string{"a": strings.Repeat("x", 600)} }, []string{"gossip: ", "tags exceeds limit of 512 bytes"}},
 		"name not allowed": {func(o *config.Options) { o.NodeName, o.ValidateNodeNames = "a b", true }, []string{"gossip: ", "ame"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -100,6 +100,8 @@ func TestALostMemberThatIsThereIsAWarning(t *testing.T) {
 		testkit.WaitFor(t, "it to have failed", func() bool { return n.sees(other) == "failed" })
 		testkit.Want(t, "warnings while it does not answer", len(n.warnings()), 0)
 		back := serfnode.New(t, memory.Network(t).Add(other.GossipAddr()), other.opts.NodeName, func(c *serf.Config) {
+			// Its packets hold an answer to a ping, and not the word that it is alive.
+			c.MemberlistConfig.UDPBufferSize = 20
 			c.MemberlistConfig.Transport = packetsOnly{c.MemberlistConfig.Transport.(memberlist.NodeAwareTransport)}
 		})
 		there := "the lost member " + other.opts.NodeName + " is there, and could not be joined: "
