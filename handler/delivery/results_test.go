@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -126,5 +127,18 @@ func TestDeliveryAllocatesNothingForALineThatNobodyWants(t *testing.T) {
 	}
 	if lines := r.log.Lines(t); len(lines) > 0 {
 		t.Errorf("%v", lines)
+	}
+}
+
+// The line has the beginning of a payload, however large that is.
+func TestALineHasAnExcerptOfThePayload(t *testing.T) {
+	r := start(t, Config{}, journal.Config{}, nil)
+	lines := &testkit.LogBuffer{}
+	r.Delivery.log = slog.New(slog.NewJSONHandler(lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	e := handler.NewUser(1, "kong", []byte("begin"+strings.Repeat("x", 1<<20)), time.Now())
+	r.logTaken(&e, 200, 1, time.Second)
+	line := lines.Lines(t)[0]
+	if payload := line["payload"].(string); !strings.HasPrefix(payload, "begin") || len(payload) > 2*text.ExcerptSize || line["size"] != 1048581.0 {
+		t.Errorf("%v bytes, of which the line has %d", line["size"], len(payload))
 	}
 }
