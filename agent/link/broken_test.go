@@ -187,7 +187,7 @@ func TestSlowPeerFillsItsOwnQueueOnly(t *testing.T) {
 // The table of senders is bounded, and keeps those who are there.
 func TestSourcesAreBounded(t *testing.T) {
 	s := &sources{limit: 3}
-	id := func(i int) processID { return processID{byte(i), byte(i >> 8)} }
+	id := func(i int) sourceKey { return sourceKey{id: senderID{byte(i), byte(i >> 8)}} }
 	here := s.open(id(0))
 	here.had = 7
 	for i := 1; i < 500; i++ {

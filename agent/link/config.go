@@ -21,21 +21,26 @@ import (
 type Peer struct {
 	Name     string
 	Addr     string
-	process  processID
+	sender   senderID
 	version  byte     // of the protocol, agreed on for the link
 	features []string // opaque here
 }
 
-// processID is drawn at random when a process starts, and tells it from an
-// earlier one on the same node.
-type processID [16]byte
+// senderID tells the numbers of one sender from those of others. A node draws one for
+// each peer that it sends to, and tells it to that peer alone: whoever knows it could
+// have the peer drop what the node sends. A node that is sent to has the zero ID.
+type senderID [16]byte
 
-func (id processID) String() string { return hex.EncodeToString(id[:]) }
+func (id senderID) String() string { return hex.EncodeToString(id[:]) }
 
-func newProcessID() (id processID) {
+func newSenderID() (id senderID) {
 	rand.Read(id[:]) // never fails
 	return id
 }
+
+// featureOwnID says that a node draws its IDs as senderID says, so that no number is
+// left out under one. Earlier versions have one ID for all peers and leave numbers out.
+const featureOwnID = "own-id"
 
 // Kind says what a stream on a link is for. Numbers are part of the protocol.
 type Kind uint64

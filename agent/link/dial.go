@@ -22,7 +22,7 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 	defer func() { <-p.dialing }()
 
 	p.mu.Lock()
-	lk, addr, until := p.link, p.addr, p.notPeerUntil
+	lk, addr, id, until := p.link, p.addr, p.id, p.notPeerUntil
 	p.mu.Unlock()
 	if lk.alive() {
 		return lk, nil
@@ -33,13 +33,16 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 	if err := p.links.makeRoom(p); err != nil {
 		return nil, err
 	}
-	lk, err := p.dial(ctx, addr)
+	lk, err := p.dial(ctx, addr, id)
 	p.links.metrics.dials.WithLabelValues(dialResult(err)).Inc()
 	if err != nil {
+		if _, ok := errors.AsType[*wrongNodeError](err); ok {
+			p.renewID(id)
+		}
 		return nil, err
 	}
 	p.mu.Lock()
-	stale := p.addr != addr || p.ctx.Err() != nil
+	stale := p.id != id || p.ctx.Err() != nil
 	if !stale {
 		p.link = lk
 	}
@@ -54,10 +57,10 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 
 // dial opens a link with one of the keys. A peer in the middle of a rotation
 // may not have the primary one yet, or no longer.
-func (p *peer) dial(ctx context.Context, addr string) (*link, error) {
+func (p *peer) dial(ctx context.Context, addr string, id senderID) (*link, error) {
 	keys := p.links.keyring()
 	for i, key := range keys {
-		lk, err := p.dialWith(ctx, addr, key)
+		lk, err := p.dialWith(ctx, addr, key, id)
 		if r, ok := errors.AsType[*refusal](err); ok {
 			if r.verdict == verdictWrongKey && i < len(keys)-1 {
 				continue
@@ -72,7 +75,7 @@ func (p *peer) dial(ctx context.Context, addr string) (*link, error) {
 	return nil, errNoKeys // otherwise the last one's result was returned
 }
 
-func (p *peer) dialWith(ctx context.Context, addr string, key psk) (*link, error) {
+func (p *peer) dialWith(ctx context.Context, addr string, key psk, id senderID) (*link, error) {
 	l := p.links
 	// By the wrapped transport, as memberlist itself reaches its members. It
 	// knows no contexts, and so holds up the end of Run until its timeout.
@@ -81,7 +84,7 @@ func (p *peer) dialWith(ctx context.Context, addr string, key psk) (*link, error
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	g, err := l.party.open(conn, key)
+	g, err := l.party.open(conn, key, id)
 	if err == nil && g.remote.name != p.name {
 		err = &wrongNodeError{p.name, addr, g.remote.name}
 	}

@@ -21,10 +21,12 @@
 //
 // A sender keeps a message until the peer's Deliver has returned. If a link
 // breaks, it sends the message again over a new one. The receiver knows each
-// sending process by a random ID. By sequence number it drops messages that it has
-// had. So Deliver gets each message once while both processes run, with one
-// exception: a receiver that has heard 1,024 other senders since can get the last
-// messages twice.
+// sender by a random ID and by its host. By sequence number it drops messages that it
+// has had. So Deliver gets each message once while both processes run, with one
+// exception.
+//
+// The last messages can come twice if the receiver has heard 1,024 other
+// senders since, or if the sender's or the receiver's address changes.
 //
 // Five kinds of messages are lost. The first four are counted, and the first three
 // are reported to Behind:
@@ -47,5 +49,6 @@
 // If the cluster has a keyring, a link starts with a handshake that needs one of
 // its keys. Everything after it is encrypted and authenticated. Without a
 // keyring anyone is trusted, as with gossip, and a peer is who it says it is.
-// All limits hold in both cases.
+// All limits hold in both cases. A sender's ID for a peer is told to that peer
+// alone, so others cannot make the peer drop what the sender sends.
 package link

@@ -69,8 +69,9 @@ type greeted struct {
 	key      psk
 }
 
-// open opens a link on a new connection. The zero key means a plain one.
-func (p *party) open(conn net.Conn, key psk) (*greeted, error) {
+// open opens a link on a new connection. The zero key means a plain one. The ID is told
+// to the accepting side.
+func (p *party) open(conn net.Conn, key psk, id senderID) (*greeted, error) {
 	conn.SetDeadline(time.Now().Add(p.timeout))
 	ours := preamble{lo: p.self.lo, hi: p.self.hi, code: modePlain}
 	var state *noise.HandshakeState
@@ -110,7 +111,9 @@ func (p *party) open(conn net.Conn, key psk) (*greeted, error) {
 		}
 		g.secure(in, out)
 	}
-	if err := p.self.write(g.Conn); err != nil {
+	self := p.self
+	self.sender = id
+	if err := self.write(g.Conn); err != nil {
 		return nil, err
 	}
 	return g, p.meet(g, theirs)

@@ -14,7 +14,7 @@ import (
 
 // testParty is one side of a handshake by itself.
 func testParty(name string) *party {
-	return &party{self: hello{lo: minVersion, hi: maxVersion, process: newProcessID(), maxMessage: 100, name: name}, timeout: patience}
+	return &party{self: hello{lo: minVersion, hi: maxVersion, maxMessage: 100, name: name}, timeout: patience}
 }
 
 // shake runs both sides of a handshake over conn pairs as they are.
@@ -27,7 +27,7 @@ func shake(from, to *party, key psk, keys []psk) (opened, accepted *greeted, ope
 		io.ReadFull(theirs, make([]byte, 1))
 		accepted, acceptErr = to.accept(theirs, keys)
 	})
-	opened, openErr = from.open(ours, key)
+	opened, openErr = from.open(ours, key, senderID{1})
 	both.Wait()
 	return opened, accepted, openErr, acceptErr
 }
@@ -134,7 +134,7 @@ func TestHandshakeChangedOnTheWay(t *testing.T) {
 				io.ReadFull(to, make([]byte, 1))
 				_, acceptErr = b.accept(to, []psk{key})
 			})
-			_, err := a.open(from, key)
+			_, err := a.open(from, key, senderID{1})
 			from.Close()
 			both.Wait()
 			if err == nil || opener && acceptErr == nil {

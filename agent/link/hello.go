@@ -17,15 +17,15 @@ const maxHello = 1024
 // hello is what each side says of itself, the first that is encrypted where
 // anything is. Later versions may append fields, which this one skips.
 type hello struct {
-	lo, hi     byte // versions spoken; as in the preamble, where anyone could have changed them
-	process    processID
+	lo, hi     byte     // versions spoken; as in the preamble, where anyone could have changed them
+	sender     senderID // of who opens the link
 	maxMessage int
 	name       string
 	features   []string
 }
 
 func (h hello) encode() []byte {
-	e := append(varint.Encoder{h.lo, h.hi}, h.process[:]...)
+	e := append(varint.Encoder{h.lo, h.hi}, h.sender[:]...)
 	e.Uint(uint64(h.maxMessage))
 	e.Text(h.name)
 	e.Uint(uint64(len(h.features)))
@@ -38,7 +38,7 @@ func (h hello) encode() []byte {
 func decodeHello(b []byte) (h hello, err error) {
 	d := varint.NewDecoder(b)
 	h.lo, h.hi = d.Byte(), d.Byte()
-	copy(h.process[:], d.Take(len(h.process)))
+	copy(h.sender[:], d.Take(len(h.sender)))
 	h.maxMessage = int(min(d.Uint(), math.MaxInt32))
 	h.name = d.Text(maxName)
 	h.features = varint.List(&d, maxFeatures, func() string { return d.Text(maxFeature) })

@@ -33,6 +33,7 @@ const linkRequests = 8
 type link struct {
 	session    *yamux.Session
 	peer       Peer
+	host       string // where its stream came from
 	key        psk
 	maxMessage int          // that the peer takes
 	used       atomic.Int64 // when something was last sent or received, in Unix nanoseconds
@@ -62,9 +63,10 @@ func newLink(g *greeted, opened bool, streamTimeout time.Duration) *link {
 	lk := &link{
 		session: session,
 		peer: Peer{
-			Name: g.remote.name, Addr: addrOf(g.Conn), process: g.remote.process,
+			Name: g.remote.name, Addr: addrOf(g.Conn), sender: g.remote.sender,
 			version: g.version, features: g.remote.features,
 		},
+		host:       hostOf(g.Conn),
 		key:        g.key,
 		maxMessage: g.remote.maxMessage,
 	}

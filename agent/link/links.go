@@ -36,9 +36,6 @@ type Links struct {
 	wg       sync.WaitGroup  // what Run waits for; added to only while running
 	peers    map[string]*peer
 	accepted map[*link]struct{}
-	// base is a sequence number that no peer was sent yet. A peer that is
-	// forgotten and comes back goes on above it, since the receiver remembers.
-	base uint64
 }
 
 // New returns links and starts their Transport, which is then to be given to
@@ -53,8 +50,8 @@ func New(cfg Config) (*Links, error) {
 		cfg: cfg,
 		party: party{
 			self: hello{
-				lo: minVersion, hi: maxVersion, process: newProcessID(),
-				maxMessage: cfg.MaxMessage, name: cfg.Name, features: cfg.features,
+				lo: minVersion, hi: maxVersion,
+				maxMessage: cfg.MaxMessage, name: cfg.Name, features: append([]string{featureOwnID}, cfg.features...),
 			},
 			timeout: cfg.handshakeTimeout,
 		},
@@ -63,7 +60,6 @@ func New(cfg Config) (*Links, error) {
 		behind:   make(chan struct{}, 1),
 		peers:    make(map[string]*peer),
 		accepted: make(map[*link]struct{}),
-		base:     1,
 	}
 	l.sources.limit = sourcesLimit
 	l.metrics = newMetrics(cfg.Metrics, l.countOpened, l.countAccepted)

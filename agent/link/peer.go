@@ -32,7 +32,8 @@ type peer struct {
 
 	mu      sync.Mutex // taken after that of Links
 	addr    string
-	link    *link // nil or dead where there is none
+	id      senderID // of this node to the peer; another one where numbers are left out
+	link    *link    // nil or dead where there is none
 	queue   queue.Queue[[]byte]
 	first   uint64 // sequence number of the first in queue
 	sent    int    // how many of queue were written to the current stream
@@ -44,7 +45,7 @@ type peer struct {
 }
 
 // newPeer needs the lock of l.
-func newPeer(l *Links, to Peer, first uint64) *peer {
+func newPeer(l *Links, to Peer) *peer {
 	p := &peer{
 		links:   l,
 		name:    to.Name,
@@ -52,8 +53,9 @@ func newPeer(l *Links, to Peer, first uint64) *peer {
 		dialing: make(chan struct{}, 1),
 		asking:  make(chan struct{}, linkRequests),
 		addr:    to.Addr,
+		id:      newSenderID(),
 		queue:   queue.New[[]byte](l.cfg.queueMessages, l.cfg.queueBytes),
-		first:   first,
+		first:   1,
 	}
 	p.ctx, p.cancel = context.WithCancelCause(l.ctx)
 	return p
@@ -78,9 +80,18 @@ func (p *peer) moveTo(addr string) (stale *link) {
 	if p.addr == addr {
 		return nil
 	}
-	p.addr = addr
+	p.addr, p.id = addr, newSenderID() // the old address has no use for it, and may be another node's
 	p.notPeerUntil = time.Time{}
 	return p.link
+}
+
+// renewID draws another ID, as the one that was used came to another node.
+func (p *peer) renewID(used senderID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.id == used {
+		p.id = newSenderID()
+	}
 }
 
 // push queues a record, or drops it.
@@ -133,7 +144,7 @@ func (p *peer) clear() int {
 	defer p.mu.Unlock()
 	n := p.queue.Clear()
 	p.first += uint64(n)
-	p.sent = 0
+	p.id, p.sent = newSenderID(), 0
 	return n
 }
 
@@ -143,13 +154,6 @@ func (p *peer) popLocked(n int) {
 	}
 	p.first += uint64(n)
 	p.sent = max(0, p.sent-n)
-}
-
-// end is the first sequence number that was not used.
-func (p *peer) end() uint64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.first + uint64(p.queue.Len())
 }
 
 // acknowledged is the first sequence number that the peer has not acknowledged.

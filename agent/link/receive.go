@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"agentctl/handler/varint"
@@ -25,17 +26,18 @@ const maxBatch = 1024
 // receive delivers the messages of a stream of events, and acknowledges them,
 // until the stream ends.
 func (l *Links) receive(ctx context.Context, lk *link, st *stream) error {
-	src := l.sources.open(lk.peer.process)
+	strict := slices.Contains(lk.peer.features, featureOwnID)
+	src := l.sources.open(sourceKey{lk.peer.sender, lk.host, strict})
 	defer l.sources.close(src)
-	return l.receiveFrom(ctx, src, st.r, st, func() { st.SetReadDeadline(time.Time{}) }, func(msgs [][]byte) {
+	return l.receiveFrom(ctx, src, strict, st.r, st, func() { st.SetReadDeadline(time.Time{}) }, func(msgs [][]byte) {
 		lk.touch()
 		l.cfg.Deliver(lk.peer, msgs)
 	})
 }
 
 // receiveFrom is receive for any reader, writer and way to deliver. It calls
-// begun once the first sequence number is known.
-func (l *Links) receiveFrom(ctx context.Context, src *source, r *bufio.Reader, w io.Writer, begun func(), deliver func([][]byte)) error {
+// begun once the first sequence number is known. A strict source leaves no number out.
+func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bufio.Reader, w io.Writer, begun func(), deliver func([][]byte)) error {
 	next, err := readNumber(r)
 	if err != nil {
 		return err
@@ -56,12 +58,16 @@ func (l *Links) receiveFrom(ctx context.Context, src *source, r *bufio.Reader, w
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+			if had := src.had; strict && src.begun && next > had+1 {
+				<-src.turn
+				return fmt.Errorf("%w: message %d comes after message %d, and those between cannot be left out", errProtocol, next, had)
+			}
 			fresh, duplicates := src.fresh(next, msgs)
 			if len(fresh) > 0 {
 				deliver(fresh)
 			}
 			next += uint64(len(msgs))
-			src.had = max(src.had, next-1)
+			src.begun, src.had = true, max(src.had, next-1)
 			<-src.turn
 			l.metrics.delivered.Add(float64(len(fresh)))
 			l.metrics.duplicates.Add(float64(duplicates))

@@ -19,7 +19,7 @@ import (
 // rawLink opens a link whose streams a test writes itself.
 func rawLink(t *testing.T, mem *memNet, i int, to *node) *link {
 	t.Helper()
-	g, err := testParty("raw").open(dialed(t, mem, i, to), psk{})
+	g, err := testParty("raw").open(dialed(t, mem, i, to), psk{}, newSenderID())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func (l *Links) Forget(name string) {
 func (l *Links) peerLocked(to Peer) *peer {
 	p := l.peers[to.Name]
 	if p == nil {
-		p = newPeer(l, to, l.base)
+		p = newPeer(l, to)
 		l.peers[to.Name] = p
 		l.wg.Go(p.run)
 	}
@@ -80,7 +80,6 @@ func (l *Links) peerLocked(to Peer) *peer {
 // removeLocked takes a peer off, and ends it.
 func (l *Links) removeLocked(p *peer) {
 	delete(l.peers, p.name)
-	l.base = max(l.base, p.end())
 	p.cancel(errForgotten)
 }
 

@@ -5,38 +5,48 @@ import (
 	"time"
 )
 
-// sourcesLimit is how many sending processes are remembered. Those with an open
+// sourcesLimit is how many senders are remembered. Those with an open
 // stream are never forgotten; their number is bounded by that of the links.
 const sourcesLimit = 1024
 
-// sources remembers how far each sending process has come, so that what is sent
+// sources remembers how far each sender has come, so that what is sent
 // again after a link broke is not delivered again.
 type sources struct {
 	limit int
 	mu    sync.Mutex
-	known map[processID]*source
+	known map[sourceKey]*source
 }
 
-// source is one sending process.
+// sourceKey is what a sender is known by. A node of another host is another one, whatever
+// ID it has heard of, and so is one that keeps to other rules.
+type sourceKey struct {
+	id     senderID
+	host   string
+	strict bool
+}
+
+// source is one sender.
 type source struct {
 	// turn is held while messages are delivered: a stream that broke may still
 	// have some when the next one begins. A channel, so that waiting for a slow
 	// Deliver is visible to tests' clocks.
 	turn chan struct{}
 	had  uint64 // the last sequence number delivered; belongs to who has the turn
+	// begun says that there is one; likewise.
+	begun bool
 
 	streams int       // open ones; guarded by sources.mu
 	left    time.Time // when the last one ended; likewise
 }
 
 // open finds or makes the source of a stream, to be given back to close.
-func (s *sources) open(id processID) *source {
+func (s *sources) open(id sourceKey) *source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	src := s.known[id]
 	if src == nil {
 		if s.known == nil {
-			s.known = make(map[processID]*source)
+			s.known = make(map[sourceKey]*source)
 		}
 		s.forgetOldest()
 		src = &source{turn: make(chan struct{}, 1)}
@@ -59,7 +69,7 @@ func (s *sources) forgetOldest() {
 		return
 	}
 	var oldest *source
-	var id processID
+	var id sourceKey
 	for i, src := range s.known {
 		if src.streams == 0 && (oldest == nil || src.left.Before(oldest.left)) {
 			oldest, id = src, i
