@@ -79,6 +79,9 @@ type Config struct {
 	// waited or because it was found to be no peer, from one goroutine and at
 	// most ten times a second for each peer. It may be nil.
 	Behind func(to Peer, dropped uint64, notPeer bool)
+	// Member tells whether a member of this name has this host as its address. Links of
+	// others share one limit of memory. It must not block, and nil has no members.
+	Member func(name, host string) bool
 	// Accepted is told the name of each peer that has opened a link to here. It must
 	// not block, and may be nil.
 	Accepted func(name string)
@@ -105,7 +108,7 @@ type Config struct {
 	requestTimeout   time.Duration // for a request where its context ends later; 10 s
 	notPeerRetry     time.Duration // until a node that is no peer is tried again; 5 min
 
-	streamTimeout time.Duration // for a peer to close a stream after us; 10 s, negative means no limit
+	streamTimeout time.Duration // for a peer to close a stream after us; 10 s
 }
 
 const (

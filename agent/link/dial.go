@@ -92,7 +92,7 @@ func (p *peer) dialWith(ctx context.Context, addr string, key psk, id senderID) 
 		conn.Close()
 		return nil, err
 	}
-	lk := newLink(g, true, l.cfg.streamTimeout)
+	lk := newLink(g, true, nil)
 	// Nothing here takes streams that the accepting side opens: refuse them
 	// before they take memory.
 	if err := lk.session.GoAway(); err != nil {

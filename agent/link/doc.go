@@ -40,9 +40,12 @@
 // # Limits
 //
 // There are at most 256 links in each direction. A further link closes the least
-// used one, or waits while all links that this node opened are busy. This package
-// hears at most 64 strangers at a time, 16 of one host. A message is at most as
-// long as Config.MaxMessage, and a request takes at most ten seconds.
+// used one of who has most links, or waits while all links that this node opened are
+// busy. This package hears at most 64 strangers at a time, 16 of one host. A message is
+// at most as long as Config.MaxMessage, and a request takes at most ten seconds.
+//
+// The links of a member hold at most 8 MiB here, and those of all others together 16
+// MiB. A link has at most 48 streams. Beyond that the link is closed.
 //
 // # Trust
 //

@@ -26,6 +26,7 @@ var (
 var (
 	errTooManyLinks = errors.New("all links are in use")
 	errNoKeys       = errors.New("the keyring holds no keys; install one")
+	errUnclosed     = errors.New("the peer does not close its streams; the link was closed")
 	errProtocol     = errors.New("the peer breaks the protocol")
 )
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -16,9 +17,8 @@ import (
 	"agentctl/handler/varint"
 )
 
-// linkStreams is how many streams a link has at a time, and linkWindow how many
-// bytes of one wait for a slow reader: a link's memory is bounded by twice their
-// product (as many streams wait to be accepted), 8 MiB.
+// linkStreams is how many streams of a link are served at a time, and linkWindow how many
+// bytes of one wait for a slow reader. See budget for what a link may hold in all.
 const (
 	linkStreams = 16
 	linkWindow  = 256 << 10
@@ -31,7 +31,9 @@ const linkRequests = 8
 // link is a connection after its handshake, split into streams. Streams are
 // opened by the side that opened the link.
 type link struct {
+	conn       net.Conn // of the session
 	session    *yamux.Session
+	held       holding // guarded by the budget; of an accepted link
 	peer       Peer
 	host       string // where its stream came from
 	key        psk
@@ -39,8 +41,10 @@ type link struct {
 	used       atomic.Int64 // when something was last sent or received, in Unix nanoseconds
 }
 
-// newLink puts a session on a connection. It owns the connection from now on.
-func newLink(g *greeted, opened bool, streamTimeout time.Duration) *link {
+// newLink puts a session on a connection. It owns the connection from now on. Before
+// anything is read, hold is told of the link; what it returns is told of all data that
+// comes, and its error ends the link. It may be nil.
+func newLink(g *greeted, opened bool, hold func(*link) func(int64) error) *link {
 	g.SetDeadline(time.Time{})
 	conf := &yamux.Config{
 		AcceptBacklog:          linkStreams,
@@ -49,19 +53,15 @@ func newLink(g *greeted, opened bool, streamTimeout time.Duration) *link {
 		ConnectionWriteTimeout: 10 * time.Second,
 		MaxStreamWindowSize:    linkWindow,
 		StreamOpenTimeout:      10 * time.Second,
-		StreamCloseTimeout:     streamTimeout,
+		StreamCloseTimeout:     0,                          // its timers keep a link that has ended, with all it holds; see drain
 		Logger:                 log.New(io.Discard, "", 0), // what matters comes back as errors
 	}
 	start := yamux.Server
 	if opened {
 		start = yamux.Client
 	}
-	session, err := start(&frameConn{Conn: g.Conn}, conf)
-	if err != nil { // a configuration that is not valid
-		panic(err)
-	}
 	lk := &link{
-		session: session,
+		conn: g.Conn,
 		peer: Peer{
 			Name: g.remote.name, Addr: addrOf(g.Conn), sender: g.remote.sender,
 			version: g.version, features: g.remote.features,
@@ -71,6 +71,14 @@ func newLink(g *greeted, opened bool, streamTimeout time.Duration) *link {
 		maxMessage: g.remote.maxMessage,
 	}
 	lk.touch()
+	var counts func(int64) error
+	if hold != nil {
+		counts = hold(lk)
+	}
+	var err error
+	if lk.session, err = start(&frameConn{Conn: newMeter(g.Conn, counts)}, conf); err != nil {
+		panic(err) // a configuration that is not valid
+	}
 	return lk
 }
 
@@ -108,11 +116,15 @@ const maxErrorText = 1024
 // openStream opens a stream and sends head, its kind and what else is known
 // yet. The stream ends with ctx.
 func (lk *link) openStream(ctx context.Context, head []byte) (*stream, error) {
+	if lk.session.NumStreams() >= sessionStreams {
+		lk.close() // its windows would take ever more memory
+		return nil, errUnclosed
+	}
 	s, err := lk.session.OpenStream()
 	if err != nil {
 		return nil, err
 	}
-	st := newStream(ctx, s, answerBuffer)
+	st := newStream(ctx, s, answerBuffer, nil)
 	if _, err := s.Write(head); err != nil {
 		st.Close()
 		return nil, err
@@ -123,20 +135,55 @@ func (lk *link) openStream(ctx context.Context, head []byte) (*stream, error) {
 
 // stream is one stream of a link, which ends with a context.
 type stream struct {
-	net.Conn
-	r    *bufio.Reader
-	stop func() bool
+	*yamux.Stream
+	r       *bufio.Reader
+	stop    func() bool
+	release func(int64) // told of bytes that are held no more; nil where they do not count
+	taken   int64       // bytes that were read and count still
 }
 
-func newStream(ctx context.Context, s *yamux.Stream, buffer int) *stream {
-	st := &stream{Conn: s, r: bufio.NewReaderSize(s, buffer)}
+func newStream(ctx context.Context, s *yamux.Stream, buffer int, release func(int64)) *stream {
+	st := &stream{Stream: s, release: release}
+	st.r = bufio.NewReaderSize(st, buffer)
 	st.stop = context.AfterFunc(ctx, func() { s.SetDeadline(time.Unix(1, 0)) })
 	return st
 }
 
 func (s *stream) Close() error {
 	s.stop()
-	return s.Conn.Close()
+	return s.Stream.Close()
+}
+
+func (s *stream) Read(b []byte) (int, error) {
+	n, err := s.Stream.Read(b)
+	s.taken += int64(n)
+	return n, err
+}
+
+// settle says that what was read is held no more, but for what waits in the buffer.
+func (s *stream) settle() {
+	if n := s.taken - int64(s.r.Buffered()); s.release != nil && n > 0 {
+		s.release(n)
+		s.taken -= n
+	}
+}
+
+// drain reads what still comes on a stream that was closed here, until the other side
+// closes it too, the link ends or the time is over. Else it would stay in its window. It
+// reports whether the other side closed it.
+func (s *stream) drain(limit time.Duration) bool {
+	s.SetReadDeadline(time.Now().Add(limit))
+	s.r.Discard(s.r.Buffered())
+	for {
+		s.settle()
+		s.Shrink()
+		_, err := s.r.Peek(1)
+		s.r.Discard(s.r.Buffered())
+		if err != nil {
+			s.settle()
+			return !errors.Is(err, yamux.ErrTimeout)
+		}
+	}
 }
 
 // readReply reads a status and its body of at most limit bytes.

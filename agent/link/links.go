@@ -25,6 +25,7 @@ type Links struct {
 	metrics   *metrics
 	sampled   logs.Sampled
 	sources   sources
+	budget    budget
 	handling  chan struct{} // a slot for each request that is handled here
 	behind    chan struct{} // wakes the reporter of drops
 
@@ -62,6 +63,7 @@ func New(cfg Config) (*Links, error) {
 		accepted: make(map[*link]struct{}),
 	}
 	l.sources.limit = sourcesLimit
+	l.budget = budget{member: cfg.Member, over: l.tooHeavy, owners: map[string]*owner{}}
 	l.metrics = newMetrics(cfg.Metrics, l.countOpened, l.countAccepted)
 	l.transport = &Transport{
 		NodeAwareTransport: cfg.Transport,

@@ -49,7 +49,16 @@ const (
 	dropNotRunning = "not_running"
 )
 
+// Values of the label reason of links that were closed here.
+const (
+	closeStreams = "streams" // too many
+	closeMemory  = "memory"  // too much
+	closeCount   = "links"   // too many
+	closeBroken  = "broken"  // its stream of events breaks the protocol
+)
+
 type metrics struct {
+	closed                                      *prometheus.CounterVec
 	dials                                       *prometheus.CounterVec
 	rejected                                    *prometheus.CounterVec
 	queued, acknowledged, delivered, duplicates prometheus.Counter
@@ -73,6 +82,10 @@ func newMetrics(reg prometheus.Registerer, opened, accepted func() float64) *met
 		Help: "Messages on links: queued, acknowledged, delivered here, and duplicates not delivered.",
 	}, []string{"what"})
 	m := &metrics{
+		closed: f.NewCounterVec(prometheus.CounterOpts{
+			Name: "agentctl_link_closed_total",
+			Help: "Links of others that were closed here over a limit, by reason.",
+		}, []string{"reason"}),
 		dials: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_link_dials_total",
 			Help: "Attempts to open a link, by result.",
@@ -97,6 +110,9 @@ func newMetrics(reg prometheus.Registerer, opened, accepted func() float64) *met
 	// There from the beginning, so that an increase from 0 is one.
 	for _, reason := range []string{dropFull, dropNotPeer, dropTooLong, dropForgotten, dropNotRunning} {
 		m.dropped.WithLabelValues(reason)
+	}
+	for _, reason := range []string{closeStreams, closeMemory, closeCount, closeBroken} {
+		m.closed.WithLabelValues(reason)
 	}
 	return m
 }

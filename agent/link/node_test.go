@@ -111,10 +111,7 @@ func netNode(t testing.TB, name string, change func(*Config)) *node {
 	t.Helper()
 	inner, addr := loopback(t)
 	return startNode(t, name, addr, inner, func(c *Config) {
-		// Yamux' timer for this may fire after the test, in the middle of a
-		// bubble of another, and then take one of that bubble's timers.
-		c.streamTimeout = -1
-		c.handshakeTimeout, c.requestTimeout = patience, patience
+		c.handshakeTimeout, c.requestTimeout, c.streamTimeout = patience, patience, patience
 		if change != nil {
 			change(c)
 		}

@@ -29,15 +29,16 @@ func (l *Links) receive(ctx context.Context, lk *link, st *stream) error {
 	strict := slices.Contains(lk.peer.features, featureOwnID)
 	src := l.sources.open(sourceKey{lk.peer.sender, lk.host, strict})
 	defer l.sources.close(src)
-	return l.receiveFrom(ctx, src, strict, st.r, st, func() { st.SetReadDeadline(time.Time{}) }, func(msgs [][]byte) {
+	return l.receiveFrom(ctx, src, strict, st.r, st, func() { st.SetReadDeadline(time.Time{}) }, st.settle, func(msgs [][]byte) {
 		lk.touch()
 		l.cfg.Deliver(lk.peer, msgs)
 	})
 }
 
 // receiveFrom is receive for any reader, writer and way to deliver. It calls
-// begun once the first sequence number is known. A strict source leaves no number out.
-func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bufio.Reader, w io.Writer, begun func(), deliver func([][]byte)) error {
+// begun once the first sequence number is known, and taken after each batch. A strict
+// source leaves no number out.
+func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bufio.Reader, w io.Writer, begun, taken func(), deliver func([][]byte)) error {
 	next, err := readNumber(r)
 	if err != nil {
 		return err
@@ -69,6 +70,7 @@ func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bu
 			next += uint64(len(msgs))
 			src.begun, src.had = true, max(src.had, next-1)
 			<-src.turn
+			taken()
 			l.metrics.delivered.Add(float64(len(fresh)))
 			l.metrics.duplicates.Add(float64(duplicates))
 			ack = binary.AppendUvarint(ack[:0], next-1)

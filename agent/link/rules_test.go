@@ -23,7 +23,7 @@ func rawLink(t *testing.T, mem *memNet, i int, to *node) *link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lk := newLink(g, true, time.Second)
+	lk := newLink(g, true, nil)
 	t.Cleanup(lk.close)
 	return lk
 }
@@ -110,12 +110,12 @@ func TestAcknowledgementOfWhatWasNotSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lk := newLink(g, false, time.Second)
+		lk := newLink(g, false, nil)
 		s, err := lk.session.AcceptStream()
 		if err != nil {
 			t.Fatal(err)
 		}
-		st := newStream(context.Background(), s, receiveBuffer)
+		st := newStream(context.Background(), s, receiveBuffer, nil)
 		st.writeReply(statusOK, nil)
 		go io.Copy(io.Discard, st)
 		synctest.Wait()

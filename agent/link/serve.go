@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,7 +26,7 @@ func (l *Links) serve(ctx context.Context, s stranger) {
 		}
 		return
 	}
-	lk := newLink(g, false, l.cfg.streamTimeout)
+	lk := newLink(g, false, l.admit)
 	defer lk.close()
 	l.register(lk)
 	defer l.unregister(lk)
@@ -39,25 +37,45 @@ func (l *Links) serve(ctx context.Context, s stranger) {
 	l.acceptStreams(ctx, lk)
 }
 
-// register counts an accepted link, and closes the least used one if that is
-// one too many.
-func (l *Links) register(lk *link) {
-	var extra *link
-	l.mu.Lock()
-	if len(l.accepted) >= l.cfg.maxLinks {
-		extra = slices.MinFunc(slices.Collect(maps.Keys(l.accepted)), leastUsed)
-		delete(l.accepted, extra)
-	}
-	l.accepted[lk] = struct{}{}
-	l.mu.Unlock()
-	if extra != nil {
+// admit counts what a link holds from now on. Where it is one link too many, it closes
+// another one.
+func (l *Links) admit(lk *link) func(int64) error {
+	if extra := l.budget.enter(lk, l.cfg.maxLinks); extra != nil {
+		l.metrics.closed.WithLabelValues(closeCount).Inc()
 		l.sampled.Log(slog.LevelInfo, "link: closed for a newer one, there are too many", time.Minute,
-			"peer", extra.peer.Name)
-		extra.close()
+			"peer", extra.peer.Name, "from", extra.host)
+		extra.conn.Close() // its session ends by that
 	}
+	return func(n int64) error { return l.budget.hold(lk, n) }
+}
+
+// tooManyStreams counts, logs and closes a link with too many streams, or with one that
+// the other side does not close.
+func (l *Links) tooManyStreams(lk *link) {
+	if !lk.alive() {
+		return
+	}
+	l.metrics.closed.WithLabelValues(closeStreams).Inc()
+	l.sampled.Log(slog.LevelWarn, "link: closed, its side has too many streams, or does not close them", time.Second,
+		"peer", lk.peer.Name, "from", lk.host)
+	lk.close()
+}
+
+// tooHeavy counts and logs a link that is closed because it holds too much.
+func (l *Links) tooHeavy(lk *link) {
+	l.metrics.closed.WithLabelValues(closeMemory).Inc()
+	l.sampled.Log(slog.LevelWarn, "link: closed, its side has sent more than it may before it is taken", time.Second,
+		"peer", lk.peer.Name, "from", lk.host)
+}
+
+func (l *Links) register(lk *link) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accepted[lk] = struct{}{}
 }
 
 func (l *Links) unregister(lk *link) {
+	l.budget.leave(lk)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.accepted, lk)
@@ -77,18 +95,28 @@ func (l *Links) acceptStreams(ctx context.Context, lk *link) {
 		if err != nil {
 			return
 		}
-		st := newStream(ctx, s, receiveBuffer)
-		select {
-		case slots <- struct{}{}:
-		default:
-			st.writeReply(statusBusy, nil) // an error ends the link, and so the loop
-			st.Close()
-			continue
+		if lk.session.NumStreams() > sessionStreams {
+			l.tooManyStreams(lk)
+			return
+		}
+		if l.budget.hold(lk, streamCost) != nil {
+			return
 		}
 		running.Go(func() {
-			defer func() { <-slots }()
-			defer st.Close()
-			l.serveStream(ctx, lk, st, &events)
+			st := newStream(ctx, s, receiveBuffer, func(n int64) { l.budget.release(lk, n) })
+			select {
+			case slots <- struct{}{}:
+				l.serveStream(ctx, lk, st, &events)
+				st.Close()
+				<-slots
+			default:
+				st.writeReply(statusBusy, nil)
+				st.Close()
+			}
+			if !st.drain(l.cfg.streamTimeout) {
+				l.tooManyStreams(lk)
+			}
+			l.budget.release(lk, streamCost)
 		})
 	}
 }
@@ -110,6 +138,7 @@ func (l *Links) serveStream(ctx context.Context, lk *link, st *stream, events *a
 		}
 		defer events.Store(false)
 		if err := l.receive(ctx, lk, st); err != nil && ctx.Err() == nil && lk.alive() {
+			l.metrics.closed.WithLabelValues(closeBroken).Inc()
 			l.sampled.Log(slog.LevelWarn, "link: closed, its stream of events is broken", time.Second,
 				"peer", lk.peer.Name, "error", err)
 			lk.close()
@@ -143,6 +172,12 @@ func (l *Links) answer(ctx context.Context, lk *link, st *stream, handle Handler
 		return "gone"
 	}
 	resp, err := handle(ctx, lk.peer, req)
+	if size := int64(len(resp)); l.budget.mayHold(lk, size) {
+		defer l.budget.release(lk, size)
+	} else {
+		st.writeReply(statusBusy, nil)
+		return "busy"
+	}
 	if err == nil && len(resp) > l.cfg.maxResponse {
 		err = errors.New("the answer is longer than the limit")
 	}

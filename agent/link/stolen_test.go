@@ -42,7 +42,7 @@ func TestAStrangerCannotSpeakForASender(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lk := newLink(g, true, time.Second)
+			lk := newLink(g, true, nil)
 			head := binary.AppendUvarint(appendKind(nil, kindEvents), 1<<40)
 			st, err := lk.openStream(context.Background(), varint.AppendBytes(head, "forged"))
 			if err != nil {
@@ -76,7 +76,7 @@ func TestNumbersThatAreLeftOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lk := newLink(g, true, time.Second)
+			lk := newLink(g, true, nil)
 			defer lk.close()
 			head := binary.AppendUvarint(appendKind(nil, kindEvents), first)
 			if _, err := lk.openStream(context.Background(), varint.AppendBytes(head, msg)); err != nil {

@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ type Peers struct {
 
 	mu      sync.Mutex
 	known   map[string]*acquaintance // added to by entry alone
-	members map[string]bool          // those that had not left when looked
+	members map[string]netip.Addr    // those that had not left when looked, and where they are
 	looked  time.Time
 }
 
@@ -97,10 +98,12 @@ func (p *Peers) entry(name string, sure bool) *acquaintance {
 	if a := p.known[name]; a != nil {
 		return a
 	}
-	if now := time.Now(); now.Sub(p.looked) >= membersAge || sure && !p.members[name] {
+	_, there := p.members[name]
+	if now := time.Now(); now.Sub(p.looked) >= membersAge || sure && !there {
 		p.renew(now)
+		_, there = p.members[name]
 	}
-	if !p.members[name] {
+	if !there {
 		return nil
 	}
 	a := &acquaintance{}
@@ -112,17 +115,33 @@ func (p *Peers) entry(name string, sure bool) *acquaintance {
 // told of those, unless the event got lost on its way. A member that has failed
 // counts: it may be heard before serf finds it alive again. p.mu is held.
 func (p *Peers) renew(now time.Time) {
-	p.looked, p.members = now, map[string]bool{}
+	p.looked, p.members = now, map[string]netip.Addr{}
 	for _, m := range p.cfg.Members() {
 		if m.Status != serf.StatusLeft && m.Status != serf.StatusLeaving {
-			p.members[m.Name] = true
+			addr, _ := netip.AddrFromSlice(m.Addr)
+			p.members[m.Name] = addr.Unmap()
 		}
 	}
 	for name := range p.known {
-		if !p.members[name] {
+		if _, there := p.members[name]; !there {
 			delete(p.known, name)
 		}
 	}
+}
+
+// At tells whether a member of this name has this host as its address.
+func (p *Peers) At(name, host string) bool {
+	from, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.Sub(p.looked) >= membersAge {
+		p.renew(now)
+	}
+	at, there := p.members[name]
+	return there && at == from.WithZone("").Unmap()
 }
 
 // Look has members asked that are not known to be peers: all that are due in one

@@ -428,3 +428,30 @@ func TestAMemberIsAskedASecondTime(t *testing.T) {
 		}
 	})
 }
+
+// A member is where serf has it, in whatever form the address is written.
+func TestMembersAreAtTheirHosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := testkit.NewLog()
+		members := []serf.Member{
+			member("v4", serf.StatusAlive), serfnode.Member("v6", "[fe80::1]:7946", serf.StatusAlive), member("left", serf.StatusLeft),
+		}
+		p := New(Config{Self: "self", Members: func() []serf.Member { return members }, Logger: logger})
+		for _, tt := range []struct {
+			name, host string
+			want       bool
+		}{
+			{"v4", "10.0.0.1", true}, {"v4", "::ffff:10.0.0.1", true}, {"v4", "10.0.0.2", false}, {"v4", "", false}, {"v4", "pipe", false},
+			{"v6", "fe80::1%eth0", true}, {"v6", "fe80::2", false}, {"left", "10.0.0.1", false}, {"stranger", "10.0.0.1", false},
+		} {
+			if got := p.At(tt.name, tt.host); got != tt.want {
+				t.Errorf("%q is at %q: %v, want %v", tt.name, tt.host, got, tt.want)
+			}
+		}
+		members = append(members, member("new", serf.StatusAlive))
+		time.Sleep(membersAge)
+		if !p.At("new", "10.0.0.1") {
+			t.Error("a new member is not at its host")
+		}
+	})
+}
