@@ -32,7 +32,7 @@ func (a *Agent) openDurable() {
 
 // mayHaveDisks are the other members that are alive.
 func (a *Agent) mayHaveDisks() (all []durable.Member) {
-	for _, name := range peers.AliveNames(a.serf.Members()) {
+	for _, name := range peers.AliveNames(a.serf.Reachable()) {
 		if name != a.opts.NodeName {
 			peer := a.peers.Is(name) // one that is not known to be a peer is asked
 			all = append(all, durable.Member{Name: name, Peer: peer, Unsure: !peer && a.peers.MayAnswer(name, time.Now())})

@@ -53,6 +53,31 @@ func TestForceLeaveOfALiveMember(t *testing.T) {
 	})
 }
 
+// Anyone can say that a member leaves, at a Lamport time that the member cannot deny. It
+// lives, so it gets its events over a link all the same.
+func TestALeaveThatCannotBeDenied(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n, other := startWithGateway(t, wan), startWithGateway(t, wan)
+		join(t, n.node, other.node)
+		want := n.findsPeer(t, "first", other.node)
+		name := other.opts.NodeName
+		forged := append([]byte("\x00\x83\xa5LTime\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xa4Node"), 0xa0|byte(len(name)))
+		forged = append(append(forged, name...), "\xa5Prune\xc2"...)
+		n.serf.Inject(forged)
+		testkit.WaitFor(t, "serf to believe it", func() bool { return n.sees(other.node) == "leaving" })
+		time.Sleep(time.Second)
+		before := n.onLinks(t, "queued")
+		want = append(want, n.publish(t, "then", 10)...)
+		if got := n.onLinks(t, "queued") - before; got != 10 {
+			t.Errorf("%d of 10 events were for links", got)
+		}
+		other.has(t, want)
+		if s := n.sees(other.node); s != "leaving" {
+			t.Errorf("it is %q by now, so the test shows nothing", s)
+		}
+	})
+}
+
 // A join of any node mends a forced leave, not only that of the member.
 func TestAJoinMendsForcedLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {

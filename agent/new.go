@@ -103,7 +103,7 @@ func (a *Agent) openEvents() (err error) {
 	a.members.out.grace = max(outGrace, 3*a.opts.BroadcastTimeout)
 	a.members.packets = packets.New(packets.Config{Self: a.opts.NodeName, Members: a.Members, Ping: a.ping, Logger: a.logger})
 	a.peers = peers.New(peers.Config{
-		Self: a.opts.NodeName, Members: a.Members, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
+		Self: a.opts.NodeName, Members: a.reachable, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
 		Pass: a.members.packets.Pass, Shake: a.shake,
 	})
 	a.openTimes()

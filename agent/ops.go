@@ -69,6 +69,10 @@ func (a *Agent) living() []serf.Member {
 	return all
 }
 
+// reachable are the members as events are brought to them. It is asked once serf is
+// there.
+func (a *Agent) reachable() []serf.Member { return a.serf.Reachable() }
+
 // membersIfAny are the members; none before serf is there, as metrics may be read
 // by then.
 func (a *Agent) membersIfAny() []serf.Member {

@@ -13,3 +13,18 @@ func (n *Node) Living() (all []serf.Member) {
 	}
 	return all
 }
+
+// Reachable are serf's members. One that serf has as leaving counts as alive as long as
+// memberlist has it alive. It leaves in some seconds, or it does not leave: anyone can say
+// so of a member, at a Lamport time that the member cannot deny.
+func (n *Node) Reachable() []serf.Member {
+	members := n.Members()
+	n.presence.mu.Lock()
+	defer n.presence.mu.Unlock()
+	for i, m := range members {
+		if _, alive := n.presence.alive[m.Name]; alive && m.Status == serf.StatusLeaving {
+			members[i].Status = serf.StatusAlive
+		}
+	}
+	return members
+}

@@ -50,7 +50,7 @@ type broadcast struct {
 
 func newBroadcast(c *Config, m *metrics) *broadcast {
 	b := &broadcast{
-		members: c.Node.Members, self: c.Self, links: c.Links, peers: c.Peers,
+		members: c.Node.Reachable, self: c.Self, links: c.Links, peers: c.Peers,
 		met: c.Met, missed: c.Missed, logger: c.Logger, seed: maphash.MakeSeed(),
 	}
 	if c.Packets > 0 {

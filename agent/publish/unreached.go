@@ -24,7 +24,7 @@ func (p *Publisher) unreached(ctx context.Context) (names []string) {
 	for {
 		names = names[:0]
 		open := false
-		for _, m := range p.cfg.Node.Members() {
+		for _, m := range p.cfg.Node.Reachable() {
 			if m.Status != serf.StatusAlive || m.Name == p.cfg.Self || p.cfg.Peers.Is(m.Name) {
 				continue
 			}
