@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
 	"agentctl/agent/intake"
 	"agentctl/agent/logs"
 	"agentctl/agent/packets"
@@ -104,7 +105,7 @@ func (a *Agent) openEvents() (err error) {
 	a.members.packets = packets.New(packets.Config{Self: a.opts.NodeName, Members: a.Members, Ping: a.ping, Logger: a.logger})
 	a.peers = peers.New(peers.Config{
 		Self: a.opts.NodeName, Members: a.reachable, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
-		Pass: a.members.packets.Pass, Shake: a.shake,
+		Pass: a.members.packets.Pass, Shake: a.shake, ReplyTo: gossip.ReplyTo, Metrics: a.hooks.Metrics,
 	})
 	a.openTimes()
 	a.openDurable()

@@ -71,7 +71,8 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		Transport: ports,
 		Deliver:   func(from link.Peer, msgs [][]byte) { a.publisher.TakeLinked(from, msgs) },
 		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.publisher.Behind(to.Name, notPeer) },
-		Accepted:  a.peers.Found,
+		Accepted:  a.peers.Heard,
+		Opened:    a.peers.Found,
 		Member:    a.peers.At,
 		Handlers: map[link.Kind]link.Handler{
 			link.KindRepair: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {

@@ -82,12 +82,13 @@ type Config struct {
 	// Member tells whether a member of this name has this host as its address. Links of
 	// others share one limit of memory. It must not block, and nil has no members.
 	Member func(name, host string) bool
-	// Accepted is told the name of each peer that has opened a link to here. It must
-	// not block, and may be nil.
-	Accepted func(name string)
-	Handlers map[Kind]Handler
-	Logger   *slog.Logger          // nil discards
-	Metrics  prometheus.Registerer // nil counts nothing
+	// Accepted is told the name that each peer gives that has opened a link to here, and
+	// Opened the name of each peer to which this node has opened one. Neither may block,
+	// and both may be nil.
+	Accepted, Opened func(name string)
+	Handlers         map[Kind]Handler
+	Logger           *slog.Logger          // nil discards
+	Metrics          prometheus.Registerer // nil counts nothing
 
 	MaxMessage int // bytes; 68 KiB
 

@@ -51,6 +51,9 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		lk.close()
 		return nil, errors.New("link: the peer moved or was forgotten while a link to it was opened")
 	}
+	if p.links.cfg.Opened != nil {
+		p.links.cfg.Opened(p.name)
+	}
 	p.links.cfg.Logger.Debug("link: opened", "peer", p.name, "addr", addr, "version", lk.peer.version)
 	return lk, nil
 }

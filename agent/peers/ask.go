@@ -36,7 +36,7 @@ const (
 )
 
 // Take tells whether a query is one of a peer that asks for peers, and sees to its
-// answer. Every node sees every such query, and so gets to know the peers that ask.
+// answer. Every node sees every such query, and so hears of the peers that ask.
 // That is why the names are in the payload: serf's own filter of names would hide
 // the query from the others.
 func (p *Peers) Take(q *serf.Query) bool {
@@ -46,13 +46,14 @@ func (p *Peers) Take(q *serf.Query) bool {
 	if !p.cfg.Links || q.SourceNode() == p.cfg.Self {
 		return true
 	}
-	p.Found(q.SourceNode())
-	if !p.named(q.Payload) {
+	p.Heard(q.SourceNode())
+	if !p.named(q.Payload) || !p.mayAnswer(q.SourceNode(), q) {
 		return true
 	}
 	select {
 	case p.asked <- q:
 	default: // it asks again
+		p.refuse(q.SourceNode(), refusedFull)
 	}
 	return true
 }
@@ -80,6 +81,9 @@ func (p *Peers) Run(ctx context.Context) error {
 				asking.Go(func() { p.ask(ctx, names) })
 				asking.Go(func() { p.shake(ctx, names) })
 			}
+			if claims := p.claims(); len(claims) > 0 {
+				asking.Go(func() { p.check(ctx, claims) })
+			}
 		}
 	}
 }
@@ -90,7 +94,7 @@ func (p *Peers) due() (names []string) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	for name, a := range p.known {
-		if !a.peer && !now.Before(a.next) {
+		if !a.peer && a.claim == noClaim && !now.Before(a.next) {
 			names = append(names, name)
 			if a.asked.IsZero() {
 				a.asked = now
@@ -120,7 +124,7 @@ func (p *Peers) ask(ctx context.Context, names []string) {
 			if !ok {
 				return
 			}
-			p.Found(r.From)
+			p.Heard(r.From)
 		case <-ctx.Done():
 			return
 		}

@@ -2,9 +2,14 @@
 // take peer links. All other members run stock serf, or an agent without links,
 // and get events by gossip alone.
 //
-// A node learns about a member in two ways. It sends a query of serf's, which stock
-// serf does not know and a peer answers. And it sees the queries of others: only a
-// peer sends one, so the sender is a peer.
+// A node hears of a member in three ways. It sends a query of serf's, which stock serf
+// does not know and a peer answers. It sees the queries of others: only a peer sends
+// one. And a peer opens a link to it.
+//
+// Each of them is a claim ([Peers.Heard]): whoever can send a packet can say such a
+// thing in the name of any member. So the node opens a link to the member. Only if the
+// member answers that in our protocol, it is a peer ([Peers.Found]). Until then it counts
+// as a stock member.
 //
 // # Who is asked, and when
 //
@@ -19,16 +24,17 @@
 // Where only TCP is open between two nodes, neither the question nor the answer gets
 // through. So with each question a node pings the asked members by packets. It asks
 // those over TCP that do not answer two pings: it opens a peer link. The other side
-// learns of this node by that.
+// hears of this node by that.
 //
 // Stock serf logs a line for each such try. So a member that shows itself to be no
-// peer is tried 3 times at most, until it leaves or fails.
+// peer is tried 3 times at most, until it leaves or fails. After false claims it is
+// tried ever more seldom, down to once in ten minutes.
 //
 // # Order and truth
 //
-// An answer holds until the member leaves or fails ([Peers.Forget]). This package
-// believes what a node says about itself. A member that lies gets messages over a
-// link and does not take them, and gossip brings them anyway.
+// An answer over a link holds until the member leaves or fails ([Peers.Forget]). This
+// package believes what a node says about itself at its own address. A member that lies
+// gets messages over a link and does not take them, and gossip brings them anyway.
 //
 // # Blocking
 //
@@ -40,6 +46,11 @@
 // Gossip may lose questions and answers, so they are repeated. Names come from the
 // network, so the package keeps only names of members: never more names than the
 // cluster has members. At most 256 questions of others wait for an answer. Further
-// ones go unanswered until they are asked again. The package remembers at most
-// 1,024 unclassified members until it sends a question.
+// ones go unanswered until they are asked again.
+//
+// A question is answered only if the answer goes to the member that asked, at its own
+// address, and no member is to relay it. A member gets one answer a second, and eight
+// at once. All members together get 50 a second.
+//
+// The package remembers at most 1,024 unclassified members until it sends a question.
 package peers

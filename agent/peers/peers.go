@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"agentctl/agent/link"
+	"agentctl/agent/logs"
 )
 
 const (
@@ -35,9 +38,13 @@ type Peers struct {
 	wake   chan struct{}    // holds a value when there is a member to ask
 	search search
 
+	answers *rate.Limiter // to all questions
+	refused *prometheus.CounterVec
+	sampled logs.Sampled
+
 	mu      sync.Mutex
-	known   map[string]*acquaintance // added to by entry alone
-	members map[string]netip.Addr    // those that had not left when looked, and where they are
+	known   map[string]*acquaintance  // added to by entry alone
+	members map[string]netip.AddrPort // those that had not left when looked, and where they are
 	looked  time.Time
 }
 
@@ -54,21 +61,33 @@ type Config struct {
 	// take some seconds. If it is nil, they get to every member.
 	Pass func(ctx context.Context, name string) bool
 	// Shake asks a member over TCP whether it is a peer. Stock serf logs a line about
-	// that. It is called only for members that packets do not get to, see [Peers.Run].
+	// that. It is called only for members that are said to be peers, or that packets do
+	// not get to. If it is nil, nothing that is said makes a member a peer.
 	Shake func(ctx context.Context, m link.Peer) (peer bool, err error)
+	// ReplyTo tells where an answer to a query goes, and whether other members are to
+	// relay it. Whoever sent the query has chosen both. If it is nil, each answer goes
+	// to the member that asked.
+	ReplyTo func(q *serf.Query) (to netip.AddrPort, relayed bool)
 	// OnFound is told the name of each member that is found to be a peer. It must
 	// not block, and may be nil.
 	OnFound func(name string)
 	Logger  *slog.Logger
+	Metrics prometheus.Registerer // nil counts nothing
 }
 
 // acquaintance is what is known of a member.
 type acquaintance struct {
 	peer  bool
-	asked time.Time // for the first time, or first since the last Again; zero before
+	asked time.Time // for the first time, or first since the last Again or claim; zero before
 	times int       // that it was asked
 	stock int       // that it was asked over TCP, and showed that it is no peer
 	next  time.Time // when to ask again
+
+	claim       claim // that it is a peer
+	falseClaims int
+	nextClaim   time.Time // no claim counts before
+
+	answers *rate.Limiter // to its questions; nil before the first
 }
 
 // New returns a Peers that knows no peer yet. Only [Peers.Run] asks and answers.
@@ -78,6 +97,10 @@ func New(cfg Config) *Peers {
 		asked: make(chan *serf.Query, mostAnswers),
 		wake:  make(chan struct{}, 1),
 		known: map[string]*acquaintance{},
+
+		answers: rate.NewLimiter(answersEvery, mostAnswers),
+		refused: newRefused(cfg.Metrics),
+		sampled: logs.Sampled{Logger: cfg.Logger},
 	}
 	p.search.unclassified = &unclassified{peers: p, alive: func() []string { return AliveNames(cfg.Members()) }}
 	return p
@@ -115,11 +138,11 @@ func (p *Peers) entry(name string, sure bool) *acquaintance {
 // told of those, unless the event got lost on its way. A member that has failed
 // counts: it may be heard before serf finds it alive again. p.mu is held.
 func (p *Peers) renew(now time.Time) {
-	p.looked, p.members = now, map[string]netip.Addr{}
+	p.looked, p.members = now, map[string]netip.AddrPort{}
 	for _, m := range p.cfg.Members() {
 		if m.Status != serf.StatusLeft && m.Status != serf.StatusLeaving {
 			addr, _ := netip.AddrFromSlice(m.Addr)
-			p.members[m.Name] = addr.Unmap()
+			p.members[m.Name] = netip.AddrPortFrom(addr.Unmap(), m.Port)
 		}
 	}
 	for name := range p.known {
@@ -141,7 +164,7 @@ func (p *Peers) At(name, host string) bool {
 		p.renew(now)
 	}
 	at, there := p.members[name]
-	return there && at == from.WithZone("").Unmap()
+	return there && at.Addr() == from.WithZone("").Unmap()
 }
 
 // Look has members asked that are not known to be peers: all that are due in one
@@ -156,10 +179,15 @@ func (p *Peers) Look(names []string) {
 		due = due || a != nil && !a.peer && !now.Before(a.next)
 	}
 	if due {
-		select {
-		case p.wake <- struct{}{}:
-		default: // it has been told
-		}
+		p.wakeUp()
+	}
+}
+
+// wakeUp has Run look who is to be asked.
+func (p *Peers) wakeUp() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it has been told
 	}
 }
 
@@ -196,14 +224,14 @@ func (p *Peers) Again(name string) bool {
 	return true
 }
 
-// Found notes that a member has shown itself to be a peer. A name that no member
-// has is ignored: the network chose it.
+// Found notes that a member is a peer: a link to it was opened. A name that no member
+// has is ignored.
 func (p *Peers) Found(name string) {
 	p.mu.Lock()
 	a := p.entry(name, false)
 	found := a != nil && !a.peer
 	if a != nil {
-		*a = acquaintance{peer: true}
+		*a = acquaintance{peer: true, answers: a.answers}
 	}
 	p.mu.Unlock()
 	if found && p.cfg.OnFound != nil {

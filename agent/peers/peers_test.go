@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/link"
 	"agentctl/agent/memnet"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/serfnode"
@@ -49,7 +50,8 @@ func askingPeers(t *testing.T, members ...string) (p *Peers, asked func() []aski
 	var mu sync.Mutex
 	var got []asking
 	logger, _ := testkit.NewLog()
-	p = New(Config{Self: "self", Members: membersNamed(members...), Links: true, Logger: logger, Query: func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
+	says := func(context.Context, link.Peer) (bool, error) { return true, nil }
+	p = New(Config{Self: "self", Members: membersNamed(members...), Links: true, Logger: logger, Shake: says, Query: func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
 		if name != QueryName {
 			t.Errorf("asks %q", name)
 		}
@@ -208,6 +210,9 @@ func newPeersRig(t *testing.T, transport *memnet.Transport, name string) *peersR
 		Query: func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
 			r.asked.Add(1)
 			return r.node.Query(name, payload, q)
+		},
+		Shake: func(_ context.Context, m link.Peer) (bool, error) {
+			return strings.HasPrefix(m.Name, "ours") && !strings.HasSuffix(m.Name, "unlinked"), nil
 		},
 	})
 	go func() { done <- r.Run(ctx) }()

@@ -18,7 +18,7 @@ const maxUnclassified = 1024
 // In a large cluster all others see the members join too, and only the node that
 // asked gets the answer. So each node waits for a random time. It asks nobody if
 // one of the members has asked a question meanwhile, which every node sees: then
-// it knows a peer of the other half. A member that joins alone is asked by a few
+// it knows a peer of the other half, once it has opened a link to it. A member that joins alone is asked by a few
 // nodes only.
 type unclassified struct {
 	peers *Peers
@@ -65,6 +65,14 @@ func (u *unclassified) askSome() {
 	names := u.take()
 	slices.Sort(names)
 	names = slices.DeleteFunc(slices.Compact(names), func(name string) bool { return !there[name] })
+	if slices.ContainsFunc(names, u.peers.claimed) && !slices.ContainsFunc(names, u.peers.Knows) {
+		u.mu.Lock()
+		u.names = append(names, u.names...)
+		u.names = u.names[:min(len(u.names), maxUnclassified)]
+		u.mu.Unlock()
+		time.AfterFunc(Silence, u.askSome) // it is a peer by then, or it is not
+		return
+	}
 	if slices.ContainsFunc(names, u.peers.Knows) || rand.IntN(max(1, len(alive))) >= wanted*len(names) {
 		return
 	}

@@ -50,7 +50,7 @@ func TestAMemberThatAsksSparesTheQuestion(t *testing.T) {
 		p, asked := askingPeers(t, numbered(100)...)
 		u := &unclassified{peers: p, alive: func() []string { return numbered(100) }}
 		u.add([]string{"1", "2", "3"})
-		p.Found("2") // as Take does
+		p.Heard("2")
 		time.Sleep(time.Hour)
 		if got := asked(); len(got) != 0 {
 			t.Errorf("asks %v", got)

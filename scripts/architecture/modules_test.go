@@ -31,7 +31,7 @@ var importers = map[string][]string{
 	},
 	// Who counts. Whoever counts takes a registry, and works without one.
 	"github.com/prometheus": {
-		"agent", "agent/dropped", "agent/durable", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/publish",
+		"agent", "agent/dropped", "agent/durable", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/peers", "agent/publish",
 		"agent/repair", "agent/rpc", "agent/script", "agent/suspicion", "cmd/agentctl", "handler/delivery", "handler/journal/disk", "handler/probe",
 		"scripts/testkit",
 	},
