@@ -43,15 +43,17 @@ type budget struct {
 
 // owner is a peer, or all strangers.
 type owner struct {
-	bytes int64
-	links map[*link]struct{}
+	bytes    int64
+	requests int // that are handled
+	links    map[*link]struct{}
 }
 
 // holding is a link's part in a budget.
 type holding struct {
-	owner string // "": strangers
-	bytes int64
-	gone  bool // not counted any more
+	owner    string // "": strangers
+	bytes    int64
+	requests int
+	gone     bool // not counted any more
 }
 
 func (b *budget) ownerOf(lk *link) string {
@@ -130,6 +132,33 @@ func (b *budget) mayHold(lk *link, n int64) bool {
 	return true
 }
 
+// begin counts a request that is handled, of so many that may be at a time. It reports
+// false if the owner has its share: a quarter for a peer, half for strangers.
+func (b *budget) begin(lk *link, most int) bool {
+	share := most / 4
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if lk.held.owner == "" {
+		share = most / 2
+	}
+	if lk.held.gone || b.owners[lk.held.owner].requests >= share {
+		return false
+	}
+	lk.held.requests++
+	b.owners[lk.held.owner].requests++
+	return true
+}
+
+// end takes back a request.
+func (b *budget) end(lk *link) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !lk.held.gone {
+		lk.held.requests--
+		b.owners[lk.held.owner].requests--
+	}
+}
+
 // release takes back what was held.
 func (b *budget) release(lk *link, n int64) {
 	b.mu.Lock()
@@ -166,11 +195,12 @@ func (b *budget) shrinkLocked(name string) (closed []*link) {
 func (b *budget) reclaimLocked() {
 	for lk := range b.owners[""].links {
 		if name := b.ownerOf(lk); name != "" {
-			bytes := lk.held.bytes
+			held := lk.held
 			b.removeLocked(lk)
 			b.addLocked(lk, name)
-			lk.held.bytes = bytes
-			b.owners[name].bytes += bytes
+			lk.held.bytes, lk.held.requests = held.bytes, held.requests
+			b.owners[name].bytes += held.bytes
+			b.owners[name].requests += held.requests
 		}
 	}
 }
@@ -190,6 +220,7 @@ func (b *budget) removeLocked(lk *link) {
 	}
 	o := b.owners[lk.held.owner]
 	o.bytes -= lk.held.bytes
+	o.requests -= lk.held.requests
 	delete(o.links, lk)
 	if len(o.links) == 0 {
 		delete(b.owners, lk.held.owner)

@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -173,6 +174,58 @@ func TestLinksHoldBoundedMemory(t *testing.T) {
 		}
 		if n := b.metric("agentctl_link_closed_total", closeMemory); n < 10 {
 			t.Errorf("%v links are counted as closed", n)
+		}
+	})
+}
+
+// Strangers and each peer have a share of the requests that are handled at a time.
+func TestRequestsAreShared(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		release := make(chan struct{})
+		b := memNode(t, mem, 50, func(c *Config) {
+			c.maxRequests = 16
+			c.Member = func(name, _ string) bool { return name == "node1" || name == "node2" }
+			c.Handlers = map[Kind]Handler{KindBody: func(_ context.Context, _ Peer, _ []byte) ([]byte, error) {
+				<-release
+				return nil, nil
+			}}
+		})
+		type result struct {
+			asker int
+			err   error
+		}
+		results := make(chan result)
+		ask := func(asker *node, i int) {
+			for range 8 {
+				go func() {
+					_, err := asker.Request(t.Context(), b.peer, KindBody, nil)
+					results <- result{i, err}
+				}()
+			}
+			synctest.Wait()
+		}
+		var askers []*node
+		for i := range 6 {
+			askers = append(askers, memNode(t, mem, 6-i, nil)) // node6 to node1
+			go ask(askers[i], 6-i)
+		}
+		got := map[int]int{} // answered with busy
+		for range 6*8 - 8 - 2*4 {
+			r := <-results
+			if !errors.Is(r.err, errBusy) {
+				t.Errorf("node%d: %v", r.asker, r.err)
+			}
+			got[r.asker]++
+		}
+		if got[1] != 4 || got[2] != 4 || got[3]+got[4]+got[5]+got[6] != 24 {
+			t.Errorf("%v were told that the node is busy", got)
+		}
+		close(release)
+		for range 8 + 2*4 {
+			if r := <-results; r.err != nil {
+				t.Errorf("node%d: %v", r.asker, r.err)
+			}
 		}
 	})
 }

@@ -76,7 +76,7 @@ func TestRequestsAreBounded(t *testing.T) {
 		var mu sync.Mutex
 		var running, most, handled int
 		b := memNode(t, mem, 1, func(c *Config) {
-			c.maxRequests = 10
+			c.maxRequests = 20 // half of them for strangers
 			c.Handlers = map[Kind]Handler{KindBody: func(context.Context, Peer, []byte) ([]byte, error) {
 				mu.Lock()
 				running++

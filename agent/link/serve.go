@@ -153,6 +153,11 @@ func (l *Links) serveStream(ctx context.Context, lk *link, st *stream, events *a
 
 // answer reads one request, has it handled, and sends what comes of it.
 func (l *Links) answer(ctx context.Context, lk *link, st *stream, handle Handler) (result string) {
+	if !l.budget.begin(lk, l.cfg.maxRequests) {
+		st.writeReply(statusBusy, nil)
+		return "busy"
+	}
+	defer l.budget.end(lk)
 	select {
 	case l.handling <- struct{}{}:
 		defer func() { <-l.handling }()
