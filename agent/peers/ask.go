@@ -46,7 +46,7 @@ func (p *Peers) Take(q *serf.Query) bool {
 	if !p.cfg.Links || q.SourceNode() == p.cfg.Self {
 		return true
 	}
-	p.Heard(q.SourceNode())
+	p.hear(q.SourceNode(), heardAll)
 	if !p.named(q.Payload) || !p.mayAnswer(q.SourceNode(), q) {
 		return true
 	}
@@ -81,8 +81,10 @@ func (p *Peers) Run(ctx context.Context) error {
 				asking.Go(func() { p.ask(ctx, names) })
 				asking.Go(func() { p.shake(ctx, names) })
 			}
-			if claims := p.claims(); len(claims) > 0 {
-				asking.Go(func() { p.check(ctx, claims) })
+			for _, how := range []claim{heard, heardAll} {
+				if claims := p.claims(how); len(claims) > 0 {
+					asking.Go(func() { p.check(ctx, how, claims) })
+				}
 			}
 		}
 	}

@@ -11,9 +11,13 @@ import (
 )
 
 const (
-	// claimStagger is within which time a claim is checked in a cluster that is not small:
-	// all nodes hear a question at once, and the asker takes so many links at a time.
-	claimStagger = time.Second
+	// questionStagger is within which time whoever asks a question is asked over TCP in a
+	// cluster that is not small: all nodes hear the question, and the asker takes so many
+	// links at a time.
+	questionStagger = time.Second
+	// claimsAtOnce is how many members are asked at a time. They were all found by one
+	// question, and events wait for them.
+	claimsAtOnce = 64
 	// claimTries is how often a member is tried that was not reached, or was busy as at
 	// its start.
 	claimTries = 6
@@ -23,15 +27,18 @@ const (
 type claim int
 
 const (
-	noClaim   claim = iota
-	unchecked       // the member is to be asked over TCP
-	checking        // it is being asked
+	noClaim  claim = iota
+	heard          // the member is to be asked over TCP
+	heardAll       // likewise, and all nodes have heard the claim
+	checking       // it is being asked
 )
 
 // Heard has a member asked over TCP, since somebody said in its name that it is a peer.
 // Whoever can send a packet can say so of any member. Only what a member itself says when
 // a link is opened to it makes it a peer. Until then it counts as none.
-func (p *Peers) Heard(name string) {
+func (p *Peers) Heard(name string) { p.hear(name, heard) }
+
+func (p *Peers) hear(name string, how claim) {
 	if !p.cfg.Links || p.cfg.Shake == nil || name == p.cfg.Self {
 		return
 	}
@@ -39,7 +46,7 @@ func (p *Peers) Heard(name string) {
 	a, now := p.entry(name, false), time.Now()
 	due := a != nil && !a.peer && a.claim == noClaim && !now.Before(a.nextClaim)
 	if due {
-		a.claim, a.asked = unchecked, now
+		a.claim, a.asked = how, now
 	}
 	p.mu.Unlock()
 	if due {
@@ -56,13 +63,13 @@ func (p *Peers) claimed(name string) bool {
 	return a != nil && a.claim != noClaim
 }
 
-// claims are the members to check now.
-func (p *Peers) claims() map[string]*acquaintance {
+// claims are the members to check now, of those whose claim was heard in this way.
+func (p *Peers) claims(how claim) map[string]*acquaintance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := map[string]*acquaintance{}
 	for name, a := range p.known {
-		if a.claim == unchecked {
+		if a.claim == how {
 			a.claim = checking
 			all[name] = a
 		}
@@ -71,12 +78,12 @@ func (p *Peers) claims() map[string]*acquaintance {
 }
 
 // check asks members over TCP whether they are peers.
-func (p *Peers) check(ctx context.Context, claims map[string]*acquaintance) {
-	if len(p.cfg.Members()) > smallCluster {
-		backoff.Sleep(ctx, rand.N(claimStagger))
+func (p *Peers) check(ctx context.Context, how claim, claims map[string]*acquaintance) {
+	if how == heardAll && len(p.cfg.Members()) > smallCluster {
+		backoff.Sleep(ctx, rand.N(questionStagger))
 	}
 	var asking errgroup.Group
-	asking.SetLimit(shakesAtOnce)
+	asking.SetLimit(claimsAtOnce)
 	for name, a := range claims {
 		asking.Go(func() error {
 			for try := 1; try <= claimTries && ctx.Err() == nil; try++ {

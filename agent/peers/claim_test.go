@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,9 +93,9 @@ func TestAClaimIsChecked(t *testing.T) {
 // A member that cannot be reached is tried some times, and again after the next claim.
 func TestAClaimOfABusyMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		busy := true
+		var ready atomic.Bool
 		p, found, shaken := claims(t, []string{"ours"}, func(link.Peer) (bool, error) {
-			if busy {
+			if !ready.Load() {
 				return false, errors.New("it is busy")
 			}
 			return true, nil
@@ -106,7 +107,7 @@ func TestAClaimOfABusyMember(t *testing.T) {
 		}
 		p.Heard("ours")
 		time.Sleep(time.Second)
-		busy = false
+		ready.Store(true)
 		time.Sleep(time.Minute)
 		if got := found(); len(got) != 1 {
 			t.Errorf("found %q", got)
