@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -274,6 +275,41 @@ func TestLinksOfOneHostCostNoOther(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, b.open()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A link that came before its node was known as a member is not a stranger's afterwards.
+func TestAPeerThatIsKnownLater(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		var known atomic.Bool
+		b := memNode(t, mem, 2, func(c *Config) {
+			c.Member = func(name, _ string) bool { return name == "late" && known.Load() }
+			c.maxRequests = 1000
+			c.Handlers = map[Kind]Handler{KindBody: func(ctx context.Context, _ Peer, _ []byte) ([]byte, error) {
+				<-ctx.Done()
+				return nil, nil
+			}}
+		})
+		// Requests that are not answered, with more behind them.
+		fill := func(from int, name string, streams int) {
+			t.Helper()
+			conn := rawConn(t, mem, from, name, b)
+			go io.Copy(io.Discard, conn)
+			for i := range uint32(streams) {
+				body := append([]byte{byte(KindBody)}, make([]byte, linkWindow-1)...)
+				conn.Write(rawFrame(frameTypeData, frameFlagSYN, 2*i+1, linkWindow, body...))
+				synctest.Wait()
+			}
+		}
+		fill(1, "late", 8)
+		known.Store(true)
+		for i := range 40 {
+			fill(20+i, fmt.Sprint("stranger-", i), 4)
+		}
+		if n := b.metric("agentctl_link_closed_total", closeMemory); n == 0 || b.open()["late"] != 1 {
+			t.Errorf("%v links were closed, and those are open: %v", n, b.open())
 		}
 	})
 }
