@@ -80,22 +80,20 @@ func (r *Repair) sign(o *origin) error {
 	return err
 }
 
-// answerCompare looks at its own watermarks first, then at the log's head, and then
-// at what is in the log: what it claims is in the log up to the head, and what
-// is in the log up to the head is in the digests, unless it was let go of.
+// answerCompare looks at the log's head first, and then at what is in the log: all
+// that is in the log up to the head is in the digests, unless it was let go of.
 func (r *Repair) answerCompare(m *compareRequest) (*compareAnswer, error) {
 	a := &compareAnswer{}
 	now := time.Now()
 	r.mu.Lock()
-	a.age = r.state.age(now)
-	if m.watermarks {
-		a.watermarks = r.state.list()
-	}
 	seq, known := r.state.translate(watermark{m.incarnation, m.seq})
 	r.mu.Unlock()
 	ext, err := r.cfg.Store.Extent()
 	if err != nil {
 		return a, err
+	}
+	if seq > ext.Head { // nobody can have compared that: somebody else said so
+		seq, known = 0, false
 	}
 	a.head, a.newest, a.watermark = ext.Head, ext.Newest, seq
 	if !known && m.age < math.MaxInt64/uint64(time.Millisecond)/2 {

@@ -56,6 +56,9 @@ func TestAnswersThatAreWrong(t *testing.T) {
 		"more than asked for":     {late(good), ids, &eventsAnswer{origin: origin{incarnation: 5}, done: 2}},
 		"an event not asked for":  {late(good), ids, &eventsAnswer{origin: origin{incarnation: 5}, done: 1, events: []wireEvent{{9, "e", ""}}}},
 		"an answer of other kind": {ids},
+		"trimmed above the head":  {&compareAnswer{origin: origin{5, 10}, head: 9}},
+		"compared above the head": {&compareAnswer{origin: origin{incarnation: 5}, head: 9, watermark: 10}},
+		"trimmed above it later":  {&compareAnswer{origin: origin{incarnation: 5}, head: 9, late: true, same: true}, &idsAnswer{origin: origin{5, 1 << 50}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := config()
@@ -69,9 +72,9 @@ func TestAnswersThatAreWrong(t *testing.T) {
 			}
 			r := newRepair(t, cfg)
 			r.state.base = 1
-			_, err := r.compareWith(t.Context(), "peer", false)
-			if err == nil || err == errUnreachable || len(r.state.watermarks) > 0 {
-				t.Errorf("%v, watermarks %v", err, r.state.list())
+			_, err := r.compareWith(t.Context(), "peer")
+			if err == nil || err == errUnreachable || len(r.state.peers) > 0 {
+				t.Errorf("%v, watermarks %v", err, r.state.watermarks())
 			}
 		})
 	}
@@ -90,8 +93,8 @@ func TestTakeThatLies(t *testing.T) {
 		n, p := c.add(10), c.add(10)
 		c.tell(1, p)
 		n.rep.cfg.Take = func(context.Context, []handler.Event) error { return nil }
-		if _, err := n.rep.compareWith(c.ctx, p.name, false); err == nil || len(n.rep.state.watermarks) > 0 {
-			t.Errorf("%v, watermarks %v", err, n.rep.state.list())
+		if _, err := n.rep.compareWith(c.ctx, p.name); err == nil || len(n.rep.state.peers) > 0 {
+			t.Errorf("%v, watermarks %v", err, n.rep.state.watermarks())
 		}
 	})
 }

@@ -4,7 +4,7 @@
 // DESIGN.md beside this file has the protocol, and the reasons why it is enough.
 //
 //	Run ─► round ─► a peer: same? ─ no ─► digests ─► IDs ─► events ─► Take
-//	                        └ trimmed before it was compared: others? ─ no ─► Gap
+//	                        └ trimmed before it was compared ─► Gap
 //	Handle ◄─ the same questions, of others
 //
 // # The promise
@@ -42,11 +42,12 @@
 //
 // A node fetches at most 5,000 events and 4 MiB a second, and one comparison
 // takes at most two minutes. It answers four requests at a time and refuses
-// more. It keeps up to 1,024 watermarks.
+// more. It remembers up to 1,024 peers.
 //
 // # Trust
 //
-// Repair believes its peers. A lying peer can hide an event from a node that lacks
-// it, and can make that node flush. No message of a peer costs more memory than the
-// limits allow.
+// Repair believes a peer only about the peer's own log, and only what can be. A lying
+// peer can hide an event that nobody else has, and can make a node flush. It cannot
+// hide an event that an honest peer has. No message of a peer costs more memory than
+// the limits allow.
 package repair

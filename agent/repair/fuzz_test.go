@@ -10,14 +10,14 @@ import (
 )
 
 var someRequests = []request{
-	&compareRequest{from: 7, age: 1 << 40, incarnation: 3, seq: 9, watermarks: true, known: []journal.Digest{{}, {Count: 2, Hi: 3, Lo: 4}}},
+	&compareRequest{from: 7, age: 1 << 40, incarnation: 3, seq: 9, known: []journal.Digest{{}, {Count: 2, Hi: 3, Lo: 4}}},
 	&digestsRequest{[]span{{0, 0}, {5, math.MaxUint64}}},
 	&idsRequest{[]span{{1, 2}}, 8, journal.LTimePos{LTime: 1, Seq: 2}},
 	&eventsRequest{[]string{"1-0123456789abcdef", ""}},
 }
 
 var someAnswers = []answer{
-	&compareAnswer{origin{1, 2}, 3, 4, 5, true, journal.Digest{Count: 1, Hi: 2, Lo: 3}, true, 6, []watermark{{7, 8}}},
+	&compareAnswer{origin{1, 2}, 3, 4, 5, true, journal.Digest{Count: 1, Hi: 2, Lo: 3}, true},
 	&digestsAnswer{origin{1, 2}, []journal.Digest{{}, {Count: 1, Hi: 2, Lo: 3}}},
 	&idsAnswer{origin{1, 2}, true, []listedID{{journal.LTimePos{LTime: 1, Seq: 2}, "id"}}},
 	&eventsAnswer{origin{1, 2}, 3, []wireEvent{{4, "name", "payload"}}},

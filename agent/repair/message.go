@@ -21,13 +21,13 @@ const (
 
 // Limits of messages. What an encoder makes is within them.
 const (
-	maxRanges     = 64
-	fanOut        = 16   // parts of a range
-	maxIDs        = 1000 // in a request or answer
-	maxID         = 64   // bytes
-	maxWatermarks = 1024
-	maxText       = 1 << 20   // bytes of a name or payload
-	pageBytes     = 256 << 10 // of events in an answer, unless a single one is longer
+	maxRanges  = 64
+	fanOut     = 16        // parts of a range
+	maxIDs     = 1000      // in a request or answer
+	maxID      = 64        // bytes
+	maxHearsay = 1024      // watermarks in an older version's answer
+	maxText    = 1 << 20   // bytes of a name or payload
+	pageBytes  = 256 << 10 // of events in an answer, unless a single one is longer
 )
 
 // versionError is a message of another version than is spoken here.
@@ -43,7 +43,6 @@ type compareRequest struct {
 	age         uint64 // milliseconds since the asking node was born
 	incarnation uint64 // the peer's, as last known; 0 for none
 	seq         uint64 // up to where its log was compared then
-	watermarks  bool   // those of the peer are wanted
 	// known are digests that mean that nothing is lacking: the asking node's own
 	// one is the last of them.
 	known []journal.Digest
@@ -55,14 +54,12 @@ type origin struct{ incarnation, trimmed uint64 }
 
 type compareAnswer struct {
 	origin
-	head       uint64 // of the log, before anything else was looked at
-	newest     uint64 // Lamport time
-	watermark  uint64 // from where on the log is to be compared
-	same       bool   // the digest is one of those known
-	digest     journal.Digest
-	late       bool   // there are events below the asked Lamport time, above watermark
-	age        uint64 // milliseconds
-	watermarks []watermark
+	head      uint64 // of the log, before anything else was looked at
+	newest    uint64 // Lamport time
+	watermark uint64 // from where on the log is to be compared
+	same      bool   // the digest is one of those known
+	digest    journal.Digest
+	late      bool // there are events below the asked Lamport time, above watermark
 }
 
 // watermark says that nothing of a log up to a sequence number is lacking.

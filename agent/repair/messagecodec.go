@@ -18,7 +18,7 @@ func (m *compareRequest) encode(e *encoder) {
 	e.Uint(m.age)
 	e.Fixed(m.incarnation)
 	e.Uint(m.seq)
-	e.Bool(m.watermarks)
+	e.Bool(false) // hearsay, see decode of compareAnswer
 	e.Uint(uint64(len(m.known)))
 	for _, d := range m.known {
 		e.digest(d)
@@ -26,7 +26,8 @@ func (m *compareRequest) encode(e *encoder) {
 }
 
 func (m *compareRequest) decode(d *decoder) {
-	m.from, m.age, m.incarnation, m.seq, m.watermarks = d.Uint(), d.Uint(), d.Fixed(), d.Uint(), d.Bool()
+	m.from, m.age, m.incarnation, m.seq = d.Uint(), d.Uint(), d.Fixed(), d.Uint()
+	d.Bool() // an older version wants hearsay
 	m.known = varint.List(&d.Decoder, 2, d.digest)
 }
 
@@ -45,19 +46,18 @@ func (m *compareAnswer) encode(e *encoder) {
 	e.Bool(m.same)
 	e.digest(m.digest)
 	e.Bool(m.late)
-	e.Uint(m.age)
-	e.Uint(uint64(len(m.watermarks)))
-	for _, k := range m.watermarks {
-		e.Fixed(k.incarnation)
-		e.Uint(k.seq)
-	}
+	e.Uint(0) // age, and no hearsay
+	e.Uint(0)
 }
 
 func (m *compareAnswer) decode(d *decoder) {
 	m.origin.decode(d)
 	m.head, m.newest, m.watermark, m.same = d.Uint(), d.Uint(), d.Uint(), d.Bool()
-	m.digest, m.late, m.age = d.digest(), d.Bool(), d.Uint()
-	m.watermarks = varint.List(&d.Decoder, maxWatermarks, func() watermark { return watermark{d.Fixed(), d.Uint()} })
+	m.digest, m.late = d.digest(), d.Bool()
+	// An older version tells its age, and what it has compared of others' logs. The
+	// latter is hearsay, which nobody can check: it is not kept.
+	d.Uint()
+	varint.List(&d.Decoder, maxHearsay, func() watermark { return watermark{d.Fixed(), d.Uint()} })
 }
 
 func encodeSpans(e *encoder, spans []span) {

@@ -11,6 +11,7 @@ const (
 	resultRepaired = "repaired" // and fetched
 	resultDoubt    = "doubt"    // the peer let go of what was not compared
 	resultFailed   = "failed"   // the peer did not answer, or not to the end
+	resultRefused  = "refused"  // the peer said what cannot be
 )
 
 type metrics struct {
@@ -50,7 +51,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"result"}),
 	}
 	// There from the beginning, so that an increase from 0 is one.
-	for _, result := range []string{resultSame, resultRepaired, resultDoubt, resultFailed} {
+	for _, result := range []string{resultSame, resultRepaired, resultDoubt, resultFailed, resultRefused} {
 		m.compared.WithLabelValues(result)
 	}
 	return m

@@ -124,26 +124,32 @@ func inBubble(t *testing.T, rt *rapid.T, try func(ctx context.Context)) {
 	}
 }
 
-// Whatever happens to a few nodes, in the end each has every event, or was
-// flushed since.
-func TestEveryEventOrAGap(t *testing.T) {
+// checkModel has rapid try a model with 60 steps at a time.
+func checkModel(t *testing.T, try func(ctx context.Context, rt *rapid.T)) {
+	t.Helper()
 	steps := flag.Lookup("rapid.steps").Value
 	defer steps.Set(steps.String())
 	if err := steps.Set("60"); err != nil {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		inBubble(t, rt, func(ctx context.Context) {
-			limits := rapid.SampledFrom([][]int{{1000}, {3}, {8}, {3, 8, 1000}, {8, 1000}}).Draw(rt, "limits")
-			c := newCluster(ctx)
-			c.t = rt
-			for i := range rapid.IntRange(3, 6).Draw(rt, "nodes") {
-				c.add(limits[i%len(limits)])
-			}
-			rt.Repeat(c.actions())
-			c.settle()
-			c.check()
-			c.quiet()
-		})
+		inBubble(t, rt, func(ctx context.Context) { try(ctx, rt) })
+	})
+}
+
+// Whatever happens to a few nodes, in the end each has every event, or was
+// flushed since.
+func TestEveryEventOrAGap(t *testing.T) {
+	checkModel(t, func(ctx context.Context, rt *rapid.T) {
+		limits := rapid.SampledFrom([][]int{{1000}, {3}, {8}, {3, 8, 1000}, {8, 1000}}).Draw(rt, "limits")
+		c := newCluster(ctx)
+		c.t = rt
+		for i := range rapid.IntRange(3, 6).Draw(rt, "nodes") {
+			c.add(limits[i%len(limits)])
+		}
+		rt.Repeat(c.actions())
+		c.settle()
+		c.check()
+		c.quiet()
 	})
 }

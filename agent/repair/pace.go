@@ -78,7 +78,7 @@ func (r *Repair) shuffled(peers []string) []string {
 func (r *Repair) differs(peer string, theirs journal.Digest) {
 	r.mu.Lock()
 	again := r.differed[peer] == theirs
-	if _, known := r.differed[peer]; !known && len(r.differed) >= maxWatermarks {
+	if _, known := r.differed[peer]; !known && len(r.differed) >= maxPeers {
 		clear(r.differed)
 	}
 	r.differed[peer] = theirs

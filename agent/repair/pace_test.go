@@ -33,7 +33,7 @@ func TestWhoAsksIsAsked(t *testing.T) {
 		c.rounds(3)
 		ask := func() {
 			t.Helper()
-			if _, err := a.rep.compareWith(c.ctx, b.name, false); err != nil {
+			if _, err := a.rep.compareWith(c.ctx, b.name); err != nil {
 				t.Fatal(err)
 			}
 		}

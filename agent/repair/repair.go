@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"agentctl/agent/logs"
 	"agentctl/handler/journal"
 )
 
@@ -39,6 +40,7 @@ type Repair struct {
 	handling chan struct{}
 	events   *rate.Limiter
 	bytes    *rate.Limiter
+	sampled  logs.Sampled
 	deck     []string // of Run: peers that are still to be asked
 	retry    string   // of Run: the peer that did not answer last; "" for none
 	silent   int      // of Run: rounds in a row in which one did not
@@ -47,7 +49,7 @@ type Repair struct {
 	state    *state
 	saved    []byte                    // what Save was given last
 	lastHead uint64                    // see moved
-	heads    map[uint64]heard          // of other logs, by incarnation
+	heads    map[string]heard          // of other logs, by peer
 	first    []string                  // peers to be asked before those of the deck
 	differed map[string]journal.Digest // of peers that asked, and had not what is here
 }
@@ -86,7 +88,8 @@ func New(ctx context.Context, cfg Config) (*Repair, error) {
 		events:   rate.NewLimiter(rate.Limit(cfg.eventRate), cfg.eventRate),
 		bytes:    rate.NewLimiter(rate.Limit(cfg.byteRate), cfg.byteRate),
 		state:    st,
-		heads:    map[uint64]heard{},
+		heads:    map[string]heard{},
+		sampled:  logs.Sampled{Logger: cfg.Logger},
 		differed: map[string]journal.Digest{},
 	}
 	// Others' watermarks on the log are in terms of its incarnations: one that is forgotten

@@ -4,17 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
+
+	"agentctl/handler/journal"
 )
 
 const (
 	// sessionTime bounds a comparison. What was fetched by then stays, and the
 	// next round goes on from there.
 	sessionTime = 2 * time.Minute
-	// maxWitnesses is how many peers are asked about a log that another peer
-	// has let go of.
-	maxWitnesses = 16
+	// maxHeard is how many other peers are asked before a flush where their logs
+	// end, and heardTime how long that may take, so that one flush is enough for all.
+	maxHeard  = 16
+	heardTime = bornMargin / 2
 )
 
 // round compares with the next few peers, and tells how long the next round may
@@ -23,9 +25,8 @@ func (r *Repair) round(ctx context.Context) (wait time.Duration) {
 	var doubts []*doubtError
 	hurry, grown, silent := false, false, false
 	for _, peer := range r.draw() {
-		moved := r.moved()
-		grown = grown || moved
-		more, err := r.attempt(ctx, peer, moved)
+		grown = r.moved() || grown
+		more, err := r.attempt(ctx, peer)
 		hurry = hurry || more
 		if d, ok := errors.AsType[*doubtError](err); ok {
 			doubts = append(doubts, d)
@@ -41,8 +42,7 @@ func (r *Repair) round(ctx context.Context) (wait time.Duration) {
 	return r.pace(hurry, grown, silent)
 }
 
-// moved tells whether the log has grown since the last time it was asked:
-// where nothing happens, the watermarks of others are not worth their bytes.
+// moved tells whether the log has grown since the last time it was asked.
 func (r *Repair) moved() bool {
 	ext, err := r.cfg.Store.Extent()
 	r.mu.Lock()
@@ -53,59 +53,55 @@ func (r *Repair) moved() bool {
 }
 
 // attempt is one comparison, bounded in time, whose failure is logged.
-func (r *Repair) attempt(ctx context.Context, peer string, watermarks bool) (hurry bool, err error) {
+func (r *Repair) attempt(ctx context.Context, peer string) (hurry bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sessionTime)
 	defer cancel()
-	hurry, err = r.compareWith(ctx, peer, watermarks)
+	hurry, err = r.compareWith(ctx, peer)
 	if err != nil {
 		r.cfg.Logger.Debug("repair: a peer's journal was not compared", "peer", peer, "error", err)
 	}
 	return hurry, err
 }
 
-// resolve looks for peers that have compared what others have let go of, and
-// where there are none has the gateways flushed.
+// resolve has the gateways flushed, since only the peers themselves know what they have
+// let go of. First it hears from other peers how far their logs go: what they let go of
+// up to there is no reason for another flush.
 func (r *Repair) resolve(ctx context.Context, doubts []*doubtError) {
-	witnesses := 0
+	hearing, cancel := context.WithTimeout(ctx, heardTime)
+	defer cancel()
+	asked := 0
 	for _, peer := range r.shuffled(r.cfg.Peers()) {
-		if witnesses == maxWitnesses || !slices.ContainsFunc(doubts, r.doubted) {
+		if asked == maxHeard || hearing.Err() != nil {
 			break
 		}
-		if slices.ContainsFunc(doubts, func(d *doubtError) bool { return d.peer == peer }) {
-			continue
+		if !r.heardLately(peer) {
+			asked++
+			r.attempt(hearing, peer)
 		}
-		witnesses++
-		r.attempt(ctx, peer, true)
 	}
-	for _, d := range doubts {
-		_, err := r.attempt(ctx, d.peer, true)
-		if d, ok := errors.AsType[*doubtError](err); ok && ctx.Err() == nil {
-			r.gap(d, witnesses)
-			return
-		}
+	if ctx.Err() == nil {
+		r.gap(doubts[0])
 	}
 }
 
-// doubted tells whether a doubt is still one.
-func (r *Repair) doubted(d *doubtError) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := r.state.watermarks[d.log.incarnation]
-	return n == nil || n.seq < d.trimmed
-}
-
-// heard is up to where a log went when its node last answered.
+// heard is up to where a peer's log went when the peer last answered.
 type heard struct {
-	seq uint64
-	at  time.Time
+	watermark
+	at time.Time
 }
 
 // hear notes how far a log went. r.mu is held.
-func (r *Repair) hear(head watermark, now time.Time) {
-	if len(r.heads) >= maxWatermarks {
+func (r *Repair) hear(peer string, head watermark, now time.Time) {
+	if len(r.heads) >= maxPeers {
 		clear(r.heads)
 	}
-	r.heads[head.incarnation] = heard{head.seq, now}
+	r.heads[peer] = heard{head, now}
+}
+
+func (r *Repair) heardLately(peer string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Since(r.heads[peer].at) < bornMargin
 }
 
 // gap has the gateways flushed. With that the node is as good as new: it wants
@@ -113,9 +109,9 @@ func (r *Repair) hear(head watermark, now time.Time) {
 // were just asked had then, and what they let go of of that is no doubt any more.
 // Of other logs it is looked up, by time, where they stood; and as that goes by
 // other clocks, by bornMargin earlier.
-func (r *Repair) gap(d *doubtError, witnesses int) {
+func (r *Repair) gap(d *doubtError) {
 	now, clock := time.Now(), r.cfg.Clock()
-	reason := fmt.Sprintf("events may be lacking that no peer has any more: %v; %d other peers were asked", d, witnesses)
+	reason := fmt.Sprintf("events may be lacking that no peer has any more: %v", d)
 	if err := r.cfg.Gap(reason); err != nil {
 		r.cfg.Logger.Error("repair: the gateways could not be marked for a flush", "reason", reason, "error", err)
 		return
@@ -125,9 +121,9 @@ func (r *Repair) gap(d *doubtError, witnesses int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state.bear(now, clock)
-	for id, h := range r.heads {
+	for peer, h := range r.heads {
 		if now.Sub(h.at) < bornMargin {
-			r.state.advance(watermark{id, h.seq}, now)
+			r.state.meet(peer, h.watermark, journal.Digest{}, now)
 		}
 	}
 }

@@ -146,7 +146,7 @@ func TestHurryAndSave(t *testing.T) {
 		if n.kept.state != nil {
 			t.Error("nothing changed, and it was saved")
 		}
-		if st, err := decodeState(saved); err != nil || st.watermarks[p.rep.state.incarnation()].seq != 1 {
+		if st, err := decodeState(saved); err != nil || st.peers[p.name].seq != 1 {
 			t.Errorf("saved: %+v, %v", st, err)
 		}
 	})
@@ -170,7 +170,7 @@ func TestMetrics(t *testing.T) {
 		c.tell(2, p)
 		n.rep.round(c.ctx)
 		n.rep.round(c.ctx)
-		n.rep.gap(&doubtError{}, 0)
+		n.rep.gap(&doubtError{})
 		families, err := reg.Gather()
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"agentctl/handler/journal"
@@ -20,6 +21,9 @@ type doubtError struct {
 func (e *doubtError) Error() string {
 	return fmt.Sprintf("%s has let go of events up to its number %d, and was compared up to %d", e.peer, e.trimmed, e.log.seq)
 }
+
+// refusedEvery is how often, at most, the log says that peers were not believed.
+const refusedEvery = 10 * time.Second
 
 // session is one comparison with one peer.
 type session struct {
@@ -50,16 +54,22 @@ func (s *session) ask(ctx context.Context, req request, a answer) error {
 	return s.bytes.WaitN(ctx, min(len(b), s.cfg.byteRate))
 }
 
+// errImpossible is what no log can be: the peer lies or is broken, and nothing that
+// it says counts.
+var errImpossible = errors.New("repair: a peer says of its log what cannot be")
+
 // compareWith fetches what a peer has and is lacking here; hurry tells that
-// another round should not wait. With watermarks, what the peer has compared counts
-// as compared here where it wanted all that is wanted here.
-func (r *Repair) compareWith(ctx context.Context, peer string, watermarks bool) (hurry bool, err error) {
+// another round should not wait.
+func (r *Repair) compareWith(ctx context.Context, peer string) (hurry bool, err error) {
 	s := &session{Repair: r, peer: peer}
-	hurry, err = s.run(ctx, watermarks)
+	hurry, err = s.run(ctx)
 	result := resultSame
 	switch _, doubt := errors.AsType[*doubtError](err); {
 	case doubt:
 		result = resultDoubt
+	case errors.Is(err, errImpossible), errors.Is(err, errMalformed):
+		result = resultRefused
+		r.sampled.Log(slog.LevelWarn, "repair: a peer was not believed", refusedEvery, "peer", peer, "error", err)
 	case err != nil:
 		result = resultFailed
 	case s.fetched > 0:
@@ -70,12 +80,12 @@ func (r *Repair) compareWith(ctx context.Context, peer string, watermarks bool) 
 	return hurry || s.fetched > 0, err
 }
 
-func (s *session) run(ctx context.Context, watermarks bool) (hurry bool, err error) {
+func (s *session) run(ctx context.Context) (hurry bool, err error) {
 	ext, err := s.cfg.Store.Extent()
 	if err != nil {
 		return false, err
 	}
-	req := s.request(ext, watermarks)
+	req := s.request(ext)
 	own, err := s.cfg.Store.Digests(span{req.from, ^uint64(0)})
 	if err != nil {
 		return false, err
@@ -85,15 +95,12 @@ func (s *session) run(ctx context.Context, watermarks bool) (hurry bool, err err
 	if err := s.ask(ctx, req, &a); err != nil {
 		return false, err
 	}
-	log := s.compared(&a)
-	doubt := func() error {
-		if s.trimmed > log.seq {
-			return &doubtError{s.peer, log, s.trimmed}
-		}
-		return nil
+	log, err := s.compared(&a)
+	if err != nil {
+		return false, err
 	}
-	if err := doubt(); err != nil {
-		return false, err // before anything is fetched that a flush makes needless
+	if s.trimmed > log.seq { // nothing is fetched that a flush makes needless
+		return false, &doubtError{s.peer, log, s.trimmed}
 	}
 	if a.late {
 		if err := s.fetchSpans(ctx, []span{{0, req.from - 1}}, log.seq); err != nil {
@@ -105,8 +112,13 @@ func (s *session) run(ctx context.Context, watermarks bool) (hurry bool, err err
 			return false, err
 		}
 	}
-	if err := doubt(); err != nil { // it went on letting go of events
-		return true, err
+	switch { // it went on letting go of events
+	case s.trimmed > a.head:
+		// This comparison says nothing of them. The next one has the head that belongs
+		// to the number, and so shows whether there can be such a one.
+		return true, fmt.Errorf("%s let go of events up to its number %d meanwhile, and it had %d", s.peer, s.trimmed, a.head)
+	case s.trimmed > log.seq:
+		return true, &doubtError{s.peer, log, s.trimmed}
 	}
 	s.claim(&a)
 	// At this pace the peer would let go of events before it is asked again.
@@ -115,52 +127,39 @@ func (s *session) run(ctx context.Context, watermarks bool) (hurry bool, err err
 }
 
 // request begins a comparison.
-func (s *session) request(ext journal.Extent, watermarks bool) *compareRequest {
+func (s *session) request(ext journal.Extent) *compareRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state
 	st.floor = max(st.floor, ext.Floor)
-	req := &compareRequest{from: max(st.base, st.floor), age: st.age(time.Now()), watermarks: watermarks}
+	req := &compareRequest{from: max(st.base, st.floor), age: st.age(time.Now())}
 	if p := st.peers[s.peer]; p != nil {
-		if n := st.watermarks[p.incarnation]; n != nil {
-			req.incarnation, req.seq = p.incarnation, n.seq
-		}
+		req.incarnation, req.seq = p.incarnation, p.seq
 		req.known = append(req.known, p.agreed)
 	}
 	return req
 }
 
-// compared is up to where the peer's log was compared before, by itself or, as
-// other peers told, elsewhere.
-func (s *session) compared(a *compareAnswer) watermark {
+// compared is up to where the peer's log was compared before, in the peer's own
+// words: it alone knows what a number of an earlier incarnation is worth.
+func (s *session) compared(a *compareAnswer) (watermark, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hear(watermark{a.incarnation, a.head}, time.Now())
-	log := watermark{a.incarnation, a.watermark}
-	if n := s.state.watermarks[a.incarnation]; n != nil {
-		log.seq = max(log.seq, n.seq)
+	if a.watermark > a.head || a.trimmed > a.head {
+		// What is known of this log can be wrong as well, as an older version believed
+		// hearsay. Without it, the log is compared from this node's birth on.
+		delete(s.state.peers, s.peer)
+		return watermark{}, fmt.Errorf("%w: it ends at %d, is compared up to %d, and let go of events up to %d", errImpossible, a.head, a.watermark, a.trimmed)
 	}
-	return log
+	s.hear(s.peer, watermark{a.incarnation, a.head}, time.Now())
+	return watermark{a.incarnation, a.watermark}, nil
 }
 
-// settle notes that nothing is lacking that the peer had when it began to
-// answer. What it had compared with others then is here too, or is not wanted,
-// if the peer has wanted events for at least as long.
+// claim notes that nothing is lacking that the peer had when it began to answer.
 func (s *session) claim(a *compareAnswer) {
-	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := s.state
-	st.advance(watermark{a.incarnation, a.head}, now)
-	if a.age >= st.age(now) {
-		for _, m := range a.watermarks {
-			st.advance(m, now)
-		}
-	}
-	if p := st.peers[s.peer]; p != nil && p.incarnation != a.incarnation {
-		delete(st.watermarks, p.incarnation) // that incarnation is over
-	}
-	st.meet(s.peer, &acquaintance{a.incarnation, a.digest})
+	s.state.meet(s.peer, watermark{a.incarnation, a.head}, a.digest, time.Now())
 }
 
 // leafEvents is up to how many events of a range the peer is asked for IDs,

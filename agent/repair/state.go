@@ -17,11 +17,12 @@ import (
 const (
 	stateVersion    = 1
 	maxIncarnations = 64
+	maxPeers        = 1024 // whose logs are remembered
 	maxPeerName     = 256
 )
 
 // state is what a node knows of itself and the others' logs. Repair.mu guards
-// it. All but what settled says is kept for the next process.
+// it. All but the digests is kept for the next process.
 type state struct {
 	// born is since when events are wanted; zero where that is not known, and
 	// so all are. It moves with each gap.
@@ -32,9 +33,8 @@ type state struct {
 	base, floor uint64
 	based       bool // base is set
 
-	head         uint64           // the log's, when this was kept; less now is another log
-	incarnations []incarnation    // of this node's log, the present one last
-	watermarks   map[uint64]*note // by incarnation
+	head         uint64        // the log's, when this was kept; less now is another log
+	incarnations []incarnation // of this node's log, the present one last
 	peers        map[string]*acquaintance
 }
 
@@ -42,15 +42,11 @@ type state struct {
 // both have the same events by the same sequence numbers.
 type incarnation struct{ id, began uint64 }
 
-// note is a watermark on the log of another node, in one of its incarnations.
-type note struct {
-	seq  uint64
-	used time.Time // when it moved last
-}
-
-// acquaintance is what was seen of a peer last.
+// acquaintance is what was seen of a peer last. It stands under the name under
+// which the peer was asked, so that a peer can say nothing about another's log.
 type acquaintance struct {
-	incarnation uint64
+	watermark
+	used time.Time // when the watermark moved last
 	// agreed is a digest of the peer's in which nothing was lacking: while it
 	// stays the same, nothing is.
 	agreed journal.Digest
@@ -92,58 +88,50 @@ func (s *state) age(now time.Time) uint64 {
 // bear makes the node want nothing that is older than now.
 func (s *state) bear(now time.Time, clock uint64) {
 	s.born, s.base = now, clock
-	s.watermarks, s.peers = map[uint64]*note{}, map[string]*acquaintance{}
+	s.peers = map[string]*acquaintance{}
 }
 
-// advance moves a watermark on, never back.
-func (s *state) advance(m watermark, now time.Time) {
-	n := s.watermarks[m.incarnation]
-	if n == nil {
-		n = &note{}
-		s.watermarks[m.incarnation] = n
-	} else if m.seq <= n.seq {
+// meet notes up to where a peer's log was compared. In one incarnation of it that
+// never moves back: of two comparisons the shorter may end last.
+func (s *state) meet(peer string, log watermark, agreed journal.Digest, now time.Time) {
+	p := s.peers[peer]
+	switch {
+	case len(peer) > maxPeerName:
 		return
+	case p == nil || p.incarnation != log.incarnation:
+		p = &acquaintance{watermark: log, used: now}
+		s.peers[peer] = p
+	case log.seq > p.seq:
+		p.seq, p.used = log.seq, now
 	}
-	n.seq, n.used = m.seq, now
-	if len(s.watermarks) > maxWatermarks {
+	p.agreed = agreed
+	if len(s.peers) > maxPeers {
 		s.forgetOldest()
 	}
 }
 
-// forgetOldest forgets the watermark that moved the longest ago: of a process that
-// is gone, most of the time.
+// forgetOldest forgets the peer whose watermark moved the longest ago: it is gone,
+// most of the time. If it is not, its log is compared from this node's birth on.
 func (s *state) forgetOldest() {
-	var oldest uint64
-	for id, n := range s.watermarks {
-		if o := s.watermarks[oldest]; o == nil || cmp.Or(n.used.Compare(o.used), cmp.Compare(id, oldest)) < 0 {
-			oldest = id
+	oldest := ""
+	for name, p := range s.peers {
+		if o := s.peers[oldest]; o == nil || cmp.Or(p.used.Compare(o.used), cmp.Compare(name, oldest)) < 0 {
+			oldest = name
 		}
 	}
-	delete(s.watermarks, oldest)
+	delete(s.peers, oldest)
 }
 
-// meet notes what was seen of a peer. Of very many some are forgotten: that
-// costs a few more bytes with the next comparison, and a watermark on a log that a
-// restarted process goes on with.
-func (s *state) meet(peer string, a *acquaintance) {
-	for name := range s.peers {
-		if len(s.peers) < maxWatermarks {
-			break
-		}
-		delete(s.peers, name)
+// watermarks gives each incarnation once, as encode has them. If two peers say that
+// they have the same log, one of them lies, and the lower watermark is safe for both.
+func (s *state) watermarks() (all []acquaintance) {
+	for _, name := range slices.Sorted(maps.Keys(s.peers)) {
+		all = append(all, *s.peers[name])
 	}
-	if len(peer) <= maxPeerName {
-		s.peers[peer] = a
-	}
-}
-
-// list gives all watermarks, in an order that is always the same.
-func (s *state) list() (all []watermark) {
-	for id, n := range s.watermarks {
-		all = append(all, watermark{id, n.seq})
-	}
-	slices.SortFunc(all, func(a, b watermark) int { return cmp.Compare(a.incarnation, b.incarnation) })
-	return all
+	slices.SortStableFunc(all, func(a, b acquaintance) int {
+		return cmp.Or(cmp.Compare(a.incarnation, b.incarnation), cmp.Compare(a.seq, b.seq))
+	})
+	return slices.CompactFunc(all, func(a, b acquaintance) bool { return a.incarnation == b.incarnation })
 }
 
 // encode is what decodeState reads.
@@ -163,12 +151,12 @@ func (s *state) encode() []byte {
 		e.Fixed(l.id)
 		e.Uint(l.began)
 	}
-	watermarks := s.list()
+	watermarks := s.watermarks()
 	e.Uint(uint64(len(watermarks)))
-	for _, m := range watermarks {
-		e.Fixed(m.incarnation)
-		e.Uint(m.seq)
-		e.Uint(uint64(s.watermarks[m.incarnation].used.UnixMilli()))
+	for _, p := range watermarks {
+		e.Fixed(p.incarnation)
+		e.Uint(p.seq)
+		e.Uint(uint64(p.used.UnixMilli()))
 	}
 	names := slices.Sorted(maps.Keys(s.peers))
 	e.Uint(uint64(len(names)))
@@ -190,12 +178,19 @@ func decodeState(b []byte) (*state, error) {
 	}
 	s.based, s.base, s.floor, s.head = d.Bool(), d.Uint(), d.Uint(), d.Uint()
 	s.incarnations = varint.List(&d.Decoder, maxIncarnations, func() incarnation { return incarnation{d.Fixed(), d.Uint()} })
-	varint.List(&d.Decoder, maxWatermarks, func() (none struct{}) {
-		s.watermarks[d.Fixed()] = &note{d.Uint(), time.UnixMilli(int64(d.Uint()))}
+	logs := map[uint64]acquaintance{}
+	varint.List(&d.Decoder, maxPeers, func() (none struct{}) {
+		p := acquaintance{watermark{d.Fixed(), d.Uint()}, time.UnixMilli(int64(d.Uint())), journal.Digest{}}
+		logs[p.incarnation] = p
 		return none
 	})
-	varint.List(&d.Decoder, maxWatermarks, func() (none struct{}) {
-		s.peers[d.Text(maxPeerName)] = &acquaintance{incarnation: d.Fixed()}
+	// An older version kept hearsay, too: a log with no peer known to have it is left
+	// out. A peer may find its number to be hearsay, and says so (see compared).
+	varint.List(&d.Decoder, maxPeers, func() (none struct{}) {
+		name := d.Text(maxPeerName)
+		if p, known := logs[d.Fixed()]; known {
+			s.peers[name] = &p
+		}
 		return none
 	})
 	if err := d.end(); err != nil {
@@ -205,5 +200,5 @@ func decodeState(b []byte) (*state, error) {
 }
 
 func newState() *state {
-	return &state{watermarks: map[uint64]*note{}, peers: map[string]*acquaintance{}}
+	return &state{peers: map[string]*acquaintance{}}
 }
