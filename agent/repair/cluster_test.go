@@ -220,7 +220,8 @@ func (c *modelCluster) settle() {
 		for _, n := range c.nodes {
 			n.rep.round(c.ctx)
 		}
-		if quiet++; c.counts() != before {
+		waits := slices.ContainsFunc(c.honest(), func(n *modelNode) bool { return len(c.honest()) == len(c.nodes) && n.rep.state.pending != "" })
+		if quiet++; waits || c.counts() != before {
 			quiet = 0
 		}
 	}

@@ -36,7 +36,8 @@
 //
 // Repair loses no fetched event: an event counts as compared only once it is in
 // the journal. If a peer has let go of events that nobody compared, repair calls
-// Gap, and the targets are flushed.
+// Gap, and the targets are flushed. If that happens again and again for the sake of one
+// peer, its doubts wait up to 16 minutes and share one flush.
 //
 // # Limits
 //
@@ -47,7 +48,7 @@
 // # Trust
 //
 // Repair believes a peer only about the peer's own log, and only what can be. A lying
-// peer can hide an event that nobody else has, and can make a node flush. It cannot
+// peer can hide an event that nobody else has, and can make a node flush at times. It cannot
 // hide an event that an honest peer has. No message of a peer costs more memory than
 // the limits allow.
 package repair

@@ -4,6 +4,7 @@ import (
 	"math"
 	"reflect"
 	"testing"
+	"time"
 
 	"agentctl/handler"
 	"agentctl/handler/journal"
@@ -112,6 +113,9 @@ func FuzzAnswer(f *testing.F) {
 func FuzzState(f *testing.F) {
 	st := newState()
 	st.newIncarnation(3, config().withDefaults().rand)
+	st.meet("peer", watermark{7, 5}, journal.Digest{}, time.UnixMilli(1))
+	f.Add(st.encode())
+	st.pending = "a reason"
 	f.Add(st.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		st, err := decodeState(b)

@@ -18,6 +18,7 @@ type metrics struct {
 	compared *prometheus.CounterVec
 	events   prometheus.Counter
 	gaps     prometheus.Counter
+	waiting  prometheus.Gauge
 	sent     prometheus.Counter
 	received prometheus.Counter
 	requests *prometheus.CounterVec
@@ -42,6 +43,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		gaps: f.NewCounter(prometheus.CounterOpts{
 			Name: "agentctl_repair_gaps_total",
 			Help: "Times that this node may lack events and no peer has them any more, so that it flushes its targets.",
+		}),
+		waiting: f.NewGauge(prometheus.GaugeOpts{
+			Name: "agentctl_repair_gap_waiting",
+			Help: "1 while a flush is due later, since the peers that it is for had caused others before; else 0.",
 		}),
 		sent:     bytes.WithLabelValues("out"),
 		received: bytes.WithLabelValues("in"),

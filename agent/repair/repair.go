@@ -3,6 +3,7 @@ package repair
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type Repair struct {
 	events   *rate.Limiter
 	bytes    *rate.Limiter
 	sampled  logs.Sampled
+	gapRate  *rate.Limiter
 	deck     []string // of Run: peers that are still to be asked
 	retry    string   // of Run: the peer that did not answer last; "" for none
 	silent   int      // of Run: rounds in a row in which one did not
@@ -52,6 +54,8 @@ type Repair struct {
 	heads    map[string]heard          // of other logs, by peer
 	first    []string                  // peers to be asked before those of the deck
 	differed map[string]journal.Digest // of peers that asked, and had not what is here
+	flushed  strikes                   // of peers whose doubts led to flushes
+	pending  pendingGap                // nothing unless state.pending has a reason
 }
 
 // New makes a Repair that goes on from cfg.State, and saves that it does. The
@@ -90,7 +94,17 @@ func New(ctx context.Context, cfg Config) (*Repair, error) {
 		state:    st,
 		heads:    map[string]heard{},
 		sampled:  logs.Sampled{Logger: cfg.Logger},
+		gapRate:  rate.NewLimiter(rate.Every(gapEvery), gapBurst),
+		flushed:  strikes{},
 		differed: map[string]journal.Digest{},
+	}
+	if st.pending != "" { // a restart waits for nobody
+		if err := cfg.Gap(st.pending); err != nil {
+			return nil, fmt.Errorf("repair: the flush that the last process owed: %w", err)
+		}
+		cfg.Logger.Warn("repair: gateways are flushed", "reason", st.pending)
+		r.metrics.gaps.Inc()
+		st.pending = ""
 	}
 	// Others' watermarks on the log are in terms of its incarnations: one that is forgotten
 	// in a crash makes them worthless.

@@ -3,10 +3,7 @@ package repair
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
-
-	"agentctl/handler/journal"
 )
 
 const (
@@ -35,8 +32,8 @@ func (r *Repair) round(ctx context.Context) (wait time.Duration) {
 			r.retry = peer
 		}
 	}
-	if len(doubts) > 0 {
-		r.resolve(ctx, doubts)
+	if len(doubts) > 0 || r.gapDue() {
+		r.flush(ctx, doubts)
 	}
 	r.save(ctx)
 	return r.pace(hurry, grown, silent)
@@ -63,10 +60,10 @@ func (r *Repair) attempt(ctx context.Context, peer string) (hurry bool, err erro
 	return hurry, err
 }
 
-// resolve has the gateways flushed, since only the peers themselves know what they have
+// flush has the gateways flushed, since only the peers themselves know what they have
 // let go of. First it hears from other peers how far their logs go: what they let go of
 // up to there is no reason for another flush.
-func (r *Repair) resolve(ctx context.Context, doubts []*doubtError) {
+func (r *Repair) flush(ctx context.Context, doubts []*doubtError) {
 	hearing, cancel := context.WithTimeout(ctx, heardTime)
 	defer cancel()
 	asked := 0
@@ -80,7 +77,7 @@ func (r *Repair) resolve(ctx context.Context, doubts []*doubtError) {
 		}
 	}
 	if ctx.Err() == nil {
-		r.gap(doubts[0])
+		r.gap(doubts)
 	}
 }
 
@@ -102,28 +99,4 @@ func (r *Repair) heardLately(peer string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return time.Since(r.heads[peer].at) < bornMargin
-}
-
-// gap has the gateways flushed. With that the node is as good as new: it wants
-// what was published from now on. So nothing is lacking of what the peers that
-// were just asked had then, and what they let go of of that is no doubt any more.
-// Of other logs it is looked up, by time, where they stood; and as that goes by
-// other clocks, by bornMargin earlier.
-func (r *Repair) gap(d *doubtError) {
-	now, clock := time.Now(), r.cfg.Clock()
-	reason := fmt.Sprintf("events may be lacking that no peer has any more: %v", d)
-	if err := r.cfg.Gap(reason); err != nil {
-		r.cfg.Logger.Error("repair: the gateways could not be marked for a flush", "reason", reason, "error", err)
-		return
-	}
-	r.cfg.Logger.Warn("repair: gateways are flushed", "reason", reason)
-	r.metrics.gaps.Inc()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.state.bear(now, clock)
-	for peer, h := range r.heads {
-		if now.Sub(h.at) < bornMargin {
-			r.state.meet(peer, h.watermark, journal.Digest{}, now)
-		}
-	}
 }

@@ -170,7 +170,7 @@ func TestMetrics(t *testing.T) {
 		c.tell(2, p)
 		n.rep.round(c.ctx)
 		n.rep.round(c.ctx)
-		n.rep.gap(&doubtError{})
+		n.rep.gap([]*doubtError{{}})
 		families, err := reg.Gather()
 		if err != nil {
 			t.Fatal(err)

@@ -99,8 +99,19 @@ func (s *session) run(ctx context.Context) (hurry bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if s.trimmed > log.seq { // nothing is fetched that a flush makes needless
-		return false, &doubtError{s.peer, log, s.trimmed}
+	doubt := func() error {
+		d := &doubtError{s.peer, log, s.trimmed}
+		if s.trimmed <= log.seq {
+			return nil
+		}
+		if !s.deferGap(d) {
+			return d
+		}
+		log.seq = s.trimmed // a flush will stand for all up to there
+		return nil
+	}
+	if err := doubt(); err != nil {
+		return false, err // nothing is fetched that a flush makes needless
 	}
 	if a.late {
 		if err := s.fetchSpans(ctx, []span{{0, req.from - 1}}, log.seq); err != nil {
@@ -112,13 +123,13 @@ func (s *session) run(ctx context.Context) (hurry bool, err error) {
 			return false, err
 		}
 	}
-	switch { // it went on letting go of events
-	case s.trimmed > a.head:
+	if s.trimmed > a.head {
 		// This comparison says nothing of them. The next one has the head that belongs
 		// to the number, and so shows whether there can be such a one.
 		return true, fmt.Errorf("%s let go of events up to its number %d meanwhile, and it had %d", s.peer, s.trimmed, a.head)
-	case s.trimmed > log.seq:
-		return true, &doubtError{s.peer, log, s.trimmed}
+	}
+	if err := doubt(); err != nil { // it went on letting go of events
+		return true, err
 	}
 	s.claim(&a)
 	// At this pace the peer would let go of events before it is asked again.

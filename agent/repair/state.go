@@ -16,6 +16,7 @@ import (
 
 const (
 	stateVersion    = 1
+	pendingVersion  = 2 // with the reason of a flush that is due; earlier agents refuse it
 	maxIncarnations = 64
 	maxPeers        = 1024 // whose logs are remembered
 	maxPeerName     = 256
@@ -36,6 +37,8 @@ type state struct {
 	head         uint64        // the log's, when this was kept; less now is another log
 	incarnations []incarnation // of this node's log, the present one last
 	peers        map[string]*acquaintance
+
+	pending string // why a flush is due later; "" if none is
 }
 
 // incarnation is a process that goes on with the log of the one before: up to began
@@ -87,7 +90,7 @@ func (s *state) age(now time.Time) uint64 {
 
 // bear makes the node want nothing that is older than now.
 func (s *state) bear(now time.Time, clock uint64) {
-	s.born, s.base = now, clock
+	s.born, s.base, s.pending = now, clock, ""
 	s.peers = map[string]*acquaintance{}
 }
 
@@ -137,6 +140,9 @@ func (s *state) watermarks() (all []acquaintance) {
 // encode is what decodeState reads.
 func (s *state) encode() []byte {
 	e := varint.Encoder{stateVersion}
+	if s.pending != "" {
+		e[0] = pendingVersion
+	}
 	born := uint64(0)
 	if !s.born.IsZero() {
 		born = uint64(s.born.UnixMilli())
@@ -164,12 +170,16 @@ func (s *state) encode() []byte {
 		e.Text(name)
 		e.Fixed(s.peers[name].incarnation)
 	}
+	if s.pending != "" {
+		e.Text(s.pending)
+	}
 	return e
 }
 
 func decodeState(b []byte) (*state, error) {
 	d := decoder{varint.NewDecoder(b)}
-	if d.Byte() != stateVersion {
+	v := d.Byte()
+	if v != stateVersion && v != pendingVersion {
 		return nil, errors.New("repair: what the last process kept is of another version, or damaged: use the agentctl that wrote it, or remove it, and gateways are flushed once where events may be lacking")
 	}
 	s := newState()
@@ -193,6 +203,9 @@ func decodeState(b []byte) (*state, error) {
 		}
 		return none
 	})
+	if v == pendingVersion {
+		s.pending = d.Text(8 * maxGapReason) // bytes that do not print are longer there
+	}
 	if err := d.end(); err != nil {
 		return nil, fmt.Errorf("%w in what the last process kept: remove it, and gateways are flushed once where events may be lacking", err)
 	}
