@@ -72,7 +72,7 @@ func TestAnswersThatAreWrong(t *testing.T) {
 			}
 			r := newRepair(t, cfg)
 			r.state.base = 1
-			_, err := r.compareWith(t.Context(), "peer")
+			_, err := r.attempt(t.Context(), "peer")
 			if err == nil || err == errUnreachable || len(r.state.peers) > 0 {
 				t.Errorf("%v, watermarks %v", err, r.state.watermarks())
 			}
@@ -93,7 +93,7 @@ func TestTakeThatLies(t *testing.T) {
 		n, p := c.add(10), c.add(10)
 		c.tell(1, p)
 		n.rep.cfg.Take = func(context.Context, []handler.Event) error { return nil }
-		if _, err := n.rep.compareWith(c.ctx, p.name); err == nil || len(n.rep.state.peers) > 0 {
+		if _, err := n.rep.attempt(c.ctx, p.name); err == nil || len(n.rep.state.peers) > 0 {
 			t.Errorf("%v, watermarks %v", err, n.rep.state.watermarks())
 		}
 	})

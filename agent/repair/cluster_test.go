@@ -114,7 +114,8 @@ func (n *modelNode) start() {
 			n.kept.state = state
 			return nil
 		},
-		rand: rand.New(rand.NewPCG(n.c.starts, 0)),
+		spawn: func(compare func()) { compare() },
+		rand:  rand.New(rand.NewPCG(n.c.starts, 0)),
 	})
 	if err != nil {
 		n.c.fail("%s: %v", n.name, err)

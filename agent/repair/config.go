@@ -73,6 +73,8 @@ type Config struct {
 	eventRate   int           // events fetched a second, and at once; 5,000
 	byteRate    int           // bytes of answers a second, and at once; 4 MiB
 
+	spawn func(func()) // runs a comparison; on a goroutine of its own
+
 	rand *rand.Rand // for tests; used by one goroutine
 }
 
@@ -85,6 +87,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Skip == nil {
 		c.Skip = func(string) bool { return false }
+	}
+	if c.spawn == nil {
+		c.spawn = func(f func()) { go f() }
 	}
 	c.minInterval = cmp.Or(c.minInterval, 10*time.Second)
 	c.maxInterval = cmp.Or(c.maxInterval, max(c.minInterval, 30*time.Second))

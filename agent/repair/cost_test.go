@@ -44,7 +44,7 @@ func TestOneOfManyIsLacking(t *testing.T) {
 		fill(t, a, 100_000, 54_321)
 		fill(t, b, 100_000)
 		tr := c.measure(a)
-		if _, err := a.rep.compareWith(c.ctx, b.name); err != nil {
+		if _, err := a.rep.attempt(c.ctx, b.name); err != nil {
 			t.Fatal(err)
 		}
 		holds(t, a, 1, 0)
@@ -70,7 +70,7 @@ func TestMuchIsLacking(t *testing.T) {
 					}
 				}
 				tr := c.measure(a)
-				if _, err := a.rep.compareWith(c.ctx, b.name); err != nil {
+				if _, err := a.rep.attempt(c.ctx, b.name); err != nil {
 					t.Fatal(err)
 				}
 				holds(t, a, n, 0)
@@ -92,7 +92,7 @@ func TestRate(t *testing.T) {
 		fill(t, b, 15_000)
 		tr := c.measure(a)
 		began := time.Now()
-		if _, err := a.rep.compareWith(c.ctx, b.name); err != nil {
+		if _, err := a.rep.attempt(c.ctx, b.name); err != nil {
 			t.Fatal(err)
 		}
 		holds(t, a, 15_000, 0)
@@ -111,7 +111,7 @@ func BenchmarkEqualJournals(b *testing.B) {
 	fill(b, n, 100_000)
 	fill(b, p, 100_000)
 	for b.Loop() {
-		if _, err := n.rep.compareWith(c.ctx, p.name); err != nil {
+		if _, err := n.rep.attempt(c.ctx, p.name); err != nil {
 			b.Fatal(err)
 		}
 	}

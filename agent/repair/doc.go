@@ -29,7 +29,8 @@
 //
 // # Blocking
 //
-// Run asks one peer at a time and waits for nothing else. Handle answers from
+// Run asks one peer after the other. It waits 2 seconds for one, and then asks others
+// beside it, 8 at a time at most. Handle answers from
 // memory within a millisecond or so. [Repair.Kick] and [Repair.Meet] never wait.
 //
 // # Loss
@@ -41,9 +42,9 @@
 //
 // # Limits
 //
-// A node fetches at most 5,000 events and 4 MiB a second, and one comparison
-// takes at most two minutes. It answers four requests at a time and refuses
-// more. It remembers up to 1,024 peers.
+// A node fetches at most 5,000 events and 4 MiB a second. A comparison takes at most
+// two minutes, and 15 seconds if it brings nothing. The node answers four requests at
+// a time and refuses more. It remembers up to 1,024 peers.
 //
 // # Trust
 //

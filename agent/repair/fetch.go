@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -25,7 +26,12 @@ func (s *session) fetchSpans(ctx context.Context, spans []span, above uint64) er
 			return err
 		}
 		var lacking []string
+		last := req.after
 		for _, p := range a.ids {
+			if cmp.Or(cmp.Compare(last.LTime, p.pos.LTime), cmp.Compare(last.Seq, p.pos.Seq)) >= 0 {
+				return fmt.Errorf("%w: a list that does not ascend", errMalformed)
+			}
+			last = p.pos
 			if !s.cfg.Store.Had(p.id) {
 				lacking = append(lacking, p.id)
 			}
@@ -39,7 +45,7 @@ func (s *session) fetchSpans(ctx context.Context, spans []span, above uint64) er
 		if len(a.ids) == 0 {
 			return fmt.Errorf("%w: an empty list that goes on", errMalformed)
 		}
-		req.after = a.ids[len(a.ids)-1].pos
+		req.after = last
 	}
 }
 
@@ -89,6 +95,11 @@ func (s *session) take(ctx context.Context, events []handler.Event) error {
 		}
 	}
 	s.fetched += len(events)
+	size := 0
+	for i := range events {
+		size += len(events[i].Name) + len(events[i].Payload)
+	}
+	s.earn(len(events), size)
 	s.metrics.events.Add(float64(len(events)))
 	return s.events.WaitN(ctx, min(len(events), s.cfg.eventRate))
 }

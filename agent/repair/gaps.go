@@ -40,6 +40,9 @@ func (r *Repair) deferGap(d *doubtError) bool {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.state.born.Equal(d.born) {
+		return false // a flush has come meanwhile
+	}
 	due := r.flushed.until(d.peer)
 	if tokens := r.gapRate.TokensAt(now); tokens < 1 {
 		due = later(due, now.Add(time.Duration((1-tokens)*float64(gapEvery))))

@@ -16,37 +16,44 @@ const maxSilent = 5
 var silentWaits = backoff.Backoff{Min: soonWait, Max: soonWait << (maxSilent - 1)}
 
 // pace tells how long after a round the next one may wait at most.
-func (r *Repair) pace(hurry, grown, silent bool) time.Duration {
+func (r *Repair) pace(t tally) time.Duration {
 	r.mu.Lock()
-	hurry = hurry || len(r.first) > 0
+	hurry := t.hurry || len(r.first) > 0
 	r.mu.Unlock()
-	if r.silent++; !silent {
+	if r.silent++; !t.waiting {
 		r.silent, r.retry = 0, ""
 	}
 	switch {
 	case hurry:
 		return hurryWait
-	case grown:
+	case t.grown:
 		return r.upperHalf(soonWait)
-	case silent && r.silent <= maxSilent:
+	case t.waiting && r.silent <= maxSilent:
 		return r.upperHalf(silentWaits.Ceiling(r.silent))
 	}
 	return r.cfg.maxInterval
 }
 
 // draw gives the next peers: those that are to be asked first, one that did not
-// answer, and then those of a shuffled deck, so that each has its turn.
+// answer, and then those of a shuffled deck, so that each has its turn. At least one
+// is of the deck: peers can have themselves asked first again and again.
 func (r *Repair) draw() (peers []string) {
 	alive := slices.Clone(r.cfg.Peers())
 	slices.Sort(alive)
 	alive = slices.Compact(alive)
-	add := func(peer string) {
-		if slices.Contains(alive, peer) && !slices.Contains(peers, peer) {
-			peers = append(peers, peer)
+	now := time.Now()
+	r.mu.Lock()
+	alive = slices.DeleteFunc(alive, func(peer string) bool {
+		return r.underway[peer] || now.Before(r.idled.until(peer))
+	})
+	add := func(peer string) bool {
+		if !slices.Contains(alive, peer) || slices.Contains(peers, peer) {
+			return false
 		}
+		peers = append(peers, peer)
+		return true
 	}
 	most := min(r.cfg.fanout, len(alive))
-	r.mu.Lock()
 	for len(r.first) > 0 && len(peers) < most {
 		add(r.first[0])
 		r.first = r.first[1:]
@@ -55,11 +62,13 @@ func (r *Repair) draw() (peers []string) {
 	if r.silent <= maxSilent && len(peers) < most {
 		add(r.retry)
 	}
-	for len(peers) < most {
+	for turns := 0; len(peers) < most || turns == 0 && len(peers) < len(alive); {
 		if len(r.deck) == 0 {
 			r.deck = r.shuffled(alive)
 		}
-		add(r.deck[0])
+		if add(r.deck[0]) {
+			turns++
+		}
 		r.deck = r.deck[1:]
 	}
 	return peers

@@ -33,7 +33,7 @@ func TestWhoAsksIsAsked(t *testing.T) {
 		c.rounds(3)
 		ask := func() {
 			t.Helper()
-			if _, err := a.rep.compareWith(c.ctx, b.name); err != nil {
+			if _, err := a.rep.attempt(c.ctx, b.name); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -75,10 +75,10 @@ func TestWhoIsAskedFirst(t *testing.T) {
 		for _, peer := range []string{"c", "gone", "d", "c", "b"} {
 			r.Meet(peer, "test")
 		}
-		if got := r.draw(); !slices.Equal(got, []string{"c", "d"}) {
-			t.Errorf("the first two are %v", got)
+		if got := r.draw(); len(got) != 3 || !slices.Equal(got[:2], []string{"c", "d"}) {
+			t.Errorf("asked are %v, want c, d and one whose turn it is", got)
 		}
-		if wait := r.pace(false, false, false); wait != hurryWait {
+		if wait := r.pace(tally{}); wait != hurryWait {
 			t.Errorf("one more was met, and waits for %v", wait)
 		}
 		r.draw()
@@ -89,7 +89,7 @@ func TestWhoIsAskedFirst(t *testing.T) {
 			}
 		}
 		for range maxSilent + 1 {
-			r.pace(false, false, true)
+			r.pace(tally{waiting: true})
 		}
 		turns := map[string]int{}
 		for range 20 {
@@ -106,6 +106,25 @@ func TestWhoIsAskedFirst(t *testing.T) {
 		}
 		if len(r.first) != maxFirst {
 			t.Errorf("%d are to be asked first", len(r.first))
+		}
+	})
+}
+
+// Peers that have themselves asked first, again and again, take no turn of others.
+func TestWhoIsAskedFirstTakesNoTurn(t *testing.T) {
+	inCluster(t, []int{10}, func(t *testing.T, c *modelCluster) {
+		r := c.nodes[0].rep
+		r.cfg.Peers = func() []string { return []string{"liar 1", "liar 2", "honest"} }
+		turns := 0
+		for range 30 {
+			r.Meet("liar 1", "test")
+			r.Meet("liar 2", "test")
+			if slices.Contains(r.draw(), "honest") {
+				turns++
+			}
+		}
+		if turns < 10 {
+			t.Errorf("the honest peer has %d turns in 30 rounds", turns)
 		}
 	})
 }

@@ -35,17 +35,20 @@ const (
 // before the journal takes events. Its methods may be called from any
 // goroutine.
 type Repair struct {
-	cfg      Config
-	metrics  *metrics
-	kicked   chan struct{}
-	handling chan struct{}
-	events   *rate.Limiter
-	bytes    *rate.Limiter
-	sampled  logs.Sampled
-	gapRate  *rate.Limiter
-	deck     []string // of Run: peers that are still to be asked
-	retry    string   // of Run: the peer that did not answer last; "" for none
-	silent   int      // of Run: rounds in a row in which one did not
+	cfg       Config
+	metrics   *metrics
+	kicked    chan struct{}
+	handling  chan struct{}
+	events    *rate.Limiter
+	bytes     *rate.Limiter
+	sampled   logs.Sampled
+	gapRate   *rate.Limiter
+	deck      []string        // of Run: peers that are still to be asked
+	underway  map[string]bool // of Run: peers with whom a comparison is under way
+	ended     chan outcome    // of such comparisons; it has room for all
+	comparing sync.WaitGroup
+	retry     string // of Run: the peer that did not answer last; "" for none
+	silent    int    // of Run: rounds in a row in which one did not
 
 	mu       sync.Mutex
 	state    *state
@@ -55,6 +58,7 @@ type Repair struct {
 	first    []string                  // peers to be asked before those of the deck
 	differed map[string]journal.Digest // of peers that asked, and had not what is here
 	flushed  strikes                   // of peers whose doubts led to flushes
+	idled    strikes                   // of peers whose comparisons brought nothing in their time
 	pending  pendingGap                // nothing unless state.pending has a reason
 }
 
@@ -96,6 +100,9 @@ func New(ctx context.Context, cfg Config) (*Repair, error) {
 		sampled:  logs.Sampled{Logger: cfg.Logger},
 		gapRate:  rate.NewLimiter(rate.Every(gapEvery), gapBurst),
 		flushed:  strikes{},
+		idled:    strikes{},
+		underway: map[string]bool{},
+		ended:    make(chan outcome, maxBeside),
 		differed: map[string]journal.Digest{},
 	}
 	if st.pending != "" { // a restart waits for nobody
@@ -116,6 +123,7 @@ func New(ctx context.Context, cfg Config) (*Repair, error) {
 // cluster, or has nobody to join: a new node's base is the clock at that time.
 func (r *Repair) Run(ctx context.Context) error {
 	r.begin()
+	defer r.comparing.Wait()
 	wait := r.upTo(kickWait)
 	for {
 		timer := time.NewTimer(wait)

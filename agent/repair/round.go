@@ -2,14 +2,11 @@ package repair
 
 import (
 	"context"
-	"errors"
+	"sync"
 	"time"
 )
 
 const (
-	// sessionTime bounds a comparison. What was fetched by then stays, and the
-	// next round goes on from there.
-	sessionTime = 2 * time.Minute
 	// maxHeard is how many other peers are asked before a flush where their logs
 	// end, and heardTime how long that may take, so that one flush is enough for all.
 	maxHeard  = 16
@@ -19,24 +16,23 @@ const (
 // round compares with the next few peers, and tells how long the next round may
 // wait at most.
 func (r *Repair) round(ctx context.Context) (wait time.Duration) {
-	var doubts []*doubtError
-	hurry, grown, silent := false, false, false
+	var t tally
 	for _, peer := range r.draw() {
-		grown = r.moved() || grown
-		more, err := r.attempt(ctx, peer)
-		hurry = hurry || more
-		if d, ok := errors.AsType[*doubtError](err); ok {
-			doubts = append(doubts, d)
-		} else if err != nil {
-			silent = true
-			r.retry = peer
+		t.grown = r.moved() || t.grown
+		if ctx.Err() != nil {
+			break
 		}
+		r.start(ctx, peer)
+		r.await(ctx, peer, &t)
 	}
-	if len(doubts) > 0 || r.gapDue() {
-		r.flush(ctx, doubts)
+	for len(r.ended) > 0 { // comparisons of earlier rounds
+		r.add(<-r.ended, &t)
+	}
+	if len(t.doubts) > 0 || r.gapDue() {
+		r.flush(ctx, t.doubts)
 	}
 	r.save(ctx)
-	return r.pace(hurry, grown, silent)
+	return r.pace(t)
 }
 
 // moved tells whether the log has grown since the last time it was asked.
@@ -49,33 +45,30 @@ func (r *Repair) moved() bool {
 	return moved
 }
 
-// attempt is one comparison, bounded in time, whose failure is logged.
-func (r *Repair) attempt(ctx context.Context, peer string) (hurry bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, sessionTime)
-	defer cancel()
-	hurry, err = r.compareWith(ctx, peer)
-	if err != nil {
-		r.cfg.Logger.Debug("repair: a peer's journal was not compared", "peer", peer, "error", err)
-	}
-	return hurry, err
-}
-
 // flush has the gateways flushed, since only the peers themselves know what they have
 // let go of. First it hears from other peers how far their logs go: what they let go of
 // up to there is no reason for another flush.
 func (r *Repair) flush(ctx context.Context, doubts []*doubtError) {
 	hearing, cancel := context.WithTimeout(ctx, heardTime)
 	defer cancel()
+	var asking sync.WaitGroup
 	asked := 0
 	for _, peer := range r.shuffled(r.cfg.Peers()) {
-		if asked == maxHeard || hearing.Err() != nil {
+		if asked == maxHeard {
 			break
 		}
-		if !r.heardLately(peer) {
-			asked++
-			r.attempt(hearing, peer)
+		if r.heardLately(peer) {
+			continue
 		}
+		asked++
+		asking.Add(1)
+		r.cfg.spawn(func() {
+			defer asking.Done()
+			s := &session{Repair: r, peer: peer}
+			s.open(hearing) // an answer is noted, and without one the log is looked up by time
+		})
 	}
+	asking.Wait()
 	if ctx.Err() == nil {
 		r.gap(doubts)
 	}

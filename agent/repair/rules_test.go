@@ -87,7 +87,7 @@ func TestSkipped(t *testing.T) {
 		c.tell(10, a)
 		b.rep.round(c.ctx)
 		holds(t, b, 20, 0)
-		hurry, err := b.rep.compareWith(c.ctx, a.name)
+		hurry, err := b.rep.attempt(c.ctx, a.name)
 		if hurry || err != nil {
 			t.Errorf("with nothing else lacking: %v, %v", hurry, err)
 		}
@@ -128,7 +128,7 @@ func TestOnlyTheOwnerIsBelieved(t *testing.T) {
 		for range 5 {
 			c.tell(10, small)
 			time.Sleep(20 * time.Second)
-			if _, err := witness.rep.compareWith(c.ctx, small.name); err != nil {
+			if _, err := witness.rep.attempt(c.ctx, small.name); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -148,7 +148,7 @@ func TestAPeerThatForgetsSoon(t *testing.T) {
 			hurry  bool
 		}{{20, false}, {5, false}, {14, true}} {
 			c.tell(step.events, a, small)
-			if hurry, err := a.rep.compareWith(c.ctx, small.name); err != nil || hurry != step.hurry {
+			if hurry, err := a.rep.attempt(c.ctx, small.name); err != nil || hurry != step.hurry {
 				t.Errorf("after %d events: %v, %v", step.events, hurry, err)
 			}
 		}

@@ -16,6 +16,7 @@ type doubtError struct {
 	peer    string
 	log     watermark // what was compared of its log
 	trimmed uint64    // up to where it let go of events
+	born    time.Time // of this node, when the comparison began
 }
 
 func (e *doubtError) Error() string {
@@ -29,9 +30,12 @@ const refusedEvery = 10 * time.Second
 type session struct {
 	*Repair
 	peer        string
-	incarnation uint64 // of the peer; 0 before its first answer
-	trimmed     uint64 // the peer's, by its last answer
-	fetched     int    // events
+	incarnation uint64      // of the peer; 0 before its first answer
+	trimmed     uint64      // the peer's, by its last answer
+	fetched     int         // events
+	born        time.Time   // of this node, when it began
+	idle        *time.Timer // ends it at ends; nil for none
+	ends        time.Time
 }
 
 // ask sends a request and reads the answer.
@@ -58,10 +62,9 @@ func (s *session) ask(ctx context.Context, req request, a answer) error {
 // it says counts.
 var errImpossible = errors.New("repair: a peer says of its log what cannot be")
 
-// compareWith fetches what a peer has and is lacking here; hurry tells that
-// another round should not wait.
-func (r *Repair) compareWith(ctx context.Context, peer string) (hurry bool, err error) {
-	s := &session{Repair: r, peer: peer}
+// compare fetches what a peer has and is lacking here; hurry tells that another
+// round should not wait.
+func (r *Repair) compare(ctx context.Context, s *session) (hurry bool, err error) {
 	hurry, err = s.run(ctx)
 	result := resultSame
 	switch _, doubt := errors.AsType[*doubtError](err); {
@@ -69,38 +72,44 @@ func (r *Repair) compareWith(ctx context.Context, peer string) (hurry bool, err 
 		result = resultDoubt
 	case errors.Is(err, errImpossible), errors.Is(err, errMalformed):
 		result = resultRefused
-		r.sampled.Log(slog.LevelWarn, "repair: a peer was not believed", refusedEvery, "peer", peer, "error", err)
+		r.sampled.Log(slog.LevelWarn, "repair: a peer was not believed", refusedEvery, "peer", s.peer, "error", err)
 	case err != nil:
 		result = resultFailed
 	case s.fetched > 0:
 		result = resultRepaired
-		r.cfg.Logger.Info("repair: events were lacking here", "peer", peer, "events", s.fetched)
+		r.cfg.Logger.Info("repair: events were lacking here", "peer", s.peer, "events", s.fetched)
 	}
 	r.metrics.compared.WithLabelValues(result).Inc()
 	return hurry || s.fetched > 0, err
 }
 
-func (s *session) run(ctx context.Context) (hurry bool, err error) {
+// open asks whether anything differs, and tells up to where the peer's log was
+// compared before.
+func (s *session) open(ctx context.Context) (req *compareRequest, a compareAnswer, log watermark, err error) {
 	ext, err := s.cfg.Store.Extent()
 	if err != nil {
-		return false, err
+		return nil, a, log, err
 	}
-	req := s.request(ext)
+	req = s.request(ext)
 	own, err := s.cfg.Store.Digests(span{req.from, ^uint64(0)})
 	if err != nil {
-		return false, err
+		return nil, a, log, err
 	}
 	req.known = append(req.known, own[0])
-	var a compareAnswer
 	if err := s.ask(ctx, req, &a); err != nil {
-		return false, err
+		return nil, a, log, err
 	}
-	log, err := s.compared(&a)
+	log, err = s.compared(&a)
+	return req, a, log, err
+}
+
+func (s *session) run(ctx context.Context) (hurry bool, err error) {
+	req, a, log, err := s.open(ctx)
 	if err != nil {
 		return false, err
 	}
 	doubt := func() error {
-		d := &doubtError{s.peer, log, s.trimmed}
+		d := &doubtError{s.peer, log, s.trimmed, s.born}
 		if s.trimmed <= log.seq {
 			return nil
 		}
@@ -142,6 +151,7 @@ func (s *session) request(ext journal.Extent) *compareRequest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state
+	s.born = st.born
 	st.floor = max(st.floor, ext.Floor)
 	req := &compareRequest{from: max(st.base, st.floor), age: st.age(time.Now())}
 	if p := st.peers[s.peer]; p != nil {
@@ -166,10 +176,21 @@ func (s *session) compared(a *compareAnswer) (watermark, error) {
 	return watermark{a.incarnation, a.watermark}, nil
 }
 
-// claim notes that nothing is lacking that the peer had when it began to answer.
+// bornAt tells whether no flush has come since a time at which the node was born then.
+func (r *Repair) bornAt(born time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.born.Equal(born)
+}
+
+// claim notes that nothing is lacking that the peer had when it began to answer. If
+// a flush came meanwhile, more is wanted now than was compared.
 func (s *session) claim(a *compareAnswer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.state.born.Equal(s.born) {
+		return
+	}
 	s.state.meet(s.peer, watermark{a.incarnation, a.head}, a.digest, time.Now())
 }
 
