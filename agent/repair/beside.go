@@ -93,6 +93,7 @@ func (r *Repair) add(o outcome, t *tally) {
 	case doubt && r.bornAt(d.born):
 		t.doubts = append(t.doubts, d)
 	case doubt: // a flush has come meanwhile
+	case errors.Is(o.err, errIdle) || untrue(o.err): // it has answered, and gains nothing by that
 	case o.err != nil:
 		t.waiting, r.retry = true, o.peer
 	}

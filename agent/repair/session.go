@@ -62,6 +62,9 @@ func (s *session) ask(ctx context.Context, req request, a answer) error {
 // it says counts.
 var errImpossible = errors.New("repair: a peer says of its log what cannot be")
 
+// untrue tells of an error that the peer's answer was none.
+func untrue(err error) bool { return errors.Is(err, errImpossible) || errors.Is(err, errMalformed) }
+
 // compare fetches what a peer has and is lacking here; hurry tells that another
 // round should not wait.
 func (r *Repair) compare(ctx context.Context, s *session) (hurry bool, err error) {
@@ -70,7 +73,7 @@ func (r *Repair) compare(ctx context.Context, s *session) (hurry bool, err error
 	switch _, doubt := errors.AsType[*doubtError](err); {
 	case doubt:
 		result = resultDoubt
-	case errors.Is(err, errImpossible), errors.Is(err, errMalformed):
+	case untrue(err):
 		result = resultRefused
 		r.sampled.Log(slog.LevelWarn, "repair: a peer was not believed", refusedEvery, "peer", s.peer, "error", err)
 	case err != nil:
