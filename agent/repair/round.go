@@ -65,7 +65,11 @@ func (r *Repair) flush(ctx context.Context, doubts []*doubtError) {
 		r.cfg.spawn(func() {
 			defer asking.Done()
 			s := &session{Repair: r, peer: peer}
-			s.open(hearing) // an answer is noted, and without one the log is looked up by time
+			// An answer is noted. Without one, the peer looks its log up by time.
+			if _, _, _, err := s.open(hearing); untrue(err) {
+				s.logUntrue(err)
+				r.metrics.compared.WithLabelValues(resultRefused).Inc()
+			}
 		})
 	}
 	asking.Wait()

@@ -65,6 +65,10 @@ var errImpossible = errors.New("repair: a peer says of its log what cannot be")
 // untrue tells of an error that the peer's answer was none.
 func untrue(err error) bool { return errors.Is(err, errImpossible) || errors.Is(err, errMalformed) }
 
+func (s *session) logUntrue(err error) {
+	s.sampled.Log(slog.LevelWarn, "repair: a peer was not believed", refusedEvery, "peer", s.peer, "error", err)
+}
+
 // compare fetches what a peer has and is lacking here; hurry tells that another
 // round should not wait.
 func (r *Repair) compare(ctx context.Context, s *session) (hurry bool, err error) {
@@ -75,7 +79,7 @@ func (r *Repair) compare(ctx context.Context, s *session) (hurry bool, err error
 		result = resultDoubt
 	case untrue(err):
 		result = resultRefused
-		r.sampled.Log(slog.LevelWarn, "repair: a peer was not believed", refusedEvery, "peer", s.peer, "error", err)
+		s.logUntrue(err)
 	case err != nil:
 		result = resultFailed
 	case s.fetched > 0:
