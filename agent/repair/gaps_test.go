@@ -91,6 +91,34 @@ func TestForgedTrimsUnderManyNames(t *testing.T) {
 	})
 }
 
+// A flush that waits is made when it is due, also if the peer that it is for has gone.
+func TestAGapThatWaitsOutlivesItsPeer(t *testing.T) {
+	inCluster(t, []int{1000, 1000}, func(t *testing.T, c *modelCluster) {
+		n, liar := c.nodes[0], c.nodes[1]
+		liar.liar, liar.lie = true, "a trim that can be"
+		n.run(45 * time.Second)
+		holds(t, n, 0, 1)
+		liar.crash(false)
+		n.run(gapWaits.Min)
+		holds(t, n, 0, 2)
+	})
+}
+
+// The number that an answer gives while a comparison goes on is no reason for a flush
+// either, if it is above the head that the comparison began with.
+func TestALaterTrimThatCannotBe(t *testing.T) {
+	inCluster(t, []int{1000, 1000}, func(t *testing.T, c *modelCluster) {
+		n, liar := c.nodes[0], c.nodes[1]
+		n.rep.state.base = 1 << 20 // so that late events are asked for
+		liar.liar, liar.lie = true, "a trim at the end"
+		n.run(time.Hour)
+		holds(t, n, 0, 0)
+		if len(n.rep.state.peers) > 0 {
+			t.Error("the liar counts as compared")
+		}
+	})
+}
+
 // The next process owes the flush that waited when this one ended, also where the peer
 // that it was for is gone.
 func TestAGapThatWaitsOutlivesTheProcess(t *testing.T) {
