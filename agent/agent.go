@@ -79,7 +79,7 @@ type Agent struct {
 	past    past
 	sinks   *sinks
 	intake  *intake.Intake
-	times   *suspicion.Times // of the user events that came
+	times   times // of the user events that came
 
 	serf      *gossip.Node
 	peers     *peers.Peers
@@ -102,6 +102,12 @@ type keeper interface {
 	LastCommit() time.Duration
 	Sync(context.Context) error
 	Abandon(context.Context)
+}
+
+// times are the Lamport times that members send: holes in them, and those that cannot be.
+type times struct {
+	*suspicion.Times
+	far *farTimes
 }
 
 // publisher publishes events.

@@ -5,7 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/serf/serf"
+
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
+	"agentctl/agent/link"
+	"agentctl/handler"
+	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/memory"
 )
 
@@ -51,4 +58,55 @@ func TestSharedLamportTimesAreSeenByOthers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Lamport times that no cluster counts up to come by one packet, by a link or by repair.
+// They reach no gateway, no journal, no snapshot and no clock, and honest events go on,
+// also after a restart. A message with such a time is counted and logged.
+func TestMadeUpLamportTimes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		gw, dir := memory.NewGateway(t), t.TempDir()
+		opts := []func(*config.Options){in(dir), named("watched"), bind(memory.Addr()), handlers("user:kong=" + gw.URL)}
+		n, liar := start(t, opts...), bareSerf(t, "liar")
+		if _, err := liar.Join([]string{n.GossipAddr()}, false); err != nil {
+			t.Fatal(err)
+		}
+		publishTo(t, n, "first")
+		for _, ltime := range []serf.LamportTime{1<<64 - 1, 1<<64 - 512, 1 << 63, handler.MaxLTime + 1} {
+			raw, err := (&gossip.Message{LTime: ltime, Name: "kong", Payload: []byte("forged")}).Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := liar.Memberlist().SendReliable(n.serf.Memberlist().LocalNode(), raw); err != nil {
+				t.Fatal(err)
+			}
+			n.publisher.TakeLinked(link.Peer{Name: "liar"}, [][]byte{raw})
+			if e := handler.NewUser(uint64(ltime), "kong", []byte("forged"), time.Now()); !n.unwanted(&e) {
+				t.Errorf("repair would fetch an event of %d", ltime)
+			}
+		}
+		testkit.WaitFor(t, "the line", func() bool { return n.log.Count("a message was refused: no cluster counts up") > 0 })
+		publishTo(t, n, "second")
+		testkit.WaitFor(t, "honest events", func() bool { return len(gw.Of("user")) == 2 })
+		for way, of := range map[string]float64{"gossip": 4, "link": 4, "repair": 4} {
+			testkit.WaitFor(t, "the refusals of "+way, func() bool {
+				return testkit.CounterWith(t, n.Metrics(), "agentctl_lamport_refused_total", map[string]string{"way": way}) == of
+			})
+		}
+		clock := n.serf.EventClock()
+		if clock > 100 {
+			t.Errorf("the clock is at %d", clock)
+		}
+		addr := n.GossipAddr()
+		n.crash(t)
+		n = start(t, append(opts, bind(addr))...)
+		if c := n.serf.EventClock(); c > clock+1024 {
+			t.Errorf("the clock was at %d, and begins at %d", clock, c)
+		}
+		publishTo(t, n, "third")
+		testkit.WaitFor(t, "the third event", func() bool { return len(gw.Of("user")) == 3 })
+		if diff := cmp.Diff([]string{"first", "second", "third"}, bodies(gw.Of("user"))); diff != "" {
+			t.Errorf("posted (-want +got):\n%s", diff)
+		}
+	})
 }

@@ -19,8 +19,8 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 		Self: a.opts.NodeName, Node: a.serf, Intake: a.intake, Large: a.large, Peers: a.peers, Links: a.links,
 		Limit: a.opts.UserEventSizeLimit, MaxMessage: gossip.MaxMessage(ml), MaxEvent: a.opts.MaxEvent(), MayRefer: a.opts.MayRefer,
 		Joined: a.members.joiner.Joined(), Sending: a.end.sending, Returning: a.past.returning, LastLTime: a.past.lastLTime,
-		Publishing: a.hooks.Published,
-		Logger:     a.logger, Metrics: a.hooks.Metrics,
+		Publishing: a.hooks.Published, Refused: a.times.far.by("link"),
+		Logger: a.logger, Metrics: a.hooks.Metrics,
 	}
 	if a.opts.DirectSend {
 		cfg.Packets, cfg.Deaf = ml.UDPBufferSize, a.members.packets.Silent

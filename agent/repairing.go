@@ -39,7 +39,7 @@ func (a *Agent) openRepair(ctx context.Context) error {
 		Peers:   a.peers.Find,
 		Ask:     a.askPeer(link.KindRepair),
 		Take:    a.takeRepaired,
-		Skip:    func(name string) bool { return name == large.EventName },
+		Skip:    a.unwanted,
 		Gap:     func(reason string) error { return a.journal.Gap(0, reason) },
 		Clock:   func() uint64 { return a.serf.EventClock() },
 		Logger:  a.logger,
@@ -136,6 +136,15 @@ func (a *Agent) askPeer(kind link.Kind) func(context.Context, string, []byte) ([
 		}
 		return nil, fmt.Errorf("%s is not a member any more", name)
 	}
+}
+
+// unwanted tells of events of peers that the journal is not to have.
+func (a *Agent) unwanted(e *handler.Event) bool {
+	if far := !a.serf.Takes(e.LTime); far {
+		a.times.far.by("repair")(e.LTime)
+		return true
+	}
+	return e.Name == large.EventName
 }
 
 // takeRepaired takes in events that a peer had, and waits until they are in the

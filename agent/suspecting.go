@@ -18,7 +18,7 @@ func (a *Agent) openTimes() {
 	if a.past.returning {
 		cfg.Last = a.past.lastLTime
 	}
-	a.times = suspicion.New(cfg)
+	a.times = times{suspicion.New(cfg), newFarTimes(a.hooks.Metrics, a.logger)}
 }
 
 // mixed tells whether a member is in the cluster that does not compare its journal, or

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 
 	"github.com/hashicorp/memberlist"
@@ -9,7 +10,7 @@ import (
 )
 
 // serfOf finds the serf node behind the delegate that it gives memberlist. It is there
-// before Create returns it. The field is private, as that of eventClockOf.
+// before Create returns it. The field is private, as those of clockOf.
 func serfOf(d memberlist.Delegate) (*serf.Serf, error) {
 	if v := reflect.ValueOf(d); v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
 		if f := v.Elem().FieldByName("serf"); f.IsValid() && f.Type() == reflect.TypeFor[*serf.Serf]() {
@@ -19,13 +20,13 @@ func serfOf(d memberlist.Delegate) (*serf.Serf, error) {
 	return nil, errors.New("gossip: this version of serf has another delegate")
 }
 
-// eventClockOf finds serf's event clock, which it shows as a text among all its
-// statistics only. The field is private: a test fails where another version of
-// serf has another one.
-func eventClockOf(s *serf.Serf) (*serf.LamportClock, error) {
-	f := reflect.ValueOf(s).Elem().FieldByName("eventClock")
+// clockOf finds one of serf's clocks, which it shows as a text among all its
+// statistics only. The fields are private: a test fails where another version of
+// serf has others.
+func clockOf(s *serf.Serf, field string) (*serf.LamportClock, error) {
+	f := reflect.ValueOf(s).Elem().FieldByName(field)
 	if !f.IsValid() || f.Type() != reflect.TypeFor[serf.LamportClock]() {
-		return nil, errors.New("gossip: this version of serf keeps its event clock elsewhere")
+		return nil, fmt.Errorf("gossip: this version of serf has no %s", field)
 	}
 	return (*serf.LamportClock)(f.Addr().UnsafePointer()), nil
 }

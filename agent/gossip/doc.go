@@ -27,6 +27,9 @@
 // been received nevertheless. Of a full sync it leaves out what is from before this
 // node's time: see [Config].All and [Node.Join].
 //
+// The delegate keeps Lamport times from serf that no cluster can have counted up to:
+// see horizon. It drops a message with such a time, and cuts it out of a full sync.
+//
 // # Loss
 //
 // Memberlist holds 1,024 messages that came in packets, and drops what comes while that

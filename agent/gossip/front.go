@@ -17,7 +17,8 @@ type Receive func(e serf.UserEvent, synced bool)
 // frontDelegate stands in front of serf's delegate, and sees all that members
 // send before serf does: single messages by NotifyMsg, full syncs by
 // MergeRemoteState. It hands the user events to a [Receive], also those that serf
-// drops as too old, and passes on everything untouched. What [Node.Inject] gives to
+// drops as too old. It passes on everything untouched but for Lamport times that cannot
+// be, see horizon. What [Node.Inject] gives to
 // serf does not come by here.
 //
 // Both methods are called by several goroutines at a time. For what comes in packets
@@ -32,9 +33,13 @@ type frontDelegate struct {
 	synced  func(clock uint64) // likewise
 	past    *past
 	denier  *denier
+	*horizons
 }
 
 func (d *frontDelegate) NotifyMsg(raw []byte) {
+	if !d.takes(raw) {
+		return
+	}
 	if d.receive != nil && len(raw) > 0 && raw[0] == userMessageType {
 		var m Message
 		if m.Decode(raw) == nil { // serf logs what is no event
@@ -47,6 +52,13 @@ func (d *frontDelegate) NotifyMsg(raw []byte) {
 func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
 	var state syncState
 	known := state.decode(raw) == nil // likewise
+	if known && d.cut(&state) {
+		encoded, err := state.encode()
+		if err != nil {
+			return // never: it is encoded into memory
+		}
+		raw = encoded
+	}
 	if known {
 		d.denier.before(&state, isJoin)
 		d.past.synced(state.EventLTime, isJoin)

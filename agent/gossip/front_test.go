@@ -247,7 +247,11 @@ func FuzzFullSync(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var told int
-		d := &frontDelegate{Delegate: nothing{}, receive: func(serf.UserEvent, bool) { told++ }, past: &past{}, denier: &denier{
+		h := &horizons{}
+		for _, of := range []*horizon{&h.member, &h.event, &h.query} {
+			of.clock = new(serf.LamportClock)
+		}
+		d := &frontDelegate{horizons: h, Delegate: nothing{}, receive: func(serf.UserEvent, bool) { told++ }, past: &past{}, denier: &denier{
 			self: "self", tell: func([]byte) {}, presence: newPresence(nil), members: func() []serf.Member { return nil }, doubtful: map[string]bool{},
 		}}
 		d.MergeRemoteState(raw, true)

@@ -17,8 +17,13 @@ type Message struct {
 	CC      bool // an agent may coalesce it
 }
 
-// userMessageType is serf's messageUserEventType.
-const userMessageType = 3
+// The types of serf's messages that have a Lamport time of their own, beside
+// leaveMessageType.
+const (
+	joinMessageType  = 1
+	userMessageType  = 3
+	queryMessageType = 4
+)
 
 // userMessageFormat is serf's, also of full syncs. It is made once: what it finds out about the type
 // takes longer than encoding one.
@@ -42,12 +47,15 @@ func (m *Message) Event() serf.UserEvent {
 	return serf.UserEvent{LTime: m.LTime, Name: m.Name, Payload: m.Payload, Coalesce: m.CC}
 }
 
-// syncState is what this package needs of the state that members exchange in full
-// syncs. Without the CC of single messages: serf does not keep it.
+// syncState is the state that members exchange in full syncs, with each field that serf
+// reads. Without the CC of single messages: serf does not keep it.
 type syncState struct {
+	LTime        serf.LamportTime            // its clock of members
 	StatusLTimes map[string]serf.LamportTime // of its last word of each member
-	EventLTime   serf.LamportTime            // its event clock
-	Events       []*syncEvents               // some are nil
+	LeftMembers  []string
+	EventLTime   serf.LamportTime // its event clock
+	Events       []*syncEvents    // some are nil
+	QueryLTime   serf.LamportTime // its clock of queries
 }
 
 // syncEvents are the events of one Lamport time.

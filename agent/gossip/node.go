@@ -17,7 +17,7 @@ import (
 type Node struct {
 	*serf.Serf
 	delegate memberlist.Delegate // serf's own
-	clock    *serf.LamportClock
+	horizons *horizons
 	past     *past
 	began    uint64 // the event clock at the start: 1, but with a snapshot
 	name     string // this node's, and the address that others know it by
@@ -46,6 +46,9 @@ type Config struct {
 	// once a second at most. Each may have been a user event. It must not wait, and may
 	// be nil.
 	Lost func(n uint64)
+	// Refused is told of the Lamport time of each message that cannot have it, and that
+	// nobody gets for that. It must not wait, and may be nil.
+	Refused func(ltime uint64)
 }
 
 // Open makes a serf node. After an error the transport is closed.
@@ -60,15 +63,19 @@ func Open(c Config) (_ *Node, err error) {
 			return
 		}
 		n.denier = &denier{self: n.name, tell: n.delegate.NotifyMsg, presence: n.presence, members: s.Members, doubtful: map[string]bool{}}
-		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, c.Synced, n.past, n.denier}, n.presence
-		if n.clock, err = eventClockOf(s); err != nil {
+		if n.horizons, err = newHorizons(s, &c); err != nil {
 			return
 		}
+		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, c.Synced, n.past, n.denier, n.horizons}, n.presence
 		if n.began = n.EventClock(); !c.All {
 			n.past.from = n.began // serf's own limit for what it passes on
 		}
 	}
 	ml.Transport = front
+	if err := mendSnapshot(c.Serf.SnapshotPath); err != nil {
+		CloseTransport(front)
+		return nil, fmt.Errorf("gossip: %w", err)
+	}
 	if c.Lost != nil {
 		ml.Logger, n.overflow = watchOverflow(ml.Logger, c.Lost)
 	}
@@ -100,11 +107,15 @@ func createError(err error) error {
 func (n *Node) Addr() string { return n.addr }
 
 // EventClock is the Lamport time that the next user event gets.
-func (n *Node) EventClock() uint64 { return uint64(n.clock.Time()) }
+func (n *Node) EventClock() uint64 { return uint64(n.horizons.event.clock.Time()) }
+
+// Takes tells whether a user event may have a Lamport time. If not, neither the journal
+// nor [Node.Inject] is to get it.
+func (n *Node) Takes(ltime uint64) bool { return n.horizons.event.takes(serf.LamportTime(ltime)) }
 
 // Witness sets the event clock forward to just behind a Lamport time, as if a
 // member that knows of it had told so. Serf refuses nothing older for that.
-func (n *Node) Witness(ltime uint64) { n.clock.Witness(serf.LamportTime(ltime)) }
+func (n *Node) Witness(ltime uint64) { n.horizons.event.clock.Witness(serf.LamportTime(ltime)) }
 
 // Inject hands serf a message as if it had come by gossip: serf leaves out what it
 // knows, tells its event channel, and passes the message on to other members. It

@@ -28,6 +28,10 @@ func (p *Publisher) TakeLinked(from link.Peer, msgs [][]byte) {
 			p.sampled.Log(slog.LevelWarn, "a peer sent a message that is no event", malformedEvery, "peer", from.Name, "error", err)
 			continue
 		}
+		if !p.cfg.Node.Takes(uint64(e.LTime)) {
+			p.cfg.Refused(uint64(e.LTime))
+			continue
+		}
 		if p.cfg.Intake.Take(p.cfg.Sending, e, intake.Link) != nil {
 			return // the agent ends
 		}

@@ -77,6 +77,8 @@ type Config struct {
 	// Publishing is called before an event goes to the cluster, one call at a
 	// time; it must not block. It may be nil.
 	Publishing func(name string, payload []byte)
+	// Refused is told of the Lamport time of an event of a peer that cannot have it.
+	Refused func(ltime uint64)
 
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil: nothing is counted

@@ -48,7 +48,7 @@ type Config struct {
 	Take func(ctx context.Context, events []handler.Event) error
 	// Skip tells of the name of a user event that it is in no journal here, as
 	// those of an older version may have it. Nil: there is none.
-	Skip func(name string) bool
+	Skip func(*handler.Event) bool
 	// Gap has each target flushed once. It returns when that is sure to
 	// happen, as sure as the journal is to keep events.
 	Gap func(reason string) error
@@ -86,7 +86,7 @@ func (c Config) withDefaults() Config {
 		c.rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
 	if c.Skip == nil {
-		c.Skip = func(string) bool { return false }
+		c.Skip = func(*handler.Event) bool { return false }
 	}
 	if c.spawn == nil {
 		c.spawn = func(f func()) { go f() }

@@ -70,7 +70,7 @@ func (s *session) fetch(ctx context.Context, ids []string) error {
 			if !wanted[e.ID] {
 				return fmt.Errorf("%w: event %s was not asked for", errMalformed, e.ID)
 			}
-			if !s.cfg.Skip(e.Name) {
+			if !s.cfg.Skip(&e) {
 				events = append(events, e)
 			}
 		}

@@ -81,7 +81,7 @@ func TestBackInTime(t *testing.T) {
 func TestSkipped(t *testing.T) {
 	inCluster(t, []int{1000, 1000}, func(t *testing.T, c *modelCluster) {
 		a, b := c.nodes[0], c.nodes[1]
-		b.rep.cfg.Skip = func(name string) bool { return name == "foreign" }
+		b.rep.cfg.Skip = func(e *handler.Event) bool { return e.Name == "foreign" }
 		c.tell(10, a)
 		a.take(handler.NewUser(a.clock, "foreign", nil, time.Now()))
 		c.tell(10, a)

@@ -69,7 +69,7 @@ func (j *Journal) Append(events ...handler.Event) error {
 		}
 		j.head++
 		e.Seq = j.head
-		if e.Event.Type == handler.User {
+		if indexed(e) {
 			j.maxLTime = max(j.maxLTime, e.Event.LTime)
 		}
 		j.retain(e)

@@ -114,9 +114,14 @@ func (j *Journal) HeadAt(t time.Time) uint64 {
 	return j.firstRetained() + uint64(n) - 1
 }
 
+// indexed tells whether the index has an entry. Earlier versions of this program took
+// events with Lamport times that cannot be. Those are in the log like others, and nobody
+// is told of their times.
+func indexed(e *Entry) bool { return e.Event.Type == handler.User && e.Event.LTime <= handler.EndLTime }
+
 // indexLTime is called for an entry that the log gets.
 func (j *Journal) indexLTime(e *Entry) {
-	if e.Event.Type == handler.User {
+	if indexed(e) {
 		j.ltimes.add(e)
 	}
 }
@@ -126,7 +131,7 @@ func (j *Journal) unindexLTime(e *Entry) {
 	if e.Event.Time.After(j.trimTime) {
 		j.trimTime = e.Event.Time
 	}
-	if e.Event.Type == handler.User {
+	if indexed(e) {
 		j.ltimes.remove(e, max(minHad, j.cfg.MaxEvents))
 	}
 }

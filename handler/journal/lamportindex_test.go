@@ -75,7 +75,7 @@ func TestLTimeIndexAgainstTheLog(t *testing.T) {
 		var had []string
 		var trimmed, floor uint64
 		for i := range rapid.IntRange(0, 60).Draw(t, "events") {
-			e := handler.NewUser(drawLTime(t, "ltime"), fmt.Sprint("e", i), nil, time.Now())
+			e := handler.NewUser(min(drawLTime(t, "ltime"), handler.EndLTime), fmt.Sprint("e", i), nil, time.Now())
 			if rapid.IntRange(0, 5).Draw(t, "type") == 0 {
 				e = handler.NewMember(handler.MemberJoin, fmt.Sprint("m", i), nil, time.Now())
 			}

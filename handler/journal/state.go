@@ -93,16 +93,32 @@ func (s *State) Waiting(t *TargetState) (out []*Entry) {
 // ever if there is none.
 func (s *State) oldestLTime() uint64 {
 	for _, e := range s.Entries {
-		if e.Seq >= s.Header.First && e.Event.Type == handler.User {
+		if e.Seq >= s.Header.First && indexed(e) {
 			return e.Event.LTime
 		}
 	}
 	return s.Header.LTime
 }
 
+// newestLTime is the highest Lamport time ever. If that cannot be, see indexed, it is the
+// highest one in the history.
+func (s *State) newestLTime() uint64 {
+	if s.Header.LTime <= handler.EndLTime {
+		return s.Header.LTime
+	}
+	newest := uint64(0)
+	for _, e := range s.Entries {
+		if indexed(e) {
+			newest = max(newest, e.Event.LTime)
+		}
+	}
+	return newest
+}
+
 // restore fills the memory of a new journal.
 func (j *Journal) restore(s *State) {
 	j.head = s.Header.Head
+	s.Header.LTime = s.newestLTime()
 	j.maxLTime = s.Header.LTime
 	if s.Header.First > 1 { // the type and time of the event before it are not known
 		j.ltimes.trimmed, j.trimTime = s.Header.First-1, time.Now()

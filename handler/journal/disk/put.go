@@ -7,6 +7,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"agentctl/handler"
 	"agentctl/handler/journal"
 )
 
@@ -23,7 +24,9 @@ func put(tx *bbolt.Tx, changes *journal.Changes) error {
 		n.values = uint64(targets.Stats().KeyN)
 	}
 	state := counted{targets, &n.values}
-	h.LTime = max(h.LTime, old.LTime)
+	if old.LTime <= handler.EndLTime { // else see journal.State
+		h.LTime = max(h.LTime, old.LTime)
+	}
 	for _, seq := range changes.Deleted {
 		key := seqKey(seq)
 		if events.Get(key) == nil {
