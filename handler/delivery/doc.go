@@ -86,14 +86,15 @@
 //
 // # Flush
 //
-// While a gap is open no event is posted: the flush comes first. The Delivery repeats
+// If a gap opens no event is posted: the flush comes first. The Delivery repeats
 // the flush until the target answers 2xx, as it repeats an event. A flush never runs
 // beside an attempt to post an event, whatever the Concurrency. But it waits only for
 // attempts, and not for an event between two of them.
 //
 // A flush covers all losses before it began, however many; losses during it need
-// another. If losses go on, the flushes follow each other after waits that double,
-// and events wait for them.
+// another. If losses go on, the flushes follow each other after waits that double. Events
+// go on in these waits, so nobody can hold them up by causing losses. The flush at the
+// end of the wait makes good what was lost.
 //
 // Events that wait during a flush are posted afterwards, in order. A cache that was
 // just emptied does not need them, and they do no harm there. But a target may do more

@@ -15,6 +15,10 @@ import (
 // later losses: each flush would hold up the events.
 const refusedHold = time.Minute
 
+// flushQuiet is how long a target needs no flush, at least, until the next one counts as
+// the first again. A loss each second is so no flush each second.
+const flushQuiet = time.Minute
+
 // flushState is a Delivery's memory of its flushes. The Delivery's lock guards it.
 type flushState struct {
 	refusedWatermark uint64    // of the gap whose flush was refused last
@@ -37,7 +41,7 @@ type flushPace struct {
 
 // after notes a flush that went well, and sets the time of the next.
 func (p *flushPace) after(b backoff.Backoff, now time.Time) {
-	if now.Sub(p.last) > 10*b.Ceiling(p.streak) {
+	if now.Sub(p.last) > max(10*b.Ceiling(p.streak), flushQuiet) {
 		p.streak = 0
 	}
 	p.streak++
@@ -98,7 +102,11 @@ func (d *Delivery) held() <-chan time.Time {
 func (d *Delivery) flushGap(ctx, going context.Context, pace *flushPace) error {
 	pace.failed = pacing{}
 	for d.flushDue() {
-		if err := d.pause(going, &pace.next, d.hurry); err != nil {
+		// Whoever makes losses again and again is not to hold up events with that.
+		d.gate.change(func() { d.gate.rested = pace.next.why == WhyFlushed })
+		err := d.pause(going, &pace.next, d.hurry)
+		d.gate.change(func() { d.gate.rested = false })
+		if err != nil {
 			return err
 		}
 		if !d.flushDue() { // an operator may have accepted the gap

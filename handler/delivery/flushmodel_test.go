@@ -55,6 +55,9 @@ func drawFlushRun(t *rapid.T) flushRun {
 	}
 }
 
+// maxFlushRest is the longest time between two flushes that losses cause.
+const maxFlushRest = 40 * time.Millisecond
+
 // flushGateway holds each attempt against what doc.go promises of flushes.
 type flushGateway struct {
 	run flushRun
@@ -65,6 +68,7 @@ type flushGateway struct {
 	posting   int
 	flushing  int
 	gaps      int             // that the journal was told of
+	rested    time.Time       // until when a flush that went well may hold up the next one
 	covered   int             // those among them before the begin of a flush that went well
 	delivered map[uint64]bool // by Lamport time
 	faults    []string
@@ -89,7 +93,7 @@ func (g *flushGateway) Post(ctx context.Context, e *handler.Event) (target.Respo
 	g.mu.Lock()
 	took, fails := g.begin()
 	g.posting++
-	if gap := g.gap(); gap.Open() || g.flushing > 0 {
+	if gap := g.gap(); gap.Open() && time.Now().After(g.rested) || g.flushing > 0 {
 		g.fault("event %d is posted with %d flushes under way and the gap %+v", e.LTime, g.flushing, gap)
 	}
 	g.mu.Unlock()
@@ -122,8 +126,8 @@ func (g *flushGateway) Flush(ctx context.Context, _ *handler.Event) (target.Resp
 	if err == nil && fails {
 		err = refused
 	}
-	if err == nil {
-		g.covered = covers
+	if g.rested = (time.Time{}); err == nil {
+		g.covered, g.rested = covers, time.Now().Add(maxFlushRest)
 	}
 	return target.Response{Status: 200}, err
 }
@@ -131,7 +135,8 @@ func (g *flushGateway) Flush(ctx context.Context, _ *handler.Event) (target.Resp
 func (g *flushGateway) Close() {}
 
 // However attempts fail, more comes than may wait, gaps are told of, also while
-// one is flushed, and deliveries end: no event is posted while there is a gap,
+// one is flushed, and deliveries end: no event is posted while there is a gap, but for the
+// time for which flushes keep a distance,
 // nothing is flushed without one, no flush goes beside anything, each gap is
 // covered by a flush that began behind it, and no event is missing but the
 // lost.
@@ -173,11 +178,11 @@ func (run flushRun) check(t *rapid.T, reopen func() *journal.Journal) {
 	g := &flushGateway{run: run, delivered: map[uint64]bool{}}
 	gateway := several(run.Concurrency)
 	gateway.Name, gateway.URL, gateway.Flush = "t", "http://h/", &target.FlushRequest{}
-	gateway.MinBackoff, gateway.MaxBackoff = 5*time.Millisecond, 40*time.Millisecond
+	gateway.MinBackoff, gateway.MaxBackoff = 5*time.Millisecond, maxFlushRest
 	var d *Delivery
 	var end func(how string)
 	begin := func() {
-		g.journal = reopen()
+		g.journal, g.rested = reopen(), time.Time{}
 		var err error
 		if d, err = newDelivery(Config{Target: gateway, Journal: g.journal}, g); err != nil {
 			t.Fatal(err)

@@ -9,15 +9,17 @@ type gate struct {
 	monitor
 	posting  int  // attempts under way
 	flushing bool // a flush is under way
+	rested   bool // a flush went well just now, so the next one waits, and events do not
 }
 
-// enter begins an attempt, as soon as no flush is due or under way. leave ends it.
+// enter begins an attempt, as soon as no flush is under way, or due and not waiting for
+// its time after the last one. leave ends it.
 func (d *Delivery) enter(ctx context.Context) error {
 	if d.cfg.Target.Flush == nil {
 		return nil
 	}
 	return d.gate.when(ctx, func() bool {
-		if d.gate.flushing || d.flushDue() {
+		if d.gate.flushing || !d.gate.rested && d.flushDue() {
 			return false
 		}
 		d.gate.posting++

@@ -14,7 +14,7 @@ const (
 	StateOK       State = "ok"       // no event's last attempt failed, and the last answer was no refusal
 	StateRetrying State = "retrying" // an event's last attempt failed, and another will follow
 	StateRefusing State = "refusing" // the last events were buried, and none was taken since
-	StateFlushing State = "flushing" // events were lost: the flush comes before all others
+	StateFlushing State = "flushing" // events were lost: a flush is due
 	StateStale    State = "stale"    // events were lost, and the target has no flush or refused it
 )
 
