@@ -20,6 +20,7 @@ func (a *Agent) openLarge() (err error) {
 			return rec.Event.Payload, ok
 		},
 		Holders: a.holders,
+		Peer:    func(origin string) bool { return a.peers.Knows(origin) },
 		Take: func(ctx context.Context, w *large.Wanted, payload []byte) error {
 			return a.intake.Take(ctx, intake.Fetched(w, payload), intake.Fetch)
 		},

@@ -1,6 +1,7 @@
 package large
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -35,17 +36,23 @@ type Bodies struct {
 
 	mu      sync.Mutex
 	waiting map[string]*wait // by ID
+	origins map[string]int   // how many of those each origin has
+
+	losses losses
 }
 
 // wait is an event that is waited for.
 type wait struct {
 	Wanted
-	id    string
-	next  time.Time // when to ask, guarded by the lock
-	until time.Time // then it is given up
-	tries int       // of who fetches it, as is
-	wrong []string  // members that sent another event
-	busy  bool      // someone fetches it, guarded by the lock
+	id     string
+	origin string    // the publisher, as its reference says; "" for all that are no peers
+	until  time.Time // then it is given up
+	wrong  []string  // members that sent another event; of who fetches it
+
+	// guarded by the lock
+	next  time.Time // when to ask
+	tries int
+	busy  bool // someone fetches it
 }
 
 // New makes Bodies. An error says what is wrong with cfg.
@@ -61,6 +68,7 @@ func New(cfg Config) (*Bodies, error) {
 		bytes:   rate.NewLimiter(rate.Limit(cfg.byteRate), cfg.byteRate),
 		wake:    make(chan struct{}, 1),
 		waiting: map[string]*wait{},
+		origins: map[string]int{},
 	}
 	b.metrics = newMetrics(cfg.Metrics, func() float64 {
 		b.mu.Lock()
@@ -92,18 +100,68 @@ func (b *Bodies) Want(w Wanted) {
 	b.mu.Lock()
 	id := w.ID()
 	known, full := b.waiting[id] != nil, len(b.waiting) >= b.cfg.maxWaiting
+	var given *wait
+	if !known && full {
+		if given = b.giveUp(); given != nil {
+			full = false
+		}
+	}
 	if !known && !full {
 		// It may be on its way over a link; and not all ask at the same time.
 		grace := b.cfg.grace/4 + time.Duration(b.cfg.rand.Int64N(int64(b.cfg.grace)*3/4+1))
-		b.waiting[id] = &wait{Wanted: w, id: id, next: now.Add(grace), until: now.Add(b.cfg.patience)}
+		added := &wait{Wanted: w, id: id, next: now.Add(grace), until: now.Add(b.cfg.patience)}
+		if b.cfg.Peer(w.Origin) {
+			added.origin = w.Origin
+		}
+		b.waiting[id] = added
+		b.origins[added.origin]++
 	}
 	b.mu.Unlock()
+	if given != nil {
+		b.lose(&given.Wanted, tooMany)
+	}
 	switch {
 	case known:
 	case full:
-		b.lose(&w, "too many large events are waited for")
+		b.lose(&w, tooMany)
 	default:
 		b.poke()
+	}
+}
+
+// tooMany is why an event is given up before its time.
+const tooMany = "too many large events are waited for"
+
+// giveUp forgets an event to make room for another: of the origin with most of them, the
+// one that was asked for most often. So made-up references take the room of each other.
+// It returns nil if all are being fetched. b.mu is held.
+func (b *Bodies) giveUp() (given *wait) {
+	for _, w := range b.waiting {
+		if w.busy {
+			continue
+		}
+		if given == nil {
+			given = w
+			continue
+		}
+		if c := cmp.Compare(b.origins[w.origin], b.origins[given.origin]); c > 0 || c == 0 && w.tries > given.tries {
+			given = w
+		}
+	}
+	if given != nil {
+		b.remove(given)
+	}
+	return given
+}
+
+// remove takes an event off those that are waited for. b.mu is held.
+func (b *Bodies) remove(w *wait) {
+	if b.waiting[w.id] != w {
+		return
+	}
+	delete(b.waiting, w.id)
+	if b.origins[w.origin]--; b.origins[w.origin] == 0 {
+		delete(b.origins, w.origin)
 	}
 }
 
@@ -119,11 +177,12 @@ func (b *Bodies) lose(w *Wanted, reason string) {
 	b.metrics.events.WithLabelValues(resultLost).Inc()
 	b.sampled.Log(slog.LevelError, "a large event is lost to this node", time.Second,
 		"event", w.Name, "id", w.ID(), "bytes", w.Size, "publisher", w.Origin, "reason", reason)
-	b.cfg.Lost(w, reason)
+	b.losses.add(loss{*w, reason}, b.cfg.Lost)
 }
 
 // Run fetches what is wanted until ctx ends.
 func (b *Bodies) Run(ctx context.Context) error {
+	defer b.losses.end(b.cfg.Lost)
 	var fetchers sync.WaitGroup
 	for range b.cfg.fetchers {
 		fetchers.Go(func() {
@@ -159,12 +218,25 @@ func (b *Bodies) take(ctx context.Context) *wait {
 	return nil
 }
 
-// first takes the event that is due first, or tells how long it is until then.
+// before tells whether an event is to be asked for before another. b.mu is held.
+func (b *Bodies) before(w, other *wait, now time.Time) bool {
+	if w.next.After(now) || other.next.After(now) {
+		return w.next.Before(other.next)
+	}
+	return cmp.Or(cmp.Compare(b.origins[w.origin], b.origins[other.origin]), cmp.Compare(w.tries, other.tries), w.next.Compare(other.next)) < 0
+}
+
+// first takes an event that is due, or tells how long it is until one is. Of those that
+// are due it is one of the origin with the fewest: somebody who makes up references is to
+// hold up only those of the origin that they name.
 func (b *Bodies) first(now time.Time) (due *wait, pause time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, w := range b.waiting {
-		if !w.busy && (due == nil || w.next.Before(due.next)) {
+		if w.busy {
+			continue
+		}
+		if due == nil || b.before(w, due, now) {
 			due = w
 		}
 	}

@@ -278,18 +278,77 @@ func TestReferencesToNothing(t *testing.T) {
 			r.Want(w)
 		}
 		synctest.Wait()
-		if r.look().waiting != most || len(r.look().lost) != sent-most {
-			t.Errorf("%d are waited for, %d lost at once; want %d and %d", r.look().waiting, len(r.look().lost), most, sent-most)
+		if r.look().waiting != most || len(r.look().lost) != 1 {
+			t.Errorf("%d are waited for, %d lost at once; want %d and 1", r.look().waiting, len(r.look().lost), most)
 		}
 		pass(time.Second)
 		if n := len(r.look().asked); n > 200 {
 			t.Errorf("%d questions in a second, want 100, and 100 more at once", n)
+		}
+		pass(gatherTime)
+		if n := len(r.look().lost); n != sent-most {
+			t.Errorf("%d lost soon, want %d", n, sent-most)
 		}
 		pass(10 * time.Minute)
 		if len(r.look().lost) != sent || r.look().waiting != 0 || len(r.look().asked) > 200+100*600 {
 			t.Errorf("%d of %d are lost, %d still waited for, after %d questions", len(r.look().lost), sent, r.look().waiting, len(r.look().asked))
 		}
 	})
+}
+
+// Somebody makes up references without end. Events of other origins are fetched at once
+// all the same, and the losses of all that time are told a few times only.
+func TestMadeUpReferencesHoldUpNoOthers(t *testing.T) {
+	for name, origin := range map[string]func(n int) string{
+		"of one peer":       func(int) string { return "peer" },
+		"of many strangers": func(n int) string { return fmt.Sprint("stranger", n) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				told := map[time.Time]int{} // losses, by when
+				r := newRig(t, func(c *Config) {
+					lost := c.Lost
+					c.Lost = func(w *Wanted, reason string) { told[time.Now()]++; lost(w, reason) }
+					c.maxWaiting = 200
+					c.Peer = func(name string) bool { return name == "peer" || name == "publisher" }
+				})
+				defer r.end()
+				r.is("peer", hasNot)
+				payloads := map[string][]byte{}
+				r.is("publisher", func(id string) ([]byte, bool, error) { return payloads[id], payloads[id] != nil, nil })
+				var longest time.Duration
+				honest, forged := 0, 0
+				for range 30 { // half a minute
+					for range 50 {
+						forged++
+						payload := []byte(fmt.Sprint("forged", forged))
+						r.Want(Wanted{Reference: Refer("kong", payload, origin(forged)), LTime: uint64(forged)})
+						time.Sleep(10 * time.Millisecond)
+					}
+					w, payload := event(honest)
+					r.mu.Lock()
+					payloads[w.ID()] = payload
+					r.mu.Unlock()
+					honest++
+					began := time.Now()
+					r.Want(w)
+					for len(r.look().taken) < honest && time.Since(began) < time.Minute {
+						time.Sleep(time.Millisecond)
+					}
+					longest = max(longest, time.Since(began))
+					time.Sleep(time.Second / 2)
+				}
+				if longest > time.Second {
+					t.Errorf("an event of another origin took %v", longest)
+				}
+				pass(2 * time.Minute)
+				if n := len(r.look().lost); n != forged || len(told) > 1+150/int(gatherTime/time.Second) {
+					t.Errorf("%d of %d were told to be lost, at %d times", n, forged, len(told))
+				}
+				t.Logf("the slowest event of another origin took %v; %d losses were told at %d times", longest, forged, len(told))
+			})
+		})
+	}
 }
 
 // Without anyone to ask an event is lost at once. And the end does not wait for

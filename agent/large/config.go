@@ -34,13 +34,16 @@ type Config struct {
 	// Holders are the members to ask, in order: the first is the one of that
 	// name, where it is one.
 	Holders func(origin string) []string
+	// Peer tells whether an origin is a member that may have events. nil: each is.
+	Peer func(origin string) bool
 	// Ask brings a request to a member's Handle and returns the answer, of
 	// MaxEvent and 2 bytes at most. It ends with ctx. With a nil Ask nothing
 	// can be fetched.
 	Ask func(ctx context.Context, member string, req []byte) ([]byte, error)
 	// Take takes an event in, and returns an error if ctx ends before.
 	Take func(ctx context.Context, w *Wanted, payload []byte) error
-	// Lost is told of an event that is not to be had. It must not wait.
+	// Lost is told of an event that is not to be had. Losses that follow each other soon
+	// are told together, some seconds later. It must not wait.
 	Lost func(w *Wanted, reason string)
 
 	Logger  *slog.Logger          // nil discards
@@ -62,6 +65,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.rand == nil {
 		c.rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	if c.Peer == nil {
+		c.Peer = func(string) bool { return true }
 	}
 	c.maxWaiting = cmp.Or(c.maxWaiting, 1024)
 	c.fetchers = cmp.Or(c.fetchers, 4)

@@ -26,7 +26,10 @@
 //
 // # Limits
 //
-// Bodies waits for at most 1,024 events. Run asks at most 100 questions and
+// Bodies waits for at most 1,024 events. If one more is wanted, the origin with the most
+// of them loses one, and events of the origin with the fewest are asked for first. The
+// origin is the publisher that a reference names, and all names of no peers are one
+// origin. Run asks at most 100 questions and
 // fetches at most 32 MiB a second. An event has at most 1 MiB.
 //
 // # Trust
@@ -36,5 +39,8 @@
 // not ask it for that event again.
 //
 // A reference to an event that nobody has costs some small requests within a
-// minute, and then a Lost. So anyone who can publish can make other agents flush.
+// minute, and then a Lost. So anyone who can publish can make other agents flush. Losses
+// that follow each other within 10 seconds are told together, so they cost one flush.
+// If Run ends, it tells of those that are gathered. After a crash repair compares the
+// journals, and fetches what a peer has.
 package large

@@ -109,14 +109,14 @@ func (b *Bodies) done(w *wait, result string) {
 func (b *Bodies) forget(w *wait) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.waiting, w.id)
+	b.remove(w)
 }
 
 // again has an event asked for later.
 func (b *Bodies) again(w *wait) {
+	b.mu.Lock()
 	w.tries++
 	pause := backoff.Backoff{Min: minWait, Max: maxWait}.Ceiling(w.tries)
-	b.mu.Lock()
 	pause = pause/2 + time.Duration(b.cfg.rand.Int64N(int64(pause)/2+1))
 	w.next, w.busy = time.Now().Add(min(pause, time.Until(w.until))), false
 	b.mu.Unlock()
