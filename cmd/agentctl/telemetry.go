@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-metrics"
@@ -84,11 +86,56 @@ func startTelemetry(c *config.Config, reg prometheus.Registerer) (stop func(), e
 		}
 		sinks = append(sinks, boundedSink{s})
 	}
-	if _, err := metrics.NewGlobal(conf, sinks); err != nil {
+	if _, err := metrics.NewGlobal(conf, &namesSink{FanoutSink: sinks, known: map[string]bool{}}); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	onSignal := metrics.DefaultInmemSignal(inmem)
 	return onSignal.Stop, nil
+}
+
+const (
+	// maxNames is how many names of events and queries are counted each by itself. statsd
+	// may get those of serf, but whoever may publish can make up any number. In memory
+	// each takes half a kilobyte.
+	maxNames = 256
+	// maxNameBytes is how long such a name may be.
+	maxNameBytes = 128
+	// otherName is what all further names count under.
+	otherName = "other"
+)
+
+// namesSink bounds the names that serf counts events and queries under. A name that was
+// counted stays.
+type namesSink struct {
+	metrics.FanoutSink
+
+	mu    sync.Mutex
+	known map[string]bool
+}
+
+// bounded is key, or if there are too many names the one of all others.
+func (s *namesSink) bounded(key []string) []string {
+	n := len(key)
+	if n < 3 || key[n-3] != "serf" || key[n-2] != "events" && key[n-2] != "queries" {
+		return key
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name := key[n-1]; !s.known[name] {
+		if len(s.known) >= maxNames || len(name) > maxNameBytes {
+			return append(slices.Clone(key[:n-1]), otherName)
+		}
+		s.known[name] = true
+	}
+	return key
+}
+
+func (s *namesSink) IncrCounter(key []string, v float32) {
+	s.FanoutSink.IncrCounter(s.bounded(key), v)
+}
+
+func (s *namesSink) IncrCounterWithLabels(key []string, v float32, labels []metrics.Label) {
+	s.FanoutSink.IncrCounterWithLabels(s.bounded(key), v, labels)
 }
 
 // boundedSink leaves out what serf counts for each name of an event or a query:
