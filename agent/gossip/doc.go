@@ -35,8 +35,22 @@
 // Memberlist holds 1,024 messages that came in packets, and drops what comes while that
 // many wait. It tells so in a log line only. This package counts those lines, and tells
 // [Config].Lost how many messages were dropped, once a second at most. Full syncs, links
-// and streams do not use that queue. The queue is not made longer: each waiting message
-// holds the 64 KiB buffer of its packet.
+// and streams do not use that queue.
+//
+// # Memory
+//
+// A transport of this package stands between memberlist and the ports. It copies each
+// packet into a buffer of its size, because memberlist keeps messages that wait with the
+// 64 KiB buffer of their packet.
+//
+// Without encryption it also inflates what is compressed: a packet to 64 KiB at most, and
+// a stream as it is read. With encryption only holders of the key can send such things,
+// and memberlist's own limit of 40 MiB holds. All open streams of one host bring 48 MiB
+// at most, beside 1 MiB for each, and those of all hosts four times as much. A message
+// of serf's with more than 524,288 values is not decoded. [Config].Oversized is told of
+// each refusal.
+//
+// # What cannot be seen
 //
 // This package cannot see packets that the kernel drops, nor events that no member sends.
 //

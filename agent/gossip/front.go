@@ -1,8 +1,11 @@
 package gossip
 
 import (
+	"bytes"
+	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
@@ -34,10 +37,23 @@ type frontDelegate struct {
 	past    *past
 	denier  *denier
 	*horizons
+	oversized func(what string, err error)
+}
+
+// errManyValues is a message of serf's that decoding would make far larger.
+var errManyValues = errors.New("it has more values than a member sends")
+
+// fits tells whether a message can be decoded within bounds.
+func (d *frontDelegate) fits(raw []byte) bool {
+	if fits(raw) {
+		return true
+	}
+	d.oversized("message", errManyValues)
+	return false
 }
 
 func (d *frontDelegate) NotifyMsg(raw []byte) {
-	if !d.takes(raw) {
+	if !d.fits(raw) || !d.takes(raw) {
 		return
 	}
 	if d.receive != nil && len(raw) > 0 && raw[0] == userMessageType {
@@ -50,6 +66,9 @@ func (d *frontDelegate) NotifyMsg(raw []byte) {
 }
 
 func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
+	if !d.fits(raw) {
+		return
+	}
 	var state syncState
 	known := state.decode(raw) == nil // likewise
 	if known && d.cut(&state) {
@@ -137,6 +156,14 @@ type frontTransport struct {
 	once     sync.Once
 	opened   chan struct{} // closed once serf is made
 	openOnce sync.Once
+
+	streams   *streams
+	carry     sync.Once
+	packets   chan *memberlist.Packet
+	conns     chan net.Conn
+	closed    chan struct{}
+	closeOnce sync.Once
+	carriers  sync.WaitGroup
 }
 
 func (t *frontTransport) FinalAdvertiseAddr(ip string, port int) (addr net.IP, finalPort int, err error) {
@@ -148,18 +175,80 @@ func (t *frontTransport) open() { t.openOnce.Do(func() { close(t.opened) }) }
 
 // PacketCh waits until the transport is opened.
 func (t *frontTransport) PacketCh() <-chan *memberlist.Packet {
-	<-t.opened
-	return t.NodeAwareTransport.PacketCh()
+	t.ready()
+	return t.packets
 }
 
 // StreamCh waits likewise.
 func (t *frontTransport) StreamCh() <-chan net.Conn {
+	t.ready()
+	return t.conns
+}
+
+// ready waits until the transport is opened, and begins to carry what comes.
+func (t *frontTransport) ready() {
 	<-t.opened
-	return t.NodeAwareTransport.StreamCh()
+	t.carry.Do(func() {
+		t.carriers.Go(t.carryPackets)
+		t.carriers.Go(t.carryStreams)
+	})
+}
+
+// carryPackets hands packets to memberlist, each in a buffer of its size. Memberlist
+// keeps messages that wait with the buffer of their packet, which is 64 KiB long.
+func (t *frontTransport) carryPackets() {
+	for {
+		select {
+		case p := <-t.NodeAwareTransport.PacketCh():
+			if t.streams.plain() {
+				b, err := inflated(p.Buf)
+				if err != nil {
+					t.streams.refused("packet", err)
+					continue
+				}
+				p.Buf = b
+			}
+			p.Buf = bytes.Clone(p.Buf)
+			select {
+			case t.packets <- p:
+			case <-t.closed:
+			}
+		case <-t.closed:
+			return
+		}
+	}
+}
+
+func (t *frontTransport) carryStreams() {
+	for {
+		select {
+		case conn := <-t.NodeAwareTransport.StreamCh():
+			select {
+			case t.conns <- t.streams.guard(conn):
+			case <-t.closed:
+				conn.Close()
+			}
+		case <-t.closed:
+			return
+		}
+	}
+}
+
+// DialAddressTimeout bounds what the answer of a member brings, too.
+func (t *frontTransport) DialAddressTimeout(addr memberlist.Address, timeout time.Duration) (net.Conn, error) {
+	conn, err := t.NodeAwareTransport.DialAddressTimeout(addr, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return t.streams.guard(conn), nil
 }
 
 // Shutdown waits until what has come in is taken, so it opens the transport first.
 func (t *frontTransport) Shutdown() error {
 	t.open()
-	return t.NodeAwareTransport.Shutdown()
+	t.ready()
+	err := t.NodeAwareTransport.Shutdown() // its listeners may be waiting for the carriers
+	t.closeOnce.Do(func() { close(t.closed) })
+	t.carriers.Wait()
+	return err
 }

@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -49,13 +50,23 @@ type Config struct {
 	// Refused is told of the Lamport time of each message that cannot have it, and that
 	// nobody gets for that. It must not wait, and may be nil.
 	Refused func(ltime uint64)
+	// Oversized is told of a packet, a stream or a message that is refused because memory
+	// would grow by it, and why. It must not wait, and may be nil.
+	Oversized func(what string, err error)
 }
 
 // Open makes a serf node. After an error the transport is closed.
 func Open(c Config) (_ *Node, err error) {
 	ml := c.Serf.MemberlistConfig
 	n := &Node{past: &past{all: c.All}, name: c.Serf.NodeName}
-	front := &frontTransport{NodeAwareTransport: ml.Transport.(memberlist.NodeAwareTransport), opened: make(chan struct{})}
+	if c.Oversized == nil {
+		c.Oversized = func(string, error) {}
+	}
+	front := &frontTransport{
+		NodeAwareTransport: ml.Transport.(memberlist.NodeAwareTransport), opened: make(chan struct{}),
+		streams: &streams{refused: c.Oversized, plain: func() bool { return !ml.EncryptionEnabled() }, hosts: map[string]int{}},
+		packets: make(chan *memberlist.Packet), conns: make(chan net.Conn), closed: make(chan struct{}),
+	}
 	front.install = func() {
 		n.delegate, n.presence = ml.Delegate, newPresence(ml.Events)
 		var s *serf.Serf
@@ -66,7 +77,7 @@ func Open(c Config) (_ *Node, err error) {
 		if n.horizons, err = newHorizons(s, &c); err != nil {
 			return
 		}
-		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, c.Synced, n.past, n.denier, n.horizons}, n.presence
+		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, c.Synced, n.past, n.denier, n.horizons, c.Oversized}, n.presence
 		if n.began = n.EventClock(); !c.All {
 			n.past.from = n.began // serf's own limit for what it passes on
 		}

@@ -1,2 +1,3 @@
-// Package attack tests hostile and broken clients of the RPC server: they may cost only themselves.
+// Package attack tests hostile and broken clients of the RPC server, and strangers who reach
+// the gossip port: they may cost only themselves.
 package attack
