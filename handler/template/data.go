@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"agentctl/handler"
 	"agentctl/handler/text"
@@ -32,6 +33,13 @@ func NewData(e *handler.Event) *Data {
 		dec.UseNumber() // a number goes on to the target as it came
 		if dec.Decode(&d.Fields) != nil || !json.Valid(d.Body) {
 			d.Fields = nil
+		} else if !wellFormed(d.Body) || !utf8.Valid(e.Payload) { // a member event's body is made of the payload
+			for name, v := range d.Fields {
+				d.Fields[name] = markGarbled(v)
+				if strings.ContainsRune(name, utf8.RuneError) {
+					d.Fields[name] = garbled{}
+				}
+			}
 		}
 	case handler.IsTarget(text) && !strings.HasPrefix(text, "unix:"):
 		d.Fields = map[string]any{"url": text}
@@ -56,7 +64,10 @@ func (d *Data) text(name string) (string, bool, error) {
 		return "", false, nil
 	}
 	s, ok := v.(string)
-	if !ok {
+	switch {
+	case v == garbled{}:
+		return "", false, Misfitf(garbledProblem, "."+name)
+	case !ok:
 		return "", false, Misfitf(".%s is not a text", name)
 	}
 	return s, true, nil

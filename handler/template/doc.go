@@ -14,6 +14,7 @@
 //
 // Not every event fits every template. A value may be missing, or cannot stand in
 // its context, or the result is too long: more than 8 KiB, or 8 MiB for a JSON body.
+// Or a text is not UTF-8, or has half of a surrogate pair: decoded, it would be another.
 // Then Render makes nothing, and fails with a [*Misfit] that tells the operator why.
 //
 // Nothing here blocks, and nothing is remembered from one event to the next. A

@@ -22,6 +22,8 @@ func scalar(label string, v any) (string, error) {
 	switch v := v.(type) {
 	case nil:
 		return "", Misfitf("the event has no %s", label)
+	case garbled:
+		return "", Misfitf(garbledProblem, label)
 	case string:
 		return v, nil
 	case json.Number:
@@ -134,7 +136,10 @@ func escapeJSON(label string, v any) (string, error) {
 		if !json.Valid(v) {
 			return "", Misfitf("%s is not JSON", label)
 		}
-		return string(v), nil
+		return string(v), nil // byte for byte, so nothing of it changes
+	}
+	if isGarbled(v) {
+		return "", Misfitf(garbledProblem, label)
 	}
 	return toJSON(v), nil
 }
@@ -143,6 +148,9 @@ func escapeString(label string, v any) (string, error) {
 	s, err := scalar(label, v)
 	if err != nil {
 		return "", err
+	}
+	if isGarbled(s) {
+		return "", Misfitf(garbledProblem, label)
 	}
 	s = toJSON(s)
 	return s[1 : len(s)-1], nil

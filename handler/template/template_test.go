@@ -90,10 +90,61 @@ func TestMisfits(t *testing.T) {
 		{"{{path}}", InPath, `{"path":"x"}`, ".path does not begin with a slash"},
 		{"{{path}}", InPath, `{"url":"http://h/","path":"/x"}`, "both .url and .path"},
 		{"{{host}}", InHeader, `{"host":"a b"}`, "is no host"},
+		{"/{{.v}}", InPath, `{"v":"a\ud800"}`, ".v is not UTF-8"},
+		{"/{{.v}}", InPath, `{"v":"\udc00a"}`, ".v is not UTF-8"},
+		{"/{{.v}}", InPath, `{"v":"\ud800\u0041"}`, ".v is not UTF-8"},
+		{"/{{.v}}", InPath, "{\"v\":\"a\xe9\"}", ".v is not UTF-8"},
+		{"/x?v={{.v}}", InPath, "{\"v\":\"a\xe9\"}", ".v is not UTF-8"},
+		{"{{pattern .v}}", InHeader, "{\"v\":\"a\xe9\"}", "is not UTF-8"},
+		{"{{anyof .v}}", InHeader, "{\"v\":[\"a\xe9\"]}", "is not UTF-8"},
+		{"{{path}}", InPath, "{\"path\":\"/a\xe9\"}", ".path is not UTF-8"},
+		{`{"v":{{.v}}}`, InJSON, `{"v":["x",{"w":"\udfff"}]}`, ".v is not UTF-8"},
+		{`{"v":{{.v}}}`, InJSON, `{"v":{"a\ud800":1}}`, ".v is not UTF-8"},
+		{`{"v":"{{.v}}"}`, InJSON, `{"v":"\ud800"}`, ".v is not UTF-8"},
+		{`{"v":{{.}}}`, InJSON, `{"\ud800":1}`, ". is not UTF-8"},
+		{`{"v":{{.path}}}`, InJSON, "/a\xe9", ".path is not UTF-8"},
+		{`{"v":"{{.path}}"}`, InJSON, "/a\xe9", ".path is not UTF-8"},
 	} {
 		got, err := render(t, tt.template, tt.begin, tt.payload)
 		if _, ok := errors.AsType[*Misfit](err); !ok || !strings.Contains(err.Error(), tt.want) || got != "" {
 			t.Errorf("%s with %.40s: %q, %v; want an error with %q", tt.template, tt.payload, got, err, tt.want)
+		}
+	}
+}
+
+// A text that is read as it was meant is sent, also beside one that is not, and also if
+// it has U+FFFD itself.
+func TestNotGarbled(t *testing.T) {
+	for _, tt := range []struct {
+		template string
+		begin    Context
+		payload  string
+		want     string
+	}{
+		{"/{{.v}}", InPath, `{"v":"\ud83d\ude00"}`, "/%F0%9F%98%80"},
+		{"/{{.v}}", InPath, `{"v":"\\ud800"}`, "/%5Cud800"},
+		{"/{{.v}}", InPath, `{"v":"\ufffd"}`, "/%EF%BF%BD"},
+		{"/{{.v}}", InPath, `{"v":"x","w":"\ud800"}`, "/x"},
+		{`{{payload}}`, InJSON, `{"v":"\ud800"}`, `{"v":"\ud800"}`},
+		{"{{path}}", InPath, "/a\xe9", "/a%E9"}, // a path is bytes
+	} {
+		got, err := render(t, tt.template, tt.begin, tt.payload)
+		if err != nil || got != tt.want {
+			t.Errorf("%s with %q: %q, %v, want %q", tt.template, tt.payload, got, err, tt.want)
+		}
+	}
+}
+
+// The name of a member comes from the network, too.
+func TestGarbledMember(t *testing.T) {
+	tmpl, err := Compile("/{{.entity}}", InPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, fits := range map[string]bool{"a": true, "a\ufffd": true, "a\xe9": false} {
+		e := handler.NewMember(handler.MemberJoin, "1", handler.MemberLine(name, "10.0.0.1", "", nil), time.Time{})
+		if _, err := tmpl.Render(NewData(&e)); (err == nil) != fits {
+			t.Errorf("member %q: %v", name, err)
 		}
 	}
 }
