@@ -42,7 +42,7 @@
 //
 // An attempt ends when the target answers, its timeout passes, or the context ends. It
 // takes at most 64 KiB of an answer's header. It reads at most 64 KiB of the body, and
-// keeps 4 KiB. If the body takes longer than 50 ms, it is given up, and its connection
+// keeps 4 KiB, without the target's credentials. If the body takes longer than 50 ms, it is given up, and its connection
 // is closed. Only the answer to a query may take the whole timeout, as its body counts.
 //
 // A Poster follows no redirect and uses no HTTP proxy, because the gateway is on this

@@ -42,7 +42,8 @@ type Poster struct {
 	dial      Dial
 	form      *requestForm
 	transport *http.Transport
-	flush     *Poster // of the flush requests; nil: there are none
+	secrets   *secrets // of the target and of its flush requests
+	flush     *Poster  // of the flush requests; nil: there are none
 }
 
 // NewPoster makes a Poster. It does not dial, and fails only if the target is not
@@ -75,10 +76,11 @@ func NewPosterOn(dial Dial, t Target) (*Poster, error) {
 		connect = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, "unix", ep.socket) }
 	}
 	p := &Poster{
-		target: t,
-		at:     ep.address(),
-		dial:   dial,
-		form:   form,
+		target:  t,
+		at:      ep.address(),
+		dial:    dial,
+		form:    form,
+		secrets: newSecrets(&t),
 		transport: &http.Transport{
 			DialContext:            connect,
 			TLSClientConfig:        t.TLS.Clone(),
@@ -89,7 +91,9 @@ func NewPosterOn(dial Dial, t Target) (*Poster, error) {
 		},
 	}
 	if t.Flush != nil && !t.Flush.LastEvent {
-		p.flush, err = NewPosterOn(dial, t.flushTarget())
+		if p.flush, err = NewPosterOn(dial, t.flushTarget()); err == nil {
+			p.flush.secrets = p.secrets // one may repeat the requests of the other
+		}
 	}
 	return p, err
 }
@@ -134,7 +138,7 @@ func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Respons
 		case attempt.Err() != nil:
 			err = &timeoutError{p.target.Timeout}
 		default:
-			err = inWords(err)
+			err = p.secrets.hideError(inWords(err))
 		}
 		return Response{}, &PostError{Class: Retry, Err: err, At: p.at}
 	}
@@ -142,14 +146,14 @@ func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Respons
 		// Reading on fails then, and the connection is closed.
 		defer time.AfterFunc(bodyPatience, cancel).Stop()
 	}
-	answer := readAnswer(res)
+	answer := p.secrets.hideIn(readAnswer(res))
 	done, class := p.target.done(res.StatusCode)
 	if done {
 		return Response{Status: res.StatusCode, Body: answer}, nil
 	}
 	perr := &PostError{Class: class, Status: res.StatusCode, Body: answer, At: p.at}
 	if res.StatusCode/100 == 3 {
-		perr.Location = shownLocation(res.Header.Get("Location"))
+		perr.Location = shownLocation(p.secrets.hide(res.Header.Get("Location")))
 	}
 	if class == Retry {
 		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
@@ -194,18 +198,19 @@ func (p *Poster) request(ctx context.Context, form filledForm, e *handler.Event,
 }
 
 // readAnswer keeps the beginning of the body and reads on a little. Only a
-// connection whose answer was read whole can be used again.
-func readAnswer(res *http.Response) []byte {
+// connection whose answer was read whole can be used again. It tells whether the body
+// may be longer than what it kept.
+func readAnswer(res *http.Response) (kept []byte, cut bool) {
 	defer res.Body.Close()
 	// An answer of 101 also comes here. To read its body would be to read the bare
 	// connection, without end.
 	if res.ContentLength == 0 {
-		return nil
+		return nil, false
 	}
 	kept, err := io.ReadAll(io.LimitReader(res.Body, keptAnswer))
 	if err == nil && len(kept) == keptAnswer {
 		// An error here means that the connection is not used again.
 		_, _ = io.CopyN(io.Discard, res.Body, drainedAnswer-keptAnswer)
 	}
-	return kept
+	return kept, err != nil || len(kept) == keptAnswer
 }
