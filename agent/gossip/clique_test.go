@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"fmt"
+	"log"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,6 +22,7 @@ type clique struct {
 	serfs  []*serf.Serf
 	ours   []*Node
 	events []chan serf.Event
+	logger *log.Logger // of nodes that start from now on; nil: nobody's
 }
 
 // newClique makes a node for each letter of kinds: o for ours, s for serf's own.
@@ -48,6 +50,9 @@ func (c *clique) start(i int, kind rune) {
 	c.t.Helper()
 	c.events[i] = make(chan serf.Event, 1024)
 	conf := bareConfig(c.net, fmt.Sprint("n", i), c.addr(i), c.events[i])
+	if c.logger != nil {
+		conf.Logger = c.logger
+	}
 	if kind == 'o' {
 		c.ours[i] = openBare(c.t, Config{Serf: conf})
 		c.serfs[i] = c.ours[i].Serf

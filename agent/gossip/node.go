@@ -74,6 +74,9 @@ func Open(c Config) (_ *Node, err error) {
 			return
 		}
 		n.denier = &denier{self: n.name, tell: n.delegate.NotifyMsg, presence: n.presence, members: s.Members, doubtful: map[string]bool{}}
+		if c.Serf.EnableNameConflictResolution {
+			ml.Conflict = &conflict{ConflictDelegate: ml.Conflict, self: n.name, logger: c.Serf.Logger, serf: s}
+		}
 		if n.horizons, err = newHorizons(s, &c); err != nil {
 			return
 		}
