@@ -126,6 +126,8 @@ type past struct {
 	// bereft says that a node that was away has no journal of its earlier process:
 	// all targets may lack events.
 	bereft bool
+	// snapshot is what serf knows of it.
+	snapshot gossip.SnapshotFile
 }
 
 // members are the parts that see to who is in the cluster.

@@ -3,9 +3,11 @@ package agent
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 
 	"github.com/hashicorp/memberlist"
 
+	"agentctl/agent/config"
 	"agentctl/agent/gossip"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
@@ -30,6 +32,12 @@ func (a *Agent) openSerf() error {
 	conf.EventCh = a.intake.Events()
 	if err := gossip.KeepKeyring(&a.opts.Options, conf.MemberlistConfig.Keyring, conf.KeyringFile, a.logger); err != nil {
 		return fmt.Errorf("keyring: %w", err)
+	}
+	a.past.snapshot = gossip.SnapshotFile{
+		Path: a.opts.SnapshotPath, Own: a.opts.DataDir != "" && a.opts.SnapshotPath == filepath.Join(a.opts.DataDir, config.SnapshotFile), Logger: a.logger,
+	}
+	if err := a.past.snapshot.Prepare(); err != nil {
+		return fmt.Errorf("snapshot: %w", err)
 	}
 	// The ports first: where serf cannot have them itself, it leaves goroutines
 	// and, with no address to advertise, the ports behind.

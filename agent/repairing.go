@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -47,7 +46,7 @@ func (a *Agent) openRepair(ctx context.Context) error {
 	}
 	if a.disk != nil {
 		path := filepath.Join(a.opts.DataDir, repairFile)
-		state, err := os.ReadFile(path)
+		state, err := files.ReadOwn(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("repair: %w", err)
 		}

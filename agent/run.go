@@ -135,6 +135,7 @@ func (a *Agent) start() (cancelJoins func()) {
 	taking := group()
 	taking.start(a.intake.Run)
 	taking.start(a.sinks.forgetAged)
+	taking.start(a.past.snapshot.Run)
 	stops.push("taking in the last events", partWait, taking.stop)
 
 	// Serf first, since its last events are taken in.

@@ -25,6 +25,7 @@ func (c *compiler) compile() *Config {
 	c.checkMDNS()
 	c.checkLimits()
 	conf.Handlers = c.compileHandlers()
+	c.warnOfModes()
 	conf.Options, conf.Warnings = c.opts, c.warnings
 	return conf
 }

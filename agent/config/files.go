@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -32,13 +35,45 @@ type files map[string]content
 type content struct {
 	data []byte
 	err  error
+	mode fs.FileMode
+	// lacks are the bits of the mode that others must not have: those of a secret.
+	lacks fs.FileMode
+}
+
+// Bits of a secret's mode. Whoever writes a file of keys or tokens chooses them. The keys
+// of gossip also have to be unreadable. Tokens may be readable, because docker gives them
+// out that way.
+const (
+	noOtherWrites fs.FileMode = 0o002
+	noOtherUse    fs.FileMode = 0o006
+)
+
+// mustLack notes what other users must not do with a file that was read.
+func (f files) mustLack(path string, bits fs.FileMode) {
+	if c, ok := f[path]; ok {
+		c.lacks |= bits
+		f[path] = c
+	}
+}
+
+// warnOfModes warns of secrets that other users of the machine can read or exchange. Serf
+// does not, and the mode says nothing on Windows.
+func (c *compiler) warnOfModes() {
+	if c.opts.AsSerf || runtime.GOOS == "windows" {
+		return
+	}
+	for _, path := range slices.Sorted(maps.Keys(c.files)) {
+		if f := c.files[path]; f.mode&f.lacks != 0 {
+			c.warn(fmt.Sprintf("%s: holds secrets, and its mode is %#o: every user of this machine can use it; run chmod 600 on it", path, f.mode), "")
+		}
+	}
 }
 
 // read returns a file's text of at most so many bytes.
 func (f files) read(path string, most int) ([]byte, error) {
 	c, ok := f[path]
 	if !ok {
-		c.data, c.err = readLimited(path)
+		c.data, c.mode, c.err = readLimited(path)
 		if f != nil {
 			f[path] = c
 		}
@@ -50,13 +85,18 @@ func (f files) read(path string, most int) ([]byte, error) {
 }
 
 // readLimited reads a file, and stops soon after maxFileSize.
-func readLimited(path string) ([]byte, error) {
+func readLimited(path string) ([]byte, fs.FileMode, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	return data, info.Mode().Perm(), err
 }
 
 // ReadSecret reads a file that holds one secret, which a newline may follow.
@@ -74,6 +114,7 @@ func (f files) secret(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	f.mustLack(path, noOtherWrites)
 	secret := strings.TrimRight(string(data), "\r\n")
 	if secret == "" {
 		return "", fmt.Errorf("%s is empty", path)
@@ -103,6 +144,7 @@ func (f files) keyring(path string) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.mustLack(path, noOtherUse)
 	var encoded []string
 	if json.Unmarshal(data, &encoded) != nil {
 		return nil, wrongTexts(path, data, '[', "a JSON list of keys")

@@ -2,10 +2,15 @@
 // disk, and its file is whole at every moment: the old one or the new one. Calls
 // for one path must not overlap. [SyncPath] does for a new directory what Replace does for
 // a file.
+//
+// The files that the agent makes for itself are no symbolic links. Whoever may make names
+// beside them could otherwise have the agent overwrite any file of its user's. [OpenOwn]
+// and [ReadOwn] refuse links, and Replace writes through none.
 package files
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -15,7 +20,10 @@ import (
 // old text or the new one, also after a power cut.
 func Replace(path string, data []byte) (err error) {
 	tmp := path + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // follows no link
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -37,5 +38,41 @@ func TestSyncPath(t *testing.T) {
 	}
 	if err := SyncPath(filepath.Join(dir, "none", "new")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the directory above is not there: %v", err)
+	}
+}
+
+// Somebody puts links in the places of the agent's own files. Nothing is written through
+// them, nor read.
+func TestNoLinkIsFollowed(t *testing.T) {
+	dir := t.TempDir()
+	victim, path := filepath.Join(dir, "victim"), filepath.Join(dir, "f")
+	if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range []string{path, path + ".new"} {
+		if err := os.Symlink(victim, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, flag := range []int{os.O_RDONLY, os.O_RDWR | os.O_CREATE, os.O_RDWR | os.O_TRUNC} {
+		_, err := OpenOwn(path, flag, 0o600)
+		if _, ok := errors.AsType[*NotOwnError](err); !ok || !strings.Contains(err.Error(), path+" is a symbolic link") {
+			t.Errorf("flags %#x: %v", flag, err)
+		}
+	}
+	if data, err := ReadOwn(path); err == nil {
+		t.Errorf("read %q through a link", data)
+	}
+	if err := Replace(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := ReadOwn(path); err != nil || string(data) != "new" {
+		t.Errorf("the file has %q, %v", data, err)
+	}
+	if data, err := os.ReadFile(victim); err != nil || string(data) != "precious" {
+		t.Errorf("the victim has %q, %v", data, err)
+	}
+	if _, err := OpenOwn(dir, os.O_RDONLY, 0); err == nil || !strings.Contains(err.Error(), "not an ordinary file") {
+		t.Errorf("a directory: %v", err)
 	}
 }

@@ -20,9 +20,12 @@ func KeepKeyring(o *config.Options, ring *memberlist.Keyring, path string, logge
 	if path == "" || path == o.KeyringFile {
 		return nil
 	}
-	_, err := os.Stat(path)
+	f, err := files.OpenOwn(path, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return writeKeyring(path, ring)
+	}
+	if err == nil {
+		err = f.Close()
 	}
 	if err != nil || o.EncryptKey == "" {
 		return err

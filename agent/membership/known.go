@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -57,7 +56,7 @@ func openKnown(path string, reconnect time.Duration) (*knownMembers, error) {
 	if path == "" {
 		return k, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := files.ReadOwn(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return k, err
 	}

@@ -76,6 +76,9 @@ func Open(cfg Config) (*Disk, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
+	if open, err := openToOthers(cfg.Dir); err == nil && open {
+		cfg.Logger.Warn("every user of this machine may write to the data directory, and so replace its files: run chmod 700 on it", "data_dir", cfg.Dir)
+	}
 	lock, err := lockDir(cfg.Dir)
 	if err != nil {
 		return nil, err

@@ -7,13 +7,14 @@ import (
 	"io"
 	"os"
 
+	"agentctl/agent/files"
 	"agentctl/handler/journal"
 	"agentctl/handler/journal/boltfile"
 	"agentctl/handler/text"
 )
 
 func readFile(path string) (*contents, int64, error) {
-	f, err := os.Open(path)
+	f, err := files.OpenOwn(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, 0, fmt.Errorf("journal: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"agentctl/agent/files"
 	"agentctl/handler/text"
 )
 
@@ -43,7 +44,7 @@ var errLocked = errors.New("locked")
 // lockDir takes the lock of a directory. The file that it returns holds the lock until
 // unlockDir, or the end of the process.
 func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := files.OpenOwn(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func unlockDir(f *os.File) error {
 // It writes nothing. If there is no lock file, no process works there; the result is
 // nil then.
 func peekLock(dir string) (*os.File, error) {
-	f, err := os.Open(filepath.Join(dir, lockFile))
+	f, err := files.OpenOwn(filepath.Join(dir, lockFile), os.O_RDONLY, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -34,6 +34,7 @@ func boltOptions(noSync bool) *bbolt.Options {
 	o.NoFreelistSync = true // it is made anew from the tree: one thing less to go wrong
 	o.FreelistType = bbolt.FreelistMapType
 	o.NoSync = noSync
+	o.OpenFile = files.OpenOwn
 	return &o
 }
 

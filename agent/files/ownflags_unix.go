@@ -1,0 +1,7 @@
+//go:build unix
+
+package files
+
+import "syscall"
+
+const ownFlags = syscall.O_NOFOLLOW | syscall.O_NONBLOCK

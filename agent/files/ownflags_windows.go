@@ -1,0 +1,3 @@
+package files
+
+const ownFlags = 0
