@@ -289,11 +289,12 @@ func (h *Hub) print(out slog.Handler, e *entry, rec slog.Record) error {
 	return out.Handle(context.Background(), rec)
 }
 
-// oneLine escapes the control characters inside a line, but for tabs: it may
+// oneLine escapes what is not printable inside a line, but for tabs: it may
 // hold an event's name, and whoever sends events must not be able to write log
-// lines of his own, or to command the terminal of who reads them.
+// lines of his own, to turn the direction of writing round, or to command the
+// terminal of who reads them.
 func oneLine(s string) string {
-	strange := func(r rune) bool { return unicode.IsControl(r) && r != '\t' }
+	strange := func(r rune) bool { return !unicode.IsPrint(r) && r != '\t' }
 	if strings.IndexFunc(s, strange) < 0 {
 		return s
 	}

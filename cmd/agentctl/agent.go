@@ -233,6 +233,6 @@ func errorLines(err error) []string {
 // printErrors prints an error, or each of several joined ones, as a line.
 func printErrors(who string, err error) {
 	for _, line := range errorLines(err) {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", who, line)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", who, escapedLines([]byte(line)))
 	}
 }

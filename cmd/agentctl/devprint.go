@@ -39,7 +39,7 @@ func newDevPrinter(out io.Writer, nodes int) *devPrinter {
 
 // line prints one line with the time and the node.
 func (p *devPrinter) line(node, format string, args ...any) {
-	fmt.Fprintf(p.out, "%s  %-6s %s\n", time.Now().Format("15:04:05.000"), node, fmt.Sprintf(format, args...))
+	fmt.Fprintf(p.out, "%s  %-6s %s\n", time.Now().Format("15:04:05.000"), node, oneLine(fmt.Sprintf(format, args...)))
 }
 
 // say prints one line of the command's own.

@@ -87,7 +87,7 @@ func (c *eventCommand) Run(args []string) int {
 	defer stop()
 	code, err := c.run(ctx, args, os.Stdout)
 	if err != nil {
-		fmt.Println(err)
+		fmt.Println(escapedLines([]byte(err.Error())))
 		return 1
 	}
 	return code
@@ -205,12 +205,12 @@ func answered(out io.Writer, event *api.PublishRequest, sent rpcclient.Published
 
 func warn(warning string) {
 	if warning != "" {
-		fmt.Fprintln(os.Stderr, "Warning:", warning)
+		fmt.Fprintln(os.Stderr, "Warning:", oneLine(warning))
 	}
 }
 
 func dispatched(out io.Writer, event *api.PublishRequest) {
-	fmt.Fprintf(out, "Event '%s' dispatched! Coalescing enabled: %v\n", event.Name, event.Coalesce) // serf's text
+	fmt.Fprintf(out, "Event '%s' dispatched! Coalescing enabled: %v\n", oneLine(event.Name), event.Coalesce) // serf's text
 }
 
 func readPayload(arg, file string) ([]byte, error) {

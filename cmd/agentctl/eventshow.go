@@ -104,7 +104,9 @@ func showEvent(e *api.EventReport) string {
 		line("target", "none: no filter picked it")
 	}
 	if e.Size > 0 {
-		b.WriteString("\n" + strings.TrimRight(escapedLines(e.Bytes()), "\n") + "\n")
+		payload := strings.TrimRight(escapedLines(e.Bytes()), "\n")
+		// Indented, so that no line of it passes for one of ours.
+		b.WriteString("\n    " + strings.ReplaceAll(payload, "\n", "\n    ") + "\n")
 	}
 	return b.String()
 }

@@ -55,7 +55,7 @@ func (c *handlerCommand) Run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := c.deliver(ctx, args); err != nil {
-		fmt.Fprintln(os.Stderr, "agentctl handler:", err)
+		fmt.Fprintln(os.Stderr, "agentctl handler:", oneLine(err.Error()))
 		return 1
 	}
 	return 0

@@ -82,9 +82,8 @@ func suggest(name string, cs map[string]cli.CommandFactory) string {
 var own = []string{"agent", "check", "completion", "dev", "dev-gateway", "event", "events", "handler", "health", "man", "replay", "status", "version"}
 
 func commands() map[string]cli.CommandFactory {
-	ui := renamingUI{&cli.BasicUi{Reader: os.Stdin, Writer: os.Stdout}}
 	cs := map[string]cli.CommandFactory{}
-	for name, cmd := range serfVerbs(ui) {
+	for name, cmd := range safeVerbs(&cli.BasicUi{Reader: os.Stdin, Writer: os.Stdout}) {
 		cs[name] = func() (cli.Command, error) { return renamed{cmd(), serfExamples(name)}, nil }
 	}
 	cs["agent"] = func() (cli.Command, error) { return &agentCommand{}, nil }

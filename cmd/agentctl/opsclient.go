@@ -238,9 +238,14 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
 
-// writeLine prints v as one line of JSON.
+// writeLine prints v as one line of JSON, safe for a terminal.
 func writeLine(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var line strings.Builder
+	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, escapedJSON(line.String()))
+	return err
 }

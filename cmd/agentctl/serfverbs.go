@@ -28,6 +28,18 @@ func serfVerbs(ui cli.Ui) map[string]func() cli.Command {
 	}
 }
 
+// safeVerbs are serf's commands as agentctl: what they print of the cluster cannot act on
+// a terminal, or forge lines.
+func safeVerbs(ui cli.Ui) map[string]func() cli.Command {
+	safe := safeUI{Ui: ui}
+	verbs := serfVerbs(safe)
+	verbs["info"] = func() cli.Command { return &command.InfoCommand{Ui: safeUI{Ui: ui, lines: true}} }
+	verbs["keys"] = func() cli.Command { return &keysCommand{command.KeysCommand{Ui: safe}} }
+	verbs["members"] = func() cli.Command { return &membersCommand{command.MembersCommand{Ui: safe}} }
+	verbs["query"] = func() cli.Command { return &queryCommand{command.QueryCommand{Ui: safe}} }
+	return verbs
+}
+
 // interrupts sends for each interrupt of the user's.
 func interrupts() <-chan struct{} {
 	out := make(chan struct{})
@@ -76,10 +88,3 @@ type renamed struct {
 func (r renamed) Help() string {
 	return rename(r.Command.Help()) + "\n\nExamples:\n\n  " + strings.Join(r.examples, "\n  ")
 }
-
-// renamingUI is the Ui of serf's commands, which print their help themselves
-// where a flag is wrong.
-type renamingUI struct{ cli.Ui }
-
-func (u renamingUI) Output(s string) { u.Ui.Output(rename(s)) }
-func (u renamingUI) Error(s string)  { u.Ui.Error(rename(s)) }

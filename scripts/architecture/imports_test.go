@@ -54,7 +54,7 @@ agent                    handler/delivery handler/journal handler/journal/disk h
 
 cmd/agentctl/quick       -
 cmd/agentctl             agent agent/api agent/config agent/gossip agent/large
-cmd/agentctl             cmd/agentctl/quick rpcclient
+cmd/agentctl             cmd/agentctl/quick rpcclient rpcclient/wire
 cmd/agentctl             handler/delivery handler/journal/disk handler/shim handler/target
 
 scripts/architecture     -

@@ -84,7 +84,7 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 	default:
 		return nil, false
 	}
-	if program == "agentctl" && (e.payload == "-" || e.name == "") { // standard input; refused
+	if program == "agentctl" && (e.payload == "-" || e.name == "" || !shown(e.name)) { // standard input; refused; to be escaped
 		return nil, false
 	}
 	if len(e.payload) > plainBytes {

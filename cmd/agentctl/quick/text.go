@@ -26,3 +26,13 @@ func split(s string, sep byte) (parts []string) {
 		s = rest
 	}
 }
+
+// shown tells whether a terminal shows a text as it is. It is only sure of ASCII.
+func shown(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
