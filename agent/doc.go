@@ -33,7 +33,7 @@
 //   - suspicion: suspected losses, by holes in the Lamport times.
 //   - rpc: the server of serf's RPC protocol.
 //   - script: event scripts, and queries that a target answers.
-//   - dropped, files, logs, memnet, version: small parts that others share.
+//   - admission, dropped, files, logs, memnet, version: small parts that others share.
 //
 // # Order
 //

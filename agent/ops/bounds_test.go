@@ -1,18 +1,12 @@
 package ops
 
 import (
-	"bufio"
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,105 +14,8 @@ import (
 	"agentctl/agent/api"
 	"agentctl/handler/journal"
 	"agentctl/handler/target"
-	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/memory"
 )
-
-// Clients that keep their connections take no more of them than there are.
-func TestConnectionsAreBounded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		const extra = 10
-		j := journal.New(journal.Config{})
-		defer j.Close()
-		counted := &countingListener{Listener: memory.Listen(t)}
-		s := New(counted, testConfig(j))
-		ctx, cancel := context.WithCancel(t.Context())
-		served := make(chan error, 1)
-		go func() { served <- s.Run(ctx) }()
-		dial := func() net.Conn { // nil if it failed
-			conn, err := memory.Network(t).Dial(ctx, "", s.Addr().String())
-			if err != nil {
-				if ctx.Err() == nil {
-					t.Error(err)
-				}
-				return nil
-			}
-			t.Cleanup(func() { conn.Close() })
-			conn.SetDeadline(time.Now().Add(testkit.Patience))
-			if _, err := fmt.Fprint(conn, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-				t.Error(err)
-			}
-			return conn
-		}
-		answered := func(conn net.Conn) {
-			t.Helper()
-			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err != nil || resp.StatusCode != http.StatusOK {
-				t.Fatalf("%v, %v", resp, err)
-			}
-		}
-		var held []net.Conn
-		for range api.MaxConns {
-			conn := dial()
-			if conn == nil {
-				t.FailNow()
-			}
-			held = append(held, conn)
-		}
-		for _, conn := range held {
-			answered(conn)
-		}
-		letIn := make(chan net.Conn, extra)
-		for range extra { // a dial on this network waits until the server accepts it
-			go func() { letIn <- dial() }()
-		}
-		for i := range extra {
-			synctest.Wait()
-			if n := len(letIn); n > 0 {
-				t.Fatalf("%d clients too many were let in", n)
-			}
-			held[i].Close()
-			conn := <-letIn
-			if conn == nil {
-				t.FailNow()
-			}
-			answered(conn)
-		}
-		if most := counted.most.Load(); most != api.MaxConns {
-			t.Errorf("%d connections at a time, want %d", most, api.MaxConns)
-		}
-		cancel()
-		if err := <-served; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// countingListener counts the connections that are open. http.Server tells of a
-// closed one too late for that: when the next has been let in.
-type countingListener struct {
-	net.Listener
-	now, most atomic.Int64 // most is written by Accept alone
-}
-
-func (l *countingListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.most.Store(max(l.most.Load(), l.now.Add(1)))
-	return &countedConn{Conn: conn, closed: sync.OnceFunc(func() { l.now.Add(-1) })}, nil
-}
-
-type countedConn struct {
-	net.Conn
-	closed func()
-}
-
-func (c *countedConn) Close() error {
-	c.closed()
-	return c.Conn.Close()
-}
 
 // A few requests search at a time; others have their turn, or are told to come
 // again.

@@ -27,13 +27,12 @@ const (
 // second after it was known. It keeps nothing for the follower but a position in
 // the journal, so a slow one costs nobody anything.
 func (h *history) serveFollower(w http.ResponseWriter, r *http.Request, q *eventQuery) {
-	select {
-	case h.follow <- struct{}{}:
-		defer func() { <-h.follow }()
-	default:
-		writeError(w, errorf(http.StatusServiceUnavailable, "%d clients follow the events already: end one of them", api.MaxFollowers))
+	leave, ok := h.follow.Enter(clientOf(r))
+	if !ok {
+		writeError(w, errorf(http.StatusServiceUnavailable, "too many clients follow the events already, %d for each address at most: end one of them", api.MaxFollowers))
 		return
 	}
+	defer leave()
 	f := &follower{history: h, q: q, rc: http.NewResponseController(w), enc: newEncoder(w)}
 	begin, err := f.begin(r.Context())
 	if err != nil {

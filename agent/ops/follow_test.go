@@ -181,7 +181,7 @@ func TestFollowersAreBounded(t *testing.T) {
 		if r.ask(t, "GET", "/v1/events?limit=1", "", &page); len(page.Events) != 1 || page.Events[0].LTime != 100 {
 			t.Errorf("beside followers that do not read: %d events", len(page.Events))
 		}
-		if status, text := r.ask(t, "GET", "/v1/events?follow=1", "", nil); status != http.StatusServiceUnavailable || !strings.Contains(text, "16 clients follow") {
+		if status, text := r.ask(t, "GET", "/v1/events?follow=1", "", nil); status != http.StatusServiceUnavailable || !strings.Contains(text, "16 for each address") {
 			t.Errorf("one too many: %d %s", status, text)
 		}
 		streams[0].body.Close()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"agentctl/agent/admission"
 	"agentctl/agent/api"
 	"agentctl/handler/journal"
 )
@@ -21,14 +22,14 @@ type history struct {
 	journal  *journal.Journal
 	targets  func() []Target // that are served now
 	replays  replays
-	follow   chan struct{} // holds a value for each follower
-	searches chan struct{} // and for each search of the journal
+	follow   *admission.Share // followers
+	searches chan struct{}    // holds a value for each search of the journal
 }
 
 func newHistory(journal *journal.Journal, targets func() []Target) *history {
 	return &history{
 		journal: journal, targets: targets,
-		follow: make(chan struct{}, api.MaxFollowers), searches: make(chan struct{}, api.MaxSearches),
+		follow: twice(api.MaxFollowers), searches: make(chan struct{}, api.MaxSearches),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/admission"
 	"agentctl/agent/api"
 	"agentctl/agent/link"
 	"agentctl/handler/backoff"
@@ -81,13 +82,13 @@ type nodeAsker struct {
 	self     string
 	members  func() []serf.Member
 	outcomes func(id string) nodeAnswer // here
-	slots    chan struct{}              // holds a value for each request
+	requests *admission.Share           // that wait for all nodes
 }
 
 func newNodeAsker(self string, members func() []serf.Member, others Others, outcomes func(id string) nodeAnswer) *nodeAsker {
 	return &nodeAsker{
 		Others: others, self: self, members: members, outcomes: outcomes,
-		slots: make(chan struct{}, api.MaxWaiting),
+		requests: twice(api.MaxWaiting),
 	}
 }
 
@@ -122,7 +123,7 @@ func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 	if strings.HasPrefix(id, "m-") {
 		return 0, nil, errorf(http.StatusBadRequest, "%s is a member event: each node has its own, so the others cannot be asked about it", id)
 	}
-	leave, err := n.enter()
+	leave, err := n.enter(r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -132,16 +133,15 @@ func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
 }
 
 // enter takes a slot for a request that asks all nodes.
-func (n *nodeAsker) enter() (leave func(), err error) {
+func (n *nodeAsker) enter(r *http.Request) (leave func(), err error) {
 	if n == nil {
 		return nil, errorf(http.StatusConflict, "this agent has no peer links, over which the others are asked: start it without -peer-links=false")
 	}
-	select {
-	case n.slots <- struct{}{}:
-		return func() { <-n.slots }, nil
-	default:
-		return nil, errorf(http.StatusServiceUnavailable, "%d requests wait for all nodes already: try again later", api.MaxWaiting)
+	leave, ok := n.requests.Enter(clientOf(r))
+	if !ok {
+		return nil, errorf(http.StatusServiceUnavailable, "too many requests wait for all nodes already, %d for each address at most: try again later", api.MaxWaiting)
 	}
+	return leave, nil
 }
 
 // question is what all nodes are asked.

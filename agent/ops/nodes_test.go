@@ -43,10 +43,17 @@ func TestNodesRequestsThatAreRefused(t *testing.T) {
 			}
 		}
 		for range api.MaxWaiting {
-			r.ops.nodes.slots <- struct{}{}
+			if _, err := r.ops.nodes.enter(&http.Request{RemoteAddr: "10.255.255.255:2"}); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if status, text := r.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusServiceUnavailable {
 			t.Errorf("one too many: %d %s", status, text)
+		}
+		if leave, err := r.ops.nodes.enter(&http.Request{RemoteAddr: "10.0.0.1:2"}); err != nil {
+			t.Errorf("one client has taken all: %v", err)
+		} else {
+			leave()
 		}
 		unlinked := newRig(t, journal.Config{})
 		if status, text := unlinked.ask(t, "GET", "/v1/events/1-a/nodes", "", nil); status != http.StatusConflict || !strings.Contains(text, "-peer-links") {

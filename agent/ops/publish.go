@@ -38,12 +38,11 @@ func (s *Server) publish(r *http.Request) (int, any, error) {
 		payload = []byte(event.Payload)
 	}
 	if asked.nodes > 0 {
-		select {
-		case s.durable <- struct{}{}:
-			defer func() { <-s.durable }()
-		default:
-			return 0, nil, errorf(http.StatusServiceUnavailable, "%d durable publishes wait already, and this one is not published: try again", api.MaxDurableWaiting)
+		leave, ok := s.durable.Enter(clientOf(r))
+		if !ok {
+			return 0, nil, errorf(http.StatusServiceUnavailable, "too many durable publishes wait already, %d for each address at most, and this one is not published: try again", api.MaxDurableWaiting)
 		}
+		defer leave()
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), asked.wait)
 	defer cancel()

@@ -35,7 +35,7 @@ func (s *Server) recipients(r *http.Request) (int, any, error) {
 	case len(query) != 1 || len(name) != 1 || name[0] == "":
 		return 0, nil, errorf(http.StatusBadRequest, "the query needs the event's name, and nothing else: name=kong")
 	}
-	leave, err := s.nodes.enter()
+	leave, err := s.nodes.enter(r)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 
+	"agentctl/agent/admission"
 	"agentctl/agent/api"
 	"agentctl/agent/durable"
 	"agentctl/agent/publish"
@@ -81,16 +81,17 @@ type Server struct {
 	cfg     Config
 	ln      net.Listener // nil if no HTTP is served
 	http    *http.Server
+	door    *door
 	history *history
 	nodes   *nodeAsker // nil if there are no links
 	probes  probes
-	durable chan struct{} // a slot for each durable publish
+	durable *admission.Share // durable publishes
 }
 
 // New makes a server on a listener, which is the server's from then on. It serves
 // no HTTP if ln is nil.
 func New(ln net.Listener, c Config) *Server {
-	s := &Server{cfg: c, ln: ln, history: newHistory(c.Journal, c.Targets), durable: make(chan struct{}, api.MaxDurableWaiting)}
+	s := &Server{cfg: c, ln: ln, history: newHistory(c.Journal, c.Targets), durable: twice(api.MaxDurableWaiting)}
 	if c.Others != nil {
 		s.nodes = newNodeAsker(c.Node, c.Members, *c.Others, s.history.outcomes)
 	}
@@ -98,12 +99,14 @@ func New(ln net.Listener, c Config) *Server {
 		s.cfg.Dial = (&net.Dialer{}).DialContext
 	}
 	registerCollectors(c.Metrics, s)
+	s.door = newDoor(c.Logger, c.Metrics)
 	s.http = &http.Server{
-		Handler:           s.routes(),
+		Handler:           s.door.serve(s.routes()),
+		ConnContext:       withConn,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       30 * time.Second, // an idle client keeps a slot from another
+		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 	}
@@ -125,7 +128,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { s.http.Close() })
 	defer stop()
-	if err := s.http.Serve(netutil.LimitListener(s.ln, api.MaxConns)); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(admitting{s.ln, s.door}); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("operations endpoint: %w", err)
 	}
 	return nil

@@ -11,7 +11,7 @@ var leaves = append([]string{"handler", "handler/text"}, tools...)
 
 // tools are the leaves that know nothing of events.
 var tools = []string{
-	"agent/dropped", "agent/files", "agent/logs", "agent/version",
+	"agent/admission", "agent/dropped", "agent/files", "agent/logs", "agent/version",
 	"handler/backoff", "handler/probe", "handler/queue", "handler/varint",
 }
 
