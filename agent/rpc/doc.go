@@ -39,8 +39,13 @@
 //
 // # Limits
 //
-// The server has 1,024 connections at a time, and refuses more. A connection has
-// up to 64 streams, monitors and running queries.
+// The server has 1,024 connections at a time, 768 of them from one address. A
+// connection has up to 64 streams, monitors and running queries.
+//
+// Where there is no room for a newcomer, the server ends a connection that waits for
+// its client, as package admission says. With a key, those are the connections that
+// have not shown it. Without a key, those are the ones without a request, a stream or
+// a query. If none waits, the newcomer is refused.
 //
 // Before the handshake, and before the auth if there is a key, a client may send
 // only small messages. It may also send only a few requests that are refused,

@@ -9,6 +9,7 @@ import (
 // Values of the label reason.
 const (
 	rejectClients   = "too_many_clients"
+	rejectWaiting   = "waiting_client"
 	rejectHandshake = "no_handshake"
 	rejectAuth      = "auth"
 	rejectCommand   = "unsupported_command"
@@ -61,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, kind := range []string{kindEvent, kindLog, kindQuery} {
 		m.dropped.WithLabelValues(kind)
 	}
-	for _, reason := range []string{rejectClients, rejectHandshake, rejectAuth, rejectCommand, rejectLimit, rejectMalformed, rejectTimeout, rejectSlow} {
+	for _, reason := range []string{rejectClients, rejectWaiting, rejectHandshake, rejectAuth, rejectCommand, rejectLimit, rejectMalformed, rejectTimeout, rejectSlow} {
 		m.rejected.WithLabelValues(reason)
 	}
 	return m

@@ -93,6 +93,13 @@ func (o *outbox) add(q *queue) error {
 	return nil
 }
 
+// streams is how many streams, monitors and queries are open.
+func (o *outbox) streams() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.open)
+}
+
 // release lets the records of q be written, after the answers added so far.
 func (o *outbox) release(q *queue) {
 	o.mu.Lock()

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/admission"
 	"agentctl/agent/logs"
 	"agentctl/handler/backoff"
 	"agentctl/rpcclient/wire"
@@ -80,6 +81,7 @@ type Config struct {
 	Metrics prometheus.Registerer // nil counts nothing
 
 	maxClients  int // connections at a time; 1024
+	maxEach     int // connections of one client; three quarters of maxClients
 	maxStreams  int // streams, monitors and running queries of one connection; 64
 	streamQueue int // records that wait in one stream; 8192. A monitor has an eighth
 	queueBytes  int // bytes that wait in all streams of one connection; 8 MiB
@@ -97,6 +99,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.maxClients = cmp.Or(max(c.maxClients, 0), 1024)
+	c.maxEach = cmp.Or(max(c.maxEach, 0), max(c.maxClients*3/4, 1))
 	c.maxStreams = cmp.Or(max(c.maxStreams, 0), 64)
 	c.streamQueue = cmp.Or(max(c.streamQueue, 0), 8192)
 	c.queueBytes = cmp.Or(max(c.queueBytes, 0), 8<<20)
@@ -117,7 +120,7 @@ type Server struct {
 	hub     hub
 	sampled logs.Sampled
 	guesses chan struct{} // a slot for each auth that is being checked or has just failed
-	clients atomic.Int64
+	clients *admission.Limit
 	serial  atomic.Uint64 // names clients of unix sockets, which have no address
 }
 
@@ -130,6 +133,7 @@ func New(b Backend, cfg Config) *Server {
 		authKey: sha256.Sum256([]byte(cfg.AuthKey)),
 		metrics: newMetrics(cfg.Metrics),
 		guesses: make(chan struct{}, maxGuesses),
+		clients: admission.NewLimit(cfg.maxClients, cfg.maxEach),
 	}
 	s.sampled.Logger = cfg.Logger
 	return s
@@ -172,15 +176,20 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			continue
 		}
 		failures = 0
-		if s.clients.Add(1) > int64(s.cfg.maxClients) {
-			s.clients.Add(-1)
+		ctx, end := context.WithCancelCause(ctx)
+		of, _, ok := s.clients.Admit(conn.RemoteAddr(), func() {
+			end(errGivenUp)
 			conn.Close()
-			s.reject(rejectClients, s.nameOf(conn), fmt.Errorf("%d clients are connected already", s.cfg.maxClients))
+		})
+		if !ok {
+			end(nil)
+			conn.Close()
+			s.reject(rejectClients, s.nameOf(conn), fmt.Errorf("%d clients are connected already, or %d from there", s.cfg.maxClients, s.cfg.maxEach))
 			continue
 		}
 		running.Go(func() {
-			defer s.clients.Add(-1)
-			s.serveConn(ctx, conn)
+			defer of.Leave()
+			s.serveConn(ctx, end, conn, of)
 		})
 	}
 }

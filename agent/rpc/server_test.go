@@ -82,22 +82,87 @@ func TestListenerClosedByOthers(t *testing.T) {
 	})
 }
 
+// Clients that have not shown the key are given up for others, and where there is none
+// those that ask for nothing: the one first that has waited longest. Clients that work
+// stay.
 func TestMaxClients(t *testing.T) {
+	const most, flood = 4, 100
+	for name, tt := range map[string]struct {
+		key        string
+		work, wait func(c *client)
+	}{
+		"with a key": {"k",
+			func(c *client) { c.must(wire.Auth, wire.AuthRequest{AuthKey: "k"}, nil) },
+			func(c *client) {}},
+		"without": {"",
+			func(c *client) { c.must(wire.Stream, wire.StreamRequest{}, nil) },
+			func(c *client) { c.must(wire.Members, nil, &wire.MembersResponse{}) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				reg := prometheus.NewRegistry()
+				var log syncBuffer
+				p := servePipes(t, &fakeAgent{}, Config{AuthKey: tt.key, maxClients: most, maxEach: most, Metrics: reg,
+					Logger: slog.New(slog.NewTextHandler(&log, nil))})
+				var working, waiting []*client
+				work := func() {
+					c := p.dial(t).handshake()
+					tt.work(c)
+					working = append(working, c)
+					synctest.Wait() // it is known to work or to wait only after its answer
+				}
+				work()
+				for range flood {
+					c := p.dial(t).handshake()
+					tt.wait(c)
+					waiting = append(waiting, c)
+					synctest.Wait()
+				}
+				for range most - 1 {
+					work()
+				}
+				for _, c := range waiting {
+					c.gone()
+				}
+				p.dial(t).gone() // there is no room
+				synctest.Wait()
+				for _, c := range working {
+					c.must(wire.Stop, wire.StopRequest{Stop: 99}, nil)
+				}
+				for reason, want := range map[string]float64{rejectWaiting: flood, rejectClients: 1} {
+					if n := counter(t, reg, "agentctl_rpc_rejected_total", reason); n != want {
+						t.Errorf("%s: %v are counted, want %v", reason, n, want)
+					}
+				}
+				if n := counter(t, reg, "agentctl_rpc_clients"); n != most {
+					t.Errorf("%v clients are counted", n)
+				}
+				if n := strings.Count(log.String(), "rpc: client refused"); n != 1 {
+					t.Errorf("%d lines in one moment:\n%s", n, log.String())
+				}
+			})
+		})
+	}
+}
+
+// One address does not get all connections, whatever its clients do.
+func TestClientsOfOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reg := prometheus.NewRegistry()
-		p := servePipes(t, &fakeAgent{}, Config{maxClients: 2, Metrics: reg})
-		one, two := p.dial(t).handshake(), p.dial(t).handshake()
-		p.dial(t).gone()
-		synctest.Wait()
-		if counter(t, reg, "agentctl_rpc_rejected_total", rejectClients) != 1 || counter(t, reg, "agentctl_rpc_clients") != 2 {
-			t.Error("not counted")
+		p := servePipes(t, &fakeAgent{}, Config{maxClients: 4})
+		for range 3 {
+			p.dial(t).handshake().must(wire.Stream, wire.StreamRequest{}, nil)
 		}
-		one.conn.Close()
-		synctest.Wait()
-		p.dial(t).handshake()
-		two.must(wire.Members, nil, &wire.MembersResponse{})
+		p.dial(t).gone()
+		ours, theirs := net.Pipe()
+		p.conns <- elsewhere{theirs}
+		newClient(t, ours).handshake().must(wire.Stream, wire.StreamRequest{}, nil)
 	})
 }
+
+// elsewhere is a connection from another address than that of pipes.
+type elsewhere struct{ net.Conn }
+
+func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 1} }
 
 // Serve ends with its context: with clients that wait, stream, do not read, or
 // have sent half a request.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"agentctl/agent/admission"
 	"agentctl/rpcclient/wire"
 )
 
@@ -21,6 +22,7 @@ type session struct {
 	ctx     context.Context // ends with the connection
 	fail    func(error)     // ends it, and says why
 	conn    net.Conn
+	of      *admission.Conn
 	name    string // for the log
 	in      *input
 	r       *wire.Reader
@@ -36,14 +38,18 @@ type session struct {
 	sent       Published // set by the command to publish: goes with its answer
 }
 
-// errClosing ends a session whose client has been told why, or need not be.
-var errClosing = errors.New("closing")
+var (
+	// errClosing ends a session whose client has been told why, or need not be.
+	errClosing = errors.New("closing")
+	// errGivenUp ends a session that waited for its client, where there is no room.
+	errGivenUp = errors.New("it waited longest, and another client needed room")
+)
 
-// serveConn serves one client until it goes away, breaks a rule, or ctx ends.
-func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
+// serveConn serves one client until it goes away, breaks a rule, or ctx ends. cancel
+// ends ctx.
+func (s *Server) serveConn(ctx context.Context, cancel context.CancelCauseFunc, conn net.Conn, of *admission.Conn) {
 	s.metrics.clients.Inc()
 	defer s.metrics.clients.Dec()
-	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	defer conn.Close()
 
@@ -52,6 +58,7 @@ func (s *Server) serveConn(ctx context.Context, conn net.Conn) {
 		ctx:    ctx,
 		fail:   cancel,
 		conn:   conn,
+		of:     of,
 		name:   s.nameOf(conn),
 		in:     &input{conn: conn, timeout: s.cfg.requestTimeout},
 		out:    newOutbox(s.cfg.maxStreams, s.cfg.queueBytes),
@@ -86,11 +93,15 @@ func (c *session) readRequests() error {
 		if err := c.r.Read(&h); err != nil {
 			return err
 		}
+		if c.ready() && !c.of.Work() {
+			return errGivenUp
+		}
 		if err := c.handle(h); err != nil {
 			return err
 		}
 		if c.ready() {
 			c.in.rest()
+			c.settle()
 		}
 	}
 }
@@ -98,6 +109,16 @@ func (c *session) readRequests() error {
 // ready reports whether the client may give commands.
 func (c *session) ready() bool {
 	return c.handshaken && (c.authed || c.cfg.AuthKey == "")
+}
+
+// settle tells whether the connection waits for its client now: another may need its
+// room. One that has shown a key stays, and so does one with streams.
+func (c *session) settle() {
+	if c.cfg.AuthKey != "" || c.out.streams() > 0 {
+		c.of.Work()
+		return
+	}
+	c.of.Wait()
 }
 
 // handle reads the rest of one request, handles it and answers it.
@@ -191,6 +212,8 @@ func (c *session) reportEnd(read, cause error) {
 	var reason string
 	switch {
 	case errors.Is(cause, context.Canceled), errors.Is(err, errClosing):
+	case errors.Is(cause, errGivenUp):
+		reason = rejectWaiting
 	case errors.Is(cause, os.ErrDeadlineExceeded):
 		reason, err = rejectSlow, fmt.Errorf("it took nothing for %v", c.cfg.writeTimeout)
 	case errors.Is(err, os.ErrDeadlineExceeded):
