@@ -48,7 +48,11 @@ func Configure(o *config.Config, logger *log.Logger) (*serf.Config, error) {
 	}
 	ml.DeadNodeReclaimTime = ReclaimTime
 	ml.EnableCompression = o.EnableCompression
-	conf.Logger = remedying(logger, o.NodeName)
+	most := strangersMost
+	if o.AsSerf {
+		most = strangersAsSerf
+	}
+	conf.Logger = remedying(thinStrangers(logger, most), o.NodeName)
 	ml.Logger = conf.Logger
 	if !o.AsSerf {
 		ml.Logger = quieter(conf.Logger, o.NodeName)
