@@ -54,6 +54,12 @@
 //
 // This package cannot see packets that the kernel drops, nor events that no member sends.
 //
+// # Log
+//
+// Whoever reaches the port can make serf and memberlist complain as fast as packets
+// come. The log gets only some lines a minute of each such kind, and how many were left
+// out.
+//
 // # Members that were forced to leave
 //
 // Serf believes an operator who forces a member to leave, even if the member is alive.

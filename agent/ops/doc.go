@@ -14,6 +14,10 @@
 // nodes, connections, and the bytes of a request and of a page. A client beyond a
 // limit waits for a moment, or is told to come again.
 //
+// Where there is no room for a newcomer, the server closes a connection that waits for
+// a request, as package admission says. So a probe is answered whatever others hold.
+// A request whose connection was closed so is not begun.
+//
 // # Order
 //
 // Pages and streams list events in the journal's order. A follower gets each
