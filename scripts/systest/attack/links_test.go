@@ -6,10 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -54,21 +51,6 @@ func frame(kind byte, flags uint16, stream uint32, body []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, flags)
 	b = binary.BigEndian.AppendUint32(b, stream)
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(body))), body...)
-}
-
-// peak is the most memory that the agent has had, in KiB.
-func (v *victim) peak(t *testing.T) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", v.Cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "\nVmHWM:")
-	kb, err := strconv.Atoi(strings.Fields(rest + " x")[0])
-	if err != nil {
-		t.Fatalf("no VmHWM in %s", status)
-	}
-	return kb
 }
 
 // floodLink writes streams without end on a link, each of them full, until the link is
@@ -135,7 +117,7 @@ func TestStreamsOfALinkWithoutEnd(t *testing.T) {
 				for _, conn := range conns {
 					conn.Close()
 				}
-				grew := v.peak(t) - v.rss0
+				grew := peakMemory(t, v.Node) - v.rss0
 				t.Logf("memory: %d KiB before, %d KiB more at most", v.rss0, grew)
 				if limit := linkGrowth * min(links, 6); grew > limit {
 					t.Errorf("memory grew by %d KiB, more than %d", grew, limit)

@@ -8,8 +8,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -32,21 +30,6 @@ func compressed(t *testing.T, plain []byte) []byte {
 	head := []byte("\x09\x82\xa4Algo\x00\xa3Buf\xdb\x00\x00\x00\x00")
 	binary.BigEndian.PutUint32(head[len(head)-4:], uint32(buf.Len()))
 	return append(head, buf.Bytes()...)
-}
-
-// peak is the most memory that the agent has had, in MiB.
-func (v *victim) peak(t *testing.T) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", v.Cmd.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "\nVmHWM:")
-	kb, err := strconv.Atoi(strings.Fields(rest + " x")[0])
-	if err != nil {
-		t.Fatalf("no VmHWM in %s", status)
-	}
-	return kb >> 10
 }
 
 // Whoever reaches the gossip port, without a key, may send what grows in memory: packets
@@ -84,7 +67,7 @@ func TestGossipThatGrows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := newVictim(t, false, "", 0)
-			before := v.peak(t)
+			before := peakMemory(t, v.Node) >> 10
 			attack(t, v)
 			if v.Ended() {
 				t.Fatalf("the agent has ended: %s", proc.Tail(v.Printed(), 4<<10))
@@ -93,7 +76,7 @@ func TestGossipThatGrows(t *testing.T) {
 			if r := v.report(); r != "" {
 				t.Errorf("the client that behaves: %s", r)
 			}
-			peak := v.peak(t)
+			peak := peakMemory(t, v.Node) >> 10
 			t.Logf("%d MiB at the peak, %d before", peak, before)
 			if peak > most {
 				t.Errorf("the agent took %d MiB", peak)
