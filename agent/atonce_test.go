@@ -15,6 +15,8 @@ import (
 	"agentctl/handler/journal/disk"
 	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/memory"
+
+	"github.com/hashicorp/serf/serf"
 )
 
 // atOnce has an agent end as one that is called as serf.
@@ -285,6 +287,20 @@ func TestLeaveAnswersProbes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A full sync in the middle of a leave does not make a failure of it.
+func TestALeaveBesideFullSyncs(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := start(t), start(t)
+		join(t, a, b)
+		left := make(chan error, 1)
+		go func() { left <- a.Leave() }()
+		testkit.WaitFor(t, "the leave to begin", func() bool { return a.serf.State() != serf.SerfAlive })
+		b.serf.Join([]string{a.GossipAddr()}, true) // a full sync, both ways
+		must(t, <-left)
+		testkit.Want(t, "how the other sees it", b.sees(a), "left")
+	})
 }
 
 // What was published right before a leave is with the others when it is answered, and

@@ -38,6 +38,7 @@ type frontDelegate struct {
 	denier  *denier
 	*horizons
 	oversized func(what string, err error)
+	leaving   func() bool // this node has begun to leave
 }
 
 // errManyValues is a message of serf's that decoding would make far larger.
@@ -63,6 +64,16 @@ func (d *frontDelegate) NotifyMsg(raw []byte) {
 		}
 	}
 	d.Delegate.NotifyMsg(raw)
+}
+
+// LocalState is what this node tells in a full sync: nothing once it leaves. Stock serf
+// tells the Lamport time of its leave there, and a member takes that for a join. The leave
+// itself is not newer then, and the member sees this node fail.
+func (d *frontDelegate) LocalState(join bool) []byte {
+	if d.leaving() {
+		return nil
+	}
+	return d.Delegate.LocalState(join)
 }
 
 func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {

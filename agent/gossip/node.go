@@ -80,7 +80,8 @@ func Open(c Config) (_ *Node, err error) {
 		if n.horizons, err = newHorizons(s, &c); err != nil {
 			return
 		}
-		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, c.Synced, n.past, n.denier, n.horizons, c.Oversized}, n.presence
+		leaving := func() bool { return s.State() != serf.SerfAlive }
+		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, c.Synced, n.past, n.denier, n.horizons, c.Oversized, leaving}, n.presence
 		if n.began = n.EventClock(); !c.All {
 			n.past.from = n.began // serf's own limit for what it passes on
 		}
