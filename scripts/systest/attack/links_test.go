@@ -119,7 +119,7 @@ func TestStreamsOfALinkWithoutEnd(t *testing.T) {
 				}
 				grew := peakMemory(t, v.Node) - v.rss0
 				t.Logf("memory: %d KiB before, %d KiB more at most", v.rss0, grew)
-				if limit := linkGrowth * min(links, 6); grew > limit {
+				if limit := linkGrowth * min(links, 10); grew > limit {
 					t.Errorf("memory grew by %d KiB, more than %d", grew, limit)
 				}
 				v.checkWell(t)
