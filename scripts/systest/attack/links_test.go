@@ -83,6 +83,7 @@ func (v *victim) publishTimed(t *testing.T, n int) time.Duration {
 // A stranger opens streams without end, on one link and on many at a time. It costs the
 // agent a bounded part of memory, and a client that behaves nothing.
 func TestStreamsOfALinkWithoutEnd(t *testing.T) {
+	asUsersHaveIt(t)
 	streams := testkit.Setting(t, "AGENTCTL_TEST_LINK_STREAMS", 2000, 10_000)
 	for name, links := range map[string]int{"one link": 1, "many links": 100} {
 		// A kind that nobody knows, and requests that are longer than they may be.

@@ -36,6 +36,7 @@ func compressed(t *testing.T, plain []byte) []byte {
 // and streams of compressed zeros, lists of nothing, and events of ever new names. The
 // agent stays small, and its events go on.
 func TestGossipThatGrows(t *testing.T) {
+	asUsersHaveIt(t)
 	// MiB at the peak. The journal's history, which names may fill, has 64 of them at most.
 	const most = 224
 	zeros := compressed(t, make([]byte, 39<<20))

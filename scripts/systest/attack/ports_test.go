@@ -97,6 +97,7 @@ func randomPackets(ctx context.Context, t *testing.T, n *proc.Node) {
 // Strangers who flood a port neither make a container's probe fail, nor keep out a
 // client of RPC with the key, nor cost an event, nor fill log and memory.
 func TestFloodsOfPorts(t *testing.T) {
+	asUsersHaveIt(t)
 	for _, flood := range floods {
 		t.Run(flood.name, func(t *testing.T) {
 			gateway := testkit.NewGateway(t)
