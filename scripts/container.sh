@@ -67,6 +67,11 @@ docker run --rm --read-only --user 65532:65532 --cap-drop ALL --network none "$R
 grep -q '^agentctl handler: ' "$tmp/shim" || die "the link serf_event.sh: $(cat "$tmp/shim")"
 ! docker run --rm --network none --entrypoint /bin/sh "$RUN" -c true 2>/dev/null || die "there is a shell"
 
+docker create --name "$RUN-one" "$RUN" >/dev/null
+docker cp "$RUN-one:/usr/share/doc/agentctl/copyright" - | tar -xO >"$tmp/copyright" || die "the image has no licences"
+says '^github.com/hashicorp/serf  *v[0-9.]*  *MPL-2.0$' cat "$tmp/copyright" || die "the image does not list serf's licence"
+docker rm "$RUN-one" >/dev/null
+
 scripts/packaging/compose/keys.sh >/dev/null
 "${compose[@]}" up -d >"$tmp/up" 2>&1 || die "compose: $(cat "$tmp/up")"
 for n in 1 2 3; do

@@ -27,6 +27,7 @@ build "$(go env GOHOSTARCH)" "$FILES/host"
 "$FILES/host" completion bash >"$FILES/agentctl.bash"
 "$FILES/host" completion zsh >"$FILES/_agentctl"
 "$FILES/host" completion fish >"$FILES/agentctl.fish"
+go run ./scripts/packaging/licenses >"$FILES/copyright"
 for ARCH; do
 	build "$ARCH" "$FILES/agentctl"
 	for packager in deb rpm; do

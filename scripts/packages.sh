@@ -41,7 +41,11 @@ dpkg-deb --fsys-tarfile "$deb1" | tar -t | grep -v '/$' | sed 's,^\.,,' | sort >
 diff "$tmp/deb" "$tmp/rpm" || die "the rpm has other files than the deb"
 [ "$(rpm -qp --scripts "$rpm" | grep -c scriptlet)" = 4 ] || die "the rpm's scripts"
 says '^/etc/agentctl/agent.json' rpm -qpc "$rpm" || die "the rpm's configuration files"
-echo "the rpm holds what the deb holds"
+dpkg-deb --fsys-tarfile "$deb1" | tar -xO ./usr/share/doc/agentctl/copyright >"$tmp/deb-copyright"
+rpm2archive - <"$rpm" | tar -xzO ./usr/share/doc/agentctl/copyright >"$tmp/rpm-copyright"
+cmp "$tmp/deb-copyright" "$tmp/rpm-copyright" || die "the rpm has other licences than the deb"
+says '^github.com/hashicorp/serf  *v[0-9.]*  *MPL-2.0$' cat "$tmp/deb-copyright" || die "the packages do not list serf's licence"
+echo "the rpm holds what the deb holds, with the licences"
 
 docker run -d --name "$RUN" --hostname debian --cap-add SYS_ADMIN --security-opt seccomp=unconfined --tmpfs /run --tmpfs /tmp \
 	-v /sys/fs/cgroup:/sys/fs/cgroup:rw --stop-signal SIGRTMIN+3 "$RUN" /sbin/init >/dev/null

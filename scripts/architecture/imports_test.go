@@ -61,6 +61,7 @@ scripts/architecture     -
 scripts/bench            rpcclient scripts/bench/simulation scripts/testkit/stock
 scripts/bench/simulation agent agent/config agent/memnet
 scripts/example          agent/api rpcclient
+scripts/packaging/licenses -
 scripts/pages            -
 scripts/prose            -
 scripts/systest          -
