@@ -90,6 +90,7 @@ scripts/testkit/slowfs   scripts/testkit/fusefs
 scripts/testkit/smallfs  -
 scripts/testkit/stock    -
 scripts/testkit/stub     -
+scripts/vulnerabilities  -
 `
 
 // readTable returns the imports of each package in a table. A package may have
