@@ -62,7 +62,8 @@ func TestVulnerabilities(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			cmd := exec.Command(script, "-db", test.database, "./...")
 			cmd.Dir = files(t, map[string]string{"go.mod": "module example.com/a\n\ngo 1.26.0\n", "main.go": test.source})
-			cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "TOOLS="+tools, "LIMIT=300")
+			// The flags are those of scripts/check.sh, which builds the same.
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "TOOLS="+tools, "LIMIT=300")
 			if test.database == silent {
 				cmd.Env = append(cmd.Env, "LIMIT=10")
 			}
