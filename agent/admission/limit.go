@@ -98,6 +98,9 @@ func (c *Conn) wait() {
 	c.waits = c.client.waiting.PushBack(c)
 }
 
+// Client names who holds the connection, as [ClientOf] does.
+func (c *Conn) Client() string { return c.client.name }
+
 // Work notes that the connection works. It is false if it was given up before.
 func (c *Conn) Work() bool {
 	c.limit.mu.Lock()

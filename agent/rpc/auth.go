@@ -1,9 +1,11 @@
 package rpc
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"sync"
 	"time"
 
 	"agentctl/rpcclient/wire"
@@ -11,7 +13,8 @@ import (
 
 const (
 	maxStrikes = 5                      // refused requests before auth, and wrong keys, of one connection
-	maxGuesses = 16                     // auth requests that are looked at or delayed at a time
+	maxGuesses = 16                     // keys of one client that are looked at in guessDelay
+	maxWrong   = 1024                   // wrong keys of all clients together in guessDelay
 	guessDelay = 100 * time.Millisecond // before the answer to a wrong key
 )
 
@@ -36,29 +39,83 @@ func (c *session) handshake(r request[wire.HandshakeRequest]) (none, error) {
 // auth compares the client's key. Where none is set only the empty key fits,
 // as with stock serf: a client that sends a key learns that it is not used.
 //
-// A wrong key holds its slot for a while, also when the client does not wait
-// for the answer. So all clients together can try maxGuesses keys per
-// guessDelay; a right key waits for a slot only while others guess.
+// A wrong key holds its slot for a while, also when its connection has ended. So a
+// client can try maxGuesses keys per guessDelay, over however many connections. A
+// right key waits for nobody but clients at the same address.
 func (c *session) auth(r request[wire.AuthRequest]) (none, error) {
-	select {
-	case c.guesses <- struct{}{}:
-		defer func() { <-c.guesses }()
-	case <-c.ctx.Done():
+	leave, ok := c.guesses.enter(c.ctx, c.of.Client())
+	if !ok {
 		return none{}, errWrongKey // nobody is there to read it
 	}
 	// Hashes have one length, so that the comparison does not tell the key's.
 	got := sha256.Sum256([]byte(r.body.AuthKey))
 	if subtle.ConstantTimeCompare(got[:], c.authKey[:]) == 1 {
+		leave()
 		c.authed = true
 		c.admit()
 		return none{}, nil
 	}
 	c.reject(rejectAuth, c.name, errors.New("wrong auth key"))
 	select {
-	case <-time.After(guessDelay):
+	case c.wrong <- struct{}{}:
+	case <-c.ctx.Done():
+		leave()
+		return none{}, errWrongKey
+	}
+	over := make(chan struct{})
+	time.AfterFunc(guessDelay, func() {
+		leave()
+		<-c.wrong
+		close(over)
+	})
+	select {
+	case <-over:
 	case <-c.ctx.Done():
 	}
 	return none{}, errWrongKey
+}
+
+// guesses has a line for each client that shows keys. Clients do not wait for each
+// other.
+type guesses struct {
+	mu sync.Mutex
+	by map[string]*line
+}
+
+type line struct {
+	slots chan struct{}
+	users int // that hold a slot or wait for one; guesses.mu guards it
+}
+
+// enter waits for a slot of the client's own, which leave gives back. It is false if
+// ctx ended first.
+func (g *guesses) enter(ctx context.Context, client string) (leave func(), ok bool) {
+	g.mu.Lock()
+	l := g.by[client]
+	if l == nil {
+		l = &line{slots: make(chan struct{}, maxGuesses)}
+		g.by[client] = l
+	}
+	l.users++
+	g.mu.Unlock()
+	select {
+	case l.slots <- struct{}{}:
+		return func() {
+			<-l.slots
+			g.forget(client, l)
+		}, true
+	case <-ctx.Done():
+		g.forget(client, l)
+		return nil, false
+	}
+}
+
+func (g *guesses) forget(client string, l *line) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(g.by, client)
+	}
 }
 
 // admit lifts the limits on a client that has not proved itself, once it has.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,6 +125,64 @@ func TestGuessesOverManyConnections(t *testing.T) {
 		}
 		if n := counter(t, reg, "agentctl_rpc_rejected_total", rejectAuth); n != guesses {
 			t.Errorf("%v wrong keys counted", n)
+		}
+	})
+}
+
+// Wrong keys of one client hold up no other client.
+func TestGuessesOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := servePipes(t, &fakeAgent{}, Config{AuthKey: "secret"})
+		start := time.Now()
+		for range 4 * maxGuesses {
+			p.dial(t).handshake().send(wire.Auth, wire.AuthRequest{AuthKey: "guess"})
+		}
+		synctest.Wait()
+		ours, theirs := net.Pipe()
+		p.conns <- elsewhere{theirs}
+		newClient(t, ours).handshake().must(wire.Auth, wire.AuthRequest{AuthKey: "secret"}, nil)
+		if got := time.Since(start); got != 0 {
+			t.Errorf("the right key was taken after %v", got)
+		}
+	})
+}
+
+// A client does not guess faster by having its own connections given up.
+func TestGuessesOfConnectionsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		p := servePipes(t, &fakeAgent{}, Config{AuthKey: "secret", maxClients: 2 * maxGuesses, Metrics: reg})
+		start := time.Now()
+		for range 8 * maxGuesses {
+			p.dial(t).handshake().send(wire.Auth, wire.AuthRequest{AuthKey: "guess"})
+			synctest.Wait()
+		}
+		if given := counter(t, reg, "agentctl_rpc_rejected_total", rejectWaiting); given == 0 || time.Since(start) != 0 {
+			t.Fatalf("%v connections were given up, after %v", given, time.Since(start))
+		}
+		if n := counter(t, reg, "agentctl_rpc_rejected_total", rejectAuth); n != maxGuesses {
+			t.Errorf("%v keys were looked at, want %d", n, maxGuesses)
+		}
+	})
+}
+
+// The answers that are delayed are bounded over all clients, and a right key waits for
+// none of them.
+func TestGuessesOfManyClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipes()
+		s, _ := serve(t, &fakeAgent{}, Config{AuthKey: "secret"}, p)
+		for range maxWrong {
+			s.wrong <- struct{}{}
+		}
+		wrong, right := p.dial(t).handshake(), p.dial(t).handshake()
+		seq := wrong.send(wire.Auth, wire.AuthRequest{AuthKey: "guess"})
+		right.must(wire.Auth, wire.AuthRequest{AuthKey: "secret"}, nil)
+		time.Sleep(2 * guessDelay)
+		start := time.Now()
+		<-s.wrong
+		if got := wrong.answer(seq); got != wire.ErrInvalidAuthToken || time.Since(start) != guessDelay {
+			t.Errorf("the wrong key is answered with %q after %v", got, time.Since(start))
 		}
 	})
 }

@@ -119,7 +119,8 @@ type Server struct {
 	metrics *metrics
 	hub     hub
 	sampled logs.Sampled
-	guesses chan struct{} // a slot for each auth that is being checked or has just failed
+	guesses guesses
+	wrong   chan struct{} // a slot for each wrong key whose answer is delayed
 	clients *admission.Limit
 	serial  atomic.Uint64 // names clients of unix sockets, which have no address
 }
@@ -132,7 +133,8 @@ func New(b Backend, cfg Config) *Server {
 		cfg:     cfg,
 		authKey: sha256.Sum256([]byte(cfg.AuthKey)),
 		metrics: newMetrics(cfg.Metrics),
-		guesses: make(chan struct{}, maxGuesses),
+		guesses: guesses{by: map[string]*line{}},
+		wrong:   make(chan struct{}, maxWrong),
 		clients: admission.NewLimit(cfg.maxClients, cfg.maxEach),
 	}
 	s.sampled.Logger = cfg.Logger
