@@ -115,5 +115,9 @@ func (a *Agent) mend() error {
 
 // warnings say what is wrong around this node, though the agent does its work.
 func (a *Agent) warnings() []string {
-	return slices.Concat(a.members.packets.Warnings(), a.members.rejoiner.Warnings(), a.lookOut())
+	warnings := slices.Concat(a.members.packets.Warnings(), a.members.rejoiner.Warnings(), a.lookOut())
+	if a.repair != nil {
+		warnings = append(warnings, a.repair.Warnings()...)
+	}
+	return warnings
 }

@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -77,6 +78,18 @@ func (r *Repair) gapDue() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state.pending != "" && !time.Now().Before(r.pending.due)
+}
+
+// Warnings say that a flush is due later, if one is. It returns at once.
+func (r *Repair) Warnings() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state.pending == "" {
+		return nil
+	}
+	wait := max(time.Until(r.pending.due), 0).Round(time.Second)
+	return []string{fmt.Sprintf("a flush of all targets waits for another %s, since peers that had caused flushes before cause one again: %s; "+
+		"until then this node may lack events: %s", wait, text.Excerpt(strings.Join(r.pending.peers, ", "), maxGapReason), r.state.pending)}
 }
 
 // gapReason names the peers whose doubts lead to a flush.

@@ -54,9 +54,10 @@ func (*statusCommand) Help() string {
 
   The exit status is 0 if the agent answers, and 1 if it does not. With -check
   it is 2 if a target is not ok, the journal is degraded, the node is not in its
-  cluster, UDP is closed to a member, a member that can be reached is lost, or a
-  forced leave keeps a living member out (these two within 45 s). Buried events count only as long as the
-  target has taken none since.
+  cluster, or "status" shows a WARNING: UDP is closed to a member, a member that
+  can be reached is lost, a forced leave keeps a living member out (these two
+  within 45 s), or a flush of all targets waits. Buried events count only as
+  long as the target has taken none since.
 
 Options:
 
