@@ -98,9 +98,17 @@ func New(cfg Config) *Hub {
 func newFormat(format string, w io.Writer) slog.Handler {
 	opts := &slog.HandlerOptions{Level: LevelTrace, ReplaceAttr: replace}
 	if format == "json" {
-		return slog.NewJSONHandler(w, opts)
+		return slog.NewJSONHandler(escaping{w}, opts)
 	}
 	return slog.NewTextHandler(w, opts)
+}
+
+// escaping is for JSON: slog escapes less there than in its text.
+type escaping struct{ w io.Writer }
+
+func (e escaping) Write(p []byte) (int, error) {
+	_, err := io.WriteString(e.w, EscapeJSON(string(p)))
+	return len(p), err
 }
 
 // replace writes levels by serf's names and times to the millisecond.

@@ -2,6 +2,7 @@ package logs
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -257,5 +259,37 @@ func TestConcurrentUse(t *testing.T) {
 		if len(got) != writers*lines {
 			t.Errorf("%s got %d lines, want %d", what, len(got), writers*lines)
 		}
+	}
+}
+
+// No form of the log has anything in it that a terminal acts on or does not show, and
+// in JSON it is still there.
+func TestNothingInALineIsHidden(t *testing.T) {
+	const hidden = "a\x1b[31m\x7f\u009b0m\u202e\u2066\u200b\ufeff\u00ad\U000e0041\u2028b"
+	for _, format := range []string{"text", "json", "serf"} {
+		t.Run(format, func(t *testing.T) {
+			var out output
+			h := New(Config{Out: &out, Format: format})
+			h.StdLogger().Print("[INFO] serf: " + hidden)
+			h.Logger().With("with", hidden).WithGroup("g").Info("said: "+hidden, "attr", hidden, "error", errors.New(hidden))
+			h.Close()
+			if n := len(out.lines()); n != 2 {
+				t.Fatalf("2 entries became %d lines", n)
+			}
+			for _, l := range out.lines() {
+				for _, r := range l {
+					if !unicode.IsPrint(r) {
+						t.Errorf("%U is in %q", r, l)
+					}
+				}
+			}
+			if format != "json" {
+				return
+			}
+			var said struct{ With, Msg string }
+			if err := json.Unmarshal([]byte(out.lines()[1]), &said); err != nil || said.With != hidden || said.Msg != "said: "+hidden {
+				t.Errorf("%+q (%v)", said, err)
+			}
+		})
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"agentctl/agent/api"
 	"agentctl/agent/config"
+	"agentctl/agent/logs"
 	"agentctl/agent/version"
 )
 
@@ -246,6 +247,6 @@ func writeLine(w io.Writer, v any) error {
 	if err := enc.Encode(v); err != nil {
 		return err
 	}
-	_, err := io.WriteString(w, escapedJSON(line.String()))
+	_, err := io.WriteString(w, logs.EscapeJSON(line.String()))
 	return err
 }

@@ -2,41 +2,19 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf16"
 
 	"github.com/mitchellh/cli"
+
+	"agentctl/agent/logs"
 )
 
 // jsonText is indented JSON of v without characters that a terminal would act on or not
 // show. They can stand only in texts, where JSON has an escape for them.
 func jsonText(v any) (string, error) {
 	data, err := json.MarshalIndent(v, "", "  ")
-	return escapedJSON(string(data)), err
+	return logs.EscapeJSON(string(data)), err
 }
-
-func escapedJSON(text string) string {
-	if strings.IndexFunc(text, unshown) < 0 {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		switch {
-		case !unshown(r):
-			b.WriteRune(r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-	}
-	return b.String()
-}
-
-func unshown(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) }
 
 // safeUI is the Ui of serf's commands as agentctl. They print names, tags and log lines
 // of others as they are. Here each of their texts is one line and has nothing in it that
@@ -78,16 +56,16 @@ func (u safeUI) hasLines(s string) bool {
 func (u safeUI) safe(s string) string {
 	switch {
 	case u.lines && strings.HasPrefix(s, "{"):
-		return escapedJSON(s)
+		return logs.EscapeJSON(s)
 	case u.hasLines(s):
 		return escapedLines([]byte(s))
 	}
-	text, tab := strings.CutPrefix(s, "\t") // before an entry of a list
-	text = oneLine(text)
+	entry, tab := strings.CutPrefix(s, "\t") // of a list
+	entry = oneLine(entry)
 	if tab {
-		text = "\t" + text
+		entry = "\t" + entry
 	}
-	return text
+	return entry
 }
 
 // oneLine is text in full in one line, with all escaped that a terminal would act on.
