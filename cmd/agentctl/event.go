@@ -87,7 +87,7 @@ func (c *eventCommand) Run(args []string) int {
 	defer stop()
 	code, err := c.run(ctx, args, os.Stdout)
 	if err != nil {
-		fmt.Println(escapedLines([]byte(err.Error())))
+		fmt.Println(indented(err.Error()))
 		return 1
 	}
 	return code

@@ -24,7 +24,7 @@ func finishEvent(sent *quick.Sent) int {
 		defer stop()
 	}
 	if err := awaitAnswer(ctx, sent, os.Stdout); err != nil {
-		fmt.Println(escapedLines([]byte(err.Error())))
+		fmt.Println(indented(err.Error()))
 		return 1
 	}
 	return 0

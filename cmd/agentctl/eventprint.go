@@ -80,7 +80,7 @@ func (p *eventPrinter) print(events ...api.EventReport) error {
 // filter that picks it.
 func eventName(e *api.EventReport) string {
 	if e.Name == "" {
-		return string(e.Type)
+		return word(string(e.Type))
 	}
 	return word(string(e.Type) + ":" + e.Name)
 }
@@ -96,9 +96,9 @@ func targetStates(targets map[string]api.OutcomeReport) string {
 	var parts []string
 	for _, state := range slices.Sorted(maps.Keys(by)) {
 		if len(by) == 1 {
-			return string(state)
+			return word(string(state))
 		}
-		parts = append(parts, fmt.Sprintf("%s(%s)", state, strings.Join(by[state], ",")))
+		parts = append(parts, fmt.Sprintf("%s(%s)", word(string(state)), strings.Join(by[state], ",")))
 	}
 	if len(parts) == 0 {
 		return "-"

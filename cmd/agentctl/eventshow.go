@@ -104,15 +104,13 @@ func showEvent(e *api.EventReport) string {
 		line("target", "none: no filter picked it")
 	}
 	if e.Size > 0 {
-		payload := strings.TrimRight(escapedLines(e.Bytes()), "\n")
-		// Indented, so that no line of it passes for one of ours.
-		b.WriteString("\n    " + strings.ReplaceAll(payload, "\n", "\n    ") + "\n")
+		b.WriteString("\n    " + indented(strings.TrimRight(string(e.Bytes()), "\n")) + "\n")
 	}
 	return b.String()
 }
 
 func outcomeLine(e *api.EventReport, o api.OutcomeReport) string {
-	s := string(o.State)
+	s := word(string(o.State))
 	if !o.Time.IsZero() {
 		s += " " + timestamp(o.Time) + ", after " + age(e.Time, o.Time)
 	}

@@ -121,7 +121,7 @@ func (w *waiting) unknown(id string, err error) (code int) {
 	if id != "" {
 		id = " " + word(id)
 	}
-	fmt.Fprintf(os.Stderr, "The event%s is published, and what became of it is not known: %v\n", id, err)
+	fmt.Fprintf(os.Stderr, "The event%s is published, and what became of it is not known: %s\n", id, oneLine(err.Error()))
 	return notApplied
 }
 

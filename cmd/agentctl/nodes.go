@@ -144,12 +144,12 @@ func nodeOutcome(o api.OutcomeReport) string {
 // published says what became of an event that was published a while ago.
 func published(report *api.NodesReport, took time.Duration) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s after %s: %s\n", nodesSummary(report), brief(took), report.ID)
+	fmt.Fprintf(&b, "%s after %s: %s\n", nodesSummary(report), brief(took), word(report.ID))
 	if report.NoTarget {
 		b.WriteString("No event handler that is a URL is for an event of this name; \"agentctl event -dry-run NAME\" tells who would get one")
 	} else if !report.Applied {
 		writeNodes(&b, report, false) // a strings.Builder has no errors
-		fmt.Fprintf(&b, "\"agentctl events show -nodes %s\" looks again", report.ID)
+		fmt.Fprintf(&b, "\"agentctl events show -nodes %s\" looks again", word(report.ID))
 	}
 	return strings.TrimRight(b.String(), "\n")
 }

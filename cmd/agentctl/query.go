@@ -100,8 +100,7 @@ func (a *queryAnswers) take(r wire.QueryRecord) {
 	case wire.QueryResponse:
 		a.responses++
 		a.Responses[r.From] = string(r.Payload)
-		payload := escapedLines([]byte(strings.TrimSuffix(string(r.Payload), "\n")))
-		said = "Response from " + from + ": " + strings.ReplaceAll(payload, "\n", "\n    ")
+		said = "Response from " + from + ": " + indented(strings.TrimSuffix(string(r.Payload), "\n"))
 	}
 	if said != "" && a.tell != nil {
 		a.tell(said)

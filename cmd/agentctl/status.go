@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"agentctl/agent/api"
+	"agentctl/agent/logs"
 )
 
 // exitNotWell is the exit status of "status -check" where something is wrong.
@@ -88,7 +89,7 @@ func (c *statusCommand) show(ctx context.Context, args []string, out io.Writer) 
 	if err != nil {
 		return err
 	}
-	// What the agent says goes out as it is, with what this version does not know.
+	// What the agent says goes out whole, with what this version does not know.
 	var raw json.RawMessage
 	if err := client.get(ctx, "/v1/status", &raw); err != nil {
 		return err
@@ -98,7 +99,7 @@ func (c *statusCommand) show(ctx context.Context, args []string, out io.Writer) 
 		return err
 	}
 	if ops.json() {
-		_, err = fmt.Fprintln(out, string(raw))
+		_, err = fmt.Fprintln(out, logs.EscapeJSON(string(raw)))
 	} else {
 		err = printStatus(out, &s, time.Now())
 	}
@@ -115,15 +116,15 @@ func allWell(s *api.StatusReport) bool {
 
 func printStatus(out io.Writer, s *api.StatusReport, now time.Time) error {
 	var notes []string
-	state := s.State
+	state := word(s.State)
 	if !s.Joined {
 		state += ", no node could be joined yet"
 	}
 	var members []string
 	for _, status := range slices.Sorted(maps.Keys(s.Members)) {
-		members = append(members, fmt.Sprintf("%d %s", s.Members[status], status))
+		members = append(members, fmt.Sprintf("%d %s", s.Members[status], word(status)))
 	}
-	fmt.Fprintf(out, "node     %s: %s, version %s\n", word(s.Node), state, s.Version)
+	fmt.Fprintf(out, "node     %s: %s, version %s\n", word(s.Node), state, word(s.Version))
 	fmt.Fprintf(out, "members  %s\n", strings.Join(members, ", "))
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(out, "WARNING  %s\n", printable([]byte(warning), 1000))
@@ -134,7 +135,7 @@ func printStatus(out io.Writer, s *api.StatusReport, now time.Time) error {
 	fmt.Fprintln(w, "TARGET\tSTATE\tWAITING\tOLDEST\tLAST\tDELIVERED\tRETRIED\tBURIED\tLOST\tCOLLAPSED\tP50\tP90\tP99")
 	for i := range s.Targets {
 		t := &s.Targets[i]
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", word(t.Target), t.State, t.Waiting,
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", word(t.Target), word(string(t.State)), t.Waiting,
 			age(t.OldestWaiting, now), ago(t.LastDelivered, now), t.Delivered, t.Retried, t.BuriedNow, t.Lost, t.Collapsed,
 			seconds(&t.Latency, t.Latency.P50), seconds(&t.Latency, t.Latency.P90), seconds(&t.Latency, t.Latency.P99))
 		notes = append(notes, targetNotes(t, now)...)

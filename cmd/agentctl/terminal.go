@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/mitchellh/cli"
@@ -33,31 +34,29 @@ func (u safeUI) Info(s string)   { u.Ui.Info(u.safe(s)) }
 
 // Error indents the further lines of an error, which may be a list.
 func (u safeUI) Error(s string) {
-	if u.hasLines(s) {
-		u.Ui.Error(rename(u.safe(s)))
+	if isOwn(s) {
+		u.Ui.Error(rename(escapedLines([]byte(s))))
 		return
 	}
-	lines := strings.Split(strings.ReplaceAll(s, "\t", "  "), "\n")
-	for i := range lines {
-		lines[i] = u.safe(lines[i])
-	}
-	u.Ui.Error(rename(strings.Join(lines, "\n    ")))
+	u.Ui.Error(rename(indented(strings.ReplaceAll(s, "\t", "  "))))
 }
 
-func (u safeUI) hasLines(s string) bool {
-	for _, begin := range ownLines {
-		if strings.HasPrefix(s, begin) {
-			return true
-		}
-	}
-	return u.lines
+// isOwn tells whether a text is serf's own, with lines.
+func isOwn(s string) bool {
+	return slices.ContainsFunc(ownLines, func(begin string) bool { return strings.HasPrefix(s, begin) })
+}
+
+// indented is text in full with its further lines indented, so that none of them passes
+// for one of ours.
+func indented(text string) string {
+	return strings.ReplaceAll(escapedLines([]byte(text)), "\n", "\n    ")
 }
 
 func (u safeUI) safe(s string) string {
 	switch {
 	case u.lines && strings.HasPrefix(s, "{"):
 		return logs.EscapeJSON(s)
-	case u.hasLines(s):
+	case u.lines || isOwn(s):
 		return escapedLines([]byte(s))
 	}
 	entry, tab := strings.CutPrefix(s, "\t") // of a list

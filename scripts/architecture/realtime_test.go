@@ -27,6 +27,7 @@ var realTime = map[string]string{
 	"cmd/agentctl/checkjournal_test.go":      "the command runs as a process that writes a journal",
 	"cmd/agentctl/completion_test.go":        "shells are processes",
 	"cmd/agentctl/helptext_test.go":          "each command runs as a process, to print its help",
+	"cmd/agentctl/hostileops_test.go":        "each command runs as a process, whose whole output is what it tests",
 	"cmd/agentctl/main_test.go":              "it puts the program on the PATH of the scripts",
 	"cmd/agentctl/quick/quick_linux_test.go": "system calls on a real socket are what it tests",
 	"cmd/agentctl/script_test.go":            "scripts of commands run processes; slow ones are system tests",
