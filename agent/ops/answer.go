@@ -2,12 +2,16 @@ package ops
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"agentctl/agent/api"
@@ -62,6 +66,27 @@ func newEncoder(w io.Writer) *json.Encoder {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc
+}
+
+// parameters reads the query of a request. It may have only the parameters that are
+// known, each once. All else is refused and never passed over, since a filter that is
+// misspelt would match all, and a probe would find well what it was to count.
+func parameters(r *http.Request, known ...string) (map[string]string, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, errorf(http.StatusBadRequest, "the query cannot be read: %v", err)
+	}
+	given := map[string]string{}
+	for key, values := range query {
+		switch {
+		case !slices.Contains(known, key):
+			return nil, errorf(http.StatusBadRequest, "unknown parameter %q: there is %s", key, cmp.Or(strings.Join(known, ", "), "none"))
+		case len(values) > 1:
+			return nil, errorf(http.StatusBadRequest, "%s is given %d times: give it once", key, len(values))
+		}
+		given[key] = values[0]
+	}
+	return given, nil
 }
 
 // methodNotAllowed answers what comes with another method.

@@ -11,6 +11,9 @@ import (
 // dismiss forgets burials of a target: those of some events, or all.
 func (h *history) dismiss(r *http.Request) (int, any, error) {
 	var req api.DismissRequest
+	if _, err := parameters(r); err != nil {
+		return 0, nil, err
+	}
 	if err := readRequest(r, &req); err != nil {
 		return 0, nil, err
 	}

@@ -115,6 +115,19 @@ func TestRequestsThatAreWrong(t *testing.T) {
 			{"GET", "/v1/events?follow=perhaps", 400, "true or false"},
 			{"GET", "/v1/events?since=-5m", 400, "in the future"},
 			{"GET", "/v1/events?target=x", 404, `unknown target "x": this agent has none`},
+			{"GET", "/v1/events?name=a%zz", 400, "the query cannot be read"},
+			{"GET", "/v1/events?name=a;state=buried", 400, "the query cannot be read"},
+			{"GET", "/v1/events?limit=1&limit=2", 400, "limit is given 2 times"},
+			{"GET", "/v1/events?limit=NaN", 400, "from 1 to 10000"},
+			{"GET", "/v1/events?after=18446744073709551616", 400, "a sequence number"},
+			{"GET", "/v1/events/1-a/nodes?wait=1s&wait=2s", 400, "wait is given 2 times"},
+			{"GET", "/v1/recipients?name=a&name=b", 400, "name is given 2 times"},
+			{"POST", "/v1/events?durable=1&durable=1&name=a", 400, "durable is given 2 times"},
+			{"POST", "/v1/replay?dry_run=true", 400, `unknown parameter "dry_run"`},
+			{"POST", "/v1/dismiss?target=x", 400, `unknown parameter "target"`},
+			{"GET", "/readyz?target=ok", 400, `unknown parameter "target"`},
+			{"GET", "/readyz?targets=ok%zz", 400, "the query cannot be read"},
+			{"GET", "/readyz?targets=&targets=ok", 400, "targets is given 2 times"},
 		} {
 			status, text := r.ask(t, test.method, test.path, "", nil)
 			if status != test.status || !strings.Contains(text, test.text) {

@@ -43,7 +43,11 @@ func (s *Server) healthz(r *http.Request) (int, any, error) {
 // not work, and is asked nothing more, since the answer may never come.
 func (s *Server) readyz(r *http.Request) (int, any, error) {
 	report := api.HealthReport{Status: "ready", Reasons: s.Hung(r.Context()), Targets: map[string]api.TargetState{}}
-	switch want := r.URL.Query().Get("targets"); want {
+	query, err := parameters(r, "targets")
+	if err != nil {
+		return 0, nil, err
+	}
+	switch want := query["targets"]; want {
 	case "", "ok":
 		if !report.OK() {
 			break

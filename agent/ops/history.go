@@ -176,7 +176,7 @@ func (h *history) idOf(seq uint64) string {
 }
 
 func (h *history) list(w http.ResponseWriter, r *http.Request) {
-	q, err := h.eventQuery(r.URL.Query(), time.Now())
+	q, err := h.eventQuery(r, time.Now())
 	if err != nil {
 		writeError(w, err)
 		return

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -106,17 +105,14 @@ func (s *Server) Answer(_ context.Context, _ link.Peer, req []byte) ([]byte, err
 
 // serve answers GET /v1/events/{id}/nodes.
 func (n *nodeAsker) serve(r *http.Request) (int, any, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := parameters(r, "wait")
 	if err != nil {
-		return 0, nil, errorf(http.StatusBadRequest, "the query cannot be read: %v", err)
+		return 0, nil, err
 	}
 	wait := time.Duration(0)
-	for key, values := range query {
-		if key != "wait" {
-			return 0, nil, errorf(http.StatusBadRequest, "unknown parameter %q: there is wait", key)
-		}
-		if wait, err = time.ParseDuration(values[len(values)-1]); err != nil || wait < 0 || wait > api.MaxNodesWait {
-			return 0, nil, errorf(http.StatusBadRequest, "wait: %q is not a duration from 0s to %v", values[len(values)-1], api.MaxNodesWait)
+	if given, ok := query["wait"]; ok {
+		if wait, err = time.ParseDuration(given); err != nil || wait < 0 || wait > api.MaxNodesWait {
+			return 0, nil, errorf(http.StatusBadRequest, "wait: %q is not a duration from 0s to %v", given, api.MaxNodesWait)
 		}
 	}
 	id := r.PathValue("id")

@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -85,31 +84,25 @@ func publishError(err error, wait time.Duration) error {
 // publishRequest reads the event of a request: the body is the payload where
 // the query has a name, else it is a [api.PublishRequest].
 func (s *Server) publishRequest(r *http.Request) (event api.PublishRequest, asked durability, err error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := parameters(r, "name", "coalesce", "durable", "wait")
 	if err != nil {
-		return event, asked, errorf(http.StatusBadRequest, "the query cannot be read: %v", err)
+		return event, asked, err
 	}
 	if asked, err = readDurability(query); err != nil {
 		return event, asked, err
 	}
-	for key, values := range query {
-		switch {
-		case key == "durable" || key == "wait":
-		case key != "name" && key != "coalesce":
-			return event, asked, errorf(http.StatusBadRequest, "unknown parameter %q: there are name, coalesce, durable and wait", key)
-		case len(values) > 1:
-			return event, asked, errorf(http.StatusBadRequest, "%s is given %d times: give it once", key, len(values))
-		case key == "coalesce":
-			if event.Coalesce, err = strconv.ParseBool(values[0]); err != nil {
-				return event, asked, errorf(http.StatusBadRequest, "coalesce: %q is not true or false", values[0])
-			}
+	name, named := query["name"]
+	coalesce, coalesces := query["coalesce"]
+	if coalesces {
+		if event.Coalesce, err = strconv.ParseBool(coalesce); err != nil {
+			return event, asked, errorf(http.StatusBadRequest, "coalesce: %q is not true or false", coalesce)
 		}
 	}
 	switch {
-	case query.Has("name"):
-		event.Name = query.Get("name")
+	case named:
+		event.Name = name
 		event.PayloadBase64, err = s.readPayload(r)
-	case query.Has("coalesce"):
+	case coalesces:
 		err = errorf(http.StatusBadRequest, "coalesce is given, and no name: give both in the query, or both in the JSON body")
 	default:
 		err = readRequest(r, &event)
@@ -125,24 +118,23 @@ func (s *Server) publishRequest(r *http.Request) (event api.PublishRequest, aske
 }
 
 // readDurability reads how durable an event is to be.
-func readDurability(query url.Values) (asked durability, err error) {
+func readDurability(query map[string]string) (asked durability, err error) {
 	asked.wait = publishWait
-	nodes, wait := query["durable"], query["wait"]
+	nodes, durable := query["durable"]
+	wait, waits := query["wait"]
 	switch {
-	case len(nodes) > 1 || len(wait) > 1:
-		return asked, errorf(http.StatusBadRequest, "durable or wait is given twice: give each once")
-	case len(nodes) == 0 && len(wait) > 0:
+	case !durable && waits:
 		return asked, errorf(http.StatusBadRequest, "wait is given without durable: a plain publish waits for no node")
-	case len(nodes) == 0:
+	case !durable:
 		return asked, nil
 	}
-	if asked.nodes, err = strconv.Atoi(nodes[0]); err != nil || asked.nodes < 1 || asked.nodes > api.MaxDurable {
-		return asked, errorf(http.StatusBadRequest, "durable: %q is not a number of nodes from 1 to %d", nodes[0], api.MaxDurable)
+	if asked.nodes, err = strconv.Atoi(nodes); err != nil || asked.nodes < 1 || asked.nodes > api.MaxDurable {
+		return asked, errorf(http.StatusBadRequest, "durable: %q is not a number of nodes from 1 to %d", nodes, api.MaxDurable)
 	}
 	asked.wait = api.DurableWait
-	if len(wait) > 0 {
-		if asked.wait, err = time.ParseDuration(wait[0]); err != nil || asked.wait <= 0 || asked.wait > api.MaxNodesWait {
-			return asked, errorf(http.StatusBadRequest, "wait: %q is not a duration above 0s and up to %v", wait[0], api.MaxNodesWait)
+	if waits {
+		if asked.wait, err = time.ParseDuration(wait); err != nil || asked.wait <= 0 || asked.wait > api.MaxNodesWait {
+			return asked, errorf(http.StatusBadRequest, "wait: %q is not a duration above 0s and up to %v", wait, api.MaxNodesWait)
 		}
 	}
 	return asked, nil

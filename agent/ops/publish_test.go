@@ -103,7 +103,7 @@ func TestDurablePublishIsAnswered(t *testing.T) {
 			{"durable=0", 400, nil, `durable: "0" is not a number of nodes from 1 to 64`},
 			{"durable=65", 400, nil, "from 1 to 64"},
 			{"durable=", 400, nil, "from 1 to 64"},
-			{"durable=1&durable=2", 400, nil, "give each once"},
+			{"durable=1&durable=2", 400, nil, "give it once"},
 			{"durable=1&wait=21s", 400, nil, `wait: "21s" is not a duration above 0s and up to 20s`},
 			{"durable=1&wait=0s", 400, nil, "above 0s"},
 			{"wait=1s", 400, nil, "wait is given without durable"},

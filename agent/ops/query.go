@@ -2,7 +2,6 @@ package ops
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,12 +26,14 @@ type eventQuery struct {
 
 var outcomeStates = []journal.OutcomeState{journal.OutcomeWaiting, journal.OutcomeDelivered, journal.OutcomeBuried, journal.OutcomeLost, journal.OutcomeOutdated}
 
-// eventQuery reads the parameters of a request. Those it does not know are
-// refused: a misspelt filter would list all.
-func (h *history) eventQuery(values url.Values, now time.Time) (*eventQuery, error) {
+// eventQuery reads the parameters of a request.
+func (h *history) eventQuery(r *http.Request, now time.Time) (*eventQuery, error) {
+	values, err := parameters(r, "state", "target", "name", "since", "limit", "after", "follow")
+	if err != nil {
+		return nil, err
+	}
 	q := &eventQuery{limit: api.DefaultPage, targets: h.journal.Targets()}
-	for key, given := range values {
-		value := given[len(given)-1]
+	for key, value := range values {
 		bad := func(want string) error {
 			return errorf(http.StatusBadRequest, "%s: %q is not %s", key, value, want)
 		}
@@ -64,8 +65,6 @@ func (h *history) eventQuery(values url.Values, now time.Time) (*eventQuery, err
 			if q.follow, err = strconv.ParseBool(value); err != nil {
 				return nil, bad("true or false")
 			}
-		default:
-			return nil, errorf(http.StatusBadRequest, "unknown parameter %q: there are state, target, name, since, limit, after and follow", key)
 		}
 	}
 	if q.target != "" && !slices.Contains(q.targets, q.target) {

@@ -3,7 +3,6 @@ package ops
 import (
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"agentctl/agent/api"
@@ -28,19 +27,19 @@ func (h *history) recipients(name string) nodeAnswer {
 
 // recipients answers GET /v1/recipients. It publishes nothing.
 func (s *Server) recipients(r *http.Request) (int, any, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	switch name := query["name"]; {
+	query, err := parameters(r, "name")
+	name := query["name"]
+	switch {
 	case err != nil:
-		return 0, nil, errorf(http.StatusBadRequest, "the query cannot be read: %v", err)
-	case len(query) != 1 || len(name) != 1 || name[0] == "":
-		return 0, nil, errorf(http.StatusBadRequest, "the query needs the event's name, and nothing else: name=kong")
+		return 0, nil, err
+	case name == "":
+		return 0, nil, errorf(http.StatusBadRequest, "the query needs the event's name: name=kong")
 	}
 	leave, err := s.nodes.enter(r)
 	if err != nil {
 		return 0, nil, err
 	}
 	defer leave()
-	name := query.Get("name")
 	known := s.nodes.settle(r.Context(), 3*nodesTime, question{
 		request: append([]byte{recipientsVersion}, name...),
 		here:    func() nodeAnswer { return s.history.recipients(name) },

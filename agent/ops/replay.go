@@ -103,6 +103,9 @@ func (h *history) target(name string) (*Target, error) {
 // target cannot hold at once is refused. Or it sees to the target's gap.
 func (h *history) startReplay(r *http.Request) (int, any, error) {
 	var req api.ReplayRequest
+	if _, err := parameters(r); err != nil {
+		return 0, nil, err
+	}
 	if err := readRequest(r, &req); err != nil {
 		return 0, nil, err
 	}
