@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"agentctl/handler/template"
 )
@@ -122,23 +124,69 @@ func (s *secrets) ofHeader(h http.Header) {
 	}
 }
 
-// add notes a secret in its forms: as it is, escaped for a URL, HTML and JSON, and in
-// base64 by itself or within a longer text.
+// add notes a secret in its forms: as it is, and in base64 by itself or within a longer
+// text; each also escaped for a URL, HTML and JSON.
 func (s *secrets) add(secret string) {
 	if secret = strings.TrimSpace(secret); len(secret) < minSecret {
 		return
 	}
-	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret)}
-	if quoted, err := json.Marshal(secret); err == nil {
-		forms = append(forms, string(quoted[1:len(quoted)-1]))
-	}
+	s.escaped(secret)
 	for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-		forms = append(forms, enc.EncodeToString([]byte(secret)))
+		s.escaped(enc.EncodeToString([]byte(secret)))
 		for before := range 3 {
-			forms = append(forms, within(enc, secret, before))
+			s.escaped(within(enc, secret, before))
+		}
+	}
+}
+
+var (
+	percented = regexp.MustCompile(`%[0-9A-F]{2}`)
+	// Servers disagree on how quotes are written in HTML.
+	entities = []*strings.Replacer{
+		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;"),
+		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;"),
+		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;"),
+		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
+	}
+)
+
+// escaped notes a text as it is, and in the ways in which servers escape it. They
+// disagree on which characters need it, on upper and lower case, and on slashes in JSON.
+func (s *secrets) escaped(secret string) {
+	forms := []string{secret, html.EscapeString(secret)}
+	for _, r := range entities {
+		forms = append(forms, r.Replace(secret))
+	}
+	for _, f := range []string{url.QueryEscape(secret), url.PathEscape(secret), strings.ReplaceAll(url.QueryEscape(secret), "+", "%20")} {
+		forms = append(forms, f, percented.ReplaceAllStringFunc(f, strings.ToLower))
+	}
+	for _, pages := range []bool{true, false} { // whether it may stand in HTML
+		var quoted strings.Builder
+		enc := json.NewEncoder(&quoted)
+		enc.SetEscapeHTML(pages)
+		if enc.Encode(secret) != nil {
+			continue
+		}
+		text := strings.TrimSuffix(quoted.String(), "\n")
+		text = text[1 : len(text)-1]
+		for _, f := range []string{text, asciiJSON(text)} {
+			forms = append(forms, f, strings.ReplaceAll(f, "/", `\/`))
 		}
 	}
 	s.forms = append(s.forms, forms...)
+}
+
+// asciiJSON writes what is not ASCII as \uXXXX.
+func asciiJSON(s string) string {
+	var b strings.Builder
+	for _, unit := range utf16.Encode([]rune(s)) {
+		if unit < 0x80 {
+			b.WriteByte(byte(unit))
+		} else {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // within returns the characters that a text has in base64 if so many bytes stand before

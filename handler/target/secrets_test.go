@@ -149,3 +149,51 @@ func TestOpenValuesStay(t *testing.T) {
 		testkit.Want(t, text, s.hide(text), text)
 	}
 }
+
+// Servers escape the same text in different ways.
+func TestEchoedSecretsAsOthersEscapeThem(t *testing.T) {
+	const password, token = "p\"\u00e4ss'</wor d>&", "to/ken+with/slashes=="
+	lower := func(s string) string { // as many do it that are not browsers
+		var b strings.Builder
+		for _, c := range []byte(s) {
+			if c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' {
+				b.WriteByte(c)
+			} else {
+				fmt.Fprintf(&b, "%%%02x", c)
+			}
+		}
+		return b.String()
+	}
+	php := strings.NewReplacer(`"`, `\"`, "/", `\/`, "\u00e4", `\u00e4`).Replace
+	base64ed := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+	for name, form := range map[string]func(string) string{
+		"JSON of PHP":             php,
+		"JSON of Python":          strings.NewReplacer(`"`, `\"`, "\u00e4", `\u00e4`).Replace,
+		"JSON of browsers":        strings.NewReplacer(`"`, `\"`).Replace,
+		"URL in lower case":       lower,
+		"HTML of PHP":             strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;").Replace,
+		"HTML of Python":          strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;").Replace,
+		"HTML outside attributes": strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace,
+		"base64 in JSON of PHP":   func(s string) string { return php(base64ed(s)) },
+		"base64 in a URL":         func(s string) string { return url.QueryEscape(base64ed(s)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, secret := range []string{password, token} {
+				echo := form(secret)
+				s := testkit.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+					w.WriteHeader(http.StatusBadRequest)
+					io.WriteString(w, "<"+echo+">")
+				})
+				p := newPoster(t, Target{
+					URL:    strings.Replace(s.URL, "http://", "http://"+url.UserPassword("u", password).String()+"@", 1),
+					Header: http.Header{"X-Token": {token}},
+				})
+				e := handler.NewUser(1, "kong", nil, time.Now())
+				_, err := p.Post(t.Context(), &e)
+				if got, want := string(AsPostError(err).Body), "<"+hidden+">"; got != want {
+					t.Errorf("%q is kept, want %q", got, want)
+				}
+			}
+		})
+	}
+}
