@@ -43,12 +43,15 @@
 // packet into a buffer of its size, because memberlist keeps messages that wait with the
 // 64 KiB buffer of their packet.
 //
-// Without encryption it also inflates what is compressed: a packet to 64 KiB at most, and
-// a stream as it is read. With encryption only holders of the key can send such things,
-// and memberlist's own limit of 40 MiB holds. All open streams of one host bring 48 MiB
-// at most, beside 1 MiB for each, and those of all hosts four times as much. A message
-// of serf's with more than 524,288 values is not decoded. [Config].Oversized is told of
-// each refusal.
+// It also decrypts what is encrypted, and refuses what is not where it has to be. It
+// inflates what is compressed: a packet to 64 KiB at most, and a stream as it is read.
+// Memberlist gets the plain rest. So it neither inflates nor decrypts what would make it
+// grow or panic.
+//
+// All open streams together hold 48 MiB at most: 32 KiB for each, what it brings, and what
+// its head announces. Beyond that the host that holds most loses its heaviest stream. A
+// message of serf's with more than 524,288 values is not decoded, and those of 64 KiB and
+// more are decoded one after another. [Config].Oversized is told of each refusal.
 //
 // # What cannot be seen
 //

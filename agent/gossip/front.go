@@ -1,8 +1,9 @@
 package gossip
 
 import (
-	"bytes"
+	"encoding/binary"
 	"errors"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -29,7 +30,8 @@ type Receive func(e serf.UserEvent, synced bool)
 // while that is full is dropped before it is seen here, see overflow. A message that comes by a
 // stream has the goroutine of that stream, as a full sync has. The bytes are
 // memberlist's, so what is kept of them must be copied. Neither method may wait for
-// anything.
+// anything but its turn: messages of 64 KiB and more, which only streams bring, come one
+// after another.
 type frontDelegate struct {
 	memberlist.Delegate
 	receive Receive            // nil: nobody wants events
@@ -39,22 +41,35 @@ type frontDelegate struct {
 	*horizons
 	oversized func(what string, err error)
 	leaving   func() bool // this node has begun to leave
+	// turn is of who has a message that is looked at. Decoded, such a message takes some
+	// times as much.
+	turn sync.Mutex
 }
 
 // errManyValues is a message of serf's that decoding would make far larger.
 var errManyValues = errors.New("it has more values than a member sends")
 
-// fits tells whether a message can be decoded within bounds.
-func (d *frontDelegate) fits(raw []byte) bool {
-	if fits(raw) {
-		return true
+// begin tells whether a message can be decoded within bounds. If so, end is to be called
+// afterwards.
+func (d *frontDelegate) begin(raw []byte) (end func(), ok bool) {
+	if len(raw) < lookedAt {
+		return func() {}, true
 	}
-	d.oversized("message", errManyValues)
-	return false
+	if !fits(raw) {
+		d.oversized("message", errManyValues)
+		return nil, false
+	}
+	d.turn.Lock()
+	return d.turn.Unlock, true
 }
 
 func (d *frontDelegate) NotifyMsg(raw []byte) {
-	if !d.fits(raw) || !d.takes(raw) {
+	end, ok := d.begin(raw)
+	if !ok {
+		return
+	}
+	defer end()
+	if !d.takes(raw) {
 		return
 	}
 	if d.receive != nil && len(raw) > 0 && raw[0] == userMessageType {
@@ -77,9 +92,11 @@ func (d *frontDelegate) LocalState(join bool) []byte {
 }
 
 func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
-	if !d.fits(raw) {
+	end, ok := d.begin(raw)
+	if !ok {
 		return
 	}
+	defer end()
 	var state syncState
 	known := state.decode(raw) == nil // likewise
 	if known && d.cut(&state) {
@@ -168,7 +185,9 @@ type frontTransport struct {
 	opened   chan struct{} // closed once serf is made
 	openOnce sync.Once
 
-	streams   *streams
+	streams     *streams
+	undecrypted func(err error, from net.Addr) // is told of a packet that no key fits
+
 	carry     sync.Once
 	packets   chan *memberlist.Packet
 	conns     chan net.Conn
@@ -211,15 +230,9 @@ func (t *frontTransport) carryPackets() {
 	for {
 		select {
 		case p := <-t.NodeAwareTransport.PacketCh():
-			if t.streams.plain() {
-				b, err := inflated(p.Buf)
-				if err != nil {
-					t.streams.refused("packet", err)
-					continue
-				}
-				p.Buf = b
+			if p.Buf = t.taken(p.Buf, p.From); p.Buf == nil {
+				continue
 			}
-			p.Buf = bytes.Clone(p.Buf)
 			select {
 			case t.packets <- p:
 			case <-t.closed:
@@ -228,6 +241,35 @@ func (t *frontTransport) carryPackets() {
 			return
 		}
 	}
+}
+
+// taken is a packet as it is behind encryption, checksum and compression, in a buffer of
+// its own; nil if it is refused.
+func (t *frontTransport) taken(b []byte, from net.Addr) []byte {
+	keys := t.streams.keys()
+	if len(keys) > 0 {
+		plain, err := decrypted(keys, b, nil)
+		if err != nil {
+			t.undecrypted(err, from)
+			return nil
+		}
+		b = plain
+	}
+	b, err := inflated(b)
+	if err != nil {
+		t.streams.refused("packet", err)
+		return nil
+	}
+	if len(keys) > 0 && len(b) > 0 && b[0] <= lastVersion {
+		// Memberlist would take the type for a version of encryption, and decrypt the rest
+		// once more if that were encrypted, too. It panics on one that it cannot read.
+		if len(b) > math.MaxUint16 {
+			t.streams.refused("packet", errGrows)
+			return nil
+		}
+		return append(binary.BigEndian.AppendUint16([]byte{compoundType, 1}, uint16(len(b))), b...)
+	}
+	return append([]byte{}, b...) // not nil
 }
 
 func (t *frontTransport) carryStreams() {

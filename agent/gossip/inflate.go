@@ -17,6 +17,7 @@ import (
 const (
 	compoundType = 7
 	compressType = 9
+	encryptType  = 10
 	crcType      = 12
 )
 
@@ -31,7 +32,7 @@ const (
 var (
 	errGrows  = errors.New("it grows beyond what a member sends")
 	errNested = errors.New("it has a compressed message within another, which no member sends")
-	errHead   = errors.New("its head is not that of a compressed message")
+	errHead   = errors.New("its head is not that of a message of its type")
 )
 
 // inflated is a packet as memberlist would have it after it took off checksum and
@@ -107,7 +108,7 @@ func nests(b []byte, depth int) bool {
 
 // inflate reads a compressed message of memberlist's without its type, and returns what
 // it holds as a stream: no more of it is in memory than is read at a time.
-func inflate(r *bufio.Reader) (io.Reader, error) {
+func inflate(r *bufio.Reader) (*bufio.Reader, error) {
 	if err := expect(r, 0x82, 0xa4, 'A', 'l', 'g', 'o', 0, 0xa3, 'B', 'u', 'f'); err != nil {
 		return nil, err
 	}
@@ -131,13 +132,7 @@ func inflate(r *bufio.Reader) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := bufio.NewReader(lzw.NewReader(io.LimitReader(r, size), lzw.LSB, lzwWidth))
-	if first, err := out.Peek(1); err != nil {
-		return nil, err
-	} else if first[0] == compressType {
-		return nil, errNested
-	}
-	return out, nil
+	return bufio.NewReader(lzw.NewReader(io.LimitReader(r, size), lzw.LSB, lzwWidth)), nil
 }
 
 func expect(r io.ByteReader, want ...byte) error {

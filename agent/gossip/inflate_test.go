@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"compress/lzw"
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
-	"io"
-	"net"
 	"runtime"
 	"testing"
 
@@ -89,63 +86,6 @@ func TestPacketsAreInflatedWithinBounds(t *testing.T) {
 		if n := grown(func() { _, err = inflated(packet) }); err == nil || n > 1<<20 {
 			t.Errorf("%s: error %v, %d bytes were asked for", name, err, n)
 		}
-	}
-}
-
-// conn is a stream that has brought all that it brings.
-type conn struct {
-	net.Conn
-	io.Reader
-	host string
-}
-
-func (c *conn) Read(p []byte) (int, error) { return c.Reader.Read(p) }
-func (c *conn) Close() error               { return nil }
-func (c *conn) RemoteAddr() net.Addr       { return &net.TCPAddr{IP: net.ParseIP(c.host), Port: 1} }
-
-// endless brings zeros for ever.
-type endless struct{}
-
-func (endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-// Streams are inflated as they are read. All of one host bring no more than the limit
-// together, and another host is not held up by them.
-func TestStreamsAreBoundedByHost(t *testing.T) {
-	refused := 0
-	s := &streams{refused: func(string, error) { refused++ }, plain: func() bool { return true }, hosts: map[string]int{}}
-	state := bytes.Repeat([]byte("\x06state"), 1<<20)
-	for name, raw := range map[string][]byte{"plain": state, "compressed": compressed(t, state)} {
-		c := s.guard(&conn{Reader: bytes.NewReader(raw), host: "10.0.0.1"})
-		if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, state) {
-			t.Errorf("%s: %d bytes, %v", name, len(got), err)
-		}
-		c.Close()
-	}
-	bomb := compressed(t, make([]byte, 2*hostMost))
-	for name, raw := range map[string]io.Reader{"a bomb": bytes.NewReader(bomb), "no end": io.MultiReader(bytes.NewReader([]byte{6}), endless{})} {
-		first, second := s.guard(&conn{Reader: raw, host: "10.0.0.2"}), s.guard(&conn{Reader: bytes.NewReader(state), host: "10.0.0.2"})
-		var n int64
-		var err error
-		if used := grown(func() { n, err = io.Copy(io.Discard, first) }); !errors.Is(err, errGrows) || n > hostMost+2*streamFree || used > 1<<20 {
-			t.Errorf("%s: %d bytes, error %v, %d bytes were asked for", name, n, err, used)
-		}
-		if _, err := io.ReadAll(second); !errors.Is(err, errGrows) {
-			t.Errorf("%s: another of its streams has the error %v", name, err)
-		}
-		other := s.guard(&conn{Reader: bytes.NewReader(state), host: "10.0.0.3"})
-		if got, err := io.ReadAll(other); err != nil || len(got) != len(state) {
-			t.Errorf("%s: another host has %d bytes, %v", name, len(got), err)
-		}
-		for _, c := range []net.Conn{first, second, other, other} {
-			c.Close()
-		}
-		if s.all != 0 || len(s.hosts) != 0 {
-			t.Errorf("%s: %d bytes of %v are counted after the end", name, s.all, s.hosts)
-		}
-	}
-	nested := s.guard(&conn{Reader: bytes.NewReader(compressed(t, bomb)), host: "10.0.0.2"})
-	if _, err := io.ReadAll(nested); !errors.Is(err, errNested) || refused != 5 {
-		t.Errorf("nested: %v, %d refusals", err, refused)
 	}
 }
 

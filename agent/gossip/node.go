@@ -64,7 +64,15 @@ func Open(c Config) (_ *Node, err error) {
 	}
 	front := &frontTransport{
 		NodeAwareTransport: ml.Transport.(memberlist.NodeAwareTransport), opened: make(chan struct{}),
-		streams: &streams{refused: c.Oversized, plain: func() bool { return !ml.EncryptionEnabled() }, hosts: map[string]int{}},
+		streams: newStreams(c.Oversized, func() [][]byte {
+			if ml.Keyring == nil {
+				return nil
+			}
+			return ml.Keyring.GetKeys()
+		}),
+		undecrypted: func(err error, from net.Addr) {
+			ml.Logger.Printf("[ERR] memberlist: Decrypt packet failed: %v %s", err, memberlist.LogAddress(from))
+		},
 		packets: make(chan *memberlist.Packet), conns: make(chan net.Conn), closed: make(chan struct{}),
 	}
 	front.install = func() {
@@ -81,12 +89,17 @@ func Open(c Config) (_ *Node, err error) {
 			return
 		}
 		leaving := func() bool { return s.State() != serf.SerfAlive }
-		ml.Delegate, ml.Events = &frontDelegate{n.delegate, c.Receive, c.Synced, n.past, n.denier, n.horizons, c.Oversized, leaving}, n.presence
+		ml.Delegate, ml.Events = &frontDelegate{
+			Delegate: n.delegate, receive: c.Receive, synced: c.Synced, past: n.past, denier: n.denier, horizons: n.horizons,
+			oversized: c.Oversized, leaving: leaving,
+		}, n.presence
 		if n.began = n.EventClock(); !c.All {
 			n.past.from = n.began // serf's own limit for what it passes on
 		}
 	}
-	ml.Transport = front
+	// All that comes is decrypted there, and what is not encrypted is refused. Memberlist gets
+	// only the rest.
+	ml.Transport, ml.GossipVerifyIncoming = front, false
 	if err := mendSnapshot(c.Serf.SnapshotPath); err != nil {
 		CloseTransport(front)
 		return nil, fmt.Errorf("gossip: %w", err)

@@ -1,33 +1,54 @@
 package gossip
 
 import (
-	"bufio"
-	"bytes"
-	"fmt"
-	"io"
+	"cmp"
+	"errors"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 )
 
 const (
-	// streamFree is what each stream may bring beside the limits below: most full
-	// syncs are smaller.
-	streamFree = 1 << 20
-	// hostMost is how many bytes all streams of one host may bring together, as long as
-	// they are open, and streamsMost those of all hosts. Memberlist takes 40 MiB of one.
-	hostMost    = 48 << 20
-	streamsMost = 4 * hostMost
+	// streamCost is what an open stream takes beside what it brings, in bytes: goroutine,
+	// buffers and what inflates. Most streams bring less than that, so it is theirs too.
+	streamCost = 32 << 10
+	// streamsMost is for all open streams together, in bytes. The largest full sync that
+	// serf makes of its events, 14 MiB, fits, also where it is encrypted and compressed.
+	streamsMost = 48 << 20
 )
 
-// streams counts what open streams of members have brought. Memberlist and serf hold it
-// in memory until the stream is closed.
+// errCrowded ends a stream to make room for others.
+var errCrowded = errors.New("its host holds the most, and all streams together hold more than their limit")
+
+// streams counts what open streams hold: what came, what it is inflated to, and what
+// memberlist makes room for because it was announced. Memberlist and serf hold that until
+// they close the stream. Over the limit the host that holds most loses its heaviest
+// stream, so one host cannot push out another.
 type streams struct {
 	refused func(what string, err error)
-	plain   func() bool // members do not encrypt, so memberlist takes what is compressed
+	keys    func() [][]byte // what members encrypt with; none if they do not
+	// rotating is of who decrypts where there are several keys. That takes as much as the
+	// message once more, and is not counted.
+	rotating sync.Mutex
 
-	mu    sync.Mutex
-	all   int
-	hosts map[string]int
+	mu     sync.Mutex
+	freed  sync.Cond // of mu: a stream was closed
+	all    int       // bytes, also of streams that end
+	ending int       // bytes of streams that are to end, and are not closed yet
+	hosts  map[string]*streamsOf
+}
+
+// streamsOf are the open streams of a host, but for those that are to end.
+type streamsOf struct {
+	held int
+	open map[*guarded]struct{}
+}
+
+func newStreams(refused func(what string, err error), keys func() [][]byte) *streams {
+	s := &streams{refused: refused, keys: keys, hosts: map[string]*streamsOf{}}
+	s.freed.L = &s.mu
+	return s
 }
 
 // guard bounds what a stream brings.
@@ -36,94 +57,88 @@ func (s *streams) guard(conn net.Conn) net.Conn {
 	if err != nil {
 		host = conn.RemoteAddr().String()
 	}
-	return &guarded{Conn: conn, streams: s, host: host}
+	g := &guarded{Conn: conn, streams: s, host: host, room: streamCost}
+	s.mu.Lock()
+	if s.hosts[host] == nil {
+		s.hosts[host] = &streamsOf{open: map[*guarded]struct{}{}}
+	}
+	s.hosts[host].open[g] = struct{}{}
+	s.addLocked(g, streamCost)
+	crowded := s.shrinkLocked()
+	s.mu.Unlock()
+	closeAll(crowded)
+	return g
 }
 
-// hold counts n more bytes of a host, if they may be.
-func (s *streams) hold(host string, n int) bool {
+// hold counts n more bytes of a stream before they are in memory. It waits until those
+// that had to make room are gone. The error says that this is one of them.
+func (s *streams) hold(g *guarded, n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.all+n > streamsMost || s.hosts[host]+n > hostMost {
-		return false
+	if !g.ended {
+		s.addLocked(g, n)
+		crowded := s.shrinkLocked()
+		s.mu.Unlock()
+		closeAll(crowded)
+		s.mu.Lock()
 	}
-	s.all += n
-	if s.hosts[host] += n; s.hosts[host] == 0 {
-		delete(s.hosts, host)
+	for s.all > streamsMost && !g.ended {
+		s.freed.Wait()
 	}
-	return true
-}
-
-// guarded is a stream of a member whose bytes are counted. It inflates what is
-// compressed as it is read. One goroutine reads it.
-type guarded struct {
-	net.Conn
-	streams *streams
-	host    string
-	in      io.Reader // nil before the first byte
-	err     error     // a refusal: it stays
-	read    int
-
-	mu     sync.Mutex
-	held   int
-	closed bool
-}
-
-func (g *guarded) Read(p []byte) (n int, err error) {
-	if g.err != nil {
-		return 0, g.err
+	if g.ended {
+		return errCrowded
 	}
-	if g.in == nil {
-		if err := g.begin(); err != nil {
-			return 0, err
-		}
-	}
-	n, err = g.in.Read(p)
-	if g.read += n; g.read > streamFree && !g.hold(min(n, g.read-streamFree)) {
-		return 0, g.refuse(fmt.Errorf("%w: after %d bytes of this stream", errGrows, g.read))
-	}
-	return n, err
-}
-
-// begin looks at the first byte.
-func (g *guarded) begin() error {
-	first := make([]byte, 1)
-	if n, err := g.Conn.Read(first); n == 0 {
-		return err
-	}
-	if first[0] != compressType || !g.streams.plain() {
-		g.in = io.MultiReader(bytes.NewReader(first), g.Conn)
-		return nil
-	}
-	in, err := inflate(bufio.NewReader(g.Conn))
-	if err != nil {
-		return g.refuse(err)
-	}
-	g.in = in
 	return nil
 }
 
-func (g *guarded) refuse(err error) error {
-	g.err = err
-	g.streams.refused("stream", err)
-	return err
+// close forgets a stream.
+func (s *streams) close(g *guarded) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g.closed {
+		return
+	}
+	s.endLocked(g)
+	g.closed = true
+	s.all -= g.held
+	s.ending -= g.held
+	s.freed.Broadcast()
 }
 
-func (g *guarded) hold(n int) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed || !g.streams.hold(g.host, n) {
-		return false
-	}
+func (s *streams) addLocked(g *guarded, n int) {
 	g.held += n
-	return true
+	s.all += n
+	s.hosts[g.host].held += n
 }
 
-func (g *guarded) Close() error {
-	g.mu.Lock()
-	if !g.closed {
-		g.closed = true
-		g.streams.hold(g.host, -g.held)
+// shrinkLocked returns streams that are to be closed, until the others are within the limit.
+func (s *streams) shrinkLocked() (crowded []net.Conn) {
+	for s.all-s.ending > streamsMost {
+		heaviest := slices.MaxFunc(slices.Collect(maps.Values(s.hosts)), func(a, b *streamsOf) int { return cmp.Compare(a.held, b.held) })
+		g := slices.MaxFunc(slices.Collect(maps.Keys(heaviest.open)), func(a, b *guarded) int { return cmp.Compare(a.held, b.held) })
+		s.endLocked(g)
+		crowded = append(crowded, g.Conn)
 	}
-	g.mu.Unlock()
-	return g.Conn.Close()
+	return crowded
+}
+
+// endLocked does not count a stream as its host's any more.
+func (s *streams) endLocked(g *guarded) {
+	if g.ended {
+		return
+	}
+	g.ended = true
+	s.ending += g.held
+	of := s.hosts[g.host]
+	of.held -= g.held
+	if delete(of.open, g); len(of.open) == 0 {
+		delete(s.hosts, g.host)
+	}
+	s.freed.Broadcast() // it may wait itself
+}
+
+func closeAll(conns []net.Conn) {
+	for _, conn := range conns {
+		conn.Close() // whoever reads it closes it once more, and forgets it by that
+	}
 }
