@@ -17,9 +17,12 @@ const (
 	// streamCost is what a stream takes beside what it holds, in bytes: its read buffer,
 	// a goroutine and yamux' own.
 	streamCost = 48 << 10
+	// dataCost is how many times a byte of data is counted: the buffer that yamux has for a
+	// frame doubles once the frame is in it.
+	dataCost = 2
 	// peerMemory is for all links of a peer. One that behaves holds the longest message, a
-	// window, its requests and some answers, together less than 6 MiB.
-	peerMemory = 8 << 20
+	// window, its requests and some answers, together less than 10 MiB.
+	peerMemory = 12 << 20
 	// strangerMemory is for the links of all strangers together: room for maxLinks links
 	// with a stream of events each.
 	strangerMemory = 16 << 20
@@ -31,20 +34,29 @@ var errHeld = errors.New("it holds more memory than its limit")
 // budget counts what accepted links hold, and closes links of who holds too much. A peer
 // is a member with its own host; all other links are those of strangers, whatever their
 // names are. Of strangers the host that holds most loses a link, so that one host cannot
-// push out another. It is safe for concurrent use.
+// push out another. What a closed link holds counts until the link is gone, and others
+// wait for that before they hold more. It is safe for concurrent use.
 type budget struct {
 	member func(name, host string) bool // nil: nobody is
 	over   func(lk *link)               // told of a link that is closed; must not wait
 
 	mu     sync.Mutex // guards also what links have of it
+	freed  sync.Cond  // of mu: something is held no more
 	owners map[string]*owner
 	links  int
+}
+
+func (b *budget) init() {
+	b.owners = map[string]*owner{}
+	b.freed.L = &b.mu
 }
 
 // owner is a peer, or all strangers.
 type owner struct {
 	bytes    int64
-	requests int // that are handled
+	closed   int   // links that are not gone yet
+	ending   int64 // bytes of those
+	requests int   // that are handled
 	links    map[*link]struct{}
 }
 
@@ -53,6 +65,7 @@ type holding struct {
 	owner    string // "": strangers
 	bytes    int64
 	requests int
+	closed   bool // to be closed, and no link any more that counts
 	gone     bool // not counted any more
 }
 
@@ -92,39 +105,54 @@ func (b *budget) enter(lk *link, most int) (extra *link) {
 	return extra
 }
 
+// leave is called once a link has ended, and everything that it held is free.
 func (b *budget) leave(lk *link) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.removeLocked(lk)
+	if !lk.held.gone {
+		lk.held.gone = true
+		b.endedLocked(lk.held)
+	}
+	b.freed.Broadcast()
 }
 
-// hold counts n more bytes of a link. While its owner holds too much, the heaviest links
-// are closed. The error says that this one is among them.
+// hold counts n more bytes of a link before they are in memory. While its owner holds too
+// much, the heaviest links are closed, and hold waits until they are gone. The error says
+// that this one is among them.
 func (b *budget) hold(lk *link, n int64) error {
 	b.mu.Lock()
-	if lk.held.gone {
-		b.mu.Unlock()
-		return errHeld
+	defer b.mu.Unlock()
+	if !lk.held.closed {
+		lk.held.bytes += n
+		b.owners[lk.held.owner].bytes += n
 	}
-	lk.held.bytes += n
-	b.owners[lk.held.owner].bytes += n
-	closed := b.shrinkLocked(lk.held.owner)
-	b.mu.Unlock()
-	for _, other := range closed {
-		b.over(other)
-		other.conn.Close() // its session ends by that; an error says that it has
+	for !lk.held.closed {
+		closed := b.shrinkLocked(lk.held.owner)
+		switch {
+		case len(closed) > 0:
+			b.mu.Unlock()
+			for _, other := range closed {
+				b.over(other)
+				other.conn.Close() // its session ends by that; an error says that it has
+			}
+			b.mu.Lock()
+		case b.owners[lk.held.owner].total() <= limitOf(lk.held.owner):
+			return nil
+		default:
+			b.freed.Wait()
+		}
 	}
-	if slices.Contains(closed, lk) {
-		return errHeld
-	}
-	return nil
+	return errHeld
 }
+
+func (o *owner) total() int64 { return o.bytes + o.ending }
 
 // mayHold is hold, but where there is no room it counts nothing and closes nothing.
 func (b *budget) mayHold(lk *link, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if lk.held.gone || b.owners[lk.held.owner].bytes+n > limitOf(lk.held.owner) {
+	if lk.held.closed || b.owners[lk.held.owner].total()+n > limitOf(lk.held.owner) {
 		return false
 	}
 	lk.held.bytes += n
@@ -141,7 +169,7 @@ func (b *budget) begin(lk *link, most int) bool {
 	if lk.held.owner == "" {
 		share = most / 2
 	}
-	if lk.held.gone || b.owners[lk.held.owner].requests >= share {
+	if lk.held.closed || b.owners[lk.held.owner].requests >= share {
 		return false
 	}
 	lk.held.requests++
@@ -153,7 +181,7 @@ func (b *budget) begin(lk *link, most int) bool {
 func (b *budget) end(lk *link) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !lk.held.gone {
+	if !lk.held.closed {
 		lk.held.requests--
 		b.owners[lk.held.owner].requests--
 	}
@@ -163,10 +191,16 @@ func (b *budget) end(lk *link) {
 func (b *budget) release(lk *link, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !lk.held.gone {
-		lk.held.bytes -= n
-		b.owners[lk.held.owner].bytes -= n
+	if lk.held.gone {
+		return
 	}
+	lk.held.bytes -= n
+	if o := b.owners[lk.held.owner]; lk.held.closed {
+		o.ending -= n
+	} else {
+		o.bytes -= n
+	}
+	b.freed.Broadcast()
 }
 
 // shrinkLocked takes links off that are to be closed, until the owner is within its limit.
@@ -197,6 +231,7 @@ func (b *budget) reclaimLocked() {
 		if name := b.ownerOf(lk); name != "" {
 			held := lk.held
 			b.removeLocked(lk)
+			b.endedLocked(held) // though it goes on
 			b.addLocked(lk, name)
 			lk.held.bytes, lk.held.requests = held.bytes, held.requests
 			b.owners[name].bytes += held.bytes
@@ -214,19 +249,29 @@ func (b *budget) addLocked(lk *link, name string) {
 	b.links++
 }
 
+// removeLocked takes a link off that ends. What it holds is its owner's until it is gone.
 func (b *budget) removeLocked(lk *link) {
-	if lk.held.gone {
+	if lk.held.closed {
 		return
 	}
 	o := b.owners[lk.held.owner]
 	o.bytes -= lk.held.bytes
+	o.ending += lk.held.bytes
+	o.closed++
 	o.requests -= lk.held.requests
 	delete(o.links, lk)
-	if len(o.links) == 0 {
-		delete(b.owners, lk.held.owner)
-	}
 	b.links--
-	lk.held.gone = true
+	lk.held.closed = true
+	b.freed.Broadcast() // it may wait itself
+}
+
+// endedLocked gives back what a link has held that was taken off.
+func (b *budget) endedLocked(held holding) {
+	o := b.owners[held.owner]
+	o.ending -= held.bytes
+	if o.closed--; o.closed == 0 && len(o.links) == 0 {
+		delete(b.owners, held.owner)
+	}
 }
 
 func byHost(links map[*link]struct{}) map[string][]*link {

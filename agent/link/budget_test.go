@@ -312,3 +312,45 @@ func TestAPeerThatIsKnownLater(t *testing.T) {
 		}
 	})
 }
+
+// What a closed link holds counts until it is gone: those that come instead of it wait,
+// and then go on.
+func TestClosedLinksCountUntilTheyAreGone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		release := make(chan struct{})
+		var handled, most, all atomic.Int64
+		b := memNode(t, mem, 2, func(c *Config) {
+			c.maxRequests = 1000
+			c.Handlers = map[Kind]Handler{KindBody: func(context.Context, Peer, []byte) ([]byte, error) {
+				most.Store(max(most.Load(), handled.Add(1)))
+				all.Add(1)
+				<-release // whatever becomes of the link
+				handled.Add(-1)
+				return nil, nil
+			}}
+		})
+		request := append([]byte{byte(KindBody), 0x80, 0x80, 0x08}, make([]byte, 128<<10)...)
+		for i := range 20 {
+			conn := rawConn(t, mem, 5, fmt.Sprint("stranger-", i), b)
+			go io.Copy(io.Discard, conn)
+			go func() {
+				for i := range uint32(14) {
+					if _, err := conn.Write(rawFrame(frameTypeData, frameFlagSYN, 2*i+1, uint32(len(request)), request...)); err != nil {
+						return
+					}
+				}
+			}()
+			synctest.Wait()
+		}
+		before := all.Load()
+		if held := most.Load() * dataCost * (128 << 10); held > strangerMemory || held < strangerMemory/2 {
+			t.Errorf("requests of %d bytes were handled at a time", held)
+		}
+		close(release)
+		synctest.Wait()
+		if all.Load() == before {
+			t.Error("no request came after those of closed links")
+		}
+	})
+}

@@ -44,8 +44,9 @@
 // busy. This package hears at most 64 strangers at a time, 16 of one host. A message is
 // at most as long as Config.MaxMessage, and a request takes at most ten seconds.
 //
-// The links of a member hold at most 8 MiB here, and those of all others together 16
-// MiB. A link has at most 48 streams. Beyond that the link is closed.
+// The links of a member hold at most 12 MiB here, and those of all others together 16
+// MiB. A link has at most 48 streams. Beyond that the link is closed. What it held counts
+// until it is free.
 //
 // # Trust
 //

@@ -163,7 +163,7 @@ func (s *stream) Read(b []byte) (int, error) {
 // settle says that what was read is held no more, but for what waits in the buffer.
 func (s *stream) settle() {
 	if n := s.taken - int64(s.r.Buffered()); s.release != nil && n > 0 {
-		s.release(n)
+		s.release(n * dataCost)
 		s.taken -= n
 	}
 }

@@ -63,7 +63,8 @@ func New(cfg Config) (*Links, error) {
 		accepted: make(map[*link]struct{}),
 	}
 	l.sources.limit = sourcesLimit
-	l.budget = budget{member: cfg.Member, over: l.tooHeavy, owners: map[string]*owner{}}
+	l.budget.member, l.budget.over = cfg.Member, l.tooHeavy
+	l.budget.init()
 	l.metrics = newMetrics(cfg.Metrics, l.countOpened, l.countAccepted)
 	l.transport = &Transport{
 		NodeAwareTransport: cfg.Transport,

@@ -68,7 +68,7 @@ func (m *meter) frame(kind byte, flags uint16, length uint32) error {
 		return fmt.Errorf("%w: it pings too often", errProtocol)
 	case kind == frameTypeData && m.hold != nil:
 		m.body = int64(length)
-		return m.hold(m.body)
+		return m.hold(m.body * dataCost)
 	case kind == frameTypeData:
 		m.body = int64(length)
 	}

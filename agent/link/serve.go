@@ -84,9 +84,9 @@ func (l *Links) unregister(lk *link) {
 // acceptStreams serves the streams of a link until it ends.
 func (l *Links) acceptStreams(ctx context.Context, lk *link) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var running sync.WaitGroup
 	defer running.Wait()
+	defer cancel()   // so that what is handled ends
 	defer lk.close() // so that the streams end
 	slots := make(chan struct{}, linkStreams)
 	var events atomic.Bool // there is a stream of events
