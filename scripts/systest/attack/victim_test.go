@@ -67,14 +67,6 @@ func newVictim(t *testing.T, isStock bool, key string, files int) *victim {
 	return v
 }
 
-// asUsersHaveIt has the test run the program without the race detector, which takes
-// several times as much memory.
-func asUsersHaveIt(t *testing.T) {
-	t.Helper()
-	dir := filepath.Dir(proc.BuildAs(t, "plain"))
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-}
-
 // startStarved starts an agent through a shell that limits its descriptors, where
 // files is above 0. An agent of ours names its addresses in a line that
 // -log-level=warn hides, so both kinds are told their ports.

@@ -1,0 +1,220 @@
+//go:build linux
+
+package attack
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"agentctl/scripts/testkit/proc"
+)
+
+// BeforeEnv names a folder with another build of the program as "agentctl". Each trial is
+// then tried against that build first. What it achieves there is recorded and no failure,
+// but a trial that is marked with bitBefore has to achieve something. tableEnv names a file
+// that gets the table. scripts/attack.sh sets both.
+const (
+	beforeEnv = "AGENTCTL_ATTACK_BEFORE"
+	tableEnv  = "AGENTCTL_ATTACK_TABLE"
+)
+
+// trial is one attack on a stand. It fails if the stand, or the trial itself, finds that
+// it cost anybody but the attacker anything.
+type trial struct {
+	way  way
+	name string // the attack, in a few words
+	aim  string // what the attacker is after
+	// bitBefore says that the attack succeeded against the program of commit c8fc465.
+	bitBefore bool
+
+	keyed bool // the cluster has a gossip key
+	most  int  // MiB that an agent may take at the peak; 256, unless it says otherwise
+
+	// prepare runs before the agents start. It may add to s.args, say how the gateway
+	// answers, and begin what the attack needs.
+	prepare func(s *stand)
+	// do attacks. It returns when the attack is done, or when the attack is under way as
+	// stand.hold does it. Honest events are published meanwhile.
+	do func(s *stand)
+	// bit returns, in a few words, what the attack achieved beside what the stand measures,
+	// and "" where it achieved nothing. It runs once the attack is over, before the agents
+	// end.
+	bit func(s *stand) string
+}
+
+// way is how an attacker comes in.
+type way string
+
+const (
+	nobody         way = "nobody"
+	gossipPacket   way = "outsider, plain: gossip packet"
+	gossipStream   way = "outsider, plain: gossip stream"
+	linkStranger   way = "outsider, plain: link"
+	memberWithKey  way = "member with the key"
+	overRPC        way = "RPC, without the key"
+	overHTTP       way = "HTTP"
+	hostileGateway way = "gateway"
+	hostileEvent   way = "publisher of events"
+	onDisk         way = "files"
+)
+
+// trials are all attacks, by family.
+func trials() (all []trial) {
+	for _, family := range [][]trial{linkTrials, portTrials, memoryTrials, gossipTrials} {
+		all = append(all, family...)
+	}
+	return all
+}
+
+// program is a build of the program that is attacked.
+type program struct {
+	name string // of the tests
+	path string
+}
+
+// row is what the trial showed with each of the programs, by their names.
+type row struct {
+	trial   trial
+	results map[string]*result
+}
+
+// Each trial costs only the attacker. The first row is of a stand that nobody attacks.
+func TestAttacks(t *testing.T) {
+	programs := []program{{"now", proc.BuildAs(t, "plain")}}
+	if dir := os.Getenv(beforeEnv); dir != "" {
+		programs = []program{{"before", filepath.Join(dir, "agentctl")}, programs[0]}
+	}
+	rows := []row{{trial: trial{way: nobody, name: "quiet", aim: "-", do: func(*stand) {}}}}
+	for _, tr := range trials() {
+		rows = append(rows, row{trial: tr})
+	}
+	var mu sync.Mutex // of the results
+	run := func(t *testing.T, r *row) {
+		r.results = map[string]*result{}
+		for _, p := range programs {
+			t.Run(p.name, func(t *testing.T) {
+				res := try(t, p, r.trial)
+				t.Log(res)
+				if p.name == "now" && res.bite != "" {
+					t.Errorf("the attack achieved: %s", res.bite)
+				}
+				if p.name == "before" && res.bite == "" && r.trial.bitBefore {
+					t.Error("the attack achieved nothing against a program that it is known to harm")
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				r.results[p.name] = res
+			})
+		}
+	}
+	t.Cleanup(func() { // once the parallel trials have ended
+		table := markdown(rows)
+		t.Logf("SUMMARY\n%s", table)
+		if file := os.Getenv(tableEnv); file != "" {
+			if err := os.WriteFile(file, []byte(table), 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for i := range rows {
+		t.Run(rows[i].trial.name, func(t *testing.T) {
+			if i > 0 {
+				t.Parallel()
+			}
+			run(t, &rows[i])
+		})
+	}
+}
+
+// result is what became of a stand.
+type result struct {
+	bite             string // what the attack achieved, "" if it cost only the attacker
+	survived         bool
+	peak             int           // MiB of memory, of the agent that took more
+	health           time.Duration // longest answer of /healthz
+	published, lost  int           // honest events
+	p50, p99         time.Duration // from publishing until an honest node's gateway has the event
+	logged           int           // bytes of both logs
+	publishingFailed int           // honest events that an agent did not take
+}
+
+func (r *result) String() string {
+	return fmt.Sprintf("achieved %q; survived %v; at the peak %d MiB; longest /healthz %v; %d events lost of %d, %d not taken; p50 %v, p99 %v; log %d bytes",
+		r.bite, r.survived, r.peak, rounded(r.health), r.lost, r.published, r.publishingFailed, rounded(r.p50), rounded(r.p99), r.logged)
+}
+
+// rounded is a duration with about three digits.
+func rounded(d time.Duration) time.Duration {
+	unit := time.Duration(1)
+	for d >= 1000*unit {
+		unit *= 10
+	}
+	return d.Round(unit)
+}
+
+// markdown is the table, with what was and what is in each cell if there are both.
+func markdown(rows []row) string {
+	var b strings.Builder
+	b.WriteString("| way in | attack | after | achieved | survived | peak MiB | longest /healthz | events lost | p50 | p99 | log KiB |\n")
+	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	for _, r := range rows {
+		if len(r.results) == 0 {
+			continue // it was not run
+		}
+		cell := func(of func(*result) any) string {
+			var parts []string
+			for _, name := range []string{"before", "now"} {
+				if res := r.results[name]; res != nil {
+					parts = append(parts, fmt.Sprint(of(res)))
+				}
+			}
+			return strings.Join(parts, " → ")
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.trial.way, r.trial.name, r.trial.aim,
+			cell(func(r *result) any {
+				if r.bite == "" {
+					return "nothing"
+				}
+				return strings.NewReplacer("|", "/", "\n", " ").Replace(r.bite)
+			}),
+			cell(func(r *result) any {
+				if r.survived {
+					return "yes"
+				}
+				return "no"
+			}),
+			cell(func(r *result) any { return r.peak }),
+			cell(func(r *result) any { return rounded(r.health) }),
+			cell(func(r *result) any { return fmt.Sprintf("%d of %d", r.lost, r.published) }),
+			cell(func(r *result) any { return rounded(r.p50) }),
+			cell(func(r *result) any { return rounded(r.p99) }),
+			cell(func(r *result) any { return (r.logged + 1<<9) >> 10 }))
+	}
+	return b.String()
+}
+
+// try does a trial to a stand of a program.
+func try(t *testing.T, p program, tr trial) *result {
+	s := newStand(t, p, tr)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.ctx = ctx
+	var watching sync.WaitGroup
+	attacked, probed := make(chan struct{}), make(chan struct{})
+	watching.Go(func() { s.watch(ctx, attacked, probed) })
+	go func() {
+		defer close(attacked)
+		tr.do(s)
+	}()
+	s.publishUntil(probed)
+	cancel()
+	watching.Wait()
+	s.holding.Wait()
+	return s.judge()
+}
