@@ -80,13 +80,12 @@ func newStand(t *testing.T, p program, tr trial) *stand {
 	s.receiver = s.start("receiver", "-data-dir="+s.path("receiver"), "-join="+s.publisher.Gossip,
 		"-config-file="+s.config("targets", fmt.Sprintf(`{"targets": [%s]}`, strings.Join(targets, ", "))))
 	testkit.WaitFor(t, "the two nodes have met", func() bool { return s.alive(s.publisher) == 2 && s.alive(s.receiver) == 2 })
-	s.publish("first")
+	if !s.publish("first") {
+		t.Fatalf("the first event was not taken: %v", s.lastError)
+	}
 	testkit.WaitFor(t, "the first event is at the gateway", func() bool { return s.missing() == 0 })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failed > 0 {
-		t.Fatalf("the first event was not taken: %v", s.lastError)
-	}
 	clear(s.sent)
 	clear(s.took)
 	s.log0 = s.logSize()
@@ -169,8 +168,9 @@ func (s *stand) event(n *proc.Node, name string, payload []byte) error {
 }
 
 // publish publishes an honest event over a connection of its own, as a program does that
-// publishes one. It tries for five seconds to get that connection.
-func (s *stand) publish(payload string) {
+// publishes one, and tells whether it was taken. It tries for five seconds to get that
+// connection.
+func (s *stand) publish(payload string) bool {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
 	began := time.Now()
@@ -191,39 +191,34 @@ func (s *stand) publish(payload string) {
 		s.failed, s.lastError = s.failed+1, err
 		s.mu.Unlock()
 	}
+	return err == nil
 }
 
-// publishUntil publishes events at a steady rate until the attack is done, and some dozens
-// at least. It gives up on a publisher that takes none.
-func (s *stand) publishUntil(done <-chan struct{}) {
+// publishUntil publishes events at a steady rate until the attack is done, and so many at
+// least. It gives up on a publisher that takes none.
+func (s *stand) publishUntil(ctx context.Context, least int, done <-chan struct{}) {
 	const inRow = 3
-	least := testkit.Setting(s.t, "AGENTCTL_ATTACK_EVENTS", 50, 1000)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	refused := 0
-	for i := 0; ; i++ {
+	for i, refused := 0, 0; ; i++ {
 		select {
 		case <-done:
 			if i >= least || refused >= inRow {
 				return
 			}
+		case <-ctx.Done():
+			return
 		default:
 		}
 		if refused < inRow {
-			before := s.failures()
-			s.publish(strconv.Itoa(i))
-			if refused++; s.failures() == before {
+			if s.publish(strconv.Itoa(i)) {
 				refused = 0
+			} else {
+				refused++
 			}
 		}
 		<-tick.C
 	}
-}
-
-func (s *stand) failures() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failed
 }
 
 // take is the honest gateway.

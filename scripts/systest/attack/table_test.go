@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/proc"
 )
 
@@ -66,7 +67,7 @@ const (
 
 // trials are all attacks, by family.
 func trials() (all []trial) {
-	for _, family := range [][]trial{linkTrials, portTrials, memoryTrials, gossipTrials} {
+	for _, family := range [][]trial{linkTrials, portTrials, memoryTrials, gossipTrials, gatewayTrials, fileTrials} {
 		all = append(all, family...)
 	}
 	return all
@@ -203,18 +204,25 @@ func markdown(rows []row) string {
 func try(t *testing.T, p program, tr trial) *result {
 	s := newStand(t, p, tr)
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	s.ctx = ctx
-	var watching sync.WaitGroup
+	least := testkit.Setting(t, "AGENTCTL_ATTACK_EVENTS", 50, 1000)
 	attacked, probed := make(chan struct{}), make(chan struct{})
-	watching.Go(func() { s.watch(ctx, attacked, probed) })
-	go func() {
-		defer close(attacked)
-		tr.do(s)
-	}()
-	s.publishUntil(probed)
-	cancel()
-	watching.Wait()
-	s.holding.Wait()
+	var honest sync.WaitGroup
+	end := func() {
+		cancel()
+		honest.Wait()
+		s.holding.Wait()
+	}
+	t.Cleanup(end) // where the trial fails
+	honest.Go(func() { s.watch(ctx, attacked, probed) })
+	published := make(chan struct{})
+	honest.Go(func() {
+		defer close(published)
+		s.publishUntil(ctx, least, probed)
+	})
+	tr.do(s)
+	close(attacked)
+	<-published
+	end()
 	return s.judge()
 }

@@ -2,28 +2,30 @@
 
 package attack
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 // gossipTrials forge gossip.
 var gossipTrials = []trial{
 	{way: gossipPacket, name: "random packets", aim: "log", bitBefore: true, do: randomPackets},
 }
 
-// randomPackets sends packets of random bytes, as fast as it can.
+// randomPackets sends 10,000 packets of random bytes a second to the receiver.
 func randomPackets(s *stand) {
-	for _, n := range s.nodes() {
-		conn, err := s.packets(n)
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
-		s.hold(func() {
-			random := rand.NewChaCha8([32]byte{})
-			for i := 0; s.ctx.Err() == nil; i++ {
-				packet := make([]byte, 1+i%80)
+	conn := s.packets(s.receiver)
+	s.hold(func() {
+		random := rand.NewChaCha8([32]byte{})
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for s.ctx.Err() == nil {
+			for i := range 10 {
+				packet := make([]byte, 1+(7*i)%80)
 				random.Read(packet)
 				conn.Write(packet) // one that is lost is no matter
 			}
-		})
-	}
+			<-tick.C
+		}
+	})
 }

@@ -17,11 +17,7 @@ import (
 // memoryTrials send what grows in memory, without a key.
 var memoryTrials = []trial{
 	{way: gossipPacket, name: "compressed bombs in packets", aim: "memory", bitBefore: true, most: 128, do: func(s *stand) {
-		conn, err := s.packets(s.receiver)
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
+		conn := s.packets(s.receiver)
 		for range testkit.Setting(s.t, "AGENTCTL_ATTACK_BOMBS", 300, 3000) {
 			conn.Write(zeros())
 			time.Sleep(time.Millisecond)
@@ -30,11 +26,7 @@ var memoryTrials = []trial{
 	{way: gossipStream, name: "compressed bombs in streams", aim: "memory", bitBefore: true, do: func(s *stand) { streams(s.receiver, zeros()) }},
 	{way: gossipStream, name: "lists of nothing", aim: "memory", bitBefore: true, do: func(s *stand) { streams(s.receiver, nothings()) }},
 	{way: gossipPacket, name: "ever new names of events", aim: "memory", bitBefore: true, do: func(s *stand) {
-		conn, err := s.packets(s.receiver)
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
+		conn := s.packets(s.receiver)
 		for i := range testkit.Setting(s.t, "AGENTCTL_ATTACK_NAMES", 20_000, 400_000) {
 			name := fmt.Sprintf("%s-%d", strings.Repeat("n", 200), i)
 			conn.Write(fmt.Appendf(nil, "\x08\x03\x82\xa5LTime\xce%s\xa4Name\xda%s%s", binary.BigEndian.AppendUint32(nil, uint32(1000+i)),
