@@ -28,10 +28,9 @@ mkdir "$tmp/source"
 git archive "$before" | tar -x -C "$tmp/source"
 (cd "$tmp/source" && CGO_ENABLED=0 go build -o "$tmp/before/agentctl" ./cmd/agentctl)
 
-# One trial at a time, so that each has the machine to itself.
 status=0
 AGENTCTL_ATTACK_BEFORE=$tmp/before AGENTCTL_ATTACK_TABLE=$tmp/table \
-	go test -count=1 -v -parallel=1 -timeout=3h -run '^TestAttacks$' ./scripts/systest/attack >"$tmp/log" 2>&1 || status=$?
+	go test -count=1 -v -timeout=3h -run '^TestAttacks$' ./scripts/systest/attack >"$tmp/log" 2>&1 || status=$?
 [ $status -eq 0 ] || cat "$tmp/log"
 [ ! -e "$tmp/table" ] || cat "$tmp/table"
 exit $status

@@ -75,7 +75,7 @@ func newStand(t *testing.T, p program, tr trial) *stand {
 	if tr.prepare != nil {
 		tr.prepare(s)
 	}
-	targets := append([]string{fmt.Sprintf(`{"name": "honest", "url": %q, "events": "user", "flush": {"url": %q}}`, s.gateway.URL, s.gateway.URL+flushPath)}, s.targets...)
+	targets := append([]string{fmt.Sprintf(`{"name": "honest", "url": %q, "events": "user:%s", "flush": {"url": %q}}`, s.gateway.URL, honest, s.gateway.URL+flushPath)}, s.targets...)
 	s.publisher = s.start("publisher", "-data-dir="+s.path("publisher"), "-event-handler=user="+s.gateway.URL+ownGateway)
 	s.receiver = s.start("receiver", "-data-dir="+s.path("receiver"), "-join="+s.publisher.Gossip,
 		"-config-file="+s.config("targets", fmt.Sprintf(`{"targets": [%s]}`, strings.Join(targets, ", "))))
@@ -330,8 +330,9 @@ func (s *stand) lookAtMemory() {
 	}
 }
 
-// probe asks as the container's health check does: each time for 5 s, and only three
-// failures in a row count. It does not ask again once ctx has ended.
+// probe asks as the container's health check does, only at shorter intervals: each time
+// for 5 s, and only three failures in a row count. It does not ask again once ctx has
+// ended.
 func probe(ctx context.Context, addr, path string) (err error) {
 	for range 3 {
 		client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -348,10 +349,10 @@ func probe(ctx context.Context, addr, path string) (err error) {
 		}
 		if failed != nil {
 			err = fmt.Errorf("no answer from %s", path)
-			continue
+		} else {
+			err = fmt.Errorf("%s says %d", path, resp.StatusCode)
 		}
-		err = fmt.Errorf("%s says %d", path, resp.StatusCode)
-		testkit.Pause(ctx, time.Second)
+		testkit.Pause(ctx, 2*time.Second)
 	}
 	return err
 }

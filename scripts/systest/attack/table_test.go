@@ -16,7 +16,7 @@ import (
 	"agentctl/scripts/testkit/proc"
 )
 
-// BeforeEnv names a folder with another build of the program as "agentctl". Each trial is
+// beforeEnv names a folder with another build of the program as "agentctl". Each trial is
 // then tried against that build first. What it achieves there is recorded and no failure,
 // but a trial that is marked with bitBefore has to achieve something. tableEnv names a file
 // that gets the table. scripts/attack.sh sets both.
@@ -75,9 +75,11 @@ func trials() (all []trial) {
 
 // program is a build of the program that is attacked.
 type program struct {
-	name string // of the tests
+	name string // now or before
 	path string
 }
+
+const now, before = "now", "before"
 
 // row is what the trial showed with each of the programs, by their names.
 type row struct {
@@ -86,50 +88,42 @@ type row struct {
 }
 
 // Each trial costs only the attacker. The first row is of a stand that nobody attacks.
+// Trials run one after the other, because floods would take each other's share of the
+// machine.
 func TestAttacks(t *testing.T) {
-	programs := []program{{"now", proc.BuildAs(t, "plain")}}
+	programs := []program{{now, proc.BuildAs(t, "plain")}}
 	if dir := os.Getenv(beforeEnv); dir != "" {
-		programs = []program{{"before", filepath.Join(dir, "agentctl")}, programs[0]}
+		programs = []program{{before, filepath.Join(dir, "agentctl")}, programs[0]}
 	}
 	rows := []row{{trial: trial{way: nobody, name: "quiet", aim: "-", do: func(*stand) {}}}}
 	for _, tr := range trials() {
 		rows = append(rows, row{trial: tr})
 	}
-	var mu sync.Mutex // of the results
-	run := func(t *testing.T, r *row) {
-		r.results = map[string]*result{}
-		for _, p := range programs {
-			t.Run(p.name, func(t *testing.T) {
-				res := try(t, p, r.trial)
-				t.Log(res)
-				if p.name == "now" && res.bite != "" {
-					t.Errorf("the attack achieved: %s", res.bite)
-				}
-				if p.name == "before" && res.bite == "" && r.trial.bitBefore {
-					t.Error("the attack achieved nothing against a program that it is known to harm")
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				r.results[p.name] = res
-			})
-		}
-	}
-	t.Cleanup(func() { // once the parallel trials have ended
-		table := markdown(rows)
-		t.Logf("SUMMARY\n%s", table)
-		if file := os.Getenv(tableEnv); file != "" {
-			if err := os.WriteFile(file, []byte(table), 0o644); err != nil {
-				t.Error(err)
-			}
-		}
-	})
 	for i := range rows {
-		t.Run(rows[i].trial.name, func(t *testing.T) {
-			if i > 0 {
-				t.Parallel()
+		r := &rows[i]
+		r.results = map[string]*result{}
+		t.Run(r.trial.name, func(t *testing.T) {
+			for _, p := range programs {
+				t.Run(p.name, func(t *testing.T) {
+					res := try(t, p, r.trial)
+					t.Log(res)
+					if p.name == now && res.bite != "" {
+						t.Errorf("the attack achieved: %s", res.bite)
+					}
+					if p.name == before && res.bite == "" && r.trial.bitBefore {
+						t.Error("the attack achieved nothing against a program that it is known to harm")
+					}
+					r.results[p.name] = res
+				})
 			}
-			run(t, &rows[i])
 		})
+	}
+	table := markdown(rows)
+	t.Logf("SUMMARY\n%s", table)
+	if file := os.Getenv(tableEnv); file != "" {
+		if err := os.WriteFile(file, []byte(table), 0o644); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -170,7 +164,7 @@ func markdown(rows []row) string {
 		}
 		cell := func(of func(*result) any) string {
 			var parts []string
-			for _, name := range []string{"before", "now"} {
+			for _, name := range []string{before, now} {
 				if res := r.results[name]; res != nil {
 					parts = append(parts, fmt.Sprint(of(res)))
 				}
