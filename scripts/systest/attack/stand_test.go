@@ -47,8 +47,9 @@ type stand struct {
 	failed    int    // events that the publisher did not take
 	lastError error
 	health    time.Duration
-	unhealthy error // of the first probe that failed
-	peak      int   // KiB
+	unhealthy error    // of the first probe that failed
+	bites     []string // what the attack has achieved, as far as it knows itself
+	peak      int      // KiB
 	log0      int
 }
 
@@ -370,6 +371,13 @@ func peakMemory(n *proc.Node) int {
 	return kb
 }
 
+// bite notes what the attack has achieved.
+func (s *stand) bite(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bites = append(s.bites, fmt.Sprintf(format, args...))
+}
+
 // judge waits for the events that are under way, and says what the attack achieved.
 func (s *stand) judge() *result {
 	lost := testkit.Settle(func() int {
@@ -382,7 +390,9 @@ func (s *stand) judge() *result {
 		lost = s.missing() // those of an agent that has ended
 	}
 	s.lookAtMemory()
-	var bites []string
+	s.mu.Lock()
+	bites := s.bites
+	s.mu.Unlock()
 	bite := func(format string, args ...any) { bites = append(bites, fmt.Sprintf(format, args...)) }
 	r := &result{survived: true, lost: lost, logged: s.logSize() - s.log0}
 	for _, n := range s.nodes() {

@@ -57,6 +57,7 @@ const (
 	gossipPacket   way = "outsider, plain: gossip packet"
 	gossipStream   way = "outsider, plain: gossip stream"
 	linkStranger   way = "outsider, plain: link"
+	plainMember    way = "outsider, plain: member"
 	memberWithKey  way = "member with the key"
 	overRPC        way = "RPC, without the key"
 	overHTTP       way = "HTTP"
@@ -67,7 +68,7 @@ const (
 
 // trials are all attacks, by family.
 func trials() (all []trial) {
-	for _, family := range [][]trial{linkTrials, portTrials, memoryTrials, gossipTrials, gatewayTrials, fileTrials} {
+	for _, family := range [][]trial{linkTrials, portTrials, memoryTrials, gossipTrials, gatewayTrials, fileTrials, lieTrials, forgeryTrials} {
 		all = append(all, family...)
 	}
 	return all

@@ -63,22 +63,27 @@ func floodLinks(links int, kind byte) func(*stand) {
 
 // openLink opens a plain link under a name.
 func openLink(n *proc.Node, name string) (net.Conn, error) {
+	return openLinkAs(n, name, [16]byte{})
+}
+
+// openLinkAs opens one with a sending ID.
+func openLinkAs(n *proc.Node, name string, id [16]byte) (net.Conn, error) {
 	conn, err := net.Dial("tcp", n.Gossip)
 	if err != nil {
 		return nil, err
 	}
 	conn.SetDeadline(time.Now().Add(2 * testkit.Patience))
-	if _, err := conn.Write(append([]byte{0xA7, 1, 1, 0, 0, 0}, hello(name)...)); err != nil {
+	if _, err := conn.Write(append([]byte{0xA7, 1, 1, 0, 0, 0}, hello(name, id)...)); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return conn, nil
 }
 
-func hello(name string) []byte {
-	b := append([]byte{1, 1}, make([]byte, 16)...) // versions, and no ID
-	b = append(b, 100, byte(len(name)))            // the longest message
-	b = append(append(b, name...), 0)              // no features
+func hello(name string, id [16]byte) []byte {
+	b := append([]byte{1, 1}, id[:]...) // versions before it
+	b = append(b, 100, byte(len(name))) // the longest message
+	b = append(append(b, name...), 0)   // no features
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
 }
 
@@ -151,7 +156,7 @@ func openKeyedLink(n *proc.Node, name string) (conn net.Conn, err error) {
 		return nil, err
 	}
 	conn = &keyedConn{plain, out}
-	_, err = conn.Write(hello(name))
+	_, err = conn.Write(hello(name, [16]byte{}))
 	return conn, err
 }
 
