@@ -9,7 +9,6 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
@@ -154,14 +153,19 @@ func (g *gossiper) seal(msg, aad []byte) []byte {
 	return gcm.Seal(append([]byte{1}, nonce...), nonce, msg, aad)
 }
 
+// encrypted is a message as it goes over a stream, with the key.
+func (g *gossiper) encrypted(msg []byte) []byte {
+	const tag, nonce = 16, 12
+	head := encryptedHead(uint32(1 + nonce + len(msg) + tag))
+	return append(head, g.seal(msg, head)...)
+}
+
 // sync sends a full sync with no members and this state, and waits for the answer.
 func (g *gossiper) sync(s serfSync) error {
 	state := message(serfPushPull, s)
 	msg := append(message(mlPushPull, mlSyncHead{UserStateLen: len(state)}), state...)
 	if g.key != nil {
-		const tag, nonce = 16, 12
-		head := binary.BigEndian.AppendUint32([]byte{mlEncrypted}, uint32(1+nonce+len(msg)+tag))
-		msg = append(head, g.seal(msg, head)...)
+		msg = g.encrypted(msg)
 	}
 	conn, err := net.Dial("tcp", g.addr)
 	if err != nil {
