@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ type Limit struct {
 // client is who holds connections. [Limit.mu] guards it.
 type client struct {
 	name    string
+	bytes   atomic.Int64 // the server's own; mu does not guard it
 	held    int
 	waiting list.List // of *Conn, the one that has waited longest first
 }
@@ -97,6 +99,10 @@ func (c *Conn) wait() {
 	c.since = time.Now()
 	c.waits = c.client.waiting.PushBack(c)
 }
+
+// Bytes is a number that all connections of the client share. The server counts with it
+// what they hold together.
+func (c *Conn) Bytes() *atomic.Int64 { return &c.client.bytes }
 
 // Client names who holds the connection, as [ClientOf] does.
 func (c *Conn) Client() string { return c.client.name }

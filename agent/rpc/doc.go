@@ -24,8 +24,11 @@
 //
 // # Loss
 //
-// Each stream has a queue that is bounded in records. All streams of a
-// connection together are bounded in bytes. A record that does not fit is
+// Each stream has a queue that is bounded in records. The bytes in queues are bounded,
+// too: 8 MiB for all streams of a connection, 64 MiB for those of a client, and 128 MiB
+// for all. A connection always has room for 64 KiB, whatever others leave unread.
+//
+// A record that does not fit is
 // dropped, counted and logged. A monitor also gets a line there that says how
 // many lines are missing. Streams are live and best effort: a program that must
 // see each event reads the journal.

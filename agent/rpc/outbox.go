@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -25,6 +26,7 @@ const (
 type outbox struct {
 	maxStreams int
 	maxBytes   int
+	shared     []bound // of the connection's client, and of all
 
 	wake    chan struct{} // there may be something to write
 	written chan struct{} // answers have been written
@@ -42,10 +44,17 @@ type outbox struct {
 	dropped    int               // since takeDropped
 }
 
-func newOutbox(maxStreams, maxBytes int) *outbox {
+// bound bounds the bytes that wait in the queues of several outboxes, with overhead.
+type bound struct {
+	bytes *atomic.Int64
+	most  int
+}
+
+func newOutbox(maxStreams, maxBytes int, shared ...bound) *outbox {
 	return &outbox{
 		maxStreams: maxStreams,
 		maxBytes:   maxBytes,
+		shared:     shared,
 		wake:       make(chan struct{}, 1),
 		written:    make(chan struct{}, 1),
 		open:       make(map[uint64]*queue),
@@ -126,7 +135,7 @@ func (o *outbox) remove(seq uint64) *queue {
 
 // discard forgets q. The caller holds the mutex.
 func (o *outbox) discard(q *queue) {
-	o.bytes -= q.size
+	o.count(-q.size)
 	q.gone, q.bodies, q.size = true, nil, 0
 	delete(o.open, q.seq)
 	if i := slices.Index(o.turns, q); i >= 0 {
@@ -198,13 +207,27 @@ func (q *queue) putWait(ctx context.Context, body []byte, last bool) bool {
 }
 
 func (q *queue) fits(body []byte) bool {
-	return len(q.bodies) < q.max && q.out.bytes+len(body)+frameOverhead <= q.out.maxBytes
+	o, n := q.out, len(body)+frameOverhead
+	if len(q.bodies) >= q.max || o.bytes+n > o.maxBytes {
+		return false
+	}
+	// Whoever keeps up has room, whatever others leave unread.
+	return o.bytes == 0 || o.bytes+n <= batchBytes ||
+		!slices.ContainsFunc(o.shared, func(b bound) bool { return int(b.bytes.Load())+n > b.most })
+}
+
+// count notes that the queues hold so many bytes more.
+func (o *outbox) count(n int) {
+	o.bytes += n
+	for _, b := range o.shared {
+		b.bytes.Add(int64(n))
+	}
 }
 
 func (q *queue) push(body []byte) {
 	q.bodies = append(q.bodies, body)
 	q.size += len(body) + frameOverhead
-	q.out.bytes += len(body) + frameOverhead
+	q.out.count(len(body) + frameOverhead)
 	poke(q.out.wake)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,6 +73,62 @@ func TestOverflowInBytes(t *testing.T) {
 		queued := 400 - counter(t, reg, "agentctl_rpc_stream_dropped_total")
 		if max := float64((100<<10 + 2*batchBytes) / (10 << 10)); queued > max || queued < 9 {
 			t.Errorf("%v records of 10 KiB are queued, the limit allows %v", queued, max)
+		}
+	})
+}
+
+// All connections of a client together keep to a number of bytes, and so do all clients.
+// A connection that reads what it gets loses nothing, of that client or another.
+func TestOverflowOverConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each, all = 1 << 20, 3 << 19
+		a, p := &fakeAgent{}, newPipes()
+		s, stop := serve(t, a, Config{queueEach: each, queueAll: all}, p)
+		elsewhere := func() *client {
+			ours, theirs := net.Pipe()
+			p.conns <- elsewhere{theirs}
+			return newClient(t, ours)
+		}
+		stream := func(c *client) *client {
+			c.handshake().must(wire.Stream, wire.StreamRequest{}, nil)
+			return c
+		}
+		const slow = 10
+		for range slow {
+			stream(p.dial(t))
+		}
+		emit := func(readers ...*client) {
+			t.Helper()
+			for i := range uint64(200) {
+				e := userEvent(i)
+				e.Payload = make([]byte, 10<<10)
+				a.emit(e)
+				for _, r := range readers {
+					if got := r.record(r.seq); got.LTime != i {
+						t.Fatalf("it has %d, not %d", got.LTime, i)
+					}
+				}
+				synctest.Wait()
+			}
+		}
+		// holds tells whether as much waits as may, but for what each has by itself.
+		holds := func(most, conns int) {
+			t.Helper()
+			if n := int(s.queued.Load()); n > most+conns*batchBytes || n < most-(10<<10)-frameOverhead {
+				t.Errorf("%d bytes wait, want %d", n, most)
+			}
+		}
+		near, far := stream(p.dial(t)), stream(elsewhere())
+		emit(near, far)
+		holds(each, slow)
+		for range slow {
+			stream(elsewhere())
+		}
+		emit(near, far)
+		holds(all, 2*slow)
+		stop()
+		if n := s.queued.Load(); n != 0 {
+			t.Errorf("%d bytes are counted when all clients are gone", n)
 		}
 	})
 }

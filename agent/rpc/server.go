@@ -85,6 +85,8 @@ type Config struct {
 	maxStreams  int // streams, monitors and running queries of one connection; 64
 	streamQueue int // records that wait in one stream; 8192. A monitor has an eighth
 	queueBytes  int // bytes that wait in all streams of one connection; 8 MiB
+	queueEach   int // and in those of one client; 64 MiB
+	queueAll    int // and in those of all clients; 128 MiB
 
 	handshakeTimeout time.Duration // from accept to a successful handshake and auth; 10 s
 	requestTimeout   time.Duration // from a request's first byte to its last; 30 s
@@ -103,6 +105,8 @@ func (c Config) withDefaults() Config {
 	c.maxStreams = cmp.Or(max(c.maxStreams, 0), 64)
 	c.streamQueue = cmp.Or(max(c.streamQueue, 0), 8192)
 	c.queueBytes = cmp.Or(max(c.queueBytes, 0), 8<<20)
+	c.queueEach = cmp.Or(max(c.queueEach, 0), 64<<20)
+	c.queueAll = cmp.Or(max(c.queueAll, 0), 128<<20)
 	c.handshakeTimeout = cmp.Or(max(c.handshakeTimeout, 0), 10*time.Second)
 	c.requestTimeout = cmp.Or(max(c.requestTimeout, 0), 30*time.Second)
 	c.writeTimeout = cmp.Or(max(c.writeTimeout, 0), 10*time.Second)
@@ -122,6 +126,7 @@ type Server struct {
 	guesses guesses
 	wrong   chan struct{} // a slot for each wrong key whose answer is delayed
 	clients *admission.Limit
+	queued  atomic.Int64  // bytes in the queues of all connections
 	serial  atomic.Uint64 // names clients of unix sockets, which have no address
 }
 

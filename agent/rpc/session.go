@@ -61,7 +61,7 @@ func (s *Server) serveConn(ctx context.Context, cancel context.CancelCauseFunc, 
 		of:     of,
 		name:   s.nameOf(conn),
 		in:     &input{conn: conn, timeout: s.cfg.requestTimeout},
-		out:    newOutbox(s.cfg.maxStreams, s.cfg.queueBytes),
+		out:    newOutbox(s.cfg.maxStreams, s.cfg.queueBytes, bound{of.Bytes(), s.cfg.queueEach}, bound{&s.queued, s.cfg.queueAll}),
 	}
 	c.r = wire.NewReader(c.in, s.cfg.preAuth)
 	s.cfg.Logger.Debug("rpc: client accepted", "client", c.name)

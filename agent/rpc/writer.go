@@ -185,7 +185,7 @@ func (q *queue) pop(buf []byte) []byte {
 			q.bodies = nil
 		}
 		q.size -= size
-		q.out.bytes -= size
+		q.out.count(-size)
 		poke(q.room)
 	}
 	return buf
