@@ -1,11 +1,9 @@
 package rpc
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"sync"
 	"time"
 
 	"agentctl/rpcclient/wire"
@@ -73,49 +71,6 @@ func (c *session) auth(r request[wire.AuthRequest]) (none, error) {
 	case <-c.ctx.Done():
 	}
 	return none{}, errWrongKey
-}
-
-// guesses has a line for each client that shows keys. Clients do not wait for each
-// other.
-type guesses struct {
-	mu sync.Mutex
-	by map[string]*line
-}
-
-type line struct {
-	slots chan struct{}
-	users int // that hold a slot or wait for one; guesses.mu guards it
-}
-
-// enter waits for a slot of the client's own, which leave gives back. It is false if
-// ctx ended first.
-func (g *guesses) enter(ctx context.Context, client string) (leave func(), ok bool) {
-	g.mu.Lock()
-	l := g.by[client]
-	if l == nil {
-		l = &line{slots: make(chan struct{}, maxGuesses)}
-		g.by[client] = l
-	}
-	l.users++
-	g.mu.Unlock()
-	select {
-	case l.slots <- struct{}{}:
-		return func() {
-			<-l.slots
-			g.forget(client, l)
-		}, true
-	case <-ctx.Done():
-		g.forget(client, l)
-		return nil, false
-	}
-}
-
-func (g *guesses) forget(client string, l *line) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if l.users--; l.users == 0 {
-		delete(g.by, client)
-	}
 }
 
 // admit lifts the limits on a client that has not proved itself, once it has.

@@ -45,6 +45,9 @@
 // The server has 1,024 connections at a time, 768 of them from one address. A
 // connection has up to 64 streams, monitors and running queries.
 //
+// Of requests larger than 64 KiB the server reads 64 at a time, 16 of them from one
+// address. Others wait for their turn.
+//
 // Where there is no room for a newcomer, the server ends a connection that waits for
 // its client, as package admission says. With a key, those are the connections that
 // have not shown it. Without a key, those are the ones without a request, a stream or

@@ -123,8 +123,10 @@ type Server struct {
 	metrics *metrics
 	hub     hub
 	sampled logs.Sampled
-	guesses guesses
+	guesses *lines        // keys that are looked at
 	wrong   chan struct{} // a slot for each wrong key whose answer is delayed
+	large   *lines        // large requests
+	larges  chan struct{} // a slot for each of them, over all clients
 	clients *admission.Limit
 	queued  atomic.Int64  // bytes in the queues of all connections
 	serial  atomic.Uint64 // names clients of unix sockets, which have no address
@@ -138,8 +140,10 @@ func New(b Backend, cfg Config) *Server {
 		cfg:     cfg,
 		authKey: sha256.Sum256([]byte(cfg.AuthKey)),
 		metrics: newMetrics(cfg.Metrics),
-		guesses: guesses{by: map[string]*line{}},
+		guesses: newLines(maxGuesses),
 		wrong:   make(chan struct{}, maxWrong),
+		large:   newLines(maxLarge / 4),
+		larges:  make(chan struct{}, maxLarge),
 		clients: admission.NewLimit(cfg.maxClients, cfg.maxEach),
 	}
 	s.sampled.Logger = cfg.Logger

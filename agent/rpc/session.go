@@ -34,6 +34,7 @@ type session struct {
 	authed     bool
 	strikes    int       // refused requests before auth, and wrong keys
 	monitor    *queue    // the one that a client may have
+	wasLarge   func()    // ends a large request; nil: the request is none
 	then       func()    // set by a command: what to do once its answer is queued
 	sent       Published // set by the command to publish: goes with its answer
 }
@@ -64,6 +65,8 @@ func (s *Server) serveConn(ctx context.Context, cancel context.CancelCauseFunc, 
 		out:    newOutbox(s.cfg.maxStreams, s.cfg.queueBytes, bound{of.Bytes(), s.cfg.queueEach}, bound{&s.queued, s.cfg.queueAll}),
 	}
 	c.r = wire.NewReader(c.in, s.cfg.preAuth)
+	c.r.OnLarge(c.beginLarge)
+	defer c.endLarge()
 	s.cfg.Logger.Debug("rpc: client accepted", "client", c.name)
 	countAccept()
 	conn.SetReadDeadline(time.Now().Add(s.cfg.handshakeTimeout))
@@ -99,10 +102,44 @@ func (c *session) readRequests() error {
 		if err := c.handle(h); err != nil {
 			return err
 		}
+		c.endLarge()
 		if c.ready() {
 			c.in.rest()
 			c.settle()
 		}
+	}
+}
+
+// maxLarge is how many requests may be large at a time, over all clients; a quarter of
+// them may be of one client. Each takes up to twice its bytes, for as long as it comes.
+const maxLarge = 64
+
+// beginLarge waits for the turn of a request that is large.
+func (c *session) beginLarge() error {
+	if c.wasLarge != nil {
+		return nil // its header was large, too
+	}
+	leave, ok := c.large.enter(c.ctx, c.of.Client())
+	if !ok {
+		return context.Cause(c.ctx)
+	}
+	select {
+	case c.larges <- struct{}{}:
+	case <-c.ctx.Done():
+		leave()
+		return context.Cause(c.ctx)
+	}
+	c.wasLarge = func() {
+		<-c.larges
+		leave()
+	}
+	return nil
+}
+
+func (c *session) endLarge() {
+	if c.wasLarge != nil {
+		c.wasLarge()
+		c.wasLarge = nil
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,6 +163,71 @@ func TestPipelining(t *testing.T) {
 		synctest.Wait()
 		if counter(t, reg, "agentctl_rpc_rejected_total", rejectSlow) != 1 || !strings.Contains(log.String(), "took nothing for 10s") {
 			t.Errorf("not counted and logged:\n%s", &log)
+		}
+	})
+}
+
+// Requests that are large and do not end hold memory, so there are only so many of them
+// at a time for a client. Other clients, and small requests, do not wait for them.
+func TestLargeRequestsWaitForTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		taken := 0
+		a := &fakeAgent{publish: func(context.Context, string, []byte, bool) error { taken++; return nil }}
+		p := newPipes()
+		s, stop := serve(t, a, Config{}, p)
+		var large bytes.Buffer
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		must(wire.NewWriter(&large).Write(wire.RequestHeader{Command: wire.Event, Seq: 7}, wire.EventRequest{Name: "kong", Payload: make([]byte, 1<<20)}))
+		const each = maxLarge / 4
+		took := make([]atomic.Int64, each+4)
+		var all []*client
+		for i := range took {
+			c := p.dial(t).handshake()
+			all = append(all, c)
+			go func() {
+				rest := large.Bytes()[:large.Len()-1] // without an end
+				for len(rest) > 0 {
+					n, err := c.conn.Write(rest[:min(len(rest), 4<<10)])
+					if took[i].Add(int64(n)); err != nil {
+						return
+					}
+					rest = rest[n:]
+				}
+			}()
+		}
+		synctest.Wait()
+		whole := 0
+		for i := range took {
+			switch n := took[i].Load(); {
+			case n == int64(large.Len()-1):
+				whole++
+			case n > wire.LargeValue+(16<<10):
+				t.Errorf("%d bytes are taken of one that waits", n)
+			}
+		}
+		if whole != each {
+			t.Errorf("%d requests are read beside each other, want %d", whole, each)
+		}
+
+		p.dial(t).handshake().must(wire.Event, wire.EventRequest{Name: "small"}, nil)
+		ours, theirs := net.Pipe()
+		p.conns <- elsewhere{theirs}
+		newClient(t, ours).handshake().must(wire.Event, wire.EventRequest{Name: "kong", Payload: make([]byte, 1<<20)}, nil)
+		if taken != 2 {
+			t.Errorf("%d events are taken, want those of the others", taken)
+		}
+		for _, c := range all {
+			c.conn.Close()
+		}
+		synctest.Wait()
+		stop()
+		if len(s.larges) != 0 || len(s.large.by) != 0 {
+			t.Errorf("%d slots are held when all clients are gone", len(s.larges))
 		}
 	})
 }

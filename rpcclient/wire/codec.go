@@ -70,6 +70,8 @@ var errMalformed = errors.New("malformed message")
 type Reader struct {
 	br     *bufio.Reader
 	limits Limits
+	large  func() error // see OnLarge
+	asked  bool         // large was called for this value
 	buf    []byte
 	items  int
 	dec    *codec.Decoder
@@ -84,6 +86,14 @@ func NewReader(r io.Reader, limits Limits) *Reader {
 	}
 }
 
+// LargeValue is the size in bytes from which on a value is large; see [Reader.OnLarge].
+const LargeValue = 64 << 10
+
+// OnLarge has f called before a value takes more than [LargeValue] bytes, once for each
+// such value. Read goes on when f returns, or returns f's error. So a server can bound
+// what many Readers hold together.
+func (r *Reader) OnLarge(f func() error) { r.large = f }
+
 // SetLimits changes the limits for the values that follow: a server takes
 // little from a client that has not yet proved a key.
 func (r *Reader) SetLimits(l Limits) { r.limits = l }
@@ -92,11 +102,10 @@ func (r *Reader) SetLimits(l Limits) { r.limits = l }
 // returns io.EOF only where the stream ends between two values, and
 // io.ErrUnexpectedEOF where it ends inside one.
 func (r *Reader) Read(v any) error {
-	const keep = 64 << 10
-	if cap(r.buf) > keep {
+	if cap(r.buf) > LargeValue {
 		r.buf = nil // one large message shall not hold memory for ever
 	}
-	r.buf, r.items = r.buf[:0], 0
+	r.buf, r.items, r.asked = r.buf[:0], 0, false
 	if err := r.value(0); err != nil {
 		if errors.Is(err, io.EOF) && len(r.buf) > 0 {
 			return io.ErrUnexpectedEOF
@@ -229,6 +238,12 @@ func (r *Reader) skip(n int) error { _, err := r.take(n); return err }
 func (r *Reader) take(n int) ([]byte, error) {
 	if n > r.limits.Bytes-len(r.buf) {
 		return nil, fmt.Errorf("%w of %d bytes", ErrLimit, r.limits.Bytes)
+	}
+	if len(r.buf)+n > LargeValue && r.large != nil && !r.asked {
+		r.asked = true
+		if err := r.large(); err != nil {
+			return nil, err
+		}
 	}
 	const step = 16 << 10
 	start := len(r.buf)
