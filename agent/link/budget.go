@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// What the links that others have opened may hold of this node's memory: what has come
-// and is not delivered or answered yet, answers that are not sent yet, and streams.
+// What links may hold of this node's memory: what has come and is not delivered or
+// answered yet, answers that are not sent yet, and the streams of others.
 const (
 	// sessionStreams is how many streams a link has, with those that are refused or
 	// closing: yamux keeps their windows until the other side closes them too. A peer
@@ -20,9 +20,14 @@ const (
 	// dataCost is how many times a byte of data is counted: the buffer that yamux has for a
 	// frame doubles once the frame is in it.
 	dataCost = 2
-	// peerMemory is for all links of a peer. One that behaves holds the longest message, a
-	// window, its requests and some answers, together less than 10 MiB.
+	// peerMemory is for all links that come from a host with members. A peer that behaves
+	// holds the longest message, a window, its requests and some answers, together less
+	// than 10 MiB.
 	peerMemory = 12 << 20
+	// openedMemory is for all links to a host: answers that are read at a time.
+	openedMemory = 16 << 20
+	// linksMemory is for all links in a direction.
+	linksMemory = 48 << 20
 	// strangerMemory is for the links of all strangers together: room for maxLinks links
 	// with a stream of events each.
 	strangerMemory = 16 << 20
@@ -31,28 +36,31 @@ const (
 // errHeld ends a link that holds too much.
 var errHeld = errors.New("it holds more memory than its limit")
 
-// budget counts what accepted links hold, and closes links of who holds too much. A peer
-// is a member with its own host; all other links are those of strangers, whatever their
-// names are. Of strangers the host that holds most loses a link, so that one host cannot
-// push out another. What a closed link holds counts until the link is gone, and others
+// budget counts what the links of a direction hold, and closes links of who holds too
+// much. Of accepted links the owner is their host, if they have the name of a member with
+// that host: a host may have many names. All others are those of strangers. Of strangers
+// the host that holds most loses a link, so that one host cannot push out another. The
+// owner of a link that was opened here is the host that it leads to. What a closed link holds counts until the link is gone, and others
 // wait for that before they hold more. It is safe for concurrent use.
 type budget struct {
-	member func(name, host string) bool // nil: nobody is
-	over   func(lk *link)               // told of a link that is closed; must not wait
+	owner func(lk *link) string // "": strangers
+	each  int64                 // bytes that an owner may hold
+	over  func(lk *link)        // told of a link that is closed; must not wait
 
 	mu     sync.Mutex // guards also what links have of it
 	freed  sync.Cond  // of mu: something is held no more
-	owners map[string]*owner
+	owners map[string]*owned
 	links  int
 }
 
-func (b *budget) init() {
-	b.owners = map[string]*owner{}
+func (b *budget) init(each int64, owner func(*link) string, over func(*link)) {
+	b.each, b.owner, b.over = each, owner, over
+	b.owners = map[string]*owned{}
 	b.freed.L = &b.mu
 }
 
-// owner is a peer, or all strangers.
-type owner struct {
+// owned is what an owner has: a host, or all strangers.
+type owned struct {
 	bytes    int64
 	closed   int   // links that are not gone yet
 	ending   int64 // bytes of those
@@ -69,24 +77,31 @@ type holding struct {
 	gone     bool // not counted any more
 }
 
-func (b *budget) ownerOf(lk *link) string {
-	if b.member != nil && b.member(lk.peer.Name, lk.host) {
-		return lk.peer.Name
-	}
-	return ""
-}
-
-func limitOf(owner string) int64 {
+func (b *budget) limitOf(owner string) int64 {
 	if owner == "" {
 		return strangerMemory
 	}
-	return peerMemory
+	return b.each
+}
+
+// sumLocked is what all owners hold, with and without links that end.
+func (b *budget) sumLocked() (open, all int64) {
+	for _, o := range b.owners {
+		open, all = open+o.bytes, all+o.total()
+	}
+	return open, all
+}
+
+// roomLocked tells whether an owner can hold n more bytes.
+func (b *budget) roomLocked(owner string, n int64) bool {
+	_, all := b.sumLocked()
+	return b.owners[owner].total()+n <= b.limitOf(owner) && all+n <= linksMemory
 }
 
 // enter counts a link from now on. If there are more than most, it returns the least used
 // one of who has most links, which is not counted any more.
 func (b *budget) enter(lk *link, most int) (extra *link) {
-	name := b.ownerOf(lk)
+	name := b.owner(lk)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.addLocked(lk, name)
@@ -95,7 +110,7 @@ func (b *budget) enter(lk *link, most int) (extra *link) {
 	}
 	// Several owners or hosts may have equally many: all of their links are compared.
 	var widest []*link
-	for _, o := range mostOf(b.owners, func(o *owner) int64 { return int64(len(o.links)) }) {
+	for _, o := range mostOf(b.owners, func(o *owned) int64 { return int64(len(o.links)) }) {
 		for _, links := range mostOf(byHost(o.links), func(l []*link) int64 { return int64(len(l)) }) {
 			widest = append(widest, links...)
 		}
@@ -137,7 +152,7 @@ func (b *budget) hold(lk *link, n int64) error {
 				other.conn.Close() // its session ends by that; an error says that it has
 			}
 			b.mu.Lock()
-		case b.owners[lk.held.owner].total() <= limitOf(lk.held.owner):
+		case b.roomLocked(lk.held.owner, 0):
 			return nil
 		default:
 			b.freed.Wait()
@@ -146,13 +161,13 @@ func (b *budget) hold(lk *link, n int64) error {
 	return errHeld
 }
 
-func (o *owner) total() int64 { return o.bytes + o.ending }
+func (o *owned) total() int64 { return o.bytes + o.ending }
 
 // mayHold is hold, but where there is no room it counts nothing and closes nothing.
 func (b *budget) mayHold(lk *link, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if lk.held.closed || b.owners[lk.held.owner].total()+n > limitOf(lk.held.owner) {
+	if lk.held.closed || !b.roomLocked(lk.held.owner, n) {
 		return false
 	}
 	lk.held.bytes += n
@@ -203,32 +218,40 @@ func (b *budget) release(lk *link, n int64) {
 	b.freed.Broadcast()
 }
 
-// shrinkLocked takes links off that are to be closed, until the owner is within its limit.
+// shrinkLocked takes links off that are to be closed, until the owner and all owners are
+// within their limits.
 func (b *budget) shrinkLocked(name string) (closed []*link) {
-	if b.owners[name].bytes <= limitOf(name) {
-		return nil
-	}
-	if name == "" {
+	if name == "" && b.owners[name].bytes > strangerMemory {
 		b.reclaimLocked()
 	}
-	for o := b.owners[name]; o != nil && o.bytes > limitOf(name); o = b.owners[name] {
-		heavy := mostOf(byHost(o.links), func(links []*link) (sum int64) {
-			for _, lk := range links {
-				sum += lk.held.bytes
-			}
-			return sum
-		})[0]
-		lk := slices.MaxFunc(heavy, func(a, b *link) int { return cmp.Compare(a.held.bytes, b.held.bytes) })
-		b.removeLocked(lk)
-		closed = append(closed, lk)
+	for o := b.owners[name]; o != nil && o.bytes > b.limitOf(name); {
+		closed = append(closed, b.closeLocked(o))
 	}
-	return closed
+	for {
+		if open, _ := b.sumLocked(); open <= linksMemory {
+			return closed
+		}
+		closed = append(closed, b.closeLocked(mostOf(b.owners, func(o *owned) int64 { return o.bytes })[0]))
+	}
+}
+
+// closeLocked takes off the heaviest link of the heaviest host of an owner.
+func (b *budget) closeLocked(o *owned) *link {
+	heavy := mostOf(byHost(o.links), func(links []*link) (sum int64) {
+		for _, lk := range links {
+			sum += lk.held.bytes
+		}
+		return sum
+	})[0]
+	lk := slices.MaxFunc(heavy, func(a, b *link) int { return cmp.Compare(a.held.bytes, b.held.bytes) })
+	b.removeLocked(lk)
+	return lk
 }
 
 // reclaimLocked gives peers their links that came before they were known as members.
 func (b *budget) reclaimLocked() {
 	for lk := range b.owners[""].links {
-		if name := b.ownerOf(lk); name != "" {
+		if name := b.owner(lk); name != "" {
 			held := lk.held
 			b.removeLocked(lk)
 			b.endedLocked(held) // though it goes on
@@ -240,9 +263,16 @@ func (b *budget) reclaimLocked() {
 	}
 }
 
+// add counts a link from now on, however many there are.
+func (b *budget) add(lk *link) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.addLocked(lk, b.owner(lk))
+}
+
 func (b *budget) addLocked(lk *link, name string) {
 	if b.owners[name] == nil {
-		b.owners[name] = &owner{links: map[*link]struct{}{}}
+		b.owners[name] = &owned{links: map[*link]struct{}{}}
 	}
 	lk.held = holding{owner: name}
 	b.owners[name].links[lk] = struct{}{}

@@ -95,7 +95,19 @@ func (p *peer) dialWith(ctx context.Context, addr string, key psk, id senderID) 
 		conn.Close()
 		return nil, err
 	}
-	lk := newLink(g, true, nil)
+	lk := newLink(g, true, func(lk *link) func(int64) error {
+		l.opened.add(lk)
+		return func(n int64) error { return l.opened.hold(lk, n) }
+	})
+	if !l.whileRunning(func() {
+		<-lk.session.CloseChan()
+		lk.close() // once it returns, nothing is read any more
+		l.opened.leave(lk)
+	}) {
+		lk.close()
+		l.opened.leave(lk)
+		return nil, errNotRunning
+	}
 	// Nothing here takes streams that the accepting side opens: refuse them
 	// before they take memory.
 	if err := lk.session.GoAway(); err != nil {

@@ -33,7 +33,7 @@ const linkRequests = 8
 type link struct {
 	conn       net.Conn // of the session
 	session    *yamux.Session
-	held       holding // guarded by the budget; of an accepted link
+	held       holding // guarded by the budget
 	peer       Peer
 	host       string // where its stream came from
 	key        psk
@@ -43,7 +43,7 @@ type link struct {
 
 // newLink puts a session on a connection. It owns the connection from now on. Before
 // anything is read, hold is told of the link; what it returns is told of all data that
-// comes, and its error ends the link. It may be nil.
+// comes, and its error ends the link.
 func newLink(g *greeted, opened bool, hold func(*link) func(int64) error) *link {
 	g.SetDeadline(time.Time{})
 	conf := &yamux.Config{
@@ -71,10 +71,7 @@ func newLink(g *greeted, opened bool, hold func(*link) func(int64) error) *link 
 		maxMessage: g.remote.maxMessage,
 	}
 	lk.touch()
-	var counts func(int64) error
-	if hold != nil {
-		counts = hold(lk)
-	}
+	counts := hold(lk)
 	var err error
 	if lk.session, err = start(&frameConn{Conn: newMeter(g.Conn, counts)}, conf); err != nil {
 		panic(err) // a configuration that is not valid
@@ -114,8 +111,8 @@ const answerBuffer = 4 << 10
 const maxErrorText = 1024
 
 // openStream opens a stream and sends head, its kind and what else is known
-// yet. The stream ends with ctx.
-func (lk *link) openStream(ctx context.Context, head []byte) (*stream, error) {
+// yet. The stream ends with ctx. See newStream for release.
+func (lk *link) openStream(ctx context.Context, head []byte, release func(int64)) (*stream, error) {
 	if lk.session.NumStreams() >= sessionStreams {
 		lk.close() // its windows would take ever more memory
 		return nil, errUnclosed
@@ -124,7 +121,7 @@ func (lk *link) openStream(ctx context.Context, head []byte) (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := newStream(ctx, s, answerBuffer, nil)
+	st := newStream(ctx, s, answerBuffer, release)
 	if _, err := s.Write(head); err != nil {
 		st.Close()
 		return nil, err
@@ -138,7 +135,7 @@ type stream struct {
 	*yamux.Stream
 	r       *bufio.Reader
 	stop    func() bool
-	release func(int64) // told of bytes that are held no more; nil where they do not count
+	release func(int64) // told of bytes that are held no more
 	taken   int64       // bytes that were read and count still
 }
 
@@ -162,7 +159,7 @@ func (s *stream) Read(b []byte) (int, error) {
 
 // settle says that what was read is held no more, but for what waits in the buffer.
 func (s *stream) settle() {
-	if n := s.taken - int64(s.r.Buffered()); s.release != nil && n > 0 {
+	if n := s.taken - int64(s.r.Buffered()); n > 0 {
 		s.release(n * dataCost)
 		s.taken -= n
 	}
@@ -172,16 +169,17 @@ func (s *stream) settle() {
 // closes it too, the link ends or the time is over. Else it would stay in its window. It
 // reports whether the other side closed it.
 func (s *stream) drain(limit time.Duration) bool {
-	s.SetReadDeadline(time.Now().Add(limit))
+	until := time.Now().Add(limit)
 	s.r.Discard(s.r.Buffered())
 	for {
+		s.SetReadDeadline(until) // each time: its context may end now, too
 		s.settle()
 		s.Shrink()
 		_, err := s.r.Peek(1)
 		s.r.Discard(s.r.Buffered())
-		if err != nil {
+		if timeout := errors.Is(err, yamux.ErrTimeout); err != nil && (!timeout || !time.Now().Before(until)) {
 			s.settle()
-			return !errors.Is(err, yamux.ErrTimeout)
+			return !timeout
 		}
 	}
 }

@@ -25,7 +25,8 @@ type Links struct {
 	metrics   *metrics
 	sampled   logs.Sampled
 	sources   sources
-	budget    budget
+	budget    budget        // of accepted links
+	opened    budget        // of those that this node opened
 	handling  chan struct{} // a slot for each request that is handled here
 	behind    chan struct{} // wakes the reporter of drops
 
@@ -63,8 +64,13 @@ func New(cfg Config) (*Links, error) {
 		accepted: make(map[*link]struct{}),
 	}
 	l.sources.limit = sourcesLimit
-	l.budget.member, l.budget.over = cfg.Member, l.tooHeavy
-	l.budget.init()
+	l.budget.init(peerMemory, func(lk *link) string {
+		if cfg.Member != nil && cfg.Member(lk.peer.Name, lk.host) {
+			return lk.host
+		}
+		return ""
+	}, l.tooHeavy)
+	l.opened.init(openedMemory, func(lk *link) string { return lk.host }, l.tooHeavy)
 	l.metrics = newMetrics(cfg.Metrics, l.countOpened, l.countAccepted)
 	l.transport = &Transport{
 		NodeAwareTransport: cfg.Transport,
@@ -149,6 +155,16 @@ func (l *Links) KeysChanged() {
 		l.sampled.Log(slog.LevelInfo, "link: closed, its key is no longer on the keyring", time.Second, "peer", lk.peer.Name)
 		lk.close()
 	}
+}
+
+// whileRunning calls f on a goroutine that Run waits for, and reports whether Run goes on.
+func (l *Links) whileRunning(f func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running {
+		l.wg.Go(f)
+	}
+	return l.running
 }
 
 // openLinksLocked returns all links that are alive, in both directions.

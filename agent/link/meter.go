@@ -22,7 +22,7 @@ const pingEvery, pingBurst = rate.Limit(1), 16
 // goroutine reads.
 type meter struct {
 	net.Conn
-	hold  func(n int64) error // told of data before it is read; nil counts nothing
+	hold  func(n int64) error // told of data before it is read
 	pings *rate.Limiter
 
 	head []byte // of a frame of which not all has come
@@ -66,11 +66,9 @@ func (m *meter) frame(kind byte, flags uint16, length uint32) error {
 	switch {
 	case kind == frameTypePing && flags&frameFlagSYN != 0 && !m.pings.Allow():
 		return fmt.Errorf("%w: it pings too often", errProtocol)
-	case kind == frameTypeData && m.hold != nil:
-		m.body = int64(length)
-		return m.hold(m.body * dataCost)
 	case kind == frameTypeData:
 		m.body = int64(length)
+		return m.hold(m.body * dataCost)
 	}
 	return nil
 }

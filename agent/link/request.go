@@ -89,12 +89,23 @@ func (p *peer) ask(ctx context.Context, kind Kind, req []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := lk.openStream(ctx, varint.AppendBytes(appendKind(nil, kind), req))
+	l := p.links
+	st, err := lk.openStream(ctx, varint.AppendBytes(appendKind(nil, kind), req), l.freed(lk))
 	if err != nil {
 		return nil, err
 	}
+	defer l.whileRunning(func() { // the peer ends it with its answer, which may be late
+		if !st.drain(l.cfg.requestTimeout + l.cfg.streamTimeout) {
+			lk.close()
+		}
+	})
 	defer st.Close()
-	resp, err := st.readReply(p.links.cfg.maxResponse)
+	resp, err := st.readReply(l.cfg.maxResponse)
 	lk.touch()
 	return resp, err
+}
+
+// freed returns what is told of bytes that a link which was opened here holds no more.
+func (l *Links) freed(lk *link) func(int64) {
+	return func(n int64) { l.opened.release(lk, n) }
 }

@@ -23,7 +23,7 @@ func rawLink(t *testing.T, mem *memNet, i int, to *node) *link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lk := newLink(g, true, nil)
+	lk := newLink(g, true, uncounted)
 	t.Cleanup(lk.close)
 	return lk
 }
@@ -36,7 +36,7 @@ func TestSecondStreamOfEventsIsRefused(t *testing.T) {
 		lk := rawLink(t, mem, 1, b)
 		head := append(appendKind(nil, kindEvents), 1)
 		open := func() (*stream, error) {
-			st, err := lk.openStream(context.Background(), head)
+			st, err := lk.openStream(context.Background(), head, func(int64) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +66,7 @@ func TestStreamWithoutAKind(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mem := newMemNet()
 		lk := rawLink(t, mem, 1, memNode(t, mem, 1, nil))
-		st, err := lk.openStream(context.Background(), nil)
+		st, err := lk.openStream(context.Background(), nil, func(int64) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,12 +110,12 @@ func TestAcknowledgementOfWhatWasNotSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lk := newLink(g, false, nil)
+		lk := newLink(g, false, uncounted)
 		s, err := lk.session.AcceptStream()
 		if err != nil {
 			t.Fatal(err)
 		}
-		st := newStream(context.Background(), s, receiveBuffer, nil)
+		st := newStream(context.Background(), s, receiveBuffer, func(int64) {})
 		st.writeReply(statusOK, nil)
 		go io.Copy(io.Discard, st)
 		synctest.Wait()
@@ -132,3 +132,6 @@ func TestAcknowledgementOfWhatWasNotSent(t *testing.T) {
 		wantMessages(t, honest.received(), "one", "two")
 	})
 }
+
+// uncounted is for links of tests that nobody bounds.
+func uncounted(*link) func(int64) error { return func(int64) error { return nil } }

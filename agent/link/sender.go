@@ -114,7 +114,7 @@ func (p *peer) stream() error {
 	}
 	defer lk.close()
 	head := binary.AppendUvarint(appendKind(nil, kindEvents), p.restart())
-	st, err := lk.openStream(p.ctx, head)
+	st, err := lk.openStream(p.ctx, head, p.links.freed(lk))
 	if err != nil {
 		return err
 	}
@@ -173,6 +173,7 @@ func (p *peer) readAcks(lk *link, st *stream) error {
 		return fmt.Errorf("opening the stream of events: %w", err)
 	}
 	for {
+		st.settle()
 		last, err := readNumber(st.r)
 		if err != nil {
 			return fmt.Errorf("waiting for acknowledgements: %w", err)

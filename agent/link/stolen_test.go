@@ -42,9 +42,9 @@ func TestAStrangerCannotSpeakForASender(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lk := newLink(g, true, nil)
+			lk := newLink(g, true, uncounted)
 			head := binary.AppendUvarint(appendKind(nil, kindEvents), 1<<40)
-			st, err := lk.openStream(context.Background(), varint.AppendBytes(head, "forged"))
+			st, err := lk.openStream(context.Background(), varint.AppendBytes(head, "forged"), func(int64) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,10 +76,10 @@ func TestNumbersThatAreLeftOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lk := newLink(g, true, nil)
+			lk := newLink(g, true, uncounted)
 			defer lk.close()
 			head := binary.AppendUvarint(appendKind(nil, kindEvents), first)
-			if _, err := lk.openStream(context.Background(), varint.AppendBytes(head, msg)); err != nil {
+			if _, err := lk.openStream(context.Background(), varint.AppendBytes(head, msg), func(int64) {}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
