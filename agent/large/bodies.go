@@ -45,7 +45,7 @@ type Bodies struct {
 type wait struct {
 	Wanted
 	id     string
-	origin string    // the publisher, as its reference says; "" for all that are no peers
+	origin string    // the publisher, as its reference says; "" if that is no peer, or denies it
 	until  time.Time // then it is given up
 	wrong  []string  // members that sent another event; of who fetches it
 
@@ -160,6 +160,11 @@ func (b *Bodies) remove(w *wait) {
 		return
 	}
 	delete(b.waiting, w.id)
+	b.leaveOrigin(w)
+}
+
+// leaveOrigin does not count an event as its origin's any more. b.mu is held.
+func (b *Bodies) leaveOrigin(w *wait) {
 	if b.origins[w.origin]--; b.origins[w.origin] == 0 {
 		delete(b.origins, w.origin)
 	}

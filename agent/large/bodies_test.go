@@ -301,6 +301,7 @@ func TestReferencesToNothing(t *testing.T) {
 func TestMadeUpReferencesHoldUpNoOthers(t *testing.T) {
 	for name, origin := range map[string]func(n int) string{
 		"of one peer":       func(int) string { return "peer" },
+		"of the publisher":  func(int) string { return "publisher" },
 		"of many strangers": func(n int) string { return fmt.Sprint("stranger", n) },
 	} {
 		t.Run(name, func(t *testing.T) {

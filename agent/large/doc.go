@@ -28,9 +28,11 @@
 //
 // Bodies waits for at most 1,024 events. If one more is wanted, the origin with the most
 // of them loses one, and events of the origin with the fewest are asked for first. The
-// origin is the publisher that a reference names, and all names of no peers are one
-// origin. Run asks at most 100 questions and
-// fetches at most 32 MiB a second. An event has at most 1 MiB.
+// origin is the publisher that a reference names. All names of no peers are one origin,
+// and so are all events that their publisher does not have.
+//
+// Run asks at most 100 questions and fetches at most 32 MiB a second. An event has at most
+// 1 MiB.
 //
 // # Trust
 //

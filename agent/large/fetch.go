@@ -59,6 +59,9 @@ func (b *Bodies) fetch(ctx context.Context, w *wait, last bool) (payload []byte,
 		if payload, err = b.ask(ctx, member, w); err == nil {
 			return payload, asked, nil
 		}
+		if member == w.Origin && errors.Is(err, errAbsent) && b.deny(w) && !last {
+			return nil, asked, fmt.Errorf("%s: %w", member, err) // others are asked later
+		}
 		err = fmt.Errorf("%s: %w", member, err)
 	}
 	return nil, asked, err
@@ -110,6 +113,21 @@ func (b *Bodies) forget(w *wait) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.remove(w)
+}
+
+// deny notes that the origin of an event does not have it, and reports whether that is
+// news. Most likely somebody made the reference up, so it does not hold up others of that
+// origin any more.
+func (b *Bodies) deny(w *wait) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if w.origin == "" || b.waiting[w.id] != w {
+		return false
+	}
+	b.leaveOrigin(w)
+	w.origin = ""
+	b.origins[""]++
+	return true
 }
 
 // again has an event asked for later.

@@ -44,10 +44,13 @@
 // busy. This package hears at most 64 strangers at a time, 16 of one host. A message is
 // at most as long as Config.MaxMessage, and a request takes at most ten seconds.
 //
-// The links of a host with a member hold at most 12 MiB here, and those of all others
-// together 16 MiB. Links that this node opened to one host hold at most 16 MiB. In each
-// direction all links together hold at most 48 MiB. A link has at most 48 streams. Beyond
-// that the link is closed. Its bytes count until they are free.
+// Links that exceed a limit of memory are closed. Their bytes count until they are free:
+//
+//   - 12 MiB for the links that come from a host with a member;
+//   - 16 MiB for those of all other hosts together;
+//   - 16 MiB for the links that this node opened to a host;
+//   - 48 MiB for all links of a direction;
+//   - 48 streams for a link.
 //
 // # Trust
 //
