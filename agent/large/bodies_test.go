@@ -320,7 +320,7 @@ func TestMadeUpReferencesHoldUpNoOthers(t *testing.T) {
 				var longest time.Duration
 				honest, forged := 0, 0
 				for range 30 { // half a minute
-					for range 50 {
+					for range 80 {
 						forged++
 						payload := []byte(fmt.Sprint("forged", forged))
 						r.Want(Wanted{Reference: Refer("kong", payload, origin(forged)), LTime: uint64(forged)})
@@ -339,11 +339,11 @@ func TestMadeUpReferencesHoldUpNoOthers(t *testing.T) {
 					longest = max(longest, time.Since(began))
 					time.Sleep(time.Second / 2)
 				}
-				if longest > time.Second {
+				if longest > time.Second/2 {
 					t.Errorf("an event of another origin took %v", longest)
 				}
 				pass(2 * time.Minute)
-				if n := len(r.look().lost); n != forged || len(told) > 1+150/int(gatherTime/time.Second) {
+				if n := len(r.look().lost); n != forged || len(told) > 1+180/int(gatherTime/time.Second) {
 					t.Errorf("%d of %d were told to be lost, at %d times", n, forged, len(told))
 				}
 				t.Logf("the slowest event of another origin took %v; %d losses were told at %d times", longest, forged, len(told))
