@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"slices"
 	"sync"
 	"time"
 )
@@ -30,12 +31,21 @@ var strangerLines = []string{
 	"serf: Unhandled internal query ", "serf: Invalid key request payload", "serf: No keyring to modify ", "serf: Keyring is empty ",
 }
 
+// memberLines begin the lines that tell how members change. Whoever can forge what members
+// say can cause them, but so does an honest cluster: the log gets more of them.
+var memberLines = []string{
+	"serf: EventMemberJoin", "serf: EventMemberUpdate", "serf: EventMemberLeave", "serf: EventMemberFailed", "serf: EventMemberReap",
+	"serf: majority in name conflict resolution", "memberlist: Marking ",
+}
+
 const (
 	// strangersInterval is the time in which the log gets so many lines of a kind.
 	strangersInterval = time.Minute
 	// strangersMost is how many lines of a kind the log gets in the interval. As serf it
 	// gets strangersAsSerf: members with another key or version cause a few a second.
 	strangersMost, strangersAsSerf = 10, 600
+	// membersMost is the same for the changes of members, under both names at least.
+	membersMost = 100
 )
 
 // thinStrangers returns a logger that writes at most so many lines a minute of each kind
@@ -91,7 +101,11 @@ func (w *strangersWriter) count(kind string) (write bool, left int) {
 	if now := time.Now(); now.Sub(k.since) >= strangersInterval {
 		k.since, k.written = now, 0
 	}
-	if k.written >= w.most {
+	most := w.most
+	if slices.Contains(memberLines, kind) {
+		most = max(most, membersMost)
+	}
+	if k.written >= most {
 		k.left++
 		return false, 0
 	}
@@ -108,9 +122,11 @@ func strangerLine(line []byte) (kind string) {
 		return ""
 	}
 	_, text, _ := bytes.Cut(line[at:], []byte("] "))
-	for _, kind := range strangerLines {
-		if len(text) >= len(kind) && string(text[:len(kind)]) == kind {
-			return kind
+	for _, kinds := range [][]string{strangerLines, memberLines} {
+		for _, kind := range kinds {
+			if bytes.HasPrefix(text, []byte(kind)) {
+				return kind
+			}
 		}
 	}
 	return ""

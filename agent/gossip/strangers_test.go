@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"bytes"
 	"fmt"
 	"go/build"
 	"log"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/memberlist"
 
 	"agentctl/agent/memnet"
@@ -74,6 +76,64 @@ func TestRandomPacketsDoNotFillTheLog(t *testing.T) {
 	}
 }
 
+// Whoever can forge what members say can have them join, change and fail as fast as packets
+// come. The log gets some lines a minute of each, so that those of an honest cluster show.
+func TestForgedMembersDoNotFillTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // probes that are under way
+		const forged = 1000                           // of each kind
+		network := memnet.New(memnet.Config{})
+		text := new(testkit.LogBuffer)
+		conf := bareConfig(network, "one", "10.0.0.1:7946", nil)
+		conf.Logger = thinStrangers(log.New(text, "", 0), strangersMost)
+		conf.MemberlistConfig.Logger = conf.Logger
+		openBare(t, Config{Serf: conf})
+		stranger := network.Add("10.0.0.9:1")
+		send := func(kind byte, body any) {
+			raw := bytes.NewBuffer([]byte{kind})
+			if err := codec.NewEncoder(raw, &codec.MsgpackHandle{}).Encode(body); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stranger.WriteToAddress(raw.Bytes(), memberlist.Address{Addr: "10.0.0.1:7946"}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		const alive, dead = 4, 5 // memberlist's types
+		type aliveMessage struct {
+			Incarnation uint32
+			Node        string
+			Addr        []byte
+			Port        uint16
+			Meta, Vsn   []byte
+		}
+		type deadMessage struct {
+			Incarnation uint32
+			Node, From  string
+		}
+		vsn := []byte{1, 5, 5, 2, 5, 4}
+		for i := range uint32(forged) {
+			send(alive, aliveMessage{1, fmt.Sprint("ghost-", i), []byte{10, 0, 0, 8}, 1, nil, vsn})
+			send(alive, aliveMessage{1 + i, "ghost", []byte{10, 0, 0, 8}, 1, fmt.Appendf(nil, "\xff\x81\xa1t\xa4%04d", i), vsn})
+			send(dead, deadMessage{2, fmt.Sprint("ghost-", i), "stranger"})
+		}
+		got := map[string]int{}
+		for line := range strings.Lines(text.String()) {
+			if kind := strangerLine([]byte(line)); kind != "" {
+				got[kind]++
+			}
+		}
+		for _, kind := range []string{"serf: EventMemberJoin", "serf: EventMemberUpdate", "serf: EventMemberFailed"} {
+			if n := got[kind]; n != membersMost {
+				t.Errorf("%d lines of %d changes of the kind %q, want %d", n, forged, kind, membersMost)
+			}
+		}
+		if n := strings.Count(text.String(), "\n"); n > 10*membersMost {
+			t.Errorf("%d lines in all", n)
+		}
+	})
+}
+
 // Lines that strangers do not cause are not thinned, nor are those whose text only
 // quotes such a line.
 func TestLinesOfOurOwnAreNotThinned(t *testing.T) {
@@ -81,7 +141,7 @@ func TestLinesOfOurOwnAreNotThinned(t *testing.T) {
 	text := new(testkit.LogBuffer)
 	logger := thinStrangers(log.New(text, "p ", 0), 1)
 	lines := []string{
-		"[INFO] serf: EventMemberJoin: [ERR] memberlist: Decrypt packet failed 10.0.0.1",
+		"[INFO] agentctl: a name: [ERR] memberlist: Decrypt packet failed 10.0.0.1",
 		"[INFO] memberlist: Suspect memberlist: Refuting has failed, no acks received",
 		overflowLine + "from=10.0.0.1:1",
 		"a line without a level",
@@ -117,6 +177,7 @@ var complaint = regexp.MustCompile(`(?s)Printf\(\s*("\[(?:ERR|ERROR|WARN)\] .*?"
 func TestStrangersLinesAreTheLibraries(t *testing.T) {
 	t.Parallel()
 	var all []string
+	var sources string
 	for _, where := range []struct {
 		path  string
 		files []string // in which every complaint is a stranger's, or has its reason
@@ -134,6 +195,7 @@ func TestStrangersLinesAreTheLibraries(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			sources += string(source)
 			found := complaint.FindAllStringSubmatch(string(source), -1)
 			if i < len(where.files) && len(found) == 0 {
 				t.Errorf("%s has no complaints", file)
@@ -153,6 +215,11 @@ func TestStrangersLinesAreTheLibraries(t *testing.T) {
 				text, _, _ := strings.Cut(m, `"`)
 				all = append(all, "memberlist: "+text)
 			}
+		}
+	}
+	for _, kind := range memberLines {
+		if _, word, _ := strings.Cut(kind, ": "); !strings.Contains(sources, word) {
+			t.Errorf("the sources have no %q", word)
 		}
 	}
 	for _, kind := range strangerLines {
