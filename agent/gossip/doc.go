@@ -53,6 +53,10 @@
 // message of serf's with more than 524,288 values is not decoded, and those of 64 KiB and
 // more are decoded one after another. [Config].Oversized is told of each refusal.
 //
+// A node takes in 10,000 members at most, with those that failed or left. It goes on to
+// hear of those that it knows. Serf keeps each word about an unknown node for 5 minutes, so
+// it gets 4,096 of them in that time at most.
+//
 // # What cannot be seen
 //
 // This package cannot see packets that the kernel drops, nor events that no member sends.

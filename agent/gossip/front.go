@@ -22,7 +22,7 @@ type Receive func(e serf.UserEvent, synced bool)
 // send before serf does: single messages by NotifyMsg, full syncs by
 // MergeRemoteState. It hands the user events to a [Receive], also those that serf
 // drops as too old. It passes on everything untouched but for Lamport times that cannot
-// be, see horizon. What [Node.Inject] gives to
+// be, see horizon, and for more unknown names than a cluster has, see crowd. What [Node.Inject] gives to
 // serf does not come by here.
 //
 // Both methods are called by several goroutines at a time. For what comes in packets
@@ -39,6 +39,7 @@ type frontDelegate struct {
 	past    *past
 	denier  *denier
 	*horizons
+	crowd     *crowd
 	oversized func(what string, err error)
 	leaving   func() bool // this node has begun to leave
 	// turn is of who has a message that is looked at. Decoded, such a message takes some
@@ -69,7 +70,7 @@ func (d *frontDelegate) NotifyMsg(raw []byte) {
 		return
 	}
 	defer end()
-	if !d.takes(raw) {
+	if !d.takes(raw) || !d.crowd.takes(raw) {
 		return
 	}
 	if d.receive != nil && len(raw) > 0 && raw[0] == userMessageType {
@@ -99,7 +100,7 @@ func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
 	defer end()
 	var state syncState
 	known := state.decode(raw) == nil // likewise
-	if known && d.cut(&state) {
+	if cut := known && d.cut(&state); known && d.crowd.cut(&state) || cut {
 		encoded, err := state.encode()
 		if err != nil {
 			return // never: it is encoded into memory

@@ -251,7 +251,7 @@ func FuzzFullSync(f *testing.F) {
 		for _, of := range []*horizon{&h.member, &h.event, &h.query} {
 			of.clock = new(serf.LamportClock)
 		}
-		d := &frontDelegate{horizons: h, oversized: func(string, error) {}, Delegate: nothing{}, receive: func(serf.UserEvent, bool) { told++ }, past: &past{}, denier: &denier{
+		d := &frontDelegate{horizons: h, crowd: &crowd{}, oversized: func(string, error) {}, Delegate: nothing{}, receive: func(serf.UserEvent, bool) { told++ }, past: &past{}, denier: &denier{
 			self: "self", tell: func([]byte) {}, presence: newPresence(nil), members: func() []serf.Member { return nil }, doubtful: map[string]bool{},
 		}}
 		d.MergeRemoteState(raw, true)

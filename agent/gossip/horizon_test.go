@@ -48,7 +48,7 @@ func TestTimesThatCannotBe(t *testing.T) {
 				n := new(rig).open(t, network, "a", "10.0.0.1:7946", func(c *Config) {
 					c.Refused = func(ltime uint64) { refused = append(refused, ltime) }
 				})
-				front := &frontDelegate{Delegate: n.delegate, receive: n.receive, past: n.past, denier: n.denier, horizons: n.horizons}
+				front := &frontDelegate{Delegate: n.delegate, receive: n.receive, past: n.past, denier: n.denier, horizons: n.horizons, crowd: n.crowd}
 				before := clocks(n.Node)
 				want := []uint64{handler.MaxLTime + 1, handler.EndLTime, 1 << 63, 1<<64 - 2, 1<<64 - 1}
 				for _, ltime := range want {
@@ -88,7 +88,7 @@ func TestTheHorizonIsNoEnd(t *testing.T) {
 		}
 		raw := message(t, handler.MaxLTime, "edge")
 		for _, n := range []*Node{a.Node, b} {
-			(&frontDelegate{Delegate: n.delegate, past: n.past, denier: n.denier, horizons: n.horizons}).NotifyMsg(raw)
+			(&frontDelegate{Delegate: n.delegate, past: n.past, denier: n.denier, horizons: n.horizons, crowd: n.crowd}).NotifyMsg(raw)
 		}
 		publish(t, b, "1", "2", "3")
 		time.Sleep(10 * time.Second)
@@ -113,7 +113,7 @@ func TestFullSyncsBeyondTheHorizon(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var lost uint64
 				n := new(rig).open(t, memnet.New(memnet.Config{}), "a", "10.0.0.1:7946", func(c *Config) { c.Lost = func(n uint64) { lost += n } })
-				front := &frontDelegate{Delegate: n.delegate, receive: n.receive, past: n.past, denier: n.denier, horizons: n.horizons}
+				front := &frontDelegate{Delegate: n.delegate, receive: n.receive, past: n.past, denier: n.denier, horizons: n.horizons, crowd: n.crowd}
 				const far = handler.MaxLTime + 1<<20
 				sync := func(clock serf.LamportTime) {
 					s := syncState{LTime: clock, EventLTime: clock, QueryLTime: clock,

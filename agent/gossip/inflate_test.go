@@ -109,7 +109,7 @@ func TestMessagesWithManyValuesAreRefused(t *testing.T) {
 		t.Errorf("the largest full sync: %v", err)
 	}
 	list := append([]byte("\x02\x81\xa6Events\xdd\x01\x00\x00\x00"), bytes.Repeat([]byte{0xc0}, 1<<24)...)
-	d := &frontDelegate{Delegate: nothing{}, oversized: func(string, error) {}}
+	d := &frontDelegate{Delegate: nothing{}, crowd: &crowd{}, oversized: func(string, error) {}}
 	if n := grown(func() { d.MergeRemoteState(list, false); d.NotifyMsg(list) }); n > 1<<20 || fits(list) {
 		t.Errorf("%d bytes were asked for", n)
 	}

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,7 @@ type Node struct {
 	*serf.Serf
 	delegate memberlist.Delegate // serf's own
 	horizons *horizons
+	crowd    *crowd
 	past     *past
 	began    uint64 // the event clock at the start: 1, but with a snapshot
 	name     string // this node's, and the address that others know it by
@@ -53,6 +55,8 @@ type Config struct {
 	// Oversized is told of a packet, a stream or a message that is refused because memory
 	// would grow by it, and why. It must not wait, and may be nil.
 	Oversized func(what string, err error)
+
+	mostMembers int // for tests; 0 means the constant
 }
 
 // Open makes a serf node. After an error the transport is closed.
@@ -88,10 +92,12 @@ func Open(c Config) (_ *Node, err error) {
 		if n.horizons, err = newHorizons(s, &c); err != nil {
 			return
 		}
+		n.crowd = &crowd{self: n.name, most: cmp.Or(c.mostMembers, mostMembers), members: s.Members, names: map[string]struct{}{}}
+		ml.Alive = n.crowd
 		leaving := func() bool { return s.State() != serf.SerfAlive }
 		ml.Delegate, ml.Events = &frontDelegate{
 			Delegate: n.delegate, receive: c.Receive, synced: c.Synced, past: n.past, denier: n.denier, horizons: n.horizons,
-			oversized: c.Oversized, leaving: leaving,
+			crowd: n.crowd, oversized: c.Oversized, leaving: leaving,
 		}, n.presence
 		if n.began = n.EventClock(); !c.All {
 			n.past.from = n.began // serf's own limit for what it passes on
