@@ -68,7 +68,7 @@ const (
 
 // trials are all attacks, by family.
 func trials() (all []trial) {
-	for _, family := range [][]trial{linkTrials, portTrials, memoryTrials, streamTrials, gossipTrials, gatewayTrials, fileTrials, lieTrials, forgeryTrials} {
+	for _, family := range [][]trial{linkTrials, portTrials, memoryTrials, streamTrials, gossipTrials, gatewayTrials, fileTrials, lieTrials, forgeryTrials, memberTrials} {
 		all = append(all, family...)
 	}
 	return all
