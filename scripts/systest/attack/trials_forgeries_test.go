@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"agentctl/agent/large"
@@ -25,9 +26,9 @@ var forgeryTrials = slices.Concat(
 	forgeries(gossipPacket, false),
 	forgeries(memberWithKey, true),
 	[]trial{
-		{way: linkStranger, name: "the sending ID of a link", aim: "events over links", bitBefore: true, do: attempt(stealSendingID)},
-		{way: gossipPacket, name: "a stock member named a peer", aim: "its events", bitBefore: true, do: attempt(nameStockPeer)},
-		{way: gossipPacket, name: "the name of a lone agent", aim: "its end", bitBefore: true, do: attempt(takeLoneName)},
+		{way: linkStranger, name: "the sending ID of a link", aim: "events over links", bitBefore: true, waits: true, do: attempt(stealSendingID)},
+		{way: gossipPacket, name: "a stock member named a peer", aim: "its events", bitBefore: true, waits: true, do: attempt(nameStockPeer)},
+		{way: gossipPacket, name: "the name of a lone agent", aim: "its end", bitBefore: true, waits: true, do: attempt(takeLoneName)},
 	},
 )
 
@@ -48,7 +49,7 @@ func forgeries(by way, keyed bool) (all []trial) {
 		})},
 		{name: "a leave of the last Lamport time", aim: "events over links", do: forgeLeave},
 	} {
-		tr := trial{way: by, name: f.name, aim: f.aim, keyed: keyed, bitBefore: true, do: attempt(f.do)}
+		tr := trial{way: by, name: f.name, aim: f.aim, keyed: keyed, bitBefore: true, waits: true, do: attempt(f.do)}
 		if f.flag != "" {
 			tr.prepare = func(s *stand) { s.args = append(s.args, f.flag) }
 		}
@@ -123,7 +124,12 @@ func forgeTime(forge func(*gossiper) error) func(*stand) error {
 		if err := await("an event behind the forged one has come", func() bool { return victim.Ended() || s.eventTime(victim) != before }); err != nil {
 			return err
 		}
-		victim.Kill()
+		if err := victim.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			return err
+		}
+		if _, err := victim.Exit(); err != nil {
+			return err
+		}
 		if victim, err = s.tryStart("victim", data, "-join="+member.Gossip); err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func lies(by way, keyed bool) (all []trial) {
 		{"trims that can be", "flushes", tellTrims(comparedAnswer{head: 1 << 50, trimmed: 1<<50 - 1, same: true}, 2)},
 		{"pages without end", "time of repair", tellPages},
 	} {
-		all = append(all, trial{way: by, name: l.name, aim: l.aim, keyed: keyed, bitBefore: true, do: attempt(l.do)})
+		all = append(all, trial{way: by, name: l.name, aim: l.aim, keyed: keyed, bitBefore: true, waits: true, do: attempt(l.do)})
 	}
 	return all
 }

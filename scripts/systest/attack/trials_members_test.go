@@ -15,27 +15,28 @@ import (
 	"agentctl/scripts/testkit/proc"
 )
 
-// memberTrials forge gossip of members and events, as fast as a sender may who wants to
-// remain unseen: some hundred packets a second.
+// memberTrials forge gossip of members and events: some hundred packets a second, or a flood.
 var memberTrials = append(memberForgeries(gossipPacket, false), memberForgeries(memberWithKey, true)...)
 
 func memberForgeries(by way, keyed bool) (all []trial) {
 	for _, f := range []struct {
 		name, aim string
 		do        func(*stand) error
+		flood     bool
+		bitBefore bool
 	}{
-		{"suspicions of honest nodes", "members", aboutMembers(accuse(mlSuspect))},
-		{"deaths of honest nodes", "members", aboutMembers(accuse(mlDead))},
-		{"the last incarnation of honest nodes", "members", lastIncarnation},
-		{"other addresses and tags of honest nodes", "members", aboutMembers(otherAddress)},
-		{"ever new members", "memory", inventMembers},
-		{"leaves and joins of honest nodes", "members", aboutMembers(intents)},
-		{"recorded packets, sent again", "events", replayPackets},
-		{"questions with answers to others", "CPU, packets", askForOthers},
-		{"events of odd forms", "any fault", oddEvents},
-		{"more events than gateways take", "events", floodEvents},
+		{name: "suspicions of honest nodes", aim: "members", do: aboutMembers(accuse(mlSuspect))},
+		{name: "deaths of honest nodes", aim: "members", do: aboutMembers(accuse(mlDead))},
+		{name: "the last incarnation of honest nodes", aim: "members", do: lastIncarnation},
+		{name: "other addresses and tags of honest nodes", aim: "members", do: aboutMembers(otherAddress), bitBefore: true},
+		{name: "ever new members", aim: "memory", do: inventMembers, flood: true, bitBefore: true},
+		{name: "leaves and joins of honest nodes", aim: "members", do: aboutMembers(intents)},
+		{name: "recorded packets, sent again", aim: "events", do: replayPackets},
+		{name: "questions with answers to others", aim: "CPU, packets", do: askForOthers},
+		{name: "events of odd forms", aim: "any fault", do: oddEvents},
+		{name: "more events than gateways take", aim: "events", do: floodEvents, flood: true},
 	} {
-		all = append(all, trial{way: by, name: f.name, aim: f.aim, keyed: keyed, do: attempt(f.do)})
+		all = append(all, trial{way: by, name: f.name, aim: f.aim, keyed: keyed, waits: !f.flood, bitBefore: f.bitBefore, do: attempt(f.do)})
 	}
 	return all
 }
@@ -74,10 +75,11 @@ func (s *stand) repeat(send func(g *gossiper, i int)) error {
 	return nil
 }
 
-// bothAlive notes it if an honest node does not see the other alive any more.
+// bothAlive notes it if an honest node does not come to see the other alive again. Memberlist
+// forgets a death within a minute.
 func (s *stand) bothAlive() error {
 	for i, n := range s.nodes() {
-		if other := s.nodes()[1-i]; !testkit.Poll(func() bool { return n.Ended() || s.sees(n, other.Name) }) {
+		if other := s.nodes()[1-i]; !testkit.PollFor(2*testkit.Patience, func() bool { return n.Ended() || s.sees(n, other.Name) }) {
 			s.bite("the %s does not see the %s alive any more", n.Name, other.Name)
 		}
 	}
