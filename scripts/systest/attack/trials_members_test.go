@@ -16,7 +16,9 @@ import (
 )
 
 // memberTrials forge gossip of members and events: some hundred packets a second, or a flood.
-var memberTrials = append(memberForgeries(gossipPacket, false), memberForgeries(memberWithKey, true)...)
+var memberTrials = slices.Concat(memberForgeries(gossipPacket, false), memberForgeries(memberWithKey, true), []trial{
+	{way: gossipPacket, name: "the last incarnation of honest nodes", aim: "members", waits: true, do: attempt(lastIncarnation)},
+})
 
 func memberForgeries(by way, keyed bool) (all []trial) {
 	for _, f := range []struct {
@@ -27,7 +29,6 @@ func memberForgeries(by way, keyed bool) (all []trial) {
 	}{
 		{name: "suspicions of honest nodes", aim: "members", do: aboutMembers(accuse(mlSuspect))},
 		{name: "deaths of honest nodes", aim: "members", do: aboutMembers(accuse(mlDead))},
-		{name: "the last incarnation of honest nodes", aim: "members", do: lastIncarnation},
 		{name: "other addresses and tags of honest nodes", aim: "members", do: aboutMembers(otherAddress), bitBefore: true},
 		{name: "ever new members", aim: "memory", do: inventMembers, flood: true, bitBefore: true},
 		{name: "leaves and joins of honest nodes", aim: "members", do: aboutMembers(intents)},
@@ -76,10 +77,10 @@ func (s *stand) repeat(send func(g *gossiper, i int)) error {
 }
 
 // bothAlive notes it if an honest node does not come to see the other alive again. Memberlist
-// forgets a death within a minute.
+// forgets a death that it cannot be told to be wrong within a minute or two.
 func (s *stand) bothAlive() error {
 	for i, n := range s.nodes() {
-		if other := s.nodes()[1-i]; !testkit.PollFor(2*testkit.Patience, func() bool { return n.Ended() || s.sees(n, other.Name) }) {
+		if other := s.nodes()[1-i]; !testkit.PollFor(4*testkit.Patience, func() bool { return n.Ended() || s.sees(n, other.Name) }) {
 			s.bite("the %s does not see the %s alive any more", n.Name, other.Name)
 		}
 	}
