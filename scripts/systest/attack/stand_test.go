@@ -394,7 +394,7 @@ func (s *stand) judge() *result {
 	bites := s.bites
 	s.mu.Unlock()
 	bite := func(format string, args ...any) { bites = append(bites, fmt.Sprintf(format, args...)) }
-	r := &result{survived: true, lost: lost, logged: s.logSize() - s.log0}
+	r := &result{survived: true, lost: lost, flushes: s.flushes(), logged: s.logSize() - s.log0}
 	for _, n := range s.nodes() {
 		if n.Ended() {
 			r.survived = false
@@ -425,7 +425,8 @@ func (s *stand) judge() *result {
 		bite("no event was taken")
 	}
 	if r.publishingFailed > 0 {
-		bite("%d events not taken: %v", r.publishingFailed, s.lastError)
+		bite("%d events not taken", r.publishingFailed)
+		s.t.Logf("the last event that was not taken: %v", s.lastError)
 	}
 	if s.unhealthy != nil {
 		bite("%v", s.unhealthy)

@@ -143,13 +143,14 @@ type result struct {
 	health           time.Duration // longest answer of /healthz
 	published, lost  int           // honest events
 	p50, p99         time.Duration // from publishing until an honest node's gateway has the event
+	flushes          int           // requests to empty the gateway
 	logged           int           // bytes of both logs
 	publishingFailed int           // honest events that an agent did not take
 }
 
 func (r *result) String() string {
-	return fmt.Sprintf("achieved %q; survived %v; at the peak %d MiB; longest /healthz %v; %d events lost of %d, %d not taken; p50 %v, p99 %v; log %d bytes",
-		r.bite, r.survived, r.peak, rounded(r.health), r.lost, r.published, r.publishingFailed, rounded(r.p50), rounded(r.p99), r.logged)
+	return fmt.Sprintf("achieved %q; survived %v; at the peak %d MiB; longest /healthz %v; %d events lost of %d, %d not taken; p50 %v, p99 %v; %d flushes; log %d bytes",
+		r.bite, r.survived, r.peak, rounded(r.health), r.lost, r.published, r.publishingFailed, rounded(r.p50), rounded(r.p99), r.flushes, r.logged)
 }
 
 // rounded is a duration with about three digits.
