@@ -14,16 +14,25 @@ func (n *Node) Living() (all []serf.Member) {
 	return all
 }
 
-// Reachable are serf's members. One that serf has as leaving counts as alive as long as
-// memberlist has it alive. It leaves in some seconds, or it does not leave: anyone can say
-// so of a member, at a Lamport time that the member cannot deny.
+// Reachable are serf's members. One that serf has as leaving, or that it has forgotten,
+// counts as alive as long as memberlist has it alive. It leaves in some seconds, or it does
+// not leave: anyone can say so of a member, and at a Lamport time that the member cannot
+// deny. The tags of a forgotten one are left out.
 func (n *Node) Reachable() []serf.Member {
 	members := n.Members()
 	n.presence.mu.Lock()
 	defer n.presence.mu.Unlock()
+	listed := make(map[string]bool, len(members))
 	for i, m := range members {
+		listed[m.Name] = true
 		if _, alive := n.presence.alive[m.Name]; alive && m.Status == serf.StatusLeaving {
 			members[i].Status = serf.StatusAlive
+		}
+	}
+	for name, l := range n.presence.alive {
+		if !listed[name] {
+			members = append(members, serf.Member{Name: name, Addr: l.Addr, Port: l.Port, Status: serf.StatusAlive,
+				ProtocolMin: l.PMin, ProtocolMax: l.PMax, ProtocolCur: l.PCur, DelegateMin: l.DMin, DelegateMax: l.DMax, DelegateCur: l.DCur})
 		}
 	}
 	return members

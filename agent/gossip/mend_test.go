@@ -180,6 +180,41 @@ func TestANewNodeDialsNobodyElse(t *testing.T) {
 	})
 }
 
+// A living member that was forced to leave, or was forgotten, still gets events. One that
+// has died does not.
+func TestALivingMemberStaysReachable(t *testing.T) {
+	for _, forced := range []struct {
+		what  string
+		by    func(*serf.Serf) error
+		until serf.MemberStatus
+	}{
+		{"leave", func(s *serf.Serf) error { return s.RemoveFailedNode("n1") }, serf.StatusLeaving},
+		{"prune", func(s *serf.Serf) error { return s.RemoveFailedNodePrune("n1") }, serf.StatusNone},
+	} {
+		t.Run(forced.what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newClique(t, "os")
+				reachable := func() bool {
+					return slices.ContainsFunc(c.ours[0].Reachable(), func(m serf.Member) bool {
+						return m.Name == "n1" && m.Status == serf.StatusAlive && m.Port == 7946 && m.ProtocolMax > 0
+					})
+				}
+				if err := forced.by(c.serfs[0]); err != nil {
+					t.Fatal(err)
+				}
+				c.await("it is forced out", func() bool { return c.sees(0, 1) == forced.until })
+				if !reachable() {
+					t.Errorf("it is %v, and cannot be reached", c.sees(0, 1))
+				}
+				if err := c.serfs[1].Shutdown(); err != nil {
+					t.Fatal(err)
+				}
+				c.await("it is found dead", func() bool { return !reachable() })
+			})
+		})
+	}
+}
+
 // A node of ours needs no join to mend a prune.
 func TestMendAfterAPrune(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
