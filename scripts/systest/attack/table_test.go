@@ -165,7 +165,7 @@ func rounded(d time.Duration) time.Duration {
 // markdown is the table, with what was and what is in each cell if there are both.
 func markdown(rows []row) string {
 	var b strings.Builder
-	b.WriteString("| way in | attack | after | achieved | survived | peak MiB | longest /healthz | events lost | p50 | p99 | log KiB |\n")
+	b.WriteString("| way in | attack | aim | achieved | survived | peak MiB | longest /healthz | events lost | p50 | p99 | log KiB |\n")
 	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range rows {
 		if len(r.results) == 0 {

@@ -92,7 +92,7 @@ var gatewayTrials = []trial{
 			var other []string
 			for _, p := range s.posted() {
 				if strings.HasPrefix(p.path, "/objects/") && strings.ContainsRune(p.path, utf8.RuneError) {
-					other = append(other, fmt.Sprintf("%q", p.path))
+					other = append(other, fmt.Sprintf("%+q", p.path))
 				}
 			}
 			return achieved("another key is deleted: %s", other)

@@ -23,8 +23,8 @@ var memoryTrials = []trial{
 			time.Sleep(time.Millisecond)
 		}
 	}},
-	{way: gossipStream, name: "compressed bombs in streams", aim: "memory", bitBefore: true, do: func(s *stand) { streams(s.receiver, zeros()) }},
-	{way: gossipStream, name: "lists of nothing", aim: "memory", bitBefore: true, do: func(s *stand) { streams(s.receiver, nothings()) }},
+	{way: gossipStream, name: "compressed bombs in streams", aim: "memory", bitBefore: true, do: func(s *stand) { streams(s.receiver, 16, zeros()) }},
+	{way: gossipStream, name: "lists of nothing", aim: "memory", bitBefore: true, do: func(s *stand) { streams(s.receiver, 4, nothings()) }},
 	{way: gossipPacket, name: "ever new names of events", aim: "memory", bitBefore: true, do: func(s *stand) {
 		conn := s.packets(s.receiver)
 		for i := range testkit.Setting(s.t, "AGENTCTL_ATTACK_NAMES", 20_000, 400_000) {

@@ -91,11 +91,11 @@ func (s *stand) packets(n *proc.Node) net.Conn {
 	return conn
 }
 
-// streams sends the same over some gossip streams at a time, and waits until each is
+// streams sends the same over so many gossip streams at a time, and waits until each is
 // closed.
-func streams(n *proc.Node, raw []byte) {
+func streams(n *proc.Node, many int, raw []byte) {
 	var sending sync.WaitGroup
-	for range 16 {
+	for range many {
 		sending.Go(func() {
 			conn, err := net.Dial("tcp", n.Gossip)
 			if err != nil {
