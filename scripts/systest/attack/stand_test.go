@@ -424,12 +424,14 @@ func (s *stand) judge() *result {
 	case r.published == 0:
 		bite("no event was taken")
 	}
-	if r.publishingFailed > 0 {
-		bite("%d events not taken", r.publishingFailed)
-		s.t.Logf("the last event that was not taken: %v", s.lastError)
-	}
-	if s.unhealthy != nil {
-		bite("%v", s.unhealthy)
+	if r.survived { // otherwise it follows
+		if r.publishingFailed > 0 {
+			bite("%d events not taken", r.publishingFailed)
+			s.t.Logf("the last event that was not taken: %v", s.lastError)
+		}
+		if s.unhealthy != nil {
+			bite("%v", s.unhealthy)
+		}
 	}
 	if r.peak > most {
 		bite("memory of %d MiB", r.peak)
