@@ -43,7 +43,8 @@
 // # Limits
 //
 // The server has 1,024 connections at a time, 768 of them from one address. A
-// connection has up to 64 streams, monitors and running queries.
+// connection has up to 64 streams, monitors and running queries, a client 512, and all
+// clients have 1,024, since each event is looked at for every one of them.
 //
 // Of requests larger than 64 KiB the server reads 64 at a time, 16 of them from one
 // address. Others wait for their turn.

@@ -27,6 +27,9 @@ type outbox struct {
 	maxStreams int
 	maxBytes   int
 	shared     []bound // of the connection's client, and of all
+	// enter tells whether the connection's client may have one more stream, which leave
+	// ends. nil: it may.
+	enter func() (leave func(), ok bool)
 
 	wake    chan struct{} // there may be something to write
 	written chan struct{} // answers have been written
@@ -71,6 +74,7 @@ type queue struct {
 	notice  func(lost int) []byte // the body of a record that tells of lost ones; may be nil
 	counter prometheus.Counter    // of dropped records
 	stop    func()                // ends what puts records in; called once, without the mutex
+	leave   func()                // gives the stream's place back; may be nil
 	room    chan struct{}         // a record has been taken
 
 	bodies [][]byte
@@ -80,7 +84,10 @@ type queue struct {
 	ending bool // gone once it is empty
 }
 
-var errTooManyStreams = errors.New("too many streams on this connection: stop one, or open another connection")
+var (
+	errTooManyStreams = errors.New("too many streams on this connection: stop one, or open another connection")
+	errStreamsTaken   = errors.New("too many streams of this client, or of all clients: stop some")
+)
 
 // errStreamExists is answered for a Seq that still has a stream.
 var errStreamExists = errors.New(wire.ErrStreamExists)
@@ -94,6 +101,12 @@ func (o *outbox) add(q *queue) error {
 		return errStreamExists
 	case len(o.open) >= o.maxStreams:
 		return errTooManyStreams
+	}
+	if o.enter != nil && !o.closed {
+		var ok bool
+		if q.leave, ok = o.enter(); !ok {
+			return errStreamsTaken
+		}
 	}
 	q.out = o
 	q.gone = o.closed
@@ -138,6 +151,9 @@ func (o *outbox) discard(q *queue) {
 	o.count(-q.size)
 	q.gone, q.bodies, q.size = true, nil, 0
 	delete(o.open, q.seq)
+	if q.leave != nil {
+		q.leave()
+	}
 	if i := slices.Index(o.turns, q); i >= 0 {
 		o.turns = slices.Delete(o.turns, i, i+1)
 	}

@@ -83,6 +83,8 @@ type Config struct {
 	maxClients  int // connections at a time; 1024
 	maxEach     int // connections of one client; three quarters of maxClients
 	maxStreams  int // streams, monitors and running queries of one connection; 64
+	streamsEach int // and of one client; 512
+	streamsAll  int // and of all clients; 1024
 	streamQueue int // records that wait in one stream; 8192. A monitor has an eighth
 	queueBytes  int // bytes that wait in all streams of one connection; 8 MiB
 	queueEach   int // and in those of one client; 64 MiB
@@ -103,6 +105,8 @@ func (c Config) withDefaults() Config {
 	c.maxClients = cmp.Or(max(c.maxClients, 0), 1024)
 	c.maxEach = cmp.Or(max(c.maxEach, 0), max(c.maxClients*3/4, 1))
 	c.maxStreams = cmp.Or(max(c.maxStreams, 0), 64)
+	c.streamsEach = cmp.Or(max(c.streamsEach, 0), 512)
+	c.streamsAll = cmp.Or(max(c.streamsAll, 0), 1024)
 	c.streamQueue = cmp.Or(max(c.streamQueue, 0), 8192)
 	c.queueBytes = cmp.Or(max(c.queueBytes, 0), 8<<20)
 	c.queueEach = cmp.Or(max(c.queueEach, 0), 64<<20)
@@ -128,8 +132,9 @@ type Server struct {
 	large   *lines        // large requests
 	larges  chan struct{} // a slot for each of them, over all clients
 	clients *admission.Limit
-	queued  atomic.Int64  // bytes in the queues of all connections
-	serial  atomic.Uint64 // names clients of unix sockets, which have no address
+	streams *admission.Share // all of them take part in what each event costs
+	queued  atomic.Int64     // bytes in the queues of all connections
+	serial  atomic.Uint64    // names clients of unix sockets, which have no address
 }
 
 // New returns a server. It panics if cfg.Metrics already has a server's metrics.
@@ -145,6 +150,7 @@ func New(b Backend, cfg Config) *Server {
 		large:   newLines(maxLarge / 4),
 		larges:  make(chan struct{}, maxLarge),
 		clients: admission.NewLimit(cfg.maxClients, cfg.maxEach),
+		streams: admission.NewShare(cfg.streamsAll, cfg.streamsEach),
 	}
 	s.sampled.Logger = cfg.Logger
 	return s

@@ -64,6 +64,7 @@ func (s *Server) serveConn(ctx context.Context, cancel context.CancelCauseFunc, 
 		in:     &input{conn: conn, timeout: s.cfg.requestTimeout},
 		out:    newOutbox(s.cfg.maxStreams, s.cfg.queueBytes, bound{of.Bytes(), s.cfg.queueEach}, bound{&s.queued, s.cfg.queueAll}),
 	}
+	c.out.enter = func() (leave func(), ok bool) { return s.streams.Enter(of.Client()) }
 	c.r = wire.NewReader(c.in, s.cfg.preAuth)
 	c.r.OnLarge(c.beginLarge)
 	defer c.endLarge()

@@ -3,6 +3,7 @@ package rpc
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,37 @@ func TestStreamRefusals(t *testing.T) {
 		c.must(wire.Stop, wire.StopRequest{Stop: monitor}, nil)
 		c.must(wire.Stop, wire.StopRequest{Stop: 999}, nil) // serf does not mind
 		c.must(wire.Monitor, wire.MonitorRequest{LogLevel: "ERR"}, nil)
+	})
+}
+
+// All connections of a client share its places for streams, and all clients share those
+// of the server. What ends gives its place back: a stop, a query's end, the connection's.
+func TestStreamsOverConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := servePipes(t, &fakeAgent{}, Config{streamsEach: 3, streamsAll: 4})
+		one, two := p.dial(t).handshake(), p.dial(t).handshake()
+		stream := one.send(wire.Stream, wire.StreamRequest{})
+		one.answer(stream)
+		one.must(wire.Monitor, wire.MonitorRequest{LogLevel: "ERR"}, nil)
+		two.must(wire.Stream, wire.StreamRequest{}, nil)
+		if got := two.call(wire.Stream, wire.StreamRequest{}, nil); got != errStreamsTaken.Error() {
+			t.Errorf("a fourth stream of a client: %q", got)
+		}
+		ours, theirs := net.Pipe()
+		p.conns <- elsewhere{theirs}
+		other := newClient(t, ours).handshake()
+		other.must(wire.Stream, wire.StreamRequest{}, nil)
+		if got := other.call(wire.Stream, wire.StreamRequest{}, nil); got != errStreamsTaken.Error() {
+			t.Errorf("a fifth stream of all: %q", got)
+		}
+		one.must(wire.Stop, wire.StopRequest{Stop: stream}, nil)
+		other.must(wire.Stream, wire.StreamRequest{}, nil)
+		ours.Close()
+		synctest.Wait()
+		two.must(wire.Stream, wire.StreamRequest{}, nil)
+		if got := two.call(wire.Stream, wire.StreamRequest{}, nil); got != errStreamsTaken.Error() {
+			t.Errorf("again a fourth stream of a client: %q", got)
+		}
 	})
 }
 

@@ -25,7 +25,7 @@ func TestVanishingClients(t *testing.T) {
 	)
 	reg := prometheus.NewRegistry()
 	a := &fakeAgent{publish: func(context.Context, string, []byte, bool) error { return nil }}
-	s, dial := loopback(t, a, Config{Metrics: reg, streamQueue: events, queueBytes: 64 << 20})
+	s, dial := loopback(t, a, Config{Metrics: reg, streamQueue: events, queueBytes: 64 << 20, streamsEach: 4 * vanishing, streamsAll: 4 * vanishing})
 
 	var wg sync.WaitGroup
 	stayers := make([]*client, staying)

@@ -61,6 +61,7 @@ const (
 	plainMember    way = "outsider, plain: member"
 	memberWithKey  way = "member with the key"
 	overRPC        way = "RPC, without the key"
+	rpcClient      way = "RPC, with the key"
 	overHTTP       way = "HTTP"
 	hostileGateway way = "gateway"
 	hostileEvent   way = "publisher of events"
@@ -69,7 +70,7 @@ const (
 
 // trials are all attacks, by family.
 func trials() (all []trial) {
-	for _, family := range [][]trial{linkTrials, portTrials, memoryTrials, streamTrials, gossipTrials, gatewayTrials, fileTrials, lieTrials, forgeryTrials, memberTrials} {
+	for _, family := range [][]trial{linkTrials, portTrials, rpcTrials, memoryTrials, streamTrials, gossipTrials, gatewayTrials, fileTrials, lieTrials, forgeryTrials, memberTrials} {
 		all = append(all, family...)
 	}
 	return all
