@@ -24,7 +24,11 @@ func finishEvent(sent *quick.Sent) int {
 		defer stop()
 	}
 	if err := awaitAnswer(ctx, sent, os.Stdout); err != nil {
-		fmt.Println(indented(err.Error()))
+		if text := err.Error(); sent.Serf { // as serf's own command
+			fmt.Println(text)
+		} else {
+			fmt.Println(indented(text))
+		}
 		return 1
 	}
 	return 0

@@ -37,8 +37,9 @@ var streamTrials = []trial{
 	}},
 }
 
-// streamMost is how many MiB an agent may take while streams are held.
-const streamMost = 160
+// streamMost is how many MiB an agent may take while streams are held: twice what lives,
+// which is 48 MiB of streams and the agent's own, and some that is not collected yet.
+const streamMost = 224
 
 // holding is an attack that holds streams with the same on each.
 func holding(streams int, raw []byte) func(*stand) {

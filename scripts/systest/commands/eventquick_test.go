@@ -128,7 +128,7 @@ func TestQuickEventIsTheOrdinaryOne(t *testing.T) {
 			out: "Event 'kong' dispatched! Coalescing enabled: true\n"},
 		"taken, and the connection closed": {fakeAnswers: fakeAnswers{event: header(wire.ResponseHeader{}), close: true}, events: 1, program: agentctl,
 			out: "Event 'kong' dispatched! Coalescing enabled: true\n"}, // serf's client may say that it is closed
-		"refused":        {fakeAnswers: fakeAnswers{event: header(wire.ResponseHeader{Error: "it is\ntoo large"})}, events: 1, out: "Error sending event: it is\ntoo large\n"},
+		"refused":        {fakeAnswers: fakeAnswers{event: header(wire.ResponseHeader{Error: "it is\ntoo large"})}, events: 1, out: "Error sending event: it is\n    too large\n"},
 		"key is missing": {fakeAnswers: fakeAnswers{event: header(wire.ResponseHeader{Error: wire.ErrAuthRequired})}, events: 1, out: "Error sending event: Authentication required (the agent has an auth key: give it with -rpc-auth)\n"},
 		"key is refused": {fakeAnswers: fakeAnswers{greeting: header(wire.ResponseHeader{Error: wire.ErrInvalidAuthToken}), event: header(wire.ResponseHeader{})}, key: "k",
 			out: "Error connecting to Serf agent: cannot use the serf agent at ADDR: Invalid authentication token (check -rpc-auth)\n"},
