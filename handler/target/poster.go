@@ -1,22 +1,22 @@
 package target
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
 	"agentctl/handler"
+	"agentctl/handler/http1"
 )
 
 const (
 	keptAnswer    = 4 << 10  // bytes of an answer that are kept
 	drainedAnswer = 64 << 10 // bytes read at most, so that the connection can be used again
-	maxHeader     = 64 << 10 // bytes of an answer's header
 	// bodyPatience is how long the body of an answer to an event may take. The status
 	// says what the target did with the event, so the body is not worth a wait. It is
 	// read for the log, and so that the connection can be used again.
@@ -37,13 +37,13 @@ type Response struct {
 // Poster posts events and flush requests to one target: one attempt for each call,
 // on connections that are kept. It is safe for concurrent use.
 type Poster struct {
-	target    Target
-	at        Address
-	dial      Dial
-	form      *requestForm
-	transport *http.Transport
-	secrets   *secrets // of the target and of its flush requests
-	flush     *Poster  // of the flush requests; nil: there are none
+	target  Target
+	at      Address
+	dial    Dial
+	form    *requestForm
+	client  *http1.Client
+	secrets *secrets // of the target and of its flush requests
+	flush   *Poster  // of the flush requests; nil: there are none
 }
 
 // NewPoster makes a Poster. It does not dial, and fails only if the target is not
@@ -71,25 +71,13 @@ func NewPosterOn(dial Dial, t Target) (*Poster, error) {
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
-	connect := dial
-	if ep.socket != "" {
-		connect = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, "unix", ep.socket) }
-	}
-	p := &Poster{
-		target:  t,
-		at:      ep.address(),
-		dial:    dial,
-		form:    form,
-		secrets: newSecrets(&t),
-		transport: &http.Transport{
-			DialContext:            connect,
-			TLSClientConfig:        t.TLS.Clone(),
-			DisableCompression:     true, // the answer is shown, not used
-			MaxIdleConnsPerHost:    max(idleConns, t.Concurrency),
-			IdleConnTimeout:        idleTimeout,
-			MaxResponseHeaderBytes: maxHeader,
-		},
-	}
+	p := &Poster{target: t, at: ep.address(), dial: dial, form: form, secrets: newSecrets(&t)}
+	p.client = http1.New(http1.Config{
+		Dial:        func(ctx context.Context) (net.Conn, error) { return dial(ctx, p.at.Network, p.at.Addr) },
+		TLS:         ep.tls(t.TLS),
+		Idle:        max(idleConns, t.Concurrency),
+		IdleTimeout: idleTimeout,
+	})
 	if t.Flush != nil && !t.Flush.LastEvent {
 		if p.flush, err = NewPosterOn(dial, t.flushTarget()); err == nil {
 			p.flush.secrets = p.secrets // one may repeat the requests of the other
@@ -125,92 +113,68 @@ func (p *Poster) send(ctx context.Context, e *handler.Event, told bool) (Respons
 	if err != nil {
 		return Response{}, &PostError{Class: Bury, Err: fmt.Errorf("the event was not sent, as it does not fit this target: %w", err)}
 	}
-	attempt, cancel := context.WithTimeout(ctx, p.target.Timeout)
-	defer cancel()
-	// The Transport is used without a Client: that would follow redirects, and
-	// name the URL in its errors.
-	var conn connTrace
-	res, err := p.roundTrip(p.request(conn.watch(attempt), form, e, told), &conn)
+	req := http1.Request{
+		Head: form.head(e, told), Body: form.body, ToHEAD: form.method == http.MethodHead,
+		Timeout: p.target.Timeout, Keep: keptAnswer, Read: drainedAnswer,
+	}
+	if e.Type != handler.Query {
+		req.BodyTimeout = bodyPatience
+	}
+	res, err := p.client.Do(ctx, &req)
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
 			return Response{}, ctx.Err()
-		case attempt.Err() != nil:
+		case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 			err = &timeoutError{p.target.Timeout}
 		default:
 			err = p.secrets.hideError(inWords(err))
 		}
 		return Response{}, &PostError{Class: Retry, Err: err, At: p.at}
 	}
-	if e.Type != handler.Query {
-		// Reading on fails then, and the connection is closed.
-		defer time.AfterFunc(bodyPatience, cancel).Stop()
-	}
-	answer := p.secrets.hideIn(readAnswer(res))
-	done, class := p.target.done(res.StatusCode)
+	answer := p.secrets.hideIn(res.Body, res.Cut)
+	done, class := p.target.done(res.Status)
 	if done {
-		return Response{Status: res.StatusCode, Body: answer}, nil
+		return Response{Status: res.Status, Body: answer}, nil
 	}
-	perr := &PostError{Class: class, Status: res.StatusCode, Body: answer, At: p.at}
-	if res.StatusCode/100 == 3 {
-		perr.Location = shownLocation(p.secrets.hide(res.Header.Get("Location")))
+	perr := &PostError{Class: class, Status: res.Status, Body: answer, At: p.at}
+	if res.Status/100 == 3 {
+		perr.Location = shownLocation(p.secrets.hide(res.Location))
 	}
 	if class == Retry {
-		perr.RetryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
+		perr.RetryAfter = retryAfter(res.RetryAfter, time.Now())
 	}
 	return Response{}, perr
 }
 
 // Close closes idle connections. Posts under way go on to their end.
 func (p *Poster) Close() {
-	p.transport.CloseIdleConnections()
+	p.client.Close()
 	if p.flush != nil {
 		p.flush.Close()
 	}
 }
 
-func (p *Poster) request(ctx context.Context, form filledForm, e *handler.Event, told bool) *http.Request {
-	h, body := form.header, form.body
+// head is the request line and the header of an event's request. Unless it is told what
+// the event is, those of a flush.
+func (f *filledForm) head(e *handler.Event, told bool) []byte {
+	h := make([]byte, len(f.lines), len(f.lines)+256)
+	copy(h, f.lines)
 	// Types, names and IDs come from the network, or from a journal.
 	if told {
-		h["X-Serf-Event"] = []string{headerValue(string(e.Type))}
-		h["X-Serf-Event-Id"] = []string{headerValue(e.ID)}
+		h = appendField(h, "X-Serf-Event", headerValue(string(e.Type)))
+		h = appendField(h, "X-Serf-Event-Id", headerValue(e.ID))
 		if e.Type == handler.User || e.Type == handler.Query {
-			h["X-Serf-Event-Name"] = []string{headerValue(e.Name)}
-			h["X-Serf-Event-Ltime"] = []string{strconv.FormatUint(e.LTime, 10)}
+			h = appendField(h, "X-Serf-Event-Name", headerValue(e.Name))
+			h = append(strconv.AppendUint(append(h, "X-Serf-Event-Ltime: "...), e.LTime, 10), "\r\n"...)
 		}
 	}
-	req := &http.Request{
-		Method:        form.method,
-		URL:           form.url,
-		Host:          form.host,
-		Header:        h,
-		ContentLength: int64(len(body)),
-		Body:          http.NoBody,
+	if len(f.body) > 0 || takesBody(f.method) { // some gateways ask for a length of nothing, too
+		h = append(strconv.AppendInt(append(h, "Content-Length: "...), int64(len(f.body)), 10), "\r\n"...)
 	}
-	if len(body) > 0 {
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		req.GetBody = func() (io.ReadCloser, error) {
-			return io.NopCloser(bytes.NewReader(body)), nil
-		}
-	}
-	return req.WithContext(ctx)
+	return append(h, "\r\n"...)
 }
 
-// readAnswer keeps the beginning of the body and reads on a little. Only a
-// connection whose answer was read whole can be used again. It tells whether the body
-// may be longer than what it kept.
-func readAnswer(res *http.Response) (kept []byte, cut bool) {
-	defer res.Body.Close()
-	// An answer of 101 also comes here. To read its body would be to read the bare
-	// connection, without end.
-	if res.ContentLength == 0 {
-		return nil, false
-	}
-	kept, err := io.ReadAll(io.LimitReader(res.Body, keptAnswer))
-	if err == nil && len(kept) == keptAnswer {
-		// An error here means that the connection is not used again.
-		_, _ = io.CopyN(io.Discard, res.Body, drainedAnswer-keptAnswer)
-	}
-	return kept, err != nil || len(kept) == keptAnswer
+func appendField(b []byte, name, value string) []byte {
+	return append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,10 +23,16 @@ import (
 
 func newPoster(t testing.TB, target Target) *Poster {
 	t.Helper()
+	return newPosterOn(t, nil, target)
+}
+
+// newPosterOn is newPoster for another network.
+func newPosterOn(t testing.TB, dial Dial, target Target) *Poster {
+	t.Helper()
 	if target.Timeout == 0 { // a busy machine must not make an attempt fail
 		target.Timeout = time.Minute
 	}
-	p, err := NewPoster(target)
+	p, err := NewPosterOn(dial, target)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +271,13 @@ func TestPostTLS(t *testing.T) {
 
 // The gateway is on this node: a proxy that the environment names is not for it.
 func TestPostUsesNoProxy(t *testing.T) {
-	if p := newPoster(t, Target{URL: "http://gw.example/"}); p.transport.Proxy != nil {
-		t.Error("a proxy is consulted")
-	}
+	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
+	t.Setenv("http_proxy", "http://127.0.0.1:1")
+	var dialed []string
+	p := newPosterOn(t, func(_ context.Context, _, addr string) (net.Conn, error) {
+		dialed = append(dialed, addr)
+		return nil, syscall.ECONNREFUSED
+	}, Target{URL: "http://gw.example/"})
+	fails(t, p)
+	testkit.Want(t, "what it dialed", dialed, []string{"gw.example:80"})
 }

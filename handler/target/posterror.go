@@ -81,19 +81,15 @@ func shownLocation(location string) string {
 	return text.Redact(location)
 }
 
-// brokenAnswer is what net/http puts before its words on an answer that is not HTTP as
-// it has to be.
-const brokenAnswer = "net/http: HTTP/1.x transport connection broken: "
-
-// inWords says of a failed attempt what happened, for somebody who does not know net/http.
+// inWords says of a failed attempt what happened, for somebody who does not know sockets.
 func inWords(err error) error {
-	switch why, broken := strings.CutPrefix(err.Error(), brokenAnswer); {
+	switch {
 	case errors.Is(err, io.EOF):
 		return fmt.Errorf("connection closed before an answer came: %w", err)
 	case errors.Is(err, syscall.ECONNRESET):
 		return fmt.Errorf("connection reset before an answer came: %w", syscall.ECONNRESET)
-	case broken:
-		return fmt.Errorf("its answer is not HTTP, or breaks its rules: %s", strings.TrimPrefix(why, "net/http: "))
+	case errors.Is(err, syscall.EPIPE):
+		return fmt.Errorf("connection closed while the request was sent: %w", syscall.EPIPE)
 	}
 	return err
 }

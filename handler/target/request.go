@@ -25,7 +25,8 @@ type requestForm struct {
 	parts  map[string][]*template.Template // of the other headers, by name
 	body   *template.Template              // nil: the event's own body, or with bare none
 	bare   bool
-	plain  bool // only the body depends on the event
+	plain  bool   // only the body depends on the event
+	lines  []byte // with plain, see filledForm
 }
 
 // filledForm is the request for one event.
@@ -34,6 +35,7 @@ type filledForm struct {
 	url    *url.URL
 	host   string
 	header http.Header
+	lines  []byte // request line and header, without those that a Poster sets itself
 	body   []byte
 }
 
@@ -65,7 +67,7 @@ func newRequestForm(t *Target) (*requestForm, error) {
 		(&http.Request{Header: f.header}).SetBasicAuth(u.Username(), password)
 	}
 	f.method = compilePart(t.Method, template.InMethod)
-	f.host = compilePart(ep.url.Host, template.InHeader)
+	f.host = compilePart(ep.host(), template.InHeader)
 	for name, values := range t.Header {
 		name = http.CanonicalHeaderKey(name)
 		if name == "Host" && len(values) > 0 {
@@ -83,7 +85,33 @@ func newRequestForm(t *Target) (*requestForm, error) {
 	if t.Body != "" {
 		f.body = compilePart(t.Body, template.InJSON)
 	}
+	if f.plain && err == nil {
+		fixed := f.fixed()
+		fixed.writeLines()
+		f.lines = fixed.lines
+	}
 	return f, err
+}
+
+// fixed are the parts that do not depend on the event.
+func (f *requestForm) fixed() filledForm {
+	out := filledForm{url: f.url, header: f.header, lines: f.lines}
+	out.method, _ = f.method.Fixed()
+	out.host, _ = f.host.Fixed()
+	return out
+}
+
+// writeLines makes the lines of the other parts. The values are valid: those of a target
+// were checked with it, and templates make no others.
+func (out *filledForm) writeLines() {
+	b := append(append(append(out.lines[:0:0], out.method...), ' '), out.url.RequestURI()...)
+	b = appendField(append(b, " HTTP/1.1\r\n"...), "Host", out.host)
+	for _, name := range slices.Sorted(maps.Keys(out.header)) {
+		for _, value := range out.header[name] {
+			b = appendField(b, name, value)
+		}
+	}
+	out.lines = b
 }
 
 // takesBody tells whether a request of this method has the event's body by default.
@@ -94,11 +122,8 @@ func takesBody(method string) bool {
 
 // fill makes the request for an event. The error is a *template.Misfit.
 func (f *requestForm) fill(e *handler.Event) (filledForm, error) {
-	out := filledForm{url: f.url, header: make(http.Header, len(f.header)+len(f.parts)+4)} // with room for the event's own
-	maps.Copy(out.header, f.header)
+	out := f.fixed()
 	if f.plain {
-		out.method, _ = f.method.Fixed()
-		out.host, _ = f.host.Fixed()
 		switch {
 		case f.body != nil:
 			body, _ := f.body.Fixed()
@@ -108,10 +133,15 @@ func (f *requestForm) fill(e *handler.Event) (filledForm, error) {
 		}
 		return out, nil
 	}
+	out.header = make(http.Header, len(f.header)+len(f.parts))
+	maps.Copy(out.header, f.header)
 	d := template.NewData(e)
 	err := f.fillParts(d, &out)
 	if err != nil && d.Fields == nil {
 		err = fmt.Errorf("%w (its payload is no JSON object)", err)
+	}
+	if err == nil {
+		out.writeLines()
 	}
 	return out, err
 }

@@ -225,7 +225,7 @@ func (s *secrets) hideIn(kept []byte, cut bool) []byte {
 	return []byte(text[:min(len(text), keptAnswer)])
 }
 
-// hideError takes the secrets out of an error's text: net/http repeats an answer that it
+// hideError takes the secrets out of an error's text: one repeats an answer that it
 // cannot read.
 func (s *secrets) hideError(err error) error {
 	if text := s.hide(err.Error()); text != err.Error() {

@@ -1,9 +1,13 @@
 package target
 
 import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -39,7 +43,43 @@ func (ep endpoint) address() Address {
 			port = "443"
 		}
 	}
-	return Address{"tcp", net.JoinHostPort(ep.url.Hostname(), port)}
+	return Address{"tcp", net.JoinHostPort(ep.name(), port)}
+}
+
+// host is the value of the Host header: as net/http writes it, in the letters that DNS
+// knows, and without the zone of an address, which means something on this machine alone.
+func (ep endpoint) host() string {
+	var b bytes.Buffer
+	if err := (&http.Request{URL: &url.URL{Scheme: "http", Host: ep.url.Host}}).Write(&b); err != nil {
+		return ep.url.Host
+	}
+	req, err := http.ReadRequest(bufio.NewReader(&b))
+	if err != nil {
+		return ep.url.Host
+	}
+	return req.Host
+}
+
+// name is the host that is dialed, and that its certificate names.
+func (ep endpoint) name() string {
+	if name := ep.url.Hostname(); strings.Contains(name, ":") { // with its zone
+		return name
+	}
+	return (&url.URL{Host: ep.host()}).Hostname()
+}
+
+// tls is the configuration for an endpoint with TLS, or nil for one without.
+func (ep endpoint) tls(c *tls.Config) *tls.Config {
+	if ep.url.Scheme != "https" {
+		return nil
+	}
+	if c = c.Clone(); c == nil {
+		c = new(tls.Config)
+	}
+	if c.ServerName == "" {
+		c.ServerName = ep.name()
+	}
+	return c
 }
 
 // String is the URL without user, password and query, which may be secrets.

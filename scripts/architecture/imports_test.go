@@ -12,7 +12,7 @@ var leaves = append([]string{"handler", "handler/text"}, tools...)
 // tools are the leaves that know nothing of events.
 var tools = []string{
 	"agent/admission", "agent/dropped", "agent/files", "agent/logs", "agent/version",
-	"handler/backoff", "handler/probe", "handler/queue", "handler/varint",
+	"handler/backoff", "handler/http1", "handler/probe", "handler/queue", "handler/varint",
 }
 
 // table says which of our packages each package imports, beside leaves.

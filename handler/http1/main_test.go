@@ -1,0 +1,9 @@
+package http1
+
+import (
+	"testing"
+
+	"agentctl/scripts/testkit/leaks"
+)
+
+func TestMain(m *testing.M) { leaks.Main(m) }
