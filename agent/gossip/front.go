@@ -70,14 +70,15 @@ func (d *frontDelegate) NotifyMsg(raw []byte) {
 		return
 	}
 	defer end()
-	if !d.takes(raw) || !d.crowd.takes(raw) {
+	var m Message
+	switch isEvent := m.Decode(raw) == nil; { // serf logs what is no event
+	case isEvent && !d.event.takes(m.LTime):
+		d.refuse(&d.event, m.LTime)
 		return
-	}
-	if d.receive != nil && len(raw) > 0 && raw[0] == userMessageType {
-		var m Message
-		if m.Decode(raw) == nil { // serf logs what is no event
-			d.receive(m.Event(), false)
-		}
+	case isEvent && d.receive != nil:
+		d.receive(m.Event(), false)
+	case !isEvent && !(d.takes(raw) && d.crowd.takes(raw)):
+		return
 	}
 	d.Delegate.NotifyMsg(raw)
 }

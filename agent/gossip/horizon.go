@@ -91,7 +91,8 @@ func (h *horizons) refuse(of *horizon, t serf.LamportTime) {
 	}
 }
 
-// takes tells whether serf may get a message. Serf sees to one that cannot be read.
+// takes tells whether serf may get a message that is no user event. Serf sees to one that
+// cannot be read.
 func (h *horizons) takes(raw []byte) bool {
 	if len(raw) == 0 {
 		return true
@@ -100,8 +101,6 @@ func (h *horizons) takes(raw []byte) bool {
 	switch raw[0] {
 	case leaveMessageType, joinMessageType:
 		of = &h.member
-	case userMessageType:
-		of = &h.event
 	case queryMessageType:
 		of = &h.query
 	default:

@@ -29,17 +29,18 @@ const (
 // takes longer than encoding one.
 var userMessageFormat codec.MsgpackHandle
 
-func (m *Message) Encode() ([]byte, error) {
-	var buf bytes.Buffer
-	buf.WriteByte(userMessageType)
-	err := codec.NewEncoder(&buf, &userMessageFormat).Encode(m)
-	return buf.Bytes(), err
-}
+var errNoEvent = errors.New("not a user event")
 
+// Decode reads a message, and keeps nothing of raw.
 func (m *Message) Decode(raw []byte) error {
-	if len(raw) == 0 || raw[0] != userMessageType {
-		return errors.New("not a user event")
+	if m.read(raw) {
+		m.Payload = bytes.Clone(m.Payload)
+		return nil
 	}
+	if len(raw) == 0 || raw[0] != userMessageType {
+		return errNoEvent
+	}
+	*m = Message{}
 	return codec.NewDecoderBytes(raw[1:], &userMessageFormat).Decode(m)
 }
 

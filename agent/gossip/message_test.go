@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-msgpack/v2/codec"
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/memnet"
@@ -113,6 +114,47 @@ func FuzzUserMessage(f *testing.F) {
 		}
 		if diff := cmp.Diff(m, back); diff != "" {
 			t.Errorf("(-first +again):\n%s", diff)
+		}
+	})
+}
+
+// The functions of this package read and write what serf's codec does.
+func FuzzUserMessageIsTheCodecs(f *testing.F) {
+	for _, ltime := range []uint64{0, 127, 128, 255, 256, 1<<16 - 1, 1 << 16, 1<<32 - 1, 1 << 32, 1<<64 - 1} {
+		for _, n := range []int{0, 31, 32, 255, 256, 1<<16 - 1, 1 << 16} {
+			m := Message{LTime: serf.LamportTime(ltime), Name: strings.Repeat("n", n), Payload: make([]byte, n), CC: n%2 == 0}
+			raw, err := m.Encode()
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(raw)
+		}
+	}
+	f.Add([]byte("\x03\x84\xa2CC\xc2\xa5LTime\x05\xa4Name\xd9\x01n\xa7Payload\xd9\x02ppmore"))
+	f.Add([]byte("\x03\x84\xa2CC\xc3\xa5LTime\xcf\x00\x00\x00\x00\x00\x00\x00\x05\xa4Name\xdb\x00\x00\x00\x01n\xa7Payload\xc0"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var own, codecs Message
+		var buf bytes.Buffer
+		if own.read(raw) {
+			if err := codec.NewDecoderBytes(raw[1:], &userMessageFormat).Decode(&codecs); err != nil {
+				t.Fatalf("read %+v, and the codec says: %v", own, err)
+			}
+			if diff := cmp.Diff(codecs, own); diff != "" {
+				t.Fatalf("(-codec +own):\n%s", diff)
+			}
+		} else if own.Decode(raw) != nil {
+			return
+		}
+		buf.WriteByte(userMessageType)
+		if err := codec.NewEncoder(&buf, &userMessageFormat).Encode(&own); err != nil {
+			t.Fatal(err)
+		}
+		b, err := own.Encode()
+		if err != nil || !bytes.Equal(b, buf.Bytes()) {
+			t.Fatalf("encoded as %x, the codec has %x (%v)", b, buf.Bytes(), err)
+		}
+		if !(&Message{}).read(b) {
+			t.Fatalf("what serf writes is left to the codec: %x", b)
 		}
 	})
 }

@@ -18,7 +18,8 @@ import (
 // serf's own methods. It is safe for concurrent use.
 type Node struct {
 	*serf.Serf
-	delegate memberlist.Delegate // serf's own
+	delegate memberlist.Delegate              // serf's own
+	events   *memberlist.TransmitLimitedQueue // likewise: user events to pass on
 	horizons *horizons
 	crowd    *crowd
 	past     *past
@@ -119,6 +120,9 @@ func Open(c Config) (_ *Node, err error) {
 		CloseTransport(front)
 		return nil, createError(createErr)
 	}
+	if err == nil {
+		n.events, err = eventQueue(n.Serf) // the queue was not made yet in install
+	}
 	if err != nil {
 		return nil, errors.Join(err, n.Shutdown())
 	}
@@ -150,11 +154,6 @@ func (n *Node) Takes(ltime uint64) bool { return n.horizons.event.takes(serf.Lam
 // Witness sets the event clock forward to just behind a Lamport time, as if a
 // member that knows of it had told so. Serf refuses nothing older for that.
 func (n *Node) Witness(ltime uint64) { n.horizons.event.clock.Witness(serf.LamportTime(ltime)) }
-
-// Inject hands serf a message as if it had come by gossip: serf leaves out what it
-// knows, tells its event channel, and passes the message on to other members. It
-// never waits for one.
-func (n *Node) Inject(raw []byte) { n.delegate.NotifyMsg(raw) }
 
 // Join is serf's, and also tells the [Receive] of a new node nothing of events that
 // it leaves out. The first line of its error says which setting mends a misfit.
