@@ -22,7 +22,7 @@ func (a *Agent) openLarge() (err error) {
 		Holders: a.holders,
 		Peer:    func(origin string) bool { return a.peers.Knows(origin) },
 		Take: func(ctx context.Context, w *large.Wanted, payload []byte) error {
-			return a.intake.Take(ctx, intake.Fetched(w, payload), intake.Fetch)
+			return a.intake.Take(ctx, intake.Fetch, intake.Fetched(w, payload))
 		},
 		Lost:    a.lostLarge,
 		Logger:  a.logger,

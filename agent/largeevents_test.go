@@ -141,7 +141,7 @@ func TestLargeEventIsFetched(t *testing.T) {
 		join(t, a.node, b.node, c.node)
 		payload := noise(100_000)
 		event := serf.UserEvent{LTime: 50, Name: "e", Payload: []byte(payload)}
-		if err := a.intake.Take(t.Context(), event, intake.Local); err != nil {
+		if err := a.intake.Take(t.Context(), intake.Local, event); err != nil {
 			t.Fatal(err)
 		}
 		a.has(t, []string{payload})

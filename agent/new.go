@@ -123,8 +123,9 @@ func (a *Agent) openEvents() (err error) {
 // good: the intake ends with the agent.
 func (a *Agent) logEvents() {
 	logger := a.hub.EventLogger()
-	a.intake.Subscribe(func(e serf.Event) {
-		if logger.Enabled(context.Background(), slog.LevelDebug) {
+	enabled := func() bool { return logger.Enabled(context.Background(), slog.LevelDebug) }
+	a.intake.SubscribeWhile(enabled, func(e serf.Event) {
+		if enabled() {
 			logger.Debug("event received", "event", e.String())
 		}
 	})

@@ -159,11 +159,12 @@ func (a *Agent) takeRepaired(ctx context.Context, events []handler.Event) error 
 	if newest >= a.serf.EventClock() {
 		a.serf.Witness(newest)
 	}
-	for _, e := range events {
-		u := serf.UserEvent{LTime: serf.LamportTime(e.LTime), Name: e.Name, Payload: e.Payload}
-		if err := a.intake.Take(ctx, u, intake.Repair); err != nil {
-			return err
-		}
+	users := make([]serf.UserEvent, len(events))
+	for i, e := range events {
+		users[i] = serf.UserEvent{LTime: serf.LamportTime(e.LTime), Name: e.Name, Payload: e.Payload}
+	}
+	if err := a.intake.Take(ctx, intake.Repair, users...); err != nil {
+		return err
 	}
 	return a.intake.Settle(ctx)
 }

@@ -12,6 +12,7 @@ import (
 // arrival is an event, when it came, and how.
 type arrival struct {
 	event  serf.Event // nil: nothing came, but settled is to be closed
+	id     string     // of a user event that serf has not passed
 	at     time.Time
 	way    Way
 	passed bool // by serf, which had it from somewhere
@@ -47,27 +48,43 @@ func newArrivals() queue.Queue[arrival] { return queue.New[arrival](queueEvents,
 // leaves out what the journal may have had and does not remember.
 func (in *Intake) Receive(e serf.UserEvent, synced bool) {
 	in.note(&e, Gossip)
-	if in.journal.Had(idOf(&e)) || synced && in.journal.Forgot(uint64(e.LTime)) {
+	id := idOf(&e)
+	if in.journal.Had(id) || synced && in.journal.Forgot(uint64(e.LTime)) {
 		in.metrics.copied(Gossip)
 		return
 	}
-	in.enqueue(arrival{event: e, way: Gossip})
+	in.enqueue(arrival{event: e, id: id, way: Gossip})
 }
 
-// Take passes a user event to the journal that no member sent by itself. It waits for room in
-// the queue, at most until ctx ends, and returns its error then. Once the queue is
-// taken no more, as Run ends or the journal has failed, it returns ErrStopping.
-func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w Way) error {
+// Take passes user events to the journal that no member sent by itself, in order. It waits
+// for room in the queue, at most until ctx ends, and returns its error then. Once the queue
+// is taken no more, as Run ends or the journal has failed, it returns ErrStopping. After an
+// error those events that had room are taken.
+//
+// Without others at work the caller's goroutine itself passes them on, before Take returns.
+func (in *Intake) Take(ctx context.Context, w Way, events ...serf.UserEvent) error {
+	for i := range events {
+		e := &events[i]
+		if err := in.put(ctx, arrival{event: *e, id: idOf(e), at: time.Now(), way: w}); err != nil {
+			in.wakeDispatch() // for those before
+			return err
+		}
+		in.note(e, w)
+	}
+	in.dispatchHere()
+	return nil
+}
+
+// put queues what has come as soon as there is room, and wakes dispatch only for that.
+func (in *Intake) put(ctx context.Context, a arrival) error {
 	for {
 		in.mu.Lock()
 		if in.over {
 			in.mu.Unlock()
 			return ErrStopping
 		}
-		if in.push(arrival{event: e, at: time.Now(), way: w}) {
+		if in.push(a) {
 			in.mu.Unlock()
-			in.note(&e, w)
-			in.wakeDispatch()
 			return nil
 		}
 		if in.room == nil {
@@ -75,6 +92,7 @@ func (in *Intake) Take(ctx context.Context, e serf.UserEvent, w Way) error {
 		}
 		room := in.room
 		in.mu.Unlock()
+		in.wakeDispatch()
 		select {
 		case <-room:
 		case <-ctx.Done():

@@ -35,7 +35,7 @@ func TestCopiesAreLeftOut(t *testing.T) {
 		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
 		end := runIntake(t, in)
 		take := func(n int, w Way) {
-			if err := in.Take(t.Context(), user(n, false), w); err != nil {
+			if err := in.Take(t.Context(), w, user(n, false)); err != nil {
 				t.Error(err)
 			}
 		}
@@ -110,12 +110,12 @@ func TestTakeWaitsForRoom(t *testing.T) {
 		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
 		end := runIntake(t, in)
 		ctx, cancel := context.WithCancel(t.Context())
-		if err := in.Take(ctx, user(0, false), Link); err != nil {
+		if err := in.Take(ctx, Link, user(0, false)); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait() // that one is with the journal
 		for n := range queueEvents {
-			if err := in.Take(ctx, user(1+n, false), Link); err != nil {
+			if err := in.Take(ctx, Link, user(1+n, false)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -129,7 +129,7 @@ func TestTakeWaitsForRoom(t *testing.T) {
 				if late {
 					of = t.Context()
 				}
-				err := in.Take(of, user(1+queueEvents+n, false), Link)
+				err := in.Take(of, Link, user(1+queueEvents+n, false))
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -179,7 +179,7 @@ func TestTakeLeavesSerfAlone(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			for in.Take(ctx, user(1, false), Link) == nil {
+			for in.Take(ctx, Link, user(1, false)) == nil {
 			}
 		})
 		synctest.Wait()
@@ -213,7 +213,7 @@ func TestTakeEndsWithTheIntake(t *testing.T) {
 		in.mu.Lock()
 		in.queue.Force(arrival{settled: make(chan struct{})}, queueBytes)
 		in.mu.Unlock()
-		go func() { waited <- in.Take(t.Context(), user(2, false), Local) }()
+		go func() { waited <- in.Take(t.Context(), Local, user(2, false)) }()
 		synctest.Wait()
 		close(hang)
 		if err := <-waited; err != ErrStopping {
@@ -228,13 +228,13 @@ func TestTakeEndsWithTheIntake(t *testing.T) {
 		j := new(stubJournal)
 		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger})
 		end := runIntake(t, in)
-		if err := in.Take(t.Context(), user(1, false), Local); err != nil {
+		if err := in.Take(t.Context(), Local, user(1, false)); err != nil {
 			t.Fatal(err)
 		}
 		if err := end(); err != nil {
 			t.Fatal(err)
 		}
-		if err := in.Take(t.Context(), user(2, false), Local); err != ErrStopping || j.len() != 1 {
+		if err := in.Take(t.Context(), Local, user(2, false)); err != ErrStopping || j.len() != 1 {
 			t.Errorf("after the end, with room in the queue: %v, and %d events in the journal", err, j.len())
 		}
 	})
@@ -245,6 +245,7 @@ func TestProbesTellOfALoopThatHangs(t *testing.T) {
 	t.Parallel()
 	logger, _ := testkit.NewLog()
 	in := New(Config{Journal: new(stubJournal), Fail: noFailure(t), Logger: logger})
+	in.Subscribe(func(serf.Event) {})
 	end := runIntake(t, in)
 	asked := func(probe func()) <-chan struct{} {
 		done := make(chan struct{})

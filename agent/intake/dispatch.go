@@ -2,6 +2,7 @@ package intake
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -9,56 +10,34 @@ import (
 	"agentctl/agent/large"
 	"agentctl/agent/script"
 	"agentctl/handler"
+	"agentctl/handler/queue"
 )
 
-// dispatch passes events on in batches of whatever has gathered.
+// dispatcher is the state of dispatch. Whoever passes events on holds its lock, so that one
+// does at a time.
+type dispatcher struct {
+	sync.Mutex
+	open   bool // dispatch runs, and has not come to its end
+	failed error
+	queued queue.Queue[arrival] // empty between two rounds
+	batch  batch
+	held   coalescer
+}
+
+// dispatch passes events on in batches of whatever has gathered, until stop.
 func (in *Intake) dispatch(stop <-chan struct{}) error {
-	var (
-		queued = newArrivals()
-		b      = batch{ids: map[string]int{}}
-		held   coalescer
-	)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for stopping := false; ; {
-		lost := in.take(&queued, stopping)
-		for queued.Len() > 0 {
-			a, _ := queued.Pop()
-			in.sort(&b, a)
+		in.work.Lock()
+		in.work.open = true
+		due, err := in.round(stopping)
+		in.work.open = err == nil && !stopping
+		in.work.Unlock()
+		if err != nil || stopping {
+			return err
 		}
-		if len(b.events) > 0 {
-			if err := in.journal.Append(b.events...); err != nil {
-				return fmt.Errorf("journal: %w", err)
-			}
-		}
-		if err := lost.tell(in.journal); err != nil {
-			return fmt.Errorf("journal: %w", err)
-		}
-		if in.taken != nil {
-			for _, e := range b.events {
-				in.taken(e)
-			}
-		}
-		for _, c := range b.settled {
-			close(c)
-		}
-		for _, a := range b.passed {
-			if !held.add(a.event, a.at) {
-				in.emit(a.event)
-			}
-		}
-		b.empty()
-		due, waiting := held.due()
-		if waiting && (stopping || !time.Now().Before(due)) {
-			for _, e := range held.flush() {
-				in.emit(e)
-			}
-			waiting = false
-		}
-		if stopping {
-			return nil
-		}
-		if waiting {
+		if !due.IsZero() {
 			timer.Reset(time.Until(due))
 		}
 		select {
@@ -68,6 +47,72 @@ func (in *Intake) dispatch(stop <-chan struct{}) error {
 			stopping = true // once more round, for what is left
 		}
 	}
+}
+
+// dispatchHere passes events on in the goroutine that has brought them: to wake another one
+// costs more than the work. If one is at work it only makes sure that there is another
+// round, and never waits.
+func (in *Intake) dispatchHere() {
+	done := false
+	if in.work.TryLock() {
+		if in.work.open {
+			due, err := in.round(false)
+			done = err == nil && due.IsZero() // dispatch sees to the rest
+		}
+		in.work.Unlock()
+	}
+	if !done {
+		in.wakeDispatch()
+	}
+}
+
+// round passes on what has gathered, and tells when the first of the held events has to
+// go, if there are any. After a failure it does no more. in.work is held.
+func (in *Intake) round(stopping bool) (due time.Time, err error) {
+	if in.work.failed != nil {
+		return due, in.work.failed
+	}
+	b, held := &in.work.batch, &in.work.held
+	lost := in.take(&in.work.queued, stopping)
+	for in.work.queued.Len() > 0 {
+		a, _ := in.work.queued.Pop()
+		in.sort(b, a)
+	}
+	if len(b.events) > 0 {
+		err = in.journal.Append(b.events...)
+	}
+	if err == nil {
+		err = lost.tell(in.journal)
+	}
+	if err != nil {
+		in.work.failed = fmt.Errorf("journal: %w", err)
+		return due, in.work.failed
+	}
+	if in.taken != nil {
+		for _, e := range b.events {
+			in.taken(e)
+		}
+	}
+	for _, c := range b.settled {
+		close(c)
+	}
+	for _, a := range b.passed {
+		if !held.add(a.event, a.at) {
+			in.emit(a.event)
+		}
+	}
+	b.empty()
+	due, waiting := held.due()
+	if waiting && (stopping || !time.Now().Before(due)) {
+		for _, e := range held.flush() {
+			in.emit(e)
+		}
+		waiting = false
+	}
+	if !waiting {
+		due = time.Time{}
+	}
+	return due, nil
 }
 
 // batch is what has gathered in the queue, by where it goes.
@@ -89,13 +134,13 @@ func (in *Intake) sort(b *batch, a arrival) {
 	case isUser && u.Name == large.EventName:
 		in.sortReference(b, a, u)
 	case isUser && !a.passed:
-		e := handler.NewUser(uint64(u.LTime), u.Name, u.Payload, a.at)
-		if in.copied(b, e.ID, a.way) {
+		if in.copied(b, a.id, a.way) {
 			return
 		}
+		e := handler.Event{ID: a.id, Type: handler.User, Name: u.Name, LTime: uint64(u.LTime), Payload: u.Payload, Time: a.at}
 		b.ids[e.ID] = len(b.events)
 		b.events = append(b.events, e)
-		in.metrics.received(a.event.EventType().String(), a.way)
+		in.metrics.receivedUser(a.way)
 		if coalesce, awaited := in.awaited.take(e.ID); awaited {
 			u.Coalesce = coalesce
 			b.passed = append(b.passed, arrival{event: u, at: a.at})
@@ -142,8 +187,8 @@ func (in *Intake) emit(e serf.Event) {
 		t.Deadline = q.Deadline()
 	}
 	in.subsMu.Lock()
-	for _, fn := range in.subs {
-		fn(e)
+	for _, s := range in.subs {
+		s.tell(e)
 	}
 	in.subsMu.Unlock()
 	in.runnersMu.Lock()

@@ -78,6 +78,13 @@
 // and no lock that anyone holds across either.
 //
 // [Intake.Receive] and [Intake.Missed] never wait. [Intake.Take] waits for room in the queue until its context ends.
+// It then passes on what is queued in the caller's own goroutine, unless another one is
+// at work. So an event of a link or of a publisher is in the journal without waking
+// anybody. The caller must hold no lock that the journal or a subscriber takes.
+//
+// An event that serf passes on wakes dispatch only if there is a runner, or if a
+// subscriber has a use for it: see [Intake.SubscribeWhile].
+//
 // [Intake.Settle] waits until the journal has every event that was queued before
 // the call. A subscriber's function must not block: a blocked one stops
 // dispatch, and the queue fills up. The Offer method of a runner never waits.

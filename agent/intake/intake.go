@@ -6,12 +6,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/large"
 	"agentctl/agent/logs"
 	"agentctl/agent/script"
 	"agentctl/handler"
@@ -62,7 +65,7 @@ type Log interface {
 // file it drops what the channel does not take. So one goroutine does nothing
 // but move events from the channel to a bounded queue, and touches no disk, no
 // network and no lock that is held across either. A second one works through
-// the queue. What the queue cannot take is counted, logged, and a gap in the
+// the queue, or whoever called Take. What the queue cannot take is counted, logged, and a gap in the
 // journal.
 type Intake struct {
 	ch      chan serf.Event
@@ -94,7 +97,8 @@ type Intake struct {
 	room     chan struct{} // closed when the queue was taken; nil where nobody waits
 	over     bool          // the queue is taken no more
 
-	members uint64     // of dispatch only: numbers the member events
+	work    dispatcher
+	members uint64     // guarded by work: numbers the member events
 	wanted  remembered // likewise, as awaited
 	awaited awaited
 
@@ -102,7 +106,9 @@ type Intake struct {
 	runners   []*script.Runner
 
 	subsMu  sync.Mutex
-	subs    map[int]func(serf.Event)
+	wants   atomic.Pointer[[]func() bool] // of all subs: for drain, which takes no lock
+	runs    atomic.Bool                   // likewise: there are runners
+	subs    map[int]subscriber
 	lastSub int
 }
 
@@ -152,7 +158,8 @@ func New(cfg Config) *Intake {
 		pings:    make(chan struct{}),
 		releases: make(chan chan struct{}),
 		ended:    make(chan struct{}),
-		subs:     map[int]func(serf.Event){},
+		subs:     map[int]subscriber{},
+		work:     dispatcher{queued: newArrivals(), batch: batch{ids: map[string]int{}}},
 	}
 	if cfg.Metrics != nil {
 		in.metrics = newMetrics(cfg.Metrics)
@@ -173,21 +180,57 @@ func (in *Intake) SetRunners(runners []*script.Runner) {
 	in.runnersMu.Lock()
 	defer in.runnersMu.Unlock()
 	in.runners = runners
+	in.runs.Store(len(runners) > 0)
 }
 
-// Subscribe calls fn with each event, in order, from one goroutine. fn must
-// not block. After cancel has returned fn is not called again.
+// subscriber is told of events.
+type subscriber struct {
+	tell  func(serf.Event)
+	wants func() bool // user events, now
+}
+
+// Subscribe calls fn with each event, in order, one call at a time. fn must not block.
+// After cancel has returned fn is not called again.
 func (in *Intake) Subscribe(fn func(serf.Event)) (cancel func()) {
+	return in.SubscribeWhile(func() bool { return true }, fn)
+}
+
+// SubscribeWhile is Subscribe for a fn that has a use for user events only while wants says
+// so: one that nobody has a use for wakes nobody. fn may be called with it all the same.
+// wants must not take a lock.
+func (in *Intake) SubscribeWhile(wants func() bool, fn func(serf.Event)) (cancel func()) {
 	in.subsMu.Lock()
 	defer in.subsMu.Unlock()
 	in.lastSub++
 	id := in.lastSub
-	in.subs[id] = fn
+	in.subs[id] = subscriber{fn, wants}
+	in.listWants()
 	return func() {
 		in.subsMu.Lock()
 		defer in.subsMu.Unlock()
 		delete(in.subs, id)
+		in.listWants()
 	}
+}
+
+// listWants makes in.wants anew. in.subsMu is held.
+func (in *Intake) listWants() {
+	all := make([]func() bool, 0, len(in.subs))
+	for _, s := range in.subs {
+		all = append(all, s.wants)
+	}
+	in.wants.Store(&all)
+}
+
+// unwanted tells whether nobody has a use for an event that serf has passed on. The journal
+// has had it, or will have, by the way that it came.
+func (in *Intake) unwanted(e serf.Event) bool {
+	u, isUser := e.(serf.UserEvent)
+	if !isUser || u.Coalesce || u.Name == large.EventName || in.runs.Load() {
+		return false // a coalesced event is for those that listen when it is due
+	}
+	wants := in.wants.Load()
+	return wants == nil || !slices.ContainsFunc(*wants, func(wanted func() bool) bool { return wanted() })
 }
 
 // Run works until ctx ends and then passes on what has come so far. Serf must

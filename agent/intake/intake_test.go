@@ -191,6 +191,7 @@ func TestIntakeNeverBlocksSerf(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		logger, log := testkit.NewLog()
 		in := New(Config{Journal: j, Fail: noFailure(t), Logger: logger, Metrics: reg})
+		in.Subscribe(func(serf.Event) {})
 		end := runIntake(t, in)
 		for n := range events {
 			in.Receive(user(n, false), false)
@@ -242,6 +243,7 @@ func TestIntakeTellsOfAJournalThatFailsAndGoesOnEmptying(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		var failure error
 		in := New(Config{Journal: j, Fail: func(err error) { failure = err }, Logger: logger, Metrics: reg})
+		in.Subscribe(func(serf.Event) {})
 		end := runIntake(t, in)
 		in.Receive(user(1, false), false)
 		synctest.Wait()
@@ -314,7 +316,7 @@ func TestIntakeLetsGoOfABurst(t *testing.T) {
 		in := New(Config{Journal: forgetful{hang}, Fail: noFailure(t), Logger: logger})
 		end := runIntake(t, in)
 		take := func(n int) {
-			if err := in.Take(t.Context(), user(n, false), Link); err != nil {
+			if err := in.Take(t.Context(), Link, user(n, false)); err != nil {
 				t.Fatal(err)
 			}
 		}

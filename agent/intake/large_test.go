@@ -47,7 +47,7 @@ func TestIntakeOfReferences(t *testing.T) {
 		in.Subscribe(func(e serf.Event) { seen = append(seen, e.String()) })
 		end := runIntake(t, in)
 		take := func(u serf.UserEvent, w Way) {
-			if err := in.Take(t.Context(), u, w); err != nil {
+			if err := in.Take(t.Context(), w, u); err != nil {
 				t.Error(err)
 			}
 		}
@@ -111,12 +111,12 @@ func TestIntakeOfManyBytes(t *testing.T) {
 			events = append(events, one)
 		}
 		for _, e := range events {
-			if err := in.Take(t.Context(), e, Link); err != nil {
+			if err := in.Take(t.Context(), Link, e); err != nil {
 				t.Fatal(err)
 			}
 		}
 		taken := make(chan error, 1)
-		go func() { taken <- in.Take(t.Context(), heavy(fit), Link) }()
+		go func() { taken <- in.Take(t.Context(), Link, heavy(fit)) }()
 		in.Receive(heavy(fit+1), false)
 		synctest.Wait()
 		select {

@@ -43,6 +43,9 @@ type change struct {
 func (in *Intake) gather(e serf.Event, g *gatherer, due *time.Timer) {
 	me, ok := e.(serf.MemberEvent)
 	if !ok {
+		if in.unwanted(e) {
+			return
+		}
 		in.enqueue(arrival{event: e, way: Gossip, passed: true})
 		return
 	}

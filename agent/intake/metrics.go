@@ -11,6 +11,7 @@ import (
 type metrics struct {
 	events *prometheus.CounterVec
 	copies *prometheus.CounterVec
+	users  map[Way]prometheus.Counter // of events
 	full   prometheus.Counter
 	unread prometheus.Counter
 }
@@ -25,13 +26,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "agentctl_events_copies_total",
 			Help: "Copies of user events that this node had already, by the way they came.",
 		}, []string{"way"}),
+		users:  map[Way]prometheus.Counter{},
 		full:   dropped.Counter(reg, "intake_full"), // the journal did not take them in time
 		unread: dropped.Counter(reg, "gossip_full"), // messages, each of which may have been an event
 	}
 	reg.MustRegister(m.events, m.copies)
 	// There from the beginning, so that an increase from 0 is one.
 	for _, w := range []Way{Gossip, Link, Local, Repair, Fetch} {
-		m.events.WithLabelValues(serf.EventUser.String(), w.String())
+		m.users[w] = m.events.WithLabelValues(serf.EventUser.String(), w.String())
 		m.copies.WithLabelValues(w.String())
 	}
 	return m
@@ -40,6 +42,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 func (m *metrics) received(typ string, w Way) {
 	if m != nil {
 		m.events.WithLabelValues(typ, w.String()).Inc()
+	}
+}
+
+func (m *metrics) receivedUser(w Way) {
+	if m != nil {
+		m.users[w].Inc()
 	}
 }
 

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"hash/maphash"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
@@ -24,17 +25,33 @@ const (
 type burst struct {
 	ltime serf.LamportTime
 	began time.Time
-	seen  map[string]bool // what has this Lamport time: name and payload
+	seen  map[uint64]bool // what has this Lamport time, by the key of name and payload
 }
 
 // next is the Lamport time of an event that is published now, where serf's
 // clock stands at clock.
 func (b *burst) next(clock serf.LamportTime, name string, payload []byte, now time.Time) serf.LamportTime {
-	key := name + "\x00" + string(payload)
+	key := keyOf(name, payload)
 	if clock != b.ltime+1 || len(b.seen) >= burstEvents || now.Sub(b.began) >= burstTime || b.seen[key] {
 		b.ltime, b.began = clock, now
-		b.seen = make(map[string]bool)
+		if b.seen == nil {
+			b.seen = make(map[uint64]bool, burstEvents)
+		}
+		clear(b.seen)
 	}
 	b.seen[key] = true
 	return b.ltime
+}
+
+var keySeed = maphash.MakeSeed()
+
+// keyOf is the same for equal events. Where others have it too, one of them gets a Lamport
+// time of its own.
+func keyOf(name string, payload []byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(keySeed)
+	h.WriteString(name)
+	h.WriteByte(0)
+	h.Write(payload)
+	return h.Sum64()
 }

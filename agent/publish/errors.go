@@ -35,12 +35,12 @@ const encodedOverhead = 40
 // what is too large.
 func (c *Config) fits(m *gossip.Message) error {
 	n := len(m.Name) + len(m.Payload)
+	if len(m.Payload) <= c.Limit && n+encodedOverhead <= c.MaxMessage {
+		return nil // without encoding it twice
+	}
 	e := &SizeError{Name: len(m.Name), Payload: len(m.Payload), Limit: c.Limit, MaxEvent: c.MaxEvent, MaxMessage: c.MaxMessage}
 	if e.Payload > c.Limit {
 		return e
-	}
-	if n+encodedOverhead <= c.MaxMessage {
-		return nil // without encoding it twice
 	}
 	raw, err := m.Encode()
 	if err != nil {

@@ -22,6 +22,7 @@ const malformedEvery = time.Second
 // that have no link to the publisher. Serf refuses an event that is too old, but
 // the intake has taken it by then.
 func (p *Publisher) TakeLinked(from link.Peer, msgs [][]byte) {
+	events, raws := make([]serf.UserEvent, 0, len(msgs)), make([][]byte, 0, len(msgs))
 	for _, msg := range msgs {
 		e, raw, err := p.unlink(msg)
 		if err != nil {
@@ -32,9 +33,12 @@ func (p *Publisher) TakeLinked(from link.Peer, msgs [][]byte) {
 			p.cfg.Refused(uint64(e.LTime))
 			continue
 		}
-		if p.cfg.Intake.Take(p.cfg.Sending, e, intake.Link) != nil {
-			return // the agent ends
-		}
+		events, raws = append(events, e), append(raws, raw)
+	}
+	if len(events) == 0 || p.cfg.Intake.Take(p.cfg.Sending, intake.Link, events...) != nil {
+		return // the agent ends, if there are any
+	}
+	for _, raw := range raws {
 		p.cfg.Node.Inject(raw)
 	}
 }

@@ -112,7 +112,7 @@ func New(cfg Config) *Publisher {
 		p.metrics = newMetrics(cfg.Metrics)
 	}
 	p.broadcast = newBroadcast(&p.cfg, p.metrics)
-	cfg.Intake.Subscribe(p.broadcast.watch) // for good
+	cfg.Intake.SubscribeWhile(func() bool { return false }, p.broadcast.watch) // for good
 	return p
 }
 
@@ -262,7 +262,7 @@ func (p *Publisher) send(ctx context.Context, name string, payload []byte, coale
 	if err != nil {
 		return e, err
 	}
-	if err := p.cfg.Intake.Take(ctx, e.UserEvent, intake.Local); err != nil {
+	if err := p.cfg.Intake.Take(ctx, intake.Local, e.UserEvent); err != nil {
 		return e, err
 	}
 	// As if it had come from a member: serf passes it on to others.

@@ -84,7 +84,7 @@ func FuzzConversation(f *testing.F) {
 			ours.Close()
 			<-read
 			synctest.Wait()
-			if n := a.subscriptions(); n != 1 {
+			if n := a.subscriptions(); n != 0 {
 				t.Errorf("%d subscriptions are left", n)
 			}
 			stop()

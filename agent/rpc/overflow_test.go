@@ -220,7 +220,7 @@ func TestSlowReaderIsCut(t *testing.T) {
 		if counter(t, reg, "agentctl_rpc_clients") != 0 || counter(t, reg, "agentctl_rpc_rejected_total", rejectSlow) != 1 {
 			t.Error("still connected")
 		}
-		if n := a.subscriptions(); n != 1 { // the hub's own
+		if n := a.subscriptions(); n != 0 {
 			t.Errorf("%d subscriptions are left", n)
 		}
 	})

@@ -36,8 +36,8 @@ type Backend struct {
 	// own answer.
 	Publish func(ctx context.Context, name string, payload []byte, coalesce bool) (Published, error)
 	Query   func(name string, payload []byte, params *serf.QueryParam) (*serf.QueryResponse, error)
-	// SubscribeEvents calls fn with each event, in order and from one
-	// goroutine; fn does not block. After cancel has returned fn is not called
+	// SubscribeEvents calls fn with each event, in order and one call at a
+	// time; fn does not block. After cancel has returned fn is not called
 	// again. A query is given to fn before anyone can respond to it: serf
 	// writes its deadline, unguarded, when it is responded to.
 	SubscribeEvents func(fn func(serf.Event)) (cancel func())
@@ -145,6 +145,7 @@ func New(b Backend, cfg Config) *Server {
 		cfg:     cfg,
 		authKey: sha256.Sum256([]byte(cfg.AuthKey)),
 		metrics: newMetrics(cfg.Metrics),
+		hub:     hub{subscribe: b.SubscribeEvents, streams: map[*stream]none{}},
 		guesses: newLines(maxGuesses),
 		wrong:   make(chan struct{}, maxWrong),
 		large:   newLines(maxLarge / 4),
@@ -161,7 +162,6 @@ func New(b Backend, cfg Config) *Server {
 // and returns nil. It returns an error only if ln was closed by someone else.
 // It is safe for concurrent use with different listeners.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	defer s.hub.attach(s.backend.SubscribeEvents)()
 	var running sync.WaitGroup
 	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)

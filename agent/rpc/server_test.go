@@ -193,8 +193,7 @@ func TestServeEnds(t *testing.T) {
 	})
 }
 
-// One server on two listeners subscribes once, and stays subscribed until both
-// have ended.
+// One server on two listeners subscribes once, for all streams of both.
 func TestTwoListeners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &fakeAgent{}

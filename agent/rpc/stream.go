@@ -29,9 +29,10 @@ var (
 // subscription: an event is encoded once, and a query's deadline is read before
 // any client can respond to it.
 type hub struct {
+	subscribe func(func(serf.Event)) (cancel func())
+
 	attaching sync.Mutex // before mu
-	users     int        // listeners being served
-	cancel    func()
+	cancel    func()     // of the subscription, while there are streams
 
 	mu      sync.Mutex
 	streams map[*stream]none
@@ -44,36 +45,31 @@ type stream struct {
 	pending *pending
 }
 
-// attach subscribes to the agent's events unless that is done already. The
-// function that it returns undoes it, and has to be called once.
-func (h *hub) attach(subscribe func(func(serf.Event)) (cancel func())) (detach func()) {
+// add has a stream get events. The first one subscribes: an agent without streams need not
+// be told of events.
+func (h *hub) add(s *stream) {
 	h.attaching.Lock()
 	defer h.attaching.Unlock()
-	if h.users++; h.users == 1 {
-		h.cancel = subscribe(h.publish)
+	if h.change(func() { h.streams[s] = none{} }) == 1 {
+		h.cancel = h.subscribe(h.publish)
 	}
-	return func() {
-		h.attaching.Lock()
-		defer h.attaching.Unlock()
-		if h.users--; h.users == 0 {
-			h.cancel()
-		}
-	}
-}
-
-func (h *hub) add(s *stream) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.streams == nil {
-		h.streams = make(map[*stream]none)
-	}
-	h.streams[s] = none{}
 }
 
 func (h *hub) remove(s *stream) {
+	h.attaching.Lock()
+	defer h.attaching.Unlock()
+	if h.change(func() { delete(h.streams, s) }) == 0 && h.cancel != nil {
+		h.cancel()
+		h.cancel = nil
+	}
+}
+
+// change changes the streams, and tells how many there are then.
+func (h *hub) change(do func()) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.streams, s)
+	do()
+	return len(h.streams)
 }
 
 // publish queues e on each stream whose filter it passes.
