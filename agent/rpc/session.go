@@ -61,7 +61,7 @@ func (s *Server) serveConn(ctx context.Context, cancel context.CancelCauseFunc, 
 		conn:   conn,
 		of:     of,
 		name:   s.nameOf(conn),
-		in:     &input{conn: conn, timeout: s.cfg.requestTimeout},
+		in:     &input{conn: conn, timeout: s.cfg.requestTimeout, timed: true},
 		out:    newOutbox(s.cfg.maxStreams, s.cfg.queueBytes, bound{of.Bytes(), s.cfg.queueEach}, bound{&s.queued, s.cfg.queueAll}),
 	}
 	c.out.enter = func() (leave func(), ok bool) { return s.streams.Enter(of.Client()) }
@@ -105,7 +105,7 @@ func (c *session) readRequests() error {
 		}
 		c.endLarge()
 		if c.ready() {
-			c.in.rest()
+			c.in.rest(c.r.Buffered() > 0)
 			c.settle()
 		}
 	}
@@ -293,7 +293,8 @@ func unreadableReason(err error) string {
 type input struct {
 	conn    net.Conn
 	timeout time.Duration
-	resting bool   // nothing of a request has come yet, and there is no deadline
+	resting bool   // nothing of a request has come yet
+	timed   bool   // there is a deadline
 	ahead   []byte // was read by await
 }
 
@@ -303,18 +304,20 @@ func (in *input) Read(p []byte) (int, error) {
 		in.ahead = in.ahead[n:]
 		return n, nil
 	}
-	n, err := in.conn.Read(p)
-	if in.resting && n > 0 {
-		in.resting = false
+	if !in.resting && !in.timed { // a request that comes whole needs none
+		in.timed = true
 		in.conn.SetReadDeadline(time.Now().Add(in.timeout))
 	}
+	n, err := in.conn.Read(p)
+	in.resting = in.resting && n == 0
 	return n, err
 }
 
-// rest waits without a deadline for what comes next.
-func (in *input) rest() {
-	if !in.resting {
-		in.resting = true
+// rest waits without a deadline for what comes next, unless that has begun to come.
+func (in *input) rest(begun bool) {
+	in.resting = !begun
+	if in.timed {
+		in.timed = false
 		in.conn.SetReadDeadline(time.Time{})
 	}
 }
@@ -325,6 +328,7 @@ func (in *input) await(most time.Duration) {
 	next := make([]byte, 1)
 	n, _ := in.conn.Read(next) // an error comes again
 	in.ahead = append(in.ahead, next[:n]...)
+	in.timed = true
 	in.conn.SetReadDeadline(time.Now().Add(in.timeout))
 }
 

@@ -231,3 +231,27 @@ func TestLargeRequestsWaitForTheirTurn(t *testing.T) {
 		}
 	})
 }
+
+// A request that has begun gets a time to end, also where its first bytes came together
+// with the request before it.
+func TestHalfARequestBehindAWholeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		c := servePipes(t, &fakeAgent{}, Config{Metrics: reg}).dial(t).handshake()
+		var b bytes.Buffer
+		if err := wire.NewWriter(&b).Write(wire.RequestHeader{Command: wire.Event, Seq: 9}, wire.EventRequest{Name: "e"}); err != nil {
+			t.Fatal(err)
+		}
+		go c.conn.Write(append(b.Bytes(), 0x82, 0xa7)) // in one piece; the answer may come first
+		c.answer(9)
+		start := time.Now()
+		c.gone()
+		if got := time.Since(start); got != 30*time.Second {
+			t.Errorf("cut after %v, want 30 s", got)
+		}
+		synctest.Wait()
+		if counter(t, reg, "agentctl_rpc_rejected_total", rejectTimeout) != 1 {
+			t.Error("the timeout is not counted")
+		}
+	})
+}
