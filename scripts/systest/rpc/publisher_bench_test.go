@@ -17,7 +17,7 @@ import (
 
 // BenchmarkPublish publishes over RPC at a stock agent and at one of ours by turns, over
 // one connection and over eight. Each connection waits for each answer. Compare the
-// ratio: the rates are those of the machine. Give it enough events, say
+// ratio: the rates are those of the machine. No target is for the events. Give it enough, say
 // -benchtime=100000x.
 func BenchmarkPublish(b *testing.B) {
 	for _, connections := range []int{1, 8} {
@@ -34,7 +34,7 @@ func besideStock(b *testing.B, connections int) {
 		b.Fatal(err)
 	}
 	defer stocks.Kill()
-	ours, err := proc.StartAgent(b.TempDir(), "ours", os.Environ(), "-log-level=err")
+	ours, err := proc.StartAgent(b.TempDir(), "ours", os.Environ())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func rate(b *testing.B, publishers []*rpcclient.Publisher, events int) float64 {
 			payload := make([]byte, 200)
 			for n := left.Add(-1); n >= 0; n = left.Add(-1) {
 				binary.BigEndian.PutUint64(payload, uint64(n)) // equal events cost more
-				if err := p.Publish(b.Context(), "kong", payload, false); err != nil {
+				if err := p.Publish(b.Context(), "bench", payload, false); err != nil {
 					b.Error(err)
 					return
 				}
