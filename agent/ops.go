@@ -37,7 +37,10 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 			"the journal does not say what it holds":              func() { a.journal.Head() },
 			"the delivery of a target does not say how it stands": func() { a.sinks.status() },
 		},
-		Publish:  a.publishDurably, // by serf, which comes later
+		Publish: a.publishDurably, // by serf, which comes later
+		PublishAll: func(ctx context.Context, events []publish.Event) ([]publish.Sent, error) {
+			return a.publisher.PublishAll(ctx, events)
+		},
 		MaxEvent: a.opts.MaxEvent(), Ceiling: large.MaxEvent,
 	}
 	if a.opts.PeerLinks {

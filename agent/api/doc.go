@@ -29,6 +29,7 @@
 //	GET  /v1/status               StatusReport
 //	GET  /v1/events               EventPage; with follow=1 lines of FollowedEvent
 //	POST /v1/events               PublishRequest → PublishReport
+//	                              or lines of PublishRequest → BatchReport
 //	GET  /v1/events/{id}          EventReport
 //	GET  /v1/events/{id}/nodes    NodesReport
 //	GET  /v1/recipients           RecipientsReport

@@ -25,7 +25,7 @@ func TestMessagesStayAsTheyAre(t *testing.T) {
 		&PublishRequest{}, &PublishReport{}, &ReplayRequest{}, &ReplayReport{},
 		&TargetReport{}, &JournalReport{}, &OutcomeReport{}, &NodeReport{}, &DiskReport{},
 		&RecipientsReport{}, &RecipientReport{},
-		&DismissRequest{}, &DismissReport{}, &DurableReport{},
+		&DismissRequest{}, &DismissReport{}, &DurableReport{}, &BatchReport{},
 	} {
 		for _, full := range []bool{false, true} {
 			v := reflect.ValueOf(m).Elem()

@@ -44,13 +44,19 @@ func answer(f func(*http.Request) (status int, body any, err error)) http.Handle
 }
 
 func writeError(w http.ResponseWriter, err error) {
-	status := http.StatusInternalServerError
-	if e, ok := errors.AsType[*httpError](err); ok {
-		status = e.status
-	} else if errors.Is(err, journal.ErrClosed) {
-		status, err = http.StatusServiceUnavailable, fmt.Errorf("%w: it is being reloaded, or the agent ends: try again", err)
+	if errors.Is(err, journal.ErrClosed) {
+		err = errorf(http.StatusServiceUnavailable, "%v: it is being reloaded, or the agent ends: try again", err)
 	}
-	writeJSON(w, status, api.ErrorReport{Error: err.Error()})
+	writeJSON(w, statusOf(err), api.ErrorReport{Error: err.Error()})
+}
+
+// statusOf is the status of an answer that has an error. One that says no status is the
+// server's fault.
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*httpError](err); ok {
+		return e.status
+	}
+	return http.StatusInternalServerError
 }
 
 func writeJSON(w http.ResponseWriter, code int, v any) {

@@ -38,6 +38,7 @@ var floods = map[string]struct {
 	"waits for nodes":          {300, "GET /v1/events/1-a/nodes?wait=20s HTTP/1.1\r\nHost: localhost\r\n\r\n"},
 	"durable publishes":        {300, "POST /v1/events?name=x&durable=1&wait=20s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: 1\r\n\r\nx"},
 	"slow bodies":              {300, "POST /v1/events?name=x HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: 100\r\n\r\nx"},
+	"slow batches":             {300, "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 100\r\n\r\n{"},
 	"clients that do not read": {300, "GET /v1/events?name=large HTTP/1.1\r\nHost: localhost\r\n\r\n"},
 }
 
@@ -96,7 +97,8 @@ func TestFloodsDoNotEndFollowers(t *testing.T) {
 type served struct {
 	*Server
 	*countingListener
-	log *testkit.LogBuffer
+	log     *testkit.LogBuffer
+	batches publisher
 }
 
 func (s *served) Addr() net.Addr { return s.countingListener.Addr() }
@@ -133,6 +135,7 @@ func newServed(t *testing.T) *served {
 		}
 		return sent, durable.Report{Wanted: n, Have: []string{}}, nil
 	}
+	c.PublishAll = s.batches.publishAll
 	s.Server = New(s.countingListener, c)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -32,10 +32,7 @@ func (s *Server) publish(r *http.Request) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	payload := event.PayloadBase64
-	if len(payload) == 0 {
-		payload = []byte(event.Payload)
-	}
+	payload := payloadOf(&event)
 	if asked.nodes > 0 {
 		leave, ok := s.durable.Enter(clientOf(r))
 		if !ok {
@@ -107,14 +104,29 @@ func (s *Server) publishRequest(r *http.Request) (event api.PublishRequest, aske
 	default:
 		err = readRequest(r, &event)
 	}
-	switch {
-	case err != nil:
-	case event.Name == "":
-		err = errorf(http.StatusBadRequest, "the event has no name: give one, as name in the query or in the JSON body")
-	case event.Payload != "" && len(event.PayloadBase64) > 0:
-		err = errorf(http.StatusBadRequest, "payload and payload_base64 are both given: give one")
+	if err == nil {
+		err = complete(&event)
 	}
 	return event, asked, err
+}
+
+// complete tells whether a request has all that an event needs.
+func complete(event *api.PublishRequest) error {
+	switch {
+	case event.Name == "":
+		return errorf(http.StatusBadRequest, "the event has no name: give one, as name in the query or in the JSON body")
+	case event.Payload != "" && len(event.PayloadBase64) > 0:
+		return errorf(http.StatusBadRequest, "payload and payload_base64 are both given: give one")
+	}
+	return nil
+}
+
+// payloadOf is the payload of an event, whichever field has it.
+func payloadOf(event *api.PublishRequest) []byte {
+	if len(event.PayloadBase64) > 0 {
+		return event.PayloadBase64
+	}
+	return []byte(event.Payload)
 }
 
 // readDurability reads how durable an event is to be.

@@ -58,6 +58,8 @@ type Config struct {
 	// Publish publishes an event, as [publish.Publisher.Report] does. Then it waits
 	// until n nodes have it on their disks, as [durable.Durable.Publish] does.
 	Publish func(ctx context.Context, n int, name string, payload []byte, coalesce bool) (publish.Sent, durable.Report, error)
+	// PublishAll publishes events in their order, as [publish.Publisher.PublishAll] does.
+	PublishAll func(ctx context.Context, events []publish.Event) ([]publish.Sent, error)
 	// MaxEvent is the most that name and payload may have together, in bytes.
 	MaxEvent int
 	// Ceiling is what MaxEvent can be set to at most; an error names it.
@@ -86,12 +88,13 @@ type Server struct {
 	nodes   *nodeAsker // nil if there are no links
 	probes  probes
 	durable *admission.Share // durable publishes
+	batches *admission.Share
 }
 
 // New makes a server on a listener, which is the server's from then on. It serves
 // no HTTP if ln is nil.
 func New(ln net.Listener, c Config) *Server {
-	s := &Server{cfg: c, ln: ln, history: newHistory(c.Journal, c.Targets), durable: twice(api.MaxDurableWaiting)}
+	s := &Server{cfg: c, ln: ln, history: newHistory(c.Journal, c.Targets), durable: twice(api.MaxDurableWaiting), batches: twice(api.MaxBatches)}
 	if c.Others != nil {
 		s.nodes = newNodeAsker(c.Node, c.Members, *c.Others, s.history.outcomes)
 	}
@@ -164,12 +167,10 @@ func (s *Server) routes() http.Handler {
 	handle("GET", "/v1/recipients", own(answer(s.recipients)))
 	handle("GET", "/v1/events/{id}/nodes", own(answer(s.nodes.serve)))
 	// What changes something.
-	change := func(f func(*http.Request) (int, any, error)) http.HandlerFunc {
-		return own(withToken(s.cfg.TokenFile, answer(f)))
-	}
-	handle("POST", "/v1/events", change(s.publish))
-	handle("POST", "/v1/replay", change(s.history.startReplay))
-	handle("POST", "/v1/dismiss", change(s.history.dismiss))
+	change := func(h http.HandlerFunc) http.HandlerFunc { return own(withToken(s.cfg.TokenFile, h)) }
+	handle("POST", "/v1/events", change(s.post))
+	handle("POST", "/v1/replay", change(answer(s.history.startReplay)))
+	handle("POST", "/v1/dismiss", change(answer(s.history.dismiss)))
 	handle("GET", "/v1/replay/{id}", own(answer(s.history.showReplay)))
 	for path, allowed := range methods {
 		mux.HandleFunc(path, methodNotAllowed(strings.Join(allowed, ", ")))

@@ -156,11 +156,8 @@ func (e *Sent) ID() string { return handler.UserID(uint64(e.LTime), handler.Sum(
 // are a [*SizeError], [ErrReserved] and [ErrStopping].
 func (p *Publisher) Publish(ctx context.Context, name string, payload []byte, coalesce bool) (e Sent, err error) {
 	defer func() { p.metrics.published(err) }()
-	if name == large.EventName {
-		return e, ErrReserved
-	}
-	if err := p.cfg.fits(&gossip.Message{Name: name, Payload: payload}); err != nil && !p.cfg.MayRefer(name, payload) {
-		return e, err // it gets no smaller with a Lamport time
+	if err := p.allowed(name, payload); err != nil {
+		return e, err
 	}
 	if err := p.hold(ctx); err != nil {
 		return e, err
@@ -180,17 +177,10 @@ func (p *Publisher) Publish(ctx context.Context, name string, payload []byte, co
 // may wait some two seconds, if members have not said yet what they are.
 func (p *Publisher) Report(ctx context.Context, name string, payload []byte, coalesce bool) (Sent, error) {
 	e, err := p.Publish(ctx, name, payload, coalesce)
-	if err != nil || !e.byReference {
-		return e, err
+	if err == nil && e.byReference {
+		p.tell(ctx, &e)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*peers.Silence)
-	defer cancel()
-	e.Unreached = p.unreached(ctx)
-	if e.Warning = p.warning(e.Unreached); e.Warning != "" {
-		p.sampled.Log(slog.LevelWarn, "a large event does not reach all members", largeWarnEvery,
-			"event", name, "bytes", len(payload), "reason", e.Warning)
-	}
-	return e, nil
+	return e, err
 }
 
 // flushLook is how often Flush looks whether all was sent.
