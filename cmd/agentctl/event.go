@@ -24,6 +24,7 @@ func (*eventCommand) Synopsis() string { return "Publishes an event to the clust
 
 func (*eventCommand) Help() string {
 	return `Usage: agentctl event [options] NAME [PAYLOAD | -]
+       agentctl event -lines=FILE [options] [NAME]
 
   Publishes a user event to the whole cluster through an agent, stock or ours.
   The payload goes out byte for byte; "-" reads it from standard input. The
@@ -45,6 +46,13 @@ func (*eventCommand) Help() string {
   it in time. The event is published all the same, so do not send it again. If
   fewer than N nodes have a -data-dir, nothing is published, and it exits 1.
 
+  With -lines=FILE the command publishes each line of a file as an event, in their
+  order; "-" reads standard input. A line is the payload of an event called NAME.
+  Without NAME, a line is an event in JSON, such as {"name":"a","payload":"b"}.
+  Empty lines are left out. The command exits 0 once the agent has taken all. If an
+  error comes behind the first event, it names the line, says how to go on, and
+  exits 2. If nothing is published, it exits 1.
+
 Options:
 
   -coalesce=true            Let scripts and stock agents have only the last of
@@ -58,6 +66,9 @@ Options:
   -durable=N                Wait until N nodes have the event on their disks, for 10s
                             or as -wait says. The command talks to -http-addr. With
                             -wait, it waits for every node's targets, too.
+  -lines=FILE               Publish each line of a file, or of standard input with
+                            "-". The command talks to -http-addr, and shows its
+                            progress on standard error.
   -payload-file=FILE        Read the payload from a file.
   -rpc-addr=127.0.0.1:7373  RPC address of the agent, or unix:/path; also as
                             SERF_RPC_ADDR or AGENTCTL_RPC_ADDR.
@@ -69,7 +80,7 @@ Options:
                             there, and asks the operations endpoint that the agent
                             names.
 
-To publish over HTTP, and with -durable, -wait and -dry-run:
+To publish over HTTP, and with -durable, -lines, -wait and -dry-run:
 
 ` + opsHelp + `
 Examples:
@@ -77,7 +88,8 @@ Examples:
   agentctl event -coalesce=false kong '{"type":"ENTITY_UPDATED","collection":"apis","entity":{"id":"1"}}'
   jq -c . change.json | agentctl event kong -
   agentctl event purge https://www.example.org/products/17
-  agentctl event -wait=10s kong '{"type":"ENTITY_UPDATED","collection":"apis","entity":{"id":"1"}}'`
+  agentctl event -wait=10s kong '{"type":"ENTITY_UPDATED","collection":"apis","entity":{"id":"1"}}'
+  agentctl event -lines=urls.txt purge`
 }
 
 // Run prints errors to standard output, as serf does: Kong reports the first
@@ -97,6 +109,7 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 	fs := newFlags("event")
 	coalesce := fs.Bool("coalesce", true, "")
 	file := fs.String("payload-file", "", "")
+	lines := fs.String("lines", "", "")
 	wait := fs.Duration("wait", 0, "")
 	durable := fs.Int("durable", 0, "")
 	dry := fs.Bool("dry-run", false, "")
@@ -108,6 +121,9 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	byRPC, byHTTP := given["rpc-addr"] || given["rpc-auth"], given["http-addr"] || given["http-token-file"]
+	if given["lines"] {
+		return c.lines(ctx, fs, given, &publishing{name: fs.Arg(0), coalesce: *coalesce, file: *lines, ops: ops, out: out})
+	}
 	switch {
 	case fs.NArg() < 1:
 		return 0, errors.New("An event name must be specified; \"agentctl event -help\" shows how.") // serf's text
@@ -152,6 +168,29 @@ func (c *eventCommand) run(ctx context.Context, args []string, out io.Writer) (c
 		return 0, publishOverHTTP(ctx, ops, &event, out)
 	}
 	return 0, publishOverRPC(ctx, rpc, &event, out)
+}
+
+// lines publishes the lines of a file.
+func (*eventCommand) lines(ctx context.Context, fs *flag.FlagSet, given map[string]bool, p *publishing) (code int, err error) {
+	for _, name := range []string{"dry-run", "durable", "payload-file", "rpc-addr", "rpc-auth", "wait"} {
+		if given[name] {
+			return 0, fmt.Errorf("-lines and -%s are given: a batch of lines goes to the agent's -http-addr, and waits for nothing", name)
+		}
+	}
+	switch {
+	case p.file == "":
+		return 0, errors.New("-lines names no file: give one, or - for standard input")
+	case fs.NArg() > 1:
+		return 0, errors.New("a payload and -lines are given: give one of them")
+	case fs.NArg() == 1 && p.name == "":
+		return 0, errors.New("the event's name is empty: give one, such as kong (is a variable of the script unset?)")
+	case p.name == "" && given["coalesce"]:
+		return 0, errors.New("-coalesce is given without a name: each line of JSON has a coalesce of its own")
+	}
+	if !p.ops.json() {
+		p.bar = newProgress(os.Stderr, isTerminal(os.Stderr), "event")
+	}
+	return p.run(ctx)
 }
 
 // publishOverRPC sends an event to an agent of any kind.

@@ -148,7 +148,7 @@ func (c *opsClient) decoded(err error) error {
 
 // open sends a request and returns the body of an answer that is 2xx.
 func (c *opsClient) open(ctx context.Context, method, path string, body []byte) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, method, path, body)
+	resp, err := c.send(ctx, method, path, "application/json", body)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (c *opsClient) open(ctx context.Context, method, path string, body []byte) 
 
 // health asks one of the pages for probes; 200 and 503 are both an answer.
 func (c *opsClient) health(ctx context.Context, path string) (*api.HealthReport, error) {
-	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	resp, err := c.send(ctx, http.MethodGet, path, "", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -187,15 +187,24 @@ func (c *opsClient) stranger(resp *http.Response, path string) error {
 // errLate is an agent that is reached and does not answer in time.
 var errLate = errors.New("it does not answer in time")
 
-// send sends a request; whoever gets the answer closes its body.
-func (c *opsClient) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+// unanswered is a request that got no answer. The agent may have got it if it was sent.
+type unanswered struct {
+	error
+	sent bool
+}
+
+func (e *unanswered) Unwrap() error { return e.error }
+
+// send sends a request, with a body of a type or nil; whoever gets the answer closes its
+// body.
+func (c *opsClient) send(ctx context.Context, method, path, typ string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("-http-addr: %q is no address: %w", c.addr, err)
 	}
 	req.Header.Set("User-Agent", "agentctl/"+version.Version)
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", typ)
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
@@ -205,7 +214,9 @@ func (c *opsClient) send(ctx context.Context, method, path string, body []byte) 
 		if ctx.Err() != nil && ctx.Err() != context.DeadlineExceeded {
 			return nil, ctx.Err() // the user's wish
 		}
+		sent := true
 		if op, ok := errors.AsType[*net.OpError](err); ok {
+			sent = op.Op != "dial"
 			err = op.Err // without the address
 		} else if asked, ok := errors.AsType[*url.Error](err); ok {
 			err = asked.Err // without the URL
@@ -213,7 +224,8 @@ func (c *opsClient) send(ctx context.Context, method, path string, body []byte) 
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = errLate
 		}
-		return nil, fmt.Errorf("no agent answers at %s: %w; is it running? If it has another -http-addr, pass that. An agent called as serf has none: start it with -http-addr=%[1]s", c.addr, err)
+		err = fmt.Errorf("no agent answers at %s: %w; is it running? If it has another -http-addr, pass that. An agent called as serf has none: start it with -http-addr=%[1]s", c.addr, err)
+		return nil, &unanswered{err, sent}
 	}
 	return resp, nil
 }

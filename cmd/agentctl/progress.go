@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"agentctl/agent/api"
 )
 
 const (
@@ -16,20 +14,28 @@ const (
 	barLines = 2 * time.Second // between lines, where there is no terminal
 )
 
-// progress shows how far a replay is: on a terminal as a bar, which each call
+// progress shows how far a command is: on a terminal as a bar, which each call
 // draws anew, elsewhere as a line now and then. A nil progress shows nothing.
 type progress struct {
 	out      io.Writer
 	terminal bool
+	name     string // of the command
 
 	begun time.Time // when it was shown first
-	from  int       // events that were through then
+	from  step      // how far it was then
 	line  time.Time // the last one, or the beginning
 	drawn int       // characters of the bar on the terminal
 }
 
-func newProgress(out io.Writer, terminal bool) *progress {
-	return &progress{out: out, terminal: terminal}
+// step is how far a command is.
+type step struct {
+	text     string
+	events   int
+	done, of int // of what the bar measures; of is 0 if nobody knows
+}
+
+func newProgress(out io.Writer, terminal bool, name string) *progress {
+	return &progress{out: out, terminal: terminal, name: name}
 }
 
 // isTerminal tells whether f is shown to someone, not kept.
@@ -38,40 +44,30 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-func (p *progress) show(r *api.ReplayReport, now time.Time) {
+func (p *progress) show(s step, now time.Time) {
 	if p == nil {
 		return
 	}
-	done := r.Events - r.Waiting
 	if p.begun.IsZero() {
-		p.begun, p.from, p.line = now, done, now
+		p.begun, p.from, p.line = now, s, now
 	}
-	text := through(r)
-	if r.Buried > 0 {
-		text += fmt.Sprintf(", %d buried", r.Buried)
-	}
-	if r.Lost > 0 {
-		text += fmt.Sprintf(", %d lost", r.Lost)
-	}
-	if r.Outdated > 0 {
-		text += fmt.Sprintf(", %d outdated", r.Outdated)
-	}
-	// An estimate needs something to go by.
-	if took, since := now.Sub(p.begun), done-p.from; took >= time.Second && since > 0 && r.Waiting > 0 {
-		rate := float64(since) / took.Seconds()
-		left := time.Duration(float64(r.Waiting) / rate * float64(time.Second))
-		text += fmt.Sprintf(", %.0f/s, %s left", rate, brief(left))
+	// A rate and an estimate need something to go by.
+	took, events, left := now.Sub(p.begun), s.events-p.from.events, s.of-s.done
+	if took >= time.Second && events > 0 && (left > 0 || s.of == 0) {
+		s.text += fmt.Sprintf(", %.0f/s", float64(events)/took.Seconds())
+		if done := s.done - p.from.done; left > 0 && done > 0 {
+			s.text += fmt.Sprintf(", %s left", brief(time.Duration(float64(took)*float64(left)/float64(done))))
+		}
 	}
 	switch {
+	case p.terminal && s.of == 0:
+		p.draw(s.text)
 	case p.terminal:
-		full := barWidth
-		if r.Events > 0 {
-			full = barWidth * done / r.Events
-		}
-		p.draw("[" + strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full) + "] " + text)
+		full := barWidth * s.done / s.of
+		p.draw("[" + strings.Repeat("=", full) + strings.Repeat(" ", barWidth-full) + "] " + s.text)
 	case now.Sub(p.line) >= barLines:
 		p.line = now
-		fmt.Fprintln(p.out, "agentctl replay:", text)
+		fmt.Fprintf(p.out, "agentctl %s: %s\n", p.name, s.text)
 	}
 }
 

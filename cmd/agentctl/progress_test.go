@@ -11,7 +11,7 @@ import (
 func TestProgressOnATerminal(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	p := newProgress(&out, true)
+	p := newProgress(&out, true, "replay")
 	now := longAgo()
 	for _, step := range []struct {
 		r    api.ReplayReport
@@ -23,7 +23,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		{api.ReplayReport{Events: 300, Lost: 1}, "\r[==============================] 300 of 300 events through, 1 lost                   "},
 	} {
 		out.Reset()
-		p.show(&step.r, now)
+		p.show(replayStep(&step.r), now)
 		if got := out.String(); got != step.want {
 			t.Errorf("got  %q\nwant %q", got, step.want)
 		}
@@ -40,9 +40,9 @@ func TestProgressOnATerminal(t *testing.T) {
 func TestProgressElsewhere(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	p := newProgress(&out, false)
+	p := newProgress(&out, false, "replay")
 	for i := range 10 * 5 { // ten seconds
-		p.show(&api.ReplayReport{Events: 100, Waiting: 100 - i}, longAgo().Add(time.Duration(i)*watchEvery))
+		p.show(replayStep(&api.ReplayReport{Events: 100, Waiting: 100 - i}), longAgo().Add(time.Duration(i)*watchEvery))
 	}
 	p.end()
 	got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
@@ -50,6 +50,18 @@ func TestProgressElsewhere(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	var none *progress // with -format=json
-	none.show(&api.ReplayReport{Events: 1}, longAgo())
+	none.show(step{of: 1}, longAgo())
 	none.end()
+}
+
+// Where nobody knows how much is to come, there is no bar.
+func TestProgressWithoutAnEnd(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	p := newProgress(&out, true, "event")
+	p.show(step{text: "10 events published", events: 10}, longAgo())
+	p.show(step{text: "30 events published", events: 30}, longAgo().Add(2*time.Second))
+	if got, want := out.String(), "\r10 events published\r30 events published, 10/s"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
 }

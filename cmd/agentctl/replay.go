@@ -151,7 +151,7 @@ func (c *replayCommand) replay(ctx context.Context, args []string, out, notes io
 	if !f.detach && !f.req.DryRun && r.Events > 0 {
 		var bar *progress
 		if !f.json() {
-			bar = newProgress(notes, terminal)
+			bar = newProgress(notes, terminal, "replay")
 		}
 		err := watchReplay(ctx, client, &r, bar)
 		bar.end()
@@ -185,7 +185,7 @@ func watchReplay(ctx context.Context, client *opsClient, r *api.ReplayReport, ba
 		if err := client.get(ctx, fmt.Sprintf("/v1/replay/%d", r.ID), r); err != nil {
 			return err
 		}
-		bar.show(r, time.Now())
+		bar.show(replayStep(r), time.Now())
 		if r.Waiting == 0 {
 			return nil
 		}
@@ -195,6 +195,20 @@ func watchReplay(ctx context.Context, client *opsClient, r *api.ReplayReport, ba
 			return ctx.Err()
 		}
 	}
+}
+
+func replayStep(r *api.ReplayReport) step {
+	done := r.Events - r.Waiting
+	s := step{text: through(r), events: done, done: done, of: r.Events}
+	for _, n := range []struct {
+		n    int
+		what string
+	}{{r.Buried, "buried"}, {r.Lost, "lost"}, {r.Outdated, "outdated"}} {
+		if n.n > 0 {
+			s.text += fmt.Sprintf(", %d %s", n.n, n.what)
+		}
+	}
+	return s
 }
 
 // through says how far a replay is.

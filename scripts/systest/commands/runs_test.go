@@ -103,6 +103,12 @@ var pageRuns = map[string]pageRun{
 	`curl -d '{"name":"kong","payload":"{}"}' -H 'Content-Type: application/json' 'http://127.0.0.1:7374/v1/events?durable=2&wait=5s'`: {
 		page: opsPage, at: 181, want: `(?s)"have": 2,\s+"nodes": \[\s+"node1",\s+"node2"\s+\]`,
 	},
+	`printf '{"name":"purge","payload":"/products/%s"}\n' 17 18 | curl --data-binary @- -H 'Content-Type: application/x-ndjson' http://127.0.0.1:7374/v1/events`: {
+		page: opsPage, at: 182, want: `(?s)"taken": 2,.*"ids": \[\s+"\d+-[0-9a-f]{16}",\s+"\d+-[0-9a-f]{16}"\s+\]`,
+	},
+	`printf '%s\n' /products/17 /products/18 /products/19 | agentctl event -lines=- purge`: {
+		page: commandsPage, at: 183, want: `3 events published; the first is \d+-[0-9a-f]{16}, the last \d+-[0-9a-f]{16}\n`,
+	},
 	"agentctl health\nagentctl health -live -timeout=2s": {
 		page: opsPage, at: 160, want: `^ready\nok\n$`,
 	},
