@@ -7,12 +7,31 @@
 #   scripts/bench.sh -short           less of it, in three minutes
 #   scripts/bench.sh -json=FILE       also writes the figures to FILE
 #   scripts/bench.sh -only=burst,rate some parts; -help lists them
+#   scripts/bench.sh -peers=nats,redis,serf
+#                                     compares with subscribers of brokers instead, in
+#                                     half an hour; installs Debian's servers if it may
 #
 # Nothing else should run on the machine meanwhile.
 set -eu
 TMP=$(mktemp -d)
 trap 'rm -rf "$TMP"' EXIT
-(cd "$(dirname "$0")/.." && CGO_ENABLED=0 go build -o "$TMP/" ./scripts/bench ./cmd/agentctl)
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+PATH=$PATH:/usr/sbin # of nats-server
+for ARG in "$@"; do
+	case "$ARG" in
+	-peers=* | --peers=*)
+		. "$ROOT/scripts/debian.sh"
+		for SERVER in nats redis; do
+			case "$ARG" in
+			*$SERVER*) command -v $SERVER-server >/dev/null || debian_install $SERVER-server ;;
+			esac
+		done
+		(cd "$ROOT/scripts/bench/peers" && CGO_ENABLED=0 go build -o "$TMP/peers" .)
+		set -- -peers-program="$TMP/peers" "$@"
+		;;
+	esac
+done
+(cd "$ROOT" && CGO_ENABLED=0 go build -o "$TMP/" ./scripts/bench ./cmd/agentctl)
 # It is told of what would end this script, and ends its agents first.
 "$TMP/bench" -agentctl="$TMP/agentctl" "$@" &
 BENCH=$!

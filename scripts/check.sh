@@ -231,7 +231,7 @@ vulncheck() { scripts/vulnerabilities.sh; }
 # code: whoever keeps it decides when to take them.
 newer() (
 	set -e -o pipefail
-	for dir in . scripts/packaging/kubernetes scripts/packaging/monitoring; do
+	for dir in . scripts/packaging/kubernetes scripts/packaging/monitoring scripts/bench/peers; do
 		echo "$dir/go.mod:"
 		cd "$dir"
 		modules=$(go list -deps -test -f '{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}' ./... | sort -u)
@@ -265,6 +265,12 @@ packages() {
 manifests() {
 	(cd scripts/packaging/kubernetes && go mod tidy -diff && go vet ./... &&
 		"$TMP/staticcheck" -checks=inherit,-ST1005 ./... && go test ./...)
+}
+
+# peers checks what the measurements run beside brokers: a module of its own.
+peers() {
+	(cd scripts/bench/peers && go mod tidy -diff && go vet ./... &&
+		"$TMP/staticcheck" -checks=inherit,-ST1005 ./... && go test -vet=off -shuffle=on ./...)
 }
 
 # crossbuild builds for the other systems that are supported, and vets for Windows,
@@ -304,11 +310,12 @@ step "staticcheck" "$TMP/staticcheck" -checks=inherit,-ST1005 ./...
 step "stock serf, in six releases" outcome stockserf
 step "unit and model tests" unit
 # System tests wait for processes most of the time.
-beside crossbuild manifests monitoringbuild fuzzbuild cleandebian vulncheck
+beside crossbuild manifests monitoringbuild peers fuzzbuild cleandebian vulncheck
 step "system tests" systems
 step "other systems" outcome crossbuild
 step "known vulnerabilities" vulnerabilities
 step "the manifests for Kubernetes" outcome manifests
+step "the subscribers of brokers, for measurements" outcome peers
 step "the walk through a gateway with several workers" scripts/demo-gateway.sh
 step "dashboard and alert rules, against an agent" monitoring
 step "fuzz targets, $FUZZTIME each" fuzz

@@ -41,6 +41,8 @@ type bench struct {
 	started byte // clusters so far; the third byte
 	report  report
 	keep    bool // dir is to be looked at
+
+	peers string // the program of scripts/bench/peers
 }
 
 // parts are what is measured, in the order of the table.
@@ -82,6 +84,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	file := flags.String("json", "", "also write all figures to this file")
 	profile := flags.String("profile", "lan", "gossip profile of all parts but latency, which has lan and wan: lan, wan or local")
 	program := flags.String("agentctl", "", "the agentctl to measure, in place of one that is built from this folder's module")
+	peers := flags.String("peers", "", "in place of all parts, compare with these programs: nats, redis and serf, with commas between them")
+	peersProgram := flags.String("peers-program", "", "the program of scripts/bench/peers; scripts/bench.sh builds it")
+	plot := flags.String("plot", "", "also draw the comparison of -peers into this file, as SVG")
 	keep := flags.Bool("keep", false, "keep the folder with the agents' logs")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -95,7 +100,14 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 			return fmt.Errorf("-only=%s: there is no part %q; there are %s", *only, name, strings.Join(names, ", "))
 		}
 	}
-	b := &bench{plan: fullPlan, profile: *profile, ours: *program, out: out, keep: *keep, began: time.Now()}
+	against, err := chosenPeers(*peers, *peersProgram)
+	if err != nil {
+		return err
+	}
+	if against != nil {
+		chosen = nil
+	}
+	b := &bench{plan: fullPlan, profile: *profile, ours: *program, peers: *peersProgram, out: out, keep: *keep, began: time.Now()}
 	if *short {
 		b.plan = shortPlan
 	}
@@ -118,13 +130,36 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 			err = errors.Join(err, fmt.Errorf("%s: %w", p.name, e))
 		}
 	}
+	if against != nil {
+		err = b.compete(ctx, against)
+	}
 	b.report.Seconds = time.Since(b.began).Seconds()
 	b.report.Machine.LoadAfter = loadAverage()
 	fmt.Fprintf(out, "\n%s", b.report.markdown())
 	if *file != "" {
 		err = errors.Join(err, b.report.write(*file))
 	}
+	if *plot != "" && len(b.report.Peers) > 0 {
+		err = errors.Join(err, os.WriteFile(*plot, []byte(b.report.Peers.svg()), 0o644))
+	}
 	return err
+}
+
+// chosenPeers are those that -peers names, nil if it is not given.
+func chosenPeers(list, program string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	words := strings.Split(list, ",")
+	for _, word := range words {
+		if rivalsOf[word] == nil {
+			return nil, fmt.Errorf("-peers=%s: there is no %q; there are nats, redis and serf", list, word)
+		}
+	}
+	if program == "" {
+		return nil, errors.New("-peers needs -peers-program: run scripts/bench.sh, which builds it")
+	}
+	return words, nil
 }
 
 // prepare builds both programs into a folder of this run.

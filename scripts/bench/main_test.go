@@ -13,6 +13,8 @@ func TestWrongArguments(t *testing.T) {
 	for args, want := range map[string]string{
 		"-only=latency,nothing": `no part "nothing"`,
 		"again":                 `unknown argument "again"`,
+		"-peers=nats,kafka":     `there is no "kafka"`,
+		"-peers=redis":          `run scripts/bench.sh`,
 	} {
 		if err := run(t.Context(), []string{args}, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", args, err)

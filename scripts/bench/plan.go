@@ -28,6 +28,11 @@ type plan struct {
 	publishPairs int
 	startPairs   int
 
+	contests  []contest // with other programs
+	peerPairs int       // turns of each
+	singles   int       // single events in each
+	serfBurst int       // for stock serf, which takes events no faster than its script runs
+
 	simNodes    string   // sizes of the simulated clusters, with commas between them
 	simProfiles []string // of gossip
 	simEvents   int      // of each way
@@ -54,13 +59,17 @@ var fullPlan = plan{
 	pairs:        60,
 	publishPairs: 10,
 	startPairs:   20,
+	contests:     []contest{{1, 20_000}, {3, 20_000}, {10, 5_000}},
+	peerPairs:    5,
+	singles:      50,
+	serfBurst:    300,
 	simNodes:     "100,300,1000",
 	simProfiles:  []string{"lan"},
 	simEvents:    10,
 }
 
 var shortPlan = plan{
-	limit:        5 * time.Minute,
+	limit:        10 * time.Minute,
 	nodes:        []int{3},
 	profiles:     []string{"lan"},
 	latencyTime:  2 * time.Second,
@@ -76,6 +85,10 @@ var shortPlan = plan{
 	pairs:        20,
 	publishPairs: 2,
 	startPairs:   5,
+	contests:     []contest{{3, 5_000}, {10, 2_000}},
+	peerPairs:    5,
+	singles:      20,
+	serfBurst:    100,
 	simNodes:     "100",
 	simProfiles:  []string{"lan"},
 	simEvents:    5,

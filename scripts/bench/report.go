@@ -106,6 +106,7 @@ type report struct {
 	Rows        []row   `json:"rows"`
 
 	Simulations []simulation.Result `json:"simulations,omitempty"`
+	Peers       peerResults         `json:"peers,omitempty"`
 }
 
 func (r *report) add(line row) {
@@ -136,6 +137,10 @@ func (r *report) write(file string) error {
 // markdown is the table, with how it was measured below it.
 func (r *report) markdown() string {
 	var b bytes.Buffer
+	if len(r.Peers) > 0 {
+		fmt.Fprintf(&b, "%s\n%s", r.Peers.markdown(), r.onWhat())
+		return b.String()
+	}
 	fmt.Fprint(&b, "| what | unit |")
 	for _, k := range kinds {
 		fmt.Fprintf(&b, " %s |", k)
@@ -152,11 +157,15 @@ func (r *report) markdown() string {
 		}
 		fmt.Fprintf(&b, " %s |\n", times(line.Ratios))
 	}
-	fmt.Fprintf(&b, "\n%s, %d cores, Linux %s, %s; load before %s, after %s; %.0f s in all.\n\n%s",
-		r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go, r.Machine.LoadBefore, r.Machine.LoadAfter,
-		r.Seconds, fmt.Sprintf(method, r.Interpreter, r.Profile))
+	fmt.Fprintf(&b, "\n%s\n%s", r.onWhat(), fmt.Sprintf(method, r.Interpreter, r.Profile))
 	b.WriteString(simulationTable(r.Simulations))
 	return b.String()
+}
+
+// onWhat says on which machine the figures were measured.
+func (r *report) onWhat() string {
+	return fmt.Sprintf("%s, %d cores, Linux %s, %s; load before %s, after %s; %.0f s in all.\n",
+		r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go, r.Machine.LoadBefore, r.Machine.LoadAfter, r.Seconds)
 }
 
 // join prints figures with slashes between them, or a dash where there are none.
