@@ -4,7 +4,8 @@
 //
 // # Order
 //
-// Publishes go one after another. This node and its peers get the events in that
+// Publishes go one after another, and nothing comes between the events that are given to
+// [Publisher.PublishAll] together. This node and its peers get the events in that
 // order; gossip keeps none. Events that come close together share a Lamport time:
 // at most 50 of them, for at most 5 ms. So serf's window of 512 Lamport times holds
 // 25,600 events. Events that share a Lamport time differ, since serf takes equal

@@ -44,9 +44,11 @@ const (
 	peerBytes = 240
 	// singleGap is between single events, which are published at random moments.
 	singleGap = 20 * time.Millisecond
-	// peerQuiet is for how long nothing comes once a burst is over. Stock serf needs
-	// seconds for it.
-	peerQuiet = 5 * time.Second
+	// peerLimit is how long all of a burst is waited for.
+	peerLimit = time.Minute
+	// serfQuiet is for how long nothing comes once stock serf's burst is over, of which
+	// some is lost.
+	serfQuiet = 5 * time.Second
 )
 
 // contest is rivals at work on one number of nodes.
@@ -147,10 +149,17 @@ func (b *bench) measure(ctx context.Context, r rival, c contest) (res peerResult
 	if err := f.burst(ctx, round, c.events); err != nil {
 		return res, err
 	}
-	o := f.rec.settle(ctx, c.events, peerQuiet, b.plan.settle)
+	quiet := peerLimit
+	if r == curlSerf {
+		quiet = serfQuiet
+	}
+	o := f.rec.settle(ctx, c.events, quiet, peerLimit)
 	after, err := f.usage()
 	if err != nil {
 		return res, err
+	}
+	if f.agents != nil {
+		b.checkLoss(f.agents, o)
 	}
 	res.Share = 100 * o.worst()
 	res.Rate = float64(o.total) / o.last.Sub(began).Seconds()
