@@ -205,7 +205,10 @@ func TestBatchIsNotReadAhead(t *testing.T) {
 				if read > 64<<20 {
 					return 0, io.EOF
 				}
-				n := copy(b, line[read%len(line):])
+				n := 0
+				for n < len(b) {
+					n += copy(b[n:], line[(read+n)%len(line):])
+				}
 				read += n
 				return n, nil
 			}), batchBuffer))
