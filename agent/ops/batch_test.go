@@ -317,3 +317,18 @@ func postBatch(t *testing.T, client *http.Client, base string, body io.Reader) (
 	}
 	return resp.StatusCode, got, string(data)
 }
+
+// Allocations are exact where times are noisy: a line costs some more only if somebody
+// means it to. Most are those of the decoder, which is made for each line.
+func TestAllocationsOfALine(t *testing.T) {
+	line := fmt.Sprintf("{\"name\":\"kong\",\"payload\":%q}\n", strings.Repeat("x", 240))
+	body := strings.Repeat(line, chunkEvents)
+	read := 0
+	n := testing.AllocsPerRun(20, func() {
+		l := &lines{in: bufio.NewReaderSize(strings.NewReader(body), 2*len(body))}
+		read = len(l.chunk().events)
+	})
+	if read != chunkEvents || n > 12*chunkEvents {
+		t.Errorf("%.1f allocations for %d lines", n, read)
+	}
+}
