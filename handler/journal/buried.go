@@ -94,7 +94,7 @@ func (c *Cursor) restoreLast() {
 	if len(c.buried) == 0 {
 		return
 	}
-	seq := c.journal.head
+	seq := c.journal.log.head
 	for ; seq >= c.journal.firstRetained(); seq-- {
 		e := c.journal.retained(seq)
 		if e != nil && c.meant(e) && c.holds(seq) == nil && !c.lostSpans.has(seq) && !c.refusedSpans.has(seq) {
@@ -111,12 +111,12 @@ func (c *Cursor) exhume(entries []*Entry) {
 	if len(c.buried) == 0 {
 		return
 	}
-	up := make(map[*Entry]bool, len(entries))
+	up := make(map[uint64]bool, len(entries))
 	for _, e := range entries {
-		up[e] = true
+		up[e.Seq] = true
 	}
 	c.buried = slices.DeleteFunc(c.buried, func(b *buriedEntry) bool {
-		if !up[b.entry] {
+		if !up[b.entry.Seq] {
 			return false
 		}
 		c.touchBuried(b.entry.Seq)

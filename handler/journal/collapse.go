@@ -68,7 +68,7 @@ func (c *Cursor) setCollapse(on bool) {
 	if on {
 		below = collapseAll
 	} else if c.below == collapseAll {
-		below = c.journal.head + 1
+		below = c.journal.log.head + 1
 	}
 	if below != c.below {
 		c.below, c.dirty = below, true

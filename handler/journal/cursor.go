@@ -73,7 +73,7 @@ func (c *Cursor) enqueue(e *Entry) bool {
 		delete(c.asked, e.Seq) // from now on it is as old as its leader
 		return false
 	}
-	e.refs++
+	c.journal.hold(e)
 	c.waiting.PushBack(e)
 	c.bytes += e.size()
 	return true

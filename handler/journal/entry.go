@@ -26,11 +26,18 @@ type Entry struct {
 	written bool // it is in the file, if there is one
 }
 
+// maxPacked is the size from which on a packed event keeps its entry. To copy it would
+// hold up everybody who waits for the lock.
+const maxPacked = 4 << 10
+
+// needed tells whether the entry of an event in the log is more than what a chunk has.
+func (e *Entry) needed() bool { return e.refs > 1 || !e.written || e.size() > maxPacked }
+
 // sortEntries puts entries in order, each once.
 func sortEntries(all []*Entry) []*Entry {
 	bySeq := func(a, b *Entry) int { return cmp.Compare(a.Seq, b.Seq) }
 	if !slices.IsSortedFunc(all, bySeq) {
 		slices.SortFunc(all, bySeq)
 	}
-	return slices.Compact(all)
+	return slices.CompactFunc(all, func(a, b *Entry) bool { return a.Seq == b.Seq })
 }

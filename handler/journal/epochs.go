@@ -23,7 +23,7 @@ func (q *queue) filters() handler.Filters { return q.epochs[len(q.epochs)-1].Fil
 
 // newEpoch changes the filters for the events that are appended from now on.
 func (c *Cursor) newEpoch(fs handler.Filters) {
-	from := c.journal.head + 1
+	from := c.journal.log.head + 1
 	if last := &c.epochs[len(c.epochs)-1]; last.From == from {
 		last.Filters = fs
 	} else {

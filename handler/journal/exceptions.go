@@ -22,7 +22,7 @@ func (c *Cursor) position() uint64 {
 	if first := c.first(); first != nil {
 		return first.Seq
 	}
-	return c.journal.head + 1
+	return c.journal.log.head + 1
 }
 
 // addException notes that a joined event does not wait any more. If the cursor has
@@ -48,7 +48,7 @@ func (c *Cursor) addExceptionAround(seq uint64) {
 		c.settledExceptions.add(Span{seq, seq})
 		return
 	}
-	before, behind := uint64(0), c.journal.head+1
+	before, behind := uint64(0), c.journal.log.head+1
 	look := func(n int, at func(int) uint64) {
 		i := sort.Search(n, func(i int) bool { return at(i) > seq })
 		if i > 0 {
@@ -90,6 +90,6 @@ func (c *Cursor) rebase() {
 		c.pendingExceptions = append(c.pendingExceptions, c.joinedSeqs()...)
 		slices.Sort(c.pendingExceptions)
 	}
-	c.since, c.settledExceptions = c.journal.head+1, nil
+	c.since, c.settledExceptions = c.journal.log.head+1, nil
 	c.dirty, c.pendingExceptionsChanged = true, true
 }

@@ -61,7 +61,7 @@ func (f *File) Backlog() Backlog {
 	u := j.changes
 	return Backlog{
 		Events: u.live, Bytes: u.liveBytes, Over: u.over(), Generation: u.generation, Closed: j.closed, Held: u.unwritten.Len(),
-		Head: j.head, Retained: j.log.Len(), Duplicates: j.duplicates,
+		Head: j.log.head, Retained: j.log.len(), Duplicates: j.duplicates,
 	}
 }
 

@@ -7,7 +7,7 @@ func (j *Journal) gather() *Changes {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	u := j.changes
-	changes := &Changes{Generation: u.generation, Header: Header{Head: j.head, First: j.firstRetained(), LTime: j.maxLTime}}
+	changes := &Changes{Generation: u.generation, Header: Header{Head: j.log.head, First: j.firstRetained(), LTime: j.maxLTime}}
 	for i := range u.unwritten.Len() {
 		if e := u.unwritten.At(i); e.refs > 0 {
 			changes.Entries = append(changes.Entries, e)
@@ -69,6 +69,7 @@ func (j *Journal) written(changes *Changes) {
 		if e.refs > 0 {
 			u.live--
 			u.liveBytes -= e.size()
+			j.unneed(e)
 		} else {
 			u.deleted = append(u.deleted, e.Seq)
 			signal(u.wake)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"agentctl/handler"
-	fifo "agentctl/handler/queue"
 )
 
 // Journal is one log of events, with a cursor for each target. It is safe for
@@ -20,11 +19,10 @@ type Journal struct {
 	cfg Config
 
 	mu         sync.Mutex
-	log        fifo.Ring[*Entry] // the history
+	log        history
 	bytes      int               // of the history
-	head       uint64            // the newest sequence number
 	maxLTime   uint64            // of the user events that were appended
-	byID       map[string]*Entry // every entry that somebody holds
+	strays     map[string]*Entry // entries that the log has let go of and others hold, by ID
 	ltimes     ltimeIndex        // the user events of the log
 	trimTime   time.Time         // the latest time of an event that the log let go of
 	duplicates uint64            // events left out, as they were held already
@@ -36,9 +34,11 @@ type Journal struct {
 
 // New makes an empty journal.
 func New(cfg Config) *Journal {
+	cfg = cfg.withDefaults()
 	return &Journal{
-		cfg:     cfg.withDefaults(),
-		byID:    make(map[string]*Entry),
+		cfg:     cfg,
+		log:     newHistory(cfg.MaxEvents),
+		strays:  make(map[string]*Entry),
 		cursors: make(map[string]*Cursor),
 	}
 }
@@ -55,7 +55,7 @@ func (j *Journal) Append(events ...handler.Event) error {
 		if e.Time.IsZero() {
 			e.Time = now
 		}
-		entries[i] = &Entry{Record: Record{Event: e}}
+		entries[i] = &Entry{Record: Record{Event: e}, written: j.changes == nil}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -63,12 +63,11 @@ func (j *Journal) Append(events ...handler.Event) error {
 		return ErrClosed
 	}
 	for _, e := range entries {
-		if j.byID[e.Event.ID] != nil {
+		if j.has(e.Event.ID) {
 			j.duplicates++
 			continue
 		}
-		j.head++
-		e.Seq = j.head
+		e.Seq = j.log.head + 1
 		if indexed(e) {
 			j.maxLTime = max(j.maxLTime, e.Event.LTime)
 		}
@@ -88,25 +87,40 @@ func (j *Journal) Append(events ...handler.Event) error {
 // retain puts an entry at the end of the log.
 func (j *Journal) retain(e *Entry) {
 	e.refs++
-	j.log.PushBack(e)
+	j.log.push(e)
 	j.bytes += e.size()
-	j.index(e)
 	j.indexLTime(e)
 }
 
-func (j *Journal) index(e *Entry) {
+// stray is called for an entry that others than the log hold, and the log does not.
+func (j *Journal) stray(e *Entry) {
 	if e.Event.ID != "" {
-		j.byID[e.Event.ID] = e
+		j.strays[e.Event.ID] = e
 	}
+}
+
+// hold is called when a cursor or a burial gets an entry.
+func (j *Journal) hold(e *Entry) {
+	e.refs++
+	j.log.keep(e)
 }
 
 // release is called when the log, a cursor or a burial lets go of an entry.
 func (j *Journal) release(e *Entry) {
-	if e.refs--; e.refs > 0 {
-		return
+	switch e.refs--; {
+	case e.refs == 0:
+		delete(j.strays, e.Event.ID)
+		j.changes.freed(e)
+	case e.Seq >= j.log.first():
+		j.unneed(e)
 	}
-	delete(j.byID, e.Event.ID)
-	j.changes.freed(e)
+}
+
+// unneed is called for an entry of the log that may not be needed any more.
+func (j *Journal) unneed(e *Entry) {
+	if !e.needed() {
+		j.log.forget(e.Seq)
+	}
 }
 
 // Close ends the journal. Readers that wait get ErrClosed. A journal with a file is
@@ -137,5 +151,5 @@ func (j *Journal) end() {
 func (j *Journal) drop() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.log, j.bytes, j.byID, j.ltimes = fifo.Ring[*Entry]{}, 0, nil, ltimeIndex{}
+	j.log, j.bytes, j.strays, j.ltimes = history{head: j.log.head}, 0, nil, ltimeIndex{}
 }

@@ -45,7 +45,7 @@ func (j *Journal) Extent() (Extent, error) {
 		return Extent{}, ErrClosed
 	}
 	j.trim(time.Now())
-	return Extent{j.head, j.maxLTime, j.ltimes.trimmed, j.ltimes.floor}, nil
+	return Extent{j.log.head, j.maxLTime, j.ltimes.trimmed, j.ltimes.floor}, nil
 }
 
 // Digests sums up the history's user events in each of some ranges of Lamport times,
@@ -58,7 +58,7 @@ func (j *Journal) Digests(ranges ...[2]uint64) ([]Digest, error) {
 	}
 	digests := make([]Digest, len(ranges))
 	for i, r := range ranges {
-		digests[i] = j.ltimes.digest(r[0], r[1])
+		digests[i] = j.ltimes.digest(&j.log, r[0], r[1])
 	}
 	return digests, nil
 }
@@ -72,11 +72,11 @@ func (j *Journal) LTimePage(r LTimeRange, limit int) ([]Record, error) {
 		return nil, ErrClosed
 	}
 	var page []Record
-	j.ltimes.walk(&r, func(e *Entry) bool {
+	j.ltimes.walk(&r, func(seq uint64) bool {
 		if len(page) == limit {
 			return false
 		}
-		page = append(page, e.Record)
+		page = append(page, j.log.at(seq).Record)
 		return true
 	})
 	return page, nil
@@ -88,7 +88,7 @@ func (j *Journal) LTimePage(r LTimeRange, limit int) ([]Record, error) {
 func (j *Journal) Had(id string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.byID[id] != nil || j.ltimes.removed(id)
+	return j.has(id) || j.ltimes.removed(id)
 }
 
 // Forgot tells whether the journal had user events of a Lamport time, or later ones,
@@ -107,11 +107,12 @@ func (j *Journal) Forgot(ltime uint64) bool {
 func (j *Journal) HeadAt(t time.Time) uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	n := sort.Search(j.log.Len(), func(i int) bool { return !j.log.At(i).Event.Time.Before(t) })
+	first := j.firstRetained()
+	n := sort.Search(j.log.len(), func(i int) bool { return !j.log.key(first + uint64(i)).Time.Before(t) })
 	if n == 0 && !j.trimTime.Before(t) {
 		return 0
 	}
-	return j.firstRetained() + uint64(n) - 1
+	return first + uint64(n) - 1
 }
 
 // indexed tells whether the index has an entry. Earlier versions of this program took
@@ -122,7 +123,7 @@ func indexed(e *Entry) bool { return e.Event.Type == handler.User && e.Event.LTi
 // indexLTime is called for an entry that the log gets.
 func (j *Journal) indexLTime(e *Entry) {
 	if indexed(e) {
-		j.ltimes.add(e)
+		j.ltimes.add(&j.log, e)
 	}
 }
 

@@ -1,10 +1,12 @@
 package journal
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Digest sums up a set of user events by their IDs. Sets with equal digests are equal,
@@ -34,9 +36,13 @@ func (d *Digest) sub(o Digest) {
 }
 
 // ltimeIndex has the user events of a log by Lamport time, in a radix tree whose nodes
-// hold the digest of all entries below them. It has as many levels as the highest
-// Lamport time has digits in hex. To add or remove an entry takes a step for each
-// level; the digest of a range takes some 16 times as many. The zero value is empty.
+// hold the digest of all events below them. It has at most as many levels as the highest
+// Lamport time has digits in hex, and a node of few events has none below it. To add or
+// remove an event takes a step for each level; the digest of a range takes some 16 times
+// as many. The zero value is empty.
+//
+// It holds no events. It looks into the log for the IDs of those that a range has of a
+// node that it covers in part.
 type ltimeIndex struct {
 	root   *ltimeNode
 	height int // levels below the root
@@ -54,11 +60,15 @@ type ltimeIndex struct {
 
 // ltimeNode covers 16^level Lamport times, one at level 0.
 type ltimeNode struct {
-	digest  Digest
-	newest  uint64          // the highest sequence number below
-	kids    *[16]*ltimeNode // nil at level 0
-	entries []*Entry        // at level 0, by sequence number
+	digest Digest
+	newest uint64          // the highest sequence number below
+	kids   *[16]*ltimeNode // nil: the events are in leaves
+	leaves []LTimePos      // in order
 }
+
+// maxFlat is how many events a node may have without others below it; at level 0 it may
+// have any number.
+const maxFlat = 16
 
 // width is the number of Lamport times that a node of a level covers, less 1.
 func width(level int) uint64 {
@@ -70,42 +80,58 @@ func width(level int) uint64 {
 
 func digit(ltime uint64, level int) int { return int(ltime>>(4*(level-1))) & 15 }
 
-func newLTimeNode(level int) *ltimeNode {
-	n := &ltimeNode{}
-	if level > 0 {
-		n.kids = new([16]*ltimeNode)
-	}
-	return n
-}
-
-// add adds an entry, whose sequence number is above all in the index.
-func (x *ltimeIndex) add(e *Entry) {
+// add adds an entry of the log, whose sequence number is above all in the index.
+func (x *ltimeIndex) add(log *history, e *Entry) {
 	if x.root == nil {
-		x.root, x.height = newLTimeNode(0), 0
+		x.root, x.height = &ltimeNode{}, 0
 	}
 	for e.Event.LTime > width(x.height) {
 		x.height++
-		above := newLTimeNode(x.height)
-		if x.root.digest.Count > 0 {
-			above.digest, above.newest, above.kids[0] = x.root.digest, x.root.newest, x.root
+		if x.root.kids != nil {
+			x.root = &ltimeNode{digest: x.root.digest, newest: x.root.newest, kids: &[16]*ltimeNode{x.root}}
 		}
-		x.root = above
 	}
 	d := newDigest(e.Event.ID)
 	n := x.root
 	for level := x.height; ; level-- {
 		n.digest.add(d)
 		n.newest = e.Seq
-		if level == 0 {
-			n.entries = append(n.entries, e)
-			return
+		if n.kids == nil {
+			if level == 0 || len(n.leaves) < maxFlat {
+				i, _ := n.find(e)
+				n.leaves = slices.Insert(n.leaves, i, LTimePos{e.Event.LTime, e.Seq})
+				return
+			}
+			n.split(log, level)
 		}
-		kid := &n.kids[digit(e.Event.LTime, level)]
-		if *kid == nil {
-			*kid = newLTimeNode(level - 1)
-		}
-		n = *kid
+		n = n.kid(e.Event.LTime, level)
 	}
+}
+
+// split puts the events of a node into nodes below it.
+func (n *ltimeNode) split(log *history, level int) {
+	n.kids = new([16]*ltimeNode)
+	for _, at := range n.leaves {
+		kid := n.kid(at.LTime, level)
+		kid.digest.add(newDigest(log.key(at.Seq).ID))
+		kid.newest = max(kid.newest, at.Seq)
+		kid.leaves = append(kid.leaves, at)
+	}
+	n.leaves = nil
+}
+
+// find tells where an entry is among the leaves, or would be.
+func (n *ltimeNode) find(e *Entry) (int, bool) {
+	return slices.BinarySearchFunc(n.leaves, LTimePos{e.Event.LTime, e.Seq}, LTimePos.compare)
+}
+
+// kid returns the node below for a Lamport time, and makes it if there is none.
+func (n *ltimeNode) kid(ltime uint64, level int) *ltimeNode {
+	kid := &n.kids[digit(ltime, level)]
+	if *kid == nil {
+		*kid = &ltimeNode{}
+	}
+	return *kid
 }
 
 // remove takes off the entry with the lowest sequence number. At least the last keep
@@ -133,14 +159,17 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 			*slot = nil // with all nodes below
 			break
 		}
-		if level == 0 {
-			n.entries[0] = nil
-			n.entries = n.entries[1:]
+		if n.kids == nil {
+			if i, _ := n.find(e); i == 0 { // it always is at level 0, which may have many
+				n.leaves = n.leaves[1:]
+			} else {
+				n.leaves = slices.Delete(n.leaves, i, i+1)
+			}
 			break
 		}
 		slot = &n.kids[digit(e.Event.LTime, level)]
 	}
-	for x.height > 0 && x.root != nil {
+	for x.height > 0 && x.root != nil && x.root.kids != nil {
 		below := x.root.kids[0]
 		if below == nil || below.digest.Count < x.root.digest.Count {
 			break
@@ -158,13 +187,13 @@ func (x *ltimeIndex) removed(id string) bool {
 	return a || b
 }
 
-// digest sums up the entries with Lamport times between from and to, both included.
-func (x *ltimeIndex) digest(from, to uint64) (d Digest) {
-	x.root.digestOf(x.height, 0, from, to, &d)
+// digest sums up the events with Lamport times between from and to, both included.
+func (x *ltimeIndex) digest(log *history, from, to uint64) (d Digest) {
+	x.root.digestOf(log, x.height, 0, from, to, &d)
 	return d
 }
 
-func (n *ltimeNode) digestOf(level int, low, from, to uint64, d *Digest) {
+func (n *ltimeNode) digestOf(log *history, level int, low, from, to uint64, d *Digest) {
 	high := low + width(level)
 	if n == nil || to < low || from > high {
 		return
@@ -173,33 +202,50 @@ func (n *ltimeNode) digestOf(level int, low, from, to uint64, d *Digest) {
 		d.add(n.digest)
 		return
 	}
+	for _, at := range n.leaves {
+		if from <= at.LTime && at.LTime <= to {
+			d.add(newDigest(log.key(at.Seq).ID))
+		}
+	}
+	if n.kids == nil {
+		return
+	}
 	for i, kid := range n.kids {
-		kid.digestOf(level-1, low+uint64(i)<<(4*(level-1)), from, to, d)
+		kid.digestOf(log, level-1, low+uint64(i)<<(4*(level-1)), from, to, d)
 	}
 }
 
-// walk calls visit with the entries of a range, by Lamport time and then
-// sequence number, until it returns false.
-func (x *ltimeIndex) walk(r *LTimeRange, visit func(*Entry) bool) {
+// walk calls visit with the events of a range, by Lamport time and then sequence number,
+// until it returns false.
+func (x *ltimeIndex) walk(r *LTimeRange, visit func(seq uint64) bool) {
 	x.root.walk(x.height, 0, r, visit)
 }
 
-func (n *ltimeNode) walk(level int, low uint64, r *LTimeRange, visit func(*Entry) bool) bool {
+func (n *ltimeNode) walk(level int, low uint64, r *LTimeRange, visit func(seq uint64) bool) bool {
 	if n == nil || n.newest <= r.Above || r.To < low || max(r.From, r.After.LTime) > low+width(level) {
 		return true
 	}
-	if level == 0 {
-		for _, e := range n.entries {
-			if e.Seq > r.Above && (low > r.After.LTime || e.Seq > r.After.Seq) && !visit(e) {
+	if n.kids != nil {
+		for i, kid := range n.kids {
+			if !kid.walk(level-1, low+uint64(i)<<(4*(level-1)), r, visit) {
 				return false
 			}
 		}
 		return true
 	}
-	for i, kid := range n.kids {
-		if !kid.walk(level-1, low+uint64(i)<<(4*(level-1)), r, visit) {
+	for _, at := range n.leaves {
+		if r.picks(at) && !visit(at.Seq) {
 			return false
 		}
 	}
 	return true
+}
+
+func (p LTimePos) compare(o LTimePos) int {
+	return cmp.Or(cmp.Compare(p.LTime, o.LTime), cmp.Compare(p.Seq, o.Seq))
+}
+
+// picks tells whether the range has a user event at a position.
+func (r *LTimeRange) picks(at LTimePos) bool {
+	return r.From <= at.LTime && at.LTime <= r.To && at.Seq > r.Above && at.compare(r.After) > 0
 }

@@ -15,10 +15,10 @@ func (c *Cursor) keepLast(keep bool) {
 		c.remember(nil)
 		return
 	}
-	for i := c.journal.log.Len() - 1; i >= 0 && c.last.entry == nil; i-- {
-		switch e := c.journal.log.At(i); c.outcome(e.Seq).State {
+	for seq := c.journal.log.head; seq >= c.journal.firstRetained() && c.last.entry == nil; seq-- {
+		switch c.outcome(seq).State {
 		case OutcomeDelivered, OutcomeLost:
-			c.remember(e)
+			c.remember(c.journal.retained(seq))
 		}
 	}
 }
@@ -36,7 +36,7 @@ func (c *Cursor) remember(e *Entry) {
 		return
 	}
 	if e != nil {
-		e.refs++
+		c.journal.hold(e)
 	}
 	c.last.entry, c.dirty = e, true
 	if before != nil {

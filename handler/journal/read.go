@@ -7,22 +7,23 @@ import (
 
 // firstRetained is the first sequence number of the log; of an empty log the next one
 // to come.
-func (j *Journal) firstRetained() uint64 { return j.head + 1 - uint64(j.log.Len()) }
+func (j *Journal) firstRetained() uint64 { return j.log.first() }
 
-// retained returns an entry of the log, or nil.
-func (j *Journal) retained(seq uint64) *Entry {
-	if i := seq - j.firstRetained(); i < uint64(j.log.Len()) { // a seq before it makes i huge
-		return j.log.At(int(i))
-	}
-	return nil
-}
+// retained returns an entry of the log, or nil. See history for how to hold it.
+func (j *Journal) retained(seq uint64) *Entry { return j.log.at(seq) }
+
+// has tells whether the journal holds the event of an ID.
+func (j *Journal) has(id string) bool { return j.log.byID(id) > 0 || j.strays[id] != nil }
 
 // Find returns the event of an ID, if the journal holds it: in the history, or for a
 // target. No event has the empty ID.
 func (j *Journal) Find(id string) (Record, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	e := j.byID[id]
+	e := j.strays[id]
+	if seq := j.log.byID(id); seq > 0 {
+		e = j.log.at(seq)
+	}
 	if e == nil {
 		return Record{}, false
 	}
@@ -64,12 +65,12 @@ func (c *Cursor) keeps(seq uint64) *Entry {
 func (j *Journal) Head() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.head
+	return j.log.head
 }
 
 // readStep is how many events Events looks up at a time. It holds the lock for some
-// microseconds then, and keeps 2 KB.
-const readStep = 256
+// ten microseconds then.
+const readStep = 64
 
 // Events yields the events of the history from a sequence number on, oldest first,
 // up to the newest at the time of the call. Events that leave the history meanwhile

@@ -48,7 +48,7 @@ func (c *Cursor) requeue(seqs ...uint64) error {
 	}
 	c.noteAsked(more)
 	for _, e := range more {
-		e.refs++
+		c.journal.hold(e)
 		c.bytes += e.size()
 		c.lostSpans.remove(e.Seq)
 		c.refusedSpans.remove(e.Seq)

@@ -9,15 +9,18 @@ import (
 // trim lets go of the events and burials beyond the retention.
 func (j *Journal) trim(now time.Time) {
 	oldest := now.Add(-j.cfg.MaxAge)
-	for j.log.Len() > 0 {
-		first := j.log.At(0)
+	for j.log.len() > 0 {
+		first := j.log.oldest()
 		aged := first.Event.Time.Before(oldest) && !j.replayable(&first.Event)
-		if j.log.Len() <= j.cfg.MaxEvents && j.bytes <= j.cfg.MaxBytes && !aged {
+		if j.log.len() <= j.cfg.MaxEvents && j.bytes <= j.cfg.MaxBytes && !aged {
 			break
 		}
 		j.bytes -= first.size()
-		j.log.PopFront()
+		j.log.pop()
 		j.unindexLTime(first)
+		if first.refs > 1 {
+			j.stray(first)
+		}
 		j.release(first)
 	}
 	first := j.firstRetained()

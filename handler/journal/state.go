@@ -115,30 +115,37 @@ func (s *State) newestLTime() uint64 {
 	return newest
 }
 
+// entry returns the event of a sequence number, or nil.
+func (s *State) entry(seq uint64) *Entry {
+	i, ok := slices.BinarySearchFunc(s.Entries, seq, func(e *Entry, seq uint64) int { return cmp.Compare(e.Seq, seq) })
+	if !ok {
+		return nil
+	}
+	return s.Entries[i]
+}
+
 // restore fills the memory of a new journal.
 func (j *Journal) restore(s *State) {
-	j.head = s.Header.Head
+	j.log.head = s.Header.Head
 	s.Header.LTime = s.newestLTime()
 	j.maxLTime = s.Header.LTime
 	if s.Header.First > 1 { // the type and time of the event before it are not known
 		j.ltimes.trimmed, j.trimTime = s.Header.First-1, time.Now()
 		j.ltimes.forgotten = s.oldestLTime() + 1
 	}
-	bySeq := make(map[uint64]*Entry, len(s.Entries))
 	for _, e := range s.Entries {
-		bySeq[e.Seq] = e
 		if e.Seq >= s.Header.First {
 			j.retain(e)
 		} else {
-			j.index(e)
+			j.stray(e)
 		}
 	}
 	for name, t := range s.Targets {
-		j.restoreCursor(name, t, bySeq, s.Waiting(t))
+		j.restoreCursor(name, t, s)
 	}
 	for _, e := range s.Entries {
 		if e.refs == 0 { // a crash came before it was deleted
-			delete(j.byID, e.Event.ID)
+			delete(j.strays, e.Event.ID)
 			j.changes.deleted = append(j.changes.deleted, e.Seq)
 		}
 	}
@@ -146,7 +153,7 @@ func (j *Journal) restore(s *State) {
 	j.changes.wakeWriter()
 }
 
-func (j *Journal) restoreCursor(name string, t *TargetState, bySeq map[uint64]*Entry, waiting []*Entry) {
+func (j *Journal) restoreCursor(name string, t *TargetState, state *State) {
 	c := newCursor(j)
 	c.closed = true
 	close(c.done)
@@ -159,24 +166,24 @@ func (j *Journal) restoreCursor(name string, t *TargetState, bySeq map[uint64]*E
 	if c.gap.Open() {
 		c.gap.Watermark = 1 // the whole gap is one loss to Mend
 	}
-	if e := bySeq[s.LastEvent]; e != nil {
+	if e := state.entry(s.LastEvent); e != nil {
 		c.keep = true
 		c.remember(e)
 	}
 	j.cursors[name] = c
 	for seq, why := range t.Buried {
-		e := bySeq[seq]
+		e := state.entry(seq)
 		if e == nil {
 			c.touchBuried(seq) // delete it, because its event is gone
 			continue
 		}
-		e.refs++
+		j.hold(e)
 		c.buried = append(c.buried, &buriedEntry{entry: e, why: why})
 	}
 	slices.SortFunc(c.buried, func(a, b *buriedEntry) int {
 		return cmp.Or(a.why.Time.Compare(b.why.Time), cmp.Compare(a.entry.Seq, b.entry.Seq))
 	})
-	for _, e := range waiting {
+	for _, e := range state.Waiting(t) {
 		if _, buried := t.Buried[e.Seq]; !buried {
 			c.add(e)
 		}

@@ -28,7 +28,7 @@ func (j *Journal) Cursor(target string, cfg CursorConfig) (*Cursor, error) {
 	}
 	c := newCursor(j)
 	if old == nil {
-		c.queue = queue{epochs: []FilterEpoch{{j.head + 1, cfg.Filters}}, since: j.head + 1, dirty: true, pendingExceptionsChanged: true}
+		c.queue = queue{epochs: []FilterEpoch{{j.log.head + 1, cfg.Filters}}, since: j.log.head + 1, dirty: true, pendingExceptionsChanged: true}
 	} else {
 		c.queue, old.queue, old.successor = old.queue, queue{}, c
 		if c.filters().String() != cfg.Filters.String() {

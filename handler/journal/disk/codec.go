@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"slices"
 
 	"agentctl/handler"
+	"agentctl/handler/journal"
 	"agentctl/handler/varint"
 )
 
@@ -81,23 +81,9 @@ func (d *decoder) end() error {
 	return nil
 }
 
-// typeCodes are the types of events that have a number in the file, from 1. Their order
-// is part of the format.
-var typeCodes = []handler.Type{handler.MemberJoin, handler.MemberLeave, handler.MemberFailed, handler.MemberUpdate, handler.MemberReap, handler.User, handler.Query}
-
 func encodeEvent(key []byte, e *handler.Event) []byte {
 	b := newEncoder(len(e.ID) + len(e.Name) + len(e.Payload) + 48)
-	// Any other type is written as 0 and its name.
-	i := slices.Index(typeCodes, e.Type) + 1
-	b.Uint(uint64(i))
-	if i == 0 {
-		b.Text(string(e.Type))
-	}
-	b.Time(e.Time)
-	b.Uint(e.LTime)
-	b.Text(e.ID)
-	b.Text(e.Name)
-	b.Bytes(e.Payload)
+	journal.AppendEvent(&b.Encoder, e)
 	return b.seal(key)
 }
 
@@ -107,20 +93,6 @@ func decodeEvent(key, value []byte) (handler.Event, error) {
 	if err != nil {
 		return handler.Event{}, err
 	}
-	var e handler.Event
-	switch i := d.Uint(); {
-	case i == 0:
-		e.Type = handler.Type(d.string())
-	case i <= uint64(len(typeCodes)):
-		e.Type = typeCodes[i-1]
-	default:
-		return handler.Event{}, errEncoding
-	}
-	e.Time = d.Time()
-	e.LTime = d.Uint()
-	e.ID, e.Name = d.string(), d.string()
-	if p := d.bytes(); len(p) > 0 {
-		e.Payload = slices.Clone(p)
-	}
+	e := journal.DecodeEvent(&d.Decoder)
 	return e, d.end()
 }
