@@ -49,7 +49,7 @@ func (j *Journal) Extent() (Extent, error) {
 }
 
 // Digests sums up the history's user events in each of some ranges of Lamport times,
-// with both ends. A range takes a microsecond or two, however many events there are.
+// with both ends. A range takes some microseconds, however many events there are.
 func (j *Journal) Digests(ranges ...[2]uint64) ([]Digest, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
