@@ -20,15 +20,20 @@ type event struct {
 	serf          bool // the program is called serf
 }
 
-// parse reads a command line as "agentctl event" does, or as "serf event" where
-// the program is called serf. ok is false for all but the plain case.
+// parse reads a command line as "agentctl event" does, or as "serf event" where the
+// program is called serf. It takes the program's name as main does: under any other name
+// than serf's, and that of Kong's script, it is agentctl. ok is false for all but the
+// plain case.
 func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 	if len(args) < 3 || args[1] != "event" {
 		return nil, false
 	}
 	path := split(args[0], '/')
-	program := path[len(path)-1]
-	if program != "agentctl" && program != "serf" {
+	program := lower(path[len(path)-1])
+	if hasSuffix(program, ".exe") {
+		program = program[:len(program)-len(".exe")]
+	}
+	if program == "serf_event.sh" {
 		return nil, false
 	}
 	first := func(names ...string) string {
@@ -84,7 +89,7 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 	default:
 		return nil, false
 	}
-	if program == "agentctl" && (e.payload == "-" || e.name == "" || !shown(e.name)) { // standard input; refused; to be escaped
+	if !e.serf && (e.payload == "-" || e.name == "" || !shown(e.name)) { // standard input; refused; to be escaped
 		return nil, false
 	}
 	if len(e.payload) > plainBytes {
@@ -92,7 +97,7 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 	}
 	e.where = addr
 	if hasPrefix(addr, "unix:") {
-		if e.socket = addr[len("unix:"):]; program == "serf" {
+		if e.socket = addr[len("unix:"):]; e.serf {
 			return nil, false // serf's commands know no such address
 		}
 		return e, e.socket != ""

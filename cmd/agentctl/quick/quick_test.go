@@ -225,6 +225,11 @@ func TestPlainCommandLines(t *testing.T) {
 	}{
 		{"agentctl event kong x", &plain},
 		{"/usr/bin/serf event kong x", with(func(e *event) { e.serf = true })},
+		{"/opt/agentctl-1.2 event kong x", &plain},
+		{"C:/AgentCtl.EXE event kong x", &plain},
+		{"SERF.exe event kong x", with(func(e *event) { e.serf = true })},
+		{"serf_event.sh event kong x", nil},
+		{"/etc/serf_event.sh event", nil},
 		{"agentctl event kong", with(func(e *event) { e.payload = "" })},
 		{"agentctl event -coalesce=false kong x", with(func(e *event) { e.coalesce = false })},
 		{"agentctl event --coalesce=F kong x", with(func(e *event) { e.coalesce = false })},
@@ -263,7 +268,7 @@ func TestPlainCommandLines(t *testing.T) {
 		{"agentctl event -rpc-addr=unix: kong x", nil},
 		{"agentctl agent event x", nil},
 		{"agentctl members -name=event x", nil},
-		{"other event kong x", nil},
+		{"other event kong x", &plain},
 	} {
 		e, ok := parse(strings.Fields(c.line), getenv)
 		if ok != (c.want != nil) || ok && *e != *c.want {
