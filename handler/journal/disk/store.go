@@ -26,7 +26,13 @@ type store interface {
 type boltStore struct {
 	db   *bbolt.DB
 	dead error // a panic, after which bbolt may hold its locks for ever
+
+	commits int
 }
+
+// releaseAfter is the number of commits after which release is due. They touch some
+// megabytes of the file at most.
+const releaseAfter = 1000
 
 func boltOptions(noSync bool) *bbolt.Options {
 	o := *bbolt.DefaultOptions
@@ -79,7 +85,7 @@ func openStore(path string, noSync bool) (s *boltStore, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return &boltStore{db: db}, nil
+	return &boltStore{db: db}, release(db)
 }
 
 // panicError is a panic of bbolt's that was caught.
@@ -115,6 +121,9 @@ func (s *boltStore) commit(changes *journal.Changes) (err error) {
 		if err := s.db.Update(func(tx *bbolt.Tx) error { return put(tx, part) }); err != nil {
 			return err
 		}
+	}
+	if s.commits++; s.commits%releaseAfter == 0 {
+		return release(s.db)
 	}
 	return nil
 }
