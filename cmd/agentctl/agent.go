@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -147,7 +148,12 @@ func runAgent(conf *config.Config, args []string, hub *logs.Hub) error {
 // runToTheEnd runs an agent to its end, and logs what did not go well then. Such an
 // end is no failure of the program: the error is why the agent ended.
 func runToTheEnd(ctx context.Context, a *agent.Agent, hub *logs.Hub) error {
+	spare, noMore := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	looking.Go(func() { newSpareMemory().run(spare) })
 	err := a.Run(ctx)
+	noMore()
+	looking.Wait()
 	if stop, ok := errors.AsType[*agent.StopError](err); ok {
 		for _, line := range errorLines(stop.Steps) {
 			hub.Logger().Warn("stopping: " + line)

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// spareCheck is the time between two looks at the memory that the process has to spare.
+const spareCheck = 10 * time.Second
+
+// leastSpare is the memory to spare that is left alone, in bytes, beside an eighth of
+// what is in use.
+const leastSpare = 4 << 20
+
+// spareMemory gives memory back to the system after a burst. Go's collector lets a heap
+// grow to twice what is in use before it collects, and an agent that came to rest after
+// a burst takes hours to allocate as much again.
+//
+// To give it back costs a collection. So it is done only if the process has more than a
+// little to spare, and would not need it within the next four looks at the rate of the last.
+type spareMemory struct {
+	samples   []metrics.Sample
+	allocated uint64 // since the process began, at the last look
+}
+
+func newSpareMemory() *spareMemory {
+	s := &spareMemory{}
+	for _, name := range []string{"/gc/heap/allocs:bytes", "/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes"} {
+		s.samples = append(s.samples, metrics.Sample{Name: name})
+	}
+	return s
+}
+
+// run looks from time to time until ctx ends.
+func (s *spareMemory) run(ctx context.Context) {
+	tick := time.NewTicker(spareCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if s.due() {
+				debug.FreeOSMemory()
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// due tells whether the process has memory that it will not need soon.
+func (s *spareMemory) due() bool {
+	metrics.Read(s.samples)
+	var v [4]uint64
+	for i, sample := range s.samples {
+		v[i] = sample.Value.Uint64()
+	}
+	allocated, live, objects, free := v[0], v[1], v[2], v[3]
+	lately := allocated - s.allocated
+	s.allocated = allocated
+	spare := free + objects - min(live, objects)
+	return spare > leastSpare+live/8 && spare/4 > lately
+}
