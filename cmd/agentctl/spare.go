@@ -23,7 +23,12 @@ const leastSpare = 4 << 20
 type spareMemory struct {
 	samples   []metrics.Sample
 	allocated uint64 // since the process began, at the last look
+	again     int    // looks until memory is given back once more; 0 for never
 }
+
+// secondLook is after how many looks memory is given back once more. What a burst brought
+// is remembered for some seconds, so the first collection finds it in use.
+const secondLook = 3
 
 func newSpareMemory() *spareMemory {
 	s := &spareMemory{}
@@ -60,5 +65,13 @@ func (s *spareMemory) due() bool {
 	lately := allocated - s.allocated
 	s.allocated = allocated
 	spare := free + objects - min(live, objects)
-	return spare > leastSpare+live/8 && spare/4 > lately
+	if spare > leastSpare+live/8 && spare/4 > lately {
+		s.again = secondLook
+		return true
+	}
+	if s.again == 0 {
+		return false
+	}
+	s.again--
+	return s.again == 0
 }
