@@ -1,5 +1,5 @@
-// Package http1 makes HTTP/1.1 requests to one server, for those who make many small
-// ones: each is made on the goroutine of its caller, on a connection that is kept.
+// Package http1 makes HTTP/1.1 requests to one server, many small ones after each other.
+// Each is made on the goroutine of its caller. Connections are kept.
 //
 // The Transport of net/http has two goroutines for each connection, and hands every
 // request and every answer from one to another. Waking them costs more than the request
