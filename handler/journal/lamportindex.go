@@ -39,10 +39,7 @@ func (d *Digest) sub(o Digest) {
 // hold the digest of all events below them. It has at most as many levels as the highest
 // Lamport time has digits in hex, and a node of few events has none below it. To add or
 // remove an event takes a step for each level; the digest of a range takes some 16 times
-// as many. The zero value is empty.
-//
-// It holds no events. It looks into the log for the IDs of those that a range has of a
-// node that it covers in part.
+// as many. The zero value is empty. It holds no events, but their digests.
 type ltimeIndex struct {
 	root   *ltimeNode
 	height int // levels below the root
@@ -63,8 +60,17 @@ type ltimeNode struct {
 	digest Digest
 	newest uint64          // the highest sequence number below
 	kids   *[16]*ltimeNode // nil: the events are in leaves
-	leaves []LTimePos      // in order
+	leaves []ltimeLeaf     // in order
 }
+
+// ltimeLeaf is an event, with its digest. To hash its ID anew would take some hundred
+// times as long as to add the digest, and a range covers up to 30 events of a node in part.
+type ltimeLeaf struct {
+	LTimePos
+	hi, lo uint64
+}
+
+func (l *ltimeLeaf) digest() Digest { return Digest{1, l.hi, l.lo} }
 
 // maxFlat is how many events a node may have without others below it; at level 0 it may
 // have any number.
@@ -80,8 +86,8 @@ func width(level int) uint64 {
 
 func digit(ltime uint64, level int) int { return int(ltime>>(4*(level-1))) & 15 }
 
-// add adds an entry of the log, whose sequence number is above all in the index.
-func (x *ltimeIndex) add(log *history, e *Entry) {
+// add adds an entry, whose sequence number is above all in the index.
+func (x *ltimeIndex) add(e *Entry) {
 	if x.root == nil {
 		x.root, x.height = &ltimeNode{}, 0
 	}
@@ -99,21 +105,21 @@ func (x *ltimeIndex) add(log *history, e *Entry) {
 		if n.kids == nil {
 			if level == 0 || len(n.leaves) < maxFlat {
 				i, _ := n.find(e)
-				n.leaves = slices.Insert(n.leaves, i, LTimePos{e.Event.LTime, e.Seq})
+				n.leaves = slices.Insert(n.leaves, i, ltimeLeaf{LTimePos{e.Event.LTime, e.Seq}, d.Hi, d.Lo})
 				return
 			}
-			n.split(log, level)
+			n.split(level)
 		}
 		n = n.kid(e.Event.LTime, level)
 	}
 }
 
 // split puts the events of a node into nodes below it.
-func (n *ltimeNode) split(log *history, level int) {
+func (n *ltimeNode) split(level int) {
 	n.kids = new([16]*ltimeNode)
 	for _, at := range n.leaves {
 		kid := n.kid(at.LTime, level)
-		kid.digest.add(newDigest(log.key(at.Seq).ID))
+		kid.digest.add(at.digest())
 		kid.newest = max(kid.newest, at.Seq)
 		kid.leaves = append(kid.leaves, at)
 	}
@@ -122,7 +128,8 @@ func (n *ltimeNode) split(log *history, level int) {
 
 // find tells where an entry is among the leaves, or would be.
 func (n *ltimeNode) find(e *Entry) (int, bool) {
-	return slices.BinarySearchFunc(n.leaves, LTimePos{e.Event.LTime, e.Seq}, LTimePos.compare)
+	at := LTimePos{e.Event.LTime, e.Seq}
+	return slices.BinarySearchFunc(n.leaves, at, func(l ltimeLeaf, at LTimePos) int { return l.compare(at) })
 }
 
 // kid returns the node below for a Lamport time, and makes it if there is none.
@@ -188,12 +195,12 @@ func (x *ltimeIndex) removed(id string) bool {
 }
 
 // digest sums up the events with Lamport times between from and to, both included.
-func (x *ltimeIndex) digest(log *history, from, to uint64) (d Digest) {
-	x.root.digestOf(log, x.height, 0, from, to, &d)
+func (x *ltimeIndex) digest(from, to uint64) (d Digest) {
+	x.root.digestOf(x.height, 0, from, to, &d)
 	return d
 }
 
-func (n *ltimeNode) digestOf(log *history, level int, low, from, to uint64, d *Digest) {
+func (n *ltimeNode) digestOf(level int, low, from, to uint64, d *Digest) {
 	high := low + width(level)
 	if n == nil || to < low || from > high {
 		return
@@ -204,14 +211,14 @@ func (n *ltimeNode) digestOf(log *history, level int, low, from, to uint64, d *D
 	}
 	for _, at := range n.leaves {
 		if from <= at.LTime && at.LTime <= to {
-			d.add(newDigest(log.key(at.Seq).ID))
+			d.add(at.digest())
 		}
 	}
 	if n.kids == nil {
 		return
 	}
 	for i, kid := range n.kids {
-		kid.digestOf(log, level-1, low+uint64(i)<<(4*(level-1)), from, to, d)
+		kid.digestOf(level-1, low+uint64(i)<<(4*(level-1)), from, to, d)
 	}
 }
 
@@ -234,7 +241,7 @@ func (n *ltimeNode) walk(level int, low uint64, r *LTimeRange, visit func(seq ui
 		return true
 	}
 	for _, at := range n.leaves {
-		if r.picks(at) && !visit(at.Seq) {
+		if r.picks(at.LTimePos) && !visit(at.Seq) {
 			return false
 		}
 	}
