@@ -36,6 +36,7 @@ type trial struct {
 
 	keyed bool // the cluster has a gossip key
 	waits bool // it waits more than it computes
+	long  bool // it is left out of the short form, as it takes long and never succeeded
 	most  int  // MiB that an agent may take at the peak; 256, unless it says otherwise
 
 	// prepare runs before the agents start. It may add to s.args, say how the gateway
@@ -93,8 +94,9 @@ type row struct {
 // Each trial costs only the attacker. The first row is of a stand that nobody attacks.
 // Floods run one after the other, because they would take each other's share of the machine.
 // Trials that wait more than they compute run beside each other at the end, but not where
-// their times are recorded beside those of another program. The short form leaves out the
-// attacks of a member with the key that an outsider has made in a plain cluster.
+// their times are recorded beside those of another program. The short form leaves out
+// long trials, and attacks of a member with the key that an outsider has made in a plain
+// cluster.
 func TestAttacks(t *testing.T) {
 	programs := []program{{now, proc.BuildAs(t, "plain")}}
 	if dir := os.Getenv(beforeEnv); dir != "" {
@@ -103,7 +105,7 @@ func TestAttacks(t *testing.T) {
 	rows := []row{{trial: trial{way: nobody, name: "quiet", aim: "-", do: func(*stand) {}}}}
 	tried := map[string]bool{}
 	for _, tr := range trials() {
-		if tried[tr.name] && tr.keyed && len(programs) == 1 && !testkit.Long() {
+		if short := len(programs) == 1 && !testkit.Long(); short && (tr.long || tr.keyed && tried[tr.name]) {
 			continue
 		}
 		tried[tr.name] = true
@@ -129,6 +131,12 @@ func TestAttacks(t *testing.T) {
 				t.Run(p.name, func(t *testing.T) {
 					res := try(t, p, r.trial)
 					t.Log(res)
+					// Most bounds are of time and memory, which a busy machine exceeds now
+					// and then. What harms the program does so again.
+					if p.name == now && res.bite != "" {
+						res = try(t, p, r.trial)
+						t.Log("once more:", res)
+					}
 					if p.name == now && res.bite != "" {
 						t.Errorf("the attack achieved: %s", res.bite)
 					}

@@ -17,7 +17,7 @@ import (
 
 // memberTrials forge gossip of members and events: some hundred packets a second, or a flood.
 var memberTrials = slices.Concat(memberForgeries(gossipPacket, false), memberForgeries(memberWithKey, true), []trial{
-	{way: gossipPacket, name: "the last incarnation of honest nodes", aim: "members", waits: true, do: attempt(lastIncarnation)},
+	{way: gossipPacket, name: "the last incarnation of honest nodes", long: true, aim: "members", waits: true, do: attempt(lastIncarnation)},
 })
 
 func memberForgeries(by way, keyed bool) (all []trial) {
@@ -25,19 +25,20 @@ func memberForgeries(by way, keyed bool) (all []trial) {
 		name, aim string
 		do        func(*stand) error
 		flood     bool
+		long      bool
 		bitBefore bool
 	}{
 		{name: "suspicions of honest nodes", aim: "members", do: aboutMembers(accuse(mlSuspect))},
 		{name: "deaths of honest nodes", aim: "members", do: aboutMembers(accuse(mlDead))},
 		{name: "other addresses and tags of honest nodes", aim: "members", do: aboutMembers(otherAddress), bitBefore: true},
 		{name: "ever new members", aim: "memory", do: inventMembers, flood: true, bitBefore: true},
-		{name: "leaves and joins of honest nodes", aim: "members", do: aboutMembers(intents)},
-		{name: "recorded packets, sent again", aim: "events", do: replayPackets},
+		{name: "leaves and joins of honest nodes", long: true, aim: "members", do: aboutMembers(intents)},
+		{name: "recorded packets, sent again", long: true, aim: "events", do: replayPackets},
 		{name: "questions with answers to others", aim: "CPU, packets", do: askForOthers},
 		{name: "events of odd forms", aim: "any fault", do: oddEvents},
 		{name: "more events than gateways take", aim: "events", do: floodEvents, flood: true},
 	} {
-		all = append(all, trial{way: by, name: f.name, aim: f.aim, keyed: keyed, waits: !f.flood, bitBefore: f.bitBefore, do: attempt(f.do)})
+		all = append(all, trial{way: by, name: f.name, aim: f.aim, keyed: keyed, waits: !f.flood, long: f.long, bitBefore: f.bitBefore, do: attempt(f.do)})
 	}
 	return all
 }
