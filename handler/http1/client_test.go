@@ -195,11 +195,12 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 // they close it. The next request goes over a new connection.
 func TestWhatNobodyAskedForIsNoAnswer(t *testing.T) {
 	l, config := listen(t)
-	sent := make(chan struct{})
+	idle, sent := make(chan struct{}), make(chan struct{})
 	conns := serve(t, l, func(c net.Conn, in *bufio.Reader, nth int) bool {
 		if !answerAll(c, in, nth) {
 			return false
 		}
+		<-idle // else both may be read together
 		io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
 		sent <- struct{}{}
 		return true
@@ -209,6 +210,7 @@ func TestWhatNobodyAskedForIsNoAnswer(t *testing.T) {
 		if a := do(t, client, post("x")); a.Status != 200 {
 			t.Errorf("%+v", a)
 		}
+		idle <- struct{}{}
 		<-sent
 	}
 	if n := conns(); n != 3 {
