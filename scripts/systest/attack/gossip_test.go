@@ -194,6 +194,15 @@ func await(what string, holds func() bool) error {
 	return nil
 }
 
+// reach waits until a number is so high, however slow the machine is, and returns an error
+// if it does not grow any more.
+func reach(what string, goal int, number func() int) error {
+	if left := testkit.Settle(func() int { return max(0, goal-number()) }); left > 0 {
+		return fmt.Errorf("%d of %d, and no more: %s", goal-left, goal, what)
+	}
+	return nil
+}
+
 // attempt is an attack that may turn out to be impossible, which fails the test: nothing
 // was shown then.
 func attempt(do func(*stand) error) func(*stand) {

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/gossip"
 	"agentctl/agent/link"
 	"agentctl/handler/varint"
 	"agentctl/scripts/testkit/proc"
@@ -48,7 +49,10 @@ const (
 // newLiar starts a liar, which ends with the test.
 func (s *stand) newLiar(answer lie) (*liar, error) {
 	discard := log.New(io.Discard, "", 0)
-	inner, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{BindAddrs: []string{"127.0.0.1"}, Logger: discard})
+	conf, ml := serf.DefaultConfig(), memberlist.DefaultLANConfig()
+	ml.Name, ml.LogOutput, ml.Logger = "liar", nil, discard
+	ml.BindAddr, ml.BindPort = "127.0.0.1", 0
+	inner, err := gossip.Listen(ml) // at a port that is free for streams and for packets
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +61,6 @@ func (s *stand) newLiar(answer lie) (*liar, error) {
 		Name: "liar", Transport: inner, Deliver: func(link.Peer, [][]byte) {},
 		Handlers: map[link.Kind]link.Handler{link.KindRepair: l.handle},
 	}
-	conf, ml := serf.DefaultConfig(), memberlist.DefaultLANConfig()
-	ml.Name, ml.LogOutput, ml.Logger = "liar", nil, discard
-	ml.BindAddr, ml.BindPort, ml.AdvertisePort = "127.0.0.1", inner.GetAutoBindPort(), inner.GetAutoBindPort()
 	if key := s.key(); key != nil {
 		if ml.Keyring, err = memberlist.NewKeyring(nil, key); err != nil {
 			return nil, err
@@ -78,7 +79,12 @@ func (s *stand) newLiar(answer lie) (*liar, error) {
 		cancel()
 		<-done
 	}
-	if l.Serf, err = serf.Create(conf); err != nil {
+	// Links refuse everything, also a message to nobody, until Run has begun.
+	err = await("the liar's links run", func() bool { return l.links.Broadcast(nil, []byte{0}) == nil })
+	if err == nil {
+		l.Serf, err = serf.Create(conf)
+	}
+	if err != nil {
 		end()
 		return nil, err
 	}

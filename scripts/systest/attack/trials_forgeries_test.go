@@ -319,11 +319,11 @@ func (s *stand) overLinks(attack func() error) error {
 		return err
 	}
 	begun := s.published()
-	if err := await("events after the attack", func() bool { return s.published() >= begun+settling }); err != nil {
+	if err := reach("events after the attack", begun+settling, s.published); err != nil {
 		return err
 	}
 	before, begun := linked(), s.published()
-	if err := await("further events", func() bool { return s.published() >= begun+counted }); err != nil {
+	if err := reach("further events", begun+counted, s.published); err != nil {
 		return err
 	}
 	if n := linked() - before; n < counted/2 {

@@ -146,7 +146,7 @@ func tellTrims(claim comparedAnswer, most int) func(*stand) error {
 		if err := l.meet(s.nodes()...); err != nil {
 			return err
 		}
-		if err := await("the receiver has asked the liar", func() bool { return l.askedBy(s.receiver) >= 12 }); err != nil {
+		if err := reach("the receiver has asked the liar", 12, func() int { return l.askedBy(s.receiver) }); err != nil {
 			return err
 		}
 		if n := s.flushes(); n > most {
