@@ -20,6 +20,8 @@ func bareConfig(network *memnet.Network, name, addr string, events chan serf.Eve
 	conf.Logger = log.New(io.Discard, "", 0)
 	conf.MemberlistConfig.Logger, conf.LogOutput, conf.MemberlistConfig.LogOutput = conf.Logger, nil, nil
 	conf.MemberlistConfig.Transport = network.Add(addr)
+	// As agents of ours have it. Under the race detector most of the time would go into it.
+	conf.MemberlistConfig.EnableCompression = false
 	return conf
 }
 
