@@ -13,13 +13,18 @@ import (
 	"agentctl/agent/gossip"
 	"agentctl/agent/large"
 	"agentctl/handler/delivery"
+	"agentctl/scripts/testkit"
 	"agentctl/scripts/testkit/memory"
 )
 
-// Somebody sends references to large events that nobody has, for minutes. An honest
+// Somebody sends references to large events that nobody has, for a while. An honest
 // publisher's events reach the gateway as fast as ever meanwhile, beside some flushes,
 // and the target is flushed at last.
 func TestMadeUpReferencesDoNotHoldUpEvents(t *testing.T) {
+	lasts := 20 * time.Second
+	if testkit.Long() {
+		lasts = time.Minute
+	}
 	for name, tt := range map[string]struct {
 		links bool
 		pause time.Duration // between two references
@@ -37,7 +42,7 @@ func TestMadeUpReferencesDoNotHoldUpEvents(t *testing.T) {
 				join(t, n, other)
 				time.Sleep(10 * time.Second)
 				var took []time.Duration
-				for end, i := time.Now().Add(time.Minute), 0; time.Now().Before(end); i++ {
+				for end, i := time.Now().Add(lasts), 0; time.Now().Before(end); i++ {
 					ref := large.Refer("kong", []byte(fmt.Sprint("forged", i)), other.opts.NodeName)
 					m := gossip.Message{LTime: serf.LamportTime(n.serf.EventClock()), Name: large.EventName, Payload: ref.Encode()}
 					raw, err := m.Encode()
