@@ -136,7 +136,7 @@ func TestCompat(t *testing.T) {
 	found := newFindings("commands")
 	compare := func(key, line string) {
 		var want, got result
-		for try := 0; try == 0 || asks(line) && want != got && try < 5; try++ {
+		for try := 0; try == 0 || asks(line) && want != got && try < 20; try++ {
 			var both sync.WaitGroup
 			both.Go(func() { want = theirs.run(line) })
 			both.Go(func() { got = ours.run(line) })

@@ -102,7 +102,7 @@ var flagValues = []struct {
 	{"mdns-disable-ipv4", []string{"", "=nonsense"}},
 	{"mdns-disable-ipv6", []string{"", "=nonsense"}},
 	{"tags-file", []string{"=", "={dir}/tags", "=/nonexistent/tags", "={dir}/tags -tag=a=1"}},
-	{"retry-join", []string{"=", "=127.0.0.1:1", "=127.0.0.1:1 -retry-max=1 -retry-interval=1s"}},
+	{"retry-join", []string{"=", "=127.0.0.1:1", "=127.0.0.1:1 -retry-max=1 -retry-interval=30s"}},
 	{"retry-max", []string{"=", "=3", "=-1", "=nonsense"}},
 	{"retry-interval", []string{"=", "=2s", "=1ms", "=0", "=-1s", "=nonsense", "=5"}},
 	{"rejoin", []string{"", "=true", "=false", "=nonsense", " -snapshot={dir}/snapshot"}},
