@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -49,7 +48,7 @@ func (c *compiler) compileHandlers() Handlers {
 	if mended := withSlash(gateway); mended != gateway {
 		c.warn(c.locations.label("gateway")+noSlash+": it is added", "")
 		gateway, o.Gateway = mended, mended
-	} else if rootPath.MatchString(gateway) {
+	} else if rootPath().MatchString(gateway) {
 		c.warn(c.locations.label("gateway")+": its path is /; to post to Kong's /cluster/events/, leave out the path", "")
 	}
 	set := Handlers{Native: map[string]string{}}
@@ -119,7 +118,7 @@ func (set *Handlers) addTarget(opts *TargetOptions, from files) error {
 }
 
 // otherScheme matches the beginning of a URL.
-var otherScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+var otherScheme = text.LazyRegexp(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
 // errNothing is an event handler that says only which events it is for.
 var errNothing = errors.New("nothing to run or post to after the \"=\"")
@@ -135,7 +134,7 @@ func (set *Handlers) addSpec(spec string, native bool, from files) error {
 		return errNothing
 	}
 	url, ofKong := what, false
-	if scheme := otherScheme.FindString(what); scheme != "" && !handler.IsTarget(what) {
+	if scheme := otherScheme().FindString(what); scheme != "" && !handler.IsTarget(what) {
 		return fmt.Errorf("%s is no scheme to post to: want http://, https:// or unix:, or a script", scheme)
 	}
 	if !handler.IsTarget(what) {
@@ -194,15 +193,15 @@ const kongPreset = "kong"
 const noSlash = ": Kong's endpoint is /cluster/events/, and the slash at its end is missing"
 
 // kongPath matches a URL up to Kong's path without its slash, and the query.
-var kongPath = regexp.MustCompile(`^((?:[^/?#:]+://[^/?#]*|unix:[^:?#]*:)(?:/[^?#]*)?/cluster/events)(\?.*|#.*)?$`)
+var kongPath = text.LazyRegexp(`^((?:[^/?#:]+://[^/?#]*|unix:[^:?#]*:)(?:/[^?#]*)?/cluster/events)(\?.*|#.*)?$`)
 
 // rootPath matches a URL whose path is nothing but a slash: Kong refuses what is posted
 // there.
-var rootPath = regexp.MustCompile(`^[^/?#:]+://[^/?#]*/+(\?.*|#.*)?$`)
+var rootPath = text.LazyRegexp(`^[^/?#:]+://[^/?#]*/+(\?.*|#.*)?$`)
 
 // withSlash adds the slash that Kong's path has at its end: Kong has nothing where it
 // is missing, so each event would be refused. Another URL stays as it is.
-func withSlash(u string) string { return kongPath.ReplaceAllString(u, "$1/$2") }
+func withSlash(u string) string { return kongPath().ReplaceAllString(u, "$1/$2") }
 
 // checkHandler looks at an event handler that is right by its form: whether it can be
 // meant so. It warns of what may still work.

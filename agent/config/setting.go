@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Setting is one thing that can be configured: by a flag, a variable of the
@@ -34,7 +35,12 @@ func (s Setting) Env() string {
 	if name == "" {
 		name = s.Key
 	}
-	return "AGENTCTL_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(name))
+	return envPrefix + strings.Map(func(r rune) rune {
+		if r == '-' || r == '.' {
+			return '_'
+		}
+		return unicode.ToUpper(r)
+	}, name)
 }
 
 // Name is how messages call the setting.

@@ -4,15 +4,16 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"agentctl/handler/text"
 )
 
 // misfit is how memberlist says that a member announces a version of serf's protocol
 // that another one does not understand. It says so in no other form. Both sides of a
 // join compare the same members, and come to the same text.
-var misfit = regexp.MustCompile(`Node '(.*?)' delegate protocol version \((\d+)\) is incompatible: \[(\d+), (\d+)\]`)
+var misfit = text.LazyRegexp(`Node '(.*?)' delegate protocol version \((\d+)\) is incompatible: \[(\d+), (\d+)\]`)
 
 // remedy says which setting mends a misfit that a text tells of. It is "" if the text
 // tells of none, and if no version is understood by all. Self is this node's name.
@@ -20,7 +21,7 @@ func remedy(text, self string) string {
 	if !strings.Contains(text, "is incompatible") { // most lines of the log
 		return ""
 	}
-	m := misfit.FindStringSubmatch(text)
+	m := misfit().FindStringSubmatch(text)
 	if m == nil {
 		return ""
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 	"time"
 
@@ -34,7 +33,7 @@ const (
 )
 
 // notInEnv is what serf replaces in a tag's name to make a variable of it.
-var notInEnv = regexp.MustCompile(`[^A-Z0-9_]`)
+var notInEnv = text.LazyRegexp(`[^A-Z0-9_]`)
 
 // New runs a command for events just as serf does: by the shell, with
 // SERF_ variables, and the event on its standard input. What it prints to a
@@ -105,7 +104,7 @@ func scriptInput(self serf.Member, e serf.Event) (env []string, stdin []byte, er
 	set("SERF_SELF_NAME", self.Name)
 	set("SERF_SELF_ROLE", self.Tags["role"])
 	for name, value := range self.Tags {
-		set("SERF_TAG_"+notInEnv.ReplaceAllString(strings.ToUpper(name), "_"), value)
+		set("SERF_TAG_"+notInEnv().ReplaceAllString(strings.ToUpper(name), "_"), value)
 	}
 	switch e := e.(type) {
 	case serf.MemberEvent:

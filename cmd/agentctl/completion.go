@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"agentctl/agent/api"
+	"agentctl/handler/text"
 )
 
 type completionCommand struct{}
@@ -142,7 +143,7 @@ func printValues(what string, out io.Writer) error {
 
 // quotable finds what a shell may take for more than its characters. Inside a
 // word, # begins no comment.
-var quotable = lazyRegexp(`^[-#]|^$|[^\w./:@%+,#-]`)
+var quotable = text.LazyRegexp(`^[-#]|^$|[^\w./:@%+,#-]`)
 
 func needsQuotes(word string) bool { return quotable().MatchString(word) }
 

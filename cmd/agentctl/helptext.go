@@ -2,12 +2,12 @@ package main
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/mitchellh/cli"
+
+	"agentctl/handler/text"
 )
 
 // commandHelp is a command's help text, read: what it says of usage and flags
@@ -33,16 +33,12 @@ type flagHelp struct {
 var (
 	// flagLine is the first line of a flag's help: "  -name=ARG   Text". Serf has
 	// "  -name key=value  Text", too.
-	flagLine = lazyRegexp(`^  -([A-Za-z][\w-]*)(?:=(\S+)| (\S+=\S+|key))?(?:\s+(\S.*))?$`)
+	flagLine = text.LazyRegexp(`^  -([A-Za-z][\w-]*)(?:=(\S+)| (\S+=\S+|key))?(?:\s+(\S.*))?$`)
 	// likeLine says that a command has another's flags beside its own.
-	likeLine = lazyRegexp(`^  All options of "agentctl (\w+)"\.`)
+	likeLine = text.LazyRegexp(`^  All options of "agentctl (\w+)"\.`)
 	// choice is one word, or some of which one is to be taken.
-	choice = lazyRegexp(`^[a-z]+(\|[a-z]+)*$`)
+	choice = text.LazyRegexp(`^[a-z]+(\|[a-z]+)*$`)
 )
-
-func lazyRegexp(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
 
 // readHelp reads the help text of one command.
 func readHelp(name string, cmd cli.Command) commandHelp {

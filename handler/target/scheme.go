@@ -4,20 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"agentctl/handler"
+	"agentctl/handler/text"
 )
 
 // addressed matches what is surely meant as a URL although it has no scheme: a host
 // with a port, an IP address or localhost, alone or before a path.
-var addressed = regexp.MustCompile(`^([^\s/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(:[0-9]{1,5})?([/?#{]\S*)?$`)
+var addressed = text.LazyRegexp(`^([^\s/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(:[0-9]{1,5})?([/?#{]\S*)?$`)
 
 // halfScheme matches a scheme that is not written as it should be, and slashes
 // without one.
-var halfScheme = regexp.MustCompile(`^(?:(?i:https?)(?::/?|//)|//)([^/].*)$`)
+var halfScheme = text.LazyRegexp(`^(?:(?i:https?)(?::/?|//)|//)([^/].*)$`)
 
 // wrapping is what a URL may stand in by mistake: blanks, and quotes that a file of
 // variables or a list in YAML kept.
@@ -32,10 +32,10 @@ func LooksLikeURL(what string) bool {
 	if inner := strings.Trim(what, wrapping); inner != what {
 		return handler.IsTarget(inner) || LooksLikeURL(inner)
 	}
-	if halfScheme.MatchString(what) {
+	if halfScheme().MatchString(what) {
 		return true
 	}
-	m := addressed.FindStringSubmatch(what)
+	m := addressed().FindStringSubmatch(what)
 	if m == nil {
 		return false
 	}
@@ -65,7 +65,7 @@ func AddScheme(raw string) (meant string, err error) {
 		return raw, nil
 	}
 	meant = "http://" + raw
-	if m := halfScheme.FindStringSubmatch(raw); m != nil {
+	if m := halfScheme().FindStringSubmatch(raw); m != nil {
 		meant = "http://" + m[1]
 		if strings.HasPrefix(strings.ToLower(raw), "https") {
 			meant = "https://" + m[1]

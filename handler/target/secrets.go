@@ -8,12 +8,13 @@ import (
 	"html"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf16"
 
 	"agentctl/handler/template"
+	"agentctl/handler/text"
 )
 
 // A gateway may repeat a request in its answer, as debug pages and error pages do. What
@@ -59,7 +60,7 @@ func newSecrets(t *Target) *secrets {
 }
 
 // placeholder matches a part of a template that is not its own text.
-var placeholder = regexp.MustCompile(`\{\{.*?\}\}`)
+var placeholder = text.LazyRegexp(`\{\{.*?\}\}`)
 
 func (s *secrets) ofURL(raw string) {
 	fixed, query, _ := strings.Cut(raw, "?")
@@ -72,7 +73,7 @@ func (s *secrets) ofURL(raw string) {
 		if !ok {
 			value = name
 		}
-		for _, part := range placeholder.Split(value, -1) {
+		for _, part := range placeholder().Split(value, -1) {
 			s.add(part)
 			if plain, err := url.QueryUnescape(part); err == nil {
 				s.add(plain)
@@ -140,25 +141,27 @@ func (s *secrets) add(secret string) {
 }
 
 var (
-	percented = regexp.MustCompile(`%[0-9A-F]{2}`)
+	percented = text.LazyRegexp(`%[0-9A-F]{2}`)
 	// Servers disagree on how quotes are written in HTML.
-	entities = []*strings.Replacer{
-		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;"),
-		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;"),
-		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;"),
-		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
-	}
+	entities = sync.OnceValue(func() []*strings.Replacer {
+		return []*strings.Replacer{
+			strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;"),
+			strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;"),
+			strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;"),
+			strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
+		}
+	})
 )
 
 // escaped notes a text as it is, and in the ways in which servers escape it. They
 // disagree on which characters need it, on upper and lower case, and on slashes in JSON.
 func (s *secrets) escaped(secret string) {
 	forms := []string{secret, html.EscapeString(secret)}
-	for _, r := range entities {
+	for _, r := range entities() {
 		forms = append(forms, r.Replace(secret))
 	}
 	for _, f := range []string{url.QueryEscape(secret), url.PathEscape(secret), strings.ReplaceAll(url.QueryEscape(secret), "+", "%20")} {
-		forms = append(forms, f, percented.ReplaceAllStringFunc(f, strings.ToLower))
+		forms = append(forms, f, percented().ReplaceAllStringFunc(f, strings.ToLower))
 	}
 	for _, pages := range []bool{true, false} { // whether it may stand in HTML
 		var quoted strings.Builder

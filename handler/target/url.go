@@ -10,12 +10,12 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"agentctl/handler/template"
+	"agentctl/handler/text"
 )
 
 // endpoint is a target's URL taken apart. With a socket, url is only for the
@@ -100,7 +100,7 @@ func (ep endpoint) String() string {
 }
 
 // wholePath matches the one placeholder that may follow a host at once.
-var wholePath = regexp.MustCompile(`^\{\{(- )?\s*path\s*( -)?\}\}$`)
+var wholePath = text.LazyRegexp(`^\{\{(- )?\s*path\s*( -)?\}\}$`)
 
 // splitURL cuts a URL with placeholders into the part that has to be fixed, and the
 // path and query.
@@ -120,7 +120,7 @@ func splitURL(raw string) (base, path string, err error) {
 	if strings.HasPrefix(path, "?") {
 		path = "/" + path
 	}
-	if !strings.HasPrefix(path, "/") && !wholePath.MatchString(path) {
+	if !strings.HasPrefix(path, "/") && !wholePath().MatchString(path) {
 		return "", "", errors.New("placeholders may stand only in path and query, and a path begins with a slash or is {{path}}: an event cannot choose the host")
 	}
 	return base + "/", path, nil

@@ -3,7 +3,6 @@ package template
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template/parse"
@@ -74,10 +73,10 @@ func (at Context) after(rendered string, nested bool) (Context, error) {
 }
 
 // inURL matches the text that may stand in the path and the query of a URL.
-var inURL = regexp.MustCompile(`^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*$`)
+var inURL = text.LazyRegexp(`^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?]|%[0-9A-Fa-f]{2})*$`)
 
 func (at Context) afterURL(text string, nested bool) (Context, error) {
-	if !inURL.MatchString(text) {
+	if !inURL().MatchString(text) {
 		return at, fmt.Errorf("%q cannot stand in a URL as it is: write it as %%XX", text)
 	}
 	if at == InPath && strings.Contains(text, "?") {
@@ -109,7 +108,7 @@ func (at Context) afterQuotes(text string, outside, within Context) (Context, er
 
 // halfEscape matches the beginning of an escape that a placeholder would
 // continue.
-var halfEscape = regexp.MustCompile(`\\(u[0-9A-Fa-f]{0,3})?$`)
+var halfEscape = text.LazyRegexp(`\\(u[0-9A-Fa-f]{0,3})?$`)
 
 func (at Context) afterJSON(text string) (Context, error) {
 	for i := 0; i < len(text); i++ {
@@ -132,7 +131,7 @@ func (at Context) afterJSON(text string) (Context, error) {
 			at = pastJSON
 		}
 	}
-	if at == inString && halfEscape.MatchString(strings.ReplaceAll(text, `\\`, "")) {
+	if at == inString && halfEscape().MatchString(strings.ReplaceAll(text, `\\`, "")) {
 		return at, errors.New("a placeholder stands within an escape such as \\n or \\u0000")
 	}
 	return at, nil

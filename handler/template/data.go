@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -122,12 +121,12 @@ func (d *Data) host() (string, error) {
 	return host, nil
 }
 
-var hostName = regexp.MustCompile(`^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[([0-9A-Fa-f:.]+)\])(?::[0-9]{1,5})?$`)
+var hostName = text.LazyRegexp(`^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[([0-9A-Fa-f:.]+)\])(?::[0-9]{1,5})?$`)
 
 // ValidHost tells whether a text can be the value of a Host header: a name or an
 // address, of at most 255 bytes, with or without a port.
 func ValidHost(s string) bool {
-	m := hostName.FindStringSubmatch(s)
+	m := hostName().FindStringSubmatch(s)
 	if m == nil || len(s) > 255 {
 		return false
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -50,7 +49,7 @@ func Compile(text string, begin Context) (*Template, error) {
 	maps.Copy(known, templateFunctions(nil))
 	trees := map[string]*parse.Tree{}
 	if _, err := tree.Parse(text, "{{", "}}", trees, known); err != nil {
-		problem := trimPosition.ReplaceAllString(err.Error(), "")
+		problem := trimPosition().ReplaceAllString(err.Error(), "")
 		if strings.HasPrefix(problem, "function ") {
 			problem += "; there are " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")
 		}
@@ -74,7 +73,7 @@ func Compile(text string, begin Context) (*Template, error) {
 
 // trimPosition matches the template's name and position, with which text/template
 // begins its errors.
-var trimPosition = regexp.MustCompile(`^template: template:(\d+:)*\s*(executing "template" )?`)
+var trimPosition = text.LazyRegexp(`^template: template:(\d+:)*\s*(executing "template" )?`)
 
 // Fixed returns the text of a template without placeholders, which is the same
 // for all events, and whether it is one.
@@ -100,7 +99,7 @@ func (t *Template) Render(d *Data) (string, error) {
 	if errors.Is(err, errTooLong) {
 		return "", Misfitf("it makes a text of more than %d bytes", t.limit)
 	}
-	return "", Misfitf("%s", text.Excerpt(trimPosition.ReplaceAllString(err.Error(), ""), text.ExcerptSize))
+	return "", Misfitf("%s", text.Excerpt(trimPosition().ReplaceAllString(err.Error(), ""), text.ExcerptSize))
 }
 
 var errTooLong = errors.New("too long")

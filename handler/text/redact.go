@@ -1,18 +1,17 @@
 package text
 
 import (
-	"regexp"
 	"strings"
 )
 
 // withPassword is a URL's scheme, user, and all up to the last @ of the word:
 // a password that is not escaped as it should be may hold any sign.
-var withPassword = regexp.MustCompile(`(://[^\s:/?#@]*:)(\S*)@`)
+var withPassword = LazyRegexp(`(://[^\s:/?#@]*:)(\S*)@`)
 
 // Redact hides the passwords of the URLs in s, a command or a handler.
 func Redact(s string) string {
-	return withPassword.ReplaceAllStringFunc(s, func(m string) string {
-		sub := withPassword.FindStringSubmatch(m)
+	return withPassword().ReplaceAllStringFunc(s, func(m string) string {
+		sub := withPassword().FindStringSubmatch(m)
 		if port, _, ok := strings.Cut(sub[2], "/"); ok && isDigits(port) {
 			return m // host:port, with an @ in the path
 		}

@@ -18,8 +18,6 @@ import (
 // All of them are read.
 const codecVersion = 4
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 var (
 	errChecksum = errors.New("its checksum is wrong")
 	errEncoding = errors.New("its fields make no sense")
@@ -44,6 +42,7 @@ func (b encoder) seal(key []byte) []byte {
 }
 
 func checksum(key, value []byte) uint32 {
+	castagnoli := crc32.MakeTable(crc32.Castagnoli) // made once
 	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
 }
 
