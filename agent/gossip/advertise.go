@@ -22,6 +22,9 @@ import (
 // addresses takes both families, whichever -bind names; an address of that one comes
 // first.
 func advertised(bind string) netip.Addr {
+	if bind != "0.0.0.0" && bind != "::" {
+		return netip.Addr{} // nothing to choose, and listing interfaces and routes takes time
+	}
 	prefixes := localPrefixes()
 	if bind == "0.0.0.0" && runtime.GOOS != "linux" && best(prefixes, false, private).IsValid() {
 		return netip.Addr{} // memberlist finds one, and knows the default route there
