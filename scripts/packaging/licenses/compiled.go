@@ -25,6 +25,7 @@ type part struct {
 type module struct {
 	Path, Version, Dir string
 	Main               bool
+	Replace            *struct{} // not nil: a folder of this repository stands in for it
 }
 
 type pack struct {
@@ -45,7 +46,7 @@ func compiled(program string) ([]part, error) {
 			return nil, err
 		}
 		for _, p := range packs {
-			if p.Module != nil {
+			if p.Module != nil && p.Module.Replace == nil {
 				folders[*p.Module] = append(folders[*p.Module], p.Dir)
 			}
 		}
