@@ -60,7 +60,7 @@ func (a *Agent) openSerf() error {
 	}
 	if a.serf, err = gossip.Open(gossip.Config{
 		Serf: conf, Receive: a.intake.Receive, All: a.past.returning, Synced: a.times.Synced, Lost: a.intake.Missed,
-		Refused: a.times.far.by("gossip"), Oversized: oversized(a.hooks.Metrics, a.logger),
+		Refused: a.times.far.by("gossip"), Oversized: oversized(a.hooks.Metrics, a.logger), Unwanted: a.intake.Unwanted,
 	}); err != nil {
 		return err
 	}

@@ -30,6 +30,13 @@
 // The delegate keeps Lamport times from serf that no cluster can have counted up to:
 // see horizon. It drops a message with such a time, and cuts it out of a full sync.
 //
+// # What nobody wants
+//
+// Events that [Node.Inject] hands to serf do not go to serf's event channel if
+// [Config.Unwanted] says that nobody has a use for them there. Serf remembers them and
+// passes them on like any other. If there is a snapshot file, the channel still gets the
+// first event of each Lamport time, because serf writes the file behind it.
+//
 // # Loss
 //
 // Memberlist holds 1,024 messages that came in packets, and drops what comes while that

@@ -3,6 +3,7 @@ package gossip
 import (
 	"errors"
 	"reflect"
+	"sync/atomic"
 	_ "unsafe" // for go:linkname
 
 	"github.com/hashicorp/memberlist"
@@ -40,14 +41,49 @@ func (r rumor) Finished()                             {}
 // knows, tells its event channel, and passes the message on to other members. It
 // never waits for one. The bytes must not change any more: serf keeps them.
 //
-// Of an event serf neither logs nor counts that it came, as of one of its own.
+// Of an event serf neither logs nor counts that it came, as of one of its own. It does not
+// tell its channel of one that nobody wants there, see [Config.Unwanted].
 func (n *Node) Inject(raw []byte) {
 	var m Message
 	if !m.read(raw) {
 		n.delegate.NotifyMsg(raw)
 		return
 	}
-	if handleUserEvent(n.Serf, &m) {
+	if n.give(&m) {
 		n.events.QueueBroadcast(rumor(raw))
+	}
+}
+
+// give hands serf an event, and tells whether serf did not know it. Behind serf's channel
+// are up to three goroutines, one after the other. To wake them for an event that the last
+// of them drops costs more than all the rest of a publish.
+func (n *Node) give(m *Message) (fresh bool) {
+	if n.unwanted == nil || !n.unwanted(m.Name, m.CC) || n.snapshot.wants(m.LTime) {
+		return handleUserEvent(n.Serf, m)
+	}
+	fresh, old := n.recent.take(m)
+	return fresh || old && handleUserEvent(n.Serf, m)
+}
+
+// snapshotClock is the event clock of serf's snapshot file, which is written behind serf's
+// channel: so the file has to be told of each Lamport time.
+type snapshotClock struct {
+	is   bool // there is a file
+	told atomic.Uint64
+}
+
+// wants tells whether the file may lack a Lamport time.
+func (c *snapshotClock) wants(t serf.LamportTime) bool {
+	if !c.is {
+		return false
+	}
+	for {
+		told := c.told.Load()
+		if uint64(t) <= told {
+			return false
+		}
+		if c.told.CompareAndSwap(told, uint64(t)) {
+			return true
+		}
 	}
 }

@@ -31,6 +31,9 @@ type Node struct {
 	presence *presence
 	denier   *denier
 	overflow *overflow // nil: nobody wants to know
+	recent   *recent
+	snapshot snapshotClock
+	unwanted func(name string, coalesce bool) bool // see Config; may be nil
 }
 
 // Config is what a [Node] is made of.
@@ -56,6 +59,9 @@ type Config struct {
 	// Oversized is told of a packet, a stream or a message that is refused because memory
 	// would grow by it, and why. It must not wait, and may be nil.
 	Oversized func(what string, err error)
+	// Unwanted tells whether nobody who reads serf's event channel has a use for a user
+	// event, now. It must not wait, and may be nil: then all are wanted.
+	Unwanted func(name string, coalesce bool) bool
 
 	mostMembers int // for tests; 0 means the constant
 }
@@ -63,7 +69,8 @@ type Config struct {
 // Open makes a serf node. After an error the transport is closed.
 func Open(c Config) (_ *Node, err error) {
 	ml := c.Serf.MemberlistConfig
-	n := &Node{past: &past{all: c.All}, name: c.Serf.NodeName}
+	n := &Node{past: &past{all: c.All}, name: c.Serf.NodeName, unwanted: c.Unwanted}
+	n.snapshot.is = c.Serf.SnapshotPath != ""
 	if c.Oversized == nil {
 		c.Oversized = func(string, error) {}
 	}
@@ -122,6 +129,9 @@ func Open(c Config) (_ *Node, err error) {
 	}
 	if err == nil {
 		n.events, err = eventQueue(n.Serf) // the queue was not made yet in install
+	}
+	if err == nil {
+		n.recent, err = recentOf(n.Serf, c.Serf.MetricLabels)
 	}
 	if err != nil {
 		return nil, errors.Join(err, n.Shutdown())

@@ -226,7 +226,13 @@ func (in *Intake) listWants() {
 // has had it, or will have, by the way that it came.
 func (in *Intake) unwanted(e serf.Event) bool {
 	u, isUser := e.(serf.UserEvent)
-	if !isUser || u.Coalesce || u.Name == large.EventName || in.runs.Load() {
+	return isUser && in.Unwanted(u.Name, u.Coalesce)
+}
+
+// Unwanted tells whether nobody has a use for a user event on serf's channel now. It takes
+// no lock.
+func (in *Intake) Unwanted(name string, coalesce bool) bool {
+	if coalesce || name == large.EventName || in.runs.Load() {
 		return false // a coalesced event is for those that listen when it is due
 	}
 	wants := in.wants.Load()

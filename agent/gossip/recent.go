@@ -1,0 +1,100 @@
+package gossip
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"sync"
+
+	"github.com/hashicorp/go-metrics"
+	"github.com/hashicorp/serf/serf"
+)
+
+// recent is what serf remembers of user events: those of the last Lamport times, to know
+// copies by and to tell in full syncs. The fields are serf's own and private, as those of
+// clockOf.
+type recent struct {
+	clock  *serf.LamportClock
+	lock   *sync.RWMutex
+	min    *serf.LamportTime // serf takes nothing from before
+	buffer *[]*recentEvents  // by Lamport time, modulo its length
+	labels []metrics.Label   // of serf's own figures
+}
+
+// recentEvents and recentEvent are laid out as serf's types.
+type recentEvents struct {
+	LTime  serf.LamportTime
+	Events []recentEvent
+}
+
+type recentEvent struct {
+	Name    string
+	Payload []byte
+}
+
+// recentOf finds a node's recent events. They are there once Create has returned.
+func recentOf(s *serf.Serf, labels []metrics.Label) (*recent, error) {
+	v := reflect.ValueOf(s).Elem()
+	lock, least, buffer := v.FieldByName("eventLock"), v.FieldByName("eventMinTime"), v.FieldByName("eventBuffer")
+	clock, err := clockOf(s, "eventClock")
+	switch {
+	case err != nil:
+		return nil, err
+	case !lock.IsValid() || lock.Type() != reflect.TypeFor[sync.RWMutex](),
+		!least.IsValid() || least.Type() != reflect.TypeFor[serf.LamportTime](),
+		!buffer.IsValid() || !sameLayout(buffer.Type(), reflect.TypeFor[[]*recentEvents]()):
+		return nil, errors.New("gossip: this version of serf remembers events in another way")
+	}
+	return &recent{
+		clock:  clock,
+		lock:   (*sync.RWMutex)(lock.Addr().UnsafePointer()),
+		min:    (*serf.LamportTime)(least.Addr().UnsafePointer()),
+		buffer: (*[]*recentEvents)(buffer.Addr().UnsafePointer()),
+		labels: labels,
+	}, nil
+}
+
+// sameLayout tells whether two types differ in the names of types at most.
+func sameLayout(a, b reflect.Type) bool {
+	if a.Kind() != b.Kind() {
+		return false
+	}
+	switch a.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		return sameLayout(a.Elem(), b.Elem())
+	case reflect.Struct:
+		for i := range min(a.NumField(), b.NumField()) {
+			x, y := a.Field(i), b.Field(i)
+			if x.Name != y.Name || !sameLayout(x.Type, y.Type) {
+				return false
+			}
+		}
+		return a.NumField() == b.NumField()
+	}
+	return a == b
+}
+
+// take does what handleUserEvent does but for telling serf's event channel, and knows
+// nothing of an event that is too old: that is for serf to refuse.
+func (r *recent) take(m *Message) (fresh, old bool) {
+	r.clock.Witness(m.LTime)
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	size, now := serf.LamportTime(len(*r.buffer)), r.clock.Time()
+	if m.LTime < *r.min || now > size && m.LTime < now-size {
+		return false, true
+	}
+	of := &(*r.buffer)[m.LTime%size]
+	if *of == nil || (*of).LTime != m.LTime {
+		*of = &recentEvents{LTime: m.LTime}
+	}
+	for i := range (*of).Events {
+		if e := &(*of).Events[i]; e.Name == m.Name && bytes.Equal(e.Payload, m.Payload) {
+			return false, false
+		}
+	}
+	(*of).Events = append((*of).Events, recentEvent{m.Name, m.Payload})
+	metrics.IncrCounterWithLabels([]string{"serf", "events"}, 1, r.labels)
+	metrics.IncrCounterWithLabels([]string{"serf", "events", m.Name}, 1, r.labels)
+	return true, false
+}
