@@ -33,15 +33,24 @@ func NewWriter(w io.Writer) *Writer {
 // Write encodes header and then body, if body is not nil, and flushes. After
 // an error the stream may hold half a value: close it.
 func (w *Writer) Write(header, body any) error {
-	if err := w.enc.Encode(header); err != nil {
+	if err := w.encode(header); err != nil {
 		return err
 	}
 	if body != nil {
-		if err := w.enc.Encode(body); err != nil {
+		if err := w.encode(body); err != nil {
 			return err
 		}
 	}
 	return w.bw.Flush()
+}
+
+func (w *Writer) encode(v any) error {
+	b, ok := appendPlain(w.bw.AvailableBuffer(), v)
+	if !ok {
+		return w.enc.Encode(v)
+	}
+	_, err := w.bw.Write(b)
+	return err
 }
 
 // Limits bound what a [Reader] takes in for one msgpack value.
@@ -106,6 +115,9 @@ func (r *Reader) Read(v any) error {
 		r.buf = nil // one large message shall not hold memory for ever
 	}
 	r.buf, r.items, r.asked = r.buf[:0], 0, false
+	if r.plain(v) {
+		return nil
+	}
 	if err := r.value(0); err != nil {
 		if errors.Is(err, io.EOF) && len(r.buf) > 0 {
 			return io.ErrUnexpectedEOF
@@ -122,6 +134,24 @@ func (r *Reader) Read(v any) error {
 		return fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	return nil
+}
+
+// plain takes the next value if it is a plain message that is there as a whole. It waits for
+// the first byte of one. An error comes again, to who reads the value otherwise.
+func (r *Reader) plain(v any) bool {
+	if r.limits.Depth < 1 || r.limits.Items < maxPlainItems {
+		return false
+	}
+	if _, err := r.br.Peek(1); err != nil {
+		return false
+	}
+	b, _ := r.br.Peek(min(r.br.Buffered(), max(r.limits.Bytes, 0)))
+	n := readPlain(b, v)
+	if n > 0 {
+		r.buf = append(r.buf, b[:n]...)
+		r.br.Discard(n)
+	}
+	return n > 0
 }
 
 // Buffered tells how many bytes of later values are there already.
