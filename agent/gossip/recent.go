@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/go-metrics"
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/tally"
 )
 
 // recent is what serf remembers of user events: those of the last Lamport times, to know
@@ -18,7 +20,7 @@ type recent struct {
 	lock   *sync.RWMutex
 	min    *serf.LamportTime // serf takes nothing from before
 	buffer *[]*recentEvents  // by Lamport time, modulo its length
-	labels []metrics.Label   // of serf's own figures
+	counts *tally.Tally      // of serf's own figures, by name
 }
 
 // recentEvents and recentEvent are laid out as serf's types.
@@ -50,7 +52,10 @@ func recentOf(s *serf.Serf, labels []metrics.Label) (*recent, error) {
 		lock:   (*sync.RWMutex)(lock.Addr().UnsafePointer()),
 		min:    (*serf.LamportTime)(least.Addr().UnsafePointer()),
 		buffer: (*[]*recentEvents)(buffer.Addr().UnsafePointer()),
-		labels: labels,
+		counts: tally.New(func(name string, n float32) {
+			metrics.IncrCounterWithLabels([]string{"serf", "events"}, n, labels)
+			metrics.IncrCounterWithLabels([]string{"serf", "events", name}, n, labels)
+		}),
 	}, nil
 }
 
@@ -94,7 +99,6 @@ func (r *recent) take(m *Message) (fresh, old bool) {
 		}
 	}
 	(*of).Events = append((*of).Events, recentEvent{m.Name, m.Payload})
-	metrics.IncrCounterWithLabels([]string{"serf", "events"}, 1, r.labels)
-	metrics.IncrCounterWithLabels([]string{"serf", "events", m.Name}, 1, r.labels)
+	r.counts.Count(m.Name)
 	return true, false
 }

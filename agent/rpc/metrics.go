@@ -4,6 +4,8 @@ import (
 	serfmetrics "github.com/hashicorp/go-metrics"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"agentctl/agent/tally"
 )
 
 // Values of the label reason.
@@ -31,11 +33,14 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	dropped  *prometheus.CounterVec
 	rejected *prometheus.CounterVec
+	commands *tally.Tally
 }
 
 // For statsd and statsite, under the names that stock serf's server counts by.
-func countAccept()  { serfmetrics.IncrCounter([]string{"agent", "ipc", "accept"}, 1) }
-func countCommand() { serfmetrics.IncrCounter([]string{"agent", "ipc", "command"}, 1) }
+func countAccept() { serfmetrics.IncrCounter([]string{"agent", "ipc", "accept"}, 1) }
+func countCommands(_ string, n float32) {
+	serfmetrics.IncrCounter([]string{"agent", "ipc", "command"}, n)
+}
 
 // newMetrics registers with reg; a nil reg leaves them unregistered.
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -53,6 +58,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "agentctl_rpc_stream_dropped_total",
 			Help: "Records dropped because an RPC client read its stream too slowly, by kind.",
 		}, []string{"kind"}),
+		commands: tally.New(countCommands),
 		rejected: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_rpc_rejected_total",
 			Help: "RPC clients and requests refused, by reason.",

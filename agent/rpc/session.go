@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type session struct {
 	wasLarge   func()    // ends a large request; nil: the request is none
 	then       func()    // set by a command: what to do once its answer is queued
 	sent       Published // set by the command to publish: goes with its answer
+	frame      []byte    // of the last answer, to be used again
 }
 
 var (
@@ -172,7 +174,7 @@ func (c *session) handle(h wire.RequestHeader) error {
 		c.reject(rejectHandshake, c.name, errors.New("the first request is not a handshake"))
 		return c.sendAndClose(h, wire.ErrHandshakeRequired, nil)
 	}
-	countCommand()
+	c.metrics.commands.Count("")
 	switch {
 	case !c.ready() && h.Command != wire.Handshake && h.Command != wire.Auth:
 		c.reject(rejectAuth, c.name, errors.New("a request came before auth"))
@@ -202,26 +204,31 @@ func (c *session) strike(err error) error {
 }
 
 // send queues an answer. A nil body sends none.
-func (c *session) send(h wire.RequestHeader, text string, body any) error {
-	frame, err := encode(wire.ResponseHeader{
+func (c *session) send(h wire.RequestHeader, text string, body any) (err error) {
+	frame := wire.AppendResponse(c.frame[:0], &wire.ResponseHeader{
 		Seq: h.Seq, Error: text, Warning: c.sent.Warning, ID: c.sent.ID, HTTPAddr: c.sent.HTTPAddr,
-	}, body)
+	})
 	c.sent = Published{}
-	if err != nil {
-		return fmt.Errorf("encoding the answer to %s: %w", h.Command, err)
+	if body != nil {
+		encoded, err := encode(body)
+		if err != nil {
+			return fmt.Errorf("encoding the answer to %s: %w", h.Command, err)
+		}
+		frame = append(frame, encoded...)
 	}
-	if c.r.Buffered() > 0 { // more requests are there: the answers go together
-		return c.out.reply(c.ctx, frame)
+	if c.frame = frame; cap(frame) > batchBytes {
+		c.frame = nil // one large answer shall not hold memory for ever
 	}
-	done, err := c.out.replyAtOnce(c.conn, c.cfg.writeTimeout, frame)
-	if err != nil {
-		c.fail(err)
-		return err
+	if c.r.Buffered() == 0 { // else more requests are there, and the answers go together
+		done, err := c.out.replyAtOnce(c.conn, c.cfg.writeTimeout, frame)
+		if err != nil {
+			c.fail(err)
+		}
+		if done || err != nil {
+			return err
+		}
 	}
-	if done {
-		return nil
-	}
-	return c.out.reply(c.ctx, frame)
+	return c.out.reply(c.ctx, bytes.Clone(frame))
 }
 
 func (c *session) sendAndClose(h wire.RequestHeader, text string, body any) error {

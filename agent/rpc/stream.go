@@ -196,7 +196,7 @@ func (c *session) newQueue(seq uint64, kind string, records int) *queue {
 
 // mustEncode encodes a value of package wire, all of which can be encoded.
 func mustEncode(v any) []byte {
-	b, err := encode(v, nil)
+	b, err := encode(v)
 	if err != nil {
 		panic(fmt.Sprintf("rpc: encoding %T: %v", v, err))
 	}

@@ -23,11 +23,11 @@ var encoders = sync.Pool{New: func() any {
 	return e
 }}
 
-// encode returns header and, if it is not nil, body as they go on the wire.
-func encode(header, body any) ([]byte, error) {
+// encode returns a value as it goes on the wire.
+func encode(v any) ([]byte, error) {
 	e := encoders.Get().(*encoder)
 	e.buf.Reset()
-	if err := e.w.Write(header, body); err != nil {
+	if err := e.w.Write(v, nil); err != nil {
 		return nil, err // e holds half a value: not put back
 	}
 	b := bytes.Clone(e.buf.Bytes())

@@ -11,7 +11,7 @@ var leaves = append([]string{"handler", "handler/text"}, tools...)
 
 // tools are the leaves that know nothing of events.
 var tools = []string{
-	"agent/admission", "agent/dropped", "agent/files", "agent/logs", "agent/version",
+	"agent/admission", "agent/dropped", "agent/files", "agent/logs", "agent/tally", "agent/version",
 	"handler/backoff", "handler/http1", "handler/probe", "handler/queue", "handler/varint",
 }
 

@@ -11,7 +11,7 @@ var importers = map[string][]string{
 	// The command line, and what only it needs. The first two are archived.
 	"github.com/mitchellh/cli":           {"cmd/agentctl"},
 	"github.com/hashicorp/serf/cmd":      {"cmd/agentctl"},
-	"github.com/hashicorp/go-metrics":    {"agent/rpc", "agent/script", "cmd/agentctl"},
+	"github.com/hashicorp/go-metrics":    {"agent/gossip", "agent/rpc", "agent/script", "cmd/agentctl"},
 	"github.com/hashicorp/go-syslog":     {"cmd/agentctl"},
 	"github.com/coreos/go-systemd/v22":   {"cmd/agentctl"},
 	"github.com/hashicorp/logutils":      {"agent/rpc"},
