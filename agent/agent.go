@@ -113,7 +113,8 @@ type times struct {
 // publisher publishes events.
 type publisher struct {
 	*publish.Publisher
-	durable *durable.Durable // is there before
+	durable  *durable.Durable // is there before
+	httpAddr string           // see Agent.httpAddr
 }
 
 // past is what this node was before this process.

@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
@@ -29,12 +31,26 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 		cfg.Met = a.met
 		cfg.Missed = func(name string) { a.repair.Meet(name, "messages to a peer were dropped") }
 	}
-	a.publisher.Publisher = publish.New(cfg)
+	a.publisher.Publisher, a.publisher.httpAddr = publish.New(cfg), a.httpAddr()
 }
 
 // capped is as much of a name or payload as the log may have of it, which may be full of
 // such lines: what an event can have at most that serf carries.
 func capped[T string | []byte](s T) string { return string(s[:min(len(s), serf.UserEventSizeLimit)]) }
+
+// payloadText is a payload that the log shows as a text, once somebody asks for the line.
+type payloadText []byte
+
+// textOf is as much of a payload as capped has, and keeps no more than that.
+func textOf(payload []byte) payloadText {
+	if len(payload) > serf.UserEventSizeLimit {
+		return bytes.Clone(payload[:serf.UserEventSizeLimit])
+	}
+	return payload
+}
+
+// GoString is that of the text, which serf has in its log.
+func (p payloadText) GoString() string { return fmt.Sprintf("%#v", string(p)) }
 
 // Publish sends a user event to the cluster, as [publish.Publisher.Publish] does.
 func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coalesce bool) error {
@@ -47,14 +63,14 @@ func (a *Agent) Publish(ctx context.Context, name string, payload []byte, coales
 // what became of it. If members have not said yet what they are, it may wait some two
 // seconds. An agent that is called as serf tells no more than serf, but for the warning.
 func (a *Agent) PublishReport(ctx context.Context, name string, payload []byte, coalesce bool) (told rpc.Published, err error) {
-	a.logger.Debug("publishing", "event", capped(name), "bytes", len(payload), "coalesce", coalesce, logs.ForSerf("payload", capped(payload)))
+	a.logger.Debug("publishing", "event", capped(name), "bytes", len(payload), "coalesce", coalesce, logs.ForSerf("payload", textOf(payload)))
 	sent, err := a.publisher.Report(ctx, name, payload, coalesce)
 	if size, ok := errors.AsType[*publish.SizeError](err); ok && a.opts.AsSerf {
 		err = errors.New(size.InSerfsWords())
 	}
 	if told.Warning = sent.Warning; err == nil && !a.opts.AsSerf {
 		told.ID = sent.ID()
-		told.HTTPAddr = a.httpAddr()
+		told.HTTPAddr = a.publisher.httpAddr
 	}
 	return told, err
 }

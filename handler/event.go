@@ -101,7 +101,8 @@ func Sum(name string, payload []byte) (sum [sha256.Size]byte) {
 
 // UserID returns the ID of a user event with a Lamport time and a Sum.
 func UserID(ltime uint64, sum [sha256.Size]byte) string {
-	return strconv.FormatUint(ltime, 10) + "-" + ShortSum(sum)
+	var buf [40]byte
+	return string(hex.AppendEncode(append(strconv.AppendUint(buf[:0], ltime, 10), '-'), sum[:8]))
 }
 
 // ShortSum returns the part of a Sum that stands in IDs: its first 8 bytes, in hex.
