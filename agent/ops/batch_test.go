@@ -2,6 +2,7 @@ package ops
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/api"
@@ -319,16 +321,64 @@ func postBatch(t *testing.T, client *http.Client, base string, body io.Reader) (
 }
 
 // Allocations are exact where times are noisy: a line costs some more only if somebody
-// means it to. Most are those of the decoder, which is made for each line.
+// means it to. It has those of the event's name and payload, and its part of the chunk's.
 func TestAllocationsOfALine(t *testing.T) {
-	line := fmt.Sprintf("{\"name\":\"kong\",\"payload\":%q}\n", strings.Repeat("x", 240))
+	line := fmt.Sprintf("{\"name\":\"kong\",\"payload\":%q}\n", strings.Repeat(`"x`, 120))
 	body := strings.Repeat(line, chunkEvents)
 	read := 0
 	n := testing.AllocsPerRun(20, func() {
 		l := &lines{in: bufio.NewReaderSize(strings.NewReader(body), 2*len(body))}
 		read = len(l.chunk().events)
 	})
-	if read != chunkEvents || n > 12*chunkEvents {
+	if read != chunkEvents || n > 2*chunkEvents+30 {
 		t.Errorf("%.1f allocations for %d lines", n, read)
+	}
+}
+
+// FuzzQuickEvent holds the quick reading of a line to that of encoding/json.
+func FuzzQuickEvent(f *testing.F) {
+	for _, line := range []string{
+		`{"name":"kong","payload":"p"}`, ` { "payload" : "a\"b\\c\/\b\f\n\r\t" ,	"coalesce" : true , "name" : "ü" } `,
+		`{"name":"kong","payload":""}`, `{"name":"","payload":"p"}`, `{"name":"kong"}`, `{}`, `{"name":"a","name":"b","payload":"p"}`,
+		`{"name":"kong","payload":"p","coalesce":false}`, `{"name":"kong","payload":"p","coalesce":falsetrue}`, `{"name":"kong","payload":"p","coalesce":1}`,
+		`{"name":"kong","payload":"\u0041"}`, `{"name":"kong","payload":"\x"}`, `{"name":"kong","payload":"p",}`, `{,"name":"kong","payload":"p"}`,
+		`{"name":"kong","payload":"p"}{}`, `{"Name":"kong","payload":"p"}`, `{"na\me":"kong","payload":"p"}`, `{"name":"kong" "payload":"p"}`,
+		"{\"name\":\"kong\",\"payload\":\"\xff\"}", "{\"name\":\"kong\",\"payload\":\"\x01\"}", `{"name":"kong","payload":null}`, `{"name":"kong","payload":"p`,
+		`{"name":"kong","payload":"p","other":1}`, `{"name":"kong","payload":"p\`, `{"name":"kong","payload_base64":"AAA="}`, `{"name":"a\nb","payload":"c\nd"}`,
+	} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		before := bytes.Clone(line)
+		buf := []byte("of the line before")
+		got, ok := quickEvent(line, &buf)
+		if !bytes.Equal(line, before) {
+			t.Fatalf("%q has become %q", before, line)
+		}
+		if !ok {
+			return
+		}
+		clear(line)
+		clear(buf)
+		want, err := eventOf(before)
+		if err != nil {
+			t.Fatalf("%q was read as %+v, and by encoding/json: %v", before, got, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%q (-encoding/json +quick):\n%s", before, diff)
+		}
+	})
+}
+
+// What programs write is read the quick way.
+func TestUsualLinesAreQuick(t *testing.T) {
+	for _, payload := range []string{"", "p", "{\"a\":\"b\\c\"}\n\t\r", "ü"} {
+		line, err := json.Marshal(api.PublishRequest{Name: "kong", Payload: payload, Coalesce: payload == "p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := quickEvent(line, new([]byte)); ok == (payload == "") {
+			t.Errorf("%s is read the quick way: %v", line, ok)
+		}
 	}
 }
