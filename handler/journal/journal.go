@@ -49,13 +49,13 @@ func New(cfg Config) *Journal {
 // ErrClosed, and then none was added.
 func (j *Journal) Append(events ...handler.Event) error {
 	now := time.Now()
-	entries := make([]*Entry, len(events))
-	for i, e := range events {
+	entries := make([]*Entry, 0, 8) // on the stack, for as many as mostly come
+	for _, e := range events {
 		e.Payload = bytes.Clone(e.Payload)
 		if e.Time.IsZero() {
 			e.Time = now
 		}
-		entries[i] = &Entry{Record: Record{Event: e}, written: j.changes == nil}
+		entries = append(entries, &Entry{Record: Record{Event: e}, written: j.changes == nil})
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

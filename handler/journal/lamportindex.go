@@ -7,6 +7,8 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Digest sums up a set of user events by their IDs. Sets with equal digests are equal,
@@ -144,7 +146,6 @@ func (n *ltimeNode) kid(ltime uint64, level int) *ltimeNode {
 // remove takes off the entry with the lowest sequence number. At least the last keep
 // entries that were removed are remembered.
 func (x *ltimeIndex) remove(e *Entry, keep int) {
-	d := newDigest(e.Event.ID)
 	x.trimmed = e.Seq
 	before := x.floor
 	if e.Event.LTime >= x.floor {
@@ -152,6 +153,17 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 		if x.floor == 0 { // beyond the highest number there is
 			x.floor = math.MaxUint64
 		}
+	}
+	n := x.root
+	for level := x.height; n.kids != nil; level-- {
+		n = n.kids[digit(e.Event.LTime, level)]
+	}
+	i, _ := n.find(e)
+	d := n.leaves[i].digest()
+	if i == 0 { // it always is at level 0, which may have many
+		n.leaves = n.leaves[1:]
+	} else {
+		n.leaves = slices.Delete(n.leaves, i, i+1)
 	}
 	if x.trimmedHashes[0] == nil || len(x.trimmedHashes[0]) >= keep {
 		x.trimmedHashes[0], x.trimmedHashes[1] = map[uint64]struct{}{}, x.trimmedHashes[0]
@@ -167,11 +179,6 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 			break
 		}
 		if n.kids == nil {
-			if i, _ := n.find(e); i == 0 { // it always is at level 0, which may have many
-				n.leaves = n.leaves[1:]
-			} else {
-				n.leaves = slices.Delete(n.leaves, i, i+1)
-			}
 			break
 		}
 		slot = &n.kids[digit(e.Event.LTime, level)]
@@ -188,6 +195,11 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 
 // removed tells whether an event is remembered as removed.
 func (x *ltimeIndex) removed(id string) bool {
+	if at, _, ok := strings.Cut(id, "-"); ok { // as of nearly all that is new: no hash is needed
+		if ltime, err := strconv.ParseUint(at, 10, 64); err == nil && ltime >= x.floor {
+			return false
+		}
+	}
 	h := newDigest(id).Hi
 	_, a := x.trimmedHashes[0][h]
 	_, b := x.trimmedHashes[1][h]
