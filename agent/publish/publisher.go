@@ -240,13 +240,14 @@ func (p *Publisher) alone() {
 // of calls is that in which this node and its peers get the events.
 func (p *Publisher) send(ctx context.Context, name string, payload []byte, coalesce bool) (e Sent, err error) {
 	e.UserEvent = serf.UserEvent{Name: name, Payload: payload, Coalesce: coalesce}
-	m := p.message(&e)
-	if err := p.cfg.fits(m); err != nil {
+	var m gossip.Message
+	p.message(&e, &m)
+	if err := p.cfg.fits(&m); err != nil {
 		if !p.cfg.MayRefer(name, payload) {
 			return e, err
 		}
 		e.byReference = true
-		m = p.message(&e)
+		p.message(&e, &m)
 	}
 	raw, err := m.Encode()
 	if err != nil {
@@ -266,14 +267,13 @@ func (p *Publisher) send(ctx context.Context, name string, payload []byte, coale
 	return e, nil
 }
 
-// message is serf's message for an event, which it gives a Lamport time.
-func (p *Publisher) message(e *Sent) *gossip.Message {
-	m := &gossip.Message{Name: e.Name, Payload: e.Payload, CC: e.Coalesce}
+// message makes serf's message for an event, which it gives a Lamport time.
+func (p *Publisher) message(e *Sent, m *gossip.Message) {
+	*m = gossip.Message{Name: e.Name, Payload: e.Payload, CC: e.Coalesce}
 	if e.byReference {
 		ref := large.Refer(e.Name, e.Payload, p.cfg.Self)
 		m.Name, m.Payload = large.EventName, ref.Encode()
 	}
 	m.LTime = p.burst.next(serf.LamportTime(p.cfg.Node.EventClock()), m.Name, m.Payload, time.Now())
 	e.LTime = m.LTime
-	return m
 }

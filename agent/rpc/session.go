@@ -31,6 +31,7 @@ type session struct {
 	queries sync.WaitGroup // goroutines that stream answers
 	pending pending        // safe for concurrent use
 
+	header     wire.RequestHeader // of the request
 	handshaken bool
 	authed     bool
 	strikes    int       // refused requests before auth, and wrong keys
@@ -95,14 +96,14 @@ func (s *Server) serveConn(ctx context.Context, cancel context.CancelCauseFunc, 
 // readRequests handles one request after the other, until one fails.
 func (c *session) readRequests() error {
 	for {
-		var h wire.RequestHeader
-		if err := c.r.Read(&h); err != nil {
+		c.header = wire.RequestHeader{}
+		if err := c.r.Read(&c.header); err != nil {
 			return err
 		}
 		if c.ready() && !c.of.Work() {
 			return errGivenUp
 		}
-		if err := c.handle(h); err != nil {
+		if err := c.handle(c.header); err != nil {
 			return err
 		}
 		c.endLarge()
