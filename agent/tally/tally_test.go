@@ -18,6 +18,8 @@ func TestTally(t *testing.T) {
 		tally := New(got.tell)
 		want := func(what string, counts map[string]string) {
 			t.Helper()
+			tally.mu.Lock() // of tell
+			defer tally.mu.Unlock()
 			texts := map[string]string{}
 			for name, n := range got {
 				texts[name] = fmt.Sprint(n)
@@ -49,12 +51,14 @@ func TestNamesAreBounded(t *testing.T) {
 		tally := New(got.tell)
 		for i := range 10 * maxNames {
 			tally.Count(fmt.Sprint(i))
-			if n := i + 1 - len(got); n >= maxNames {
+			if n := len(tally.counts); n >= maxNames {
 				t.Fatalf("%d names are held", n)
 			}
 		}
 		time.Sleep(Period)
 		synctest.Wait()
+		tally.mu.Lock() // of tell
+		defer tally.mu.Unlock()
 		if len(got) != 10*maxNames {
 			t.Errorf("%d of %d are counted", len(got), 10*maxNames)
 		}
