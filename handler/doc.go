@@ -18,6 +18,8 @@
 //   - delivery: brings a cursor's events to its target: order, retry, flush.
 //   - shim: the event of a script's environment and standard input.
 //   - probe: tells when a server that refused connections takes them again.
+//   - http1: requests to one server, on connections that are kept.
+//   - socket: reads and writes of sockets that cost less.
 //   - backoff, varint, queue: small tools that other folders use as well.
 //
 // A package imports only packages above it in this list, the small tools, and

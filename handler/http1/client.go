@@ -123,7 +123,7 @@ func (c *Client) dial(ctx context.Context, deadline time.Time) (*conn, error) {
 	}
 	cn := newConn(nc)
 	if c.config.TLS != nil {
-		secure := tls.Client(nc, c.config.TLS)
+		secure := tls.Client(cn.socket, c.config.TLS)
 		if err := secure.HandshakeContext(ctx); err != nil {
 			nc.Close()
 			return nil, err

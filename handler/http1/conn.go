@@ -8,8 +8,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"time"
+
+	"agentctl/handler/socket"
 )
 
 const (
@@ -25,8 +26,8 @@ var longAgo = time.Unix(1, 0)
 
 // conn is a connection to the server. One goroutine uses it at a time.
 type conn struct {
-	net.Conn                 // TLS, where there is TLS
-	raw      syscall.RawConn // of the socket; nil: it has none
+	net.Conn              // TLS, where there is TLS
+	socket   *socket.Conn // below that
 	in       *bufio.Reader
 	out      []byte
 	got      int       // bytes that came since the request began
@@ -36,11 +37,9 @@ type conn struct {
 }
 
 func newConn(nc net.Conn) *conn {
-	cn := &conn{Conn: nc}
+	s := socket.New(nc)
+	cn := &conn{Conn: s, socket: s}
 	cn.in = bufio.NewReaderSize(cn, readBuffer)
-	if sc, ok := nc.(syscall.Conn); ok {
-		cn.raw, _ = sc.SyscallConn() // without it nothing is noticed before the next request
-	}
 	return cn
 }
 
@@ -51,9 +50,10 @@ func (cn *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// quiet tells whether nothing has come on an idle connection.
+// quiet tells whether nothing has come on an idle connection. Without a socket that is
+// noticed only by the next request.
 func (cn *conn) quiet() bool {
-	return cn.in.Buffered() == 0 && (cn.raw == nil || !readable(cn.raw))
+	return cn.in.Buffered() == 0 && !cn.socket.Readable()
 }
 
 // interrupt ends what waits for the connection.

@@ -12,13 +12,14 @@ var leaves = append([]string{"handler", "handler/text"}, tools...)
 // tools are the leaves that know nothing of events.
 var tools = []string{
 	"agent/admission", "agent/dropped", "agent/files", "agent/logs", "agent/tally", "agent/version",
-	"handler/backoff", "handler/http1", "handler/probe", "handler/queue", "handler/varint",
+	"handler/backoff", "handler/probe", "handler/queue", "handler/socket", "handler/varint",
 }
 
 // table says which of our packages each package imports, beside leaves.
 const table = `
+handler/http1            -
 handler/template         -
-handler/target           handler/template
+handler/target           handler/http1 handler/template
 handler/shim             -
 handler/journal          -
 handler/journal/boltfile -

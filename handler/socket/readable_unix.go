@@ -1,6 +1,6 @@
-//go:build unix
+//go:build unix && !linux
 
-package http1
+package socket
 
 import (
 	"syscall"
