@@ -3,6 +3,7 @@ package link
 import (
 	"encoding/binary"
 	"net"
+	"sync"
 )
 
 // Of yamux's frames, by its specification: a header has a version, a type, two
@@ -13,9 +14,12 @@ const (
 	frameTypeData = 0
 )
 
-// joinedBody is the longest body that is copied behind its header, in bytes. On a
-// plain link a longer one is written from where it is, still in one call.
-const joinedBody = 4 << 10
+// joinedBody is how much of a body is copied behind its header, in bytes: all that an
+// event's sender writes at once.
+const joinedBody = batchBytes
+
+// joined are buffers for a header and a body. Only few links write at a time.
+var joined = sync.Pool{New: func() any { return new([frameHeader + joinedBody]byte) }}
 
 // frameConn writes each frame of yamux at once. Yamux writes the header and then
 // the body, so that each message would be two segments and two encrypted records,
@@ -23,25 +27,30 @@ const joinedBody = 4 << 10
 // lock.
 type frameConn struct {
 	net.Conn
-	frame []byte // a header whose body has not come yet; as a buffer it is kept
+	head [frameHeader]byte // whose body has not come yet
+	open bool              // there is one
 }
 
-func (c *frameConn) Write(b []byte) (n int, err error) {
-	switch {
-	case len(c.frame) == 0 && announcesBody(b):
-		c.frame = append(c.frame, b...)
-		return len(b), nil
-	case len(c.frame) == 0:
-		return c.Conn.Write(b)
-	case len(b) <= joinedBody:
-		c.frame = append(c.frame, b...)
-		_, err = c.Conn.Write(c.frame)
-	default:
-		_, err = (&net.Buffers{c.frame, b}).WriteTo(c.Conn)
+func (c *frameConn) Write(b []byte) (int, error) {
+	if !c.open && announcesBody(b) {
+		c.open = true
+		return copy(c.head[:], b), nil
 	}
-	c.frame = c.frame[:0]
-	if err != nil {
+	if !c.open {
+		return c.Conn.Write(b)
+	}
+	c.open = false
+	buf := joined.Get().(*[frameHeader + joinedBody]byte)
+	defer joined.Put(buf)
+	n := copy(buf[frameHeader:], b)
+	copy(buf[:], c.head[:])
+	if _, err := c.Conn.Write(buf[:frameHeader+n]); err != nil {
 		return 0, err
+	}
+	if n < len(b) {
+		if _, err := c.Conn.Write(b[n:]); err != nil {
+			return 0, err
+		}
 	}
 	return len(b), nil
 }

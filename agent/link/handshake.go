@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/flynn/noise"
+
+	"agentctl/handler/socket"
 )
 
 // The versions of the protocol that this package speaks.
@@ -72,6 +74,7 @@ type greeted struct {
 // open opens a link on a new connection. The zero key means a plain one. The ID is told
 // to the accepting side.
 func (p *party) open(conn net.Conn, key psk, id senderID) (*greeted, error) {
+	conn = socket.New(conn)
 	conn.SetDeadline(time.Now().Add(p.timeout))
 	ours := preamble{lo: p.self.lo, hi: p.self.hi, code: modePlain}
 	var state *noise.HandshakeState
@@ -123,6 +126,7 @@ func (p *party) open(conn net.Conn, key psk, id senderID) (*greeted, error) {
 // zero key, alone, means that plain links are taken. A peer that it refuses has
 // been told why.
 func (p *party) accept(conn net.Conn, keys []psk) (*greeted, error) {
+	conn = socket.New(conn)
 	conn.SetDeadline(time.Now().Add(p.timeout))
 	theirs, err := readPreamble(conn)
 	if err != nil {
