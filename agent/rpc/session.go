@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"agentctl/agent/admission"
+	"agentctl/handler/socket"
 	"agentctl/rpcclient/wire"
 )
 
@@ -52,6 +53,7 @@ var (
 // serveConn serves one client until it goes away, breaks a rule, or ctx ends. cancel
 // ends ctx.
 func (s *Server) serveConn(ctx context.Context, cancel context.CancelCauseFunc, conn net.Conn, of *admission.Conn) {
+	conn = socket.New(conn)
 	s.metrics.clients.Inc()
 	defer s.metrics.clients.Dec()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
