@@ -110,15 +110,11 @@ func buffered(r *bufio.Reader) bool {
 }
 
 // fresh returns the messages that were not delivered yet, without placeholders,
-// when the first has the number next. It belongs to who has the turn.
+// when the first has the number next. It uses up msgs. It belongs to who has the turn.
 func (src *source) fresh(next uint64, msgs [][]byte) (fresh [][]byte, duplicates int) {
 	if src.had >= next {
 		duplicates = int(min(src.had-next+1, uint64(len(msgs))))
 	}
-	for _, msg := range msgs[duplicates:] {
-		if len(msg) > 0 {
-			fresh = append(fresh, msg)
-		}
-	}
+	fresh = slices.DeleteFunc(msgs[duplicates:], func(msg []byte) bool { return len(msg) == 0 })
 	return fresh, duplicates
 }

@@ -130,6 +130,10 @@ func (p *peer) stream() error {
 	return err
 }
 
+// keptBuffer is how large a buffer of an idle link is, at most, in bytes: room for an event
+// of the usual size.
+const keptBuffer = 1 << 10
+
 // errAcks stands for the error that ended the reading of acknowledgements.
 var errAcks = errors.New("no more acknowledgements")
 
@@ -150,7 +154,9 @@ func (p *peer) writeRecords(lk *link, st *stream, acks <-chan error) error {
 			lk.touch()
 			continue
 		}
-		buf = nil // an idle link holds no buffer
+		if cap(buf) > keptBuffer {
+			buf = nil
+		}
 		select {
 		case <-p.wake:
 		case <-lk.session.CloseChan():

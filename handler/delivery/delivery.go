@@ -176,9 +176,12 @@ func (d *Delivery) source() (next source, wake func()) {
 		l := newLanes(d.cursor.Next, d.key, maxTaken)
 		return l.next, l.wake
 	}
-	return func(ctx context.Context, _ *job) (*job, error) {
-		rec, err := d.cursor.Next(ctx)
-		return &job{Record: rec}, err
+	return func(ctx context.Context, j *job) (_ *job, err error) {
+		if j == nil {
+			j = new(job)
+		}
+		j.Record, err = d.cursor.Next(ctx)
+		return j, err
 	}, func() {}
 }
 
