@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"slices"
 	"strconv"
@@ -11,36 +12,36 @@ import (
 )
 
 // chunk has some events of the history, one behind the other, in memory without
-// pointers. So the garbage collector does not look into it.
-type chunk struct {
-	fields []byte
-	starts []uint32 // where each event begins in fields
-}
+// pointers. So the garbage collector does not look into it. Four bytes for each event come
+// first: where it begins. It is one piece of memory, since each small one that outlives a
+// burst keeps a whole page of what the burst needed.
+type chunk []byte
+
+// startSize is how many bytes of a chunk tell where an event begins.
+const startSize = 4
 
 // pack makes a chunk of the first entries of the tail. Of those above maxPacked it has no
 // name and payload.
-func (h *history) pack() *chunk {
-	c := &chunk{starts: make([]uint32, h.size)}
-	h.space = h.space[:0]
+func (h *history) pack() chunk {
+	h.space = append(h.space[:0], make([]byte, startSize*h.size)...)
 	for i := range h.size {
-		c.starts[i] = uint32(len(h.space))
+		binary.LittleEndian.PutUint32(h.space[startSize*i:], uint32(len(h.space)))
 		appendPacked(&h.space, h.tail.At(i))
 	}
-	c.fields = slices.Clone(h.space)
-	return c
+	return chunk(slices.Clone(h.space))
 }
 
 // event returns an event, which shares no memory with the chunk.
-func (c *chunk) event(i int) handler.Event { return c.unpack(i, DecodeEvent) }
+func (c chunk) event(i int) handler.Event { return c.unpack(i, DecodeEvent) }
 
 // view returns an event whose payload is that of the chunk.
-func (c *chunk) view(i int) handler.Event { return c.unpack(i, decodeView) }
+func (c chunk) view(i int) handler.Event { return c.unpack(i, decodeView) }
 
 // key returns an event without name and payload.
-func (c *chunk) key(i int) handler.Event { return c.unpack(i, decodeKey) }
+func (c chunk) key(i int) handler.Event { return c.unpack(i, decodeKey) }
 
-func (c *chunk) unpack(i int, decode func(*varint.Decoder) handler.Event) handler.Event {
-	d := varint.NewDecoder(c.fields[c.starts[i]:])
+func (c chunk) unpack(i int, decode func(*varint.Decoder) handler.Event) handler.Event {
+	d := varint.NewDecoder(c[binary.LittleEndian.Uint32(c[startSize*i:]):])
 	sum := d.Take(int(d.Byte()))
 	e := decode(&d)
 	if len(sum) > 0 {

@@ -18,7 +18,7 @@ type history struct {
 	size    int    // events of a chunk
 	changes int    // to the tail, since packOlder looked at it
 	head    uint64 // the newest sequence number, also if the history is empty
-	chunks  fifo.Ring[*chunk]
+	chunks  fifo.Ring[chunk]
 	passed  int               // events of the first chunk that the log has let go of
 	tail    fifo.Ring[*Entry] // behind the chunks
 	kept    map[uint64]*Entry // packed, and still needed; by sequence number
@@ -145,7 +145,7 @@ func (h *history) key(seq uint64) handler.Event {
 
 // find tells where an event is: in a chunk, or in the tail, and at which index there. The
 // index is -1 if the event is nowhere.
-func (h *history) find(seq uint64) (*chunk, int) {
+func (h *history) find(seq uint64) (chunk, int) {
 	i := seq - h.first() // huge, if it is before that
 	switch packed := h.packed(); {
 	case i >= uint64(h.len()):

@@ -44,7 +44,8 @@ func (d *Digest) sub(o Digest) {
 // as many. The zero value is empty. It holds no events, but their digests.
 type ltimeIndex struct {
 	root   *ltimeNode
-	height int // levels below the root
+	height int         // levels below the root
+	spare  []ltimeNode // for newNode
 
 	trimmed uint64 // sequence number of the newest user event that was removed
 	floor   uint64 // above the Lamport times of all that were removed
@@ -74,6 +75,18 @@ type ltimeLeaf struct {
 
 func (l *ltimeLeaf) digest() Digest { return Digest{1, l.hi, l.lo} }
 
+// newNode makes a node. The nodes of events that came one after the other lie together,
+// since each small piece of memory that outlives a burst keeps a whole page of what the
+// burst needed.
+func (x *ltimeIndex) newNode() *ltimeNode {
+	if len(x.spare) == 0 {
+		x.spare = make([]ltimeNode, 16)
+	}
+	n := &x.spare[0]
+	x.spare = x.spare[1:]
+	return n
+}
+
 // maxFlat is how many events a node may have without others below it; at level 0 it may
 // have any number.
 const maxFlat = 16
@@ -91,7 +104,7 @@ func digit(ltime uint64, level int) int { return int(ltime>>(4*(level-1))) & 15 
 // add adds an entry, whose sequence number is above all in the index.
 func (x *ltimeIndex) add(e *Entry) {
 	if x.root == nil {
-		x.root, x.height = &ltimeNode{}, 0
+		x.root, x.height = x.newNode(), 0
 	}
 	for e.Event.LTime > width(x.height) {
 		x.height++
@@ -110,17 +123,17 @@ func (x *ltimeIndex) add(e *Entry) {
 				n.leaves = slices.Insert(n.leaves, i, ltimeLeaf{LTimePos{e.Event.LTime, e.Seq}, d.Hi, d.Lo})
 				return
 			}
-			n.split(level)
+			x.split(n, level)
 		}
-		n = n.kid(e.Event.LTime, level)
+		n = x.kid(n, e.Event.LTime, level)
 	}
 }
 
 // split puts the events of a node into nodes below it.
-func (n *ltimeNode) split(level int) {
+func (x *ltimeIndex) split(n *ltimeNode, level int) {
 	n.kids = new([16]*ltimeNode)
 	for _, at := range n.leaves {
-		kid := n.kid(at.LTime, level)
+		kid := x.kid(n, at.LTime, level)
 		kid.digest.add(at.digest())
 		kid.newest = max(kid.newest, at.Seq)
 		kid.leaves = append(kid.leaves, at)
@@ -134,11 +147,11 @@ func (n *ltimeNode) find(e *Entry) (int, bool) {
 	return slices.BinarySearchFunc(n.leaves, at, func(l ltimeLeaf, at LTimePos) int { return l.compare(at) })
 }
 
-// kid returns the node below for a Lamport time, and makes it if there is none.
-func (n *ltimeNode) kid(ltime uint64, level int) *ltimeNode {
+// kid returns the node below n for a Lamport time, and makes it if there is none.
+func (x *ltimeIndex) kid(n *ltimeNode, ltime uint64, level int) *ltimeNode {
 	kid := &n.kids[digit(ltime, level)]
 	if *kid == nil {
-		*kid = &ltimeNode{}
+		*kid = x.newNode()
 	}
 	return *kid
 }
