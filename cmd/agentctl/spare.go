@@ -19,11 +19,14 @@ const leastSpare = 4 << 20
 // a burst takes hours to allocate as much again.
 //
 // To give it back costs a collection. So it is done only if the process has more than a
-// little to spare, and would not need it within the next four looks at the rate of the last.
+// little to spare, and would not need it within the next four looks at the rate of the
+// last. It is also done at the first look at rest after a burst, whatever there seems to
+// be: the last collection may have come in the middle of the burst, and nothing shows
+// that what was in use then is not any more.
 type spareMemory struct {
 	samples   []metrics.Sample
 	allocated uint64 // since the process began, at the last look
-	again     int    // looks until memory is given back once more; 0 for never
+	again     int    // looks at rest until memory is given back once more; 0 for never
 }
 
 // secondLook is after how many looks memory is given back once more. What a burst brought
@@ -35,6 +38,8 @@ func newSpareMemory() *spareMemory {
 	for _, name := range []string{"/gc/heap/allocs:bytes", "/gc/heap/live:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes"} {
 		s.samples = append(s.samples, metrics.Sample{Name: name})
 	}
+	metrics.Read(s.samples)
+	s.allocated = s.samples[0].Value.Uint64() // the start is no burst
 	return s
 }
 
@@ -64,14 +69,17 @@ func (s *spareMemory) due() bool {
 	allocated, live, objects, free := v[0], v[1], v[2], v[3]
 	lately := allocated - s.allocated
 	s.allocated = allocated
-	spare := free + objects - min(live, objects)
-	if spare > leastSpare+live/8 && spare/4 > lately {
+	spare, least := free+objects-min(live, objects), leastSpare+live/8
+	switch {
+	case spare > least && spare/4 > lately:
 		s.again = secondLook
 		return true
-	}
-	if s.again == 0 {
+	case lately > least:
+		s.again = secondLook + 1
+		return false
+	case s.again == 0:
 		return false
 	}
 	s.again--
-	return s.again == 0
+	return s.again == secondLook || s.again == 0
 }
