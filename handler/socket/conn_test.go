@@ -2,6 +2,7 @@ package socket
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -46,7 +47,7 @@ func TestBytesComeAsTheyWereSent(t *testing.T) {
 			if err == nil && n != len(sent) {
 				err = io.ErrShortWrite
 			}
-			c.Conn.(*net.TCPConn).CloseWrite()
+			c.CloseWrite()
 			written <- err
 		}()
 	}
@@ -165,6 +166,9 @@ func TestAConnectionWithoutASocket(t *testing.T) {
 	}
 	if _, err := here.Read(one); err != nil || one[0] != 'y' {
 		t.Errorf("%q, %v", one, err)
+	}
+	if err := here.CloseWrite(); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("half of it was closed: %v", err)
 	}
 }
 
