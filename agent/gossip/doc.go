@@ -46,9 +46,10 @@
 //
 // # Memory
 //
-// A transport of this package stands between memberlist and the ports. It copies each
-// packet into a buffer of its size, because memberlist keeps messages that wait with the
-// 64 KiB buffer of their packet.
+// The ports have one buffer for all packets, and copy each into one of its size:
+// memberlist's own ports take 64 KiB for each. A transport of this package stands between
+// memberlist and the ports, or whatever else is in their place. It copies each packet,
+// too, because memberlist keeps messages that wait with the buffer of their packet.
 //
 // It also decrypts what is encrypted, and refuses what is not where it has to be. It
 // inflates what is compressed: a packet to 64 KiB at most, and a stream as it is read.

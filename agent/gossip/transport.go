@@ -10,20 +10,16 @@ import (
 // TCP may be taken for UDP.
 const bindTries = 10
 
-// Listen opens the gossip ports as memberlist would.
+// Listen opens the gossip ports. If the configuration has port 0, it has that of the
+// ports afterwards.
 // They belong to memberlist once it has been made; until then see CloseTransport.
-func Listen(conf *memberlist.Config) (*memberlist.NetTransport, error) {
+func Listen(conf *memberlist.Config) (*Ports, error) {
 	tries := 1
 	if conf.BindPort == 0 {
 		tries = bindTries
 	}
 	for try := 1; ; try++ {
-		t, err := memberlist.NewNetTransport(&memberlist.NetTransportConfig{
-			BindAddrs:    []string{conf.BindAddr},
-			BindPort:     conf.BindPort,
-			Logger:       conf.Logger,
-			MetricLabels: conf.MetricLabels,
-		})
+		p, err := open(conf)
 		if err != nil {
 			if try < tries && AddressInUse(err) {
 				continue
@@ -31,10 +27,10 @@ func Listen(conf *memberlist.Config) (*memberlist.NetTransport, error) {
 			return nil, err
 		}
 		if conf.BindPort == 0 {
-			conf.BindPort = t.GetAutoBindPort()
+			conf.BindPort = p.Port()
 			conf.AdvertisePort = conf.BindPort
 		}
-		return t, nil
+		return p, nil
 	}
 }
 

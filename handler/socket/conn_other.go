@@ -26,3 +26,9 @@ func New(c net.Conn) *Conn {
 // the end of the connection, or with an error. If there is no socket, it tells that it
 // would not.
 func (c *Conn) Readable() bool { return c.raw != nil && readable(c.raw) }
+
+// Packets is a UDP socket whose reads and writes of packets cost less, on Linux.
+type Packets struct{ *net.UDPConn }
+
+// NewPackets returns Packets on c.
+func NewPackets(c *net.UDPConn) *Packets { return &Packets{c} }

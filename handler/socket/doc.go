@@ -10,5 +10,5 @@
 // It waits for sockets as package net does, and deadlines, closing and errors are the
 // same. This holds on Linux. On other systems it leaves everything to package net.
 //
-// A [Conn] is safe for concurrent use, as a [net.Conn] is.
+// [Packets] does the same for UDP. A [Conn] is safe for concurrent use, as a [net.Conn] is.
 package socket

@@ -12,6 +12,7 @@ var importers = map[string][]string{
 	"github.com/mitchellh/cli":           {"cmd/agentctl"},
 	"github.com/hashicorp/serf/cmd":      {"cmd/agentctl"},
 	"github.com/hashicorp/go-metrics":    {"agent/gossip", "agent/rpc", "agent/script", "cmd/agentctl"},
+	"github.com/hashicorp/go-sockaddr":   {"agent/gossip"},
 	"github.com/hashicorp/go-syslog":     {"cmd/agentctl"},
 	"github.com/coreos/go-systemd/v22":   {"cmd/agentctl"},
 	"github.com/hashicorp/logutils":      {"agent/rpc"},
