@@ -51,7 +51,10 @@ func TestNamesAreBounded(t *testing.T) {
 		tally := New(got.tell)
 		for i := range 10 * maxNames {
 			tally.Count(fmt.Sprint(i))
-			if n := len(tally.counts); n >= maxNames {
+			tally.mu.Lock()
+			n := len(tally.counts)
+			tally.mu.Unlock()
+			if n >= maxNames {
 				t.Fatalf("%d names are held", n)
 			}
 		}

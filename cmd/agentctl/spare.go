@@ -19,7 +19,7 @@ const leastSpare = 4 << 20
 // a burst takes hours to allocate as much again.
 //
 // To give it back costs a collection. So it is done only if the process has more than a
-// little to spare, and would not need it within the next four looks at the rate of the
+// little to spare, and would not need it within the next two looks at the rate of the
 // last. It is also done at the first look at rest after a burst, whatever there seems to
 // be: the last collection may have come in the middle of the burst, and nothing shows
 // that what was in use then is not any more.
@@ -71,7 +71,7 @@ func (s *spareMemory) due() bool {
 	s.allocated = allocated
 	spare, least := free+objects-min(live, objects), leastSpare+live/8
 	switch {
-	case spare > least && spare/4 > lately:
+	case spare > least && spare/2 > lately:
 		s.again = secondLook
 		return true
 	case lately > least:
