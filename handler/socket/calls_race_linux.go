@@ -1,4 +1,4 @@
-//go:build race
+//go:build race || 386 || s390x
 
 package socket
 
@@ -9,7 +9,8 @@ import (
 )
 
 // The system calls by way of package syscall, which tells the race detector that what one
-// goroutine writes to a socket is there before another one reads it.
+// goroutine writes to a socket is there before another one reads it. It also knows the
+// systems that have one call for all that sockets do.
 
 func sysRead(fd uintptr, p []byte) (int, error) { return again(syscall.Read, fd, p) }
 
