@@ -78,6 +78,9 @@ func Logged(t *testing.T, file string) (payloads []string) {
 		t.Fatal(err)
 	}
 	for line := range bytes.Lines(data) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			break // the script is still writing it
+		}
 		payload, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(line)))
 		if err != nil {
 			t.Fatalf("%s: %v in %q", file, err, line)
