@@ -44,11 +44,9 @@ say() { printf '\n== %s\n' "$*"; }
 
 # step NAME COMMAND... runs a command and notes whether it failed, or, if its status is
 # 77, that it could not run here; then the command sets WHY.
-# A command that began beside earlier steps sets BEFORE, to how many seconds it ran then.
 step() {
 	local name=$1 begin=$SECONDS result=ok
 	shift
-	BEFORE=
 	say "$name"
 	"$@"
 	case $? in
@@ -63,35 +61,29 @@ step() {
 		;;
 	esac
 	printf -- '-- %s: %s (%ds)\n' "$result" "$name" $((SECONDS - begin))
-	TIMES+=("$(printf '%5ds  %s%s' $((SECONDS - begin)) "$name" "${BEFORE:+, and ${BEFORE}s beside earlier steps}")")
+	TIMES+=("$(printf '%5ds  %s' $((SECONDS - begin)) "$name")")
 }
 
-# beside FUNCTION... begins to run functions that compute, one after the other and at
+# beside FUNCTION... begins to run functions that compile, one after the other and at
 # a lower priority, beside the steps that follow. outcome FUNCTION, to be run as a
-# step, waits for its end and prints what the function has printed. Only one call of
+# step, waits for their end and prints what the function has printed. Only one call of
 # beside runs at a time.
 beside() {
 	local function
 	(
-		renice -n 10 "$BASHPID" >/dev/null
+		renice -n 5 "$BASHPID" >/dev/null
 		for function; do
-			SECONDS=0
 			"$function" >"$TMP/$function.log" 2>&1 </dev/null
-			echo "$? $SECONDS" >"$TMP/$function.status.new"
-			mv "$TMP/$function.status.new" "$TMP/$function.status"
+			echo $? >"$TMP/$function.status"
 		done
 	) &
 	BESIDE=$!
 }
 
 outcome() {
-	local status seconds begin=$SECONDS
-	while [ ! -e "$TMP/$1.status" ] && kill -0 "$BESIDE" 2>/dev/null; do sleep 0.2; done
+	wait "$BESIDE"
 	cat "$TMP/$1.log"
-	read -r status seconds <"$TMP/$1.status" || return 1
-	BEFORE=$((seconds - (SECONDS - begin)))
-	[ "$BEFORE" -gt 0 ] || BEFORE=
-	return "$status"
+	return "$(cat "$TMP/$1.status")"
 }
 
 # debian COMMAND PACKAGE... installs packages if a command, or a file, is missing.
@@ -152,15 +144,6 @@ raced() {
 	CGO_ENABLED=1 GOFLAGS='' go "$command" -race "$@"
 }
 
-# compiled compiles all that is to be tested with the race detector. What runs beside
-# each other would compile it twice.
-compiled() {
-	mkdir "$AGENTCTL_TEST_PROGRAM_DIR" || return 1
-	raced list -export -deps -test ./... >/dev/null || return 1
-	raced build -o "$AGENTCTL_TEST_PROGRAM_DIR/agentctl" ./cmd/agentctl || return 1
-	go build -o "$AGENTCTL_TEST_PROGRAM_DIR/plain/agentctl" ./cmd/agentctl
-}
-
 # unit runs the tests beside the code, systems those of the whole program. Packages are
 # tested side by side, each on one core: on more, bubbles of synctest crash the race
 # detector now and then (go.dev/issue/78156). A test program does not wait for a second
@@ -171,11 +154,13 @@ unit() {
 	GORACE=atexit_sleep_ms=0 RAPID_CHECKS=${RAPID_CHECKS:-50} raced test -vet=off -shuffle=on -cpu=1 -timeout=20m $(go list ./... | grep -v '/scripts/systest')
 }
 
-# A folder of system tests waits for the one before it, and is linked meanwhile.
 systems() {
-	local limit=20m # for a folder of them, its wait included
-	[ -z "$ALL" ] || limit=6h
-	raced test -vet=off -shuffle=on -count=1 -p 2 -timeout=$limit ./scripts/systest/...
+	mkdir -p "$AGENTCTL_TEST_PROGRAM_DIR"
+	go build -o "$AGENTCTL_TEST_PROGRAM_DIR/plain/agentctl" ./cmd/agentctl || return 1
+	raced build -o "$AGENTCTL_TEST_PROGRAM_DIR/agentctl" ./cmd/agentctl || return 1
+	local limit=20m # for a folder of them
+	[ -z "$ALL" ] || limit=3h
+	raced test -vet=off -shuffle=on -count=1 -p 1 -timeout=$limit ./scripts/systest/...
 }
 
 # fuzzbuild builds the fuzz targets of each package, for the coverage that guides
@@ -323,25 +308,24 @@ step "go mod tidy" go mod tidy -diff
 # Not ST1005: serf's error texts begin with capitals, and are kept to the letter.
 step "staticcheck" "$TMP/staticcheck" -checks=inherit,-ST1005 ./...
 step "stock serf, in six releases" outcome stockserf
-step "all tests and the program, compiled" compiled
+step "unit and model tests" unit
 # System tests wait for processes most of the time.
-beside unit crossbuild manifests peers monitoringbuild fuzzbuild cleandebian vulncheck
+beside crossbuild manifests monitoringbuild peers fuzzbuild cleandebian vulncheck
 step "system tests" systems
-step "the walk through a gateway with several workers" scripts/demo-gateway.sh
-step "benchmarks, once each" benchmarks
-[ -z "$DOCKER" ] || step "the container image, and three containers in trouble" containers
-step "unit and model tests" outcome unit
 step "other systems" outcome crossbuild
+step "known vulnerabilities" vulnerabilities
 step "the manifests for Kubernetes" outcome manifests
 step "the subscribers of brokers, for measurements" outcome peers
+step "the walk through a gateway with several workers" scripts/demo-gateway.sh
 step "dashboard and alert rules, against an agent" monitoring
 step "fuzz targets, $FUZZTIME each" fuzz
+step "benchmarks, once each" benchmarks
 if [ -n "$DOCKER" ]; then
+	step "the container image, and three containers in trouble" containers
 	step "the packages, in a clean Debian" packages
 else
 	SKIPPED+=("the container image, the compose file and the packages in a clean Debian: they need docker and docker-compose")
 fi
-step "known vulnerabilities" vulnerabilities
 if [ -n "$ALL" ]; then
 	step "cuts and losses at length" scripts/partition.sh
 	step "newer versions of modules" newer
