@@ -55,6 +55,7 @@ var lifeSteps = []lifeStep{
 // lines are the same, and in the same order.
 var lifeDiffers = []struct{ line, reason string }{
 	{`^\[WARN\] agent: Serf shutdown detected, quitting$`, shutdownRace},
+	{`^\[ERR\] agent\.ipc: Failed to stream ack to ipc\.client: .*: use of closed network connection$`, lateAck},
 	{`^\[INFO\] agent: the journal is in memory`, "stock has no journal"},
 	{`^\[INFO\] agent: Received event: member-leave$`, ownLeave},
 	{`^\[INFO\] agent: stopping: cause=`, "it says why the agent ends"},
@@ -67,6 +68,7 @@ var lifeDiffers = []struct{ line, reason string }{
 // These lines need not be there.
 const (
 	shutdownRace = "stock writes it or not, as its goroutines race at the end"
+	lateAck      = "stock writes it if an acknowledgement comes after the client of a query has its answer, and has gone"
 	ownLeave     = "today's serf waits a second at its leave, and hears of it meanwhile; serf 0.8.1 and ours wait less"
 )
 
@@ -207,7 +209,8 @@ func TestLogOfALife(t *testing.T) {
 		t.Errorf("the lines of the agent as a monitor shows them (-stock +ours):\n%s", diff)
 	}
 	for i, d := range lifeDiffers {
-		if !applies[i] && d.reason != shutdownRace && d.reason != ownLeave {
+		mayLack := d.reason == shutdownRace || d.reason == lateAck || d.reason == ownLeave
+		if !applies[i] && !mayLack {
 			t.Errorf("no line is %s: the reason %q is in vain", d.line, d.reason)
 		}
 	}
