@@ -4,7 +4,7 @@
 # loopback, and all that it starts it ends.
 #
 #   scripts/bench.sh                  all of it, in over an hour
-#   scripts/bench.sh -short           less of it, in three minutes
+#   scripts/bench.sh -short           less of it, in six minutes
 #   scripts/bench.sh -json=FILE       also writes the figures to FILE
 #   scripts/bench.sh -only=burst,rate some parts; -help lists them
 #   scripts/bench.sh -peers=nats,redis,serf

@@ -53,7 +53,12 @@ type cluster struct {
 
 // start starts agents, joins them, watches what comes to each, and warms them.
 // The cluster has to be closed.
-func (b *bench) start(ctx context.Context, profile string, kinds ...kind) (_ *cluster, err error) {
+func (b *bench) start(ctx context.Context, profile string, kinds ...kind) (*cluster, error) {
+	return b.startWith(ctx, profile, nil, kinds...)
+}
+
+// startWith is start with further arguments for each agent.
+func (b *bench) startWith(ctx context.Context, profile string, more []string, kinds ...kind) (_ *cluster, err error) {
 	b.started++
 	c := &cluster{rec: newRecorder(len(kinds))}
 	streams, cancel := context.WithCancel(ctx)
@@ -78,7 +83,7 @@ func (b *bench) start(ctx context.Context, profile string, kinds ...kind) (_ *cl
 		if err != nil {
 			return nil, err
 		}
-		p, err := startProcess(filepath.Join(c.dir, name+".log"), program, args...)
+		p, err := startProcess(filepath.Join(c.dir, name+".log"), program, append(args, more...)...)
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +181,7 @@ func (c *cluster) usage() (sum usage, err error) {
 			return usage{}, err
 		}
 		sum.cpu += u.cpu
-		sum.rss, sum.peak = max(sum.rss, u.rss), max(sum.peak, u.peak)
+		sum.rss, sum.peak, sum.own = max(sum.rss, u.rss), max(sum.peak, u.peak), max(sum.own, u.own)
 	}
 	return sum, nil
 }

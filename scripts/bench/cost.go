@@ -22,7 +22,7 @@ type costs struct {
 func (b *bench) cost(ctx context.Context) error {
 	r := costs{
 		idle:   row{What: "at rest, 3 nodes: CPU of an agent", Parts: []part{{Unit: "% of a core"}}},
-		small:  row{What: "at rest, 3 nodes: memory of the largest agent", Parts: []part{{Unit: "MiB"}}},
+		small:  row{What: "at rest, 3 nodes: memory of the largest agent", Parts: []part{{Unit: "MiB"}, {Unit: "MiB of its own"}}},
 		each:   row{What: fmt.Sprintf("CPU of agents and scripts for one POST, at %d events a second", costRate), Parts: []part{{Unit: "ms"}}},
 		large:  row{What: fmt.Sprintf("peak memory of the largest agent, at %d events a second", costRate), Parts: []part{{Unit: "MiB"}}},
 		atRest: map[bool]float64{},
@@ -54,8 +54,8 @@ func (b *bench) costOf(ctx context.Context, k kind, r *costs) error {
 		r.atRest[k == ours] = used.cpu.Seconds() / took.Seconds()
 		each := 100 * r.atRest[k == ours] / float64(len(c.members))
 		r.idle.set(k, each)
-		r.small.set(k, used.rss)
-		b.say("at rest, %s: %s %% CPU each, %s MiB", k, number(each), number(used.rss))
+		r.small.set(k, used.rss, used.own)
+		b.say("at rest, %s: %s %% CPU each, %s MiB, %s of its own", k, number(each), number(used.rss), number(used.own))
 	}
 	if k == noScript {
 		return nil

@@ -57,6 +57,8 @@ var parts = []struct {
 	{"cost", (*bench).cost},
 	{"command", (*bench).command},
 	{"publish", (*bench).publishing},
+	{"batch", (*bench).batches},
+	{"memory", (*bench).memory},
 	{"start", (*bench).startup},
 	{"simulation", (*bench).simulate},
 }
@@ -79,7 +81,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		names = append(names, p.name)
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	short := flags.Bool("short", false, "a run of three minutes in place of an hour: fewer nodes, events and pairs")
+	short := flags.Bool("short", false, "a run of six minutes in place of an hour: fewer nodes, events and pairs")
 	only := flags.String("only", strings.Join(names, ","), "the parts to run")
 	file := flags.String("json", "", "also write all figures to this file")
 	profile := flags.String("profile", "lan", "gossip profile of all parts but latency, which has lan and wan: lan, wan or local")

@@ -11,7 +11,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -253,27 +252,9 @@ func (c *cluster) overConnections(ctx context.Context, round, events int) error 
 func (c *cluster) inOneBatch(ctx context.Context, round, events int) error {
 	body, lines := io.Pipe()
 	go func() {
-		w := bufio.NewWriterSize(lines, 1<<16)
-		for i := range events {
-			fmt.Fprintf(w, "{\"name\":\"kong\",\"payload\":%q}\n", padded(round, i))
-		}
-		lines.CloseWithError(w.Flush())
+		lines.CloseWithError(writeLines(lines, "kong", events, func(i int) []byte { return padded(round, i) }))
 	}()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.members[0].http()+"/v1/events", body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/x-ndjson")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusAccepted {
-		err = fmt.Errorf("the batch is answered %s: %s", resp.Status, answer)
-	}
-	return err
+	return c.publishLines(ctx, body)
 }
 
 // brokerField starts a broker, its subscribers and a publisher.

@@ -28,6 +28,10 @@ type plan struct {
 	publishPairs int
 	startPairs   int
 
+	batch       int // events in a batch
+	batchTurns  int
+	memoryBurst int
+
 	contests  []contest // with other programs
 	peerPairs int       // turns of each
 	singles   int       // single events in each
@@ -59,6 +63,9 @@ var fullPlan = plan{
 	pairs:        60,
 	publishPairs: 10,
 	startPairs:   20,
+	batch:        200_000,
+	batchTurns:   5,
+	memoryBurst:  100_000,
 	contests:     []contest{{1, 20_000}, {3, 20_000}, {10, 5_000}},
 	peerPairs:    5,
 	singles:      50,
@@ -85,6 +92,9 @@ var shortPlan = plan{
 	pairs:        20,
 	publishPairs: 2,
 	startPairs:   5,
+	batch:        50_000,
+	batchTurns:   3,
+	memoryBurst:  20_000,
 	contests:     []contest{{3, 5_000}, {10, 2_000}},
 	peerPairs:    5,
 	singles:      20,

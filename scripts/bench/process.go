@@ -71,6 +71,7 @@ func (p *process) printed() string {
 type usage struct {
 	cpu       time.Duration // user and system, also of children that have ended
 	rss, peak float64       // resident memory in MiB, now and at its highest, of the largest one
+	own       float64       // of rss, without the pages of the program's file, which all its processes share
 }
 
 func (p *process) usage() (usage, error) {
@@ -101,7 +102,7 @@ func parseUsage(stat, status string) (u usage, err error) {
 	}
 	for line := range strings.Lines(status) {
 		name, value, _ := strings.Cut(line, ":")
-		into := map[string]*float64{"VmRSS": &u.rss, "VmHWM": &u.peak}[name]
+		into := map[string]*float64{"VmRSS": &u.rss, "VmHWM": &u.peak, "RssAnon": &u.own}[name]
 		if into == nil {
 			continue
 		}
