@@ -36,6 +36,7 @@ agent/durable            agent/link
 agent/large              -
 agent/memnet             -
 agent/packets            -
+agent/plumtree           -
 agent/repair             handler/journal
 agent/suspicion          -
 agent/rpc                rpcclient/wire
