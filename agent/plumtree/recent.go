@@ -1,0 +1,137 @@
+package plumtree
+
+import (
+	"slices"
+	"time"
+
+	"agentctl/handler/queue"
+)
+
+const (
+	// Recent is how old an event is when a node forgets it. Announced is how old it is
+	// at most when a new neighbour is told of it. The age is that since the publish,
+	// except for the time on links, and no event is sent that is over 20 seconds old. So
+	// no copy comes to a node that has forgotten it, as long as the links hold up none
+	// for 10 seconds.
+	Recent    = 30 * time.Second
+	Announced = 10 * time.Second
+	// maxRecent is how many events a node remembers, and maxRecentBytes how many
+	// bytes of them it keeps for neighbours that ask. If they are more, it lets the
+	// oldest go.
+	maxRecent      = 8192
+	maxRecentBytes = 4 << 20
+)
+
+// entry is an event that came to this node.
+type entry struct {
+	id        ID
+	publisher *publisher
+	seq, inc  uint64
+	payload   []byte // until it is delivered
+	held      bool   // it waits for those before it
+	msg       []byte // the event as it is passed on; nil if the node has let go of it
+	landing   uint64
+	have      links // that have it, or will by a message that was sent to them
+	asked     links // that it was asked of, and that did not send it
+	from      Link  // that it came by first
+	arrived   time.Duration
+	began     time.Duration // when it was published, as far as is known
+	told      links         // that got a digest of it
+	own       bool          // it was published here
+	direct    bool          // its publisher sends it to all
+}
+
+// age is how old an event is, in seconds.
+func (e *entry) age(now time.Duration) uint64 { return uint64((now - e.began) / time.Second) }
+
+// aged is a message of an event with another age than 0.
+func aged(msg []byte, age uint64) []byte {
+	msg = slices.Clone(msg)
+	msg[2] = byte(age)
+	return msg
+}
+
+// recent are the events that came lately, in the order in which they came.
+type recent struct {
+	byID  map[ID]*entry
+	order queue.Ring[*entry]
+	kept  int // of order, those at the front that have no msg any more
+	told  int // of order, those at the front of which all neighbours know
+	bytes int
+}
+
+func (r *recent) init()            { r.byID = map[ID]*entry{} }
+func (r *recent) len() int         { return len(r.byID) }
+func (r *recent) get(id ID) *entry { return r.byID[id] }
+
+func (r *recent) add(e *entry, now time.Duration) {
+	r.expire(now)
+	if r.len() == maxRecent {
+		r.pop()
+	}
+	r.byID[e.id] = e
+	r.order.PushBack(e)
+	r.bytes += len(e.msg)
+	for ; r.bytes > maxRecentBytes && r.kept < r.len()-1; r.kept++ {
+		old := r.order.At(r.kept)
+		r.bytes -= len(old.msg)
+		old.msg = nil
+	}
+}
+
+func (r *recent) pop() {
+	e := r.order.PopFront()
+	r.bytes -= len(e.msg)
+	r.kept = max(r.kept-1, 0)
+	r.told = max(r.told-1, 0)
+	delete(r.byID, e.id)
+}
+
+func (r *recent) expire(now time.Duration) {
+	for r.next() <= now {
+		r.pop()
+	}
+}
+
+// next is when the oldest event is forgotten.
+func (r *recent) next() time.Duration {
+	if r.len() == 0 {
+		return forever
+	}
+	return r.order.At(0).arrived + Recent
+}
+
+// nextUntold is when the neighbours are to be told of the events that they were not told
+// of.
+func (r *recent) nextUntold() time.Duration {
+	if r.told == r.len() {
+		return forever
+	}
+	return r.order.At(r.told).arrived + announceWait
+}
+
+// tell calls do for these events.
+func (r *recent) tell(do func(*entry)) {
+	for ; r.told < r.len(); r.told++ {
+		do(r.order.At(r.told))
+	}
+}
+
+// last calls do for the last n events that a neighbour may ask for, from the oldest on.
+func (r *recent) last(n int, do func(*entry)) {
+	for i := max(r.kept, r.len()-n); i < r.len(); i++ {
+		do(r.order.At(i))
+	}
+}
+
+// forget takes a neighbour out of all sets: its number will be another's.
+func (r *recent) forget(l Link) {
+	for _, e := range r.byID {
+		e.have &^= l.bit()
+		e.asked &^= l.bit()
+		e.told &^= l.bit()
+		if e.from == l {
+			e.from = noLink
+		}
+	}
+}

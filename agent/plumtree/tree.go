@@ -1,0 +1,414 @@
+package plumtree
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"time"
+)
+
+const (
+	// MaxLinks is how many neighbours a node may have.
+	MaxLinks = 32
+	// MaxFull is up to how many agents all of them are each other's neighbours.
+	MaxFull = 31
+	// Near is the round trip below which a neighbour is near. Farther ones are in
+	// another region.
+	Near = 20 * time.Millisecond
+)
+
+// Link is a neighbour's number, from 0 to MaxLinks-1. It is given anew once the
+// neighbour is gone.
+type Link int
+
+const noLink Link = -1
+
+// links is a set of neighbours.
+type links uint32
+
+func (l Link) bit() links {
+	if l == noLink {
+		return 0
+	}
+	return 1 << l
+}
+func (s links) has(l Link) bool { return s&l.bit() != 0 }
+
+// set takes a neighbour in, or out.
+func (s *links) set(l Link, in bool) {
+	*s &^= l.bit()
+	if in {
+		*s |= l.bit()
+	}
+}
+
+// first takes the lowest neighbour out of a set that has one.
+func (s *links) first() Link {
+	l := Link(bits.TrailingZeros32(uint32(*s)))
+	*s &^= l.bit()
+	return l
+}
+
+// Neighbour is a node at the other end of a link.
+type Neighbour struct {
+	Name string
+	// RTT is how long a message and its answer take, as far as is known; 0 counts
+	// as near.
+	RTT time.Duration
+	// Backbone says that events of publishers that this node has not heard of go to
+	// the neighbour whole. The other neighbours get digests of them.
+	Backbone bool
+	// Early says that the neighbour gets digests at once. The others get them within a
+	// second; of events that their publisher sends to all, they get none.
+	Early bool
+}
+
+// Send is a message to a neighbour. Its bytes must not be changed.
+type Send struct {
+	To      Link
+	Message []byte
+}
+
+// Event is an event of a publisher.
+type Event struct {
+	Publisher   string
+	Incarnation uint64
+	Seq         uint64
+	Payload     []byte
+	// Late says that a later event of the publisher was delivered before.
+	Late bool
+}
+
+// Actions are what a node has to do: it sends the messages in their order, and
+// delivers the events in theirs. They are valid until the node's next call.
+type Actions struct {
+	Sends  []Send
+	Events []Event
+}
+
+// Config is what a [Tree] is made of.
+type Config struct {
+	Self string // this node's name, of at most MaxName bytes
+	// Incarnation tells the lives of this node apart. It must be higher than that of
+	// any life before, such as the time of its start.
+	Incarnation uint64
+}
+
+// Stats counts what happened since the start, and what is held now.
+type Stats struct {
+	Received   uint64 // events that came for the first time
+	Duplicates uint64 // copies that came after them
+	Pulls      uint64 // events that were asked for
+	Missed     uint64 // events that no neighbour has sent although it was asked
+	Ignored    uint64 // digests that were dropped, since their neighbour had announced too much
+	Late       uint64 // events that were delivered late
+	Overflows  uint64 // times that events were delivered before their time, for lack of room
+
+	Recent, RecentBytes int // events that a neighbour may ask for
+	Wanted              int // events that neighbours have and this node lacks
+	Held                int // events that wait for those before them
+	Publishers          int
+}
+
+// Tree is one node's part of the broadcast. Times are those of any clock that does not
+// go back. Its methods are not safe for concurrent use.
+type Tree struct {
+	cfg     Config
+	landing uint64 // of the events that land here
+
+	used, backbone, early, far links
+	neighbours                 [MaxLinks]neighbour
+	full                       bool
+	seq                        uint64 // of the last event that was published here
+
+	publishers publishers
+	recent     recent
+	wanted     wanted
+	held       held
+
+	in      message // memory of Receive
+	out     Actions
+	digests []announcement // for the end of the call
+	stats   Stats
+}
+
+// neighbour is what is known of one.
+type neighbour struct {
+	Neighbour
+	announced  int // events that are wanted and that it has announced
+	unanswered int // pulls that it has not answered
+}
+
+// announcement is an event that all neighbours of a set are told of.
+type announcement struct {
+	to      links
+	landing uint64
+	id      ID
+}
+
+// New makes a node without neighbours.
+func New(cfg Config) (*Tree, error) {
+	if len(cfg.Self) == 0 || len(cfg.Self) > MaxName {
+		return nil, fmt.Errorf("a node's name has 1 to %d bytes, and this one %d", MaxName, len(cfg.Self))
+	}
+	t := &Tree{cfg: cfg}
+	// 0 is for events that landed nowhere yet.
+	t.landing = 1 + uint64(idOf([]byte(cfg.Self)))%maxLanding
+	t.publishers.init()
+	t.recent.init()
+	t.wanted.init()
+	return t, nil
+}
+
+// Stats returns the counts.
+func (t *Tree) Stats() Stats {
+	s := t.stats
+	s.Recent, s.RecentBytes = t.recent.len(), t.recent.bytes
+	s.Wanted, s.Held, s.Publishers = t.wanted.len(), t.held.n, t.publishers.len()
+	return s
+}
+
+// ErrFull says that a node has MaxLinks neighbours.
+var ErrFull = fmt.Errorf("there are %d neighbours", MaxLinks)
+
+// Add takes a neighbour, and tells it which events are not older than [Announced].
+// It returns [ErrFull] if there are too many, and another error for a name that is
+// there already.
+func (t *Tree) Add(now time.Duration, n Neighbour) (Link, Actions, error) {
+	t.begin()
+	for s := t.used; s != 0; {
+		if t.neighbours[s.first()].Name == n.Name {
+			return noLink, Actions{}, fmt.Errorf("%s is a neighbour already", n.Name)
+		}
+	}
+	free := ^t.used
+	if free == 0 {
+		return noLink, Actions{}, ErrFull
+	}
+	l := free.first()
+	t.used |= l.bit()
+	t.neighbours[l] = neighbour{Neighbour: n}
+	t.Update(l, n)
+	t.recent.expire(now)
+	t.recent.last(maxAnnounced, func(e *entry) {
+		if now-e.began < Announced {
+			t.digests = append(t.digests, announcement{l.bit(), e.landing, e.id})
+		}
+	})
+	return l, t.end(), nil
+}
+
+// Update takes what is known of a neighbour now. Its name stays.
+func (t *Tree) Update(l Link, n Neighbour) {
+	if !t.used.has(l) {
+		return
+	}
+	t.neighbours[l].RTT = n.RTT
+	t.backbone.set(l, n.Backbone)
+	t.early.set(l, n.Early)
+	t.far.set(l, n.RTT >= Near)
+}
+
+// Remove forgets a neighbour. What it was to bring comes from others.
+func (t *Tree) Remove(now time.Duration, l Link) Actions {
+	t.begin()
+	if !t.used.has(l) {
+		return t.end()
+	}
+	t.used &^= l.bit()
+	t.backbone &^= l.bit()
+	t.early &^= l.bit()
+	t.far &^= l.bit()
+	t.neighbours[l] = neighbour{}
+	t.publishers.forget(l)
+	t.recent.forget(l)
+	t.wanted.forget(l, now)
+	return t.end()
+}
+
+// SetFull tells whether every agent is a neighbour. Events that are published here then go
+// to all neighbours, and none of them passes them on.
+func (t *Tree) SetFull(full bool) { t.full = full }
+
+// Publish sends an event to the other nodes. This node does not deliver it. The payload
+// must not be changed afterwards, and has at most [MaxPayload] bytes.
+func (t *Tree) Publish(now time.Duration, payload []byte) (Actions, error) {
+	t.begin()
+	if len(payload) > MaxPayload {
+		return Actions{}, fmt.Errorf("an event has %d bytes where %d are allowed", len(payload), MaxPayload)
+	}
+	t.seq++
+	msg := eventHead(make([]byte, 0, 32+len(t.cfg.Self)+len(payload)), t.full, 0, 0)
+	head := len(msg)
+	msg = appendBody(msg, t.cfg.Self, t.cfg.Incarnation, t.seq, payload)
+	e := &entry{id: idOf(msg[head:]), msg: msg, from: noLink, arrived: now, began: now, own: true, direct: t.full}
+	e.publisher = t.publisher(now, []byte(t.cfg.Self))
+	t.recent.add(e, now)
+	to := e.publisher.eager
+	if t.full {
+		to = t.used
+	}
+	t.pass(now, e, to)
+	if !t.full {
+		t.announce(e)
+	}
+	return t.end(), nil
+}
+
+// Receive takes messages of a neighbour, in the order in which it sent them. It keeps
+// their bytes, which must not be changed. An error says that a message is none of this
+// protocol: it and those behind it are not taken, and the link should be closed.
+func (t *Tree) Receive(now time.Duration, from Link, messages ...[]byte) (Actions, error) {
+	t.begin()
+	if !t.used.has(from) {
+		return Actions{}, errors.New("a message of no neighbour")
+	}
+	for _, b := range messages {
+		if err := t.in.read(b); err != nil {
+			return t.end(), err
+		}
+		switch t.in.kind {
+		case kindEvent:
+			t.event(now, from, b)
+		case kindDigest:
+			t.digest(now, from)
+		case kindPull:
+			t.serve(now, from)
+		case kindGraft:
+			t.known(func(e *entry) { e.publisher.graft(from) })
+		case kindPrune:
+			t.known(func(e *entry) { e.publisher.eager &^= from.bit() })
+		}
+	}
+	return t.end(), nil
+}
+
+// Due does what is due. Call it at the time that [Tree.Next] tells.
+func (t *Tree) Due(now time.Duration) Actions {
+	t.begin()
+	t.pullDue(now)
+	t.releaseDue(now)
+	t.announceDue(now)
+	t.recent.expire(now)
+	return t.end()
+}
+
+// Next is when Due has something to do; never is true if there is no such time.
+func (t *Tree) Next() (at time.Duration, never bool) {
+	at = min(t.wanted.next(), t.held.next(), t.recent.nextUntold(), t.recent.next())
+	return at, at == forever
+}
+
+// forever is later than all times.
+const forever = time.Duration(1<<63 - 1)
+
+func (t *Tree) begin() {
+	clear(t.out.Sends)
+	clear(t.out.Events)
+	t.out = Actions{t.out.Sends[:0], t.out.Events[:0]}
+	t.digests = t.digests[:0]
+}
+
+// end adds the digests: one message for a neighbour, as far as they fit into one and
+// landed at the same place.
+func (t *Tree) end() Actions {
+	if len(t.digests) > 0 {
+		t.sendDigests()
+	}
+	return t.out
+}
+
+func (t *Tree) sendDigests() {
+	// Mostly one event is announced, to many: they share the message.
+	if d := t.digests[0]; len(t.digests) == 1 {
+		msg := list(kindDigest, d.landing, []ID{d.id})
+		for d.to != 0 {
+			t.send(d.to.first(), msg)
+		}
+		return
+	}
+	var ids []ID
+	for s := t.used; s != 0; {
+		l := s.first()
+		landing := uint64(0)
+		for _, d := range t.digests {
+			if !d.to.has(l) {
+				continue
+			}
+			if len(ids) > 0 && (d.landing != landing || len(ids) == maxIDs) {
+				t.send(l, list(kindDigest, landing, ids))
+				ids = ids[:0]
+			}
+			landing, ids = d.landing, append(ids, d.id)
+		}
+		if len(ids) > 0 {
+			t.send(l, list(kindDigest, landing, ids))
+			ids = ids[:0]
+		}
+	}
+}
+
+func (t *Tree) send(to Link, msg []byte) { t.out.Sends = append(t.out.Sends, Send{to, msg}) }
+
+// known calls do for the events of a message that this node remembers.
+func (t *Tree) known(do func(*entry)) {
+	for _, id := range t.in.ids {
+		if e := t.recent.get(id); e != nil {
+			do(e)
+		}
+	}
+}
+
+// pass sends an event to the neighbours of a set that do not have it.
+func (t *Tree) pass(now time.Duration, e *entry, to links) {
+	to &= t.used &^ e.have
+	e.have |= to
+	msg := e.msg
+	if age := e.age(now); age > 0 && to != 0 {
+		msg = aged(msg, age)
+	}
+	for to != 0 {
+		t.send(to.first(), msg)
+	}
+}
+
+// announce tells those of the neighbours that do not have an event of it that are to know
+// at once. The others hear of it within announceWait: by then most have said themselves
+// that they have it, and one message serves all events of that time.
+func (t *Tree) announce(e *entry) {
+	e.told = t.early & t.used &^ e.have
+	if e.told != 0 {
+		t.digests = append(t.digests, announcement{e.told, e.landing, e.id})
+	}
+}
+
+// announceWait is how long a digest waits at most that does not go at once.
+const announceWait = time.Second
+
+// announceDue tells the neighbours of all events that they have not been told of.
+func (t *Tree) announceDue(now time.Duration) {
+	if t.recent.nextUntold() > now {
+		return
+	}
+	t.recent.tell(func(e *entry) {
+		to := t.used &^ e.have &^ e.told
+		if e.direct {
+			to &= t.early // mostly all have it
+		}
+		if to != 0 {
+			t.digests = append(t.digests, announcement{to, e.landing, e.id})
+		}
+	})
+}
+
+// serve sends a neighbour the events that it asks for, and what their publishers
+// publish from now on. An event goes over a link once: if it is late on the link, a
+// second copy behind it would be later.
+func (t *Tree) serve(now time.Duration, to Link) {
+	t.known(func(e *entry) {
+		e.publisher.graft(to)
+		if e.msg != nil && e.age(now) <= maxAge {
+			t.pass(now, e, to.bit())
+		}
+	})
+}
