@@ -61,6 +61,7 @@ cmd/agentctl             handler/delivery handler/journal/disk handler/shim hand
 
 scripts/architecture     -
 scripts/bench            rpcclient scripts/bench/simulation scripts/testkit/stock
+scripts/bench/broadcast  agent/plumtree
 scripts/bench/simulation agent agent/config agent/memnet
 scripts/example          agent/api rpcclient
 scripts/packaging/licenses -
