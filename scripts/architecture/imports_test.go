@@ -60,7 +60,7 @@ cmd/agentctl             cmd/agentctl/quick rpcclient rpcclient/wire
 cmd/agentctl             handler/delivery handler/journal/disk handler/shim handler/target
 
 scripts/architecture     -
-scripts/bench            rpcclient scripts/bench/simulation scripts/testkit/stock
+scripts/bench            rpcclient scripts/bench/broadcast scripts/bench/simulation scripts/testkit/stock
 scripts/bench/broadcast  agent/plumtree
 scripts/bench/simulation agent agent/config agent/memnet
 scripts/example          agent/api rpcclient

@@ -40,7 +40,8 @@ type bench struct {
 	network byte // second byte of all addresses, so that two runs do not meet
 	started byte // clusters so far; the third byte
 	report  report
-	keep    bool // dir is to be looked at
+	keep    bool   // dir is to be looked at
+	seed    uint64 // of the part broadcast
 
 	peers string // the program of scripts/bench/peers
 }
@@ -61,6 +62,7 @@ var parts = []struct {
 	{"memory", (*bench).memory},
 	{"start", (*bench).startup},
 	{"simulation", (*bench).simulate},
+	{"broadcast", (*bench).broadcast},
 }
 
 func main() {
@@ -89,6 +91,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	peers := flags.String("peers", "", "in place of all parts, compare with these programs: nats, redis and serf, with commas between them")
 	peersProgram := flags.String("peers-program", "", "the program of scripts/bench/peers; scripts/bench.sh builds it")
 	plot := flags.String("plot", "", "also draw the comparison of -peers into this file, as SVG")
+	seed := flags.Uint64("seed", 1, "of chance in the part broadcast: the same seed gives the same figures")
 	keep := flags.Bool("keep", false, "keep the folder with the agents' logs")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -109,7 +112,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if against != nil {
 		chosen = nil
 	}
-	b := &bench{plan: fullPlan, profile: *profile, ours: *program, peers: *peersProgram, out: out, keep: *keep, began: time.Now()}
+	b := &bench{plan: fullPlan, profile: *profile, ours: *program, peers: *peersProgram, out: out, keep: *keep, seed: *seed, began: time.Now()}
 	if *short {
 		b.plan = shortPlan
 	}

@@ -40,6 +40,9 @@ type plan struct {
 	simNodes    string   // sizes of the simulated clusters, with commas between them
 	simProfiles []string // of gossip
 	simEvents   int      // of each way
+
+	broadcastNodes  int // in the largest cluster of the broadcast layer
+	broadcastEvents int // in each case, and five times as many in a burst
 }
 
 // A quiet spell has to be longer than the rounds of wan gossip, 500 ms each, by
@@ -73,6 +76,9 @@ var fullPlan = plan{
 	simNodes:     "100,300,1000",
 	simProfiles:  []string{"lan"},
 	simEvents:    10,
+
+	broadcastNodes:  10_000,
+	broadcastEvents: 200,
 }
 
 var shortPlan = plan{
@@ -102,4 +108,7 @@ var shortPlan = plan{
 	simNodes:     "100",
 	simProfiles:  []string{"lan"},
 	simEvents:    5,
+
+	broadcastNodes:  100,
+	broadcastEvents: 100,
 }

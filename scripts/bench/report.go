@@ -106,6 +106,7 @@ type report struct {
 	Rows        []row   `json:"rows"`
 
 	Simulations []simulation.Result `json:"simulations,omitempty"`
+	Broadcasts  []broadcastResult   `json:"broadcasts,omitempty"`
 	Peers       peerResults         `json:"peers,omitempty"`
 }
 
@@ -159,6 +160,7 @@ func (r *report) markdown() string {
 	}
 	fmt.Fprintf(&b, "\n%s\n%s", r.onWhat(), fmt.Sprintf(method, r.Interpreter, r.Profile))
 	b.WriteString(simulationTable(r.Simulations))
+	b.WriteString(broadcastTable(r.Broadcasts))
 	return b.String()
 }
 
