@@ -23,12 +23,6 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	e.publisher = p
 	// Only the publisher itself can say that it sends to all.
 	e.direct = m.direct && t.neighbours[from].Name == p.name
-	if t.far.has(from) {
-		e.landing = t.landing
-	}
-	if m.direct || m.age > 0 || e.landing != m.landing {
-		e.msg = append(eventHead(make([]byte, 0, len(b)+2), false, 0, e.landing), m.body...)
-	}
 	w := t.wanted.take(t, id)
 	if w != nil {
 		e.have |= w.sources
@@ -37,6 +31,15 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	}
 	if p.parent == noLink || w != nil && w.asked.has(from) {
 		p.parent = from
+	}
+	if t.far.has(from) {
+		e.landing = t.landing
+		if p.parent != from {
+			e.landing = stray
+		}
+	}
+	if m.direct || m.age > 0 || e.landing != m.landing {
+		e.msg = append(eventHead(make([]byte, 0, len(b)+2), false, 0, e.landing), m.body...)
 	}
 	t.recent.add(e, now)
 	if !e.direct {
@@ -60,6 +63,7 @@ func (t *Tree) duplicate(now time.Duration, e *entry, from Link, landing uint64)
 		// A neighbour that sends an event twice has lost its memory.
 	case e.own || e.from == noLink:
 		t.prune(e, from)
+	case e.landing == stray: // the next will not be first by this way
 	case t.nearer(now, e, from, landing):
 	case p.parent != from:
 		t.prune(e, from)
@@ -101,6 +105,10 @@ func (t *Tree) nearer(now time.Duration, e *entry, by Link, landing uint64) bool
 	t.send(by, list(kindGraft, 0, []ID{e.id}))
 	return true
 }
+
+// stray is the landing of a copy that crossed by a link that was given up, while the
+// neighbour did not know. Nobody gives way to it, since no other will follow.
+const stray = maxLanding
 
 // nearerWait is how much later an event may come by a near neighbour, for one in another
 // region to be given up.

@@ -152,8 +152,8 @@ func New(cfg Config) (*Tree, error) {
 		return nil, fmt.Errorf("a node's name has 1 to %d bytes, and this one %d", MaxName, len(cfg.Self))
 	}
 	t := &Tree{cfg: cfg}
-	// 0 is for events that landed nowhere yet.
-	t.landing = 1 + uint64(idOf([]byte(cfg.Self)))%maxLanding
+	// From 1 on, since 0 is for events that landed nowhere yet, and below stray.
+	t.landing = 1 + uint64(idOf([]byte(cfg.Self)))%(maxLanding-1)
 	t.publishers.init()
 	t.recent.init()
 	t.wanted.init()

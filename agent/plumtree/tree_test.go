@@ -281,6 +281,14 @@ func TestOneCopyCrosses(t *testing.T) {
 	expect(t, "a higher landing", kinds(t, receive(t, tree, ms, 1, higher)), nil)
 	lower := list(kindDigest, tree.landing-1, []ID{idIn(e)})
 	expect(t, "a lower landing", kinds(t, receive(t, tree, 2*ms, 1, lower)), []string{"prune to 0", "graft to 1"})
+	// The far neighbour does not know yet. Nobody is to give way to its copies, and they
+	// change nothing.
+	next := eventOf("p", 1, 2)
+	out = receive(t, tree, 3*ms, 0, next)
+	if got, want := out.Sends[0].Message[1:3], list(kindDigest, stray, []ID{1})[1:3]; !slices.Equal(got, want) {
+		t.Errorf("the landing is % x, want % x", got, want)
+	}
+	expect(t, "the near copy of it", kinds(t, receive(t, tree, 9*ms, 1, next)), nil)
 	// It may have come before the copy from far.
 	e = eventOf("q", 1, 1)
 	receive(t, tree, 10*ms, 1, list(kindDigest, tree.landing-1, []ID{idIn(e)}))
