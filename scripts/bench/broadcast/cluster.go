@@ -51,10 +51,9 @@ type cluster struct {
 
 // published is an event and who has it.
 type published struct {
-	at      time.Duration
-	last    time.Duration // the latest delivery so far
-	got     []uint8       // by node: how often
-	missing int
+	at   time.Duration
+	last time.Duration // the latest delivery so far
+	got  []uint8       // by node: how often
 }
 
 func newCluster(cfg Config) (*cluster, error) {

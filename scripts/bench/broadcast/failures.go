@@ -76,7 +76,7 @@ func (c *cluster) churn() {
 // lieEvery is how often a liar tells a neighbour of lies events that do not exist.
 const (
 	lieEvery = 50 * time.Millisecond
-	lies     = 50
+	lies     = 20
 )
 
 // lie has some nodes lie from now on.
