@@ -17,7 +17,7 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	t.stats.Received++
 	e := &entry{
 		id: id, inc: m.inc, seq: m.seq, payload: m.payload, msg: b, landing: m.landing,
-		have: from.bit(), from: from, arrived: now, began: now - time.Duration(m.age)*time.Second,
+		have: from.bit(), from: from, arrived: now, began: now - time.Duration(m.age)*ageUnit,
 	}
 	p := t.publisher(now, m.name)
 	e.publisher = p
@@ -31,6 +31,8 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	}
 	if p.parent == noLink || w != nil && w.asked.has(from) {
 		p.parent = from
+	} else if n := &t.neighbours[from]; p.parent == from && n.unanswered > 0 {
+		n.unanswered-- // it was grafted, and does what was asked of it
 	}
 	if t.far.has(from) {
 		e.landing = t.landing
@@ -97,10 +99,11 @@ func (t *Tree) nearer(now time.Duration, e *entry, by Link, landing uint64) bool
 	p := e.publisher
 	far := e.from
 	if far == noLink || p.parent != far || !t.far.has(far) || t.far.has(by) ||
-		landing >= e.landing || now-e.arrived > nearerWait {
+		landing >= e.landing || now-e.arrived > nearerWait || t.neighbours[by].unanswered >= letDowns {
 		return false
 	}
 	p.parent = by
+	t.neighbours[by].unanswered++ // until it brings an event
 	t.prune(e, far)
 	t.send(by, list(kindGraft, 0, []ID{e.id}))
 	return true
@@ -109,6 +112,10 @@ func (t *Tree) nearer(now time.Duration, e *entry, by Link, landing uint64) bool
 // stray is the landing of a copy that crossed by a link that was given up, while the
 // neighbour did not know. Nobody gives way to it, since no other will follow.
 const stray = maxLanding
+
+// letDowns is how many requests a neighbour may leave unanswered before nobody gives way
+// to it any more: it may claim a low landing, and send nothing.
+const letDowns = 3
 
 // nearerWait is how much later an event may come by a near neighbour, for one in another
 // region to be given up.

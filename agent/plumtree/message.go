@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"agentctl/handler/varint"
 )
@@ -17,8 +18,10 @@ const (
 	MaxPayload = 1<<20 + 4<<10
 	// maxIDs is how many events a message may name.
 	maxIDs = 256
-	// maxAge is how many seconds old an event may be.
-	maxAge = 20
+	// maxAge is how old an event may be, in units of ageUnit: 20 seconds. One byte holds
+	// it.
+	maxAge  = 80
+	ageUnit = 250 * time.Millisecond
 	// maxLanding is the highest number of a landing: two bytes hold it.
 	maxLanding = 1<<14 - 1
 )
@@ -43,7 +46,7 @@ type ID uint64
 type message struct {
 	kind    kind
 	direct  bool   // of an event: the publisher sends it to every member itself
-	age     uint64 // of an event: the seconds for which nodes have kept it
+	age     uint64 // of an event: for how long nodes have kept it, in units of ageUnit
 	landing uint64 // of an event and a digest: see Tree.nearer
 	body    []byte // of an event: its fields, as they are hashed and passed on
 	name    []byte

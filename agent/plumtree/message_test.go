@@ -53,7 +53,7 @@ func TestMessagesBeyondTheirLimitsAreRefused(t *testing.T) {
 		"no number":        {[]byte{1, 0, 0, 0, 0, 0, 0}, "no number"},
 		"long payload":     {append([]byte{1, 0, 0, 0, 0, 0, 1}, make([]byte, MaxPayload+1)...), "are allowed"},
 		"landing too high": {[]byte{2, 0x80, 0x80, 1, 1}, "16384 where 16383 are allowed"},
-		"too old":          {[]byte{1, 0, 21, 0, 0, 0, 1}, "21 where 20 are allowed"},
+		"too old":          {[]byte{1, 0, 81, 0, 0, 0, 1}, "81 where 80 are allowed"},
 		"no events":        {[]byte{2, 0, 0}, "names no event"},
 		"too many events":  {append([]byte{3, 0x81, 2}, make([]byte, 8*257)...), "257 where 256 are allowed"},
 		"cut":              {[]byte{3, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0}, "cut off"},

@@ -9,10 +9,10 @@ import (
 
 const (
 	// Recent is how old an event is when a node forgets it. Announced is how old it is
-	// at most when a new neighbour is told of it. The age is that since the publish,
-	// except for the time on links, and no event is sent that is over 20 seconds old. So
-	// no copy comes to a node that has forgotten it, as long as the links hold up none
-	// for 10 seconds.
+	// at most when a new neighbour is told of it. The age is the time at nodes, each a
+	// quarter of a second less at most, without that on links. No event is sent that is
+	// over 20 seconds old. So no copy comes to a node that has forgotten the event, unless
+	// links and rounding take 10 seconds.
 	Recent    = 30 * time.Second
 	Announced = 10 * time.Second
 	// maxRecent is how many events a node remembers, and maxRecentBytes how many
@@ -41,8 +41,8 @@ type entry struct {
 	direct    bool          // its publisher sends it to all
 }
 
-// age is how old an event is, in seconds.
-func (e *entry) age(now time.Duration) uint64 { return uint64((now - e.began) / time.Second) }
+// age is how old an event is, in units of ageUnit.
+func (e *entry) age(now time.Duration) uint64 { return uint64((now - e.began) / ageUnit) }
 
 // aged is a message of an event with another age than 0.
 func aged(msg []byte, age uint64) []byte {
@@ -61,7 +61,7 @@ type recent struct {
 }
 
 func (r *recent) init()            { r.byID = map[ID]*entry{} }
-func (r *recent) len() int         { return len(r.byID) }
+func (r *recent) len() int         { return r.order.Len() }
 func (r *recent) get(id ID) *entry { return r.byID[id] }
 
 func (r *recent) add(e *entry, now time.Duration) {
@@ -84,7 +84,9 @@ func (r *recent) pop() {
 	r.bytes -= len(e.msg)
 	r.kept = max(r.kept-1, 0)
 	r.told = max(r.told-1, 0)
-	delete(r.byID, e.id)
+	if r.byID[e.id] == e { // a liar may have sent what was published here afterwards
+		delete(r.byID, e.id)
+	}
 }
 
 func (r *recent) expire(now time.Duration) {
@@ -126,7 +128,8 @@ func (r *recent) last(n int, do func(*entry)) {
 
 // forget takes a neighbour out of all sets: its number will be another's.
 func (r *recent) forget(l Link) {
-	for _, e := range r.byID {
+	for i := range r.len() {
+		e := r.order.At(i)
 		e.have &^= l.bit()
 		e.asked &^= l.bit()
 		e.told &^= l.bit()

@@ -185,6 +185,25 @@ func TestAnEventIsServedOnce(t *testing.T) {
 	expect(t, "the next event", kinds(t, receive(t, tree, 7*ms, 0, eventOf("p", 1, 2))), []string{"event to 1"})
 }
 
+// However many neighbours pull, a publisher's events go whole to few of them.
+func TestTheTreeHasFewBranches(t *testing.T) {
+	tree := newTree(t, some(20)...)
+	e := eventOf("p", 1, 1)
+	receive(t, tree, 0, 0, e)
+	for l := Link(1); l < 20; l++ {
+		expect(t, "pulled", kinds(t, receive(t, tree, ms, l, list(kindPull, 0, []ID{idIn(e)}))), []string{fmt.Sprint("event to ", l)})
+	}
+	whole := 0
+	for _, k := range kinds(t, receive(t, tree, 2*ms, 0, eventOf("p", 1, 2))) {
+		if k[:5] == "event" {
+			whole++
+		}
+	}
+	if whole != maxEager {
+		t.Errorf("%d neighbours get the next event, want %d", whole, maxEager)
+	}
+}
+
 func TestOrder(t *testing.T) {
 	tree := newTree(t, some(1)...)
 	at := func(now time.Duration, inc, seq uint64) []uint64 {
@@ -295,6 +314,29 @@ func TestOneCopyCrosses(t *testing.T) {
 	expect(t, "a lower landing before", kinds(t, receive(t, tree, 11*ms, 0, e)), []string{"prune to 0", "graft to 1"})
 }
 
+// A neighbour that claims the lowest landing and sends nothing has others give way to it
+// a few times.
+func TestNobodyGivesWayToEmptyClaimsForEver(t *testing.T) {
+	tree := newTree(t, Neighbour{RTT: 100 * ms, Early: true}, Neighbour{Early: true})
+	gaveWay := 0
+	for seq := uint64(1); seq <= 10; seq++ {
+		now := time.Duration(seq) * time.Second
+		e := eventOf("p", 1, seq)
+		digest := list(kindDigest, 0, []ID{idIn(e)})
+		receive(t, tree, now, 0, digest)
+		tree.Due(now + farLateness + 200*ms)
+		receive(t, tree, now+300*ms, 0, e)
+		for _, k := range kinds(t, receive(t, tree, now+301*ms, 1, digest)) {
+			if k == "graft to 1" {
+				gaveWay++
+			}
+		}
+	}
+	if gaveWay != letDowns {
+		t.Errorf("gave way %d times, want %d", gaveWay, letDowns)
+	}
+}
+
 func TestNeighboursAreLimited(t *testing.T) {
 	tree := newTree(t, some(MaxLinks)...)
 	if _, _, err := tree.Add(0, Neighbour{Name: "one more"}); err != ErrFull {
@@ -342,5 +384,5 @@ func TestANewNeighbourIsTold(t *testing.T) {
 		}
 		ages = append(ages, m.age)
 	}
-	expect(t, "ages", ages, []uint64{7, 12})
+	expect(t, "ages", ages, []uint64{28, 48})
 }

@@ -11,7 +11,8 @@ const (
 	// announced. Further digests of it are dropped, until some of these events have
 	// come or are given up.
 	maxAnnounced = 512
-	// WantedFor is for how long a node wants an event that no neighbour sends.
+	// WantedFor is for how long a node wants an event at least, after all neighbours that
+	// announced it were asked.
 	WantedFor = 10 * time.Second
 	// farLateness is lateness for a neighbour in another region: longer, since the
 	// event comes from near mostly. If it does not, one node in farShare pulls it, and
@@ -139,9 +140,9 @@ func (t *Tree) pullDue(now time.Duration) {
 	for t.wanted.next() <= now {
 		q := t.wanted.heap[0]
 		l := t.source(q)
-		if l == noLink || now >= q.since+WantedFor {
-			if now < q.since+WantedFor {
-				t.wanted.set(q, q.since+WantedFor)
+		if l == noLink {
+			if end := q.since + WantedFor; now < end {
+				t.wanted.set(q, end)
 				continue
 			}
 			t.stats.Missed++
@@ -152,7 +153,7 @@ func (t *Tree) pullDue(now time.Duration) {
 		n.unanswered++
 		t.stats.Pulls++
 		q.asked |= l.bit()
-		t.wanted.set(q, min(now+2*lateness+n.RTT*3/2, q.since+WantedFor))
+		t.wanted.set(q, now+2*lateness+n.RTT*3/2)
 		asked |= l.bit()
 		if ids[l] = append(ids[l], q.id); len(ids[l]) == maxIDs {
 			t.send(l, list(kindPull, 0, ids[l]))

@@ -50,6 +50,7 @@ type Result struct {
 	Late    int       `json:"late"`     // deliveries out of their order
 
 	Links            int     `json:"links"`             // of a node, at most
+	Refused          int     `json:"refused"`           // links beyond a node's limit
 	PublisherPackets float64 `json:"publisher_packets"` // for an event, at most
 	PublisherBytes   float64 `json:"publisher_bytes"`   // for an event, at most
 	Packets          float64 `json:"packets"`           // of a node, for an event
@@ -75,6 +76,9 @@ func (r *Result) Percentile(p int) float64 {
 func Run(cfg Config) (r Result, err error) {
 	if cfg.Nodes < 2 || cfg.Size < 8 || cfg.Events < 1 || cfg.Warm < 1 {
 		return r, fmt.Errorf("%d nodes, %d bytes, %d and %d events: want 2, 8, 1 and 1 at least", cfg.Nodes, cfg.Size, cfg.Warm, cfg.Events)
+	}
+	if (cfg.Stop > 0 || cfg.Churn > 0) && cfg.Noticed < time.Second {
+		return r, fmt.Errorf("links that break %v after a node has stopped: want %v at least", cfg.Noticed, time.Second)
 	}
 	c, err := newCluster(cfg)
 	if err != nil {

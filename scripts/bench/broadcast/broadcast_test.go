@@ -99,4 +99,13 @@ func TestConfigIsChecked(t *testing.T) {
 	if _, err := Run(Config{Nodes: 1}); err == nil {
 		t.Error("one node is taken")
 	}
+	stops := Cases(1, 30, 1)[0]
+	stops.Stop = 0.1
+	if _, err := Run(stops); err != nil {
+		t.Error(err)
+	}
+	stops.Noticed = 0
+	if _, err := Run(stops); err == nil {
+		t.Error("links that break as soon as a node stops are taken")
+	}
 }

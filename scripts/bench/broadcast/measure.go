@@ -106,7 +106,7 @@ func (c *cluster) count(r *Result) {
 	for _, n := range c.nodes {
 		r.Links = max(r.Links, n.most)
 	}
-	r.Late, r.Received = c.late, c.received
+	r.Late, r.Received, r.Refused = c.late, c.received, c.refused
 	for i, p := range c.published {
 		for _, n := range c.nodes {
 			if n.alive && !n.stuck && !n.liar && n.joined == 0 && p.got[n.index] == 0 {
