@@ -93,6 +93,12 @@ type segment struct {
 	more  [][]byte
 }
 
+// waiting is a segment behind a lost one, and when it arrives.
+type waiting struct {
+	segment
+	at time.Duration
+}
+
 // pipe is one direction of a link: a stream.
 type pipe struct {
 	from, to *node
@@ -104,7 +110,7 @@ type pipe struct {
 	lost    bool // a segment is, and those behind it wait
 	until   time.Duration
 	behind  int // segments that came behind it
-	waiting []segment
+	waiting []waiting
 }
 
 // send has a segment arrive. It is the network's only use of chance.
@@ -113,7 +119,7 @@ func (c *cluster) send(p *pipe, s segment) {
 	p.last = arrival
 	switch {
 	case p.lost:
-		p.waiting = append(p.waiting, s)
+		p.waiting = append(p.waiting, waiting{s, arrival})
 		if p.behind++; p.behind == 3 {
 			if soon := arrival + 2*c.delay(p); soon < p.until {
 				p.until = soon
@@ -122,7 +128,7 @@ func (c *cluster) send(p *pipe, s segment) {
 		}
 	case c.cfg.Network.Loss > 0 && c.rand.Float64() < c.cfg.Network.Loss:
 		p.lost, p.until, p.behind = true, arrival+c.cfg.Network.Resend, 0
-		p.waiting = append(p.waiting[:0], s)
+		p.waiting = append(p.waiting[:0], waiting{s, arrival})
 		c.agenda.push(happening{at: p.until, do: resend, pipe: p})
 	default:
 		c.agenda.push(happening{at: arrival, do: arrive, pipe: p, seg: s})
@@ -136,10 +142,14 @@ func (c *cluster) again(p *pipe) {
 	}
 	p.lost = false
 	p.last = max(p.last, c.now)
-	waiting := p.waiting
+	all := p.waiting
 	p.waiting = nil
-	for _, s := range waiting {
-		c.deliver(p, s)
+	for _, w := range all {
+		if w.at > c.now {
+			c.agenda.push(happening{at: w.at, do: arrive, pipe: p, seg: w.segment})
+			continue
+		}
+		c.deliver(p, w.segment)
 	}
 }
 
