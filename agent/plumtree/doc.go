@@ -18,8 +18,13 @@
 // # The promise
 //
 // An event comes to every node with a lasting path of honest nodes to a node that has
-// it. It comes once, as long as no link holds up a message for 10 seconds. The promise is
-// about events of less than 10 seconds. Package repair brings older ones, and those that a crash or a full queue takes away.
+// it. Mostly it takes milliseconds. At worst each link of the path adds a second, since
+// its digest waits so long, and the time of the pulls. For an event that its publisher
+// sends to all, the links of the path must be early ones (see [Neighbour]).
+//
+// An event comes once, as long as no link holds up a message for 10 seconds. The promise
+// is about events that are less than 10 seconds old. Package repair brings older ones, and
+// those that a crash or a full queue takes away.
 //
 // # Order
 //

@@ -309,8 +309,12 @@ func (m *model) settle(rounds int) {
 	}
 }
 
+// hop is how long an event takes over a link at most, with room: its digest may come
+// announceWait later, and the pulls ask neighbours that do not answer first.
+const hop = announceWait + time.Second
+
 // heal connects the living honest nodes, and checks that all of them have the same
-// events of honest publishers a few seconds later.
+// events of honest publishers once those had the time for the longest path.
 func (m *model) heal() {
 	var living []int
 	for i, n := range m.nodes {
@@ -325,7 +329,8 @@ func (m *model) heal() {
 			}
 		}
 	}
-	for range 300 {
+	// A path has one link fewer than it has nodes: the hop that is left is for OrderWait.
+	for end := m.now + time.Duration(len(living))*hop; m.now < end; {
 		m.settle(1)
 		m.pass(10 * time.Millisecond)
 	}
