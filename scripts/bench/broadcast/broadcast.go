@@ -5,7 +5,8 @@
 //
 // Links are streams with delay and loss: a lost segment holds up those behind it. Nodes
 // join, leave, stop, get stuck and lie. Gossip, repair, journals and gateways are left out.
-// What this layer alone does not bring, repair would bring later: it counts as missing.
+// An event that this layer alone does not bring counts as missing, although repair would
+// bring it later.
 package broadcast
 
 import (
