@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/agent/publish"
 	"agentctl/rpcclient/wire"
@@ -15,19 +16,25 @@ import (
 	"agentctl/scripts/testkit/memory"
 )
 
+// runQuiet runs an agent that logs only warnings, as one does that is to be fast.
+func runQuiet(t *testing.T, o config.Options) *node {
+	t.Helper()
+	hub := logs.New(logs.Config{Out: io.Discard, Level: slog.LevelWarn})
+	t.Cleanup(func() { hub.Close() })
+	a, err := newOn(t, compiled(t, o), hub, Hooks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, log := testkit.NewLog()
+	return run(t, a, log)
+}
+
 // What a publish takes does not grow. It took 52 allocations while serf's codec read each
 // message. Half of those that are left are serf's own.
 func TestPublishAllocates(t *testing.T) {
 	const runs, most = 2000, 17
 	bubble(t, func(t *testing.T) {
-		hub := logs.New(logs.Config{Out: io.Discard, Level: slog.LevelWarn})
-		t.Cleanup(func() { hub.Close() })
-		a, err := newOn(t, compiled(t, options()), hub, Hooks{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, log := testkit.NewLog()
-		n := run(t, a, log)
+		n := runQuiet(t, options())
 		synctest.Wait()
 		payloads := make([][]byte, runs+1) // AllocsPerRun runs once more
 		for i := range payloads {
@@ -51,15 +58,7 @@ func TestPublishAllocates(t *testing.T) {
 func TestPublishOverRPCAllocates(t *testing.T) {
 	const runs, most = 2000, 31
 	bubble(t, func(t *testing.T) {
-		hub := logs.New(logs.Config{Out: io.Discard, Level: slog.LevelWarn})
-		t.Cleanup(func() { hub.Close() })
-		gw := memory.NewGateway(t)
-		a, err := newOn(t, compiled(t, options(handlers("member-reap="+gw.URL))), hub, Hooks{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, log := testkit.NewLog()
-		n := run(t, a, log)
+		n := runQuiet(t, options(handlers("member-reap="+memory.NewGateway(t).URL)))
 		conn, err := memory.Network(t).Dial(t.Context(), "tcp", n.RPCAddr())
 		if err != nil {
 			t.Fatal(err)
@@ -102,15 +101,7 @@ func TestPublishOverRPCAllocates(t *testing.T) {
 func TestPublishAllAllocates(t *testing.T) {
 	const runs, events, most = 10, 256, 12
 	bubble(t, func(t *testing.T) {
-		hub := logs.New(logs.Config{Out: io.Discard, Level: slog.LevelWarn})
-		t.Cleanup(func() { hub.Close() })
-		gw := memory.NewGateway(t)
-		a, err := newOn(t, compiled(t, options(handlers("member-reap="+gw.URL))), hub, Hooks{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, log := testkit.NewLog()
-		n := run(t, a, log)
+		n := runQuiet(t, options(handlers("member-reap="+memory.NewGateway(t).URL)))
 		synctest.Wait()
 		batches := make([][]publish.Event, runs+1) // AllocsPerRun runs once more
 		for i := range batches {
