@@ -135,6 +135,24 @@ func TestALateEventIsPulledFromOneAfterTheOther(t *testing.T) {
 	}
 }
 
+// If the neighbour that was asked for an event goes, the next one is asked at once.
+func TestAPullGoesToAnotherOnceItsNeighbourIsGone(t *testing.T) {
+	tree := newTree(t, some(3)...)
+	digest := list(kindDigest, 0, []ID{idIn(eventOf("p", 1, 1))})
+	receive(t, tree, 0, 1, digest)
+	receive(t, tree, 0, 2, digest)
+	at, _ := tree.Next()
+	first := tree.Due(at).Sends[0].To
+	out := tree.Remove(at, first)
+	if due, never := tree.Next(); len(out.Sends) == 0 && (never || due != at) {
+		t.Fatalf("the next is asked at %v (never: %v), want it at %v", due, never, at)
+	}
+	sends := append(out.Sends, tree.Due(at).Sends...)
+	if want := Link(3) - first; len(sends) != 1 || sends[0].To != want || kind(sends[0].Message[0]) != kindPull {
+		t.Errorf("%v, want a pull to %d", sends, want)
+	}
+}
+
 // A neighbour that announces what does not exist is asked once for each, and for no more
 // than maxAnnounced in ten seconds.
 func TestAnnouncedEventsThatDoNotExist(t *testing.T) {
