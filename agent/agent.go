@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/memberlist"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/broadcast"
 	"agentctl/agent/config"
 	"agentctl/agent/durable"
 	"agentctl/agent/gossip"
@@ -110,11 +111,12 @@ type times struct {
 	far *farTimes
 }
 
-// publisher publishes events.
+// publisher publishes events, and brings them to the other members.
 type publisher struct {
 	*publish.Publisher
-	durable  *durable.Durable // is there before
-	httpAddr string           // see Agent.httpAddr
+	broadcast *broadcast.Broadcast
+	durable   *durable.Durable // is there before
+	httpAddr  string           // see Agent.httpAddr
 }
 
 // past is what this node was before this process.

@@ -79,7 +79,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		Name:      a.opts.NodeName,
 		Transport: ports,
 		Deliver:   func(from link.Peer, msgs [][]byte) { a.publisher.TakeLinked(from, msgs) },
-		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.publisher.Behind(to.Name, notPeer) },
+		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.publisher.broadcast.Behind(to.Name, notPeer) },
 		Accepted:  a.peers.Heard,
 		Opened:    a.peers.Found,
 		Member:    a.peers.At,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/broadcast"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
 	"agentctl/agent/ops"
@@ -49,7 +50,7 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 			Ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
 				return a.links.Request(ctx, peers.Of(m), link.KindQuestion, req)
 			},
-			Links:  publish.MaxLinked,
+			Links:  broadcast.MaxLinked,
 			Living: a.living,
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/broadcast"
 	"agentctl/agent/gossip"
 	"agentctl/agent/logs"
 	"agentctl/agent/publish"
@@ -17,11 +18,20 @@ import (
 
 // openPublisher makes what publishes events to a cluster.
 func (a *Agent) openPublisher(ml *memberlist.Config) {
-	cfg := publish.Config{
-		Self: a.opts.NodeName, Node: a.serf, Intake: a.intake, Large: a.large, Peers: a.peers, Links: a.links,
+	a.openBroadcast(ml)
+	a.publisher.Publisher, a.publisher.httpAddr = publish.New(publish.Config{
+		Self: a.opts.NodeName, Node: a.serf, Intake: a.intake, Large: a.large, Peers: a.peers, Broadcast: a.publisher.broadcast,
 		Limit: a.opts.UserEventSizeLimit, MaxMessage: gossip.MaxMessage(ml), MaxEvent: a.opts.MaxEvent(), MayRefer: a.opts.MayRefer,
 		Joined: a.members.joiner.Joined(), Sending: a.end.sending, Returning: a.past.returning, LastLTime: a.past.lastLTime,
 		Publishing: a.hooks.Published, Refused: a.times.far.by("link"),
+		Logger: a.logger, Metrics: a.hooks.Metrics,
+	}), a.httpAddr()
+}
+
+// openBroadcast makes what brings events to the other members.
+func (a *Agent) openBroadcast(ml *memberlist.Config) {
+	cfg := broadcast.Config{
+		Self: a.opts.NodeName, Members: a.reachable, Peers: a.peers, Links: a.links, Memberlist: a.serf.Memberlist(),
 		Logger: a.logger, Metrics: a.hooks.Metrics,
 	}
 	if a.opts.DirectSend {
@@ -31,7 +41,8 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 		cfg.Met = a.met
 		cfg.Missed = func(name string) { a.repair.Meet(name, "messages to a peer were dropped") }
 	}
-	a.publisher.Publisher, a.publisher.httpAddr = publish.New(cfg), a.httpAddr()
+	a.publisher.broadcast = broadcast.New(cfg)
+	a.intake.SubscribeWhile(func() bool { return false }, a.publisher.broadcast.Watch) // for good
 }
 
 // capped is as much of a name or payload as the log may have of it, which may be full of

@@ -112,7 +112,7 @@ func TestAPeerIsComparedWithOnceItIsFound(t *testing.T) {
 		testkit.WaitFor(t, "the first comparison", func() bool { return compared() > 0 })
 		for range 5 { // at the usual pace that takes a minute and more
 			before := compared()
-			a.publisher.Behind(b.opts.NodeName, false)
+			a.publisher.broadcast.Behind(b.opts.NodeName, false)
 			testkit.WaitFor(t, "a comparison", func() bool { return compared() > before })
 		}
 		began := time.Now()

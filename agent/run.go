@@ -153,7 +153,7 @@ func (a *Agent) start() (cancelJoins func()) {
 		sending.start(a.runRepair)
 		sending.start(a.members.views.Run)
 	}
-	sending.start(a.publisher.Run)
+	sending.start(a.publisher.broadcast.Run)
 	sending.start(a.times.Run)
 	stops.push("ending links", partWait, func(ctx context.Context) error {
 		a.end.noMoreSending()

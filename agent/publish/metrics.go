@@ -6,7 +6,6 @@ import "github.com/prometheus/client_golang/prometheus"
 // nothing.
 type metrics struct {
 	events *prometheus.CounterVec
-	direct *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -15,18 +14,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "agentctl_events_published_total",
 			Help: "Events that this agent was asked to publish, by result.",
 		}, []string{"result"}),
-		direct: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "agentctl_direct_messages_total",
-			Help: "Events sent directly to stock members: by UDP or TCP, or failed or dropped and so left to gossip.",
-		}, []string{"result"}),
 	}
-	reg.MustRegister(m.events, m.direct)
+	reg.MustRegister(m.events)
 	// There from the beginning, so that an increase from 0 is one.
 	for _, result := range []string{"success", "error"} {
 		m.events.WithLabelValues(result)
-	}
-	for _, result := range []string{"udp", "tcp", "failed", "dropped"} {
-		m.direct.WithLabelValues(result)
 	}
 	return m
 }
@@ -40,10 +32,4 @@ func (m *metrics) published(err error) {
 		result = "error"
 	}
 	m.events.WithLabelValues(result).Inc()
-}
-
-func (m *metrics) directSent(result string) {
-	if m != nil {
-		m.direct.WithLabelValues(result).Inc()
-	}
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/hashicorp/serf/serf"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/broadcast"
 	"agentctl/agent/gossip"
 	"agentctl/agent/intake"
 	"agentctl/agent/large"
-	"agentctl/agent/link"
 	"agentctl/agent/logs"
 	"agentctl/agent/peers"
 	"agentctl/handler"
@@ -42,14 +42,8 @@ type Config struct {
 	Intake *intake.Intake
 	Large  *large.Bodies
 	Peers  *peers.Peers
-	Links  *link.Links // nil: there are none
-
-	// Packets is the size of a gossip packet, in bytes. Events go straight to
-	// members that are no peers, unless it is 0.
-	Packets int
-	// Deaf tells whether packets do not get to such a member: it is sent events over
-	// TCP. It must not block, and may be nil.
-	Deaf func(name string) bool
+	// Broadcast brings events to the other members.
+	Broadcast *broadcast.Broadcast
 
 	// Limit is the most bytes that an event's payload may have for all members to
 	// get it. The name comes on top of it, as far as gossip carries the event in a
@@ -70,10 +64,6 @@ type Config struct {
 	Returning bool
 	LastLTime uint64
 
-	// Met is told of members that have joined, and Missed of a peer to whom
-	// messages were dropped. Either may be nil.
-	Met    func(joined []serf.Member)
-	Missed func(name string)
 	// Publishing is called before an event goes to the cluster, one call at a
 	// time; it must not block. It may be nil.
 	Publishing func(name string, payload []byte)
@@ -87,10 +77,9 @@ type Config struct {
 // Publisher gives events their Lamport times and sends them. Its methods are safe
 // for concurrent use.
 type Publisher struct {
-	cfg       Config
-	broadcast *broadcast
-	metrics   *metrics
-	sampled   logs.Sampled // for lines that a client or a peer can cause
+	cfg     Config
+	metrics *metrics
+	sampled logs.Sampled // for lines that a client or a peer can cause
 
 	one   lock  // one publish at a time, in the order in which all get the events
 	burst burst // of whoever holds it, as ready
@@ -100,7 +89,7 @@ type Publisher struct {
 	held     chan struct{} // closed when publishes have waited long enough for a join
 }
 
-// New makes a Publisher. It watches the intake's member events from then on.
+// New makes a Publisher.
 func New(cfg Config) *Publisher {
 	p := &Publisher{
 		cfg:     cfg,
@@ -111,22 +100,8 @@ func New(cfg Config) *Publisher {
 	if cfg.Metrics != nil {
 		p.metrics = newMetrics(cfg.Metrics)
 	}
-	p.broadcast = newBroadcast(&p.cfg, p.metrics)
-	cfg.Intake.SubscribeWhile(func() bool { return false }, p.broadcast.watch) // for good
 	return p
 }
-
-// Run sends events straight to members that are no peers, until ctx ends.
-func (p *Publisher) Run(ctx context.Context) error {
-	if d := p.broadcast.direct; d != nil {
-		return d.Run(ctx)
-	}
-	return nil
-}
-
-// Behind is told that a peer did not get all that it was sent. One that is no peer
-// any more gets its events straight until it says that it is.
-func (p *Publisher) Behind(name string, notPeer bool) { p.broadcast.behind(name, notPeer) }
 
 // Sent is an event as it was sent.
 type Sent struct {
@@ -194,7 +169,7 @@ func (p *Publisher) Flush(ctx context.Context) {
 		return
 	}
 	p.one.unlock() // a publish that was under way is through
-	for p.broadcast.waiting() > 0 && backoff.Sleep(ctx, flushLook) == nil {
+	for p.cfg.Broadcast.Waiting() > 0 && backoff.Sleep(ctx, flushLook) == nil {
 	}
 }
 
@@ -263,7 +238,7 @@ func (p *Publisher) send(ctx context.Context, name string, payload []byte, coale
 		forLinks = large.Pack(raw, payload)
 		p.cfg.Large.Published()
 	}
-	p.broadcast.send(p.cfg.Sending, forLinks, raw)
+	p.cfg.Broadcast.Send(p.cfg.Sending, forLinks, raw)
 	return e, nil
 }
 

@@ -46,11 +46,12 @@ agent/peers              agent/link
 agent/membership         agent/link agent/peers
 agent/gossip             agent/config
 agent/intake             agent/large agent/script handler/journal
-agent/publish            agent/gossip agent/intake agent/large agent/link agent/peers
+agent/broadcast          agent/link agent/peers
+agent/publish            agent/broadcast agent/gossip agent/intake agent/large agent/link agent/peers
 agent/ops                agent/api agent/config agent/durable agent/link agent/publish
 agent/ops                handler/delivery handler/journal handler/journal/disk handler/target rpcclient/wire
 
-agent                    agent/config agent/durable agent/gossip agent/intake agent/large agent/link agent/membership
+agent                    agent/broadcast agent/config agent/durable agent/gossip agent/intake agent/large agent/link agent/membership
 agent                    agent/ops agent/packets agent/peers agent/publish agent/repair agent/rpc agent/script agent/suspicion
 agent                    handler/delivery handler/journal handler/journal/disk handler/target
 

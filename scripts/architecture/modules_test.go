@@ -24,15 +24,15 @@ var importers = map[string][]string{
 	"github.com/hashicorp/go-msgpack/v2": {"agent/gossip", "rpcclient/wire", "rpcclient/wire/wiretest"},
 
 	"github.com/hashicorp/memberlist": {
-		"agent", "agent/gossip", "agent/link", "agent/memnet", "agent/publish", "scripts/testkit/serfnode",
+		"agent", "agent/broadcast", "agent/gossip", "agent/link", "agent/memnet", "scripts/testkit/serfnode",
 	},
 	"github.com/hashicorp/serf": {
-		"agent", "agent/gossip", "agent/intake", "agent/membership", "agent/ops", "agent/packets", "agent/peers", "agent/publish", "agent/rpc",
+		"agent", "agent/broadcast", "agent/gossip", "agent/intake", "agent/membership", "agent/ops", "agent/packets", "agent/peers", "agent/publish", "agent/rpc",
 		"agent/script", "cmd/agentctl", "scripts/bench/simulation", "scripts/testkit/serfnode",
 	},
 	// Who counts. Whoever counts takes a registry, and works without one.
 	"github.com/prometheus": {
-		"agent", "agent/dropped", "agent/durable", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/peers", "agent/publish",
+		"agent", "agent/broadcast", "agent/dropped", "agent/durable", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/peers", "agent/publish",
 		"agent/repair", "agent/rpc", "agent/script", "agent/suspicion", "cmd/agentctl", "handler/delivery", "handler/journal/disk", "handler/probe",
 		"scripts/testkit",
 	},

@@ -1,4 +1,4 @@
-package publish
+package broadcast
 
 import (
 	"fmt"
@@ -19,19 +19,18 @@ import (
 	"agentctl/scripts/testkit"
 )
 
-// broadcastOf is a broadcast with a view of members that the test gives, in which
+// routesOf are routes with a view of members that the test gives, in which
 // those whose name begins with "ours" are peers.
-func broadcastOf(members *[]serf.Member) *broadcast {
+func routesOf(members *[]serf.Member) *routes {
 	logger, _ := testkit.NewLog()
 	list := func() []serf.Member {
 		all := slices.Clone(*members)
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] }) // serf's has no order
 		return all
 	}
-	s := &broadcast{
-		members: list,
-		self:    "self", links: new(link.Links), direct: newDirect(nil, 1400, nil, nil),
-		peers: peers.New(peers.Config{Self: "self", Members: list, Links: true, Logger: logger}), logger: logger, seed: maphash.MakeSeed(),
+	s := &routes{
+		members: list, self: "self", links: true, direct: true,
+		peers: peers.New(peers.Config{Self: "self", Members: list, Links: true, Logger: logger}), seed: maphash.MakeSeed(),
 	}
 	for _, m := range *members {
 		if strings.HasPrefix(m.Name, "ours") {
@@ -46,7 +45,7 @@ func memberAt(name string, status serf.MemberStatus, port int) serf.Member {
 }
 
 // targets are the names that messages go to over links, and straight.
-func (s *broadcast) targets() (linked, straight []string) {
+func (s *routes) targets() (linked, straight []string) {
 	links, others := s.plan()
 	for _, p := range links {
 		linked = append(linked, p.Name)
@@ -71,21 +70,21 @@ func TestPlanOfWhereEventsGo(t *testing.T) {
 		{Name: "ours-ipv6", Addr: net.ParseIP("::1"), Port: 7, Status: serf.StatusAlive},
 	}
 	for name, tt := range map[string]struct {
-		change           func(*broadcast)
+		change           func(*routes)
 		linked, straight []string
 	}{
-		"all":              {func(*broadcast) {}, []string{"ours", "ours-ipv6"}, []string{"stock"}},
-		"no links":         {func(s *broadcast) { s.links = nil }, nil, []string{"ours", "ours-ipv6", "stock"}},
-		"nothing straight": {func(s *broadcast) { s.direct = nil }, []string{"ours", "ours-ipv6"}, nil},
-		"neither":          {func(s *broadcast) { s.links, s.direct = nil, nil }, nil, nil},
+		"all":              {func(*routes) {}, []string{"ours", "ours-ipv6"}, []string{"stock"}},
+		"no links":         {func(s *routes) { s.links = false }, nil, []string{"ours", "ours-ipv6", "stock"}},
+		"nothing straight": {func(s *routes) { s.direct = false }, []string{"ours", "ours-ipv6"}, nil},
+		"neither":          {func(s *routes) { s.links, s.direct = false, false }, nil, nil},
 	} {
-		s := broadcastOf(&members)
+		s := routesOf(&members)
 		tt.change(s)
 		if linked, straight := s.targets(); !slices.Equal(linked, tt.linked) || !slices.Equal(straight, tt.straight) {
 			t.Errorf("%s: over links to %q, straight to %q; want %q and %q", name, linked, straight, tt.linked, tt.straight)
 		}
 	}
-	s := broadcastOf(&members)
+	s := routesOf(&members)
 	linked, others := s.plan()
 	slices.SortFunc(linked, func(a, b link.Peer) int { return strings.Compare(a.Name, b.Name) })
 	if linked[0].Addr != "10.0.0.1:2" || linked[1].Addr != "[::1]:7" {
@@ -115,7 +114,7 @@ func TestPlanOfVeryManyMembersIsBoundedAndSteady(t *testing.T) {
 		for i := range tt.stock {
 			members = append(members, memberAt(fmt.Sprint("stock-", i), serf.StatusAlive, 2000+i))
 		}
-		s := broadcastOf(&members)
+		s := routesOf(&members)
 		linked, straight := s.targets()
 		if len(linked) != tt.linked || len(straight) != tt.straight {
 			t.Errorf("of %d and %d members: %d over links, %d straight; want %d and %d",
@@ -127,7 +126,7 @@ func TestPlanOfVeryManyMembersIsBoundedAndSteady(t *testing.T) {
 				t.Fatalf("of %d and %d members: others than before", tt.ours, tt.stock)
 			}
 		}
-		if other := broadcastOf(&members); tt.ours+tt.stock == 1000 {
+		if other := routesOf(&members); tt.ours+tt.stock == 1000 {
 			if l, o := other.targets(); slices.Equal(l, linked) && slices.Equal(o, straight) {
 				t.Errorf("of %d and %d members: another node sends to the same ones", tt.ours, tt.stock)
 			}
@@ -139,12 +138,12 @@ func TestPlanOfVeryManyMembersIsBoundedAndSteady(t *testing.T) {
 func TestRoutesAreRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		members := []serf.Member{memberAt("ours-1", serf.StatusAlive, 1)}
-		s := broadcastOf(&members)
+		s := routesOf(&members)
 		looked := 0
 		view := s.members
 		s.members = func() []serf.Member { looked++; return view() }
 		count := func() (int, int) {
-			linked, others := s.routes(time.Now())
+			linked, others := s.at(time.Now())
 			return len(linked), len(others)
 		}
 		if linked, others := count(); linked != 1 || others != 0 {
@@ -163,8 +162,7 @@ func TestRoutesAreRenewed(t *testing.T) {
 		if linked, others := count(); linked != 2 || others != 1 || looked != 2 {
 			t.Errorf("%d over links, %d straight, looked %d times", linked, others, looked)
 		}
-		s.behind("ours-2", false)
-		s.behind("ours-1", true)
+		s.peers.Forget("ours-1")
 		time.Sleep(routesAge)
 		if linked, others := count(); linked != 1 || others != 2 {
 			t.Errorf("with one that is no peer any more: %d over links, %d straight", linked, others)
@@ -180,12 +178,13 @@ func TestMembersThatAreGoneAreForgotten(t *testing.T) {
 		serf.EventMemberLeave: true, serf.EventMemberFailed: true, serf.EventMemberReap: true,
 	} {
 		members := []serf.Member{memberAt("ours", serf.StatusAlive, 1), memberAt("ours-too", serf.StatusAlive, 2), memberAt("stock", serf.StatusAlive, 3)}
-		s := broadcastOf(&members)
+		s := routesOf(&members)
 		s.plan()
-		s.watch(serf.MemberEvent{Type: typ, Members: members[:2]})
+		b := &Broadcast{cfg: Config{Peers: s.peers}, routes: s}
+		b.Watch(serf.MemberEvent{Type: typ, Members: members[:2]})
 		if s.peers.Knows("ours") == forgotten || s.peers.Knows("ours-too") == forgotten {
 			t.Errorf("after %v: of two members it knows %q", typ, s.peers.Known())
 		}
-		s.watch(serf.UserEvent{Name: "stock"})
+		b.Watch(serf.UserEvent{Name: "stock"})
 	}
 }
