@@ -68,6 +68,9 @@ func (p *Peers) named(payload []byte) bool {
 func (p *Peers) Run(ctx context.Context) error {
 	var asking sync.WaitGroup
 	defer asking.Wait()
+	if p.cfg.Ask != nil {
+		asking.Go(func() { p.compare(ctx) })
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -96,7 +99,7 @@ func (p *Peers) due() (names []string) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	for name, a := range p.known {
-		if !a.peer && a.claim == noClaim && !now.Before(a.next) {
+		if a.unknown() && a.claim == noClaim && !now.Before(a.next) {
 			names = append(names, name)
 			if a.asked.IsZero() {
 				a.asked = now

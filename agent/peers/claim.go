@@ -109,12 +109,17 @@ func (p *Peers) settle(name string, a *acquaintance, peer bool) {
 	p.mu.Lock()
 	same := p.known[name] == a
 	if same && !peer {
-		a.claim = noClaim
-		a.falseClaims++
-		a.nextClaim = time.Now().Add(backoff.Backoff{Min: askAgain, Max: askSeldom}.Ceiling(a.falseClaims))
+		a.wasFalse()
 	}
 	p.mu.Unlock()
 	if same && peer {
 		p.Found(name)
 	}
+}
+
+// wasFalse notes that a claim was. p.mu is held.
+func (a *acquaintance) wasFalse() {
+	a.claim, a.told = noClaim, false
+	a.falseClaims++
+	a.nextClaim = time.Now().Add(backoff.Backoff{Min: askAgain, Max: askSeldom}.Ceiling(a.falseClaims))
 }

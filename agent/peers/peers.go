@@ -36,9 +36,11 @@ type Peers struct {
 	cfg    Config
 	asked  chan *serf.Query // by others; to be answered
 	wake   chan struct{}    // holds a value when there is a member to ask
+	more   chan struct{}    // holds a value when more agents are known
 	search search
 
 	answers *rate.Limiter // to all questions
+	lists   *rate.Limiter // of agents, sent to others
 	refused *prometheus.CounterVec
 	sampled logs.Sampled
 
@@ -71,6 +73,12 @@ type Config struct {
 	// OnFound is told the name of each member that is found to be a peer. It must
 	// not block, and may be nil.
 	OnFound func(name string)
+	// OnAgents is told of members that take part in broadcast trees, as is known from now
+	// on. told says that others had said so before. It must not block, and may be nil.
+	OnAgents func(names []string, told bool)
+	// Ask brings a request to a peer and returns its answer, which is one of
+	// [Peers.Answer]. If it is nil, no lists of agents are compared.
+	Ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil counts nothing
 }
@@ -78,6 +86,8 @@ type Config struct {
 // acquaintance is what is known of a member.
 type acquaintance struct {
 	peer  bool
+	tree  bool      // it takes part in broadcast trees
+	told  bool      // it is no peer yet, but others say that it is one, and takes part
 	asked time.Time // for the first time, or first since the last Again or claim; zero before
 	times int       // that it was asked
 	stock int       // that it was asked over TCP, and showed that it is no peer
@@ -96,9 +106,11 @@ func New(cfg Config) *Peers {
 		cfg:   cfg,
 		asked: make(chan *serf.Query, mostAnswers),
 		wake:  make(chan struct{}, 1),
+		more:  make(chan struct{}, 1),
 		known: map[string]*acquaintance{},
 
 		answers: rate.NewLimiter(answersEvery, mostAnswers),
+		lists:   rate.NewLimiter(listsEvery, mostLists),
 		refused: newRefused(cfg.Metrics),
 		sampled: logs.Sampled{Logger: cfg.Logger},
 	}
@@ -176,7 +188,7 @@ func (p *Peers) Look(names []string) {
 	for _, name := range names {
 		// The caller has the name from serf: a list without it is out of date.
 		a := p.entry(name, true)
-		due = due || a != nil && !a.peer && !now.Before(a.next)
+		due = due || a != nil && a.unknown() && !now.Before(a.next)
 	}
 	if due {
 		p.wakeUp()
@@ -191,8 +203,17 @@ func (p *Peers) wakeUp() {
 	}
 }
 
-// Knows tells whether a member is known to be a peer, and asks nobody.
+// Knows tells whether a member is known to be a peer, or said to be one by others, and asks
+// nobody.
 func (p *Peers) Knows(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.known[name]
+	return a != nil && !a.unknown()
+}
+
+// met tells whether this node itself knows that a member is a peer.
+func (p *Peers) met(name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := p.known[name]
@@ -226,16 +247,33 @@ func (p *Peers) Again(name string) bool {
 
 // Found notes that a member is a peer: a link to it was opened. A name that no member
 // has is ignored.
-func (p *Peers) Found(name string) {
+func (p *Peers) Found(name string) { p.found(name, nil) }
+
+// Opened is Found, and says whether the peer takes part in broadcast trees, as it has told
+// over the link.
+func (p *Peers) Opened(name string, tree bool) { p.found(name, &tree) }
+
+func (p *Peers) found(name string, tree *bool) {
 	p.mu.Lock()
 	a := p.entry(name, false)
-	found := a != nil && !a.peer
+	found, agent, told := a != nil && !a.peer, false, false
 	if a != nil {
-		*a = acquaintance{peer: true, answers: a.answers}
+		was := *a
+		*a = acquaintance{peer: true, tree: was.tree, answers: was.answers}
+		if tree != nil {
+			a.tree = *tree
+		}
+		agent, told = a.tree && !(was.peer && was.tree), was.told
 	}
 	p.mu.Unlock()
 	if found && p.cfg.OnFound != nil {
 		p.cfg.OnFound(name)
+	}
+	if agent && !told {
+		p.grown()
+	}
+	if agent && p.cfg.OnAgents != nil {
+		p.cfg.OnAgents([]string{name}, told)
 	}
 }
 

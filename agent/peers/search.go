@@ -77,14 +77,29 @@ func (p *Peers) Known() []string {
 // that a later call may know more.
 func (p *Peers) Find() []string {
 	known, others := p.classify()
-	ask := min(len(others), wanted-len(known))
-	if now, next := time.Now(), p.search.next.Load(); ask > 0 && p.maySearch() && now.UnixNano() >= next {
-		again := now.Add(stagger(len(known)+len(others), searchStagger))
-		if p.search.next.CompareAndSwap(next, again.UnixNano()) {
-			p.Look(others[:ask])
-		}
+	if ask := min(len(others), wanted-len(known)); ask > 0 {
+		p.seek(others[:ask], len(known)+len(others))
 	}
 	return known
+}
+
+// Seek has some of these members asked, unless this node has asked not long ago. In a
+// large cluster that is seldom, since all nodes hear each question.
+func (p *Peers) Seek(names []string) {
+	if len(names) > 0 {
+		p.seek(names[:min(len(names), wanted)], len(p.cfg.Members()))
+	}
+}
+
+// seek has members asked, in a cluster of a size.
+func (p *Peers) seek(names []string, size int) {
+	now, next := time.Now(), p.search.next.Load()
+	if !p.maySearch() || now.UnixNano() < next {
+		return
+	}
+	if p.search.next.CompareAndSwap(next, now.Add(stagger(size, searchStagger)).UnixNano()) {
+		p.Look(names)
+	}
 }
 
 // classify tells the members alive that are known to be peers from those that are
@@ -95,7 +110,7 @@ func (p *Peers) classify() (known, others []string) {
 	for _, m := range members {
 		switch {
 		case m.Status != serf.StatusAlive || m.Name == p.cfg.Self:
-		case p.Knows(m.Name):
+		case p.met(m.Name):
 			known = append(known, m.Name)
 		default:
 			others = append(others, m.Name)

@@ -1,0 +1,254 @@
+package peers
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+	"golang.org/x/time/rate"
+
+	"agentctl/agent/link"
+	"agentctl/handler/backoff"
+	"agentctl/handler/varint"
+)
+
+const (
+	// compareFrom is how many members a cluster has at least in which lists of agents are
+	// compared. In a smaller one each node asks all others itself.
+	compareFrom = 32
+	// compareEvery is how often a node compares its list with that of another, on average,
+	// and compareSoon how soon once more agents are known.
+	compareEvery = 15 * time.Second
+	compareSoon  = time.Second
+	// compareTime bounds the wait for an answer.
+	compareTime = 5 * time.Second
+	// listsEvery is how many lists a node sends in a second, and mostLists at once. One of
+	// 10,000 names has some 200 KiB.
+	listsEvery, mostLists = rate.Limit(10), 20
+	// mostAgents is how many names a list has at most, and mostTold how many one that
+	// nobody has asked for: a request has 128 KiB.
+	mostAgents = 1 << 16
+	mostTold   = 1 << 10
+	// maxNodeName is serf's own limit.
+	maxNodeName = 128
+	// agentsVersion begins a question and an answer. A later one may append.
+	agentsVersion = 1
+)
+
+// unknown tells whether nothing is known of a member. p.mu is held.
+func (a *acquaintance) unknown() bool { return !a.peer && !a.told }
+
+// Sort tells members that take part in broadcast trees, as this node knows itself or others
+// have said, from other peers, and both from the rest.
+func (p *Peers) Sort(members []serf.Member) (agents, former, rest []serf.Member) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range members {
+		switch a := p.known[m.Name]; {
+		case a != nil && (a.tree || a.told):
+			agents = append(agents, m)
+		case a != nil && a.peer:
+			former = append(former, m)
+		default:
+			rest = append(rest, m)
+		}
+	}
+	return agents, former, rest
+}
+
+// Told notes that others say of members that they take part in broadcast trees. Whoever
+// is to have a link to one of them finds out: see [Peers.NoPeer]. Until then it is believed.
+func (p *Peers) Told(names []string) {
+	var fresh []string
+	now := time.Now()
+	p.mu.Lock()
+	for _, name := range names {
+		if name == p.cfg.Self {
+			continue
+		}
+		if a := p.entry(name, false); a != nil && a.unknown() && !now.Before(a.nextClaim) {
+			a.told = true
+			fresh = append(fresh, name)
+		}
+	}
+	p.mu.Unlock()
+	if len(fresh) == 0 {
+		return
+	}
+	p.grown()
+	if p.cfg.OnAgents != nil {
+		p.cfg.OnAgents(fresh, true)
+	}
+}
+
+// NoPeer notes that a member is none: it was to have a link. What others say of it is not
+// believed for a while.
+func (p *Peers) NoPeer(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a := p.known[name]; a != nil {
+		a.peer, a.tree = false, false
+		a.wasFalse()
+	}
+}
+
+// grown has this node compare its list soon.
+func (p *Peers) grown() {
+	select {
+	case p.more <- struct{}{}:
+	default:
+	}
+}
+
+// list are the names of all members that take part in broadcast trees, this node included.
+func (p *Peers) list() []string {
+	agents, _, _ := p.Sort(p.cfg.Members())
+	names := append(AliveNames(agents), p.cfg.Self)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// sum is the same for the same names.
+func sum(names []string) (s uint64) {
+	for _, name := range names {
+		h := fnv.New64a()
+		h.Write([]byte(name))
+		s ^= h.Sum64()
+	}
+	return s
+}
+
+// compare compares this node's list of agents with those of others, one after the other,
+// until ctx ends. So lists become the same: who lacks a name gets it, from whoever asks.
+func (p *Peers) compare(ctx context.Context) {
+	timer := time.NewTimer(backoff.Between(compareEvery/2, compareEvery*3/2))
+	defer timer.Stop()
+	soon := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.more:
+			if !soon {
+				soon = true
+				timer.Reset(rand.N(compareSoon))
+			}
+		case <-timer.C:
+			soon = false
+			timer.Reset(backoff.Between(compareEvery/2, compareEvery*3/2))
+			p.compareOnce(ctx)
+		}
+	}
+}
+
+func (p *Peers) compareOnce(ctx context.Context) {
+	if len(p.cfg.Members()) < compareFrom {
+		return
+	}
+	known := p.treeAgents()
+	if len(known) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, compareTime)
+	defer cancel()
+	peer := known[rand.IntN(len(known))]
+	ours := p.list()
+	e := varint.Encoder{agentsVersion}
+	e.Fixed(sum(ours))
+	e.Uint(0)
+	theirs, err := p.askList(ctx, peer, e)
+	if err != nil {
+		p.cfg.Logger.Debug("a peer's list of agents was not had", "node", peer, "error", err)
+		return
+	}
+	if theirs == nil {
+		return
+	}
+	p.Told(theirs)
+	slices.Sort(theirs)
+	lacks := slices.DeleteFunc(ours, func(name string) bool { _, has := slices.BinarySearch(theirs, name); return has })
+	if len(lacks) == 0 {
+		return
+	}
+	rand.Shuffle(len(lacks), func(i, j int) { lacks[i], lacks[j] = lacks[j], lacks[i] })
+	e = varint.Encoder{agentsVersion}
+	e.Fixed(0)
+	e = appendNames(e, lacks[:min(len(lacks), mostTold)])
+	if _, err := p.cfg.Ask(ctx, peer, e); err != nil {
+		p.cfg.Logger.Debug("a peer was not told of agents", "node", peer, "error", err)
+	}
+}
+
+// treeAgents are the members that this node itself knows to take part.
+func (p *Peers) treeAgents() (names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, a := range p.known {
+		if a.peer && a.tree {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// askList asks a peer for its list. It returns nil if that is the same.
+func (p *Peers) askList(ctx context.Context, peer string, req []byte) ([]string, error) {
+	answer, err := p.cfg.Ask(ctx, peer, req)
+	if err != nil {
+		return nil, err
+	}
+	d := varint.NewDecoder(answer)
+	if d.Byte() != agentsVersion {
+		return nil, errors.New("an answer of another version")
+	}
+	if d.Bool() {
+		return nil, d.Err()
+	}
+	names := varint.List(&d, mostAgents, func() string { return d.Text(maxNodeName) })
+	return names, d.Err()
+}
+
+func appendNames(e varint.Encoder, names []string) varint.Encoder {
+	names = names[:min(len(names), mostAgents)]
+	e.Uint(uint64(len(names)))
+	for _, name := range names {
+		e.Text(name)
+	}
+	return e
+}
+
+var errTooManyLists = errors.New("too many lists of agents are asked for")
+
+// Answer answers a peer that compares its list with this node's, or tells what this node
+// lacks.
+func (p *Peers) Answer(_ context.Context, from link.Peer, req []byte) ([]byte, error) {
+	d := varint.NewDecoder(req)
+	if d.Byte() != agentsVersion {
+		return nil, errors.New("a question of another version")
+	}
+	theirs := d.Fixed()
+	told := varint.List(&d, mostTold, func() string { return d.Text(maxNodeName) })
+	if err := d.Err(); err != nil {
+		return nil, err
+	}
+	if len(told) > 0 {
+		p.Told(told)
+		return []byte{agentsVersion}, nil
+	}
+	ours := p.list()
+	e := varint.Encoder{agentsVersion}
+	same := theirs == sum(ours)
+	e.Bool(same)
+	if same {
+		return e, nil
+	}
+	p.Heard(from.Name) // it may be one that is not known here
+	if !p.lists.Allow() {
+		return nil, errTooManyLists
+	}
+	return appendNames(e, ours), nil
+}
