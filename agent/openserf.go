@@ -81,7 +81,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		Deliver:   func(from link.Peer, msgs [][]byte) { a.publisher.TakeLinked(from, msgs) },
 		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.publisher.broadcast.Behind(to.Name, notPeer) },
 		Accepted:  a.peers.Heard,
-		Opened:    a.peers.Found,
+		Opened:    func(p link.Peer) { a.peers.Found(p.Name) },
 		Member:    a.peers.At,
 		Handlers: map[link.Kind]link.Handler{
 			link.KindRepair: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -23,8 +24,12 @@ type Peer struct {
 	Addr     string
 	sender   senderID
 	version  byte     // of the protocol, agreed on for the link
-	features []string // opaque here
+	features []string // that it told
 }
+
+// Has reports whether the peer told of a feature when its link was opened. Of a peer that
+// a caller made nothing is known, so it has none.
+func (p Peer) Has(feature string) bool { return slices.Contains(p.features, feature) }
 
 // senderID tells the numbers of one sender from those of others. A node draws one for
 // each peer that it sends to, and tells it to that peer alone: whoever knows it could
@@ -54,6 +59,7 @@ const (
 	KindQuestion Kind = 4 // what became of an event
 	KindMembers  Kind = 5
 	KindDurable  Kind = 6 // whether events are on a disk
+	KindAgents   Kind = 7 // which members are agents
 )
 
 // Handler answers one request. It must return soon after ctx has ended, which
@@ -83,22 +89,23 @@ type Config struct {
 	// others share one limit of memory. It must not block, and nil has no members.
 	Member func(name, host string) bool
 	// Accepted is told the name that each peer gives that has opened a link to here, and
-	// Opened the name of each peer to which this node has opened one. Neither may block,
-	// and both may be nil.
-	Accepted, Opened func(name string)
-	Handlers         map[Kind]Handler
-	Logger           *slog.Logger          // nil discards
-	Metrics          prometheus.Registerer // nil counts nothing
+	// Opened each peer to which this node has opened one, with the features that it told.
+	// Neither may block, and both may be nil.
+	Accepted func(name string)
+	Opened   func(p Peer)
+	Features []string // told to each peer, see Peer.Has; at most 14 of 32 bytes
+	Handlers map[Kind]Handler
+	Logger   *slog.Logger          // nil discards
+	Metrics  prometheus.Registerer // nil counts nothing
 
 	MaxMessage int // bytes; 68 KiB
 
-	features      []string // told to each peer; at most 16 of 32 bytes
-	queueMessages int      // messages to one peer that are not acknowledged yet; 32,768
-	queueBytes    int      // bytes of them, encoded; 16 MiB
-	maxLinks      int      // links opened from here at a time, and as many that others open; 256
-	maxRequest    int      // bytes of a request; 128 KiB, which a peer that refuses it need not read
-	maxResponse   int      // bytes of the answer to one; 4 MiB
-	maxRequests   int      // requests handled here at a time; 64
+	queueMessages int // messages to one peer that are not acknowledged yet; 32,768
+	queueBytes    int // bytes of them, encoded; 16 MiB
+	maxLinks      int // links opened from here at a time, and as many that others open; 256
+	maxRequest    int // bytes of a request; 128 KiB, which a peer that refuses it need not read
+	maxResponse   int // bytes of the answer to one; 4 MiB
+	maxRequests   int // requests handled here at a time; 64
 
 	maxStrangers        int // streams at a time whose handshake is not over; 64
 	maxStrangersPerHost int // of one IP address; 16
@@ -113,7 +120,8 @@ type Config struct {
 }
 
 const (
-	maxFeatures = 16
+	maxFeatures = 16  // in a hello
+	ownFeatures = 2   // of those, this package's own
 	maxFeature  = 32  // bytes
 	maxName     = 256 // bytes; memberlist and serf have shorter ones
 )
@@ -158,6 +166,10 @@ func (c Config) validate() error {
 	check(c.Deliver != nil, "Deliver is nil; give a function that takes the messages")
 	for k, h := range c.Handlers {
 		check(k >= KindRepair && h != nil, "a handler of kind %d; kinds of requests begin at %d, and handlers are not nil", k, KindRepair)
+	}
+	check(len(c.Features) <= maxFeatures-ownFeatures, "%d Features; give at most %d", len(c.Features), maxFeatures-ownFeatures)
+	for _, f := range c.Features {
+		check(f != "" && len(f) <= maxFeature, "the feature %q has %d bytes; give 1 to %d", f, len(f), maxFeature)
 	}
 	check(c.MaxMessage > 0, "MaxMessage is negative; leave it 0 for the default")
 	return errors.Join(errs...)

@@ -52,7 +52,7 @@ func (p *peer) connect(ctx context.Context) (*link, error) {
 		return nil, errors.New("link: the peer moved or was forgotten while a link to it was opened")
 	}
 	if p.links.cfg.Opened != nil {
-		p.links.cfg.Opened(p.name)
+		p.links.cfg.Opened(Peer{Name: p.name, Addr: addr, version: lk.peer.version, features: lk.peer.features})
 	}
 	p.links.cfg.Logger.Debug("link: opened", "peer", p.name, "addr", addr, "version", lk.peer.version)
 	return lk, nil

@@ -6,13 +6,13 @@
 //
 // # Order
 //
-// A peer's Deliver gets messages in the order of the calls of Broadcast. The
+// A peer's Deliver gets messages in the order of the calls of Send. The
 // order holds from one call to the next, and across broken links. Different
 // peers are independent of each other.
 //
 // # Blocking
 //
-// Broadcast never waits: it appends to bounded queues, one for each peer. A
+// Send never waits: it appends to bounded queues, one for each peer. A
 // slow, hung or absent peer delays no other peer. Deliver, Behind and the
 // handlers run on goroutines of this package. If a Deliver does not return, only
 // the stream of its peer stops, and the queue at that peer fills up.

@@ -2,7 +2,7 @@ package link
 
 // Linked are the nodes to which a link is open, in either direction. One that opened
 // its link itself, and to which nothing was sent yet, has no address here: it may be
-// reached at another than the link came from.
+// reached at another than the link came from. Each has the features that it told.
 func (l *Links) Linked() (all []Peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -14,7 +14,7 @@ func (l *Links) Linked() (all []Peer) {
 	}
 	for lk := range l.accepted {
 		if name := lk.peer.Name; lk.alive() && !there[name] {
-			there[name], all = true, append(all, Peer{Name: name})
+			there[name], all = true, append(all, Peer{Name: name, version: lk.peer.version, features: lk.peer.features})
 		}
 	}
 	return all

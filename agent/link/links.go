@@ -53,7 +53,7 @@ func New(cfg Config) (*Links, error) {
 		party: party{
 			self: hello{
 				lo: minVersion, hi: maxVersion,
-				maxMessage: cfg.MaxMessage, name: cfg.Name, features: append([]string{featureOwnID}, cfg.features...),
+				maxMessage: cfg.MaxMessage, name: cfg.Name, features: append([]string{featureOwnID}, cfg.Features...),
 			},
 			timeout: cfg.handshakeTimeout,
 		},

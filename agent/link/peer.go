@@ -64,7 +64,11 @@ func newPeer(l *Links, to Peer) *peer {
 func (p *peer) asPeer() Peer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return Peer{Name: p.name, Addr: p.addr}
+	to := Peer{Name: p.name, Addr: p.addr}
+	if p.link.alive() {
+		to.version, to.features = p.link.peer.version, p.link.peer.features
+	}
+	return to
 }
 
 func (p *peer) current() *link {

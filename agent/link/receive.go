@@ -26,7 +26,7 @@ const maxBatch = 1024
 // receive delivers the messages of a stream of events, and acknowledges them,
 // until the stream ends.
 func (l *Links) receive(ctx context.Context, lk *link, st *stream) error {
-	strict := slices.Contains(lk.peer.features, featureOwnID)
+	strict := lk.peer.Has(featureOwnID)
 	src := l.sources.open(sourceKey{lk.peer.sender, lk.host, strict})
 	defer l.sources.close(src)
 	return l.receiveFrom(ctx, src, strict, st.r, st, func() { st.SetReadDeadline(time.Time{}) }, st.settle, func(msgs [][]byte) {

@@ -8,22 +8,32 @@ import (
 	"time"
 
 	"agentctl/handler/backoff"
-	"agentctl/handler/varint"
 )
 
 // behindInterval is the least time between two rounds of calls of Behind.
 const behindInterval = 100 * time.Millisecond
 
-// Broadcast queues msg for each of the peers, and never waits. It copies msg
-// once for all of them. If it returns an error, no peer gets the message: the
-// links do not run, or msg is empty or longer than MaxMessage. If a peer's queue
-// is full, the message to that peer is dropped, counted and reported to Behind.
-func (l *Links) Broadcast(to []Peer, msg []byte) error {
-	if len(msg) == 0 || len(msg) > l.cfg.MaxMessage {
-		return fmt.Errorf("%w: a message of %d bytes, where 1 to %d are allowed", errTooLong, len(msg), l.cfg.MaxMessage)
+// Broadcast is Send for a message in one part.
+func (l *Links) Broadcast(to []Peer, msg []byte) error { return l.Send(to, msg) }
+
+// Send queues a message for each of the peers, and never waits. The message is its parts,
+// one after another, which it copies once for all peers. If it returns an error, no peer
+// gets the message: the links do not run, or it is empty or longer than MaxMessage. If a
+// peer's queue is full, the message to that peer is dropped, counted and reported to
+// Behind.
+func (l *Links) Send(to []Peer, parts ...[]byte) error {
+	size := 0
+	for _, part := range parts {
+		size += len(part)
 	}
-	record := make([]byte, 0, binary.MaxVarintLen32+len(msg))
-	record = varint.AppendBytes(record, msg)
+	if size == 0 || size > l.cfg.MaxMessage {
+		return fmt.Errorf("%w: a message of %d bytes, where 1 to %d are allowed", errTooLong, size, l.cfg.MaxMessage)
+	}
+	record := make([]byte, 0, binary.MaxVarintLen32+size)
+	record = binary.AppendUvarint(record, uint64(size))
+	for _, part := range parts {
+		record = append(record, part...)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.running {
