@@ -93,6 +93,9 @@ type Config struct {
 	// Neither may block, and both may be nil.
 	Accepted func(name string)
 	Opened   func(p Peer)
+	// Lost is told the name of a peer whose kept link broke, or could not be opened, at each
+	// attempt. It must not block, and may be nil.
+	Lost     func(name string)
 	Features []string // told to each peer, see Peer.Has; at most 14 of 32 bytes
 	Handlers map[Kind]Handler
 	Logger   *slog.Logger          // nil discards

@@ -125,7 +125,7 @@ func (l *Links) keyring() []psk {
 }
 
 // makeRoom closes links that were not used for longest, if with a link to p
-// there would be too many. Links with something under way are not closed. Who
+// there would be too many. Links with something under way, or kept, are not closed. Who
 // is opening a link counts as having it, so that of several who come here at
 // once the last sees all others.
 func (l *Links) makeRoom(p *peer) error {
@@ -155,14 +155,14 @@ func (l *Links) makeRoom(p *peer) error {
 }
 
 // state returns the link, if it is alive, and whether the peer is busy: a link
-// is being opened, or has something under way.
+// is being opened, has something under way, or is kept.
 func (p *peer) state() (lk *link, busy bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.link.alive() {
 		lk = p.link
 	}
-	return lk, len(p.dialing) > 0 || lk != nil && (p.queue.Len() > 0 || p.users > 0)
+	return lk, len(p.dialing) > 0 || lk != nil && (p.queue.Len() > 0 || p.users > 0 || p.kept)
 }
 
 // leastUsed orders links by when they were last used.

@@ -15,7 +15,14 @@
 // Send never waits: it appends to bounded queues, one for each peer. A
 // slow, hung or absent peer delays no other peer. Deliver, Behind and the
 // handlers run on goroutines of this package. If a Deliver does not return, only
-// the stream of its peer stops, and the queue at that peer fills up.
+// the stream of its peer stops, and the queue at that peer fills up. Stuck names the
+// peers that acknowledge nothing.
+//
+// # Kept links
+//
+// A link is opened when there is something to say, and closed when it was idle for five
+// minutes. Links to the peers that Keep names are there all the time, so that the first
+// message needs no handshake. Lost tells of each that broke or could not be opened.
 //
 // # Loss
 //
@@ -41,7 +48,7 @@
 //
 // There are at most 256 links in each direction. A further link closes the least
 // used one of who has most links, or waits while all links that this node opened are
-// busy. This package hears at most 64 strangers at a time, 16 of one host. A message is
+// busy or kept. This package hears at most 64 strangers at a time, 16 of one host. A message is
 // at most as long as Config.MaxMessage, and a request takes at most ten seconds.
 //
 // Links that exceed a limit of memory are closed. Their bytes count until they are free:

@@ -35,10 +35,12 @@ type peer struct {
 	id      senderID // of this node to the peer; another one where numbers are left out
 	link    *link    // nil or dead where there is none
 	queue   queue.Queue[[]byte]
-	first   uint64 // sequence number of the first in queue
-	sent    int    // how many of queue were written to the current stream
-	dropped uint64 // since Behind was last told
-	users   int    // requests that use this entry
+	first   uint64    // sequence number of the first in queue
+	sent    int       // how many of queue were written to the current stream
+	dropped uint64    // since Behind was last told
+	since   time.Time // when the queue got its first message, or an acknowledgement came last
+	users   int       // requests that use this entry
+	kept    bool      // the link is to be there, see Keep
 	// notPeerUntil is when a node that is no peer is asked again; what is sent
 	// to it before is dropped.
 	notPeerUntil time.Time
@@ -86,6 +88,7 @@ func (p *peer) moveTo(addr string) (stale *link) {
 	}
 	p.addr, p.id = addr, newSenderID() // the old address has no use for it, and may be another node's
 	p.notPeerUntil = time.Time{}
+	p.rouse() // it may be kept
 	return p.link
 }
 
@@ -103,11 +106,14 @@ func (p *peer) push(record []byte) {
 	l := p.links
 	p.mu.Lock()
 	reason := ""
+	now, first := time.Now(), p.queue.Len() == 0
 	switch {
-	case time.Now().Before(p.notPeerUntil):
+	case now.Before(p.notPeerUntil):
 		reason = dropNotPeer
 	case !p.queue.Push(record, len(record)):
 		reason = dropFull
+	case first:
+		p.since = now
 	}
 	if reason != "" {
 		p.mu.Unlock()
@@ -116,10 +122,7 @@ func (p *peer) push(record []byte) {
 	}
 	p.mu.Unlock()
 	l.metrics.queued.Inc()
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+	p.rouse()
 }
 
 // drop counts messages that were dropped, and has Behind told.
@@ -212,6 +215,7 @@ func (p *peer) acknowledge(last uint64) bool {
 	if last >= p.first {
 		n := int(last - p.first + 1)
 		p.popLocked(n)
+		p.since = time.Now()
 		p.links.metrics.acknowledged.Add(float64(n))
 	}
 	return true

@@ -10,10 +10,12 @@ import (
 	"agentctl/handler/backoff"
 )
 
-// Waits between attempts to reach a peer, while there is something to send.
+// Waits between attempts to reach a peer, while there is something to send or its link is
+// kept.
 const minWait, maxWait = 50 * time.Millisecond, 5 * time.Second
 
-// run serves the queue until the peer is idle for long, forgotten, or Run ends:
+// run serves the queue until the peer is idle for long, forgotten, or Run ends. A kept
+// peer is not idle:
 //
 //	resting ──something to send──► sending ──link broke──► waiting ─► sending
 //	   ▲  └──idle──► gone              │ idle, or no peer
@@ -21,24 +23,27 @@ const minWait, maxWait = 50 * time.Millisecond, 5 * time.Second
 func (p *peer) run() {
 	defer func() { p.current().close() }()
 	for attempt := 0; p.ctx.Err() == nil; {
-		if !p.pending() {
+		if !p.wanted() {
 			if !p.rest() {
 				return
 			}
 			continue
 		}
-		from := p.acknowledged()
+		from, begun := p.acknowledged(), time.Now()
 		err := p.stream()
 		switch {
 		case p.ctx.Err() != nil:
 			return
-		case err == nil || !p.pending(): // idle; nothing is lost by a link that breaks then
+		case err == nil || !p.wanted(): // idle; nothing is lost by a link that breaks then
 			attempt = 0
 			continue
-		case p.acknowledged() > from:
+		case p.acknowledged() > from, time.Since(begun) > maxWait: // it was open, and not only dialed
 			attempt = 0
 		}
-		p.logFailure(err)
+		p.lost(err)
+		if p.pending() {
+			p.logFailure(err)
+		}
 		if _, ok := errors.AsType[*notPeerError](err); ok {
 			p.giveUp()
 			continue
@@ -63,6 +68,9 @@ func (p *peer) rest() bool {
 		case <-p.wake:
 			return true
 		case <-t.C:
+			if p.wanted() {
+				return true
+			}
 			again := p.retire()
 			if again == 0 {
 				return false
@@ -82,6 +90,8 @@ func (p *peer) retire() (again time.Duration) {
 	p.mu.Lock()
 	switch now := time.Now(); {
 	case p.queue.Len() > 0 || p.dropped > 0 || p.users > 0:
+		again = l.cfg.askedTimeout
+	case p.kept && !now.Before(p.notPeerUntil): // since rest looked
 		again = l.cfg.askedTimeout
 	case now.Before(p.notPeerUntil):
 		again = p.notPeerUntil.Sub(now)
@@ -163,10 +173,13 @@ func (p *peer) writeRecords(lk *link, st *stream, acks <-chan error) error {
 			return errAcks
 		case <-idle.C:
 			left := p.links.cfg.idleTimeout - lk.unusedFor()
-			if _, busy := p.state(); left <= 0 && !busy {
-				return nil
+			if left <= 0 {
+				if _, busy := p.state(); !busy {
+					return nil
+				}
+				left = p.links.cfg.idleTimeout
 			}
-			idle.Reset(max(left, time.Second))
+			idle.Reset(left)
 		}
 	}
 }
