@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
+	"agentctl/agent/broadcast"
 	"agentctl/agent/config"
 	"agentctl/agent/gossip"
 	"agentctl/agent/large"
@@ -78,10 +79,12 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 	cfg := link.Config{
 		Name:      a.opts.NodeName,
 		Transport: ports,
-		Deliver:   func(from link.Peer, msgs [][]byte) { a.publisher.TakeLinked(from, msgs) },
+		Deliver:   func(from link.Peer, msgs [][]byte) { a.publisher.broadcast.Receive(from, msgs) },
 		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.publisher.broadcast.Behind(to.Name, notPeer) },
 		Accepted:  a.peers.Heard,
-		Opened:    func(p link.Peer) { a.peers.Found(p.Name) },
+		Opened:    func(p link.Peer) { a.publisher.broadcast.Opened(p) },
+		Lost:      func(name string) { a.publisher.broadcast.Lost(name) },
+		Features:  []string{broadcast.Feature},
 		Member:    a.peers.At,
 		Handlers: map[link.Kind]link.Handler{
 			link.KindRepair: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
@@ -99,8 +102,9 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 			link.KindMembers: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 				return a.members.views.Answer(ctx, from, req)
 			},
+			link.KindAgents: a.peers.Answer,
 		},
-		MaxMessage: large.MaxFrame,
+		MaxMessage: large.MaxFrame + broadcast.Overhead,
 		Logger:     a.logger,
 		Metrics:    a.hooks.Metrics,
 	}

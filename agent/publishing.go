@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/broadcast"
 	"agentctl/agent/gossip"
+	"agentctl/agent/link"
 	"agentctl/agent/logs"
 	"agentctl/agent/publish"
 	"agentctl/agent/rpc"
@@ -32,6 +34,9 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 func (a *Agent) openBroadcast(ml *memberlist.Config) {
 	cfg := broadcast.Config{
 		Self: a.opts.NodeName, Members: a.reachable, Peers: a.peers, Links: a.links, Memberlist: a.serf.Memberlist(),
+		RTT: a.rtt, Take: func(events []broadcast.Message) { a.publisher.TakeTree(events) },
+		Linked: func(from link.Peer, msgs [][]byte) { a.publisher.TakeLinked(from, msgs) },
+		Gossip: func(events [][]byte) { a.publisher.Gossip(events) }, Sending: a.end.sending,
 		Logger: a.logger, Metrics: a.hooks.Metrics,
 	}
 	if a.opts.DirectSend {
@@ -43,6 +48,16 @@ func (a *Agent) openBroadcast(ml *memberlist.Config) {
 	}
 	a.publisher.broadcast = broadcast.New(cfg)
 	a.intake.SubscribeWhile(func() bool { return false }, a.publisher.broadcast.Watch) // for good
+}
+
+// rtt is how far a member is by serf's coordinates; 0 if that is not known.
+func (a *Agent) rtt(name string) time.Duration {
+	here, ok := a.serf.GetCachedCoordinate(a.opts.NodeName)
+	there, known := a.serf.GetCachedCoordinate(name)
+	if !ok || !known {
+		return 0
+	}
+	return here.DistanceTo(there)
 }
 
 // capped is as much of a name or payload as the log may have of it, which may be full of

@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -29,6 +30,17 @@ type Config struct {
 	// TCP. It must not block, and may be nil.
 	Deaf func(name string) bool
 
+	// RTT is how far a member is, as far as is known; 0 counts as near. It may be nil.
+	RTT func(name string) time.Duration
+	// Take takes in events of other nodes that came along the trees, in order, and Linked
+	// messages that a peer sent over a link to here alone. Both may wait.
+	Take   func(events []Message)
+	Linked func(from link.Peer, msgs [][]byte)
+	// Gossip has gossip carry events that Take was told to hold back.
+	Gossip func(events [][]byte)
+	// Sending ends when nothing is to be sent any more.
+	Sending context.Context
+
 	// Met is told of members that have joined, and Missed of a peer to whom
 	// messages were dropped. Either may be nil.
 	Met    func(joined []serf.Member)
@@ -44,6 +56,7 @@ type Broadcast struct {
 	cfg    Config
 	routes *routes
 	direct *direct // nil: nothing straight
+	tree   *tree   // nil: no links
 }
 
 // New makes a Broadcast.
@@ -56,32 +69,114 @@ func New(cfg Config) *Broadcast {
 	if cfg.Metrics != nil {
 		m = newMetrics(cfg.Metrics)
 	}
+	if cfg.Links != nil {
+		b.tree = newTree(&b.cfg)
+	}
 	if cfg.Packets > 0 {
 		b.direct = newDirect(cfg.Memberlist, cfg.Packets, cfg.Deaf, m)
 	}
 	return b
 }
 
-// Run sends events straight to members that are no peers, until ctx ends.
+// Run does all that is not done at once, until ctx ends.
 func (b *Broadcast) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	if b.tree != nil {
+		running.Go(func() { b.tree.Run(ctx) })
+	}
 	if b.direct != nil {
 		return b.direct.Run(ctx)
 	}
 	return nil
 }
 
-// Send hands an event on, as it goes over links and as serf has it; it never
-// waits. Calls are one at a time where order counts.
-func (b *Broadcast) Send(ctx context.Context, forLinks, raw []byte) {
+// Send hands an event on, as it goes over links and as serf has it; it never waits. Calls
+// are one at a time where order counts. held says that gossip does not carry the event for
+// now: serf is not to pass it on.
+func (b *Broadcast) Send(forLinks, raw []byte) (held bool) {
+	if b.tree != nil && b.tree.carry() {
+		held, err := b.tree.publish(forLinks)
+		if err != nil {
+			b.cfg.Logger.Debug("an event goes by gossip alone", "error", err)
+		}
+		b.Serve(forLinks, raw)
+		return held
+	}
 	linked, others := b.routes.at(time.Now())
+	b.send(linked, others, forLinks, raw)
+	return false
+}
+
+// Serve brings an event that came along the trees to the members that this node serves.
+// It never waits.
+func (b *Broadcast) Serve(forLinks, raw []byte) {
+	if s := b.tree.serving.Load(); s != nil {
+		b.send(s.links, s.straight, forLinks, raw)
+	}
+}
+
+func (b *Broadcast) send(linked []link.Peer, others []*memberlist.Node, forLinks, raw []byte) {
 	if len(linked) > 0 {
 		if err := b.cfg.Links.Broadcast(linked, forLinks); err != nil {
 			b.cfg.Logger.Debug("an event goes by gossip alone", "error", err)
 		}
 	}
-	for _, to := range others {
-		b.direct.enqueue(ctx, to, raw)
+	if b.direct == nil {
+		return
 	}
+	for _, to := range others {
+		b.direct.enqueue(b.cfg.Sending, to, raw)
+	}
+}
+
+// Receive takes messages of a peer, as [link.Config.Deliver] gets them.
+func (b *Broadcast) Receive(from link.Peer, msgs [][]byte) {
+	for len(msgs) > 0 {
+		along := msgs[0][0] == treeByte
+		n := 1
+		for n < len(msgs) && (msgs[n][0] == treeByte) == along {
+			n++
+		}
+		if some := msgs[:n]; along {
+			for i := range some {
+				some[i] = some[i][1:]
+			}
+			b.tree.receive(from, some)
+		} else {
+			b.cfg.Linked(from, some)
+		}
+		msgs = msgs[n:]
+	}
+}
+
+// Opened is told of a link that was opened to a peer, and Lost of a kept one that broke.
+func (b *Broadcast) Opened(p link.Peer) {
+	b.cfg.Peers.Opened(p.Name, p.Has(Feature))
+	b.tree.opened(p.Name)
+}
+
+// Lost is told of a kept link that broke.
+func (b *Broadcast) Lost(name string) { b.tree.lost(name) }
+
+// Agents is told of members that take part in trees, see [peers.Config].
+func (b *Broadcast) Agents(names []string, told bool) {
+	if b.tree != nil {
+		b.tree.found(names, told)
+	}
+}
+
+// Served tells who serves the members that take no part in trees: nil where each
+// publisher does.
+func (b *Broadcast) Served() []Served {
+	if b.tree == nil {
+		return nil
+	}
+	s := b.tree.serving.Load()
+	if s == nil {
+		return nil
+	}
+	return s.report
 }
 
 // Waiting is how many messages are not with their receivers, as far as is known.
@@ -99,8 +194,15 @@ func (b *Broadcast) Waiting() (n int) {
 // any more gets its events straight until it says that it is.
 func (b *Broadcast) Behind(name string, notPeer bool) {
 	if notPeer {
-		b.forget(name)
-	} else if b.cfg.Missed != nil {
+		b.cfg.Peers.NoPeer(name)
+		b.tree.lost(name)
+		b.cfg.Links.Forget(name)
+		return
+	}
+	if b.tree != nil {
+		b.tree.behind(name)
+	}
+	if b.cfg.Missed != nil {
 		b.cfg.Missed(name)
 	}
 }
@@ -110,6 +212,9 @@ func (b *Broadcast) Watch(e serf.Event) {
 	me, ok := e.(serf.MemberEvent)
 	if !ok {
 		return
+	}
+	if b.tree != nil {
+		raise(b.tree.changed)
 	}
 	switch me.Type {
 	case serf.EventMemberLeave, serf.EventMemberFailed, serf.EventMemberReap:
@@ -126,6 +231,7 @@ func (b *Broadcast) Watch(e serf.Event) {
 func (b *Broadcast) forget(name string) {
 	b.cfg.Peers.Forget(name)
 	if b.cfg.Links != nil {
+		b.tree.lost(name)
 		b.cfg.Links.Forget(name)
 	}
 }

@@ -44,14 +44,31 @@ func (r rumor) Finished()                             {}
 // Of an event serf neither logs nor counts that it came, as of one of its own. It does not
 // tell its channel of one that nobody wants there, see [Config.Unwanted].
 func (n *Node) Inject(raw []byte) {
+	if fresh, mine := n.take(raw); fresh {
+		n.events.QueueBroadcast(rumor(raw))
+	} else if !mine {
+		n.delegate.NotifyMsg(raw)
+	}
+}
+
+// Give is Inject without passing the event on. See [Node.PassOn].
+func (n *Node) Give(raw []byte) {
+	if _, mine := n.take(raw); !mine {
+		n.delegate.NotifyMsg(raw)
+	}
+}
+
+// PassOn has gossip carry an event that serf was given before.
+func (n *Node) PassOn(raw []byte) { n.events.QueueBroadcast(rumor(raw)) }
+
+// take hands serf a message, and tells whether its event is new. It reports false for mine
+// if the message is not read here.
+func (n *Node) take(raw []byte) (fresh, mine bool) {
 	var m Message
 	if !m.read(raw) {
-		n.delegate.NotifyMsg(raw)
-		return
+		return false, false
 	}
-	if n.give(&m) {
-		n.events.QueueBroadcast(rumor(raw))
-	}
+	return n.give(&m), true
 }
 
 // give hands serf an event, and tells whether serf did not know it. Behind serf's channel

@@ -85,14 +85,15 @@ func (p *Peers) Told(names []string) {
 	}
 }
 
-// NoPeer notes that a member is none: it was to have a link. What others say of it is not
-// believed for a while.
+// NoPeer notes that a member is none: it was to have a link. If others had said that it is
+// an agent, they are not believed for a while.
 func (p *Peers) NoPeer(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if a := p.known[name]; a != nil {
-		a.peer, a.tree = false, false
+	if a := p.known[name]; a != nil && a.told {
 		a.wasFalse()
+	} else {
+		delete(p.known, name)
 	}
 }
 

@@ -68,7 +68,7 @@ func (p *Peers) named(payload []byte) bool {
 func (p *Peers) Run(ctx context.Context) error {
 	var asking sync.WaitGroup
 	defer asking.Wait()
-	if p.cfg.Ask != nil {
+	if p.cfg.Links && p.cfg.Ask != nil {
 		asking.Go(func() { p.compare(ctx) })
 	}
 	for {

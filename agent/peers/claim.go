@@ -87,7 +87,7 @@ func (p *Peers) check(ctx context.Context, how claim, claims map[string]*acquain
 	for name, a := range claims {
 		asking.Go(func() error {
 			for try := 1; try <= claimTries && ctx.Err() == nil; try++ {
-				if m, ok := p.member(name); ok {
+				if m, ok := p.Member(name); ok {
 					if peer, err := p.cfg.Shake(ctx, m); err == nil {
 						p.settle(name, a, peer)
 						return nil

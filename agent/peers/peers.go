@@ -212,8 +212,8 @@ func (p *Peers) Knows(name string) bool {
 	return a != nil && !a.unknown()
 }
 
-// met tells whether this node itself knows that a member is a peer.
-func (p *Peers) met(name string) bool {
+// Met tells whether this node itself has found out that a member is a peer.
+func (p *Peers) Met(name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	a := p.known[name]

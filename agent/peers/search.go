@@ -110,7 +110,7 @@ func (p *Peers) classify() (known, others []string) {
 	for _, m := range members {
 		switch {
 		case m.Status != serf.StatusAlive || m.Name == p.cfg.Self:
-		case p.met(m.Name):
+		case p.Met(m.Name):
 			known = append(known, m.Name)
 		default:
 			others = append(others, m.Name)

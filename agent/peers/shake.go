@@ -32,7 +32,7 @@ func (p *Peers) shake(ctx context.Context, names []string) {
 			if !p.mayShake(name) || p.cfg.Pass(ctx, name) || !p.mayShake(name) || ctx.Err() != nil {
 				return nil
 			}
-			m, ok := p.member(name)
+			m, ok := p.Member(name)
 			if !ok {
 				return nil
 			}
@@ -67,8 +67,8 @@ func (p *Peers) isStock(name string) {
 	}
 }
 
-// member is a member that is alive, as the links know it.
-func (p *Peers) member(name string) (link.Peer, bool) {
+// Member is a member that is alive, as the links know it.
+func (p *Peers) Member(name string) (link.Peer, bool) {
 	for _, m := range p.cfg.Members() {
 		if m.Name == name && m.Status == serf.StatusAlive {
 			return Of(m), true

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/broadcast"
 	"agentctl/agent/gossip"
 	"agentctl/agent/intake"
 	"agentctl/agent/large"
@@ -22,25 +23,85 @@ const malformedEvery = time.Second
 // that have no link to the publisher. Serf refuses an event that is too old, but
 // the intake has taken it by then.
 func (p *Publisher) TakeLinked(from link.Peer, msgs [][]byte) {
-	events, raws := make([]serf.UserEvent, 0, len(msgs)), make([][]byte, 0, len(msgs))
+	in := p.newTaken(len(msgs))
 	for _, msg := range msgs {
-		e, raw, err := p.unlink(msg)
-		if err != nil {
-			p.sampled.Log(slog.LevelWarn, "a peer sent a message that is no event", malformedEvery, "peer", from.Name, "error", err)
-			continue
-		}
-		if !p.cfg.Node.Takes(uint64(e.LTime)) {
-			p.cfg.Refused(uint64(e.LTime))
-			continue
-		}
-		events, raws = append(events, e), append(raws, raw)
+		in.read(from.Name, msg)
 	}
-	if len(events) == 0 || p.cfg.Intake.Take(p.cfg.Sending, intake.Link, events...) != nil {
-		return // the agent ends, if there are any
+	if in.taken() {
+		for _, raw := range in.raws {
+			p.cfg.Node.Inject(raw)
+		}
 	}
-	for _, raw := range raws {
+}
+
+// TakeTree is TakeLinked for events that came along the trees. Serf does not pass on those
+// that are held. Members that take no part in trees get the events from the agents that
+// serve them.
+func (p *Publisher) TakeTree(msgs []broadcast.Message) {
+	in := p.newTaken(len(msgs))
+	kept := make([]broadcast.Message, 0, len(msgs))
+	for _, m := range msgs {
+		if in.read("", m.Bytes) {
+			kept = append(kept, m)
+		}
+	}
+	if !in.taken() {
+		return
+	}
+	for i, raw := range in.raws {
+		p.inject(raw, kept[i].Held)
+		p.cfg.Broadcast.Serve(kept[i].Bytes, raw)
+	}
+}
+
+// inject hands serf an event, which passes it on unless it is held.
+func (p *Publisher) inject(raw []byte, held bool) {
+	if held {
+		p.cfg.Node.Give(raw)
+	} else {
 		p.cfg.Node.Inject(raw)
 	}
+}
+
+// Gossip has gossip carry events that serf was given before and that were held back.
+func (p *Publisher) Gossip(msgs [][]byte) {
+	for _, msg := range msgs {
+		if _, raw, err := p.unlink(msg); err == nil {
+			p.cfg.Node.PassOn(raw)
+		}
+	}
+}
+
+// taken are the events of messages that came together, and serf's messages for them.
+type taken struct {
+	p      *Publisher
+	events []serf.UserEvent
+	raws   [][]byte
+}
+
+func (p *Publisher) newTaken(n int) taken {
+	return taken{p, make([]serf.UserEvent, 0, n), make([][]byte, 0, n)}
+}
+
+// read reads a message, and tells whether its event is taken.
+func (in *taken) read(from string, msg []byte) bool {
+	e, raw, err := in.p.unlink(msg)
+	if err != nil {
+		in.p.sampled.Log(slog.LevelWarn, "a peer sent a message that is no event", malformedEvery, "peer", from, "error", err)
+		return false
+	}
+	if !in.p.cfg.Node.Takes(uint64(e.LTime)) {
+		in.p.cfg.Refused(uint64(e.LTime))
+		return false
+	}
+	in.events, in.raws = append(in.events, e), append(in.raws, raw)
+	return true
+}
+
+// taken has the intake take the events. It reports false if there are none, or the agent
+// ends.
+func (in *taken) taken() bool {
+	return len(in.events) > 0 && in.p.cfg.Intake.Take(in.p.cfg.Sending, intake.Link, in.events...) == nil
 }
 
 // unlink reads an event as it goes over links, and the serf message for it.

@@ -231,14 +231,13 @@ func (p *Publisher) send(ctx context.Context, name string, payload []byte, coale
 	if err := p.cfg.Intake.Take(ctx, intake.Local, e.UserEvent); err != nil {
 		return e, err
 	}
-	// As if it had come from a member: serf passes it on to others.
-	p.cfg.Node.Inject(raw)
 	forLinks := raw
 	if e.byReference {
 		forLinks = large.Pack(raw, payload)
 		p.cfg.Large.Published()
 	}
-	p.cfg.Broadcast.Send(p.cfg.Sending, forLinks, raw)
+	held := p.cfg.Broadcast.Send(forLinks, raw)
+	p.inject(raw, held) // as if it had come from a member
 	return e, nil
 }
 

@@ -1,0 +1,208 @@
+package broadcast
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/link"
+	"agentctl/agent/peers"
+	"agentctl/agent/plumtree"
+)
+
+const (
+	// reviseWait is how long after a change neighbours are chosen anew: many come
+	// together. reviseEvery is how often that is done anyway, since round trips change.
+	reviseWait  = 100 * time.Millisecond
+	reviseEvery = 10 * time.Second
+	// strangerIdle is how long a neighbour is kept that this node has not chosen, and that
+	// sends nothing.
+	strangerIdle = time.Minute
+)
+
+// revise chooses neighbours, and who is served. It returns when to do so again.
+func (t *tree) revise() (again time.Duration) {
+	all := slices.DeleteFunc(t.cfg.Members(), func(m serf.Member) bool {
+		return m.Status != serf.StatusAlive || m.Name == t.cfg.Self
+	})
+	agents, former, rest := t.cfg.Peers.Sort(all)
+	large := len(agents) >= plumtree.MaxFull || len(former)+len(rest) > plumtree.MaxFull
+	chosen, full := []plumtree.Neighbour(nil), false
+	if large {
+		chosen, full = plumtree.Choose(t.cfg.Self, t.withRTT(agents))
+	}
+	byName := make(map[string]serf.Member, len(agents))
+	for _, m := range agents {
+		byName[m.Name] = m
+	}
+
+	t.mu.Lock()
+	if large != t.large {
+		t.large, t.since = large, time.Now()
+	}
+	if large || t.carries {
+		t.asleep.Store(false)
+	}
+	t.chosen = make(map[string]plumtree.Neighbour, len(chosen))
+	for _, n := range chosen {
+		t.chosen[n.Name] = n
+	}
+	t.core.SetFull(full)
+	t.dropLocked(all)
+	kept := make([]link.Peer, 0, len(chosen))
+	for _, n := range chosen {
+		peer := peers.Of(byName[n.Name])
+		kept = append(kept, peer)
+		if l, ok := t.up[n.Name]; ok {
+			t.at[l].peer = peer
+			t.core.Update(l, n)
+		} else if t.cfg.Peers.Met(n.Name) {
+			t.addLocked(n, peer)
+		}
+	}
+	if large {
+		t.tellLocked(agents)
+	}
+	t.fresh = nil
+	idle := !large && len(t.up) == 0
+	t.mu.Unlock()
+
+	t.cfg.Links.Keep(kept)
+	if large {
+		t.serving.Store(t.serve(agents, former, rest))
+	} else {
+		t.serving.Store(nil)
+	}
+	if idle {
+		return never
+	}
+	return reviseEvery
+}
+
+// withRTT are agents with how far they are.
+func (t *tree) withRTT(agents []serf.Member) []plumtree.Member {
+	all := make([]plumtree.Member, len(agents))
+	for i, m := range agents {
+		all[i] = plumtree.Member{Name: m.Name}
+		if t.cfg.RTT != nil {
+			all[i].RTT = t.cfg.RTT(m.Name)
+		}
+	}
+	return all
+}
+
+// dropLocked removes neighbours that are gone, and those that this node has not chosen and
+// that have sent nothing for long. t.mu is held.
+func (t *tree) dropLocked(alive []serf.Member) {
+	there := make(map[string]bool, len(alive))
+	for _, m := range alive {
+		there[m.Name] = true
+	}
+	for name, l := range t.up {
+		_, chosen := t.chosen[name]
+		if !there[name] || !chosen && time.Since(t.at[l].heard) >= strangerIdle {
+			t.removeLocked(name)
+		}
+	}
+}
+
+// addLocked gives core a neighbour. If there are too many, one gives way that this node has
+// not chosen. t.mu is held.
+func (t *tree) addLocked(n plumtree.Neighbour, peer link.Peer) (plumtree.Link, bool) {
+	l, a, err := t.core.Add(t.now(), n)
+	if errors.Is(err, plumtree.ErrFull) {
+		if _, chosen := t.chosen[n.Name]; !chosen || !t.makeRoomLocked() {
+			return l, false
+		}
+		l, a, err = t.core.Add(t.now(), n)
+	}
+	if err != nil {
+		return l, false
+	}
+	t.up[n.Name], t.at[l] = l, neighbour{peer, time.Now()}
+	t.apply(a)
+	return l, true
+}
+
+// makeRoomLocked removes a neighbour that this node has not chosen. t.mu is held.
+func (t *tree) makeRoomLocked() bool {
+	for name := range t.up {
+		if _, chosen := t.chosen[name]; !chosen {
+			t.removeLocked(name)
+			return true
+		}
+	}
+	return false
+}
+
+// removeLocked takes a neighbour off, if it is one. t.mu is held.
+func (t *tree) removeLocked(name string) {
+	l, ok := t.up[name]
+	if !ok {
+		return
+	}
+	delete(t.up, name)
+	t.apply(t.core.Remove(t.now(), l))
+	t.at[l] = neighbour{}
+}
+
+// linkOf finds the neighbour that messages came from. A member that has this node for a
+// neighbour becomes one here, too, if there is room. t.mu is held.
+func (t *tree) linkOf(from link.Peer) (plumtree.Link, bool) {
+	if l, ok := t.up[from.Name]; ok {
+		return l, true
+	}
+	host, _, err := net.SplitHostPort(from.Addr)
+	if err != nil || !t.cfg.Peers.At(from.Name, host) {
+		return 0, false
+	}
+	peer, ok := t.cfg.Peers.Member(from.Name)
+	if !ok {
+		return 0, false
+	}
+	n, chosen := t.chosen[from.Name]
+	if !chosen {
+		n = plumtree.Neighbour{Name: from.Name}
+		if t.cfg.RTT != nil {
+			n.RTT = t.cfg.RTT(from.Name)
+		}
+	}
+	return t.addLocked(n, peer)
+}
+
+// opened is told of a link that was opened to a peer.
+func (t *tree) opened(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n, chosen := t.chosen[name]
+	if _, up := t.up[name]; !chosen || up {
+		return
+	}
+	if peer, ok := t.cfg.Peers.Member(name); ok {
+		t.addLocked(n, peer)
+	}
+}
+
+// lost is told of a neighbour whose link broke. It becomes one again with the next link,
+// and hears then of what it may have missed.
+func (t *tree) lost(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.removeLocked(name)
+}
+
+// behind is told of a neighbour to which messages were dropped: it hears again of what it
+// may lack.
+func (t *tree) behind(name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l, up := t.up[name]; up {
+		n, peer := t.chosen[name], t.at[l].peer
+		n.Name = name
+		t.removeLocked(name)
+		t.addLocked(n, peer)
+	}
+}

@@ -1,0 +1,274 @@
+package broadcast
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"agentctl/agent/link"
+	"agentctl/agent/logs"
+	"agentctl/agent/plumtree"
+)
+
+const (
+	// Feature is what an agent says of itself on a link that takes part in trees.
+	Feature = "tree"
+	// treeByte begins a message of a tree on a link. Serf's messages and the frames of
+	// large events begin otherwise.
+	treeByte = 0xA2
+	// switchTime is how long at most the first event along the trees waits for those that
+	// went over links to all, so that it does not overtake them.
+	switchTime = 5 * time.Second
+	// stuckLook is how often it is looked which neighbours acknowledge nothing, and
+	// stuckAfter how long that takes.
+	stuckLook, stuckAfter = 500 * time.Millisecond, time.Second
+	// brokenEvery is how often, at first, a neighbour that breaks the protocol is logged.
+	brokenEvery = time.Second
+)
+
+// Overhead is how many bytes a message of a tree has at most beyond its event.
+const Overhead = 512
+
+var treeHead = []byte{treeByte}
+
+// tree is this node's part in the trees: a [plumtree.Tree] with links, a clock and a lock.
+type tree struct {
+	cfg     *Config
+	began   time.Time
+	sampled logs.Sampled
+	changed chan struct{} // holds a value when neighbours are to be chosen anew
+	wake    chan struct{} // holds a value when something is due before Run wakes
+	taking  chan struct{} // holds a value when Run is to see to what was delivered
+	serving atomic.Pointer[served]
+	asleep  atomic.Bool // no event goes along trees, and none did lately
+
+	mu      sync.Mutex
+	core    *plumtree.Tree
+	chosen  map[string]plumtree.Neighbour // whose links are kept
+	up      map[string]plumtree.Link      // neighbours that core has
+	at      [plumtree.MaxLinks]neighbour
+	large   bool // the cluster is too large for links to all
+	since   time.Time
+	carries bool // events of this node go along the trees
+	last    time.Time
+	alarm   time.Duration // when Run wakes
+	pending []Message     // delivered, and not taken yet
+	gossip  [][]byte      // to be passed on by gossip
+	fresh   []string      // agents that this node has found lately
+	to      []link.Peer   // memory of apply
+
+	turn sync.Mutex // of who takes what is pending; taken before mu
+}
+
+// neighbour is one that core has.
+type neighbour struct {
+	peer  link.Peer
+	heard time.Time
+}
+
+// Message is an event of another node as it went over links.
+type Message struct {
+	Bytes []byte
+	// Late says that a later event of its publisher came before it.
+	Late bool
+	// Held says that gossip does not carry the event for now: serf is not to pass it on.
+	Held bool
+}
+
+func newTree(cfg *Config) *tree {
+	now := time.Now()
+	core, err := plumtree.New(plumtree.Config{Self: cfg.Self, Incarnation: uint64(now.UnixNano())})
+	if err != nil {
+		panic(err) // a name that serf does not take either
+	}
+	t := &tree{
+		cfg: cfg, began: now, sampled: logs.Sampled{Logger: cfg.Logger},
+		changed: make(chan struct{}, 1), wake: make(chan struct{}, 1), taking: make(chan struct{}, 1),
+		core: core, chosen: map[string]plumtree.Neighbour{}, up: map[string]plumtree.Link{}, alarm: never,
+	}
+	t.asleep.Store(true)
+	return t
+}
+
+// never is later than all times.
+const never = time.Duration(1<<63 - 1)
+
+func (t *tree) now() time.Duration { return time.Since(t.began) }
+
+// raise puts a value into a channel that has none.
+func raise(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Run does what is due, and chooses neighbours, until ctx ends.
+func (t *tree) Run(ctx context.Context) {
+	due, look := time.NewTimer(never), time.NewTicker(stuckLook)
+	look.Stop()
+	defer due.Stop()
+	defer look.Stop()
+	settle := time.NewTimer(never) // after members have changed
+	defer settle.Stop()
+	looking := false
+	raise(t.changed)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.wake:
+		case <-due.C:
+			t.mu.Lock()
+			t.alarm = never
+			t.apply(t.core.Due(t.now()))
+			t.mu.Unlock()
+		case <-t.taking:
+			t.take()
+			continue
+		case <-t.changed:
+			settle.Reset(reviseWait)
+			continue
+		case <-settle.C:
+			again := t.revise()
+			settle.Reset(again)
+		case <-look.C:
+			t.lookForStuck()
+		}
+		t.mu.Lock()
+		if t.alarm != never {
+			due.Reset(max(0, t.alarm-t.now()))
+		}
+		if busy := len(t.up) > 0; busy != looking {
+			if looking = busy; busy {
+				look.Reset(stuckLook)
+			} else {
+				look.Stop()
+			}
+		}
+		t.mu.Unlock()
+	}
+}
+
+// apply does what core has to do. What it delivers is taken by the next take. t.mu is
+// held.
+func (t *tree) apply(a plumtree.Actions) {
+	for i := 0; i < len(a.Sends); {
+		msg := a.Sends[i].Message
+		t.to = t.to[:0]
+		for ; i < len(a.Sends) && same(a.Sends[i].Message, msg); i++ {
+			t.to = append(t.to, t.at[a.Sends[i].To].peer)
+		}
+		if err := t.cfg.Links.Send(t.to, treeHead, msg); err != nil {
+			t.cfg.Logger.Debug("a message to neighbours was not sent", "error", err)
+		}
+	}
+	for i := range a.Events {
+		e := &a.Events[i]
+		t.pending = append(t.pending, Message{Bytes: e.Payload, Late: e.Late})
+	}
+	if len(a.Events) > 0 {
+		raise(t.taking) // whoever takes before finds it done
+	}
+	if at, none := t.core.Next(); !none && at < t.alarm {
+		t.alarm = at
+		raise(t.wake)
+	}
+}
+
+// same tells whether two messages are the same bytes in memory.
+func same(a, b []byte) bool { return len(a) == len(b) && &a[0] == &b[0] }
+
+// receive takes messages of a neighbour. When it returns, those that were delivered are
+// taken.
+func (t *tree) receive(from link.Peer, msgs [][]byte) {
+	t.mu.Lock()
+	l, ok := t.linkOf(from)
+	if !ok {
+		t.mu.Unlock()
+		t.cfg.Logger.Debug("messages of a node that can be no neighbour", "node", from.Name, "messages", len(msgs))
+		return
+	}
+	t.at[l].heard = time.Now()
+	a, err := t.core.Receive(t.now(), l, msgs...)
+	t.apply(a)
+	if err != nil {
+		t.removeLocked(from.Name)
+	}
+	t.mu.Unlock()
+	if err != nil {
+		t.sampled.Log(slog.LevelWarn, "a neighbour breaks the protocol of trees", brokenEvery, "peer", from.Name, "error", err)
+	}
+	t.take()
+}
+
+// take has what was delivered taken in. One caller at a time does, so events keep their
+// order; the others wait for it. While the intake is full, nothing else does: events go on
+// to neighbours meanwhile.
+func (t *tree) take() {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	t.mu.Lock()
+	batch, gossip := t.pending, t.gossip
+	t.pending, t.gossip = nil, nil
+	t.mu.Unlock()
+	events := batch[:0]
+	for _, m := range batch {
+		if names, ok := readNews(m.Bytes); ok {
+			t.cfg.Peers.Told(names)
+		} else {
+			events = append(events, m)
+		}
+	}
+	if len(events) > 0 {
+		t.cfg.Take(events)
+	}
+	if len(gossip) > 0 {
+		t.cfg.Gossip(gossip)
+	}
+}
+
+// publish sends an event of this node. held says that gossip does not carry it for now.
+func (t *tree) publish(payload []byte) (held bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.core.Publish(t.now(), payload)
+	t.apply(a)
+	return false, err
+}
+
+// carry tells whether the next event of this node goes along the trees. It changes over
+// between links to all and trees only if no event of the one can overtake one of the other.
+func (t *tree) carry() bool {
+	if t.asleep.Load() {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	quiet := now.Sub(t.last)
+	t.last = now
+	switch {
+	case t.large && !t.carries:
+		t.carries = t.cfg.Links.Waiting() == 0 || now.Sub(t.since) >= switchTime
+	case !t.large && t.carries:
+		t.carries = quiet < plumtree.OrderWait
+		t.asleep.Store(!t.carries)
+	}
+	return t.carries
+}
+
+// lookForStuck tells core which neighbours acknowledge nothing.
+func (t *tree) lookForStuck() {
+	stuck := map[string]bool{}
+	for _, name := range t.cfg.Links.Stuck(stuckAfter) {
+		stuck[name] = true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, l := range t.up {
+		_, _ = l, stuck[name]
+	}
+}
