@@ -5,7 +5,8 @@
 //
 //	Publish ─┐                 ┌─► Sends: messages to neighbours
 //	Receive ─┼─► a [Tree] ─────┼─► Events: in their publisher's order, or late
-//	Due ─────┘                 └─► Next: when Due has something to do
+//	Due ─────┘                 ├─► Gossip: events that the tree may not bring to all
+//	                           └─► Next: when Due has something to do
 //
 // Each node has up to 32 links. Events go whole along a tree of them, one tree for each
 // publisher. On other links goes a digest: the ID of the event. A node that has a
@@ -36,6 +37,21 @@
 // The first event that a node hears of an incarnation waits 20 milliseconds for earlier
 // ones. Events of different publishers have no order.
 //
+// # Gossip
+//
+// Serf's gossip of an event that the tree has carried is waste. So [Tree.SetHold] has it
+// held back. After three seconds it is dropped for good, unless a neighbour may lack the
+// event. Then it is let go: the event is in Gossip, and serf passes it on. The loss of a
+// link lets go the gossip of the last 20 seconds, and the caller can do so at any time.
+//
+// An event with Held is given to this node's serf without being passed on. All others are
+// passed on as serf does it, and late ones as well. Nothing is held unless the caller says
+// so.
+//
+// A copy may come by gossip of an event that this node did not pass on. Then the caller
+// passes that copy on, and tells [Tree.Gossiped]. So gossip that one node lets go reaches
+// all.
+//
 // # Blocking
 //
 // No method blocks. Each takes time in proportion to the events that it is given.
@@ -46,7 +62,8 @@
 // A node forgets an event after 30 seconds, and earlier beyond the limits. A link is
 // taken to be reliable while it lasts, so the caller removes a neighbour whose queue has
 // dropped a message, and adds it again. A new neighbour hears of the events of the last
-// 10 seconds, 512 at most. [Stats] counts what was dropped.
+// 10 seconds, 512 at most. [Stats] counts what was dropped. An event whose gossip is held
+// is let go before it is forgotten.
 //
 // # Limits
 //

@@ -16,8 +16,8 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	}
 	t.stats.Received++
 	e := &entry{
-		id: id, inc: m.inc, seq: m.seq, payload: m.payload, msg: b, landing: m.landing,
-		have: from.bit(), from: from, arrived: now, began: now - time.Duration(m.age)*ageUnit,
+		id: id, inc: m.inc, seq: m.seq, payload: m.payload, size: len(m.payload), msg: b, landing: m.landing,
+		said: from.bit(), from: from, arrived: now, passed: now, began: now - time.Duration(m.age)*ageUnit,
 	}
 	p := t.publisher(now, m.name)
 	e.publisher = p
@@ -25,7 +25,7 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	e.direct = m.direct && t.neighbours[from].Name == p.name
 	w := t.wanted.take(t, id)
 	if w != nil {
-		e.have |= w.sources
+		e.said |= w.sources
 		e.asked = w.asked
 		t.answered(e, from)
 	}
@@ -43,10 +43,10 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	if m.direct || m.age > 0 || e.landing != m.landing {
 		e.msg = append(eventHead(make([]byte, 0, len(b)+2), false, 0, e.landing), m.body...)
 	}
-	t.recent.add(e, now)
+	t.recent.add(t, e, now)
 	if !e.direct {
 		t.pass(now, e, p.eager)
-		t.announce(e)
+		t.announce(now, e)
 	}
 	if w != nil && w.near != noLink {
 		t.nearer(now, e, w.near, w.landing)
@@ -58,7 +58,7 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 // the copy came by, or the one that was first.
 func (t *Tree) duplicate(now time.Duration, e *entry, from Link, landing uint64) {
 	t.stats.Duplicates++
-	e.have |= from.bit()
+	e.said |= from.bit()
 	t.answered(e, from)
 	switch p := e.publisher; {
 	case e.from == from:

@@ -121,7 +121,7 @@ func (m *model) act(i int, a Actions) {
 		}
 	}
 	s := n.tree.Stats()
-	if s.Wanted > MaxLinks*maxAnnounced || s.Held > maxHeld || s.Recent > maxRecent || s.Publishers > maxPublishers {
+	if s.Wanted > MaxLinks*maxAnnounced || s.Waiting > maxWaiting || s.Recent > maxRecent || s.Publishers > maxPublishers {
 		m.t.Fatalf("%s holds too much: %+v", n.name, s)
 	}
 }

@@ -13,21 +13,21 @@ const (
 	// can tell then whether earlier ones are on their way, or were before this node's
 	// time.
 	firstWait = 20 * time.Millisecond
-	// maxHeld and maxHeldBytes limit the events that wait, of all publishers.
-	maxHeld      = 4096
-	maxHeldBytes = 4 << 20
+	// maxWaiting and maxWaitingBytes limit the events that wait, of all publishers.
+	maxWaiting      = 4096
+	maxWaitingBytes = 4 << 20
 )
 
-// held are the events of all publishers that wait for those before them.
-type held struct {
+// waiting are the events of all publishers that wait for those before them.
+type waiting struct {
 	n, bytes   int
 	publishers []*publisher // that have some
 }
 
 // next is when one of them has waited long enough.
-func (h *held) next() time.Duration {
+func (w *waiting) next() time.Duration {
 	at := forever
-	for _, p := range h.publishers {
+	for _, p := range w.publishers {
 		at = min(at, p.deadline())
 	}
 	return at
@@ -46,11 +46,11 @@ func (p *publisher) wait(e *entry) time.Duration {
 	return OrderWait
 }
 
-// deadline is when the first of the held events has waited long enough, of whatever
+// deadline is when the first of the waiting events has waited long enough, of whatever
 // place in the order.
 func (p *publisher) deadline() time.Duration {
 	at := forever
-	for _, e := range p.held {
+	for _, e := range p.waiting {
 		at = min(at, e.arrived+p.wait(e))
 	}
 	return at
@@ -73,63 +73,63 @@ func (p *publisher) isNext(e *entry) bool {
 // the event waits.
 func (t *Tree) deliver(e *entry) {
 	p := e.publisher
-	if !p.isNext(e) || len(p.held) > 0 && e.compare(p.held[0].inc, p.held[0].seq) > 0 {
-		t.hold(p, e)
+	if !p.isNext(e) || len(p.waiting) > 0 && e.compare(p.waiting[0].inc, p.waiting[0].seq) > 0 {
+		t.enqueue(p, e)
 		return
 	}
 	t.emit(e)
 	n := 0
-	for n < len(p.held) && p.isNext(p.held[n]) {
-		t.emit(p.held[n])
+	for n < len(p.waiting) && p.isNext(p.waiting[n]) {
+		t.emit(p.waiting[n])
 		n++
 	}
-	t.unhold(p, n)
+	t.dequeue(p, n)
 }
 
-// hold has an event wait. If too many wait, those of its publisher wait no longer.
-func (t *Tree) hold(p *publisher, e *entry) {
-	at, _ := slices.BinarySearchFunc(p.held, e, func(a, b *entry) int { return a.compare(b.inc, b.seq) })
-	if len(p.held) == 0 {
-		t.held.publishers = append(t.held.publishers, p)
+// enqueue has an event wait. If too many wait, those of its publisher wait no longer.
+func (t *Tree) enqueue(p *publisher, e *entry) {
+	at, _ := slices.BinarySearchFunc(p.waiting, e, func(a, b *entry) int { return a.compare(b.inc, b.seq) })
+	if len(p.waiting) == 0 {
+		t.waiting.publishers = append(t.waiting.publishers, p)
 	}
-	p.held = slices.Insert(p.held, at, e)
-	e.held = true
-	t.held.n++
-	t.held.bytes += len(e.payload)
-	if t.held.n > maxHeld || t.held.bytes > maxHeldBytes {
+	p.waiting = slices.Insert(p.waiting, at, e)
+	e.waits = true
+	t.waiting.n++
+	t.waiting.bytes += len(e.payload)
+	if t.waiting.n > maxWaiting || t.waiting.bytes > maxWaitingBytes {
 		t.stats.Overflows++
-		t.release(p, len(p.held))
+		t.release(p, len(p.waiting))
 	}
 }
 
-// unhold takes the first n events off those that wait, which were delivered.
-func (t *Tree) unhold(p *publisher, n int) {
+// dequeue takes the first n events off those that wait, which were delivered.
+func (t *Tree) dequeue(p *publisher, n int) {
 	if n == 0 {
 		return
 	}
-	t.held.n -= n
-	p.held = slices.Delete(p.held, 0, n)
-	if len(p.held) == 0 {
-		p.held = nil
-		t.held.publishers = slices.DeleteFunc(t.held.publishers, func(q *publisher) bool { return q == p })
+	t.waiting.n -= n
+	p.waiting = slices.Delete(p.waiting, 0, n)
+	if len(p.waiting) == 0 {
+		p.waiting = nil
+		t.waiting.publishers = slices.DeleteFunc(t.waiting.publishers, func(q *publisher) bool { return q == p })
 	}
 }
 
 // release delivers the first n events that wait, and those that follow them.
 func (t *Tree) release(p *publisher, n int) {
-	for i := 0; i < len(p.held) && (i < n || p.isNext(p.held[i])); i++ {
-		t.emit(p.held[i])
+	for i := 0; i < len(p.waiting) && (i < n || p.isNext(p.waiting[i])); i++ {
+		t.emit(p.waiting[i])
 		n = max(n, i+1)
 	}
-	t.unhold(p, n)
+	t.dequeue(p, n)
 }
 
 // releaseDue delivers the events that have waited long enough, and before each those
 // that precede it.
 func (t *Tree) releaseDue(now time.Duration) {
-	for _, p := range slices.Clone(t.held.publishers) {
+	for _, p := range slices.Clone(t.waiting.publishers) {
 		n := 0
-		for i, e := range p.held {
+		for i, e := range p.waiting {
 			if e.arrived+p.wait(e) <= now {
 				n = i + 1
 			}
@@ -149,9 +149,12 @@ func (t *Tree) emit(e *entry) {
 	} else {
 		p.inc, p.seq, p.begun = e.inc, e.seq, true
 	}
-	t.out.Events = append(t.out.Events, Event{Publisher: p.name, Incarnation: e.inc, Seq: e.seq, Payload: e.payload, Late: late})
-	if e.held {
-		t.held.bytes -= len(e.payload)
+	held := !late && t.holdBack(e)
+	t.out.Events = append(t.out.Events, Event{
+		Publisher: p.name, Incarnation: e.inc, Seq: e.seq, Payload: e.payload, ID: e.id, Late: late, Held: held,
+	})
+	if e.waits {
+		t.waiting.bytes -= len(e.payload)
 	}
-	e.payload, e.held = nil, false
+	e.payload, e.waits = nil, false
 }

@@ -22,10 +22,10 @@ type publisher struct {
 	parent Link
 	heard  time.Duration
 
-	inc   uint64 // the last incarnation of which an event was delivered
-	seq   uint64 // of the last event that was delivered; the highest so far
-	begun bool   // the two are known
-	held  []*entry
+	inc     uint64 // the last incarnation of which an event was delivered
+	seq     uint64 // of the last event that was delivered; the highest so far
+	begun   bool   // the two are known
+	waiting []*entry
 }
 
 // graft has a neighbour get the publisher's events whole, if there is room.
@@ -62,9 +62,9 @@ func (t *Tree) dropPublisher() {
 			oldest = p
 		}
 	}
-	if len(oldest.held) > 0 {
+	if len(oldest.waiting) > 0 {
 		t.stats.Overflows++
-		t.release(oldest, len(oldest.held))
+		t.release(oldest, len(oldest.waiting))
 	}
 	delete(t.publishers.byName, oldest.name)
 }

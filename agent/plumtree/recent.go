@@ -28,18 +28,25 @@ type entry struct {
 	publisher *publisher
 	seq, inc  uint64
 	payload   []byte // until it is delivered
-	held      bool   // it waits for those before it
+	size      int    // of the payload
+	waits     bool   // it waits for those before it
 	msg       []byte // the event as it is passed on; nil if the node has let go of it
 	landing   uint64
-	have      links // that have it, or will by a message that was sent to them
+	said      links // that have it, by their own word
+	sent      links // that it was sent to
 	asked     links // that it was asked of, and that did not send it
 	from      Link  // that it came by first
 	arrived   time.Duration
 	began     time.Duration // when it was published, as far as is known
 	told      links         // that got a digest of it
+	passed    time.Duration // when a message with it or its ID was sent last
+	held      bool          // its gossip is held back, see hold.go
 	own       bool          // it was published here
 	direct    bool          // its publisher sends it to all
 }
+
+// have are the neighbours that have it, or will by a message that was sent to them.
+func (e *entry) have() links { return e.said | e.sent }
 
 // age is how old an event is, in units of ageUnit.
 func (e *entry) age(now time.Duration) uint64 { return uint64((now - e.began) / ageUnit) }
@@ -57,6 +64,7 @@ type recent struct {
 	order queue.Ring[*entry]
 	kept  int // of order, those at the front that have no msg any more
 	told  int // of order, those at the front of which all neighbours know
+	held  int // of order, those at the front whose gossip is held back no longer, or only for lost links
 	bytes int
 }
 
@@ -64,34 +72,43 @@ func (r *recent) init()            { r.byID = map[ID]*entry{} }
 func (r *recent) len() int         { return r.order.Len() }
 func (r *recent) get(id ID) *entry { return r.byID[id] }
 
-func (r *recent) add(e *entry, now time.Duration) {
-	r.expire(now)
+// add remembers an event. What has to go for it is passed on by gossip if it is held.
+func (r *recent) add(t *Tree, e *entry, now time.Duration) {
+	r.expire(t, now)
 	if r.len() == maxRecent {
-		r.pop()
+		r.pop(t)
 	}
 	r.byID[e.id] = e
 	r.order.PushBack(e)
 	r.bytes += len(e.msg)
 	for ; r.bytes > maxRecentBytes && r.kept < r.len()-1; r.kept++ {
 		old := r.order.At(r.kept)
+		if r.kept >= r.held {
+			t.letGo(old)
+		}
 		r.bytes -= len(old.msg)
-		old.msg = nil
+		old.msg, old.held = nil, false
 	}
 }
 
-func (r *recent) pop() {
+func (r *recent) pop(t *Tree) {
 	e := r.order.PopFront()
+	if r.held == 0 {
+		t.letGo(e)
+	}
 	r.bytes -= len(e.msg)
+	e.msg, e.held = nil, false
 	r.kept = max(r.kept-1, 0)
 	r.told = max(r.told-1, 0)
+	r.held = max(r.held-1, 0)
 	if r.byID[e.id] == e { // a liar may have sent what was published here afterwards
 		delete(r.byID, e.id)
 	}
 }
 
-func (r *recent) expire(now time.Duration) {
+func (r *recent) expire(t *Tree, now time.Duration) {
 	for r.next() <= now {
-		r.pop()
+		r.pop(t)
 	}
 }
 
@@ -130,7 +147,8 @@ func (r *recent) last(n int, do func(*entry)) {
 func (r *recent) forget(l Link) {
 	for i := range r.len() {
 		e := r.order.At(i)
-		e.have &^= l.bit()
+		e.said &^= l.bit()
+		e.sent &^= l.bit()
 		e.asked &^= l.bit()
 		e.told &^= l.bit()
 		if e.from == l {

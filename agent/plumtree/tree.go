@@ -28,15 +28,26 @@ type Event struct {
 	Incarnation uint64
 	Seq         uint64
 	Payload     []byte
+	// ID tells it from all other events.
+	ID ID
 	// Late says that a later event of the publisher was delivered before.
 	Late bool
+	// Held says that the event is given to this node's serf without being passed on by
+	// gossip. See [Tree.SetHold].
+	Held bool
 }
 
 // Actions are what a node has to do: it sends the messages in their order, and
-// delivers the events in theirs. They are valid until the node's next call.
+// delivers the events in theirs. Last it passes on by gossip those that were held. They
+// are valid until the node's next call.
 type Actions struct {
 	Sends  []Send
 	Events []Event
+	// Gossip are events that this node has delivered or published, and that its serf passes
+	// on now. Those that came to it by gossip as well need no second time.
+	Gossip []Event
+	// Held is for Publish, and says the same as in [Event].
+	Held bool
 }
 
 // Config is what a [Tree] is made of.
@@ -55,11 +66,13 @@ type Stats struct {
 	Missed     uint64 // events that no neighbour has sent although it was asked
 	Ignored    uint64 // digests that were dropped, since their neighbour had announced too much
 	Late       uint64 // events that were delivered late
+	Held       uint64 // events whose gossip was held back
+	LetGo      uint64 // of these, those that were passed on by gossip in the end
 	Overflows  uint64 // times that events were delivered before their time, for lack of room
 
 	Recent, RecentBytes int // events that a neighbour may ask for
 	Wanted              int // events that neighbours have and this node lacks
-	Held                int // events that wait for those before them
+	Waiting             int // events that wait for those before them
 	Publishers          int
 }
 
@@ -71,13 +84,15 @@ type Tree struct {
 
 	used, backbone, early, far links
 	neighbours                 [MaxLinks]neighbour
+	stuck                      links // see SetStuck
 	full                       bool
+	hold                       bool   // see SetHold
 	seq                        uint64 // of the last event that was published here
 
 	publishers publishers
 	recent     recent
 	wanted     wanted
-	held       held
+	waiting    waiting
 
 	in      message // memory of Receive
 	out     Actions
@@ -117,7 +132,7 @@ func New(cfg Config) (*Tree, error) {
 func (t *Tree) Stats() Stats {
 	s := t.stats
 	s.Recent, s.RecentBytes = t.recent.len(), t.recent.bytes
-	s.Wanted, s.Held, s.Publishers = t.wanted.len(), t.held.n, t.publishers.len()
+	s.Wanted, s.Waiting, s.Publishers = t.wanted.len(), t.waiting.n, t.publishers.len()
 	return s
 }
 
@@ -142,10 +157,10 @@ func (t *Tree) Add(now time.Duration, n Neighbour) (Link, Actions, error) {
 	t.used |= l.bit()
 	t.neighbours[l] = neighbour{Neighbour: n}
 	t.Update(l, n)
-	t.recent.expire(now)
+	t.recent.expire(t, now)
 	t.recent.last(maxAnnounced, func(e *entry) {
 		if now-e.began < Announced {
-			t.digests = append(t.digests, announcement{l.bit(), e.landing, e.id})
+			t.tell(now, e, l.bit())
 		}
 	})
 	return l, t.end(), nil
@@ -173,6 +188,8 @@ func (t *Tree) Remove(now time.Duration, l Link) Actions {
 	t.early &^= l.bit()
 	t.far &^= l.bit()
 	t.neighbours[l] = neighbour{}
+	t.stuck &^= l.bit()
+	t.lost(now)
 	t.publishers.forget(l)
 	t.recent.forget(l)
 	t.wanted.forget(l, now)
@@ -194,17 +211,21 @@ func (t *Tree) Publish(now time.Duration, payload []byte) (Actions, error) {
 	msg := eventHead(make([]byte, 0, 32+len(t.cfg.Self)+len(payload)), t.full, 0, 0)
 	head := len(msg)
 	msg = appendBody(msg, t.cfg.Self, t.cfg.Incarnation, t.seq, payload)
-	e := &entry{id: idOf(msg[head:]), msg: msg, from: noLink, arrived: now, began: now, own: true, direct: t.full}
+	e := &entry{
+		id: idOf(msg[head:]), inc: t.cfg.Incarnation, seq: t.seq, size: len(payload), msg: msg,
+		from: noLink, arrived: now, passed: now, began: now, own: true, direct: t.full,
+	}
 	e.publisher = t.publisher(now, []byte(t.cfg.Self))
-	t.recent.add(e, now)
+	t.recent.add(t, e, now)
 	to := e.publisher.eager
 	if t.full {
 		to = t.used
 	}
 	t.pass(now, e, to)
 	if !t.full {
-		t.announce(e)
+		t.announce(now, e)
 	}
+	t.out.Held = t.holdBack(e)
 	return t.end(), nil
 }
 
@@ -242,13 +263,14 @@ func (t *Tree) Due(now time.Duration) Actions {
 	t.pullDue(now)
 	t.releaseDue(now)
 	t.announceDue(now)
-	t.recent.expire(now)
+	t.holdDue(now)
+	t.recent.expire(t, now)
 	return t.end()
 }
 
 // Next is when Due has something to do; never is true if there is no such time.
 func (t *Tree) Next() (at time.Duration, never bool) {
-	at = min(t.wanted.next(), t.held.next(), t.recent.nextUntold(), t.recent.next())
+	at = min(t.wanted.next(), t.waiting.next(), t.recent.nextUntold(), t.nextHeld(), t.recent.next())
 	return at, at == forever
 }
 
@@ -258,7 +280,8 @@ const forever = time.Duration(1<<63 - 1)
 func (t *Tree) begin() {
 	clear(t.out.Sends)
 	clear(t.out.Events)
-	t.out = Actions{t.out.Sends[:0], t.out.Events[:0]}
+	clear(t.out.Gossip)
+	t.out = Actions{Sends: t.out.Sends[:0], Events: t.out.Events[:0], Gossip: t.out.Gossip[:0]}
 	t.digests = t.digests[:0]
 }
 
@@ -314,10 +337,13 @@ func (t *Tree) known(do func(*entry)) {
 
 // pass sends an event to the neighbours of a set that do not have it.
 func (t *Tree) pass(now time.Duration, e *entry, to links) {
-	to &= t.used &^ e.have
-	e.have |= to
+	if to &= t.used &^ e.have(); to == 0 {
+		return
+	}
+	e.sent |= to
+	e.passed = now
 	msg := e.msg
-	if age := e.age(now); age > 0 && to != 0 {
+	if age := e.age(now); age > 0 {
 		msg = aged(msg, age)
 	}
 	for to != 0 {
@@ -328,11 +354,17 @@ func (t *Tree) pass(now time.Duration, e *entry, to links) {
 // announce tells those of the neighbours that do not have an event of it that are to know
 // at once. The others hear of it within announceWait: by then most have said themselves
 // that they have it, and one message serves all events of that time.
-func (t *Tree) announce(e *entry) {
-	e.told = t.early & t.used &^ e.have
-	if e.told != 0 {
-		t.digests = append(t.digests, announcement{e.told, e.landing, e.id})
+func (t *Tree) announce(now time.Duration, e *entry) { t.tell(now, e, t.early) }
+
+// tell sends a digest of an event to the neighbours of a set that do not have it and were
+// not told of it.
+func (t *Tree) tell(now time.Duration, e *entry, to links) {
+	if to &= t.used &^ e.have() &^ e.told; to == 0 {
+		return
 	}
+	e.told |= to
+	e.passed = now
+	t.digests = append(t.digests, announcement{to, e.landing, e.id})
 }
 
 // announceWait is how long a digest waits at most that does not go at once.
@@ -344,14 +376,17 @@ func (t *Tree) announceDue(now time.Duration) {
 		return
 	}
 	t.recent.tell(func(e *entry) {
-		to := t.used &^ e.have &^ e.told
-		if e.direct {
-			to &= t.early // mostly all have it
-		}
-		if to != 0 {
-			t.digests = append(t.digests, announcement{to, e.landing, e.id})
-		}
+		t.tell(now, e, t.toTell(e))
 	})
+}
+
+// toTell are the neighbours that are to be told of an event. Of one that its publisher sends
+// to all mostly all have it.
+func (t *Tree) toTell(e *entry) links {
+	if e.direct {
+		return t.early
+	}
+	return t.used
 }
 
 // serve sends a neighbour the events that it asks for, and what their publishers

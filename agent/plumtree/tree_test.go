@@ -242,26 +242,26 @@ func TestOrder(t *testing.T) {
 	expect(t, "the one before it", at(1300*ms, 1, 11), []uint64{1011})
 	expect(t, "one of which the beginning did not come", at(1400*ms, 4, 3), nil)
 	expect(t, "it waits a little", due(1420*ms), []uint64{3})
-	if s := tree.Stats(); s.Held != 0 || s.Late != 2 || tree.held.bytes != 0 || len(tree.held.publishers) != 0 {
-		t.Errorf("%+v, %d bytes held", s, tree.held.bytes)
+	if s := tree.Stats(); s.Waiting != 0 || s.Late != 2 || tree.waiting.bytes != 0 || len(tree.waiting.publishers) != 0 {
+		t.Errorf("%+v, %d bytes wait", s, tree.waiting.bytes)
 	}
 }
 
-func TestTheHeldAreLimited(t *testing.T) {
+func TestTheWaitingAreLimited(t *testing.T) {
 	tree := newTree(t, some(1)...)
 	receive(t, tree, 0, 0, eventOf("p", 1, 1))
 	n := 0
-	for seq := range uint64(maxHeld + 1) {
+	for seq := range uint64(maxWaiting + 1) {
 		n += len(receive(t, tree, ms, 0, eventOf("p", 1, seq+3)).Events)
 	}
-	if s := tree.Stats(); n != maxHeld+1 || s.Held != 0 || s.Overflows != 1 {
+	if s := tree.Stats(); n != maxWaiting+1 || s.Waiting != 0 || s.Overflows != 1 {
 		t.Errorf("%d delivered, %+v", n, s)
 	}
 	for p := range 3 * maxPublishers {
 		receive(t, tree, 2*ms, 0, eventOf(fmt.Sprint(p), 1, 2))
 	}
-	if s := tree.Stats(); s.Publishers != maxPublishers || s.Held > maxPublishers || len(tree.held.publishers) != s.Held {
-		t.Errorf("%+v, %d publishers with some", s, len(tree.held.publishers))
+	if s := tree.Stats(); s.Publishers != maxPublishers || s.Waiting > maxPublishers || len(tree.waiting.publishers) != s.Waiting {
+		t.Errorf("%+v, %d publishers with some", s, len(tree.waiting.publishers))
 	}
 }
 

@@ -91,7 +91,7 @@ func (t *Tree) digest(now time.Duration, from Link) {
 	m := &t.in
 	for _, id := range m.ids {
 		if e := t.recent.get(id); e != nil {
-			e.have |= from.bit()
+			e.said |= from.bit()
 			t.nearer(now, e, from, m.landing)
 			continue
 		}

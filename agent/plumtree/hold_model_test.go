@@ -1,0 +1,364 @@
+package plumtree
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// heldNode is a node of the model. Nodes stand in a row, and each wants a link to the ones
+// beside it that are there as far as is known.
+type heldNode struct {
+	tree    *Tree
+	pipes   map[int]*heldPipe // to others, by index
+	got     map[string]bool
+	joined  time.Duration
+	died    time.Duration // forever while it lives
+	noticed bool          // that it died
+}
+
+func (n *heldNode) alive() bool { return n.died == forever }
+
+// heldPipe is one direction of a link. What came is acknowledged on the other one.
+type heldPipe struct {
+	to      Link // what the receiver calls the link
+	queue   []heldMessage
+	unacked []time.Duration // when these were sent
+}
+
+type heldMessage struct {
+	text []byte // nil acknowledges a message
+	at   time.Duration
+}
+
+// heldModel is a cluster whose gossip is abstract: an event that a node lets go reaches
+// everybody in the end, if the node lives for spreads from then on.
+type heldModel struct {
+	t      *rapid.T
+	now    time.Duration
+	looked time.Duration // at which links are stuck
+	nodes  []*heldNode
+	events []string
+	at     map[string]time.Duration // when they were published
+	gossip map[string]map[int]time.Duration
+	stock  time.Duration // when a stock member joined; forever if none did
+}
+
+const (
+	spreads = 500 * time.Millisecond
+	// unnoticed is for how long a node's death is unnoticed at most, and heldUp for how long
+	// a link holds up a message before it breaks.
+	unnoticed = 10 * time.Second
+	heldUp    = 3 * time.Second
+	// known is how much later than the node before it a node hears of a stock member.
+	known = 200 * time.Millisecond
+)
+
+func (m *heldModel) join() {
+	tree, err := New(Config{Self: fmt.Sprint("n", len(m.nodes)), Incarnation: 1})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.nodes = append(m.nodes, &heldNode{tree: tree, pipes: map[int]*heldPipe{}, got: map[string]bool{}, joined: m.now, died: forever})
+	m.look()
+}
+
+// wanted are the nodes beside one, as far as is known.
+func (m *heldModel) wanted(i int) (all []int) {
+	for _, step := range []int{-1, 1} {
+		j := i + step
+		for j >= 0 && j < len(m.nodes) && m.nodes[j].noticed {
+			j += step
+		}
+		if j >= 0 && j < len(m.nodes) {
+			all = append(all, j)
+		}
+	}
+	return all
+}
+
+// look tells the nodes what they are to know: whether to hold, and each half second which
+// links are stuck.
+func (m *heldModel) look() {
+	stuck := m.now >= m.looked+500*time.Millisecond
+	if stuck {
+		m.looked = m.now
+	}
+	for i, n := range m.nodes {
+		alone := slices.ContainsFunc(m.wanted(i), func(j int) bool { return n.pipes[j] == nil })
+		n.tree.SetHold(!alone && m.now-time.Duration(i)*known < m.stock)
+		for j, p := range n.pipes {
+			if stuck {
+				n.tree.SetStuck(m.nodes[j].pipes[i].to, len(p.unacked) > 0 && p.unacked[0]+time.Second <= m.now)
+			}
+		}
+	}
+}
+
+func (m *heldModel) link(i, j int) {
+	a, b := m.nodes[i], m.nodes[j]
+	if i == j || !a.alive() || !b.alive() || a.pipes[j] != nil {
+		return
+	}
+	neighbour := func(of int) Neighbour {
+		return Neighbour{Name: fmt.Sprint("n", of), Early: rapid.Bool().Draw(m.t, "early"), Backbone: rapid.Bool().Draw(m.t, "backbone")}
+	}
+	la, outA, errA := a.tree.Add(m.now, neighbour(j))
+	lb, outB, errB := b.tree.Add(m.now, neighbour(i))
+	if errA != nil || errB != nil {
+		m.t.Fatal(errA, errB)
+	}
+	a.pipes[j], b.pipes[i] = &heldPipe{to: lb}, &heldPipe{to: la}
+	m.act(i, outA)
+	m.act(j, outB)
+	m.look()
+}
+
+func (m *heldModel) cut(i, j int) {
+	if m.nodes[i].pipes[j] == nil {
+		return
+	}
+	li, lj := m.nodes[j].pipes[i].to, m.nodes[i].pipes[j].to
+	delete(m.nodes[i].pipes, j)
+	delete(m.nodes[j].pipes, i)
+	m.look()
+	for _, end := range []struct {
+		i int
+		l Link
+	}{{i, li}, {j, lj}} {
+		if n := m.nodes[end.i]; n.alive() {
+			m.act(end.i, n.tree.Remove(m.now, end.l))
+		}
+	}
+}
+
+// act does what a node has to do.
+func (m *heldModel) act(i int, a Actions) {
+	n := m.nodes[i]
+	for _, e := range a.Events {
+		key := eventKey(e)
+		n.got[key] = true
+		if !e.Held {
+			m.spread(i, key)
+		}
+	}
+	for _, e := range a.Gossip {
+		m.spread(i, eventKey(e))
+	}
+	for _, s := range a.Sends {
+		for j, p := range n.pipes {
+			if m.nodes[j].pipes[i].to == s.To {
+				p.queue = append(p.queue, heldMessage{s.Message, m.now})
+				p.unacked = append(p.unacked, m.now)
+			}
+		}
+	}
+}
+
+// spread has a node pass an event on by gossip, which each does once.
+func (m *heldModel) spread(i int, key string) {
+	if !m.nodes[i].got[key] {
+		m.t.Fatalf("n%d passes on %s, which it does not have", i, key)
+	}
+	by := m.gossip[key]
+	if by == nil {
+		by = map[int]time.Duration{}
+		m.gossip[key] = by
+	}
+	if _, twice := by[i]; twice {
+		m.t.Fatalf("n%d passes %s on twice", i, key)
+	}
+	by[i] = m.now
+}
+
+func (m *heldModel) publish(i int) {
+	n := m.nodes[i]
+	if !n.alive() {
+		return
+	}
+	payload := binary.BigEndian.AppendUint16(nil, uint16(len(m.events)))
+	out, err := n.tree.Publish(m.now, payload)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	key := eventKey(Event{Publisher: n.tree.cfg.Self, Incarnation: 1, Seq: n.tree.seq, Payload: payload})
+	m.events = append(m.events, key)
+	m.at[key] = m.now
+	n.got[key] = true
+	if !out.Held {
+		m.spread(i, key)
+	}
+	m.act(i, out)
+}
+
+// deliver has the next messages of a link come.
+func (m *heldModel) deliver(i, j, count int) {
+	p := m.nodes[i].pipes[j]
+	for ; p != nil && len(p.queue) > 0 && count > 0 && m.nodes[j].alive(); count-- {
+		msg := p.queue[0]
+		p.queue = p.queue[1:]
+		back := m.nodes[j].pipes[i]
+		if msg.text == nil {
+			back.unacked = back.unacked[1:]
+			continue
+		}
+		back.queue = append(back.queue, heldMessage{nil, m.now})
+		out, err := m.nodes[j].tree.Receive(m.now, p.to, msg.text)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		m.act(j, out)
+	}
+}
+
+func (m *heldModel) deliverAll() {
+	for i := range m.nodes {
+		for j := range m.nodes {
+			m.deliver(i, j, 1000)
+		}
+	}
+}
+
+// die ends a node. What it has sent may come or not.
+func (m *heldModel) die(i int) {
+	n := m.nodes[i]
+	if !n.alive() {
+		return
+	}
+	n.died = m.now
+	for j := range m.nodes {
+		if p := n.pipes[j]; p != nil && rapid.Bool().Draw(m.t, "lost") {
+			p.queue = nil
+		}
+	}
+}
+
+// notice has the neighbours of a dead node notice that.
+func (m *heldModel) notice(i int) {
+	if m.nodes[i].alive() {
+		return
+	}
+	m.nodes[i].noticed = true
+	for j := range m.nodes {
+		m.cut(i, j)
+	}
+	m.look()
+}
+
+// pass lets time pass, with what it brings about. If prompt, messages come at once.
+func (m *heldModel) pass(d time.Duration, prompt bool) {
+	for end := m.now + d; m.now < end; {
+		m.now += 20 * time.Millisecond
+		if prompt {
+			m.deliverAll()
+		}
+		for i, n := range m.nodes {
+			if !n.alive() {
+				if !n.noticed && n.died+unnoticed <= m.now {
+					m.notice(i)
+				}
+				continue
+			}
+			for j, p := range n.pipes {
+				if len(p.queue) > 0 && p.queue[0].at+heldUp <= m.now {
+					m.cut(i, j)
+				}
+			}
+		}
+		m.look()
+		for i, n := range m.nodes {
+			if at, never := n.tree.Next(); n.alive() && !never && at <= m.now {
+				m.act(i, n.tree.Due(m.now))
+			}
+		}
+	}
+}
+
+// Every event that a living node has comes to all that live, over links or by gossip,
+// although gossip is held back: through deaths that nobody notices for a while, lost links
+// that nobody opens again, and links that hold up messages.
+func TestHeldGossipLosesNothing(t *testing.T) {
+	for range 5 { // each takes little time
+		rapid.Check(t, heldGossipLosesNothing)
+	}
+}
+
+func heldGossipLosesNothing(t *rapid.T) {
+	m := &heldModel{t: t, at: map[string]time.Duration{}, gossip: map[string]map[int]time.Duration{}, stock: forever}
+	for i := range rapid.IntRange(2, 5).Draw(t, "nodes") {
+		m.join()
+		m.link(i, max(i-1, 0))
+	}
+	node := func(what string) int { return rapid.IntRange(0, len(m.nodes)-1).Draw(t, what) }
+	const limit = 9 * time.Second // so that no event is too old in the end
+	t.Repeat(map[string]func(*rapid.T){
+		"publish": func(*rapid.T) { m.publish(node("node")) },
+		"deliver": func(t *rapid.T) {
+			for range rapid.IntRange(1, 9).Draw(t, "times") {
+				m.deliver(node("from"), node("to"), rapid.IntRange(1, 3).Draw(t, "messages"))
+			}
+		},
+		"all":  func(*rapid.T) { m.deliverAll() },
+		"cut":  func(*rapid.T) { m.cut(node("a"), node("b")) },
+		"link": func(*rapid.T) { m.link(node("a"), node("b")) },
+		"link what is wanted": func(*rapid.T) {
+			for i := range m.nodes {
+				for _, j := range m.wanted(i) {
+					m.link(i, j)
+				}
+			}
+		},
+		"die":    func(*rapid.T) { m.die(node("node")) },
+		"notice": func(*rapid.T) { m.notice(node("node")) },
+		"join": func(*rapid.T) {
+			if len(m.nodes) < 8 {
+				m.join()
+			}
+		},
+		"stock": func(t *rapid.T) {
+			if rapid.IntRange(0, 3).Draw(t, "joins") == 0 {
+				m.stock = min(m.stock, m.now)
+			}
+		},
+		"time": func(t *rapid.T) {
+			d := time.Duration(rapid.SampledFrom([]int{20, 100, 1000, 2000}).Draw(t, "ms")) * time.Millisecond
+			if m.now+d < limit {
+				m.pass(d, rapid.Bool().Draw(t, "prompt"))
+			}
+		},
+	})
+	m.pass(time.Duration(len(m.nodes)+4)*announceWait+HoldTime+unnoticed, true)
+	m.check()
+}
+
+func (m *heldModel) check() {
+	for _, key := range m.events {
+		spread := false
+		for i, at := range m.gossip[key] {
+			spread = spread || m.nodes[i].died >= at+spreads
+		}
+		if spread {
+			continue
+		}
+		var have, lack []int
+		for i, n := range m.nodes {
+			switch {
+			case !n.alive() || n.joined > m.at[key]:
+			case n.got[key]:
+				have = append(have, i)
+			default:
+				lack = append(lack, i)
+			}
+		}
+		if len(have) > 0 && m.stock <= m.at[key] {
+			m.t.Errorf("%v have %s, and the stock member does not have it", have, key)
+		}
+		if len(have) > 0 && len(lack) > 0 {
+			m.t.Errorf("%v have %s, and %v do not have it", have, key, lack)
+		}
+	}
+}
