@@ -55,7 +55,8 @@
 // # Blocking
 //
 // No method blocks. Each takes time in proportion to the events that it is given.
-// [Tree.Add] and [Tree.Remove] look at every event that is remembered.
+// [Tree.Add] and [Tree.Remove] look at every event that is remembered, and [Serves] at
+// every agent.
 //
 // # Loss
 //
