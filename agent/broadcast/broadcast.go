@@ -13,6 +13,7 @@ import (
 
 	"agentctl/agent/link"
 	"agentctl/agent/peers"
+	"agentctl/agent/plumtree"
 )
 
 // Config is what a [Broadcast] is made of.
@@ -107,6 +108,10 @@ func (b *Broadcast) Send(forLinks, raw []byte) (held bool) {
 	b.send(linked, others, forLinks, raw)
 	return false
 }
+
+// Gossiped is told of an event that came along the trees, and by gossip too: then this node
+// passes it on by gossip.
+func (b *Broadcast) Gossiped(id plumtree.ID) { b.tree.gossiped(id) }
 
 // Serve brings an event that came along the trees to the members that this node serves.
 // It never waits.

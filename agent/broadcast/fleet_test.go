@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/link"
@@ -27,9 +28,18 @@ type fleet struct {
 	net   *memnet.Network
 	nodes []*member
 
-	mu   sync.Mutex
-	gone map[string]bool // members that have failed
+	mu    sync.Mutex
+	stock map[string][]string // what was sent straight to each
 }
+
+func (f *fleet) SendReliable(to *memberlist.Node, msg []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stock[to.Name] = append(f.stock[to.Name], string(msg))
+	return nil
+}
+
+func (f *fleet) SendBestEffort(to *memberlist.Node, msg []byte) error { return f.SendReliable(to, msg) }
 
 // member is an agent of a fleet.
 type member struct {
@@ -41,8 +51,10 @@ type member struct {
 	stop  func()
 
 	mu       sync.Mutex
-	got      []string // events, in the order in which they came
+	failed   map[string]bool // members that it sees as failed
+	got      []string        // events, in the order in which they came
 	late     int
+	held     int
 	gossiped []string
 }
 
@@ -52,11 +64,13 @@ func addrOf(i int) netip.AddrPort {
 
 func nameOf(i int) string { return fmt.Sprintf("node-%03d", i) }
 
-// newFleet makes a fleet of n agents and of some stock members, which are there in name
-// only. know tells each agent of others.
-func newFleet(t *testing.T, cfg memnet.Config, n, stock int, know func(m *member, i int)) *fleet {
+// newFleet makes a fleet of some agents, of some that know of no trees, and of some stock
+// members, which only take what is sent straight to them. know tells each agent of others.
+func newFleet(t *testing.T, agents, former, stock int, know func(m *member, i int)) *fleet {
+	n := agents + former
+	cfg := memnet.Config{MinDelay: time.Millisecond / 5, MaxDelay: time.Millisecond}
 	logger, _ := testkit.NewLog()
-	f := &fleet{t: t, net: memnet.New(cfg), gone: map[string]bool{}}
+	f := &fleet{t: t, net: memnet.New(cfg), stock: map[string][]string{}}
 	var all []serf.Member
 	for i := range n + stock {
 		m := serf.Member{Name: nameOf(i), Addr: net.IP(addrOf(i).Addr().AsSlice()), Port: 7946, Status: serf.StatusAlive}
@@ -65,20 +79,20 @@ func newFleet(t *testing.T, cfg memnet.Config, n, stock int, know func(m *member
 		}
 		all = append(all, m)
 	}
-	members := func() []serf.Member {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		there := slices.Clone(all)
-		for i := range there {
-			if f.gone[there[i].Name] {
-				there[i].Status = serf.StatusFailed
-			}
-		}
-		return there
-	}
 	for i := range n {
-		m := &member{fleet: f, name: nameOf(i), port: f.net.Add(addrOf(i).String())}
+		m := &member{fleet: f, name: nameOf(i), port: f.net.Add(addrOf(i).String()), failed: map[string]bool{}}
 		f.nodes = append(f.nodes, m)
+		members := func() []serf.Member {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			there := slices.Clone(all)
+			for i := range there {
+				if m.failed[there[i].Name] {
+					there[i].Status = serf.StatusFailed
+				}
+			}
+			return there
+		}
 		ask := func(ctx context.Context, name string, req []byte) ([]byte, error) {
 			to, ok := m.cfg.Peers.Member(name)
 			if !ok {
@@ -86,22 +100,30 @@ func newFleet(t *testing.T, cfg memnet.Config, n, stock int, know func(m *member
 			}
 			return m.links.Request(ctx, to, link.KindAgents, req)
 		}
-		p := peers.New(peers.Config{
-			Self: m.name, Members: members, Links: true, Logger: logger, Ask: ask,
+		pc := peers.Config{
+			Self: m.name, Members: members, Links: true, Logger: logger,
 			Query: func(string, []byte, *serf.QueryParam) (*serf.QueryResponse, error) {
 				return nil, errors.New("nobody hears it")
 			},
-			Shake:    func(ctx context.Context, to link.Peer) (bool, error) { return m.links.IsPeer(ctx, to) },
-			OnAgents: func(names []string, told bool) { m.Agents(names, told) },
-		})
+			Shake: func(ctx context.Context, to link.Peer) (bool, error) { return m.links.IsPeer(ctx, to) },
+		}
+		features, handlers := []string(nil), map[link.Kind]link.Handler{}
+		if i < agents {
+			features, pc.Ask = []string{Feature}, ask
+			pc.OnAgents = func(names []string, told bool) { m.Agents(names, told) }
+		}
+		p := peers.New(pc)
+		if i < agents {
+			handlers[link.KindAgents] = p.Answer
+		}
 		var err error
 		m.links, err = link.New(link.Config{
-			Name: m.name, Transport: m.port, Logger: logger, Features: []string{Feature},
+			Name: m.name, Transport: m.port, Logger: logger, Features: features,
 			Deliver:  func(from link.Peer, msgs [][]byte) { m.Receive(from, msgs) },
 			Behind:   func(to link.Peer, _ uint64, notPeer bool) { m.Behind(to.Name, notPeer) },
 			Accepted: p.Heard, Opened: func(p link.Peer) { m.Opened(p) }, Lost: func(name string) { m.Lost(name) },
 			Member:   p.At,
-			Handlers: map[link.Kind]link.Handler{link.KindAgents: p.Answer},
+			Handlers: handlers,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -111,6 +133,7 @@ func newFleet(t *testing.T, cfg memnet.Config, n, stock int, know func(m *member
 			Self: m.name, Members: members, Peers: p, Links: m.links, Logger: logger, Sending: ctx,
 			Take: m.take, Linked: m.linked, Gossip: m.gossip,
 		})
+		m.direct = newDirect(f, 1400, nil, nil)
 		var running sync.WaitGroup
 		for _, run := range []func(context.Context) error{p.Run, m.links.Run, m.Run} {
 			running.Go(func() { run(ctx) })
@@ -131,9 +154,18 @@ func newFleet(t *testing.T, cfg memnet.Config, n, stock int, know func(m *member
 
 // everyone tells each agent of all others.
 func everyone(m *member, _ int) {
+	var names []string
 	for _, other := range m.fleet.nodes {
-		m.cfg.Peers.Told([]string{other.name})
+		names = append(names, other.name)
 	}
+	m.cfg.Peers.Told(names)
+}
+
+// straight is what was sent straight to a stock member, in order of the text.
+func (f *fleet) straight(name string) []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Sorted(slices.Values(f.stock[name]))
 }
 
 func (m *member) take(events []Message) {
@@ -144,6 +176,10 @@ func (m *member) take(events []Message) {
 		if e.Late {
 			m.late++
 		}
+		if e.Held {
+			m.held++
+		}
+		m.Serve(e.Bytes, e.Bytes)
 	}
 }
 
@@ -169,21 +205,30 @@ func (m *member) events() []string {
 	return slices.Clone(m.got)
 }
 
-// kill ends an agent without a word. fail has all others see it fail.
-func (f *fleet) kill(m *member) {
-	f.net.Part(append(f.parted(), m.port.Addr().String())...)
-	f.mu.Lock()
-	f.gone[m.name+" stopped"] = true
-	f.mu.Unlock()
+// sees has an agent see others fail, or be alive again.
+func (m *member) sees(others []*member, typ serf.EventType) {
+	e := serf.MemberEvent{Type: typ}
+	m.mu.Lock()
+	for _, o := range others {
+		if o != m {
+			m.failed[o.name] = typ == serf.EventMemberFailed
+			e.Members = append(e.Members, serf.Member{Name: o.name})
+		}
+	}
+	m.mu.Unlock()
+	m.Watch(e)
 }
 
-func (f *fleet) parted() (all []string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, m := range f.nodes {
-		if f.gone[m.name+" stopped"] {
-			all = append(all, m.port.Addr().String())
-		}
+// see has some agents see others fail, or be alive again.
+func see(some, others []*member, typ serf.EventType) {
+	for _, m := range some {
+		m.sees(others, typ)
+	}
+}
+
+func addrs(members []*member) (all []string) {
+	for _, m := range members {
+		all = append(all, m.port.Addr().String())
 	}
 	return all
 }

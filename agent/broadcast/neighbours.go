@@ -63,6 +63,8 @@ func (t *tree) revise() (again time.Duration) {
 			t.addLocked(n, peer)
 		}
 	}
+	t.treeOnly = large && len(former)+len(rest) == 0
+	t.holdLocked()
 	if large {
 		t.tellLocked(agents)
 	}
@@ -80,6 +82,19 @@ func (t *tree) revise() (again time.Duration) {
 		return never
 	}
 	return reviseEvery
+}
+
+// holdLocked tells core whether the gossip of events is held back: only if every member
+// alive takes part in the trees, and if each neighbour is one that this node has chosen and
+// that is alive. t.mu is held.
+func (t *tree) holdLocked() {
+	hold := t.treeOnly && len(t.chosen) > 0
+	for name := range t.chosen {
+		_, up := t.up[name]
+		hold = hold && up
+	}
+	t.core.SetHold(hold)
+	t.alarmLocked() // what is held may be due now
 }
 
 // withRTT are agents with how far they are.
@@ -124,6 +139,7 @@ func (t *tree) addLocked(n plumtree.Neighbour, peer link.Peer) (plumtree.Link, b
 	}
 	t.up[n.Name], t.at[l] = l, neighbour{peer, time.Now()}
 	t.apply(a)
+	t.holdLocked()
 	return l, true
 }
 
@@ -147,6 +163,7 @@ func (t *tree) removeLocked(name string) {
 	delete(t.up, name)
 	t.apply(t.core.Remove(t.now(), l))
 	t.at[l] = neighbour{}
+	t.holdLocked()
 }
 
 // linkOf finds the neighbour that messages came from. A member that has this node for a

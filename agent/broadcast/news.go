@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"agentctl/agent/peers"
+	"agentctl/agent/plumtree"
 	"agentctl/handler/varint"
 
 	"github.com/hashicorp/serf/serf"
@@ -63,7 +64,7 @@ func (t *tree) tellLocked(agents []serf.Member) {
 	names := append(peers.AliveNames(agents), t.cfg.Self)
 	fresh := slices.DeleteFunc(t.fresh, func(name string) bool {
 		others := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
-		return !slices.Contains(serversOf(others, name), t.cfg.Self)
+		return !plumtree.Serves(t.cfg.Self, others, name, servers)
 	})
 	t.fresh = nil
 	if len(fresh) == 0 || len(t.up) == 0 {

@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,20 +45,21 @@ type tree struct {
 	serving atomic.Pointer[served]
 	asleep  atomic.Bool // no event goes along trees, and none did lately
 
-	mu      sync.Mutex
-	core    *plumtree.Tree
-	chosen  map[string]plumtree.Neighbour // whose links are kept
-	up      map[string]plumtree.Link      // neighbours that core has
-	at      [plumtree.MaxLinks]neighbour
-	large   bool // the cluster is too large for links to all
-	since   time.Time
-	carries bool // events of this node go along the trees
-	last    time.Time
-	alarm   time.Duration // when Run wakes
-	pending []Message     // delivered, and not taken yet
-	gossip  [][]byte      // to be passed on by gossip
-	fresh   []string      // agents that this node has found lately
-	to      []link.Peer   // memory of apply
+	mu       sync.Mutex
+	core     *plumtree.Tree
+	chosen   map[string]plumtree.Neighbour // whose links are kept
+	up       map[string]plumtree.Link      // neighbours that core has
+	at       [plumtree.MaxLinks]neighbour
+	large    bool // the cluster is too large for links to all
+	treeOnly bool // all members alive take part in trees
+	since    time.Time
+	carries  bool // events of this node go along the trees
+	last     time.Time
+	alarm    time.Duration // when Run wakes
+	pending  []Message     // delivered, and not taken yet
+	gossip   [][]byte      // to be passed on by gossip
+	fresh    []string      // agents that this node has found lately
+	to       []link.Peer   // memory of apply
 
 	turn sync.Mutex // of who takes what is pending; taken before mu
 }
@@ -71,6 +73,7 @@ type neighbour struct {
 // Message is an event of another node as it went over links.
 type Message struct {
 	Bytes []byte
+	ID    plumtree.ID
 	// Late says that a later event of its publisher came before it.
 	Late bool
 	// Held says that gossip does not carry the event for now: serf is not to pass it on.
@@ -167,11 +170,19 @@ func (t *tree) apply(a plumtree.Actions) {
 	}
 	for i := range a.Events {
 		e := &a.Events[i]
-		t.pending = append(t.pending, Message{Bytes: e.Payload, Late: e.Late})
+		t.pending = append(t.pending, Message{Bytes: e.Payload, ID: e.ID, Late: e.Late, Held: e.Held})
 	}
-	if len(a.Events) > 0 {
+	for i := range a.Gossip {
+		t.gossip = append(t.gossip, a.Gossip[i].Payload)
+	}
+	if len(a.Events)+len(a.Gossip) > 0 {
 		raise(t.taking) // whoever takes before finds it done
 	}
+	t.alarmLocked()
+}
+
+// alarmLocked has Run wake when core has something to do. t.mu is held.
+func (t *tree) alarmLocked() {
 	if at, none := t.core.Next(); !none && at < t.alarm {
 		t.alarm = at
 		raise(t.wake)
@@ -225,6 +236,7 @@ func (t *tree) take() {
 	if len(events) > 0 {
 		t.cfg.Take(events)
 	}
+	gossip = slices.DeleteFunc(gossip, func(b []byte) bool { _, ok := readNews(b); return ok })
 	if len(gossip) > 0 {
 		t.cfg.Gossip(gossip)
 	}
@@ -236,7 +248,14 @@ func (t *tree) publish(payload []byte) (held bool, err error) {
 	defer t.mu.Unlock()
 	a, err := t.core.Publish(t.now(), payload)
 	t.apply(a)
-	return false, err
+	return a.Held, err
+}
+
+// gossiped is told of an event that came by gossip, too.
+func (t *tree) gossiped(id plumtree.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.core.Gossiped(id)
 }
 
 // carry tells whether the next event of this node goes along the trees. It changes over
@@ -269,6 +288,6 @@ func (t *tree) lookForStuck() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for name, l := range t.up {
-		_, _ = l, stuck[name]
+		t.core.SetStuck(l, stuck[name])
 	}
 }

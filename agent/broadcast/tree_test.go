@@ -6,9 +6,14 @@ import (
 	"testing"
 	"time"
 
-	"agentctl/agent/memnet"
+	"agentctl/agent/link"
 	"agentctl/agent/plumtree"
+
+	"github.com/hashicorp/serf/serf"
 )
+
+// large is how many agents a fleet has in these tests: a few more than have links to all.
+const large = plumtree.MaxFull + 2
 
 // of are the events of a publisher among others.
 func of(events []string, m *member) []string {
@@ -16,13 +21,13 @@ func of(events []string, m *member) []string {
 }
 
 // In a large cluster the events of each publisher come to every node once, in their order,
-// over few links.
+// over few links, and gossip carries none of them.
 func TestEventsGoAlongTrees(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := newFleet(t, memnet.Config{MinDelay: time.Millisecond / 5, MaxDelay: time.Millisecond}, 60, 0, everyone)
+		f := newFleet(t, large, 0, 0, everyone)
 		time.Sleep(settled)
-		publishers := []*member{f.nodes[7], f.nodes[33]}
-		sent := [][]string{publishers[0].publish(0, 300), publishers[1].publish(0, 300)}
+		publishers := []*member{f.nodes[7], f.nodes[31]}
+		sent := [][]string{publishers[0].publish(0, 100), publishers[1].publish(0, 100)}
 		time.Sleep(settled)
 		for _, m := range f.nodes {
 			for i, p := range publishers {
@@ -34,25 +39,30 @@ func TestEventsGoAlongTrees(t *testing.T) {
 					t.Fatalf("%s has %d events of %s, not %d in their order: %q", m.name, len(got), p.name, len(want), got[:min(len(got), 9)])
 				}
 			}
-			m.tree.mu.Lock()
-			if n := len(m.tree.up); n < plumtree.MaxLinks/2 || n > plumtree.MaxLinks {
+			if n := len(m.got); m.held != n || len(m.gossiped) > 0 {
+				t.Errorf("%s holds back %d of %d events, and has gossip carry %d", m.name, m.held, n, len(m.gossiped))
+			}
+			if n := m.neighbours(); n < 10 || n > plumtree.MaxLinks {
 				t.Errorf("%s has %d neighbours", m.name, n)
 			}
-			m.tree.mu.Unlock()
 		}
 	})
 }
 
-// Agents that know of one other agent each find all others by comparing their lists.
+func (m *member) neighbours() int {
+	m.tree.mu.Lock()
+	defer m.tree.mu.Unlock()
+	return len(m.tree.up)
+}
+
+// Agents that know of one or two others each find all by comparing their lists.
 func TestListsOfAgentsBecomeTheSame(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := newFleet(t, memnet.Config{MinDelay: time.Millisecond / 5, MaxDelay: time.Millisecond}, 50, 0, func(m *member, i int) {
-			m.cfg.Peers.Heard(nameOf((i + 1) % 50))
-		})
+		f := newFleet(t, large, 0, 0, func(m *member, i int) { m.cfg.Peers.Heard(nameOf((i + 1) % large)) })
 		time.Sleep(time.Minute)
 		for _, m := range f.nodes {
 			agents, former, rest := m.cfg.Peers.Sort(m.cfg.Members())
-			if len(agents) != 49 || len(former) != 0 || len(rest) != 1 {
+			if len(agents) != large-1 || len(former) != 0 || len(rest) != 1 {
 				t.Errorf("%s knows of %d agents; %d others", m.name, len(agents), len(former)+len(rest)-1)
 			}
 		}
@@ -62,6 +72,166 @@ func TestListsOfAgentsBecomeTheSame(t *testing.T) {
 			if got := m.events(); !slices.Equal(got, sent) {
 				t.Errorf("%s has %q", m.name, got)
 			}
+		}
+	})
+}
+
+// Each member that takes no part in trees gets every event from two agents, and no gossip
+// is held back while one is alive.
+func TestStockMembersAreServedByTwoAgents(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, large, 0, 40, everyone)
+		time.Sleep(settled)
+		sent := f.nodes[3].publish(0, 5)
+		time.Sleep(settled)
+		said := f.nodes[20].Served()
+		if len(said) != 40 {
+			t.Errorf("an agent says of %d members who serves them", len(said))
+		}
+		for _, s := range said {
+			got := f.straight(s.Member)
+			want := slices.Sorted(slices.Values(slices.Concat(sent, sent)))
+			if len(s.By) != 2 || !slices.Equal(got, want) {
+				t.Errorf("%s, served by %q, has %q", s.Member, s.By, got)
+			}
+		}
+		for _, m := range f.nodes {
+			if m.held > 0 {
+				t.Errorf("%s holds back %d events", m.name, m.held)
+			}
+		}
+	})
+}
+
+// A publisher that dies as soon as its first neighbours have an event, and with it those
+// neighbours that others wait for: all that live get the event, along the trees or by gossip.
+func TestNodesThatDieInTheMiddle(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, large, 0, 0, everyone)
+		time.Sleep(settled)
+		sent := f.nodes[0].publish(0, 10)
+		time.Sleep(time.Millisecond) // one hop
+		dead := f.nodes[:6]
+		f.net.Part(addrs(dead)...)
+		time.Sleep(3 * time.Second)
+		see(f.nodes, dead, serf.EventMemberFailed)
+		time.Sleep(2 * settled)
+		somebody := slices.ContainsFunc(f.nodes[6:], func(m *member) bool { return len(m.events()) > 0 })
+		for _, m := range f.nodes[6:] {
+			if got := m.events(); somebody && !slices.Equal(got, sent) {
+				t.Errorf("%s has %q", m.name, got)
+			}
+		}
+		if !somebody {
+			t.Error("nobody has an event: the test is of nothing")
+		}
+	})
+}
+
+// Halves of a cluster that was split have each their own events, and after the heal trees
+// go through both.
+func TestACutHeals(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n = 2 * large
+		f := newFleet(t, n, 0, 0, everyone)
+		time.Sleep(settled)
+		half, other := f.nodes[:large], f.nodes[large:]
+		f.net.Part(addrs(half)...)
+		see(half, other, serf.EventMemberFailed)
+		see(other, half, serf.EventMemberFailed)
+		time.Sleep(settled)
+		a, b := half[0].publish(0, 5), other[0].publish(0, 5)
+		time.Sleep(settled)
+		for _, m := range half[1:] {
+			if got := m.events(); !slices.Equal(got, a) {
+				t.Errorf("%s has %q while the cluster is split", m.name, got)
+			}
+		}
+		for _, m := range other[1:] {
+			if got := m.events(); !slices.Equal(got, b) {
+				t.Errorf("%s has %q while the cluster is split", m.name, got)
+			}
+		}
+		f.net.Part()
+		see(half, other, serf.EventMemberJoin)
+		see(other, half, serf.EventMemberJoin)
+		half[1].cfg.Peers.Heard(other[1].name) // as by a question
+		time.Sleep(time.Minute)
+		c := half[0].publish(5, 5)
+		time.Sleep(settled)
+		for _, m := range f.nodes[1:] {
+			if got := of(m.events(), half[0]); !slices.Equal(got[max(0, len(got)-5):], c) {
+				t.Errorf("%s has %q after the heal", m.name, got)
+			}
+		}
+	})
+}
+
+// Agents of a former version get every event in order, over a link from two agents.
+func TestAgentsOfAFormerVersionAreServed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, large, 3, 0, func(m *member, i int) {
+			if i < large {
+				everyone(m, i)
+				for _, other := range m.fleet.nodes[large:] {
+					m.cfg.Peers.Opened(other.name, false)
+				}
+			}
+		})
+		time.Sleep(settled)
+		sent := f.nodes[0].publish(0, 20)
+		time.Sleep(settled)
+		for _, m := range f.nodes[large:] {
+			var once []string
+			for _, e := range m.events() {
+				if !slices.Contains(once, e) {
+					once = append(once, e)
+				}
+			}
+			if !slices.Equal(once, sent) || len(m.events()) != 2*len(sent) {
+				t.Errorf("%s has %d events, %d of %d in their order", m.name, len(m.events()), len(once), len(sent))
+			}
+		}
+	})
+}
+
+// A member that others say is an agent, and is none, costs a dial and no event.
+func TestWhatOthersSayIsFoundOut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, large, 0, 1, func(m *member, i int) {
+			everyone(m, i)
+			m.cfg.Peers.Told([]string{"stock-000"})
+		})
+		for i := range f.nodes {
+			f.nodes[i].cfg.Peers.NoPeer("stock-000") // as a dial shows
+		}
+		time.Sleep(settled)
+		sent := f.nodes[3].publish(0, 5)
+		time.Sleep(settled)
+		if got := f.straight("stock-000"); len(got) != 2*len(sent) {
+			t.Errorf("the stock member has %q", got)
+		}
+	})
+}
+
+// Messages of who is no member, or of a member from elsewhere, go nowhere.
+func TestStrangersAreNoNeighbours(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, large, 0, 0, everyone)
+		time.Sleep(settled)
+		m := f.nodes[0]
+		before := m.neighbours()
+		event := append([]byte{treeByte}, "\x01\x00\x00\x00\x01x\x01\x01p"...)
+		for _, from := range []link.Peer{{Name: "stranger", Addr: "10.0.0.1:99"}, {Name: nameOf(1), Addr: "10.9.9.9:99"}, {Name: nameOf(1)}} {
+			m.Receive(from, [][]byte{slices.Clone(event)})
+		}
+		if got := m.events(); len(got) != 0 || m.neighbours() != before {
+			t.Errorf("%q, %d neighbours", got, m.neighbours())
+		}
+		m.Receive(link.Peer{Name: nameOf(1), Addr: f.nodes[1].port.Addr().String()}, [][]byte{slices.Clone(event)})
+		time.Sleep(time.Second)
+		if got := m.events(); !slices.Equal(got, []string{"p"}) {
+			t.Errorf("of a member: %q", got)
 		}
 	})
 }

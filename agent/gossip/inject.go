@@ -43,33 +43,28 @@ func (r rumor) Finished()                             {}
 //
 // Of an event serf neither logs nor counts that it came, as of one of its own. It does not
 // tell its channel of one that nobody wants there, see [Config.Unwanted].
-func (n *Node) Inject(raw []byte) {
-	if fresh, mine := n.take(raw); fresh {
-		n.events.QueueBroadcast(rumor(raw))
-	} else if !mine {
-		n.delegate.NotifyMsg(raw)
+//
+// It tells whether the event is new, as far as that is known: of a message that is not read
+// here it is not.
+func (n *Node) Inject(raw []byte) (fresh bool) {
+	if fresh = n.Give(raw); fresh {
+		n.PassOn(raw)
 	}
+	return fresh
 }
 
-// Give is Inject without passing the event on. See [Node.PassOn].
-func (n *Node) Give(raw []byte) {
-	if _, mine := n.take(raw); !mine {
+// Give is Inject without passing an event on. See [Node.PassOn].
+func (n *Node) Give(raw []byte) (fresh bool) {
+	var m Message
+	if !m.read(raw) {
 		n.delegate.NotifyMsg(raw)
+		return false
 	}
+	return n.give(&m)
 }
 
 // PassOn has gossip carry an event that serf was given before.
 func (n *Node) PassOn(raw []byte) { n.events.QueueBroadcast(rumor(raw)) }
-
-// take hands serf a message, and tells whether its event is new. It reports false for mine
-// if the message is not read here.
-func (n *Node) take(raw []byte) (fresh, mine bool) {
-	var m Message
-	if !m.read(raw) {
-		return false, false
-	}
-	return n.give(&m), true
-}
 
 // give hands serf an event, and tells whether serf did not know it. Behind serf's channel
 // are up to three goroutines, one after the other. To wake them for an event that the last

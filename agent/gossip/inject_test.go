@@ -63,7 +63,7 @@ func TestInjectIsSerfs(t *testing.T) {
 		otherForm := []byte("\x03\x83\xa4Name\xa5other\xa7Payload\xa1p\xa5LTime\xcd\x13\x8a")
 		raws = append(raws, otherForm, []byte("\x03no event"))
 		want := tookBy(t, func(n *Node, raw []byte) { n.delegate.NotifyMsg(raw) }, raws...)
-		got := tookBy(t, (*Node).Inject, raws...)
+		got := tookBy(t, func(n *Node, raw []byte) { n.Inject(raw) }, raws...)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-by gossip +injected):\n%s", diff)
 		}

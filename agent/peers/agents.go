@@ -139,18 +139,20 @@ func (p *Peers) compare(ctx context.Context) {
 				timer.Reset(rand.N(compareSoon))
 			}
 		case <-timer.C:
+			p.compareOnce(ctx, soon)
 			soon = false
 			timer.Reset(backoff.Between(compareEvery/2, compareEvery*3/2))
-			p.compareOnce(ctx)
 		}
 	}
 }
 
-func (p *Peers) compareOnce(ctx context.Context) {
+// compareOnce compares this node's list with that of an agent that this node has met. While
+// lists grow it is any agent, so that they mix.
+func (p *Peers) compareOnce(ctx context.Context, grows bool) {
 	if len(p.cfg.Members()) < compareFrom {
 		return
 	}
-	known := p.treeAgents()
+	known := p.treeAgents(grows)
 	if len(known) == 0 {
 		return
 	}
@@ -184,12 +186,13 @@ func (p *Peers) compareOnce(ctx context.Context) {
 	}
 }
 
-// treeAgents are the members that this node itself knows to take part.
-func (p *Peers) treeAgents() (names []string) {
+// treeAgents are the members that take part, as this node itself has found out, or as others
+// have told as well.
+func (p *Peers) treeAgents(told bool) (names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, a := range p.known {
-		if a.peer && a.tree {
+		if a.tree || told && a.told {
 			names = append(names, name)
 		}
 	}

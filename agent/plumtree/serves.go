@@ -1,5 +1,10 @@
 package plumtree
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Serves tells whether this node is one of the n agents that serve a member which is no
 // agent. Agents are the names of all living agents, in any order, with self or without it.
 //
@@ -26,6 +31,31 @@ func Serves(self string, agents []string, member string, n int) bool {
 		}
 	}
 	return n > 0
+}
+
+// Servers are the agents of which [Serves] says so, the one with the highest weight first.
+func Servers(agents []string, member string, n int) []string {
+	type ranked struct {
+		name   string
+		weight uint64
+	}
+	of := place(0, key(member))
+	best := make([]ranked, 0, n+1)
+	for _, name := range agents {
+		a := ranked{name, weight(name, of)}
+		at, _ := slices.BinarySearchFunc(best, a, func(b, a ranked) int {
+			return cmp.Or(cmp.Compare(a.weight, b.weight), cmp.Compare(a.name, b.name))
+		})
+		if at < n {
+			best = slices.Insert(best, at, a)
+			best = best[:min(len(best), n)]
+		}
+	}
+	names := make([]string, len(best))
+	for i := range best {
+		names[i] = best[i].name
+	}
+	return names
 }
 
 // weight is an agent's for a member.

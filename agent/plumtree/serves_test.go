@@ -2,6 +2,7 @@ package plumtree
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -94,5 +95,22 @@ func BenchmarkServes(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		Serves("agent-0", agents, "stock-0", 1000)
+	}
+}
+
+func TestServersAreThoseThatServe(t *testing.T) {
+	agents := names("agent", 20)
+	for _, m := range names("stock", 200) {
+		for _, n := range []int{0, 1, 2, 20, 25} {
+			by := Servers(agents, m, n)
+			if len(by) != min(n, len(agents)) {
+				t.Fatalf("%s has %d servers, want %d", m, len(by), n)
+			}
+			for _, a := range agents {
+				if slices.Contains(by, a) != Serves(a, agents, m, n) {
+					t.Fatalf("%s, of %d: %s is said to serve by one alone", m, n, a)
+				}
+			}
+		}
 	}
 }

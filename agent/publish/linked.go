@@ -49,18 +49,20 @@ func (p *Publisher) TakeTree(msgs []broadcast.Message) {
 		return
 	}
 	for i, raw := range in.raws {
-		p.inject(raw, kept[i].Held)
+		if fresh := p.inject(raw, kept[i].Held); !fresh {
+			p.cfg.Broadcast.Gossiped(kept[i].ID)
+		}
 		p.cfg.Broadcast.Serve(kept[i].Bytes, raw)
 	}
 }
 
-// inject hands serf an event, which passes it on unless it is held.
-func (p *Publisher) inject(raw []byte, held bool) {
+// inject hands serf an event, which passes it on unless it is held, and tells whether serf
+// did not know it.
+func (p *Publisher) inject(raw []byte, held bool) (fresh bool) {
 	if held {
-		p.cfg.Node.Give(raw)
-	} else {
-		p.cfg.Node.Inject(raw)
+		return p.cfg.Node.Give(raw)
 	}
+	return p.cfg.Node.Inject(raw)
 }
 
 // Gossip has gossip carry events that serf was given before and that were held back.
