@@ -18,6 +18,7 @@
 // The packages, each with its contract in its doc.go:
 //
 //   - api: the messages of the HTTP API, which clients import.
+//   - broadcast: events to the other members, over links to each or along trees.
 //   - config: files, environment and flags, compiled into one checked value.
 //   - durable: publishes that wait until nodes have the event on their disks.
 //   - gossip: the serf node, and all knowledge of serf's insides.
@@ -28,7 +29,8 @@
 //   - ops: the HTTP server.
 //   - packets: to which members UDP is closed, though TCP is open.
 //   - peers: which members are agentctl.
-//   - publish: Lamport times for events, and the ways they are sent.
+//   - plumtree: the protocol of the trees.
+//   - publish: Lamport times for events, in order.
 //   - repair: what a peer's journal has and this one lacks.
 //   - suspicion: suspected losses, by holes in the Lamport times.
 //   - rpc: the server of serf's RPC protocol.
@@ -83,6 +85,7 @@
 //   - Link: a stream to a peer, for its events and its questions.
 //   - Lost member: a known member that is not alive.
 //   - Member: a node that serf lists, alive or not.
+//   - Neighbour: an agent with which this node exchanges what goes along trees.
 //   - Peer: a member that is an agentctl agent with links.
 //   - Peer question: the query by which an agent finds peers.
 //   - Reference: a small event that stands for a large one.
@@ -90,6 +93,8 @@
 //   - Sampled log: a log that says each kind of message seldom.
 //   - Sink: a target or a script that is served.
 //   - Stock member: a member that runs serf itself.
+//   - Serve: bring events to a member that takes no part in trees.
+//   - Tree: the way of a publisher's events over the links of neighbours.
 //   - Unclassified member: one that joined, and may or may not be a peer.
 //   - View: the members that a node sees alive.
 //   - Way: how a copy came: gossip, link, local, repair or fetch.

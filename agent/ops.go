@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/api"
 	"agentctl/agent/broadcast"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
@@ -42,6 +43,7 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 		PublishAll: func(ctx context.Context, events []publish.Event) ([]publish.Sent, error) {
 			return a.publisher.PublishAll(ctx, events)
 		},
+		Trees:    a.trees,
 		MaxEvent: a.opts.MaxEvent(), Ceiling: large.MaxEvent,
 	}
 	if a.opts.PeerLinks {
@@ -55,6 +57,19 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 		}
 	}
 	return ops.New(ln, c)
+}
+
+// trees is how the broadcast along trees stands, for status.
+func (a *Agent) trees() *api.TreesReport {
+	neighbours, served, there := a.publisher.broadcast.Trees()
+	if !there {
+		return nil
+	}
+	r := &api.TreesReport{Neighbours: neighbours, Served: []api.ServedReport{}}
+	for _, s := range served {
+		r.Served = append(r.Served, api.ServedReport{Member: s.Member, By: s.By})
+	}
+	return r
 }
 
 // living are the nodes that live or have a link, whatever serf says of them. It is asked

@@ -10,9 +10,24 @@ type StatusReport struct {
 	Joined  bool           `json:"joined"`
 	Members map[string]int `json:"members"` // by status
 	// Warnings say what is wrong around the node, such as a closed port.
-	Warnings []string       `json:"warnings,omitempty"`
-	Journal  JournalReport  `json:"journal"`
-	Targets  []TargetReport `json:"targets"`
+	Warnings []string `json:"warnings,omitempty"`
+	// Trees is absent in a small cluster, where each publisher sends to all members itself.
+	Trees   *TreesReport   `json:"trees,omitempty"`
+	Journal JournalReport  `json:"journal"`
+	Targets []TargetReport `json:"targets"`
+}
+
+// TreesReport is how the broadcast along trees stands.
+type TreesReport struct {
+	Neighbours int `json:"neighbours"` // agents with which this node exchanges events
+	// Served are the members that take no part in trees, as this node knows.
+	Served []ServedReport `json:"served"`
+}
+
+// ServedReport tells who brings events to a member that takes no part in trees.
+type ServedReport struct {
+	Member string   `json:"member"`
+	By     []string `json:"by"` // agents; each sends it every event
 }
 
 // JournalReport is how the journal stands.

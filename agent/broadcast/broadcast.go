@@ -72,6 +72,9 @@ func New(cfg Config) *Broadcast {
 	}
 	if cfg.Links != nil {
 		b.tree = newTree(&b.cfg)
+		if cfg.Metrics != nil {
+			cfg.Metrics.MustRegister(newCollector(b.tree))
+		}
 	}
 	if cfg.Packets > 0 {
 		b.direct = newDirect(cfg.Memberlist, cfg.Packets, cfg.Deaf, m)
@@ -171,17 +174,18 @@ func (b *Broadcast) Agents(names []string, told bool) {
 	}
 }
 
-// Served tells who serves the members that take no part in trees: nil where each
-// publisher does.
-func (b *Broadcast) Served() []Served {
+// Trees tells how many neighbours this node has, and who serves the members that take no
+// part in trees. It reports false in a small cluster, where each publisher sends to all.
+func (b *Broadcast) Trees() (neighbours int, by []Served, there bool) {
 	if b.tree == nil {
-		return nil
+		return 0, nil, false
 	}
 	s := b.tree.serving.Load()
 	if s == nil {
-		return nil
+		return 0, nil, false
 	}
-	return s.report
+	_, neighbours, _ = b.tree.figures()
+	return neighbours, s.report, true
 }
 
 // Waiting is how many messages are not with their receivers, as far as is known.

@@ -84,7 +84,7 @@ func TestStockMembersAreServedByTwoAgents(t *testing.T) {
 		time.Sleep(settled)
 		sent := f.nodes[3].publish(0, 5)
 		time.Sleep(settled)
-		said := f.nodes[20].Served()
+		_, said, _ := f.nodes[20].Trees()
 		if len(said) != 40 {
 			t.Errorf("an agent says of %d members who serves them", len(said))
 		}

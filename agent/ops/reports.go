@@ -60,6 +60,7 @@ func (s *Server) status() api.StatusReport {
 		Joined:   s.cfg.Joined(),
 		Members:  map[string]int{},
 		Warnings: s.cfg.Warns(),
+		Trees:    s.cfg.Trees(),
 		Journal:  s.journal(),
 		Targets:  []api.TargetReport{},
 	}

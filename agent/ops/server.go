@@ -46,6 +46,8 @@ type Config struct {
 	// Warns says what is wrong around this node, though the agent does its work.
 	Warns  func() []string
 	Queued func() int // events between serf and the journal
+	// Trees is how the broadcast along trees stands; nil if there are none.
+	Trees func() *api.TreesReport
 
 	// RPCAddr is where RPC clients are taken. Dial connects to it for a health
 	// check; it is [net.Dialer.DialContext] if it is nil.

@@ -30,6 +30,13 @@
 // peer is tried 3 times at most, until it leaves or fails. After false claims it is
 // tried ever more seldom, down to once in ten minutes.
 //
+// # Agents of the trees
+//
+// In a cluster of 32 members or more nobody asks all. Agents that take part in broadcast
+// trees compare lists of them instead: every 15 seconds on average, and within a second
+// after a list has grown. A node believes a list ([Peers.Told]) until a link to a member
+// shows that it is no agent ([Peers.NoPeer]).
+//
 // # Order and truth
 //
 // An answer over a link holds until the member leaves or fails ([Peers.Forget]). This
@@ -51,6 +58,8 @@
 // A question is answered only if the answer goes to the member that asked, at its own
 // address, and no member is to relay it. A member gets one answer a second, and eight
 // at once. All members together get 50 a second.
+//
+// A list has at most 65,536 names, of members alone. A node sends ten lists a second.
 //
 // The package remembers at most 1,024 unclassified members until it sends a question.
 package peers

@@ -1,6 +1,6 @@
 // Package publish gives the events of this node's publishers their Lamport times
-// and sends them. An event goes to this node's own intake, to serf for the gossip,
-// over links to agentctl agents, and straight to other members.
+// and sends them. An event goes to this node's own intake, to the other members (package
+// broadcast), and to serf for the gossip. It takes in the events of others as well.
 //
 // # Order
 //

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -129,6 +130,9 @@ func printStatus(out io.Writer, s *api.StatusReport, now time.Time) error {
 	for _, warning := range s.Warnings {
 		fmt.Fprintf(out, "WARNING  %s\n", printable([]byte(warning), 1000))
 	}
+	if s.Trees != nil {
+		printTrees(out, s.Trees)
+	}
 	fmt.Fprintf(out, "journal  %s\n\n", journalLine(&s.Journal, now))
 
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -152,6 +156,25 @@ func printStatus(out io.Writer, s *api.StatusReport, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// mostServed is how many members are listed that take no part in trees.
+const mostServed = 10
+
+func printTrees(out io.Writer, t *api.TreesReport) {
+	fmt.Fprintf(out, "trees    events go along trees; this node has %d neighbours\n", t.Neighbours)
+	for i, s := range t.Served {
+		if i == mostServed {
+			fmt.Fprintf(out, "served   and %d more; -format=json lists them\n", len(t.Served)-i)
+			break
+		}
+		var by []string
+		for _, name := range s.By {
+			by = append(by, word(name))
+		}
+		from := cmp.Or(strings.Join(by, " and "), "gossip alone")
+		fmt.Fprintf(out, "served   %s takes no part in trees, and gets events from %s\n", word(s.Member), from)
+	}
 }
 
 // seconds is one of the quantiles, to two digits or so.

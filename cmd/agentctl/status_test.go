@@ -20,7 +20,10 @@ func TestStatusTable(t *testing.T) {
 	s := &api.StatusReport{
 		Node: "web 1", Version: "1.2.3", State: "alive", Joined: true, Members: map[string]int{"failed": 1, "alive": 12},
 		Warnings: []string{"UDP port 7946 of web2 seems closed", "\x1b"},
-		Journal:  api.JournalReport{Retained: 3, Oldest: oldest},
+		Trees: &api.TreesReport{Neighbours: 24, Served: []api.ServedReport{
+			{Member: "stock\x1b", By: []string{"web1", "web 2"}}, {Member: "old"},
+		}},
+		Journal: api.JournalReport{Retained: 3, Oldest: oldest},
 		Targets: []api.TargetReport{
 			{Target: "kong", State: api.TargetOK, LastDelivered: now.Add(-3 * time.Second), Delivered: 1234,
 				Collapsed: 7, LastError: "answered 500", Latency: api.Quantiles{P50: 0.0004, P90: 0.0123, P99: 90, Count: 5}},
@@ -38,6 +41,9 @@ func TestStatusTable(t *testing.T) {
 members  12 alive, 1 failed
 WARNING  UDP port 7946 of web2 seems closed
 WARNING  "\x1b"
+trees    events go along trees; this node has 24 neighbours
+served   "stock\x1b" takes no part in trees, and gets events from web1 and "web 2"
+served   old takes no part in trees, and gets events from gossip alone
 journal  in memory; 3 events, back to ` + timestamp(oldest) + `
 
 TARGET           STATE     WAITING  OLDEST  LAST    DELIVERED  RETRIED  BURIED  LOST  COLLAPSED  P50    P90     P99
@@ -55,6 +61,16 @@ far: 2 events refused for good: see "agentctl events -target=far -state=buried"
 	}
 	if allWell(s) {
 		t.Error("all is well, with a target that is stale")
+	}
+}
+
+// Of very many members that take no part in trees, a few are listed.
+func TestServedMembersAreCut(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	printTrees(&out, &api.TreesReport{Served: make([]api.ServedReport, mostServed+3)})
+	if lines := strings.Split(strings.TrimSpace(out.String()), "\n"); len(lines) != mostServed+2 || lines[len(lines)-1] != "served   and 3 more; -format=json lists them" {
+		t.Errorf("%q", lines)
 	}
 }
 

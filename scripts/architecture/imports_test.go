@@ -51,7 +51,7 @@ agent/publish            agent/broadcast agent/gossip agent/intake agent/large a
 agent/ops                agent/api agent/config agent/durable agent/link agent/publish
 agent/ops                handler/delivery handler/journal handler/journal/disk handler/target rpcclient/wire
 
-agent                    agent/broadcast agent/config agent/durable agent/gossip agent/intake agent/large agent/link agent/membership
+agent                    agent/api agent/broadcast agent/config agent/durable agent/gossip agent/intake agent/large agent/link agent/membership
 agent                    agent/ops agent/packets agent/peers agent/publish agent/repair agent/rpc agent/script agent/suspicion
 agent                    handler/delivery handler/journal handler/journal/disk handler/target
 
