@@ -29,14 +29,20 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 		e.asked = w.asked
 		t.answered(e, from)
 	}
-	if p.parent == noLink || w != nil && w.asked.has(from) {
+	if pulled := w != nil && w.asked.has(from); pulled || p.parent == noLink {
 		p.parent = from
+		if pulled {
+			p.pruned &^= from.bit()
+			if t.far.has(from) {
+				t.send(from, list(kindGraft, 0, []ID{id}))
+			}
+		}
 	} else if n := &t.neighbours[from]; p.parent == from && n.unanswered > 0 {
 		n.unanswered-- // it was grafted, and does what was asked of it
 	}
 	if t.far.has(from) {
 		e.landing = t.landing
-		if p.parent != from {
+		if p.pruned.has(from) {
 			e.landing = stray
 		}
 	}
@@ -86,7 +92,10 @@ func (t *Tree) answered(e *entry, from Link) {
 	}
 }
 
-func (t *Tree) prune(e *entry, l Link) { t.send(l, list(kindPrune, 0, []ID{e.id})) }
+func (t *Tree) prune(e *entry, l Link) {
+	e.publisher.pruned |= l.bit()
+	t.send(l, list(kindPrune, 0, []ID{e.id}))
+}
 
 // nearer replaces a parent in another region by a near neighbour that has the same event.
 //
@@ -98,11 +107,12 @@ func (t *Tree) prune(e *entry, l Link) { t.send(l, list(kindPrune, 0, []ID{e.id}
 func (t *Tree) nearer(now time.Duration, e *entry, by Link, landing uint64) bool {
 	p := e.publisher
 	far := e.from
-	if far == noLink || p.parent != far || !t.far.has(far) || t.far.has(by) ||
+	if far == noLink || p.pruned.has(far) || !t.far.has(far) || t.far.has(by) ||
 		landing >= e.landing || now-e.arrived > nearerWait || t.neighbours[by].unanswered >= letDowns {
 		return false
 	}
 	p.parent = by
+	p.pruned &^= by.bit()
 	t.neighbours[by].unanswered++ // until it brings an event
 	t.prune(e, far)
 	t.send(by, list(kindGraft, 0, []ID{e.id}))

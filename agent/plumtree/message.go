@@ -35,6 +35,7 @@ const (
 	kindPull   kind = 3 // send these events, and what their publishers publish from now on
 	kindGraft  kind = 4 // send what the publishers of these events publish from now on
 	kindPrune  kind = 5 // do not send what the publishers of these events publish, only digests
+	kindFetch  kind = 6 // send these events
 )
 
 // ID names an event: the first 8 bytes of the SHA-256 over its body. So an event that
@@ -83,7 +84,7 @@ func (m *message) read(b []byte) error {
 		body := length(uint64(len(m.name))) + len(m.name) + length(m.inc) + length(m.seq) + len(m.payload)
 		size += 2 + length(m.landing) + body
 		m.body = b[max(0, len(b)-body):]
-	case kindDigest, kindPull, kindGraft, kindPrune:
+	case kindDigest, kindPull, kindGraft, kindPrune, kindFetch:
 		if m.kind == kindDigest {
 			m.landing = uint64(d.UpTo(maxLanding))
 			size += length(m.landing)
@@ -157,6 +158,9 @@ func list(k kind, landing uint64, ids []ID) []byte {
 	}
 	return e
 }
+
+// IsEvent tells whether a message is an event. It is for simulations that count these.
+func IsEvent(message []byte) bool { return len(message) > 0 && kind(message[0]) == kindEvent }
 
 // Digest is the message of a node that says that it has these events, 256 at most. It is
 // for simulations of nodes that lie.

@@ -24,6 +24,7 @@ var someMessages = []message{
 	{kind: kindPull, ids: []ID{math.MaxUint64, 0}},
 	{kind: kindGraft, ids: []ID{7}},
 	{kind: kindPrune, ids: []ID{7, 8}},
+	{kind: kindFetch, ids: []ID{9}},
 }
 
 // The bytes are on the network of other versions.

@@ -189,7 +189,7 @@ func (m *model) lie(i int) {
 	}
 	var msg []byte
 	n := rapid.IntRange(1, 4).Draw(t, "IDs")
-	k := rapid.SampledFrom([]kind{kindEvent, kindDigest, kindPull, kindGraft, kindPrune}).Draw(t, "kind")
+	k := rapid.SampledFrom([]kind{kindEvent, kindDigest, kindPull, kindGraft, kindPrune, kindFetch}).Draw(t, "kind")
 	switch {
 	case k == kindEvent && len(there) > 0 && rapid.Bool().Draw(t, "pass on"):
 		// As if the publisher sent it to all.

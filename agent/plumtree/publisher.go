@@ -20,6 +20,9 @@ type publisher struct {
 	// this node expects them from.
 	eager  links
 	parent Link
+	// pruned are those that were asked not to send its events whole. They may do so
+	// until they have heard of it.
+	pruned links
 	heard  time.Duration
 
 	inc     uint64 // the last incarnation of which an event was delivered
@@ -72,6 +75,7 @@ func (t *Tree) dropPublisher() {
 func (p *publishers) forget(l Link) {
 	for _, p := range p.byName {
 		p.eager &^= l.bit()
+		p.pruned &^= l.bit()
 		if p.parent == l {
 			p.parent = noLink
 		}

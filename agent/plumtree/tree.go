@@ -247,6 +247,9 @@ func (t *Tree) Receive(now time.Duration, from Link, messages ...[]byte) (Action
 		case kindDigest:
 			t.digest(now, from)
 		case kindPull:
+			t.known(func(e *entry) { e.publisher.graft(from) })
+			t.serve(now, from)
+		case kindFetch:
 			t.serve(now, from)
 		case kindGraft:
 			t.known(func(e *entry) { e.publisher.graft(from) })
@@ -389,12 +392,10 @@ func (t *Tree) toTell(e *entry) links {
 	return t.used
 }
 
-// serve sends a neighbour the events that it asks for, and what their publishers
-// publish from now on. An event goes over a link once: if it is late on the link, a
-// second copy behind it would be later.
+// serve sends a neighbour the events that it asks for. An event goes over a link once: if
+// it is late on the link, a second copy behind it would be later.
 func (t *Tree) serve(now time.Duration, to Link) {
 	t.known(func(e *entry) {
-		e.publisher.graft(to)
 		if e.msg != nil && e.age(now) <= maxAge {
 			t.pass(now, e, to.bit())
 		}

@@ -50,7 +50,7 @@ func receive(t *testing.T, tree *Tree, now time.Duration, from Link, msgs ...[]b
 // kinds are the messages to be sent, as "KIND to NEIGHBOUR".
 func kinds(t *testing.T, a Actions) (all []string) {
 	t.Helper()
-	names := map[kind]string{kindEvent: "event", kindDigest: "digest", kindPull: "pull", kindGraft: "graft", kindPrune: "prune"}
+	names := map[kind]string{kindEvent: "event", kindDigest: "digest", kindPull: "pull", kindGraft: "graft", kindPrune: "prune", kindFetch: "fetch"}
 	for _, s := range a.Sends {
 		var m message
 		if err := m.read(s.Message); err != nil {
@@ -330,6 +330,57 @@ func TestOneCopyCrosses(t *testing.T) {
 	e = eventOf("q", 1, 1)
 	receive(t, tree, 10*ms, 1, list(kindDigest, tree.landing-1, []ID{idIn(e)}))
 	expect(t, "a lower landing before", kinds(t, receive(t, tree, 11*ms, 0, e)), []string{"prune to 0", "graft to 1"})
+}
+
+// If an event is late, a node in another region is asked for it alone. Mostly a near
+// neighbour is faster than the answer, and the next events need not cross.
+func TestNothingMoreIsAskedOfFar(t *testing.T) {
+	far := Neighbour{RTT: 100 * ms, Early: true}
+	tree := newTree(t, far, Neighbour{Early: true})
+	ask := func(e []byte) {
+		t.Helper()
+		receive(t, tree, 0, 0, list(kindDigest, 0, []ID{idIn(e)}))
+		at, _ := tree.Next()
+		expect(t, "asked", kinds(t, tree.Due(at)), []string{"fetch to 0"})
+	}
+	fetched := func(e []byte) []string {
+		t.Helper()
+		return kinds(t, receive(t, tree, 0, 1, list(kindFetch, 0, []ID{idIn(e)})))
+	}
+	e := eventOf("p", 1, 1)
+	ask(e)
+	expect(t, "from near", kinds(t, receive(t, tree, 0, 1, e)), nil)
+	expect(t, "the answer", kinds(t, receive(t, tree, 0, 0, e)), []string{"prune to 0"})
+	// If the answer is the first, the next ones come by this way.
+	e = eventOf("p", 1, 2)
+	ask(e)
+	expect(t, "the answer is first", kinds(t, receive(t, tree, 0, 0, e)), []string{"graft to 0", "digest to 1"})
+	// Who fetches an event gets no later ones.
+	expect(t, "fetched", fetched(e), []string{"event to 1"})
+	expect(t, "the next", kinds(t, receive(t, tree, 0, 0, eventOf("p", 1, 3))), []string{"digest to 1"})
+}
+
+// Links that were grafted for two events of a time bring one copy too many, until it comes.
+func TestASecondLinkFromFarIsPruned(t *testing.T) {
+	far := Neighbour{RTT: 100 * ms}
+	tree := newTree(t, far, far, Neighbour{Early: true})
+	for l, e := range [][]byte{eventOf("p", 1, 1), eventOf("p", 1, 2)} {
+		receive(t, tree, 0, Link(l), list(kindDigest, 0, []ID{idIn(e)}))
+		at, _ := tree.Next()
+		tree.Due(at)
+		expect(t, "pulled", kinds(t, receive(t, tree, at, Link(l), e)), []string{fmt.Sprint("graft to ", l), "digest to 2"})
+	}
+	e := eventOf("p", 1, 3)
+	out := receive(t, tree, 0, 0, e)
+	expect(t, "the first copy", kinds(t, out), []string{"digest to 2"})
+	if got, want := out.Sends[0].Message[1:3], list(kindDigest, tree.landing, []ID{1})[1:3]; !slices.Equal(got, want) {
+		t.Errorf("the landing is % x, want % x", got, want)
+	}
+	expect(t, "the second", kinds(t, receive(t, tree, 0, 1, e)), []string{"prune to 0"})
+	e = eventOf("p", 1, 4)
+	receive(t, tree, 0, 1, e)
+	lower := list(kindDigest, tree.landing-1, []ID{idIn(e)})
+	expect(t, "a lower landing", kinds(t, receive(t, tree, 0, 2, lower)), []string{"prune to 1", "graft to 2"})
 }
 
 // A neighbour that claims the lowest landing and sends nothing has others give way to it

@@ -156,15 +156,25 @@ func (t *Tree) pullDue(now time.Duration) {
 		t.wanted.set(q, now+2*lateness+n.RTT*3/2)
 		asked |= l.bit()
 		if ids[l] = append(ids[l], q.id); len(ids[l]) == maxIDs {
-			t.send(l, list(kindPull, 0, ids[l]))
+			t.send(l, list(t.request(l), 0, ids[l]))
 			ids[l] = ids[l][:0]
 		}
 	}
 	for asked != 0 {
 		if l := asked.first(); len(ids[l]) > 0 {
-			t.send(l, list(kindPull, 0, ids[l]))
+			t.send(l, list(t.request(l), 0, ids[l]))
 		}
 	}
+}
+
+// request is how this node asks a neighbour for events. One in another region it asks for
+// these alone. Mostly the event has come from near before the answer does, and for all that
+// time the next ones would cross as well.
+func (t *Tree) request(l Link) kind {
+	if t.far.has(l) {
+		return kindFetch
+	}
+	return kindPull
 }
 
 // source is the neighbour that is asked next: a near one before a far one, and of these

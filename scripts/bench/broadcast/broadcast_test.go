@@ -43,6 +43,9 @@ func TestCasesWithFewNodes(t *testing.T) {
 			if p50, p99 := r.Percentile(50), r.Percentile(99); p50 > median || p99 > most {
 				t.Errorf("the last node has an event after %.1f ms, and %.1f at most; want %.0f and %.0f", p50, p99, median, most)
 			}
+			if r.Crossings > 4 {
+				t.Errorf("%.1f copies of an event come to a region", r.Crossings)
+			}
 			if cfg.Nodes >= nodes && (r.Mean > 3 || r.Most > 20) {
 				t.Errorf("a node sends %.2f times an event's size, and %.1f at most", r.Mean, r.Most)
 			}

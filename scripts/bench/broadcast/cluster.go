@@ -230,7 +230,7 @@ func (c *cluster) sendAll(n *node, sends []plumtree.Send) {
 	var used [plumtree.MaxLinks]bool
 	for _, s := range sends {
 		n.sent.bytes += len(s.Message)
-		if p := n.pipes[s.To]; p != nil && p.base > 0 && len(s.Message) > c.cfg.Size {
+		if p := n.pipes[s.To]; p != nil && p.base > 0 && plumtree.IsEvent(s.Message) {
 			c.crossed++
 		}
 		if seg := &segments[s.To]; used[s.To] {
