@@ -11,9 +11,9 @@ const (
 	// there are. A node has two neighbours in each.
 	nearRings   = 10
 	globalRings = 2
-	// backboneRings are the near ones of the backbone: each node sends to the one behind
-	// it.
-	backboneRings = 2
+	// backboneShare is of how many nodes one does not send on the second of these rings: so
+	// a first event costs 2.5 times its size and no more.
+	backboneShare = 8
 	// earlyRings are the near ones on which digests go at once, from each node to the
 	// one behind it.
 	earlyRings = 6
@@ -68,9 +68,23 @@ func Choose(self string, members []Member) (chosen []Neighbour, full bool) {
 		global := ring >= nearRings
 		far := global && behind >= 0 && members[behind].RTT >= Near
 		add(before, false, false)
-		add(behind, ring < backboneRings || far && ring == nearRings, ring < earlyRings || far)
+		add(behind, backbone(ring, me, far), ring < earlyRings || far)
 	}
 	return chosen, false
+}
+
+// backbone tells whether a node sends the first event of a publisher to the one behind it on
+// a ring.
+func backbone(ring, me uint64, far bool) bool {
+	switch ring {
+	case 0:
+		return true
+	case 1:
+		return me%backboneShare != 0
+	case nearRings:
+		return far
+	}
+	return false
 }
 
 // beside finds the members before and behind a node on a ring, or -1 if there is none.

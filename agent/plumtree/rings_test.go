@@ -87,6 +87,29 @@ func TestTheChoiceConnectsAll(t *testing.T) {
 	}
 }
 
+// A first event comes to each node from less than two others in its region.
+func TestTheBackboneIsThin(t *testing.T) {
+	chosen, _ := chooseAll(400, 5)
+	near := make([]int, len(chosen))
+	for _, of := range chosen {
+		for j, n := range of {
+			if n.Backbone && n.RTT < Near {
+				near[j]++
+			}
+		}
+	}
+	sum := 0
+	for i, n := range near {
+		sum += n
+		if n < 1 || n > 2 {
+			t.Errorf("node %d gets a first event from %d near nodes", i, n)
+		}
+	}
+	if mean := float64(sum) / float64(len(near)); mean < 1.8 || mean > 1.95 {
+		t.Errorf("a node gets a first event from %.2f near nodes", mean)
+	}
+}
+
 // reached is how many nodes the first reaches along such links.
 func reached(chosen []map[int]Neighbour, along func(int, Neighbour) bool) int {
 	seen := map[int]bool{0: true}
