@@ -53,16 +53,22 @@ func broadcastTable(results []broadcastResult) string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("\n| broadcast layer | nodes | ms to the last node, p50, p99 and max | the first event | after the break | links | packets and bytes, the publisher | packets, each node | sizes of the event that a node sends, mean and most | copies to a region | late | missing | µs of CPU |\n|" +
-		strings.Repeat(" --- |", 13) + "\n")
+	b.WriteString("\n| broadcast layer | nodes | ms to the last node, p50, p99 and max | the first event | after the break | links | packets and bytes, the publisher | packets, each node | sizes of the event that a node sends, mean and most | copies to a region | gossip let go, % of events | late | missing | µs of CPU |\n|" +
+		strings.Repeat(" --- |", 14) + "\n")
 	for _, r := range results {
 		crossings := "–"
 		if r.Crossings > 0 {
 			crossings = fmt.Sprintf("%.1f", r.Crossings)
 		}
-		fmt.Fprintf(&b, "| %s | %d | %.1f / %.1f / %.1f | %.1f | %.1f | %d | %.0f / %.0f | %.1f | %.2f / %.1f | %s | %d | %d | %.1f |\n",
+		fmt.Fprintf(&b, "| %s | %d | %.1f / %.1f / %.1f | %.1f | %.1f | %d | %.0f / %.0f | %.1f | %.2f / %.1f | %s | %.0f | %d | %d | %.1f |\n",
 			r.Name, r.Nodes, r.Percentile(50), r.Percentile(99), r.Percentile(100), r.First, r.After, r.Links,
-			r.PublisherPackets, r.PublisherBytes, r.Packets, r.Mean, r.Most, crossings, r.Late, r.Missing, r.CPU)
+			r.PublisherPackets, r.PublisherBytes, r.Packets, r.Mean, r.Most, crossings, 100*r.Gossip, r.Late, r.Missing, r.CPU)
+	}
+	for _, r := range results {
+		if n := len(r.StockLast); n > 0 {
+			fmt.Fprintf(&b, "\n%s: the last of them has an event after %.1f ms, and %.1f ms at most. A node serves up to %d. Of %d events %d did not come to a member, and gossip brings these.\n",
+				r.Name, r.StockLast[n/2], r.StockLast[n-1], r.StockMost, n, r.StockMissing)
+		}
 	}
 	fmt.Fprintf(&b, "\nSeed %d. ", results[0].Seed)
 	return b.String() + broadcastMethod

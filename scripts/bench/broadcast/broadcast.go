@@ -28,9 +28,11 @@ type Config struct {
 	Every      time.Duration // between them
 	Publishers int           // that take turns; 0 counts as 1
 	Settle     time.Duration // after the last event
+	Stock      int           // members beside the nodes that are no agents
 
 	Stop     float64       // share of the nodes that stop halfway through the events
 	Stuck    bool          // the node that sends most gets stuck halfway, and its links stay
+	Silent   float64       // share of the nodes that announce events halfway on, and send none
 	Liars    float64       // share of the nodes that announce what does not exist, and pass nothing on
 	Churn    time.Duration // a node joins and another stops so often; 0: never
 	Noticed  time.Duration // a stopped node's links break up to so much later, 1 s at least
@@ -60,6 +62,11 @@ type Result struct {
 	FirstMean        float64 `json:"bytes_first_mean"`  // Mean, for the first event of a publisher
 	Crossings        float64 `json:"crossings"`         // copies of an event that come to a region
 	Pulls            float64 `json:"pulls"`             // for an event and node
+
+	StockLast    []float64 `json:"stock_last_ms,omitempty"` // to the last stock member, by event, sorted
+	StockMissing int       `json:"stock_missing"`           // deliveries to them that did not happen, since both packets were lost
+	StockMost    int       `json:"stock_most"`              // that a node serves, at most
+	Gossip       float64   `json:"gossip"`                  // share of the events whose gossip a node has let go
 
 	Received uint64 `json:"received"` // messages, for the cost of one
 }

@@ -43,6 +43,12 @@ func TestCasesWithFewNodes(t *testing.T) {
 			if p50, p99 := r.Percentile(50), r.Percentile(99); p50 > median || p99 > most {
 				t.Errorf("the last node has an event after %.1f ms, and %.1f at most; want %.0f and %.0f", p50, p99, median, most)
 			}
+			if breaks := cfg.Stop > 0 || cfg.Churn > 0; (r.Gossip > 0) != breaks {
+				t.Errorf("gossip of %.0f %% of the events is let go; nodes stop: %v", 100*r.Gossip, breaks)
+			}
+			if cfg.Stock > 0 && (len(r.StockLast) != cfg.Events || r.StockMissing != 0 || r.StockLast[cfg.Events-1] > 20 || r.StockMost == cfg.Stock) {
+				t.Errorf("stock members: the last after %v ms, %d missing, %d of one node", r.StockLast, r.StockMissing, r.StockMost)
+			}
 			if r.Crossings > 4 {
 				t.Errorf("%.1f copies of an event come to a region", r.Crossings)
 			}

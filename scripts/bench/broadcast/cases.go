@@ -55,7 +55,9 @@ func Cases(seed uint64, nodes, events int) (cases []Config) {
 	add("a burst, a tenth of the nodes stops", 1000, func(c *Config) { burst(c); c.Stop = 0.1 })
 	add("a burst, five regions, a tenth stops", 1000, func(c *Config) { burst(c); c.Stop, c.Network = 0.1, regions })
 	add("a node is stuck", 1000, func(c *Config) { c.Stuck = true })
+	add("a tenth of the nodes announces events and sends none", 1000, func(c *Config) { c.Silent = 0.1 })
 	add("a tenth of the nodes lies", 1000, func(c *Config) { c.Liars, c.Events, c.Every = 0.1, max(1, events/4), 100*time.Millisecond })
+	add("100 stock members beside", 1000, func(c *Config) { c.Stock = min(nodes, 1000) / 10 })
 	add("nodes join and stop", 1000, func(c *Config) { c.Churn, c.Settle = time.Second, 10*time.Second })
 	return cases
 }

@@ -25,6 +25,7 @@ type node struct {
 	alive  bool
 	joined time.Duration
 	stuck  bool // it takes all, and sends nothing
+	silent bool // it announces events, and sends none
 	liar   bool // it announces events that do not exist, and passes nothing on
 
 	sent traffic
@@ -41,7 +42,8 @@ type cluster struct {
 	nodes   []*node
 	byName  map[string]*node
 	members []plumtree.Member // memory of pick
-	refused int               // links beyond a node's limit
+	stock   stock
+	refused int // links beyond a node's limit
 
 	published []published
 	late      int
@@ -51,9 +53,10 @@ type cluster struct {
 
 // published is an event and who has it.
 type published struct {
-	at   time.Duration
-	last time.Duration // the latest delivery so far
-	got  []uint8       // by node: how often
+	at     time.Duration
+	last   time.Duration // the latest delivery so far
+	got    []uint8       // by node: how often
+	gossip bool          // a node has let its gossip go
 }
 
 func newCluster(cfg Config) (*cluster, error) {
@@ -71,6 +74,7 @@ func newCluster(cfg Config) (*cluster, error) {
 	for _, n := range c.nodes {
 		c.openChosen(n)
 	}
+	c.addStock()
 	return c, nil
 }
 
@@ -110,6 +114,7 @@ func (c *cluster) pick(n *node) map[*node]plumtree.Neighbour {
 	}
 	chosen, full := plumtree.Choose(n.name, c.members)
 	n.tree.SetFull(full)
+	n.tree.SetHold(true)
 	picked := map[*node]plumtree.Neighbour{}
 	for _, nb := range chosen {
 		picked[c.byName[nb.Name]] = nb
@@ -215,6 +220,9 @@ func (c *cluster) act(n *node, a plumtree.Actions) {
 	for _, e := range a.Events {
 		c.note(n, e)
 	}
+	for _, e := range a.Gossip {
+		c.published[binary.BigEndian.Uint64(e.Payload)].gossip = true
+	}
 	if len(a.Sends) > 0 && !n.stuck && !n.liar {
 		c.sendAll(n, a.Sends)
 	}
@@ -229,6 +237,9 @@ func (c *cluster) sendAll(n *node, sends []plumtree.Send) {
 	var segments [plumtree.MaxLinks]segment
 	var used [plumtree.MaxLinks]bool
 	for _, s := range sends {
+		if n.silent && plumtree.IsEvent(s.Message) {
+			continue
+		}
 		n.sent.bytes += len(s.Message)
 		if p := n.pipes[s.To]; p != nil && p.base > 0 && plumtree.IsEvent(s.Message) {
 			c.crossed++
@@ -269,6 +280,7 @@ func (c *cluster) note(n *node, e plumtree.Event) {
 		p.got = append(p.got, 0)
 	}
 	p.got[n.index]++
+	c.serve(n, int(binary.BigEndian.Uint64(e.Payload)))
 	// A node that joined hears of events from before its time, and one that does not ask
 	// for what it lacks gets it late.
 	if n.joined > 0 || n.stuck || n.liar {
@@ -289,6 +301,7 @@ func (c *cluster) publish(n *node) error {
 	c.published = append(c.published, p)
 	out, err := n.tree.Publish(c.now, payload)
 	if err == nil {
+		c.serve(n, len(c.published)-1)
 		c.act(n, out)
 	}
 	return err

@@ -16,6 +16,9 @@ func (c *cluster) breakDown(publisher *node) {
 			c.stop(o)
 		}
 	}
+	for _, o := range others[:int(c.cfg.Silent*float64(len(others)))] {
+		o.silent = true
+	}
 	if c.cfg.Stuck {
 		slices.MaxFunc(others, func(a, b *node) int { return a.sent.bytes - b.sent.bytes }).stuck = true
 	}
@@ -31,11 +34,21 @@ func (c *cluster) stop(n *node) {
 		}
 		o := p.to
 		c.after(c.between(time.Second, c.cfg.Noticed+1), func() { c.close(o, n) })
+		c.after(stuckAfter, func() { c.setStuck(o, n) })
 	}
 	for _, o := range c.nodes {
 		if o.alive {
 			c.after(c.between(time.Second, c.cfg.Noticed+c.cfg.Informed+1), func() { c.see(o, n, false) })
 		}
+	}
+}
+
+// stuckAfter is when a node knows that what it sends to a stopped one is not acknowledged.
+const stuckAfter = 1500 * time.Millisecond
+
+func (c *cluster) setStuck(n, other *node) {
+	if p := c.pipe(n, other); p != nil {
+		n.tree.SetStuck(plumtree.Link(slices.Index(n.pipes[:], p)), true)
 	}
 }
 
@@ -51,6 +64,7 @@ func (c *cluster) see(n, other *node, there bool) {
 		n.view = slices.DeleteFunc(n.view, func(o *node) bool { return o == other })
 	}
 	c.choose(n)
+	c.chooseStock(n)
 }
 
 // churn has a node join and another one stop, again and again.

@@ -106,6 +106,7 @@ func (c *cluster) count(r *Result) {
 	for _, n := range c.nodes {
 		r.Links = max(r.Links, n.most)
 	}
+	c.countStock(r)
 	r.Late, r.Received, r.Refused = c.late, c.received, c.refused
 	for i, p := range c.published {
 		for _, n := range c.nodes {
@@ -120,6 +121,9 @@ func (c *cluster) count(r *Result) {
 		case i == 0:
 			r.First = millis(p.last)
 		case i >= c.cfg.Warm:
+			if p.gossip {
+				r.Gossip += 1 / float64(c.cfg.Events)
+			}
 			r.Last = append(r.Last, millis(p.last))
 		}
 	}
