@@ -33,6 +33,13 @@ func TestBroadcastTable(t *testing.T) {
 	if rows != len(b.report.Broadcasts)+2 {
 		t.Errorf("%d lines of %d cases", rows, len(b.report.Broadcasts))
 	}
+	drawing := growth(b.report.Broadcasts)
+	if points := strings.Count(drawing, "<circle"); points != 2*6 {
+		t.Errorf("the drawing has %d points: %s", points, drawing)
+	}
+	if strings.Contains(drawing, "NaN") || growth(nil) != "" {
+		t.Error("the drawing shows what is no number, or nothing is drawn")
+	}
 	if broadcastTable(nil) != "" {
 		t.Error("there is a table of nothing")
 	}

@@ -90,7 +90,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	program := flags.String("agentctl", "", "the agentctl to measure, in place of one that is built from this folder's module")
 	peers := flags.String("peers", "", "in place of all parts, compare with these programs: nats, redis and serf, with commas between them")
 	peersProgram := flags.String("peers-program", "", "the program of scripts/bench/peers; scripts/bench.sh builds it")
-	plot := flags.String("plot", "", "also draw the comparison of -peers into this file, as SVG")
+	plot := flags.String("plot", "", "also draw the comparison of -peers, or else of the part broadcast how cost grows with the nodes, into this file, as SVG")
 	seed := flags.Uint64("seed", 1, "of chance in the part broadcast: the same seed gives the same figures")
 	keep := flags.Bool("keep", false, "keep the folder with the agents' logs")
 	if err := flags.Parse(args); err != nil {
@@ -144,8 +144,12 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if *file != "" {
 		err = errors.Join(err, b.report.write(*file))
 	}
-	if *plot != "" && len(b.report.Peers) > 0 {
-		err = errors.Join(err, os.WriteFile(*plot, []byte(b.report.Peers.svg()), 0o644))
+	if *plot != "" {
+		drawing := growth(b.report.Broadcasts)
+		if len(b.report.Peers) > 0 {
+			drawing = b.report.Peers.svg()
+		}
+		err = errors.Join(err, os.WriteFile(*plot, []byte(drawing), 0o644))
 	}
 	return err
 }

@@ -27,7 +27,8 @@ type panel struct {
 	title, unit string
 	marks       []float64 // on the axis to the right
 	from, to    float64   // of that axis
-	top         float64   // of the other, which begins at 0
+	top         float64   // of the other
+	least       float64   // of the other, which is logarithmic then; 0: it begins at 0 and is not
 	lines       map[rival][]point
 	dots        bool // at each point
 }
@@ -39,7 +40,11 @@ func (rs peerResults) svg() string {
 	for _, nodes := range rs.nodes() {
 		panels = append(panels, rs.latencyPanel(nodes))
 	}
-	rivals := rs.rivals()
+	return svg(panels, rs.rivals())
+}
+
+// svg draws panels beside each other, and the names of the lines below.
+func svg(panels []panel, rivals []rival) string {
 	var b strings.Builder
 	width, height := len(panels)*panelStep+20, panelTop+panelHeight+60+20*len(rivals)
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">`+"\n", width, height)
@@ -99,10 +104,19 @@ func (p *panel) draw(b *strings.Builder, left int, rivals []rival) {
 		v = min(max(v, p.from), p.to)
 		return float64(left) + panelWidth*math.Log(v/p.from)/math.Log(p.to/p.from)
 	}
-	y := func(v float64) float64 { return float64(bottom) - panelHeight*v/max(p.top, 1) }
+	share := func(v float64) float64 {
+		if p.least > 0 {
+			return math.Log(max(v, p.least)/p.least) / math.Log(p.top/p.least)
+		}
+		return v / max(p.top, 1)
+	}
+	y := func(v float64) float64 { return float64(bottom) - panelHeight*share(v) }
 	fmt.Fprintf(b, `<text x="%d" y="%d" font-weight="bold">%s</text>`+"\n", left, panelTop-15, html.EscapeString(p.title))
 	for i := range 5 {
 		v := p.top * float64(i) / 4
+		if p.least > 0 {
+			v = p.least * math.Pow(p.top/p.least, float64(i)/4)
+		}
 		fmt.Fprintf(b, `<path d="M%d %.1fh%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", left, y(v), panelWidth, left-5, y(v)+4, number(v))
 	}
 	for _, m := range p.marks {

@@ -44,6 +44,7 @@ type Result struct {
 	Name  string `json:"name"`
 	Nodes int    `json:"nodes"`
 	Seed  uint64 `json:"seed"`
+	Size  int    `json:"size"` // of an event's payload
 
 	First   float64   `json:"first_ms"` // the first event of a publisher, to the last node
 	Last    []float64 `json:"last_ms"`  // to the last node, by event
@@ -92,7 +93,7 @@ func Run(cfg Config) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Name, r.Nodes, r.Seed = cfg.Name, cfg.Nodes, cfg.Seed
+	r.Name, r.Nodes, r.Seed, r.Size = cfg.Name, cfg.Nodes, cfg.Seed, cfg.Size
 	c.lie()
 	if cfg.Churn > 0 {
 		c.after(cfg.Churn, c.churn)

@@ -25,6 +25,9 @@ func between(millis ...[]int) (all [][]time.Duration) {
 	return all
 }
 
+// Lan is the name of the cases without failures, from 10 to 10,000 nodes.
+const Lan = "lan"
+
 // Cases are what is simulated, with up to so many nodes and so many events in each case;
 // a burst has five times as many.
 func Cases(seed uint64, nodes, events int) (cases []Config) {
@@ -40,9 +43,9 @@ func Cases(seed uint64, nodes, events int) (cases []Config) {
 		cases = append(cases, c)
 	}
 	burst := func(c *Config) { c.Events, c.Every, c.Settle = 5*events, time.Millisecond, 15*time.Second }
-	for _, n := range []int{30, 100, 1000, 10_000} {
+	for _, n := range []int{10, 30, 100, 300, 1000, 3000, 10_000} {
 		if n <= nodes {
-			add("lan", n, func(c *Config) {
+			add(Lan, n, func(c *Config) {
 				if n > 1000 {
 					c.Warm, c.Events = 5, max(1, events/8) // each takes a second
 				}
