@@ -120,6 +120,8 @@ type Config struct {
 	notPeerRetry     time.Duration // until a node that is no peer is tried again; 5 min
 
 	streamTimeout time.Duration // for a peer to close a stream after us; 10 s
+
+	noChecksums bool // as earlier versions, which do not have that feature
 }
 
 const (

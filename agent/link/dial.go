@@ -103,6 +103,7 @@ func (p *peer) dialWith(ctx context.Context, addr string, key psk, id senderID) 
 		<-lk.session.CloseChan()
 		lk.close() // once it returns, nothing is read any more
 		l.opened.leave(lk)
+		l.ended(lk)
 	}) {
 		lk.close()
 		l.opened.leave(lk)

@@ -66,4 +66,8 @@
 // keyring anyone is trusted, as with gossip, and a peer is who it says it is.
 // All limits hold in both cases. A sender's ID for a peer is told to that peer
 // alone, so others cannot make the peer drop what the sender sends.
+//
+// A link without encryption has checksums, unless the peer is of an earlier version. A bit
+// that was flipped on the way closes such a link, and the messages come over a new one.
+// Checksums are no protection against an attacker.
 package link

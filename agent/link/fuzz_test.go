@@ -205,3 +205,58 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRecords gives any bytes to the reader of records with checksums. What comes out does
+// not depend on how they are cut, makes the same records again, and no more is read than
+// those have and one that is wrong.
+func FuzzRecords(f *testing.F) {
+	one, _ := checked.seal(nil, []byte("one"))
+	two, _ := checked.seal(one, bytes.Repeat([]byte("two"), recordAhead))
+	f.Add(one)
+	f.Add(two)
+	f.Add(two[:len(two)-1])
+	f.Add([]byte{0, 0, 0xff, 0xff, 0, 0, 0, 0})
+	f.Add(append(bytes.Clone(one), 0xff, 0xff, 0, 0, 1, 2, 3, 4))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		run := func(r io.Reader) ([]byte, error) {
+			l := newRecordLayer(readerConn{r: r}, &checked, checkedMost)
+			var out []byte
+			b := make([]byte, 100)
+			for {
+				n, err := l.Read(b)
+				out = append(out, b[:n]...)
+				if err != nil {
+					return out, err
+				}
+			}
+		}
+		got, err := run(bytes.NewReader(data))
+		slow, slowErr := run(iotest.OneByteReader(bytes.NewReader(data)))
+		if !bytes.Equal(got, slow) || err.Error() != slowErr.Error() {
+			t.Errorf("at once %q and %v, byte by byte %q and %v", got, err, slow, slowErr)
+		}
+		var whole []byte
+		for plain := got; len(plain) > 0; {
+			n := int(binary.BigEndian.Uint16(data[len(whole):]))
+			if n == 0 || n > len(plain) {
+				t.Fatalf("a record of %d bytes was taken by half", n)
+			}
+			whole, _ = checked.seal(whole, plain[:n])
+			plain = plain[n:]
+		}
+		if !bytes.HasPrefix(data, whole) {
+			t.Errorf("%x came of %x, which has another checksum", got, data)
+		}
+		if err == io.EOF && len(whole) < len(data) {
+			t.Errorf("%d bytes were left, and the end looks like a good one", len(data)-len(whole))
+		}
+	})
+}
+
+// readerConn is a connection of which only what it reads counts.
+type readerConn struct {
+	net.Conn // nil: nothing else is called
+	r        io.Reader
+}
+
+func (c readerConn) Read(b []byte) (int, error) { return c.r.Read(b) }

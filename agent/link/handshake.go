@@ -1,7 +1,6 @@
 package link
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +50,8 @@ func (r *refusal) Error() string {
 			return "its key is not on this agent's keyring; give both the same keys"
 		}
 		return "this agent's key is not on its keyring; give both the same keys"
+	case verdictMalformed:
+		return "what it was sent makes no sense to it; it will be tried again"
 	case verdictBusy:
 		return "it is busy, starting or stopping; it will be tried again"
 	}
@@ -65,7 +66,7 @@ type party struct {
 
 // greeted is a link after its handshake.
 type greeted struct {
-	net.Conn // encrypted where the mode says so
+	net.Conn // in records, encrypted or with checksums, if it has a key or both sides can
 	remote   hello
 	version  byte
 	key      psk
@@ -119,7 +120,11 @@ func (p *party) open(conn net.Conn, key psk, id senderID) (*greeted, error) {
 	if err := self.write(g.Conn); err != nil {
 		return nil, err
 	}
-	return g, p.meet(g, theirs)
+	if err := p.meet(g, theirs); err != nil {
+		return nil, err
+	}
+	p.check(g)
+	return g, nil
 }
 
 // accept answers a link on a connection whose first byte, magic, was read. The
@@ -128,11 +133,18 @@ func (p *party) open(conn net.Conn, key psk, id senderID) (*greeted, error) {
 func (p *party) accept(conn net.Conn, keys []psk) (*greeted, error) {
 	conn = socket.New(conn)
 	conn.SetDeadline(time.Now().Add(p.timeout))
+	ours := preamble{lo: p.self.lo, hi: p.self.hi}
 	theirs, err := readPreamble(conn)
+	if err == nil && theirs.code > modeNoise {
+		err = fmt.Errorf("%w: mode %d", errProtocol, theirs.code)
+	}
+	if errors.Is(err, errProtocol) {
+		ours.code = verdictMalformed // else it would take this node for no peer, for one bit that was changed
+		conn.Write(ours.encode())    // an error means that nobody is there to be told
+	}
 	if err != nil {
 		return nil, err
 	}
-	ours := preamble{lo: p.self.lo, hi: p.self.hi}
 	plain := slices.Contains(keys, psk{})
 	g := &greeted{Conn: conn}
 	var state *noise.HandshakeState
@@ -143,8 +155,6 @@ func (p *party) accept(conn net.Conn, keys []psk) (*greeted, error) {
 		ours.code = verdictNeedsKey
 	case theirs.code == modeNoise && plain:
 		ours.code = verdictNoKeyring
-	case theirs.code > modeNoise:
-		return nil, fmt.Errorf("%w: mode %d", errProtocol, theirs.code)
 	case theirs.code == modeNoise:
 		if state, g.key = findKey(keys, theirs); state == nil {
 			ours.code = verdictWrongKey
@@ -168,7 +178,11 @@ func (p *party) accept(conn net.Conn, keys []psk) (*greeted, error) {
 	if err := p.meet(g, theirs); err != nil {
 		return nil, err
 	}
-	return g, p.self.write(g.Conn)
+	if err := p.self.write(g.Conn); err != nil {
+		return nil, err
+	}
+	p.check(g)
+	return g, nil
 }
 
 // findKey tries the keys on the first message of a handshake. That costs some
@@ -199,7 +213,7 @@ func (p *party) meet(g *greeted, theirs preamble) (err error) {
 	if g.version == 0 {
 		return fmt.Errorf("%w: it accepted a version that it does not speak", errProtocol)
 	}
-	if c, ok := g.Conn.(*secureConn); ok {
+	if c, ok := g.Conn.(*recordLayer); ok {
 		c.limit = maxRecord
 	}
 	return nil
@@ -207,7 +221,7 @@ func (p *party) meet(g *greeted, theirs preamble) (err error) {
 
 func (g *greeted) secure(in, out *noise.CipherState) {
 	const limit = 2 + maxHello + noiseTag
-	g.Conn = &secureConn{Conn: g.Conn, r: bufio.NewReader(g.Conn), in: in, out: out, limit: limit}
+	g.Conn = newRecordLayer(g.Conn, encrypted(in, out), limit)
 }
 
 // common is the highest version that both speak, or 0.

@@ -3,9 +3,11 @@ package link
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 	"net"
+	"slices"
 
 	"agentctl/handler/varint"
 )
@@ -15,7 +17,8 @@ import (
 const maxHello = 1024
 
 // hello is what each side says of itself, the first that is encrypted where
-// anything is. Later versions may append fields, which this one skips.
+// anything is. Later versions may append fields, which this one skips. One with
+// featureChecksum ends with the checksum of all of it.
 type hello struct {
 	lo, hi     byte     // versions spoken; as in the preamble, where anyone could have changed them
 	sender     senderID // of who opens the link
@@ -32,8 +35,13 @@ func (h hello) encode() []byte {
 	for _, f := range h.features {
 		e.Text(f)
 	}
+	if h.has(featureChecksum) {
+		return binary.BigEndian.AppendUint32(e, crc32.Checksum(e, castagnoli))
+	}
 	return e
 }
+
+func (h hello) has(feature string) bool { return slices.Contains(h.features, feature) }
 
 func decodeHello(b []byte) (h hello, err error) {
 	d := varint.NewDecoder(b)
@@ -45,8 +53,13 @@ func decodeHello(b []byte) (h hello, err error) {
 	if h.name == "" {
 		d.Fail("a peer without a name")
 	}
+	rest := d.Rest()
 	if err := d.Err(); err != nil {
 		return hello{}, fmt.Errorf("%w: %w", errProtocol, err)
+	}
+	if told := len(b) - crc32.Size; h.has(featureChecksum) &&
+		(len(rest) < crc32.Size || binary.BigEndian.Uint32(b[told:]) != crc32.Checksum(b[:told], castagnoli)) {
+		return hello{}, fmt.Errorf("%w: a hello", errDamaged)
 	}
 	return h, nil
 }

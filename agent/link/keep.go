@@ -91,7 +91,7 @@ func (p *peer) lost(err error) {
 		return
 	}
 	if !p.pending() { // else logFailure tells of it
-		p.links.sampled.Log(slog.LevelInfo, "link: lost the kept link to a peer", time.Second, "peer", p.name, "error", err)
+		p.links.sampled.Log(slog.LevelInfo, "link: no kept link to a peer at the moment", time.Second, "peer", p.name, "error", err)
 	}
 	if p.links.cfg.Lost != nil {
 		p.links.cfg.Lost(p.name)

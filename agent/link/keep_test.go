@@ -108,7 +108,8 @@ func TestKeptNodeThatIsNoPeer(t *testing.T) {
 			for {
 				select {
 				case conn := <-stock.StreamCh():
-					conn.Close()
+					conn.Read(make([]byte, 1024))
+					conn.Close() // as a stock agent does with what it does not know
 				case <-t.Context().Done():
 					return
 				}

@@ -39,6 +39,7 @@ type link struct {
 	key        psk
 	maxMessage int          // that the peer takes
 	used       atomic.Int64 // when something was last sent or received, in Unix nanoseconds
+	damaged    atomic.Bool  // what came does not have its checksum
 }
 
 // newLink puts a session on a connection. It owns the connection from now on. Before
@@ -73,10 +74,17 @@ func newLink(g *greeted, opened bool, hold func(*link) func(int64) error) *link 
 	lk.touch()
 	counts := hold(lk)
 	var err error
-	if lk.session, err = start(&frameConn{Conn: newMeter(g.Conn, counts)}, conf); err != nil {
+	if lk.session, err = start(&frameConn{Conn: newMeter(g.Conn, counts, lk.failed)}, conf); err != nil {
 		panic(err) // a configuration that is not valid
 	}
 	return lk
+}
+
+// failed notes why nothing more can be read. The session tells nobody.
+func (lk *link) failed(err error) {
+	if errors.Is(err, errDamaged) {
+		lk.damaged.Store(true)
+	}
 }
 
 func (lk *link) touch() { lk.used.Store(time.Now().UnixNano()) }

@@ -48,12 +48,16 @@ func New(cfg Config) (*Links, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	features := append([]string{featureOwnID, featureChecksum}, cfg.Features...)
+	if cfg.noChecksums {
+		features = slices.Delete(features, 1, 2)
+	}
 	l := &Links{
 		cfg: cfg,
 		party: party{
 			self: hello{
 				lo: minVersion, hi: maxVersion,
-				maxMessage: cfg.MaxMessage, name: cfg.Name, features: append([]string{featureOwnID}, cfg.Features...),
+				maxMessage: cfg.MaxMessage, name: cfg.Name, features: features,
 			},
 			timeout: cfg.handshakeTimeout,
 		},

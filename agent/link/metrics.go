@@ -55,6 +55,7 @@ const (
 	closeMemory  = "memory"  // too much
 	closeCount   = "links"   // too many
 	closeBroken  = "broken"  // its stream of events breaks the protocol
+	closeDamaged = "damaged" // what came does not have its checksum
 )
 
 type metrics struct {
@@ -84,7 +85,7 @@ func newMetrics(reg prometheus.Registerer, opened, accepted func() float64) *met
 	m := &metrics{
 		closed: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_link_closed_total",
-			Help: "Links of others that were closed here over a limit, by reason.",
+			Help: "Links that were closed here over a limit or for what came on them, by reason.",
 		}, []string{"reason"}),
 		dials: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_link_dials_total",
@@ -111,7 +112,7 @@ func newMetrics(reg prometheus.Registerer, opened, accepted func() float64) *met
 	for _, reason := range []string{dropFull, dropNotPeer, dropTooLong, dropForgotten, dropNotRunning} {
 		m.dropped.WithLabelValues(reason)
 	}
-	for _, reason := range []string{closeStreams, closeMemory, closeCount, closeBroken} {
+	for _, reason := range []string{closeStreams, closeMemory, closeCount, closeBroken, closeDamaged} {
 		m.closed.WithLabelValues(reason)
 	}
 	return m
@@ -134,7 +135,7 @@ func rejectReason(err error) string {
 	switch {
 	case errors.Is(err, errUnproved):
 		return rejectUnproved
-	case errors.Is(err, errProtocol):
+	case errors.Is(err, errProtocol), errors.Is(err, errDamaged):
 		return rejectMalformed
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return rejectTimeout

@@ -1,14 +1,10 @@
 package link
 
 import (
-	"bufio"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"io"
-	"net"
-	"slices"
 
 	"github.com/flynn/noise"
 )
@@ -43,67 +39,34 @@ func newNoise(key psk, initiator bool, prologue []byte) (*noise.HandshakeState, 
 }
 
 const (
+	noiseHead = 2
 	noiseTag  = 16
-	maxRecord = noise.MaxMsgLen
 )
 
-// secureConn encrypts a connection: each record is a length in two bytes and a
-// Noise message. One goroutine may read while another one writes.
-type secureConn struct {
-	net.Conn
-	r       *bufio.Reader // of Conn
-	in, out *noise.CipherState
-	limit   int // bytes of a record that is read; small until the peer is proved
-
-	plain []byte // decrypted and not read yet; part of rbuf
-	rbuf  []byte
-	wbuf  []byte
-}
-
-func (c *secureConn) Read(b []byte) (int, error) {
-	if len(c.plain) == 0 {
-		if err := c.readRecord(); err != nil {
-			return 0, err
-		}
+// encrypted are records of Noise's transport phase: the length in two bytes and a message.
+func encrypted(in, out *noise.CipherState) *form {
+	return &form{
+		head:     noiseHead,
+		overhead: noiseHead + noiseTag,
+		most:     maxRecord - noiseTag,
+		size: func(head []byte) (int, error) {
+			n := int(binary.BigEndian.Uint16(head))
+			if n <= noiseTag {
+				return 0, fmt.Errorf("%w: an encrypted record of %d bytes", errProtocol, n)
+			}
+			return n, nil
+		},
+		seal: func(dst, plain []byte) ([]byte, error) {
+			dst = binary.BigEndian.AppendUint16(dst, uint16(len(plain)+noiseTag))
+			return out.Encrypt(dst, nil, plain)
+		},
+		open: func(record []byte) ([]byte, error) {
+			message := record[noiseHead:]
+			plain, err := in.Decrypt(message[:0], nil, message)
+			if err != nil {
+				return nil, fmt.Errorf("%w: %w", errUnproved, err)
+			}
+			return plain, nil
+		},
 	}
-	n := copy(b, c.plain)
-	c.plain = c.plain[n:]
-	return n, nil
-}
-
-func (c *secureConn) readRecord() error {
-	var head [2]byte
-	if _, err := io.ReadFull(c.r, head[:]); err != nil {
-		return err
-	}
-	n := int(binary.BigEndian.Uint16(head[:]))
-	if n <= noiseTag || n > c.limit {
-		return fmt.Errorf("%w: an encrypted record of %d bytes", errProtocol, n)
-	}
-	c.rbuf = slices.Grow(c.rbuf[:0], n)[:n]
-	if _, err := io.ReadFull(c.r, c.rbuf); err != nil {
-		return noEOF(err)
-	}
-	plain, err := c.in.Decrypt(c.rbuf[:0], nil, c.rbuf)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errUnproved, err)
-	}
-	c.plain = plain
-	return nil
-}
-
-func (c *secureConn) Write(b []byte) (written int, err error) {
-	for len(b) > 0 {
-		chunk := b[:min(len(b), maxRecord-noiseTag)]
-		c.wbuf = binary.BigEndian.AppendUint16(c.wbuf[:0], uint16(len(chunk)+noiseTag))
-		if c.wbuf, err = c.out.Encrypt(c.wbuf, nil, chunk); err != nil {
-			return written, err
-		}
-		if _, err := c.Conn.Write(c.wbuf); err != nil {
-			return written, err
-		}
-		written += len(chunk)
-		b = b[len(chunk):]
-	}
-	return written, nil
 }

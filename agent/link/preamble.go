@@ -32,6 +32,7 @@ const (
 	verdictNoKeyring = 3
 	verdictWrongKey  = 4 // the key is not on the accepting side's keyring
 	verdictBusy      = 5 // too many handshakes at a time, or starting, or stopping
+	verdictMalformed = 6 // the preamble makes no sense, or the mode is not known
 )
 
 const (

@@ -35,6 +35,16 @@ func (l *Links) serve(ctx context.Context, s stranger) {
 		l.cfg.Accepted(lk.peer.Name)
 	}
 	l.acceptStreams(ctx, lk)
+	l.ended(lk)
+}
+
+// ended counts and logs a link that was closed since something damaged came.
+func (l *Links) ended(lk *link) {
+	if lk.damaged.Load() {
+		l.metrics.closed.WithLabelValues(closeDamaged).Inc()
+		l.sampled.Log(slog.LevelWarn, "link: closed, what came was damaged on the way", time.Second,
+			"peer", lk.peer.Name, "from", lk.host)
+	}
 }
 
 // admit counts what a link holds from now on. Where it is one link too many, it closes
