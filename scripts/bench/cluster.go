@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +21,8 @@ const (
 	// startLimit is how long thirty agents on a busy machine may take to start,
 	// and again to find each other.
 	startLimit = time.Minute
+	// fullyLinked is up to how many agents each sends to all others itself.
+	fullyLinked = 31
 	// warmEvents are published before anything is measured: agents of ours get
 	// to know each other then.
 	warmEvents = 3
@@ -99,6 +103,9 @@ func (b *bench) startWith(ctx context.Context, profile string, more []string, ki
 			}
 		}
 	}
+	if err := c.grow(ctx); err != nil {
+		return nil, err
+	}
 	c.publish = rpcclient.NewPublisher(rpcclient.PublisherConfig{Config: rpcclient.Config{Addr: c.members[0].rpc()}})
 	return c, c.warm(ctx)
 }
@@ -132,6 +139,52 @@ func (c *cluster) join(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// grow waits until the agents of a large cluster have their trees. One of a former version
+// has none, and is not waited for.
+func (c *cluster) grow(ctx context.Context) error {
+	if len(c.members) <= fullyLinked {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*startLimit)
+	defer cancel()
+	for _, m := range c.members {
+		if m.kind != ours {
+			return nil
+		}
+		for {
+			figures, err := m.figures(ctx)
+			if err != nil {
+				return err
+			}
+			if !strings.Contains(figures, "agentctl_tree_neighbours") {
+				return nil
+			}
+			if !strings.Contains(figures, "agentctl_tree_neighbours 0\n") && strings.Contains(figures, "agentctl_tree_served_members 0\n") {
+				break
+			}
+			if err := sleep(ctx, 100*time.Millisecond); err != nil {
+				return fmt.Errorf("an agent has no neighbours after %v: %w", 2*startLimit, err)
+			}
+		}
+	}
+	return nil
+}
+
+// figures are an agent's metrics, as its operations endpoint shows them.
+func (m *member) figures(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.http()+"/metrics", nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
 }
 
 // dial dials an agent until it answers.

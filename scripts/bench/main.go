@@ -91,6 +91,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	peers := flags.String("peers", "", "in place of all parts, compare with these programs: nats, redis and serf, with commas between them")
 	peersProgram := flags.String("peers-program", "", "the program of scripts/bench/peers; scripts/bench.sh builds it")
 	plot := flags.String("plot", "", "also draw the comparison of -peers, or else of the part broadcast how cost grows with the nodes, into this file, as SVG")
+	nodes := flags.String("nodes", "", "sizes of the clusters of -peers and of the part latency, with commas between them, in place of the plan's")
 	seed := flags.Uint64("seed", 1, "of chance in the part broadcast: the same seed gives the same figures")
 	keep := flags.Bool("keep", false, "keep the folder with the agents' logs")
 	if err := flags.Parse(args); err != nil {
@@ -115,6 +116,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	b := &bench{plan: fullPlan, profile: *profile, ours: *program, peers: *peersProgram, out: out, keep: *keep, seed: *seed, began: time.Now()}
 	if *short {
 		b.plan = shortPlan
+	}
+	if err := b.plan.resize(*nodes); err != nil {
+		return err
 	}
 	if err := b.prepare(ctx); err != nil {
 		return err

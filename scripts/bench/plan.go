@@ -2,7 +2,12 @@
 
 package main
 
-import "time"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
 
 // plan says how much is measured.
 type plan struct {
@@ -111,4 +116,24 @@ var shortPlan = plan{
 
 	broadcastNodes:  100,
 	broadcastEvents: 100,
+}
+
+// burstPosts is how many POSTs a burst comes to in a contest that -nodes asks for.
+const burstPosts = 50_000
+
+// resize has clusters of other sizes compared: numbers with commas between them.
+func (p *plan) resize(list string) error {
+	if list == "" {
+		return nil
+	}
+	p.nodes, p.contests = nil, nil
+	for _, word := range strings.Split(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 || n > 200 {
+			return fmt.Errorf("-nodes=%s: give numbers from 1 to 200", list)
+		}
+		p.nodes = append(p.nodes, n)
+		p.contests = append(p.contests, contest{n, burstPosts / n})
+	}
+	return nil
 }
