@@ -190,8 +190,12 @@ func (d *direction) take(b []byte) (n int, due time.Time, changed <-chan struct{
 		m := copy(b[n:], p.data)
 		n, p.data = n+m, p.data[m:]
 		if len(p.data) == 0 {
+			p.data = nil // else the array behind the slice would keep what was read
 			d.pieces = d.pieces[1:]
 		}
+	}
+	if len(d.pieces) == 0 {
+		d.pieces = nil
 	}
 	switch {
 	case n > 0:
