@@ -115,6 +115,7 @@ type Config struct {
 
 	idleTimeout      time.Duration // a link that brought messages and has no traffic is closed after this; 5 min
 	askedTimeout     time.Duration // likewise a link for requests alone, of which a large cluster has many; 1 min
+	pingAfter        time.Duration // without a byte, the opener of a link asks whether the other side is there; 3 min
 	handshakeTimeout time.Duration // from a stream's start to the end of the handshake; 3 s
 	requestTimeout   time.Duration // for a request where its context ends later; 10 s
 	notPeerRetry     time.Duration // until a node that is no peer is tried again; 5 min
@@ -149,7 +150,8 @@ func (c Config) withDefaults() Config {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&c.idleTimeout, 5 * time.Minute}, {&c.askedTimeout, time.Minute}, {&c.handshakeTimeout, 3 * time.Second},
+		{&c.idleTimeout, 5 * time.Minute}, {&c.askedTimeout, time.Minute},
+		{&c.pingAfter, 3 * time.Minute}, {&c.handshakeTimeout, 3 * time.Second},
 		{&c.requestTimeout, 10 * time.Second}, {&c.notPeerRetry, 5 * time.Minute},
 		{&c.streamTimeout, 10 * time.Second},
 	} {

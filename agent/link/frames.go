@@ -14,9 +14,9 @@ const (
 	frameTypeData = 0
 )
 
-// joinedBody is how much of a body is copied behind its header, in bytes: all that an
-// event's sender writes at once.
-const joinedBody = batchBytes
+// joinedBody is how much of a body is copied behind its header, in bytes: all that is
+// written to a stream at once.
+const joinedBody = writePiece
 
 // joined are buffers for a header and a body. Only few links write at a time.
 var joined = sync.Pool{New: func() any { return new([frameHeader + joinedBody]byte) }}

@@ -144,7 +144,9 @@ func FuzzEvents(f *testing.F) {
 		run := func(r io.Reader) (got []string, acks []uint64, src *source) {
 			src = &source{turn: make(chan struct{}, 1), had: had}
 			var out bytes.Buffer
-			err := l.receiveFrom(t.Context(), src, false, bufio.NewReaderSize(r, 64), &out, func() {}, func() {}, func(msgs [][]byte) {
+			br := bufio.NewReaderSize(r, 64)
+			await := func() (*bufio.Reader, error) { return br, nil }
+			err := l.receiveFrom(t.Context(), src, false, br, await, &out, func() {}, func() {}, func(msgs [][]byte) {
 				for _, m := range msgs {
 					if len(m) == 0 || len(m) > 100 {
 						t.Errorf("a message of %d bytes was delivered", len(m))

@@ -75,7 +75,7 @@ type greeted struct {
 // open opens a link on a new connection. The zero key means a plain one. The ID is told
 // to the accepting side.
 func (p *party) open(conn net.Conn, key psk, id senderID) (*greeted, error) {
-	conn = socket.New(conn)
+	conn = socket.New(withoutProbes(conn))
 	conn.SetDeadline(time.Now().Add(p.timeout))
 	ours := preamble{lo: p.self.lo, hi: p.self.hi, code: modePlain}
 	var state *noise.HandshakeState
@@ -131,7 +131,7 @@ func (p *party) open(conn net.Conn, key psk, id senderID) (*greeted, error) {
 // zero key, alone, means that plain links are taken. A peer that it refuses has
 // been told why.
 func (p *party) accept(conn net.Conn, keys []psk) (*greeted, error) {
-	conn = socket.New(conn)
+	conn = socket.New(withoutProbes(conn))
 	conn.SetDeadline(time.Now().Add(p.timeout))
 	ours := preamble{lo: p.self.lo, hi: p.self.hi}
 	theirs, err := readPreamble(conn)

@@ -24,6 +24,9 @@ const (
 	linkWindow  = 256 << 10
 )
 
+// pingTimeout is for a sign of life, and for a write that makes no progress.
+const pingTimeout = 10 * time.Second
+
 // linkRequests is how many requests wait on one link at a time: with the stream
 // of events, and some that are closing, less than linkStreams.
 const linkRequests = 8
@@ -37,9 +40,12 @@ type link struct {
 	peer       Peer
 	host       string // where its stream came from
 	key        psk
-	maxMessage int          // that the peer takes
-	used       atomic.Int64 // when something was last sent or received, in Unix nanoseconds
-	damaged    atomic.Bool  // what came does not have its checksum
+	maxMessage int                    // that the peer takes
+	used       atomic.Int64           // when something was last sent or received, in Unix nanoseconds
+	heard      atomic.Int64           // when a byte came last, in Unix nanoseconds
+	damaged    atomic.Bool            // what came does not have its checksum
+	pinging    atomic.Bool            // the other side is being asked for a sign of life
+	events     atomic.Pointer[stream] // on which events come, if any
 }
 
 // newLink puts a session on a connection. It owns the connection from now on. Before
@@ -49,9 +55,9 @@ func newLink(g *greeted, opened bool, hold func(*link) func(int64) error) *link 
 	g.SetDeadline(time.Time{})
 	conf := &yamux.Config{
 		AcceptBacklog:          linkStreams,
-		EnableKeepAlive:        true, // finds peers that are gone without a word
-		KeepAliveInterval:      30 * time.Second,
-		ConnectionWriteTimeout: 10 * time.Second,
+		EnableKeepAlive:        false,     // see tendIdle
+		KeepAliveInterval:      time.Hour, // not used, and may not be 0
+		ConnectionWriteTimeout: pingTimeout,
 		MaxStreamWindowSize:    linkWindow,
 		StreamOpenTimeout:      10 * time.Second,
 		StreamCloseTimeout:     0,                          // its timers keep a link that has ended, with all it holds; see drain
@@ -72,17 +78,21 @@ func newLink(g *greeted, opened bool, hold func(*link) func(int64) error) *link 
 		maxMessage: g.remote.maxMessage,
 	}
 	lk.touch()
+	lk.heard.Store(lk.used.Load())
 	counts := hold(lk)
 	var err error
-	if lk.session, err = start(&frameConn{Conn: newMeter(g.Conn, counts, lk.failed)}, conf); err != nil {
+	if lk.session, err = start(&frameConn{Conn: newMeter(g.Conn, counts, lk.readDone)}, conf); err != nil {
 		panic(err) // a configuration that is not valid
 	}
 	return lk
 }
 
-// failed notes why nothing more can be read. The session tells nobody.
-func (lk *link) failed(err error) {
-	if errors.Is(err, errDamaged) {
+// readDone notes that something came, or why nothing more can be read. The session tells
+// nobody.
+func (lk *link) readDone(err error) {
+	if err == nil {
+		lk.heard.Store(time.Now().UnixNano())
+	} else if errors.Is(err, errDamaged) {
 		lk.damaged.Store(true)
 	}
 }
@@ -112,15 +122,20 @@ const (
 	statusFailed      = 4 // with the handler's error
 )
 
-// answerBuffer is how much of answers and acknowledgements is read ahead.
-const answerBuffer = 4 << 10
+// answerBuffer and ackBuffer are how much of answers and of acknowledgements is read ahead.
+const answerBuffer, ackBuffer = 4 << 10, 64
+
+// writePiece is how much is written to a stream at once. Yamux keeps a buffer, up to twice
+// as long as the longest, while a link is open. The piece and its frame's header fit in
+// one record.
+const writePiece = checkedMost/2 - frameHeader
 
 // maxErrorText bounds the text of a handler's error, in bytes.
 const maxErrorText = 1024
 
 // openStream opens a stream and sends head, its kind and what else is known
-// yet. The stream ends with ctx. See newStream for release.
-func (lk *link) openStream(ctx context.Context, head []byte, release func(int64)) (*stream, error) {
+// yet. The stream ends with ctx, and reads so much ahead. See newStream for release.
+func (lk *link) openStream(ctx context.Context, head []byte, ahead int, release func(int64)) (*stream, error) {
 	if lk.session.NumStreams() >= sessionStreams {
 		lk.close() // its windows would take ever more memory
 		return nil, errUnclosed
@@ -129,7 +144,7 @@ func (lk *link) openStream(ctx context.Context, head []byte, release func(int64)
 	if err != nil {
 		return nil, err
 	}
-	st := newStream(ctx, s, answerBuffer, release)
+	st := newStream(ctx, s, bufio.NewReaderSize(nil, ahead), release)
 	if _, err := s.Write(head); err != nil {
 		st.Close()
 		return nil, err
@@ -145,11 +160,14 @@ type stream struct {
 	stop    func() bool
 	release func(int64) // told of bytes that are held no more
 	taken   int64       // bytes that were read and count still
+
+	awaited [1]byte // the byte that await read
+	ahead   bool    // it is there, and not in r
 }
 
-func newStream(ctx context.Context, s *yamux.Stream, buffer int, release func(int64)) *stream {
-	st := &stream{Stream: s, release: release}
-	st.r = bufio.NewReaderSize(st, buffer)
+func newStream(ctx context.Context, s *yamux.Stream, r *bufio.Reader, release func(int64)) *stream {
+	st := &stream{Stream: s, r: r, release: release}
+	r.Reset(st)
 	st.stop = context.AfterFunc(ctx, func() { s.SetDeadline(time.Unix(1, 0)) })
 	return st
 }
@@ -160,9 +178,53 @@ func (s *stream) Close() error {
 }
 
 func (s *stream) Read(b []byte) (int, error) {
-	n, err := s.Stream.Read(b)
-	s.taken += int64(n)
-	return n, err
+	n := 0
+	if s.ahead {
+		s.ahead = false
+		b[0] = s.awaited[0]
+		if n = 1; b[0] == 0 || len(b) == 1 {
+			return 1, nil
+		}
+	}
+	m, err := s.Stream.Read(b[n:])
+	s.taken += int64(m)
+	return n + m, err
+}
+
+// await waits for the next message, which begins with its length, and has no read buffer
+// meanwhile. What waited for is in the reader that it returns. If a message is not empty,
+// more of it comes than its first byte, and a Read may wait for that.
+func (s *stream) await() (*bufio.Reader, error) {
+	if s.r.Buffered() > 0 {
+		return s.r, nil
+	}
+	s.giveBack()
+	_, err := io.ReadFull(s.Stream, s.awaited[:])
+	s.r = receiveBuffers.Get().(*bufio.Reader)
+	s.r.Reset(s)
+	if err == nil {
+		s.ahead = true
+		s.taken++
+	}
+	return s.r, err
+}
+
+// giveBack ends the use of a buffer of receiveBuffers.
+func (s *stream) giveBack() {
+	s.r.Reset(nil)
+	receiveBuffers.Put(s.r)
+	s.r = nil
+}
+
+// Write writes b in pieces.
+func (s *stream) Write(b []byte) (written int, err error) {
+	for {
+		n, err := s.Stream.Write(b[:min(len(b), writePiece)])
+		written += n
+		if b = b[n:]; err != nil || len(b) == 0 {
+			return written, err
+		}
+	}
 }
 
 // settle says that what was read is held no more, but for what waits in the buffer.

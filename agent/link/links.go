@@ -117,8 +117,12 @@ func (l *Links) Run(ctx context.Context) error {
 		defer tick.Stop()
 		look = tick.C
 	}
+	idle := time.NewTicker(idleInterval)
+	defer idle.Stop()
 	for ctx.Err() == nil {
 		select {
+		case <-idle.C:
+			l.tendIdle()
 		case s := <-l.transport.strangers:
 			l.wg.Go(func() { l.serve(ctx, s) })
 		case <-look:

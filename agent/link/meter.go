@@ -23,22 +23,20 @@ const pingEvery, pingBurst = rate.Limit(1), 16
 type meter struct {
 	net.Conn
 	hold  func(n int64) error // told of data before it is read
-	fail  func(error)         // told why there is nothing more to read
+	done  func(error)         // told of each Read
 	pings *rate.Limiter
 
 	head []byte // of a frame of which not all has come
 	body int64  // bytes of data that are still to come
 }
 
-func newMeter(conn net.Conn, hold func(int64) error, fail func(error)) *meter {
-	return &meter{Conn: conn, hold: hold, fail: fail, pings: rate.NewLimiter(pingEvery, pingBurst)}
+func newMeter(conn net.Conn, hold func(int64) error, done func(error)) *meter {
+	return &meter{Conn: conn, hold: hold, done: done, pings: rate.NewLimiter(pingEvery, pingBurst)}
 }
 
 func (m *meter) Read(b []byte) (int, error) {
 	n, err := m.Conn.Read(b)
-	if err != nil {
-		m.fail(err)
-	}
+	m.done(err)
 	if bad := m.look(b[:n]); bad != nil {
 		return 0, bad
 	}

@@ -56,6 +56,7 @@ const (
 	closeCount   = "links"   // too many
 	closeBroken  = "broken"  // its stream of events breaks the protocol
 	closeDamaged = "damaged" // what came does not have its checksum
+	closeSilent  = "silent"  // its side seems to be gone
 )
 
 type metrics struct {
@@ -85,7 +86,7 @@ func newMetrics(reg prometheus.Registerer, opened, accepted func() float64) *met
 	m := &metrics{
 		closed: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_link_closed_total",
-			Help: "Links that were closed here over a limit or for what came on them, by reason.",
+			Help: "Links that were closed here over a limit, for what came on them or since nothing came, by reason.",
 		}, []string{"reason"}),
 		dials: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_link_dials_total",
@@ -112,7 +113,7 @@ func newMetrics(reg prometheus.Registerer, opened, accepted func() float64) *met
 	for _, reason := range []string{dropFull, dropNotPeer, dropTooLong, dropForgotten, dropNotRunning} {
 		m.dropped.WithLabelValues(reason)
 	}
-	for _, reason := range []string{closeStreams, closeMemory, closeCount, closeBroken, closeDamaged} {
+	for _, reason := range []string{closeStreams, closeMemory, closeCount, closeBroken, closeDamaged, closeSilent} {
 		m.closed.WithLabelValues(reason)
 	}
 	return m

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -33,7 +34,7 @@ func liar(t *testing.T, mem *memNet, i int, name string, answer func(st *stream)
 							lk.close()
 							return
 						}
-						go answer(newStream(t.Context(), s, receiveBuffer, func(int64) {}))
+						go answer(newStream(t.Context(), s, bufio.NewReader(nil), func(int64) {}))
 					}
 				}()
 			case <-t.Context().Done():

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"agentctl/handler/varint"
@@ -15,6 +16,9 @@ import (
 // receiveBuffer bounds what is read of a stream ahead, and so the messages that
 // are delivered at once, but for one that is longer.
 const receiveBuffer = 32 << 10
+
+// receiveBuffers are for streams of others that are read. An idle stream of events has none.
+var receiveBuffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, receiveBuffer) }}
 
 // maxNumber is the highest number that a stream of events may begin with. No
 // process gets near it, and what follows cannot overflow.
@@ -29,16 +33,19 @@ func (l *Links) receive(ctx context.Context, lk *link, st *stream) error {
 	strict := lk.peer.Has(featureOwnID)
 	src := l.sources.open(sourceKey{lk.peer.sender, lk.host, strict})
 	defer l.sources.close(src)
-	return l.receiveFrom(ctx, src, strict, st.r, st, func() { st.SetReadDeadline(time.Time{}) }, st.settle, func(msgs [][]byte) {
+	lk.events.Store(st)
+	defer lk.events.Store(nil)
+	return l.receiveFrom(ctx, src, strict, st.r, st.await, st, func() { st.SetReadDeadline(time.Time{}) }, st.settle, func(msgs [][]byte) {
 		lk.touch()
 		l.cfg.Deliver(lk.peer, msgs)
 	})
 }
 
-// receiveFrom is receive for any reader, writer and way to deliver. It calls
-// begun once the first sequence number is known, and taken after each batch. A strict
+// receiveFrom is receive for any reader, writer and way to deliver. It calls begun once
+// the first sequence number is known, await for the reader that has the next message, and
+// taken after each batch. A strict
 // source leaves no number out.
-func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bufio.Reader, w io.Writer, begun, taken func(), deliver func([][]byte)) error {
+func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bufio.Reader, await func() (*bufio.Reader, error), w io.Writer, begun, taken func(), deliver func([][]byte)) error {
 	next, err := readNumber(r)
 	if err != nil {
 		return err
@@ -52,7 +59,11 @@ func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bu
 	}
 	var ack []byte
 	for {
-		msgs, err := readBatch(r, l.cfg.MaxMessage)
+		var msgs [][]byte
+		r, err := await()
+		if err == nil {
+			msgs, err = readBatch(r, l.cfg.MaxMessage)
+		}
 		if len(msgs) > 0 {
 			select {
 			case src.turn <- struct{}{}:

@@ -97,7 +97,7 @@ func (c *recordLayer) readRecord() error {
 // free gives back what the last record was in.
 func (c *recordLayer) free() {
 	c.r.Discard(c.held) // which is there
-	c.held = 0
+	c.plain, c.held = nil, 0
 	if c.large != nil {
 		recordBuffers.Put(c.large)
 		c.large = nil

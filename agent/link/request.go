@@ -90,7 +90,7 @@ func (p *peer) ask(ctx context.Context, kind Kind, req []byte) ([]byte, error) {
 		return nil, err
 	}
 	l := p.links
-	st, err := lk.openStream(ctx, varint.AppendBytes(appendKind(nil, kind), req), l.freed(lk))
+	st, err := lk.openStream(ctx, varint.AppendBytes(appendKind(nil, kind), req), answerBuffer, l.freed(lk))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -36,7 +37,7 @@ func TestSecondStreamOfEventsIsRefused(t *testing.T) {
 		lk := rawLink(t, mem, 1, b)
 		head := append(appendKind(nil, kindEvents), 1)
 		open := func() (*stream, error) {
-			st, err := lk.openStream(context.Background(), head, func(int64) {})
+			st, err := lk.openStream(context.Background(), head, answerBuffer, func(int64) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +67,7 @@ func TestStreamWithoutAKind(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mem := newMemNet()
 		lk := rawLink(t, mem, 1, memNode(t, mem, 1, nil))
-		st, err := lk.openStream(context.Background(), nil, func(int64) {})
+		st, err := lk.openStream(context.Background(), nil, answerBuffer, func(int64) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +116,7 @@ func TestAcknowledgementOfWhatWasNotSent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		st := newStream(context.Background(), s, receiveBuffer, func(int64) {})
+		st := newStream(context.Background(), s, bufio.NewReader(nil), func(int64) {})
 		st.writeReply(statusOK, nil)
 		go io.Copy(io.Discard, st)
 		synctest.Wait()

@@ -124,7 +124,7 @@ func (p *peer) stream() error {
 	}
 	defer lk.close()
 	head := binary.AppendUvarint(appendKind(nil, kindEvents), p.restart())
-	st, err := lk.openStream(p.ctx, head, p.links.freed(lk))
+	st, err := lk.openStream(p.ctx, head, ackBuffer, p.links.freed(lk))
 	if err != nil {
 		return err
 	}

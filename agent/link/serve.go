@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -113,7 +114,8 @@ func (l *Links) acceptStreams(ctx context.Context, lk *link) {
 			return
 		}
 		running.Go(func() {
-			st := newStream(ctx, s, receiveBuffer, func(n int64) { l.budget.release(lk, n) })
+			st := newStream(ctx, s, receiveBuffers.Get().(*bufio.Reader), func(n int64) { l.budget.release(lk, n) })
+			defer st.giveBack()
 			select {
 			case slots <- struct{}{}:
 				l.serveStream(ctx, lk, st, &events)

@@ -44,7 +44,7 @@ func TestAStrangerCannotSpeakForASender(t *testing.T) {
 			}
 			lk := newLink(g, true, uncounted)
 			head := binary.AppendUvarint(appendKind(nil, kindEvents), 1<<40)
-			st, err := lk.openStream(context.Background(), varint.AppendBytes(head, "forged"), func(int64) {})
+			st, err := lk.openStream(context.Background(), varint.AppendBytes(head, "forged"), answerBuffer, func(int64) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestNumbersThatAreLeftOut(t *testing.T) {
 			lk := newLink(g, true, uncounted)
 			defer lk.close()
 			head := binary.AppendUvarint(appendKind(nil, kindEvents), first)
-			if _, err := lk.openStream(context.Background(), varint.AppendBytes(head, msg), func(int64) {}); err != nil {
+			if _, err := lk.openStream(context.Background(), varint.AppendBytes(head, msg), answerBuffer, func(int64) {}); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
