@@ -153,6 +153,31 @@ func TestALostLinkLetsGossipGo(t *testing.T) {
 	}
 }
 
+// A neighbour may go and come again as an older version, which only gossip serves.
+func TestANeighbourComesAgainAsAnotherVersion(t *testing.T) {
+	tree := holding(t, some(2)...)
+	event := func(at time.Duration, seq uint64) Event {
+		return receive(t, tree, at, 0, eventOf("p", 1, seq)).Events[0]
+	}
+	if !event(0, 1).Held {
+		t.Error("the first is not held")
+	}
+	expect(t, "it goes", let(tree.Remove(ms, 1)), []uint64{1})
+	if !event(2*ms, 2).Held {
+		t.Error("the second is not held, although the neighbour is gone")
+	}
+	tree.SetHold(false) // it is there, and is no agent of the tree
+	expect(t, "it comes again", until(tree, 3*ms), []string{"2 at 2ms"})
+	if event(3*ms, 3).Held {
+		t.Error("the third is held")
+	}
+	tree.SetHold(true) // it is gone for good
+	if !event(4*ms, 4).Held {
+		t.Error("the fourth is not held")
+	}
+	expect(t, "let go later", until(tree, Recent), nil)
+}
+
 // Memory that is needed for others is let go of with gossip, until the tree has shown that
 // it carries the event.
 func TestWhatIsPushedOutIsLetGo(t *testing.T) {

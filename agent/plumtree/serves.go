@@ -15,7 +15,8 @@ import (
 // agents or by fewer.
 //
 // The weight is splitmix64 of the agent's hash and the mixed hash of the member, both by
-// 64-bit FNV-1a. All versions must compute the same, or they do not agree.
+// 64-bit FNV-1a. The time is in proportion to the agents, so the caller asks when members
+// change and not for each event. All versions must compute the same, or they do not agree.
 func Serves(self string, agents []string, member string, n int) bool {
 	of := place(0, key(member))
 	mine := weight(self, of)
