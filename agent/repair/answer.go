@@ -67,6 +67,9 @@ func (r *Repair) answer(from string, m request) (answer, *origin, error) {
 	case *eventsRequest:
 		a := r.answerEvents(m)
 		return a, &a.origin, nil
+	case *recordRequest:
+		a, err := r.answerRecord(m)
+		return a, &a.origin, err
 	}
 	panic("a kind of request that decodeRequest does not know")
 }
@@ -83,12 +86,15 @@ func (r *Repair) sign(o *origin) error {
 // answerCompare looks at the log's head first, and then at what is in the log: all
 // that is in the log up to the head is in the digests, unless it was let go of.
 func (r *Repair) answerCompare(m *compareRequest) (*compareAnswer, error) {
-	a := &compareAnswer{}
+	a := &compareAnswer{records: true}
 	now := time.Now()
 	r.mu.Lock()
 	seq, known := r.state.translate(watermark{m.incarnation, m.seq})
 	r.mu.Unlock()
 	ext, err := r.cfg.Store.Extent()
+	if err == nil {
+		err = r.record.note(r.cfg.Store)
+	}
 	if err != nil {
 		return a, err
 	}
@@ -97,7 +103,7 @@ func (r *Repair) answerCompare(m *compareRequest) (*compareAnswer, error) {
 	}
 	a.head, a.newest, a.watermark = ext.Head, ext.Newest, seq
 	if !known && m.age < math.MaxInt64/uint64(time.Millisecond)/2 {
-		a.watermark = r.cfg.Store.HeadAt(now.Add(-time.Duration(m.age)*time.Millisecond - bornMargin))
+		a.watermark = r.headAt(now.Add(-time.Duration(m.age)*time.Millisecond - bornMargin))
 	}
 	digests, err := r.cfg.Store.Digests(span{m.from, math.MaxUint64})
 	if err != nil {
@@ -148,4 +154,23 @@ func (r *Repair) answerEvents(m *eventsRequest) *eventsAnswer {
 		a.done++
 	}
 	return a
+}
+
+func (r *Repair) answerRecord(m *recordRequest) (*recordAnswer, error) {
+	a := &recordAnswer{}
+	ext, err := r.cfg.Store.Extent()
+	if err == nil {
+		err = r.record.note(r.cfg.Store)
+	}
+	if err != nil {
+		return a, err
+	}
+	a.upTo = ext.Trimmed
+	a.vouched, a.known = r.record.vouch(m.above, ext.Trimmed, m.lows)
+	return a, nil
+}
+
+// headAt gives a number that the log had passed at a time.
+func (r *Repair) headAt(at time.Time) uint64 {
+	return max(r.cfg.Store.HeadAt(at), r.record.headAt(at))
 }

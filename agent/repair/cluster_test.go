@@ -53,6 +53,7 @@ type modelCluster struct {
 	fault     int // the ask at which it comes; 0 for none
 	meanwhile func(asked *modelNode)
 	bytes     int
+	asked     func(peer string, size int) // nil for nobody to tell
 }
 
 func newCluster(ctx context.Context) *modelCluster {
@@ -189,6 +190,9 @@ func (n *modelNode) ask(ctx context.Context, peer string, req []byte) ([]byte, e
 		resp = p.lied(ctx, req, resp)
 	}
 	n.c.bytes += len(req) + len(resp)
+	if n.c.asked != nil {
+		n.c.asked(peer, len(req)+len(resp))
+	}
 	return resp, err
 }
 

@@ -55,6 +55,8 @@ func decodeRequest(b []byte) (request, error) {
 		m = &idsRequest{}
 	case kindEvents:
 		m = &eventsRequest{}
+	case kindRecord:
+		m = &recordRequest{}
 	default:
 		d.Fail("a request of kind %d", k)
 		return nil, d.end()

@@ -15,17 +15,19 @@ var someRequests = []request{
 	&digestsRequest{[]span{{0, 0}, {5, math.MaxUint64}}},
 	&idsRequest{[]span{{1, 2}}, 8, journal.LTimePos{LTime: 1, Seq: 2}},
 	&eventsRequest{[]string{"1-0123456789abcdef", ""}},
+	&recordRequest{3, [recordLevels - 1]uint64{64, 4096}},
 }
 
 var someAnswers = []answer{
-	&compareAnswer{origin{1, 2}, 3, 4, 5, true, journal.Digest{Count: 1, Hi: 2, Lo: 3}, true},
+	&compareAnswer{origin{1, 2}, 3, 4, 5, true, journal.Digest{Count: 1, Hi: 2, Lo: 3}, true, true},
 	&digestsAnswer{origin{1, 2}, []journal.Digest{{}, {Count: 1, Hi: 2, Lo: 3}}},
 	&idsAnswer{origin{1, 2}, true, []listedID{{journal.LTimePos{LTime: 1, Seq: 2}, "id"}}},
 	&eventsAnswer{origin{1, 2}, 3, []wireEvent{{4, "name", "payload"}}},
+	&recordAnswer{origin{1, 2}, 3, true, vouched{span{4, 5}, journal.Digest{Count: 1, Hi: 2, Lo: 3}, []string{"id"}}},
 }
 
 func emptyAnswers() []answer {
-	return []answer{&compareAnswer{}, &digestsAnswer{}, &idsAnswer{}, &eventsAnswer{}}
+	return []answer{&compareAnswer{}, &digestsAnswer{}, &idsAnswer{}, &eventsAnswer{}, &recordAnswer{}}
 }
 
 func TestMessagesComeBack(t *testing.T) {

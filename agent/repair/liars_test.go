@@ -71,8 +71,19 @@ var lies = map[string]lie{
 	"a trim above the head": onCompare(func(_ *modelNode, a *compareAnswer) { a.trimmed = a.head + 1<<50 }),
 	"a trim that can be": onCompare(func(_ *modelNode, a *compareAnswer) {
 		a.head += 1 << 50
-		a.trimmed = a.head - 1
+		a.trimmed, a.records = a.head-1, false
 	}),
+	"a record where nothing is": func(_ context.Context, liar *modelNode, a answer) []byte {
+		switch a := a.(type) {
+		case *compareAnswer:
+			a.head += 1 << 50
+			a.trimmed = a.head - 1
+			a.same, a.late = true, false
+		case *recordAnswer:
+			a.known, a.upTo, a.within, a.digest = true, farAway, blockSpan(farAway, 0), journal.Digest{}
+		}
+		return encodeAnswer(a)
+	},
 	"a trim at the end": func(_ context.Context, _ *modelNode, a answer) []byte {
 		switch a := a.(type) {
 		case *compareAnswer:
@@ -122,7 +133,7 @@ func (n *modelNode) lied(ctx context.Context, req, resp []byte) []byte {
 	if err != nil {
 		n.c.fail("a request is malformed: %v", err)
 	}
-	a := map[kind]answer{kindCompare: &compareAnswer{}, kindDigests: &digestsAnswer{}, kindIDs: &idsAnswer{}, kindEvents: &eventsAnswer{}}[m.kind()]
+	a := map[kind]answer{kindCompare: &compareAnswer{}, kindDigests: &digestsAnswer{}, kindIDs: &idsAnswer{}, kindEvents: &eventsAnswer{}, kindRecord: &recordAnswer{}}[m.kind()]
 	if err := decodeAnswer(resp, a); err != nil {
 		n.c.fail("an honest answer is malformed: %v", err)
 	}

@@ -17,6 +17,7 @@ const (
 	kindDigests kind = 2
 	kindIDs     kind = 3
 	kindEvents  kind = 4
+	kindRecord  kind = 5 // only of peers that say that they have records
 )
 
 // Limits of messages. What an encoder makes is within them.
@@ -60,6 +61,7 @@ type compareAnswer struct {
 	same      bool   // the digest is one of those known
 	digest    journal.Digest
 	late      bool // there are events below the asked Lamport time, above watermark
+	records   bool // the peer answers a recordRequest
 }
 
 // watermark says that nothing of a log up to a sequence number is lacking.
@@ -105,4 +107,18 @@ type eventsAnswer struct {
 type wireEvent struct {
 	ltime         uint64
 	name, payload string
+}
+
+// recordRequest asks for a digest of all events that came to the peer's log behind a
+// number and that it has let go of, and maybe of others beside them.
+type recordRequest struct {
+	above uint64
+	lows  [recordLevels - 1]uint64 // of the asking node's record
+}
+
+type recordAnswer struct {
+	origin
+	upTo  uint64 // the number up to which the log had let go of events
+	known bool   // the record has them all, and what follows counts
+	vouched
 }

@@ -13,6 +13,8 @@ func (m *idsRequest) kind() kind { return kindIDs }
 
 func (m *eventsRequest) kind() kind { return kindEvents }
 
+func (m *recordRequest) kind() kind { return kindRecord }
+
 func (m *compareRequest) encode(e *encoder) {
 	e.Uint(m.from)
 	e.Uint(m.age)
@@ -46,17 +48,17 @@ func (m *compareAnswer) encode(e *encoder) {
 	e.Bool(m.same)
 	e.digest(m.digest)
 	e.Bool(m.late)
-	e.Uint(0) // age, and no hearsay
-	e.Uint(0)
+	e.Bool(m.records) // in place of an age
+	e.Uint(0)         // no hearsay
 }
 
 func (m *compareAnswer) decode(d *decoder) {
 	m.origin.decode(d)
 	m.head, m.newest, m.watermark, m.same = d.Uint(), d.Uint(), d.Uint(), d.Bool()
 	m.digest, m.late = d.digest(), d.Bool()
-	// An older version tells its age, and what it has compared of others' logs. The
+	// An older version tells its age, or 0, and what it has compared of others' logs. The
 	// latter is hearsay, which nobody can check: it is not kept.
-	d.Uint()
+	m.records = d.Uint() == 1
 	varint.List(&d.Decoder, maxHearsay, func() watermark { return watermark{d.Fixed(), d.Uint()} })
 }
 
@@ -154,4 +156,39 @@ func (m *eventsAnswer) decode(d *decoder) {
 	m.events = varint.List(&d.Decoder, maxIDs, func() wireEvent {
 		return wireEvent{d.Uint(), d.Text(maxText), d.Text(maxText)}
 	})
+}
+
+func (m *recordRequest) encode(e *encoder) {
+	e.Uint(m.above)
+	for _, low := range m.lows {
+		e.Uint(low)
+	}
+}
+
+func (m *recordRequest) decode(d *decoder) {
+	m.above = d.Uint()
+	for i := range m.lows {
+		m.lows[i] = d.Uint()
+	}
+}
+
+func (m *recordAnswer) encode(e *encoder) {
+	m.origin.encode(e)
+	e.Uint(m.upTo)
+	e.Bool(m.known)
+	e.Uint(m.within[0])
+	e.Uint(m.within[1])
+	e.digest(m.digest)
+	e.Uint(uint64(len(m.strays)))
+	for _, id := range m.strays {
+		e.Text(id)
+	}
+}
+
+func (m *recordAnswer) decode(d *decoder) {
+	m.origin.decode(d)
+	m.upTo, m.known = d.Uint(), d.Bool()
+	m.within = span{d.Uint(), d.Uint()}
+	m.digest = d.digest()
+	m.strays = varint.List(&d.Decoder, maxStrays, func() string { return d.Text(maxID) })
 }

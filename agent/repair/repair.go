@@ -47,6 +47,7 @@ type Repair struct {
 	underway  map[string]bool // of Run: peers with whom a comparison is under way
 	ended     chan outcome    // of such comparisons; it has room for all
 	comparing sync.WaitGroup
+	record    record
 	retry     string // of Run: the peer that did not answer last; "" for none
 	silent    int    // of Run: rounds in a row in which one did not
 
@@ -104,6 +105,13 @@ func New(ctx context.Context, cfg Config) (*Repair, error) {
 		underway: map[string]bool{},
 		ended:    make(chan outcome, maxBeside),
 		differed: map[string]journal.Digest{},
+	}
+	r.record.begin(max(st.floor, ext.Floor))
+	if ext.Head == 0 && !st.based {
+		r.record.begin(none)
+	}
+	if err := r.record.note(cfg.Store); err != nil {
+		return nil, err
 	}
 	if st.pending != "" { // a restart waits for nobody
 		if err := cfg.Gap(st.pending); err != nil {
@@ -178,10 +186,12 @@ func (r *Repair) Meet(peer, reason string) {
 func (r *Repair) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s := r.state; !s.based {
+	s := r.state
+	if !s.based {
 		s.based = true
 		if !s.born.IsZero() {
 			s.base = r.cfg.Clock()
+			r.record.begin(s.base)
 		}
 	}
 }

@@ -38,6 +38,9 @@ func (r *Repair) round(ctx context.Context) (wait time.Duration) {
 // moved tells whether the log has grown since the last time it was asked.
 func (r *Repair) moved() bool {
 	ext, err := r.cfg.Store.Extent()
+	if err == nil {
+		err = r.record.note(r.cfg.Store)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	moved := err == nil && ext.Head != r.lastHead

@@ -32,6 +32,8 @@ type session struct {
 	peer        string
 	incarnation uint64      // of the peer; 0 before its first answer
 	trimmed     uint64      // the peer's, by its last answer
+	records     bool        // the peer has a record of what it let go of
+	vouched     uint64      // up to which number of its log that is known to have been here
 	fetched     int         // events
 	born        time.Time   // of this node, when it began
 	idle        *time.Timer // ends it at ends; nil for none
@@ -106,6 +108,7 @@ func (s *session) open(ctx context.Context) (req *compareRequest, a compareAnswe
 	if err := s.ask(ctx, req, &a); err != nil {
 		return nil, a, log, err
 	}
+	s.records = a.records
 	log, err = s.compared(&a)
 	return req, a, log, err
 }
@@ -116,10 +119,13 @@ func (s *session) run(ctx context.Context) (hurry bool, err error) {
 		return false, err
 	}
 	doubt := func() error {
-		d := &doubtError{s.peer, log, s.trimmed, s.born}
 		if s.trimmed <= log.seq {
 			return nil
 		}
+		if err := s.vouch(ctx, log.seq); err != nil || s.trimmed <= s.vouched {
+			return err
+		}
+		d := &doubtError{s.peer, log, s.trimmed, s.born}
 		if !s.deferGap(d) {
 			return d
 		}
