@@ -23,6 +23,8 @@ import (
 const (
 	// repairFile, in the data directory, is what repair knows of others' journals.
 	repairFile = "repair.state"
+	// recordFile is what repair knows of this node's journal, and of what that let go of.
+	recordFile = "repair.record"
 	// repairJoin is how long, among others, a join that was asked for is waited
 	// for.
 	repairJoin = 5 * time.Second
@@ -45,19 +47,12 @@ func (a *Agent) openRepair(ctx context.Context) error {
 		Metrics: a.hooks.Metrics,
 	}
 	if a.disk != nil {
-		path := filepath.Join(a.opts.DataDir, repairFile)
-		state, err := files.ReadOwn(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("repair: %w", err)
+		var err error
+		if cfg.State, cfg.Save, err = a.keptByRepair(repairFile); err != nil {
+			return err
 		}
-		cfg.State = state
-		cfg.Save = func(ctx context.Context, state []byte) error {
-			ctx, cancel := context.WithTimeout(ctx, repairSave)
-			defer cancel()
-			if err := a.disk.Sync(ctx); err != nil {
-				return err
-			}
-			return files.Replace(path, state)
+		if cfg.Record, cfg.SaveRecord, err = a.keptByRepair(recordFile); err != nil {
+			return err
 		}
 	}
 	var err error
@@ -65,6 +60,23 @@ func (a *Agent) openRepair(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", filepath.Join(a.opts.DataDir, repairFile), err)
 	}
 	return nil
+}
+
+// keptByRepair reads a file of the data directory, and returns what writes it: after all
+// that the journal was given before is on the disk.
+func (a *Agent) keptByRepair(file string) (kept []byte, save func(context.Context, []byte) error, err error) {
+	path := filepath.Join(a.opts.DataDir, file)
+	if kept, err = files.ReadOwn(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("repair: %w", err)
+	}
+	return kept, func(ctx context.Context, data []byte) error {
+		ctx, cancel := context.WithTimeout(ctx, repairSave)
+		defer cancel()
+		if err := a.disk.Sync(ctx); err != nil {
+			return err
+		}
+		return files.Replace(path, data)
+	}, nil
 }
 
 // runRepair compares once this node has joined and met another: a new node

@@ -36,8 +36,8 @@ type modelNode struct {
 	forgetful bool // its next journal knows nothing of what was trimmed
 
 	kept struct { // on the disk
-		log, gaps int
-		state     []byte
+		log, gaps     int
+		state, record []byte
 	}
 }
 
@@ -113,6 +113,12 @@ func (n *modelNode) start() {
 		Save: func(_ context.Context, state []byte) error {
 			n.commit()
 			n.kept.state = state
+			return nil
+		},
+		Record: n.kept.record,
+		SaveRecord: func(_ context.Context, record []byte) error {
+			n.commit()
+			n.kept.record = record
 			return nil
 		},
 		spawn: func(compare func()) { compare() },

@@ -62,6 +62,10 @@ type Config struct {
 	// before: an event whose loss in a crash is not noticed would stay lost.
 	// Nil: the journal ends with the process.
 	Save func(ctx context.Context, state []byte) error
+	// Record and SaveRecord are likewise for what was ever in the journal, in up to
+	// 128 KiB. If it is lost, the node and its peers may be flushed without need.
+	Record     []byte
+	SaveRecord func(ctx context.Context, record []byte) error
 
 	Logger  *slog.Logger          // nil discards
 	Metrics prometheus.Registerer // nil counts nothing

@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"fmt"
 	"math"
 	"reflect"
 	"testing"
@@ -108,6 +109,26 @@ func FuzzAnswer(f *testing.F) {
 			if again := emptyAnswers()[i]; decodeAnswer(encodeAnswer(m), again) != nil || !reflect.DeepEqual(again, m) {
 				t.Fatalf("%+v comes back as %+v", m, again)
 			}
+		}
+	})
+}
+
+func FuzzRecord(f *testing.F) {
+	c := &record{}
+	c.begin(100)
+	for i := range uint64(300) {
+		c.addEvent(stray{90 + i, i + 1, fmt.Sprint(i)})
+	}
+	c.past.add(time.UnixMilli(7), 300)
+	f.Add(c.encode(7))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, own, err := decodeRecord(b)
+		if err != nil {
+			return
+		}
+		again, id, err := decodeRecord(c.encode(own))
+		if err != nil || id != own || !reflect.DeepEqual(again, c) {
+			t.Fatalf("%+v comes back as %+v, %v", c, again, err)
 		}
 	})
 }

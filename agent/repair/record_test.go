@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -116,4 +117,45 @@ func TestPast(t *testing.T) {
 	if seq := p.headAt(began.Add(-time.Second)); seq != 0 {
 		t.Errorf("before the first: %d", seq)
 	}
+}
+
+// A record goes on in the next process if it is of the same log. One that cannot be read,
+// or is of a log that was lost, is not believed.
+func TestRecordAfterARestart(t *testing.T) {
+	inCluster(t, []int{20}, func(t *testing.T, c *modelCluster) {
+		n := c.nodes[0]
+		vouches := func() bool {
+			x, _ := n.mem.Extent()
+			_, ok := n.rep.record.vouch(0, x.Trimmed, n.rep.record.lows())
+			return ok && x.Trimmed > 0
+		}
+		again := func() {
+			n.crash(false)
+			n.start()
+		}
+		n.rep.cfg.SaveRecord = func(context.Context, []byte) error { return errUnreachable }
+		for range 10 {
+			c.tell(10, n)
+			n.rep.round(c.ctx)
+		}
+		n.commit()
+		if !vouches() {
+			t.Fatal("it does not vouch for what it has")
+		}
+		record := n.rep.record.encode(n.rep.state.incarnation())
+		for _, bad := range [][]byte{nil, {}, {9}, record[:len(record)-1], append(record[:len(record):len(record)], 0)} {
+			n.kept.record = bad
+			if again(); vouches() {
+				t.Errorf("after a restart with a record of %d bytes it vouches for all", len(bad))
+			}
+		}
+		n.kept.record = record
+		if again(); !vouches() {
+			t.Error("the record did not outlive the process")
+		}
+		n.kept.record, n.kept.log = record, n.kept.log-1 // an older copy of the journal
+		if again(); vouches() {
+			t.Error("a record is believed that goes beyond the log")
+		}
+	})
 }

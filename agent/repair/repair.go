@@ -47,9 +47,12 @@ type Repair struct {
 	underway  map[string]bool // of Run: peers with whom a comparison is under way
 	ended     chan outcome    // of such comparisons; it has room for all
 	comparing sync.WaitGroup
-	record    record
-	retry     string // of Run: the peer that did not answer last; "" for none
-	silent    int    // of Run: rounds in a row in which one did not
+	record    *record
+	// Of Run: when the record was saved last, and up to which number it went.
+	recorded    time.Time
+	recordedSeq uint64
+	retry       string // of Run: the peer that did not answer last; "" for none
+	silent      int    // of Run: rounds in a row in which one did not
 
 	mu       sync.Mutex
 	state    *state
@@ -106,11 +109,7 @@ func New(ctx context.Context, cfg Config) (*Repair, error) {
 		ended:    make(chan outcome, maxBeside),
 		differed: map[string]journal.Digest{},
 	}
-	r.record.begin(max(st.floor, ext.Floor))
-	if ext.Head == 0 && !st.based {
-		r.record.begin(none)
-	}
-	if err := r.record.note(cfg.Store); err != nil {
+	if r.record, err = openRecord(cfg, st, ext); err != nil {
 		return nil, err
 	}
 	if st.pending != "" { // a restart waits for nobody

@@ -17,6 +17,9 @@ const (
 // wait at most.
 func (r *Repair) round(ctx context.Context) (wait time.Duration) {
 	var t tally
+	if err := r.record.note(r.cfg.Store); err != nil {
+		return r.cfg.maxInterval // the journal is closed
+	}
 	for _, peer := range r.draw() {
 		t.grown = r.moved() || t.grown
 		if ctx.Err() != nil {
@@ -32,6 +35,7 @@ func (r *Repair) round(ctx context.Context) (wait time.Duration) {
 		r.flush(ctx, t.doubts)
 	}
 	r.save(ctx)
+	r.saveRecord(ctx)
 	return r.pace(t)
 }
 

@@ -17,6 +17,7 @@ type scale struct {
 	every          time.Duration // between events
 	late           float64       // of all copies, those that only repair brings
 	born           time.Duration // between births of nodes; 0 for none
+	restarts       time.Duration // between restarts of nodes; 0 for none
 	time           time.Duration
 }
 
@@ -50,7 +51,7 @@ func (s scale) run(t *testing.T) (f figures) {
 		}
 		old := slices.Clone(c.nodes)
 		began := time.Now()
-		publish, birth := began.Add(s.every), began.Add(s.born)
+		publish, birth, restart := began.Add(s.every), began.Add(s.born), began.Add(s.restarts)
 		for time.Since(began) < s.time {
 			time.Sleep(50 * time.Millisecond)
 			now := time.Now()
@@ -67,6 +68,13 @@ func (s scale) run(t *testing.T) (f figures) {
 				birth = birth.Add(s.born)
 				add()
 				f.born++
+			}
+			if s.restarts > 0 && !restart.After(now) {
+				restart = restart.Add(s.restarts)
+				n := old[random.IntN(len(old))]
+				n.commit()
+				n.crash(false)
+				n.start()
 			}
 			for _, n := range c.nodes {
 				if !due[n].After(now) {
@@ -96,8 +104,8 @@ func (s scale) run(t *testing.T) (f figures) {
 }
 
 // Each node has let go of events long before each other can have asked for them. Still
-// nobody is flushed without need, however many nodes there are, and though some are new. A
-// new node may be flushed once: it does not know what was in others' logs when it was born.
+// nobody is flushed without need, however many nodes there are, and though some are new and
+// others restart. A new node may be flushed once: it does not know what was in others' logs when it was born.
 func TestFlushesDoNotGrowWithTheCluster(t *testing.T) {
 	sizes := []int{10, 50}
 	if testkit.Long() {
@@ -105,7 +113,7 @@ func TestFlushesDoNotGrowWithTheCluster(t *testing.T) {
 	}
 	for _, nodes := range sizes {
 		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
-			s := scale{nodes: nodes, history: 100, every: 500 * time.Millisecond, late: 0.02, born: 20 * time.Second, time: 5 * time.Minute}
+			s := scale{nodes: nodes, history: 100, every: 500 * time.Millisecond, late: 0.02, born: 20 * time.Second, restarts: 10 * time.Second, time: 5 * time.Minute}
 			f := s.run(t)
 			t.Logf("%+v", f)
 			if f.flushes > 0 || f.flushesOfBorn > f.born {
