@@ -74,7 +74,7 @@ func TestAnswersThatAreWrong(t *testing.T) {
 			r.state.base = 1
 			_, err := r.attempt(t.Context(), "peer")
 			if err == nil || err == errUnreachable || len(r.state.peers) > 0 {
-				t.Errorf("%v, watermarks %v", err, r.state.watermarks())
+				t.Errorf("%v, watermarks %v", err, r.state.watermarks(r.state.kept()))
 			}
 		})
 	}
@@ -94,7 +94,7 @@ func TestTakeThatLies(t *testing.T) {
 		c.tell(1, p)
 		n.rep.cfg.Take = func(context.Context, []handler.Event) error { return nil }
 		if _, err := n.rep.attempt(c.ctx, p.name); err == nil || len(n.rep.state.peers) > 0 {
-			t.Errorf("%v, watermarks %v", err, n.rep.state.watermarks())
+			t.Errorf("%v, watermarks %v", err, n.rep.state.watermarks(n.rep.state.kept()))
 		}
 	})
 }

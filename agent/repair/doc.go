@@ -38,15 +38,16 @@
 // Repair loses no fetched event: an event counts as compared only once it is in
 // the journal. A peer may have let go of events that nobody compared. If the records of
 // the two nodes do not show that this node had them, repair calls Gap, and the targets are
-// flushed. How often that happens does not depend on how many nodes there are. If that happens again and again for the sake of one
-// peer, its doubts wait up to 16 minutes and share one flush.
+// flushed. How often that happens does not depend on how many nodes there are. If it
+// happens again and again for the sake of one peer, its doubts wait up to 16 minutes and
+// share one flush.
 //
 // # Limits
 //
 // A node fetches at most 5,000 events and 4 MiB a second. A comparison takes at most
 // two minutes, and 15 seconds if it brings nothing. The node answers four requests at
-// a time and refuses more. It remembers up to 1,024 peers. Its record of what was in the
-// log has up to 3,072 blocks.
+// a time and refuses more. It remembers the watermarks of 16,384 peers, and keeps those of
+// 1,024 for the next process. Its record of what was in the log has up to 3,072 blocks.
 //
 // # Trust
 //

@@ -18,7 +18,8 @@ const (
 	stateVersion    = 1
 	pendingVersion  = 2 // with the reason of a flush that is due; earlier agents refuse it
 	maxIncarnations = 64
-	maxPeers        = 1024 // whose logs are remembered
+	maxPeers        = 1024     // of which something is remembered, or kept for the next process
+	maxLogs         = 16 << 10 // whose watermarks are remembered
 	maxPeerName     = 256
 )
 
@@ -108,7 +109,7 @@ func (s *state) meet(peer string, log watermark, agreed journal.Digest, now time
 		p.seq, p.used = log.seq, now
 	}
 	p.agreed = agreed
-	if len(s.peers) > maxPeers {
+	if len(s.peers) > maxLogs {
 		s.forgetOldest()
 	}
 }
@@ -125,10 +126,23 @@ func (s *state) forgetOldest() {
 	delete(s.peers, oldest)
 }
 
+// kept are the peers that encode has: those whose watermarks moved last.
+func (s *state) kept() (names []string) {
+	names = slices.Collect(maps.Keys(s.peers))
+	if len(names) > maxPeers {
+		slices.SortFunc(names, func(a, b string) int {
+			return cmp.Or(s.peers[b].used.Compare(s.peers[a].used), cmp.Compare(a, b))
+		})
+		names = names[:maxPeers]
+	}
+	slices.Sort(names)
+	return names
+}
+
 // watermarks gives each incarnation once, as encode has them. If two peers say that
 // they have the same log, one of them lies, and the lower watermark is safe for both.
-func (s *state) watermarks() (all []acquaintance) {
-	for _, name := range slices.Sorted(maps.Keys(s.peers)) {
+func (s *state) watermarks(names []string) (all []acquaintance) {
+	for _, name := range names {
 		all = append(all, *s.peers[name])
 	}
 	slices.SortStableFunc(all, func(a, b acquaintance) int {
@@ -157,14 +171,14 @@ func (s *state) encode() []byte {
 		e.Fixed(l.id)
 		e.Uint(l.began)
 	}
-	watermarks := s.watermarks()
+	names := s.kept()
+	watermarks := s.watermarks(names)
 	e.Uint(uint64(len(watermarks)))
 	for _, p := range watermarks {
 		e.Fixed(p.incarnation)
 		e.Uint(p.seq)
 		e.Uint(uint64(p.used.UnixMilli()))
 	}
-	names := slices.Sorted(maps.Keys(s.peers))
 	e.Uint(uint64(len(names)))
 	for _, name := range names {
 		e.Text(name)
