@@ -38,13 +38,16 @@
 //
 // # Loss and bounds
 //
-// The package remembers at most 1,024 known members, and a lost one for 30 days. It
-// keeps them in members.json in the data directory. It writes that file at once when
-// serf's list of members changes ([Rejoiner.Changed]), and further changes within a
-// second together, a second later. It replaces the file as a whole, and never writes it
-// if it could not read it.
+// The package remembers at most 1,024 known members, and a lost one for 30 days. In a
+// larger cluster, up to 512 of them are lost ones, and each node remembers others.
 //
-// A round asks three lost members and dials three addresses. An mDNS look joins at
-// most 64 new addresses, and remembers 1,024: anyone on the local network can answer
-// with any address.
+// It keeps them in members.json in the data directory. It writes that file at once when
+// serf's list of members changes ([Rejoiner.Changed]), and further changes together, a
+// second later. For each known member that is 10 ms more, so that it writes 10 KB a second
+// at most. It replaces the file as a whole, and never writes it if it could not read it.
+//
+// Each join brings all members. So of the addresses that a name of -retry-join stands for,
+// a try joins 8 at most. A round asks three lost members, until it has joined one, and
+// dials three addresses. An mDNS look joins at most 64 new addresses, and remembers 1,024:
+// anyone on the local network can answer with any address.
 package membership

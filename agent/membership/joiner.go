@@ -49,8 +49,9 @@ type JoinerConfig struct {
 // node has joined. [NewJoiner] makes one, [Joiner.Run] runs it. Its methods are safe
 // for concurrent use.
 type Joiner struct {
-	cfg JoinerConfig
-	srv srvResolver
+	cfg    JoinerConfig
+	srv    srvResolver
+	lookup ipLookup
 
 	once      sync.Once
 	joined    chan struct{} // closed when there is no join left to wait for
@@ -64,7 +65,7 @@ type Joiner struct {
 
 // NewJoiner returns a Joiner. Where no join is asked for, it counts as joined.
 func NewJoiner(cfg JoinerConfig) *Joiner {
-	j := &Joiner{cfg: cfg, srv: net.DefaultResolver, joined: make(chan struct{}), tried: make(chan struct{})}
+	j := &Joiner{cfg: cfg, srv: net.DefaultResolver, lookup: lookupIPs, joined: make(chan struct{}), tried: make(chan struct{})}
 	if len(cfg.Start) == 0 && len(cfg.Retry) == 0 {
 		j.setJoined(0)
 	}
@@ -139,7 +140,7 @@ func (j *Joiner) contact(addrs []string, replay bool) (int, error) {
 func (j *Joiner) Run(ctx context.Context) error {
 	defer close(j.tried)
 	if len(j.cfg.Start) > 0 {
-		n, err := j.try(ctx, j.cfg.Start)
+		n, err := j.try(ctx, j.cfg.Start, false)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -161,7 +162,7 @@ func (j *Joiner) retry(ctx context.Context) error {
 	waits, began := backoff.Backoff{Min: firstRetry, Max: j.cfg.Interval}, time.Now()
 	for attempt := 1; ; attempt++ {
 		j.cfg.Logger.Debug("joining by retry-join", "replay", j.cfg.Replay)
-		n, err := j.try(ctx, j.cfg.Retry)
+		n, err := j.try(ctx, j.cfg.Retry, true)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -199,12 +200,16 @@ func (j *Joiner) joinedAnyway() {
 }
 
 // try looks the names up anew and joins those that it can, one after the other as
-// memberlist would, so that the error of each is known.
-func (j *Joiner) try(ctx context.Context, names []string) (int, error) {
+// memberlist would, so that the error of each is known. If few are enough, it joins only
+// some of those that a name stands for.
+func (j *Joiner) try(ctx context.Context, names []string, few bool) (int, error) {
 	var all []string
 	addrs, lookups := make([][]string, len(names)), make([]error, len(names))
 	for i, name := range names {
 		addrs[i], lookups[i] = resolve(ctx, j.srv, []string{name})
+		if few {
+			addrs[i] = someOf(ctx, j.lookup, addrs[i])
+		}
 		all = append(all, addrs[i]...)
 	}
 	n, errs := j.joinEach(ctx, addrs, all)

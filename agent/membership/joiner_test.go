@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -26,13 +27,17 @@ type fakeJoiner struct {
 	replays   []bool
 	looks     int          // at the members
 	others    atomic.Int64 // that are alive
+	ips       []netip.Addr // of each name
 }
+
+func (f *fakeJoiner) lookup(context.Context, string) ([]netip.Addr, error) { return f.ips, nil }
 
 // joiner joins by f what cfg says.
 func (f *fakeJoiner) joiner(cfg JoinerConfig, dns fakeDNS) *Joiner {
 	cfg.Join, cfg.Members = f.Join, f.members
 	j := NewJoiner(cfg)
 	j.srv = dns
+	j.lookup = f.lookup
 	return j
 }
 
@@ -194,7 +199,7 @@ func TestJoinWithAddressesThatCannotBeLookedUp(t *testing.T) {
 	addrs := []string{"plain", "dns+srv://gone", "dns+srv://good"}
 	j := &fakeJoiner{succeedAt: 2}
 	joiner := j.joiner(JoinerConfig{Logger: logger}, dns)
-	if n, err := joiner.try(t.Context(), addrs); n != 1 || err != nil {
+	if n, err := joiner.try(t.Context(), addrs, true); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	if diff := cmp.Diff([][]string{{"plain"}, {"g:1"}}, j.calls); diff != "" {
@@ -207,12 +212,12 @@ func TestJoinWithAddressesThatCannotBeLookedUp(t *testing.T) {
 		t.Errorf("the one that failed is not told:\n%s", log)
 	}
 	// Both reasons, when nothing could be joined.
-	_, err := joiner.try(t.Context(), addrs)
+	_, err := joiner.try(t.Context(), addrs, true)
 	if !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "dns+srv://gone: ") {
 		t.Errorf("%v", err)
 	}
 	calls := len(j.calls)
-	n, err := joiner.try(t.Context(), []string{"dns+srv://gone"})
+	n, err := joiner.try(t.Context(), []string{"dns+srv://gone"}, true)
 	if _, ok := errors.AsType[*net.DNSError](err); n != 0 || !ok || len(j.calls) != calls {
 		t.Errorf("nothing to join: %d, %v, %d calls", n, err, len(j.calls)-calls)
 	}
@@ -292,4 +297,40 @@ func TestWhatCountsAsJoined(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Of the many members that a name stands for, a few are joined, and others in the next
+// try. The addresses of -join are all joined, as serf does.
+func TestANameThatStandsForMany(t *testing.T) {
+	logger, _ := testkit.NewLog()
+	var records []*net.SRV
+	j := &fakeJoiner{}
+	for i := range 1000 {
+		j.ips = append(j.ips, netip.AddrFrom4([4]byte{10, 0, byte(i / 256), byte(i)}))
+		records = append(records, srv(fmt.Sprintf("10.1.%d.%d.", i/256, i%256), 7946))
+	}
+	joiner := j.joiner(JoinerConfig{Logger: logger}, fakeDNS{"x": {records}})
+	seen := map[string]bool{}
+	for range 20 {
+		joiner.try(t.Context(), []string{"all", "all:99", "dns+srv://x", "10.0.0.1", "n1/all"}, true)
+	}
+	for i, addrs := range j.calls {
+		if want := []int{joinMost, joinMost, joinMost, 1, 1}[i%5]; len(addrs) != want {
+			t.Fatalf("joined %v", addrs)
+		}
+		for _, addr := range addrs {
+			if _, port, err := net.SplitHostPort(addr); i%5 == 0 && err == nil || i%5 == 1 && port != "99" || i%5 == 2 && port != "7946" {
+				t.Errorf("address %q of name %d", addr, i%5)
+			}
+			seen[addr] = true
+		}
+	}
+	if len(seen) < 3*joinMost*10 {
+		t.Errorf("in 20 tries %d addresses were joined", len(seen))
+	}
+	j.calls = nil
+	joiner.try(t.Context(), []string{"dns+srv://x"}, false)
+	if len(j.calls) != 1 || len(j.calls[0]) != len(records) {
+		t.Errorf("at the start: %d calls", len(j.calls))
+	}
 }

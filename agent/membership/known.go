@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io/fs"
 	"maps"
 	"slices"
@@ -20,9 +21,11 @@ const (
 	// knownFile, in the data directory, holds the members that the last process
 	// knew.
 	knownFile = "members.json"
-	// mostKnown is how many members are remembered. Of more, those that were lost
+	// mostKnown is how many members are remembered, and mostLost how many of them may be
+	// lost ones, if there are enough that are alive. Of more lost ones, those that were lost
 	// first are forgotten.
 	mostKnown = 1024
+	mostLost  = mostKnown / 2
 	// lostAge is for how long a lost member is looked for by its last address,
 	// which by then may be another's.
 	lostAge = 30 * 24 * time.Hour
@@ -115,25 +118,37 @@ func (k *knownMembers) look(members []serf.Member, self string, now time.Time) {
 			delete(k.byName, name)
 		}
 	}
-	k.trim()
+	k.trim(self)
 }
 
-// trim keeps to the limit.
-func (k *knownMembers) trim() {
+// trim keeps to the limit. Nodes remember different ones of those that are alike, so that
+// together they remember all.
+func (k *knownMembers) trim(self string) {
 	if len(k.byName) <= mostKnown {
 		return
 	}
-	all := slices.SortedFunc(maps.Values(k.byName), func(a, b *knownMember) int {
-		if alive := a.Lost.IsZero(); alive != b.Lost.IsZero() {
-			if alive {
-				return 1
-			}
-			return -1
+	rank := map[string]uint64{}
+	var alive, lost []string
+	for name, known := range k.byName {
+		h := fnv.New64a()
+		h.Write([]byte(self + "\x00" + name))
+		rank[name] = h.Sum64()
+		if known.Lost.IsZero() {
+			alive = append(alive, name)
+		} else {
+			lost = append(lost, name)
 		}
-		return cmp.Or(a.Lost.Compare(b.Lost), cmp.Compare(a.Name, b.Name))
+	}
+	slices.SortFunc(alive, func(a, b string) int { return cmp.Compare(rank[a], rank[b]) })
+	slices.SortFunc(lost, func(a, b string) int {
+		return cmp.Or(k.byName[b].Lost.Compare(k.byName[a].Lost), cmp.Compare(rank[a], rank[b]))
 	})
-	for _, known := range all[:len(all)-mostKnown] {
-		delete(k.byName, known.Name)
+	room := max(mostLost, mostKnown-len(alive)) // for lost ones
+	for _, name := range lost[min(len(lost), room):] {
+		delete(k.byName, name)
+	}
+	for _, name := range alive[min(len(alive), mostKnown-min(len(lost), room)):] {
+		delete(k.byName, name)
 	}
 }
 

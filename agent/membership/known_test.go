@@ -107,21 +107,48 @@ func TestKnownMembersAreKept(t *testing.T) {
 	}
 }
 
-// Of very many those are forgotten that were lost first.
+// Of very many lost ones, those are forgotten that were lost first. In a large cluster lost
+// members are remembered, too, and nodes remember different ones.
 func TestKnownMembersAreBounded(t *testing.T) {
-	k, _ := openKnown("", time.Hour)
 	now := time.Now()
-	var all []serf.Member
-	for i := range mostKnown {
-		all = append(all, member(fmt.Sprint("alive", i), fmt.Sprintf("10.0.%d.%d:1", i/256, i%256), serf.StatusAlive))
+	of := func(name string, status serf.MemberStatus, from, to int) (all []serf.Member) {
+		for i := from; i < to; i++ {
+			all = append(all, member(fmt.Sprint(name, i), fmt.Sprintf("10.%d.%d.%d:1", status, i/256, i%256), status))
+		}
+		return all
 	}
-	now = lookAt(k, now, 1, append(all[:mostKnown-1:mostKnown-1], member("first", "10.1.0.1:1", serf.StatusFailed))...)
-	now = lookAt(k, now, 1, append(all[:mostKnown-1:mostKnown-1], member("second", "10.1.0.2:1", serf.StatusFailed))...)
-	if got := namesOf(k.lost()); got != "second" && got != "first second" || len(k.byName) != mostKnown {
-		t.Errorf("lost are %s; %d are remembered", got, len(k.byName))
+	lookBy := func(self string, k *knownMembers, members []serf.Member) {
+		now = now.Add(time.Second)
+		k.look(members, self, now)
 	}
-	lookAt(k, now, 1, all...)
-	if got := namesOf(k.lost()); got != "" || len(k.byName) != mostKnown {
-		t.Errorf("lost are %s; %d are remembered", got, len(k.byName))
+	k, _ := openKnown("", time.Hour)
+	alive := of("alive", serf.StatusAlive, 0, 3*mostKnown)
+	lookBy("self", k, alive)
+	lookBy("self", k, append(of("failed", serf.StatusFailed, 0, 5), alive[5:]...))
+	if lost := len(k.lost()); lost < 5 || len(k.byName) != mostKnown {
+		t.Errorf("%d are lost; %d are remembered", lost, len(k.byName))
+	}
+	lookBy("self", k, append(of("failed", serf.StatusFailed, 0, 3*mostLost), alive...))
+	if lost := len(k.lost()); lost != mostLost || len(k.byName) != mostKnown {
+		t.Errorf("%d of many are lost; %d are remembered", lost, len(k.byName))
+	}
+	if k.byName["failed0"] != nil {
+		t.Error("the first that was lost is not forgotten first")
+	}
+	lookBy("self", k, append(of("failed", serf.StatusFailed, 0, 3*mostKnown), alive[:5]...))
+	if lost := len(k.lost()); lost != mostKnown-5 || len(k.byName) != mostKnown {
+		t.Errorf("%d of nearly all are lost; %d are remembered", lost, len(k.byName))
+	}
+
+	names := map[string]bool{}
+	for i := range 20 {
+		k, _ := openKnown("", time.Hour)
+		lookBy(fmt.Sprint("self", i), k, alive)
+		for name := range k.byName {
+			names[name] = true
+		}
+	}
+	if len(names) < len(alive)*99/100 {
+		t.Errorf("20 nodes together remember %d of %d", len(names), len(alive))
 	}
 }

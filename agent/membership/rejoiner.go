@@ -33,8 +33,11 @@ const (
 	// An address that answers and is no member's own, such as a load balancer's, is
 	// dialed after twice as long each time, and at last every standInMost.
 	standInMost = 10 * time.Minute
-	// keepEvery is how often the known members are written at most.
+	// keepEvery is how often the known members are written at most, and keepEach how much
+	// longer it takes for each of them: the file is written as a whole, so that this bounds
+	// how much is written in a second.
 	keepEvery = time.Second
+	keepEach  = 10 * time.Millisecond
 	// forgottenSilence is for how long it is not said again that members do not list
 	// this node.
 	forgottenSilence = 10 * time.Minute
@@ -87,7 +90,7 @@ type Rejoiner struct {
 	mend    func() error
 	join    func(addrs []string) (int, error)
 	srv     srvResolver
-	lookup  func(ctx context.Context, host string) ([]netip.Addr, error)
+	lookup  ipLookup
 	found   func()
 	logger  *slog.Logger
 	metrics *rejoinMetrics
@@ -156,7 +159,8 @@ func (r *Rejoiner) Changed() {
 }
 
 // keep looks soon after each change, beside the rounds, which may wait for members. So
-// a process that is killed has kept what changed up to a second before.
+// a process that is killed has kept what changed up to a second before, or up to 11 s in a
+// large cluster.
 func (r *Rejoiner) keep(ctx context.Context) {
 	for {
 		select {
@@ -165,8 +169,11 @@ func (r *Rejoiner) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		r.mu.Lock()
+		wait := keepEvery + time.Duration(len(r.known.byName))*keepEach
+		r.mu.Unlock()
 		select {
-		case <-time.After(keepEvery):
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
@@ -202,7 +209,9 @@ func (r *Rejoiner) round(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		r.seek(m)
+		if r.seek(m) {
+			break // it told of all that it knows: the next round sees who is still lost
+		}
 	}
 	select {
 	case <-r.tried:
@@ -211,28 +220,29 @@ func (r *Rejoiner) round(ctx context.Context) {
 	}
 }
 
-// seek joins a lost member if it is there. It is asked first: by now another node may
-// have its address, even one of another cluster.
-func (r *Rejoiner) seek(m knownMember) {
+// seek joins a lost member if it is there, and tells whether it did. It is asked first: by
+// now another node may have its address, even one of another cluster.
+func (r *Rejoiner) seek(m knownMember) bool {
 	addr, err := netip.ParseAddrPort(m.Addr)
 	if err != nil {
-		return // of a file that was edited
+		return false // of a file that was edited
 	}
 	if _, err := r.ping(m.Name, net.UDPAddrFromAddrPort(addr)); err != nil {
 		r.noteThere(m.Name, "")
 		r.metrics.rejoined("unanswered")
-		return
+		return false
 	}
 	if _, err := r.join([]string{m.Name + "/" + m.Addr}); err != nil {
 		r.noteThere(m.Name, flatten(err).Error())
 		r.metrics.rejoined("failed")
 		r.logger.Warn("a lost member is there, and could not be joined: it is tried again", "member", m.Name, "addr", m.Addr, "lost", m.Lost, "error", flatten(err))
-		return
+		return false
 	}
 	r.noteThere(m.Name, "")
 	r.metrics.rejoined("joined")
 	r.logger.Info("a lost member is joined again", "member", m.Name, "addr", m.Addr, "lost", m.Lost)
 	r.found()
+	return true
 }
 
 // tryNames joins addresses that the names stand for and that no member has.
@@ -258,13 +268,14 @@ func (r *Rejoiner) tryNames(ctx context.Context) {
 		return s != nil && time.Now().Before(s.next)
 	})
 	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
-	for dials := 0; len(addrs) > 0 && dials < rejoinDials && ctx.Err() == nil; addrs = addrs[1:] {
-		before := r.alive()
-		if before[addrs[0]] {
-			continue // it is here, maybe by the dial before
+	for dials := 0; dials < rejoinDials && ctx.Err() == nil; dials++ {
+		before := r.alive() // once for each dial: a name can stand for all members
+		addrs = slices.DeleteFunc(addrs, func(addr string) bool { return before[addr] })
+		if len(addrs) == 0 {
+			return
 		}
-		dials++
 		r.dial(addrs[0], before)
+		addrs = addrs[1:]
 	}
 }
 

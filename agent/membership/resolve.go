@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const srvPrefix = "dns+srv://"
@@ -43,6 +46,59 @@ func resolve(ctx context.Context, r srvResolver, addrs []string) (out []string, 
 		}
 	}
 	return out, errors.Join(errs...)
+}
+
+const (
+	// joinMost is how many of the addresses that a name stands for are joined in one try.
+	// Each join brings all members, so that many would cost a large cluster as much as one
+	// start of a node may. In the next try it is others.
+	joinMost = 8
+	// someLookup bounds the lookup that tells how many there are. If it fails, memberlist
+	// looks the name up.
+	someLookup = 2 * time.Second
+)
+
+// ipLookup looks up the addresses of a host.
+type ipLookup func(ctx context.Context, host string) ([]netip.Addr, error)
+
+// someOf replaces a host that stands for many addresses by some of them, and many records
+// by some. All others stay.
+func someOf(ctx context.Context, lookup ipLookup, addrs []string) (some []string) {
+	ctx, cancel := context.WithTimeout(ctx, someLookup)
+	defer cancel()
+	addrs = draw(addrs)
+	for _, addr := range addrs {
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			host, port = strings.Trim(addr, "[]"), ""
+		}
+		if _, err := netip.ParseAddr(host); err == nil || strings.Contains(addr, "/") { // memberlist takes NODE/ADDR too
+			some = append(some, addr)
+			continue
+		}
+		ips, err := lookup(ctx, host)
+		if err != nil || len(ips) <= joinMost {
+			some = append(some, addr)
+			continue
+		}
+		for _, ip := range draw(ips) {
+			if addr = ip.Unmap().String(); port != "" {
+				addr = net.JoinHostPort(addr, port)
+			}
+			some = append(some, addr)
+		}
+	}
+	return draw(some)
+}
+
+// draw picks joinMost of a list at random, if it has more.
+func draw[T any](list []T) []T {
+	if len(list) <= joinMost {
+		return list
+	}
+	list = slices.Clone(list)
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list[:joinMost]
 }
 
 // flatError gives an error's text on one line: memberlist writes several below
