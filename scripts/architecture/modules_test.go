@@ -24,7 +24,7 @@ var importers = map[string][]string{
 	"github.com/hashicorp/go-msgpack/v2": {"agent/gossip", "rpcclient/wire", "rpcclient/wire/wiretest"},
 
 	"github.com/hashicorp/memberlist": {
-		"agent", "agent/broadcast", "agent/gossip", "agent/link", "agent/memnet", "scripts/testkit/serfnode",
+		"agent", "agent/broadcast", "agent/gossip", "agent/link", "agent/memnet", "scripts/bench/simulation", "scripts/testkit/serfnode",
 	},
 	"github.com/hashicorp/serf": {
 		"agent", "agent/broadcast", "agent/gossip", "agent/intake", "agent/membership", "agent/ops", "agent/packets", "agent/peers", "agent/publish", "agent/rpc",

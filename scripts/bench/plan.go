@@ -42,7 +42,7 @@ type plan struct {
 	singles   int       // single events in each
 	serfBurst int       // for stock serf, which takes events no faster than its script runs
 
-	simNodes    string   // sizes of the simulated clusters, with commas between them
+	simNodes    []int    // sizes of the simulated clusters
 	simProfiles []string // of gossip
 	simEvents   int      // of each way
 
@@ -78,7 +78,7 @@ var fullPlan = plan{
 	peerPairs:    5,
 	singles:      50,
 	serfBurst:    300,
-	simNodes:     "100,300,1000",
+	simNodes:     []int{100, 300, 1000},
 	simProfiles:  []string{"lan"},
 	simEvents:    10,
 
@@ -110,7 +110,7 @@ var shortPlan = plan{
 	peerPairs:    5,
 	singles:      20,
 	serfBurst:    100,
-	simNodes:     "100",
+	simNodes:     []int{100},
 	simProfiles:  []string{"lan"},
 	simEvents:    5,
 

@@ -10,8 +10,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-
-	"agentctl/scripts/bench/simulation"
 )
 
 // row is one line of the table. Each kind has a figure for each part.
@@ -105,9 +103,9 @@ type report struct {
 	Seconds     float64 `json:"seconds"`
 	Rows        []row   `json:"rows"`
 
-	Simulations []simulation.Result `json:"simulations,omitempty"`
-	Broadcasts  []broadcastResult   `json:"broadcasts,omitempty"`
-	Peers       peerResults         `json:"peers,omitempty"`
+	Simulations []simulationResult `json:"simulations,omitempty"`
+	Broadcasts  []broadcastResult  `json:"broadcasts,omitempty"`
+	Peers       peerResults        `json:"peers,omitempty"`
 }
 
 func (r *report) add(line row) {

@@ -47,10 +47,13 @@ func TestReport(t *testing.T) {
 	start.set(ours, 9)
 	r.add(start)
 
-	r.Simulations = []simulation.Result{{Nodes: 300, Profile: "lan", Rest: simulation.Traffic{Packets: 4, Bytes: 290.4}, Ways: []simulation.Way{
-		{Name: "links", Links: 200, Half: 0.6, Last: []float64{1, 9, 2}, Missing: 1,
-			Each: simulation.Traffic{Packets: 16, Bytes: 2000}, Publisher: simulation.Traffic{Packets: 450, Bytes: 31_000}},
-	}}}
+	way := simulation.Way{Name: "links", Links: 200, Half: 0.6, Last: []float64{1, 9, 2}, Missing: 1, CPU: 350,
+		Each: simulation.Traffic{Packets: 16, Bytes: 2000}, Publisher: simulation.Traffic{Packets: 450, Bytes: 31_000}}
+	r.Simulations = []simulationResult{
+		{Result: simulation.Result{Nodes: 300, Profile: "lan", Rest: simulation.Traffic{Packets: 4, Bytes: 290.4}, RestCPU: 80, Memory: 1.5,
+			Ways: []simulation.Way{way}}, Peak: 600, Seconds: 50, CPU: 70},
+		{Result: simulation.Result{Nodes: 300, Profile: "lan", Stock: true, Rest: simulation.Traffic{Packets: 2, Bytes: 145.2}, RestCPU: 40, Memory: 0.5}},
+	}
 
 	if got := r.figures("latency", ours); !slices.Equal(got, []float64{2, 5}) {
 		t.Errorf("the figures of a row are %v", got)
@@ -65,8 +68,10 @@ func TestReport(t *testing.T) {
 			"| --- | --- | --- | --- | --- | --- | --- |\n",
 		"| latency | ms p50 / max | 100 / 250 | – | – | 2 / 5 | 50× / 50× |\n",
 		"| start | ms | – | – | 9 | 9 | 1.5× |\n",
-		"| 300, lan | links | 0.6 | 2 / 9 (1 not everywhere) | 16 / 2,000 | 450 / 31,000 | 200 |\n",
-		"300 nodes, lan, at rest: 4 packets and 290 bytes a second and node.\n",
+		"| 300, lan | links | 0.6 | 2 / 9 (1 not everywhere) | 16 / 2,000 | 350 | 450 / 31,000 | 200 |\n",
+		"| 300, lan | agentctl | 4 / 290 | 80 | 1.5 | 600 | 50 / 70 |\n",
+		"| 300, lan | stock serf | 2 / 145 | 40 | 0.5 |",
+		"300 nodes, lan: at rest, agentctl sends 2 times the packets and 2 times the bytes of stock serf, and a node needs 1 MiB more.\n",
 		"a CPU, 2 cores", "the POST to perl", "on profile wan",
 	} {
 		if !strings.Contains(table, want) {

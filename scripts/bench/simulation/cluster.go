@@ -4,58 +4,54 @@ package simulation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent"
-	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/agent/memnet"
-	"agentctl/handler"
 )
 
-const (
-	eventName = "kong"
-	// linkMagic is the first byte of a link; memberlist's own streams begin with
-	// others. See agent/link/DESIGN.md.
-	linkMagic = 0xA7
-)
+// linkMagic is the first byte of a link; memberlist's own streams begin with
+// others. See agent/link/DESIGN.md.
+const linkMagic = 0xA7
 
 // payload is an event such as Kong publishes.
 func payload(i int) []byte {
 	return fmt.Appendf(nil, `{"type":"ENTITY_UPDATED","collection":"apis","primary_key":["id"],"entity":{"id":"%08d"}}`, i)
 }
 
-// node is an agent on the network in memory.
+// node is a program on the network in memory.
 type node struct {
-	agent     *agent.Agent
+	program
 	transport *memnet.Transport
-	rpc       net.Listener
 }
 
-// cluster is agents that run.
+// cluster is nodes that run.
 type cluster struct {
 	cfg       Config
 	hub       *logs.Hub
 	nodes     []*node
 	rec       *recorder
+	starting  atomic.Bool // see quietTransport
 	published int
 
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 	mu     sync.Mutex
-	failed error // the first agent that ended by itself
+	failed error // the first node that ended by itself
 }
 
 func newCluster(cfg Config) (_ *cluster, err error) {
 	c := &cluster{cfg: cfg, rec: newRecorder(), hub: logs.New(logs.Config{Out: io.Discard, Level: slog.LevelError})}
+	c.starting.Store(true)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c.cancel = cancel
 	defer func() {
@@ -72,8 +68,8 @@ func newCluster(cfg Config) (_ *cluster, err error) {
 		}
 		c.nodes = append(c.nodes, n)
 		c.wg.Go(func() {
-			if err := n.agent.Run(ctx); !errors.Is(err, agent.ErrNoLeave) {
-				c.fail(fmt.Errorf("node %d has ended: %w", i, err))
+			if err := n.run(ctx); err != nil {
+				c.fail(fmt.Errorf("node %d: %w", i, err))
 			}
 		})
 	}
@@ -83,25 +79,19 @@ func newCluster(cfg Config) (_ *cluster, err error) {
 // newNode makes the i-th node. The first ones are publishers of the ways, the
 // others have links.
 func (c *cluster) newNode(network *memnet.Network, i int) (*node, error) {
-	n := &node{transport: network.Add(fmt.Sprintf("10.%d.%d.1:7946", i/250, i%250+1)), rpc: memnet.NoListener()}
-	o := config.DefaultOptions()
-	o.NodeName = fmt.Sprintf("node-%04d", i)
-	o.Profile = c.cfg.Profile
-	o.HTTPAddr = config.Off
-	o.EventHandlers = []string{"user:of-no-simulation=true"} // else the default gateway gets POSTs
-	if i < len(ways) {
-		o.PeerLinks, o.DirectSend = ways[i].links, ways[i].direct
-	}
-	conf, err := config.Compile(config.Input{Defaults: o})
-	if err != nil {
-		return nil, err
-	}
-	hooks := agent.Hooks{Taken: func(e handler.Event) {
-		if e.Type == handler.User && e.Name == eventName {
-			c.rec.note(i)
+	n := &node{transport: network.Add(fmt.Sprintf("10.%d.%d.1:7946", i/250, i%250+1))}
+	name, on, taken := fmt.Sprintf("node-%04d", i), quietTransport{n.transport, &c.starting}, func() { c.rec.note(i) }
+	var err error
+	if c.cfg.Stock {
+		n.program, err = newStock(name, c.cfg.Profile, on, taken)
+	} else {
+		w := way{links: true, direct: true}
+		if i < len(ways) {
+			w = ways[i]
 		}
-	}}
-	if n.agent, err = agent.NewOn(agent.Ports{Gossip: n.transport, RPC: n.rpc}, conf, c.hub, hooks); err != nil {
+		n.program, err = newAgent(name, c.cfg.Profile, w, on, c.hub, taken)
+	}
+	if err != nil {
 		n.transport.Shutdown()
 		return nil, err
 	}
@@ -122,22 +112,13 @@ func (c *cluster) failure() error {
 	return c.failed
 }
 
-// join joins all to the first node, and waits until all know all.
-func (c *cluster) join() error {
-	for i, n := range c.nodes[1:] {
-		if _, err := n.agent.Join([]string{c.nodes[0].agent.GossipAddr()}, false); err != nil {
-			return fmt.Errorf("node %d does not join: %w", i+1, err)
-		}
-	}
-	return c.until("all know all", func() bool {
-		for _, n := range c.nodes {
-			alive := 0
-			for _, m := range n.agent.Members() {
-				if m.Status == serf.StatusAlive {
-					alive++
-				}
-			}
-			if alive < len(c.nodes) {
+// meet waits until all nodes know all.
+func (c *cluster) meet() error {
+	met := 0 // so many nodes know all
+	return c.until("all know all", lookEvery, func() bool {
+		for ; met < len(c.nodes); met++ {
+			members := slices.DeleteFunc(c.nodes[met].members(), func(m serf.Member) bool { return m.Status != serf.StatusAlive })
+			if len(members) < len(c.nodes) {
 				return false
 			}
 		}
@@ -145,28 +126,29 @@ func (c *cluster) join() error {
 	})
 }
 
-// settle waits until the nodes have told each other who is there: until what
-// they send does not become less any more.
-func (c *cluster) settle(say func(string, ...any)) error {
-	before, sent := c.usage(c.nodes[0]), 0.0
-	return c.until("what is sent comes to rest", func() bool {
-		now := c.usage(c.nodes[0])
-		packets := now.minus(before).all.Packets
-		say("%.1f packets a second and node", packets/lookEvery.Seconds()/float64(len(c.nodes)))
-		done := sent > 0 && packets > 0.95*sent && packets < restPackets*float64(len(c.nodes))*lookEvery.Seconds()
-		before, sent = now, packets
+// settle waits until the nodes have told each other who is there, and what they send
+// does not become less any more. It returns what they used in the last restTime.
+func (c *cluster) settle(say func(string, ...any)) (rest usage, err error) {
+	before := 0.0
+	err = c.until("what is sent comes to rest", 0, func() bool {
+		rest = c.during(c.nodes[0], func() { time.Sleep(restTime) })
+		packets := rest.per(restTime.Seconds() * float64(len(c.nodes))).all.Packets
+		say("%.1f packets a second and node", packets)
+		done := before > 0 && packets > 0.95*before && packets < restPackets
+		before = packets
 		return done
 	})
+	return rest, err
 }
 
 // restPackets is more than a node sends a second when nothing is the matter: a
 // ping, an answer to one, and what links and repair take.
 const restPackets = 15
 
-// until looks whether something has come to be.
-func (c *cluster) until(what string, is func() bool) error {
+// until looks whether something has come to be, after each interval.
+func (c *cluster) until(what string, interval time.Duration, is func() bool) error {
 	for end := time.Now().Add(settleLimit); time.Now().Before(end); {
-		time.Sleep(lookEvery)
+		time.Sleep(interval)
 		if err := c.failure(); err != nil {
 			return err
 		}
@@ -183,47 +165,4 @@ func (c *cluster) close() {
 	c.wg.Wait()
 	c.hub.Close()
 	time.Sleep(settleLimit) // probes, queries and streams under way
-}
-
-// recorder notes when an event came to which nodes.
-type recorder struct {
-	mu   sync.Mutex
-	had  map[int]bool
-	at   []time.Time // in order
-	want int
-	all  chan struct{} // closed when all have it
-}
-
-func newRecorder() *recorder { return &recorder{had: map[int]bool{}} }
-
-// begin forgets the event before.
-func (r *recorder) begin(nodes int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	clear(r.had)
-	r.at, r.want, r.all = nil, nodes, make(chan struct{})
-}
-
-func (r *recorder) note(node int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.had[node] {
-		return
-	}
-	r.had[node] = true
-	if r.at = append(r.at, time.Now()); len(r.at) == r.want {
-		close(r.all)
-	}
-}
-
-// await waits until all have the event, at most for limit, and tells when each
-// got it.
-func (r *recorder) await(limit time.Duration) []time.Time {
-	select {
-	case <-r.all:
-	case <-time.After(limit):
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.at
 }

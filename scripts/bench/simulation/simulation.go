@@ -9,11 +9,13 @@
 // of testing/synctest. In a bubble a node's computing takes no time. Latencies are
 // then those of the network and of the protocols' own pauses, on every machine.
 //
-// The ends are left out: no publisher comes by RPC, and no gateway gets a POST.
+// The ends are left out: no publisher comes by RPC, and no gateway gets a POST. So is
+// the storm in which a cluster starts: see join.
+//
+// A cluster of stock serf can be simulated in the same way, to compare with.
 package simulation
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -25,8 +27,11 @@ const (
 	// MaxNodes is the most that Run takes: memory grows with their square.
 	MaxNodes = 2000
 
-	// lookEvery is how often it is looked whether a cluster has settled.
-	lookEvery = 5 * time.Second
+	// lookEvery is how often it is looked whether all nodes know all.
+	lookEvery = time.Second
+	// warmTime is how long a cluster has to itself before it is looked whether it has
+	// come to rest: serf's queues are empty by then.
+	warmTime = 2 * time.Minute
 	// settleLimit is how long the nodes may take to know each other, and again
 	// until they have told each other all.
 	settleLimit = 15 * time.Minute
@@ -36,7 +41,7 @@ const (
 	// An event is waited for eventLimit, and its gossip for eventPause more; then
 	// comes the next, after up to eventJitter: at any moment of gossip's rounds.
 	eventLimit  = time.Minute
-	eventPause  = 6 * time.Second
+	eventPause  = 4 * time.Second
 	eventJitter = time.Second
 	// warmEvents are published before the first that is measured; by then the
 	// publisher knows who has links.
@@ -46,7 +51,8 @@ const (
 // Config says what is simulated.
 type Config struct {
 	Nodes   int
-	Profile string // of gossip
+	Profile string // of gossip: lan or wan
+	Stock   bool   // the nodes run stock serf
 	Events  int    // of each way
 	Network memnet.Config
 }
@@ -55,12 +61,17 @@ type Config struct {
 // packets and of links' TCP segments, without acknowledgements; bytes are without
 // headers. Serf's full syncs, over TCP and each minute or less often, are not in
 // them: they would hide what a few events cost.
+//
+// CPU is that of the whole process: of the nodes, of the network in memory, and of the
+// collections of garbage.
 type Result struct {
 	Nodes   int     `json:"nodes"`
 	Profile string  `json:"profile"`
-	Rest    Traffic `json:"at_rest"` // a second and node
+	Stock   bool    `json:"stock,omitempty"`
+	Rest    Traffic `json:"at_rest"`         // a second and node
+	RestCPU float64 `json:"at_rest_cpu_us"`  // microseconds, likewise
+	Memory  float64 `json:"node_memory_mib"` // of a node at rest
 	Ways    []Way   `json:"ways"`
-	RSS     float64 `json:"rss_mib"` // of the process, at its highest
 }
 
 // Traffic is what was sent.
@@ -78,29 +89,40 @@ type Way struct {
 	Last      []float64 `json:"last_ms"`   // to the last node, by event
 	Missing   int       `json:"missing"`   // events that were not everywhere within a minute
 	Each      Traffic   `json:"each"`      // for an event and node
+	CPU       float64   `json:"cpu_us"`    // likewise, in microseconds
 	Publisher Traffic   `json:"publisher"` // for an event, of the publisher itself
+}
+
+// way is how a publisher sends its events, beside gossip.
+type way struct {
+	name          string
+	links, direct bool
 }
 
 // ways are the publishers that are compared: each is a node of the same cluster,
 // whose other nodes have links.
-var ways = []struct {
-	name          string
-	links, direct bool
-}{
+var ways = []way{
 	{"gossip alone, as stock serf", false, false},
 	{"straight, as to stock members", false, true},
 	{"links", true, true},
 }
+
+// stockWays are those in a cluster of stock serf.
+var stockWays = []way{{name: "stock serf"}}
 
 // Run simulates a cluster. Progress is told what it is about.
 func Run(cfg Config, progress func(format string, args ...any)) (res Result, err error) {
 	if cfg.Nodes < len(ways)+1 || cfg.Nodes > MaxNodes {
 		return res, fmt.Errorf("%d nodes: want %d to %d", cfg.Nodes, len(ways)+1, MaxNodes)
 	}
-	res.Nodes, res.Profile = cfg.Nodes, cfg.Profile
+	res.Nodes, res.Profile, res.Stock = cfg.Nodes, cfg.Profile, cfg.Stock
+	what, ways := "agentctl", ways
+	if cfg.Stock {
+		what, ways = "stock serf", stockWays
+	}
 	began := time.Now()
 	say := func(format string, args ...any) {
-		progress("%4d nodes, %s, simulated %4.0f s: %s", cfg.Nodes, cfg.Profile, time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+		progress("%4d nodes, %s, %s, %3.0f s of CPU, simulated %4.0f s: %s", cfg.Nodes, what, cfg.Profile, cpuTime().Seconds(), time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 	}
 	c, err := newCluster(cfg)
 	if err != nil {
@@ -110,13 +132,20 @@ func Run(cfg Config, progress func(format string, args ...any)) (res Result, err
 	if err := c.join(); err != nil {
 		return res, err
 	}
-	say("all know all")
-	if err := c.settle(say); err != nil {
+	if err := c.meet(); err != nil {
 		return res, err
 	}
-	rest, _ := c.during(c.nodes[0], func() error { time.Sleep(restTime); return nil })
-	res.Rest = rest.all.per(restTime.Seconds() * float64(cfg.Nodes))
-	say("at rest %.2f packets and %.0f bytes a second and node", res.Rest.Packets, res.Rest.Bytes)
+	say("all know all")
+	time.Sleep(warmTime)
+	c.starting.Store(false)
+	rest, err := c.settle(say)
+	if err != nil {
+		return res, err
+	}
+	rest = rest.per(restTime.Seconds() * float64(cfg.Nodes))
+	res.Rest, res.RestCPU = rest.all, micros(rest.cpu)
+	res.Memory = memory() / float64(cfg.Nodes)
+	say("at rest %.2f packets, %.0f bytes and %.0f µs of CPU a second and node, %.2f MiB a node", res.Rest.Packets, res.Rest.Bytes, res.RestCPU, res.Memory)
 	for i, w := range ways {
 		way, err := c.measure(c.nodes[i])
 		if err != nil {
@@ -124,9 +153,8 @@ func Run(cfg Config, progress func(format string, args ...any)) (res Result, err
 		}
 		way.Name = w.name
 		res.Ways = append(res.Ways, way)
-		say("%s: %d events, half of the nodes after %.1f ms, the last after %.1f, %.1f packets a node", w.name, cfg.Events, way.Half, median(way.Last), way.Each.Packets)
+		say("%s: %d events, half of the nodes after %.1f ms, the last after %.1f, %.1f packets and %.0f µs of CPU a node", w.name, cfg.Events, way.Half, median(way.Last), way.Each.Packets, way.CPU)
 	}
-	res.RSS = peakRSS()
 	return res, nil
 }
 
@@ -137,14 +165,14 @@ func (c *cluster) measure(from *node) (w Way, err error) {
 			return w, err
 		}
 	}
-	rest, _ := c.during(from, func() error { time.Sleep(restTime); return nil })
+	rest := c.during(from, func() { time.Sleep(restTime) })
 	var half []float64
 	began := time.Now()
-	used, err := c.during(from, func() error {
+	used := c.during(from, func() {
 		for range c.cfg.Events {
-			a, err := c.event(from)
-			if err != nil {
-				return err
+			var a arrivals
+			if a, err = c.event(from); err != nil {
+				return
 			}
 			half = append(half, millis(a.half))
 			if a.missing > 0 {
@@ -153,7 +181,6 @@ func (c *cluster) measure(from *node) (w Way, err error) {
 			}
 			w.Last = append(w.Last, millis(a.last))
 		}
-		return nil
 	})
 	if err != nil {
 		return w, err
@@ -162,7 +189,7 @@ func (c *cluster) measure(from *node) (w Way, err error) {
 	w.Half = median(half)
 	w.Links = int(from.transport.Sent().Streams)
 	w.Publisher = used.own
-	w.Each = used.all.per(float64(c.cfg.Nodes))
+	w.Each, w.CPU = used.all.per(float64(c.cfg.Nodes)), micros(used.cpu/float64(c.cfg.Nodes))
 	return w, nil
 }
 
@@ -179,7 +206,7 @@ func (c *cluster) event(from *node) (a arrivals, err error) {
 	c.rec.begin(len(c.nodes))
 	began := time.Now()
 	c.published++
-	if err := from.agent.Publish(context.Background(), eventName, payload(c.published), false); err != nil {
+	if err := from.publish(payload(c.published)); err != nil {
 		return a, err
 	}
 	at := c.rec.await(eventLimit)

@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,7 +19,8 @@ import (
 
 // These are for a simulation in full; bench gives them.
 var (
-	sizes   = flag.String("nodes", "", "sizes of the clusters to simulate in full, with commas between them")
+	size    = flag.Int("nodes", 0, "size of the cluster to simulate in full")
+	stocks  = flag.Bool("stock", false, "simulate stock serf")
 	events  = flag.Int("events", 20, "how many events of each way")
 	profile = flag.String("profile", "lan", "gossip profile")
 	results = flag.String("results", "", "file that the results go to, as JSON")
@@ -40,33 +40,31 @@ func run(t *testing.T, cfg Config, progress func(string, ...any)) (res Result) {
 	return res
 }
 
+// The simulation of 1,000 agents is to fit in 4 GiB, and to collect garbage less often
+// than a program does by itself.
+const (
+	memoryLimit = 3 << 30 // of the heap, and soft
+	gcPercent   = 300
+)
+
 // TestInFull is what bench runs, on the network of a data centre or between
 // continents.
 func TestInFull(t *testing.T) {
-	if *sizes == "" {
+	if *size == 0 {
 		t.Skip("scripts/bench.sh -only=simulation runs this; TestSmall does the same with few nodes")
 	}
+	debug.SetMemoryLimit(memoryLimit)
+	debug.SetGCPercent(gcPercent)
 	network := memnet.Config{MinDelay: 200 * time.Microsecond, MaxDelay: time.Millisecond, Loss: 0.01, Resend: 200 * time.Millisecond}
 	if *profile == "wan" {
 		network.MinDelay, network.MaxDelay = 20*time.Millisecond, 80*time.Millisecond
 	}
-	var all []Result
-	for size := range strings.SplitSeq(*sizes, ",") {
-		n, err := strconv.Atoi(size)
-		if err != nil {
-			t.Fatalf("-nodes: %v", err)
-		}
-		all = append(all, run(t, Config{Nodes: n, Profile: *profile, Events: *events, Network: network},
-			func(format string, args ...any) { fmt.Printf(format+"\n", args...) }))
-		keep(t, all) // after each: the next one may be too much for this machine
-	}
-}
-
-func keep(t *testing.T, all []Result) {
+	res := run(t, Config{Nodes: *size, Profile: *profile, Stock: *stocks, Events: *events, Network: network},
+		func(format string, args ...any) { fmt.Printf(format+"\n", args...) })
 	if *results == "" {
 		return
 	}
-	text, err := json.MarshalIndent(all, "", "  ")
+	text, err := json.MarshalIndent(res, "", "  ")
 	if err == nil {
 		err = os.WriteFile(*results, text, 0o644)
 	}
@@ -105,8 +103,58 @@ func TestSmall(t *testing.T) {
 	if gossip.Links > 0 || straight.Links > 0 || links.Links < nodes-len(ways) {
 		t.Errorf("%d, %d and %d links of %d nodes", gossip.Links, straight.Links, links.Links, nodes)
 	}
+	checkRest(t, res)
+}
+
+// A cluster of stock serf is simulated in the same way.
+func TestSmallStock(t *testing.T) {
+	const nodes, events = 30, 3 // more than the first nodes that all join
+	res := run(t, Config{Nodes: nodes, Profile: "lan", Stock: true, Events: events,
+		Network: memnet.Config{MinDelay: time.Millisecond, MaxDelay: 3 * time.Millisecond}}, t.Logf)
+	if len(res.Ways) != 1 {
+		t.Fatalf("%d ways, want 1", len(res.Ways))
+	}
+	if w := res.Ways[0]; w.Missing != 0 || len(w.Last) != events || w.Links != 0 || w.Each.Packets <= 0 || slices.Min(w.Last) < 30 {
+		t.Errorf("%+v", w)
+	}
+	checkRest(t, res)
+}
+
+func checkRest(t *testing.T, res Result) {
+	t.Helper()
 	if res.Rest.Packets < 1 || res.Rest.Packets > restPackets {
 		t.Errorf("%.1f packets a second and node at rest", res.Rest.Packets)
+	}
+	if res.RestCPU <= 0 || res.Memory <= 0 {
+		t.Errorf("%.1f µs of CPU a second and node, and %.2f MiB a node", res.RestCPU, res.Memory)
+	}
+}
+
+// Words about nodes that joined are cut out of a packet, and nothing else.
+func TestWithoutJoins(t *testing.T) {
+	alive, join, leave, ping := "\x04a", "\x08\x01j", "\x08\x00l", "\x00p"
+	compound := func(msgs ...string) string {
+		lengths, bodies := "", ""
+		for _, m := range msgs {
+			lengths, bodies = lengths+"\x00"+string(rune(len(m))), bodies+m
+		}
+		return "\x07" + string(rune(len(msgs))) + lengths + bodies
+	}
+	const sum = "\x0csum!"
+	for _, c := range []struct{ packet, want string }{
+		{alive, ""},
+		{sum + alive, ""},
+		{sum + join, ""},
+		{leave, leave},
+		{sum + ping, sum + ping},
+		{compound(alive, join), ""},
+		{sum + compound(ping, leave), sum + compound(ping, leave)},
+		{sum + compound(ping, alive, leave, join), compound(ping, leave)},
+		{"", ""},
+	} {
+		if got := withoutJoins([]byte(c.packet)); string(got) != c.want {
+			t.Errorf("of %q is left %q, want %q", c.packet, got, c.want)
+		}
 	}
 }
 
