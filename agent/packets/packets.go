@@ -41,7 +41,7 @@ const (
 // Config is what a [Watch] is made of. All of it is needed.
 type Config struct {
 	Self    string               // this node's name
-	Members func() []serf.Member // all of serf's, in any state
+	Members func() []serf.Member // all of serf's, in any state, in a slice of the caller's
 	// Ping sends a packet to a member and waits for the answer, as memberlist does.
 	Ping   func(name string, addr net.Addr) (time.Duration, error)
 	Logger *slog.Logger
@@ -95,8 +95,9 @@ func (w *Watch) Pass(ctx context.Context, name string) bool {
 		if w.Silent(name) {
 			return false
 		}
-		m, ok := w.alive()[name]
-		if !ok || w.ping(ctx, &m) {
+		alive := w.alive()
+		i := slices.IndexFunc(alive, func(m serf.Member) bool { return m.Name == name })
+		if i < 0 || w.ping(ctx, &alive[i]) {
 			return true
 		}
 	}
@@ -116,15 +117,12 @@ func (w *Watch) failures(name string) int {
 	return 0
 }
 
-// alive are the other members that are, by name.
-func (w *Watch) alive() map[string]serf.Member {
-	alive := map[string]serf.Member{}
-	for _, m := range w.cfg.Members() {
-		if m.Status == serf.StatusAlive && m.Name != w.cfg.Self {
-			alive[m.Name] = m
-		}
-	}
-	return alive
+// alive are the other members that are. A map of them would cost more than all else here,
+// in a large cluster.
+func (w *Watch) alive() []serf.Member {
+	return slices.DeleteFunc(w.cfg.Members(), func(m serf.Member) bool {
+		return m.Status != serf.StatusAlive || m.Name == w.cfg.Self
+	})
 }
 
 // ping sends one ping to a member, and notes what comes of it.
@@ -194,12 +192,14 @@ func (w *Watch) due() []string {
 	if len(w.silent) == 0 {
 		return nil
 	}
-	alive := w.alive()
-	maps.DeleteFunc(w.silent, func(name string, _ *silence) bool {
-		_, ok := alive[name]
-		return !ok
-	})
-	names := slices.Collect(maps.Keys(w.silent))
+	silent := map[string]*silence{}
+	for _, m := range w.alive() {
+		if s := w.silent[m.Name]; s != nil {
+			silent[m.Name] = s
+		}
+	}
+	w.silent = silent
+	names := slices.Collect(maps.Keys(silent))
 	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	return names[:min(len(names), atOnce)]
 }
@@ -210,14 +210,16 @@ func (w *Watch) another(last string) string {
 	alive := w.alive()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	maps.DeleteFunc(alive, func(name string, _ serf.Member) bool { return w.silent[name] != nil })
 	first, next := "", ""
-	for name := range alive {
-		if first == "" || name < first {
-			first = name
+	for _, m := range alive {
+		if w.silent[m.Name] != nil {
+			continue
 		}
-		if name > last && (next == "" || name < next) {
-			next = name
+		if first == "" || m.Name < first {
+			first = m.Name
+		}
+		if m.Name > last && (next == "" || m.Name < next) {
+			next = m.Name
 		}
 	}
 	return cmp.Or(next, first)
@@ -228,10 +230,9 @@ func (w *Watch) round(ctx context.Context, names []string) {
 	if len(names) == 0 {
 		return
 	}
-	alive := w.alive()
 	var pings errgroup.Group
-	for _, name := range names {
-		if m, ok := alive[name]; ok {
+	for _, m := range w.alive() {
+		if slices.Contains(names, m.Name) {
 			pings.Go(func() error {
 				w.ping(ctx, &m)
 				return nil
