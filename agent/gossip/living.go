@@ -22,18 +22,14 @@ func (n *Node) Reachable() []serf.Member {
 	members := n.Members()
 	n.presence.mu.Lock()
 	defer n.presence.mu.Unlock()
-	listed := make(map[string]bool, len(members))
 	for i, m := range members {
-		listed[m.Name] = true
 		if _, alive := n.presence.alive[m.Name]; alive && m.Status == serf.StatusLeaving {
 			members[i].Status = serf.StatusAlive
 		}
 	}
-	for name, l := range n.presence.alive {
-		if !listed[name] {
-			members = append(members, serf.Member{Name: name, Addr: l.Addr, Port: l.Port, Status: serf.StatusAlive,
-				ProtocolMin: l.PMin, ProtocolMax: l.PMax, ProtocolCur: l.PCur, DelegateMin: l.DMin, DelegateMax: l.DMax, DelegateCur: l.DCur})
-		}
+	for name, l := range n.presence.missing(members) {
+		members = append(members, serf.Member{Name: name, Addr: l.Addr, Port: l.Port, Status: serf.StatusAlive,
+			ProtocolMin: l.PMin, ProtocolMax: l.PMax, ProtocolCur: l.PCur, DelegateMin: l.DMin, DelegateMax: l.DMax, DelegateCur: l.DCur})
 	}
 	return members
 }

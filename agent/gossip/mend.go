@@ -52,7 +52,10 @@ func (n *Node) Mend() error {
 	n.presence.retell(n.Members)
 	var names []string
 	for _, m := range n.Members() {
-		if _, alive := n.presence.node(m.Name); alive && m.Status == serf.StatusLeaving && m.Name != n.denier.self && len(names) < mostDoubtful {
+		if m.Status != serf.StatusLeaving || m.Name == n.denier.self || len(names) == mostDoubtful {
+			continue
+		}
+		if _, alive := n.presence.node(m.Name); alive {
 			names = append(names, m.Name)
 		}
 	}

@@ -65,14 +65,30 @@ func (p *presence) node(name string) (living, bool) {
 func (p *presence) retell(listed func() []serf.Member) (names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	missing := maps.Clone(p.alive)
-	for _, m := range listed() {
-		delete(missing, m.Name)
-	}
+	missing := p.missing(listed())
 	names = slices.Sorted(maps.Keys(missing))
 	for _, name := range names {
 		n := missing[name]
 		p.EventDelegate.NotifyJoin(&n.Node)
 	}
 	return names
+}
+
+// missing are the nodes that are alive and not among members. Mostly there are none, and
+// then it costs no map of all. The lock is held.
+func (p *presence) missing(members []serf.Member) map[string]living {
+	listed := 0
+	for _, m := range members {
+		if _, alive := p.alive[m.Name]; alive {
+			listed++
+		}
+	}
+	if listed == len(p.alive) {
+		return nil
+	}
+	missing := maps.Clone(p.alive)
+	for _, m := range members {
+		delete(missing, m.Name)
+	}
+	return missing
 }
