@@ -92,6 +92,9 @@ func (r *recent) take(m *Message) (fresh, old bool) {
 	of := &(*r.buffer)[m.LTime%size]
 	if *of == nil || (*of).LTime != m.LTime {
 		*of = &recentEvents{LTime: m.LTime}
+		if before := (*r.buffer)[(m.LTime-1)%size]; before != nil && before.LTime == m.LTime-1 {
+			before.pack()
+		}
 	}
 	for i := range (*of).Events {
 		if e := &(*of).Events[i]; e.Name == m.Name && bytes.Equal(e.Payload, m.Payload) {
@@ -101,4 +104,26 @@ func (r *recent) take(m *Message) (fresh, old bool) {
 	(*of).Events = append((*of).Events, recentEvent{m.Name, m.Payload})
 	r.counts.Count(m.Name)
 	return true, false
+}
+
+// pack puts the payloads of a batch's events into one piece of memory. As they came, each
+// is in the message that brought it, and a batch has up to 50 for each Lamport time. Serf
+// keeps 512 times of them for hours, and each message a page of what the burst needed.
+func (of *recentEvents) pack() {
+	if len(of.Events) < 2 {
+		return
+	}
+	size := 0
+	for i := range of.Events {
+		size += len(of.Events[i].Payload)
+	}
+	all, events := make([]byte, 0, size), make([]recentEvent, len(of.Events))
+	for i, e := range of.Events {
+		if n := len(all); len(e.Payload) > 0 {
+			all = append(all, e.Payload...)
+			e.Payload = all[n:len(all):len(all)]
+		}
+		events[i] = e
+	}
+	of.Events = events
 }

@@ -79,6 +79,37 @@ func FuzzUnwantedEventsAreSerfs(f *testing.F) {
 	})
 }
 
+// What serf remembers of a batch needs none of the messages that brought it, once the next
+// Lamport time has come.
+func TestBatchesAreRememberedWithoutMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := Config{Serf: bareConfig(memnet.New(memnet.Config{}), "a", "10.0.0.1:7946", make(chan serf.Event, 64))}
+		c.Unwanted = func(string, bool) bool { return true }
+		n := openBare(t, c)
+		n.past.from = 0
+		var messages [][]byte
+		for _, e := range []struct {
+			at      serf.LamportTime
+			payload string
+		}{{5, "a"}, {5, ""}, {5, "bc"}, {6, "d"}, {7, "e"}} {
+			m := Message{LTime: e.at, Name: "kong", Payload: []byte(e.payload)}
+			raw, err := m.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n.Inject(raw)
+			messages = append(messages, raw)
+		}
+		want := n.remembered(t)
+		for _, raw := range messages[:3] {
+			clear(raw)
+		}
+		if diff := cmp.Diff(want, n.remembered(t)); diff != "" || len(want) != 3 {
+			t.Errorf("%d Lamport times (-before +after the messages went):\n%s", len(want), diff)
+		}
+	})
+}
+
 // A snapshot file gets to know of each Lamport time, also of events that nobody wants:
 // else what members remember of them came to scripts once more after a restart.
 func TestASnapshotHasUnwantedEvents(t *testing.T) {
