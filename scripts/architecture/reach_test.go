@@ -55,8 +55,8 @@ var unreachable = []struct {
 		"github.com/hashicorp/serf/", "github.com/hashicorp/memberlist", "agentctl/agent/link", "agentctl/rpcclient",
 	}, "repair is about journals, and does not know how peers are found and reached"},
 	{"agentctl/cmd/agentctl/quick", []string{
-		"os", "strings", "time", "reflect", "net", "fmt", "flag", "context", "crypto", "github.com/", "agentctl/agent/",
-		"agentctl/handler", "agentctl/rpcclient",
+		"syscall", "os", "io", "errors", "strings", "strconv", "time", "reflect", "net", "fmt", "flag", "context", "crypto",
+		"github.com/", "agentctl/agent/", "agentctl/handler", "agentctl/rpcclient",
 	}, "it is to be initialised before all that takes its time"},
 	{"agentctl/cmd/agentctl", []string{
 		"agentctl/agent/memnet", "agentctl/scripts/", "testing",

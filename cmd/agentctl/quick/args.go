@@ -1,7 +1,5 @@
 package quick
 
-import "strconv"
-
 const defaultAddr = "127.0.0.1:7373"
 
 // plainBytes is serf's limit of a payload. The answer to a larger one may be more
@@ -28,12 +26,13 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 	if len(args) < 3 || args[1] != "event" {
 		return nil, false
 	}
-	path := split(args[0], '/')
-	program := lower(path[len(path)-1])
-	if hasSuffix(program, ".exe") {
-		program = program[:len(program)-len(".exe")]
+	program := args[0]
+	for after, more := "", true; more; {
+		if _, after, more = cut(program, '/'); more {
+			program = after
+		}
 	}
-	if program == "serf_event.sh" {
+	if isProgram(program, "serf_event.sh") {
 		return nil, false
 	}
 	first := func(names ...string) string {
@@ -44,7 +43,7 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 		}
 		return ""
 	}
-	e = &event{coalesce: true, serf: program == "serf", auth: first("SERF_RPC_AUTH", "AGENTCTL_RPC_AUTH")}
+	e = &event{coalesce: true, serf: isProgram(program, "serf"), auth: first("SERF_RPC_AUTH", "AGENTCTL_RPC_AUTH")}
 	addr := first("SERF_RPC_ADDR", "AGENTCTL_RPC_ADDR")
 	if addr == "" {
 		addr = defaultAddr
@@ -68,11 +67,9 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 			if !given {
 				value = "true"
 			}
-			b, err := strconv.ParseBool(value)
-			if err != nil {
+			if e.coalesce, ok = parseBool(value); !ok {
 				return nil, false
 			}
-			e.coalesce = b
 		case "rpc-addr":
 			addr = value
 		case "rpc-auth":
@@ -106,21 +103,23 @@ func parse(args []string, getenv func(string) string) (e *event, ok bool) {
 	return e, ok
 }
 
-// parseAddr reads an IPv4 address and port. Package net/netip is not used,
-// since it comes behind others in the order of initialisation.
+// isProgram tells whether a file has the name of a program.
+func isProgram(file, name string) bool { return equalFold(file, name) || equalFold(file, name+".exe") }
+
+// parseAddr reads an IPv4 address and port.
 func parseAddr(s string) (addr [4]byte, port int, ok bool) {
 	host, last, ok := cut(s, ':')
-	parts := split(host, '.')
-	if !ok || len(parts) != len(addr) {
+	if !ok {
 		return addr, 0, false
 	}
-	for i, part := range parts {
-		n, err := strconv.ParseUint(part, 10, 8)
-		if err != nil || len(part) > 1 && part[0] == '0' {
+	for i := range addr {
+		part, rest, more := cut(host, '.')
+		n, ok := parseUint(part, 255)
+		if !ok || len(part) > 1 && part[0] == '0' || more != (i < len(addr)-1) {
 			return addr, 0, false
 		}
-		addr[i] = byte(n)
+		addr[i], host = byte(n), rest
 	}
-	n, err := strconv.ParseUint(last, 10, 16)
-	return addr, int(n), err == nil && n > 0
+	port, ok = parseUint(last, 65535)
+	return addr, port, ok && port > 0
 }

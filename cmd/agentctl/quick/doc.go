@@ -3,15 +3,16 @@
 // Scripts and gateways run "agentctl event" once for each change. The publish
 // takes a fraction of the time in which the packages of an agent initialise. So
 // this package publishes while it is initialised itself, and then may end the
-// process. It works on Linux only.
+// process. It works on Linux, on amd64 and arm64.
 //
 // # Why it comes first
 //
 // Go initialises packages in the order of their import paths, each as soon as its
-// imports are ready. A package "agentctl/…" with few imports comes before serf,
-// Prometheus and the HTTP server. So this package imports next to nothing: not
-// even packages os and strings, which come after some twenty others. A test holds
-// that.
+// imports are ready. So a package "agentctl/…" that imports nothing comes first of all,
+// behind the runtime. This one makes its system calls with the functions behind packages
+// syscall and os, and does not import either: some ten others come before them. Tests
+// hold that. It also keeps to few allocations and small frames, since each size that is
+// new to the process, of memory or of a stack, touches pages.
 //
 // # The plain case
 //

@@ -75,8 +75,8 @@ func TestRequestsAreThoseOfTheClient(t *testing.T) {
 	for _, n := range []int{0, 1, 31, 32, 255, 256, 65535, 65536, 1 << 17} {
 		for _, auth := range []string{"", "key", strings.Repeat("k", 300)} {
 			e := event{name: strings.Repeat("n", n), payload: strings.Repeat("p\xff", n/2), coalesce: n%2 == 0, auth: auth}
-			greeting, last := e.greeting()
-			request := e.request(last + seqStep)
+			greeting, last := e.greeting(nil)
+			request := e.request(nil, last+seqStep)
 			want := recordClient(t, &e)
 			if !bytes.Equal(greeting, want.greeting) || !bytes.Equal(request, want.event) {
 				t.Errorf("size %d, key %q: sent %.80x and %.80x, the client sends %.80x and %.80x", n, auth, greeting, request, want.greeting, want.event)

@@ -39,8 +39,8 @@ func appendHeader(b []byte, command string, seq byte) []byte {
 const firstSeq, seqStep = 2, 2
 
 // greeting is what is sent before the event: the handshake, and authentication
-// if there is a key. lastSeq is the sequence number of its last request.
-func (e *event) greeting() (b []byte, lastSeq byte) {
+// if there is a key, appended to b. lastSeq is the sequence number of its last request.
+func (e *event) greeting(b []byte) (_ []byte, lastSeq byte) {
 	lastSeq = firstSeq
 	b = appendHeader(b, "handshake", lastSeq)
 	b = append(appendString(append(b, 0x81), "Version"), 1)
@@ -52,8 +52,8 @@ func (e *event) greeting() (b []byte, lastSeq byte) {
 	return b, lastSeq
 }
 
-// request is the request to publish the event.
-func (e *event) request(seq byte) (b []byte) {
+// request is the request to publish the event, appended to b.
+func (e *event) request(b []byte, seq byte) []byte {
 	b = appendHeader(b, "event", seq)
 	b = appendString(append(b, 0x83), "Coalesce")
 	b = append(b, 0xc2+boolByte(e.coalesce))
