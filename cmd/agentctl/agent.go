@@ -151,6 +151,9 @@ func runToTheEnd(ctx context.Context, a *agent.Agent, hub *logs.Hub) error {
 	spare, noMore := context.WithCancel(ctx)
 	var looking sync.WaitGroup
 	looking.Go(func() { newSpareMemory().run(spare) })
+	if g := newHeapGrowth(); g != nil {
+		g.await(spare)
+	}
 	err := a.Run(ctx)
 	noMore()
 	looking.Wait()
