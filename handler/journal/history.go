@@ -143,6 +143,9 @@ func (h *history) key(seq uint64) handler.Event {
 	return c.key(i)
 }
 
+// id returns the ID of an event, which must be there.
+func (h *history) id(seq uint64) string { return h.key(seq).ID }
+
 // find tells where an event is: in a chunk, or in the tail, and at which index there. The
 // index is -1 if the event is nowhere.
 func (h *history) find(seq uint64) (chunk, int) {
@@ -186,7 +189,7 @@ func idHash(id string) uint32 { return uint32(maphash.String(idSeed, id)) }
 func (h *history) byID(id string) uint64 {
 	if low, ok := h.ids[idHash(id)]; ok {
 		first := h.first()
-		if seq := first + uint64(low-uint32(first)); h.key(seq).ID == id {
+		if seq := first + uint64(low-uint32(first)); h.id(seq) == id {
 			return seq
 		}
 	}

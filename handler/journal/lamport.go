@@ -58,7 +58,7 @@ func (j *Journal) Digests(ranges ...[2]uint64) ([]Digest, error) {
 	}
 	digests := make([]Digest, len(ranges))
 	for i, r := range ranges {
-		digests[i] = j.ltimes.digest(r[0], r[1])
+		digests[i] = j.ltimes.digest(r[0], r[1], j.log.id)
 	}
 	return digests, nil
 }
@@ -123,7 +123,7 @@ func indexed(e *Entry) bool { return e.Event.Type == handler.User && e.Event.LTi
 // indexLTime is called for an entry that the log gets.
 func (j *Journal) indexLTime(e *Entry) {
 	if indexed(e) {
-		j.ltimes.add(e)
+		j.ltimes.add(e, j.log.id)
 	}
 }
 

@@ -41,7 +41,11 @@ func (d *Digest) sub(o Digest) {
 // hold the digest of all events below them. It has at most as many levels as the highest
 // Lamport time has digits in hex, and a node of few events has none below it. To add or
 // remove an event takes a step for each level; the digest of a range takes some 16 times
-// as many. The zero value is empty. It holds no events, but their digests.
+// as many. The zero value is empty.
+//
+// It holds no events, but their sequence numbers. A function that its methods get tells
+// their IDs: to keep the digest of each would double what an event takes here, and a range
+// covers at most some thirty events of a node in part.
 type ltimeIndex struct {
 	root   *ltimeNode
 	height int         // levels below the root
@@ -63,17 +67,8 @@ type ltimeNode struct {
 	digest Digest
 	newest uint64          // the highest sequence number below
 	kids   *[16]*ltimeNode // nil: the events are in leaves
-	leaves []ltimeLeaf     // in order
+	leaves []LTimePos      // in order
 }
-
-// ltimeLeaf is an event, with its digest. To hash its ID anew would take some hundred
-// times as long as to add the digest, and a range covers up to 30 events of a node in part.
-type ltimeLeaf struct {
-	LTimePos
-	hi, lo uint64
-}
-
-func (l *ltimeLeaf) digest() Digest { return Digest{1, l.hi, l.lo} }
 
 // newNode makes a node. The nodes of events that came one after the other lie together,
 // since each small piece of memory that outlives a burst keeps a whole page of what the
@@ -102,7 +97,7 @@ func width(level int) uint64 {
 func digit(ltime uint64, level int) int { return int(ltime>>(4*(level-1))) & 15 }
 
 // add adds an entry, whose sequence number is above all in the index.
-func (x *ltimeIndex) add(e *Entry) {
+func (x *ltimeIndex) add(e *Entry, id func(seq uint64) string) {
 	if x.root == nil {
 		x.root, x.height = x.newNode(), 0
 	}
@@ -120,21 +115,21 @@ func (x *ltimeIndex) add(e *Entry) {
 		if n.kids == nil {
 			if level == 0 || len(n.leaves) < maxFlat {
 				i, _ := n.find(e)
-				n.leaves = slices.Insert(n.leaves, i, ltimeLeaf{LTimePos{e.Event.LTime, e.Seq}, d.Hi, d.Lo})
+				n.leaves = slices.Insert(n.leaves, i, LTimePos{e.Event.LTime, e.Seq})
 				return
 			}
-			x.split(n, level)
+			x.split(n, level, id)
 		}
 		n = x.kid(n, e.Event.LTime, level)
 	}
 }
 
 // split puts the events of a node into nodes below it.
-func (x *ltimeIndex) split(n *ltimeNode, level int) {
+func (x *ltimeIndex) split(n *ltimeNode, level int, id func(seq uint64) string) {
 	n.kids = new([16]*ltimeNode)
 	for _, at := range n.leaves {
 		kid := x.kid(n, at.LTime, level)
-		kid.digest.add(at.digest())
+		kid.digest.add(newDigest(id(at.Seq)))
 		kid.newest = max(kid.newest, at.Seq)
 		kid.leaves = append(kid.leaves, at)
 	}
@@ -143,8 +138,7 @@ func (x *ltimeIndex) split(n *ltimeNode, level int) {
 
 // find tells where an entry is among the leaves, or would be.
 func (n *ltimeNode) find(e *Entry) (int, bool) {
-	at := LTimePos{e.Event.LTime, e.Seq}
-	return slices.BinarySearchFunc(n.leaves, at, func(l ltimeLeaf, at LTimePos) int { return l.compare(at) })
+	return slices.BinarySearchFunc(n.leaves, LTimePos{e.Event.LTime, e.Seq}, LTimePos.compare)
 }
 
 // kid returns the node below n for a Lamport time, and makes it if there is none.
@@ -172,7 +166,7 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 		n = n.kids[digit(e.Event.LTime, level)]
 	}
 	i, _ := n.find(e)
-	d := n.leaves[i].digest()
+	d := newDigest(e.Event.ID)
 	if i == 0 { // it always is at level 0, which may have many
 		n.leaves = n.leaves[1:]
 	} else {
@@ -220,12 +214,12 @@ func (x *ltimeIndex) removed(id string) bool {
 }
 
 // digest sums up the events with Lamport times between from and to, both included.
-func (x *ltimeIndex) digest(from, to uint64) (d Digest) {
-	x.root.digestOf(x.height, 0, from, to, &d)
+func (x *ltimeIndex) digest(from, to uint64, id func(seq uint64) string) (d Digest) {
+	x.root.digestOf(x.height, 0, from, to, id, &d)
 	return d
 }
 
-func (n *ltimeNode) digestOf(level int, low, from, to uint64, d *Digest) {
+func (n *ltimeNode) digestOf(level int, low, from, to uint64, id func(seq uint64) string, d *Digest) {
 	high := low + width(level)
 	if n == nil || to < low || from > high {
 		return
@@ -236,14 +230,14 @@ func (n *ltimeNode) digestOf(level int, low, from, to uint64, d *Digest) {
 	}
 	for _, at := range n.leaves {
 		if from <= at.LTime && at.LTime <= to {
-			d.add(at.digest())
+			d.add(newDigest(id(at.Seq)))
 		}
 	}
 	if n.kids == nil {
 		return
 	}
 	for i, kid := range n.kids {
-		kid.digestOf(level-1, low+uint64(i)<<(4*(level-1)), from, to, d)
+		kid.digestOf(level-1, low+uint64(i)<<(4*(level-1)), from, to, id, d)
 	}
 }
 
@@ -266,7 +260,7 @@ func (n *ltimeNode) walk(level int, low uint64, r *LTimeRange, visit func(seq ui
 		return true
 	}
 	for _, at := range n.leaves {
-		if r.picks(at.LTimePos) && !visit(at.Seq) {
+		if r.picks(at) && !visit(at.Seq) {
 			return false
 		}
 	}
