@@ -54,11 +54,11 @@ type ltimeIndex struct {
 	trimmed uint64 // sequence number of the newest user event that was removed
 	floor   uint64 // above the Lamport times of all that were removed
 
-	// The hashes of entries that were removed, the newest in the first map. If
+	// The hashes of entries that were removed, the newest in the first set. If
 	// that is full, it becomes the second, and the second is forgotten.
-	trimmedHashes [2]map[uint64]struct{}
+	trimmedHashes [2]hashSet
 	// forgotten is above the Lamport times of all whose hashes are forgotten, and
-	// nextForgotten of those in the second map, too.
+	// nextForgotten of those in the second set, too.
 	forgotten, nextForgotten uint64
 }
 
@@ -172,11 +172,11 @@ func (x *ltimeIndex) remove(e *Entry, keep int) {
 	} else {
 		n.leaves = slices.Delete(n.leaves, i, i+1)
 	}
-	if x.trimmedHashes[0] == nil || len(x.trimmedHashes[0]) >= keep {
-		x.trimmedHashes[0], x.trimmedHashes[1] = map[uint64]struct{}{}, x.trimmedHashes[0]
+	if n := x.trimmedHashes[0].len(); n == 0 || n >= keep {
+		x.trimmedHashes = [2]hashSet{{}, x.trimmedHashes[0]}
 		x.forgotten, x.nextForgotten = max(x.forgotten, x.nextForgotten), before
 	}
-	x.trimmedHashes[0][d.Hi] = struct{}{}
+	x.trimmedHashes[0].add(d.Hi)
 
 	slot := &x.root
 	for level := x.height; ; level-- {
@@ -208,9 +208,7 @@ func (x *ltimeIndex) removed(id string) bool {
 		}
 	}
 	h := newDigest(id).Hi
-	_, a := x.trimmedHashes[0][h]
-	_, b := x.trimmedHashes[1][h]
-	return a || b
+	return x.trimmedHashes[0].has(h) || x.trimmedHashes[1].has(h)
 }
 
 // digest sums up the events with Lamport times between from and to, both included.

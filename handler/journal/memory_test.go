@@ -44,3 +44,22 @@ func TestMemoryOfTheHistory(t *testing.T) {
 	}
 	runtime.KeepAlive(j)
 }
+
+// What is remembered of an event that the history has let go of is its hash.
+func TestMemoryOfTrimmedEvents(t *testing.T) {
+	const events, most = 40_000, 24
+	full := func(more int) int {
+		before := heapInUse()
+		j := journal.New(journal.Config{MaxEvents: events})
+		for i := range uint64(events + more) {
+			journals.MustAppend(t, j, handler.NewUser(i, "kong", nil, time.Time{}))
+		}
+		defer runtime.KeepAlive(j)
+		return heapInUse() - before
+	}
+	each := (full(2*events) - full(0)) / (2 * events)
+	t.Logf("%d bytes for each event", each)
+	if each > most {
+		t.Errorf("an event that was let go of takes %d bytes, and the limit is %d", each, most)
+	}
+}
