@@ -1,11 +1,11 @@
 package journal
 
 import (
+	"bytes"
 	"hash/maphash"
 
 	"agentctl/handler"
 	fifo "agentctl/handler/queue"
-	"agentctl/handler/varint"
 )
 
 // history is the log: the events that the journal retains, in order and without
@@ -23,8 +23,13 @@ type history struct {
 	tail    fifo.Ring[*Entry] // behind the chunks
 	kept    map[uint64]*Entry // packed, and still needed; by sequence number
 	most    int               // of those, since there were none
-	front   *Entry            // the oldest event, if it was asked for; its payload may be that of a chunk
-	space   varint.Encoder    // for pack
+	front   *Entry            // the oldest event, if it was asked for; its payload may be that of an opened chunk
+	space   packer
+
+	// The chunk that was opened last, by the sequence number of its first event. Mostly the
+	// next event that is asked for is in the same one.
+	openedAt uint64
+	opened   opened
 
 	ids   map[uint32]uint32 // the low bits of sequence numbers, by a hash of the ID
 	twins map[string]uint64 // sequence numbers by ID, where another ID has the same hash
@@ -106,7 +111,7 @@ func (h *history) oldest() *Entry {
 		if c, i := h.find(seq); c == nil || h.kept[seq] != nil {
 			h.front = h.at(seq)
 		} else {
-			h.front = packedEntry(seq, c.view(i))
+			h.front = packedEntry(seq, h.view(c, i, seq))
 		}
 	}
 	return h.front
@@ -125,7 +130,20 @@ func (h *history) at(seq uint64) *Entry {
 	if e := h.kept[seq]; e != nil {
 		return e
 	}
-	return packedEntry(seq, c.event(i))
+	e := h.view(c, i, seq)
+	e.Payload = bytes.Clone(e.Payload)
+	return packedEntry(seq, e)
+}
+
+// view returns an event of a chunk. Its payload points into the opened chunk, which nobody
+// changes.
+func (h *history) view(c chunk, i int, seq uint64) handler.Event {
+	if first := seq - uint64(i); h.openedAt != first {
+		h.opened, h.openedAt = c.open(h.size), first
+	}
+	e := c.key(i)
+	h.opened.add(i, &e)
+	return e
 }
 
 // packedEntry is the entry of an event that nobody but the log holds.

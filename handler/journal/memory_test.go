@@ -22,7 +22,7 @@ func heapInUse() int {
 // An event of 60 bytes that its target has taken costs little more than its fields, its
 // outcome and three indexes. An entry of its own would take twice that.
 func TestMemoryOfTheHistory(t *testing.T) {
-	const events, most = 50_000, 160
+	const events, most = 50_000, 104
 	before := heapInUse()
 	j := journal.New(journal.Config{})
 	c := journals.OpenCursor(t, j, "a")
