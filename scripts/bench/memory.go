@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -17,16 +18,28 @@ const (
 	memoryPause = 40 * time.Second
 )
 
-// memory is what three agents have before a burst, once they are at rest behind it, and
-// behind a second one, which pushes the events of the first out of the journal.
+// memory is what agents have before a burst, once they are at rest behind it, and behind a
+// second one, which pushes the events of the first out of the journal: three agents, and
+// one with a journal on the disk.
 func (b *bench) memory(ctx context.Context) error {
-	c, err := b.start(ctx, b.profile, ours, ours, ours)
+	if err := b.memoryOf(ctx, "the largest of 3 agents", nil, ours, ours, ours); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(b.dir, "journal-")
+	if err != nil {
+		return err
+	}
+	return b.memoryOf(ctx, "an agent with -data-dir", []string{"-data-dir=" + dir}, ours)
+}
+
+func (b *bench) memoryOf(ctx context.Context, whose string, args []string, kinds ...kind) error {
+	c, err := b.startWith(ctx, b.profile, args, kinds...)
 	if err != nil {
 		return err
 	}
 	defer c.close()
 	for burst := range 3 {
-		what := "memory of the largest of 3 agents, before a burst"
+		what := fmt.Sprintf("memory of %s, before a burst", whose)
 		if burst > 0 {
 			what = fmt.Sprintf("%v after burst %d of %s events of %d bytes", memoryPause, burst, number(float64(b.plan.memoryBurst)), memoryBytes)
 			round := c.rec.begin(b.plan.memoryBurst)

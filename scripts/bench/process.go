@@ -72,6 +72,7 @@ type usage struct {
 	cpu       time.Duration // user and system, also of children that have ended
 	rss, peak float64       // resident memory in MiB, now and at its highest, of the largest one
 	own       float64       // of rss, without the pages of the program's file, which all its processes share
+	faults    int           // pages that had to be mapped, without those of children
 }
 
 func (p *process) usage() (usage, error) {
@@ -99,6 +100,9 @@ func parseUsage(stat, status string) (u usage, err error) {
 			return usage{}, fmt.Errorf("/proc/PID/stat: %w", err)
 		}
 		u.cpu += time.Duration(n) * tick
+	}
+	if u.faults, err = strconv.Atoi(fields[7]); err != nil {
+		return usage{}, fmt.Errorf("/proc/PID/stat: %w", err)
 	}
 	for line := range strings.Lines(status) {
 		name, value, _ := strings.Cut(line, ":")

@@ -17,13 +17,14 @@ const someStat = "1234 (a ) (b) S 1 1234 1234 0 -1 4194560 500 900 0 0 150 50 7 
 
 func TestParseUsage(t *testing.T) {
 	u, err := parseUsage(someStat, "Name:\ta\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\nThreads:\t9\n")
-	if want := (usage{cpu: 2100 * time.Millisecond, rss: 10, peak: 20}); err != nil || u != want {
+	if want := (usage{cpu: 2100 * time.Millisecond, rss: 10, peak: 20, faults: 500}); err != nil || u != want {
 		t.Errorf("%+v, %v; want %+v", u, err, want)
 	}
 	for name, texts := range map[string][2]string{
 		"nothing":            {"", ""},
 		"cut off":            {someStat[:50], "VmHWM: 1 kB\n"},
 		"no number":          {strings.Replace(someStat, " 150 ", " x ", 1), "VmHWM: 1 kB\n"},
+		"faults no number":   {strings.Replace(someStat, " 500 ", " x ", 1), "VmHWM: 1 kB\n"},
 		"no memory":          {someStat, "Name:\ta\n"},
 		"memory no number":   {someStat, "VmHWM: many kB\n"},
 		"no closing bracket": {strings.ReplaceAll(someStat, ")", ""), "VmHWM: 1 kB\n"},
