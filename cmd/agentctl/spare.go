@@ -8,7 +8,7 @@ import (
 )
 
 // spareCheck is the time between two looks at the memory that the process has to spare.
-const spareCheck = 10 * time.Second
+const spareCheck = 5 * time.Second
 
 // leastSpare is the memory to spare that is left alone, in bytes, beside an eighth of
 // what is in use.
