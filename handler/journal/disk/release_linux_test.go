@@ -56,26 +56,39 @@ func TestFileIsNotInMemory(t *testing.T) {
 	if got := mapped(t, path); got > info.Size()/4 {
 		t.Errorf("%d of the file's %d bytes are in memory", got, info.Size())
 	}
-	// After so many commits it is done once more; until then the file is touched again.
+	// After so many commits, or large ones, it is done once more; until then the file is touched again.
 	testkit.MustClose(t, d)
 	s, err := openStore(path, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.close()
-	s.commits = releaseAfter - 1
-	if err := s.db.View(func(tx *bbolt.Tx) error {
-		return tx.Bucket(eventsBucket).ForEach(func(_, v []byte) error { return nil })
-	}); err != nil {
-		t.Fatal(err)
+	few := &journal.Changes{Header: journal.Header{Head: 2000, First: 1, LTime: 1999}}
+	many := &journal.Changes{Header: few.Header}
+	for len(many.Deleted) < 50_000 {
+		many.Deleted = append(many.Deleted, 1) // the history let go of it, with so many others
 	}
-	if got := mapped(t, path); got < info.Size()/2 {
-		t.Fatalf("%d of the file's %d bytes are in memory after reading it", got, info.Size())
-	}
-	if err := s.commit(&journal.Changes{Header: journal.Header{Head: 2000, First: 1, LTime: 1999}}); err != nil {
-		t.Fatal(err)
-	}
-	if got := mapped(t, path); got > info.Size()/4 {
-		t.Errorf("%d of the file's %d bytes are in memory after %d commits", got, info.Size(), releaseAfter)
+	for what, c := range map[string]struct {
+		touched int
+		changes *journal.Changes
+	}{"many commits": {releaseAfter - 1, few}, "a large commit": {0, many}} {
+		s.touched = c.touched
+		if err := s.db.View(func(tx *bbolt.Tx) error {
+			return tx.Bucket(eventsBucket).ForEach(func(_, v []byte) error { return nil })
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if got := mapped(t, path); got < info.Size()/2 {
+			t.Fatalf("%d of the file's %d bytes are in memory after reading it", got, info.Size())
+		}
+		if err := s.commit(c.changes); err != nil {
+			t.Fatal(err)
+		}
+		if got := mapped(t, path); got > info.Size()/4 {
+			t.Errorf("%d of the file's %d bytes are in memory after %s", got, info.Size(), what)
+		}
+		if s.touched != 0 {
+			t.Errorf("%d pages are left to release after %s", s.touched, what)
+		}
 	}
 }

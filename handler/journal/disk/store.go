@@ -27,12 +27,23 @@ type boltStore struct {
 	db   *bbolt.DB
 	dead error // a panic, after which bbolt may hold its locks for ever
 
-	commits int
+	touched int // pages of the file, at least, since the last release
 }
 
-// releaseAfter is the number of commits after which release is due. They touch some
-// megabytes of the file at most.
+// releaseAfter is the number of touched pages after which release is due: some megabytes of
+// the file, since each commit touches a few more than touchedBy tells.
 const releaseAfter = 1000
+
+// touchedBy is how many pages of a file a commit touches at least. A burst is written in
+// large commits, so their number says little.
+func touchedBy(changes *journal.Changes) int {
+	const event = 100 // bytes that one takes in the file, beside its name and payload
+	size := event * (len(changes.Entries) + len(changes.Deleted))
+	for _, e := range changes.Entries {
+		size += len(e.Event.Name) + len(e.Event.Payload)
+	}
+	return 1 + size/os.Getpagesize()
+}
 
 func boltOptions(noSync bool) *bbolt.Options {
 	o := *bbolt.DefaultOptions
@@ -122,7 +133,8 @@ func (s *boltStore) commit(changes *journal.Changes) (err error) {
 			return err
 		}
 	}
-	if s.commits++; s.commits%releaseAfter == 0 {
+	if s.touched += touchedBy(changes); s.touched >= releaseAfter {
+		s.touched = 0
 		return release(s.db)
 	}
 	return nil
