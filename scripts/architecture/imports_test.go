@@ -32,6 +32,7 @@ rpcclient                rpcclient/wire
 
 agent/api                -
 agent/link               -
+agent/delegate           -
 agent/durable            agent/link
 agent/large              -
 agent/memnet             -

@@ -1,0 +1,82 @@
+package delegate
+
+import "time"
+
+// The ways to ask a member: along a path, or by this node itself.
+const (
+	itself = 2
+	noWay  = -1
+)
+
+// word is what a path has said of a member last.
+type word int
+
+const (
+	untried   word = iota
+	unreached      // the delegate did not reach the member
+	open           // the answer may change
+	final
+)
+
+type saying struct {
+	is     word
+	shared []byte // of a final answer
+}
+
+// voice is what is known of one member's answer.
+type voice struct {
+	name    string
+	said    [2]saying    // by each path
+	busy    [3]bool      // is asked this way now
+	since   [3]time.Time // it is asked so
+	turn    int          // path
+	doubted bool
+	heard   bool // something that counts
+	settled bool // something final that counts
+}
+
+func (v *voice) begin(way int) {
+	v.busy[way], v.since[way] = true, time.Now()
+	if way != itself {
+		v.turn = 1 - way
+	}
+}
+
+// waits tells whether an answer is on its way that matters.
+func (v *voice) waits() bool { return !v.settled && v.busy != [3]bool{} }
+
+// next is the path to ask along: the one that was not asked yet, or was not asked last.
+func (v *voice) next() int {
+	for path, s := range v.said {
+		if s.is == untried && v.said[1-path].is != untried {
+			return path
+		}
+	}
+	return v.turn
+}
+
+// way is how to ask the member now; few says that delegates are not worth it.
+func (v *voice) way(few bool) int {
+	for way, busy := range v.busy {
+		if busy && (way == itself || time.Since(v.since[way]) < hedge) {
+			return noWay
+		}
+	}
+	if few || v.doubtful() {
+		return itself
+	}
+	for _, path := range []int{v.next(), 1 - v.next()} {
+		if !v.busy[path] && v.said[path].is != final {
+			return path
+		}
+	}
+	return itself // a delegate is slow
+}
+
+// doubtful tells whether the paths cannot settle this: one does not reach the member, or
+// they differ. It stays so, since a liar is not believed later either.
+func (v *voice) doubtful() bool {
+	a, b := v.said[0].is, v.said[1].is
+	v.doubted = v.doubted || a != untried && b != untried && (a != open || b != open)
+	return v.doubted
+}
