@@ -208,7 +208,7 @@ func (d *Delegates) pass(ctx context.Context, others Others, r *request, delegat
 				return answers, by, nil
 			}
 		}
-		if ctx.Err() == nil || time.Since(began) >= 2*hedge {
+		if ctx.Err() == nil || time.Since(began) >= 2*Hedge {
 			d.choice.leave(by)
 		}
 		if silent {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// hedge is how long a member that is asked is not asked another way.
-const hedge = 200 * time.Millisecond
+// Hedge is how long a member that is asked is not asked another way.
+const Hedge = 200 * time.Millisecond
 
 // Inquiry is one question to many members. Its methods are safe for concurrent use.
 type Inquiry struct {
@@ -97,7 +97,7 @@ func (q *Inquiry) itselfLocked(ctx context.Context, r *Round, names []string) {
 		q.asking.Go(func() {
 			q.slots <- struct{}{}
 			leave := sync.OnceFunc(func() { <-q.slots })
-			late := time.AfterFunc(hedge, leave) // those that hang do not keep the others waiting
+			late := time.AfterFunc(Hedge, leave) // those that hang do not keep the others waiting
 			note := r.Ask(ctx, name)
 			late.Stop()
 			leave()

@@ -58,7 +58,7 @@ func (v *voice) next() int {
 // way is how to ask the member now; few says that delegates are not worth it.
 func (v *voice) way(few bool) int {
 	for way, busy := range v.busy {
-		if busy && (way == itself || time.Since(v.since[way]) < hedge) {
+		if busy && (way == itself || time.Since(v.since[way]) < Hedge) {
 			return noWay
 		}
 	}

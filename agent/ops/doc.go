@@ -33,9 +33,10 @@
 //
 // An answer says what is true at that moment, and WORDS.md says of each word what makes
 // it true. /healthz and /readyz ask every part for something small that only a working
-// part can give. /v1/events/{id}/nodes says
-// "applied" only for a member that has said so itself, and "unasked" or "unknown"
-// for every other.
+// part can give. /v1/events/{id}/nodes says "applied" only for a member that has said so
+// itself, and "unasked" or "unknown" for every other. In a large cluster other members
+// pass on what it says. Then two of them must have passed on the same, along paths that
+// have no node in common: package delegate says what that is worth.
 //
 // # Changes
 //

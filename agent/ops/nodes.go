@@ -3,16 +3,16 @@ package ops
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"agentctl/agent/admission"
 	"agentctl/agent/api"
+	"agentctl/agent/delegate"
 	"agentctl/agent/link"
 	"agentctl/handler/backoff"
 )
@@ -22,22 +22,28 @@ const (
 	nodesVersion = 1
 	// nodesTime bounds the wait for one answer.
 	nodesTime = 2 * time.Second
-	// nodesAtOnce is how many members are asked at a time, for one request.
-	nodesAtOnce = 64
 	// nodesError bounds what is told of an error, in bytes, and nodesAnswer an
 	// answer, which has a line for each target.
 	nodesError, nodesAnswer = 200, 64 << 10
-	// nodesEach is the least pause for each member that is asked again, where they
-	// are more than there may be links to: each needs a new one.
+	// nodesEach is the least pause for each member that is asked again without a delegate,
+	// where they are more than there may be links to: each needs a new one.
 	nodesEach = 10 * time.Millisecond
 )
 
-// leftFirst is told of a node that left while it was asked.
-const leftFirst = "it left the cluster meanwhile"
+const (
+	// leftFirst is told of a node that left while it was asked.
+	leftFirst = "it left the cluster meanwhile"
+	// hearsay is told of a node whose answer does not count.
+	hearsay = "one other node has passed on its answer, and neither it nor a second one has confirmed that"
+)
 
 // nodesPause is the pause before members are asked again: an event takes a
-// millisecond or two to most gateways.
-var nodesPause = backoff.Backoff{Min: 2 * time.Millisecond, Max: 250 * time.Millisecond}
+// millisecond or two to most gateways. Where delegates ask many members, the first
+// pause is longer, as the event itself takes longer to so many.
+var (
+	nodesPause = backoff.Backoff{Min: 2 * time.Millisecond, Max: 250 * time.Millisecond}
+	widePause  = backoff.Backoff{Min: 10 * time.Millisecond, Max: 250 * time.Millisecond}
+)
 
 // nodeAnswer is what a member says of an event: whether it has it, and what
 // became of it at each target that it was for.
@@ -78,29 +84,41 @@ type Peers interface {
 // nodeAsker finds out what became of an event at every member.
 type nodeAsker struct {
 	Others
-	self     string
-	members  func() []serf.Member
-	outcomes func(id string) nodeAnswer // here
-	requests *admission.Share           // that wait for all nodes
+	self      string
+	members   func() []serf.Member
+	outcomes  func(id string) nodeAnswer   // here
+	targets   func(name string) nodeAnswer // here, that an event of this name would go to
+	requests  *admission.Share             // that wait for all nodes
+	delegates *delegate.Delegates
+	handled   *prometheus.CounterVec // requests for other nodes, by result
 }
 
 func newNodeAsker(self string, members func() []serf.Member, others Others, outcomes func(id string) nodeAnswer) *nodeAsker {
-	return &nodeAsker{
+	n := &nodeAsker{
 		Others: others, self: self, members: members, outcomes: outcomes,
 		requests: twice(api.MaxWaiting),
+		handled: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "agentctl_questions_delegated_total",
+			Help: "Requests of other agents to ask many members about an event for them, by result.",
+		}, []string{"result"}),
 	}
+	for _, result := range []string{"answered", "busy", "refused"} {
+		n.handled.WithLabelValues(result) // there from the beginning, so that an increase from 0 is one
+	}
+	n.delegates = delegate.New(delegate.Config{
+		Self: self, Version: delegatedVersion, Here: n.here, Others: n.others,
+		Handled: func(result string) { n.handled.WithLabelValues(result).Inc() },
+	})
+	return n
 }
 
 // Answer answers a peer that asks what became of an event here, or which targets an
-// event would go to.
-func (s *Server) Answer(_ context.Context, _ link.Peer, req []byte) ([]byte, error) {
-	switch {
-	case len(req) > 0 && req[0] == nodesVersion:
-		return json.Marshal(s.history.outcomes(string(req[1:])))
-	case len(req) > 0 && req[0] == recipientsVersion:
-		return json.Marshal(s.history.recipients(string(req[1:])))
+// event would go to, or that has this node ask others.
+func (s *Server) Answer(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
+	if s.nodes != nil {
+		return s.nodes.answer(ctx, from, req)
 	}
-	return nil, errors.New("a question of another version")
+	return nil, errQuestion
 }
 
 // serve answers GET /v1/events/{id}/nodes.
@@ -157,75 +175,136 @@ func (n *nodeAsker) gather(ctx context.Context, id string, wait time.Duration) a
 }
 
 // settle asks the nodes until no answer may change any more, wait is over, or ctx ends.
-// Without a wait it asks once.
+// Without a wait it asks until each node has answered once.
 func (n *nodeAsker) settle(ctx context.Context, wait time.Duration, q question) map[string]api.NodeReport {
+	once := wait == 0
+	wait = cmp.Or(wait, nodesTime)
 	end := time.After(wait)
-	asking, cancel := context.WithTimeout(ctx, cmp.Or(wait, nodesTime))
-	a := &asked{known: map[string]api.NodeReport{}, underWay: map[string]bool{}, slots: make(chan struct{}, nodesAtOnce)}
-	defer a.asking.Wait()
+	asking, cancel := context.WithTimeout(ctx, wait)
+	a := &asked{known: map[string]api.NodeReport{}}
+	inquiry := n.inquire(q, a)
+	defer inquiry.Wait()
 	defer cancel()
+	before, asked := 0, 0 // without delegates, in the last two rounds
 	for round := 1; ; round++ {
-		open := n.round(asking, q, a)
-		if wait == 0 {
-			a.asking.Wait()
+		open := n.round(asking, q, a, inquiry, once)
+		if once && open == 0 {
 			return a.all()
 		}
-		pause := nodesPause.Ceiling(round)
-		if open > n.Links {
-			pause = max(pause, time.Duration(open)*nodesEach)
-		}
+		before, asked = asked, inquiry.Asked()
+		pause, late := n.pauses(round, open, min(before, asked))
 		// A member that hangs holds up no other. So a round is over once all have answered,
 		// or when it is time for the next.
-		select {
-		case <-a.idle():
-			if a.settled(n.Peers) {
-				return a.all()
+		idle, next := inquiry.Idle(), time.After(late)
+		for waiting := true; waiting; {
+			select {
+			case <-idle:
+				switch {
+				case !once && a.settled(n.Peers):
+					return a.all()
+				case once || inquiry.OneSided(): // the other path makes it count
+					waiting = false
+				}
+				idle, next = nil, time.After(pause)
+			case <-next:
+				waiting = false
+			case <-end:
+				return n.late(a, inquiry)
+			case <-ctx.Done():
+				return n.late(a, inquiry)
 			}
-		case <-time.After(pause):
-		case <-end:
-			return a.all()
-		case <-ctx.Done():
-			return a.all()
-		}
-		select {
-		case <-time.After(pause):
-		case <-end:
-			return a.all()
-		case <-ctx.Done():
-			return a.all()
 		}
 	}
 }
 
-// round asks those members whose answer may still change, and tells how many that are.
-// It does not wait for the answers.
-func (n *nodeAsker) round(ctx context.Context, q question, a *asked) (open int) {
-	there := map[string]bool{}
-	var names []string
-	var ask []node
-	for _, m := range n.everyone() {
-		there[m.Name] = true
-		if !a.begin(m.Name) {
-			continue
+// pauses are the pause behind a round in which all have answered, and how long a round
+// lasts in which some have not. Again and again, so many are asked without delegates.
+func (n *nodeAsker) pauses(round, open, again int) (pause, late time.Duration) {
+	pause = nodesPause.Ceiling(round)
+	late = pause
+	if open > delegate.Few {
+		pause = widePause.Ceiling(round)
+		late = min(pause, delegate.Hedge/2) // a delegate may hang, and is not needed
+	}
+	if again > n.Links {
+		slow := time.Duration(again) * nodesEach
+		return max(pause, slow), max(late, slow)
+	}
+	return pause, late
+}
+
+// inquire begins an inquiry, whose answers by delegates go to a.
+func (n *nodeAsker) inquire(q question, a *asked) *delegate.Inquiry {
+	read := func(name string, answer delegate.Answer) (r api.NodeReport, err error) {
+		r.Node = name
+		said, err := unpack(answer)
+		if err == nil {
+			q.judge(&r, said)
 		}
-		ask = append(ask, m)
-		if m.Name != n.self && m.Status == serf.StatusAlive {
-			names = append(names, m.Name)
+		return r, err
+	}
+	return n.delegates.Inquire(q.request, func(answer delegate.Answer) bool {
+		r, err := read("", answer)
+		return err == nil && (!mayChange(r.State) || r.Stuck)
+	}, func(name string, answer delegate.Answer) {
+		if r, err := read(name, answer); err == nil {
+			a.end(name, &r)
+		}
+	})
+}
+
+// late is what is known when the time is over.
+func (n *nodeAsker) late(a *asked, inquiry *delegate.Inquiry) map[string]api.NodeReport {
+	known := a.all()
+	for name, r := range known {
+		if r.State == api.NodeUnasked && r.Error == "" && inquiry.Hearsay(name) {
+			r.Error = hearsay
+			known[name] = r
 		}
 	}
-	n.Peers.Look(names)
-	a.onlyThere(there)
-	for _, m := range ask {
-		a.asking.Go(func() {
-			a.slots <- struct{}{}
-			defer func() { <-a.slots }()
-			r := n.one(ctx, m, q)
-			if ctx.Err() != nil && m.Name != n.self {
-				a.end(m.Name, nil)
-				return
-			}
-			a.end(m.Name, &r)
-		})
+	return known
+}
+
+// round asks those members whose answer may still change, or once those of which nothing
+// is known. It tells how many that are, and does not wait for the answers.
+func (n *nodeAsker) round(ctx context.Context, q question, a *asked, inquiry *delegate.Inquiry, once bool) (open int) {
+	all := n.everyone()
+	nodes := make(map[string]node, len(all))
+	var look []string
+	for _, m := range all {
+		nodes[m.Name] = m
+		if m.Name != n.self && m.Status == serf.StatusAlive && a.open(m.Name) {
+			look = append(look, m.Name)
+		}
 	}
-	return len(ask)
+	n.Peers.Look(look)
+	a.onlyThere(nodes)
+	r := delegate.Round{Others: memberLinks{n, nodes}, Ask: func(ctx context.Context, name string) func() bool {
+		r := n.one(ctx, nodes[name].Member, q)
+		if ctx.Err() != nil { // then what the node said before says more
+			return func() bool { return false }
+		}
+		return func() bool {
+			a.end(name, &r)
+			return !mayChange(r.State)
+		}
+	}}
+	for _, m := range all {
+		known, alone := n.alone(m, q)
+		askable := !alone && m.Status == serf.StatusAlive
+		if askable {
+			r.Pool = append(r.Pool, m.Name)
+		}
+		switch {
+		case !a.begin(m.Name) || once && inquiry.Heard(m.Name):
+		case alone:
+			a.end(m.Name, &known)
+		case askable:
+			r.Names = append(r.Names, m.Name)
+		default:
+			r.Itself = append(r.Itself, m.Name)
+		}
+	}
+	inquiry.Round(ctx, r)
+	return len(r.Names) + len(r.Itself)
 }

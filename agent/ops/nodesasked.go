@@ -9,13 +9,8 @@ import (
 
 // asked is what the nodes have answered so far.
 type asked struct {
-	asking sync.WaitGroup
-	slots  chan struct{} // holds a value for each question on its way
-
-	mu       sync.Mutex
-	known    map[string]api.NodeReport
-	underWay map[string]bool
-	nothing  chan struct{} // closed once nothing is under way; nil: nobody waits for that
+	mu    sync.Mutex
+	known map[string]api.NodeReport
 }
 
 // all is what is known of each node.
@@ -23,23 +18,6 @@ func (a *asked) all() map[string]api.NodeReport {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return maps.Clone(a.known)
-}
-
-// idle is closed once no question is under way.
-func (a *asked) idle() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.nothing = make(chan struct{})
-	a.tellIdle()
-	return a.nothing
-}
-
-// tellIdle is called with the lock held.
-func (a *asked) tellIdle() {
-	if a.nothing != nil && len(a.underWay) == 0 {
-		close(a.nothing)
-		a.nothing = nil
-	}
 }
 
 // settled tells whether no answer may change any more. It looks once more for peers that
@@ -56,43 +34,46 @@ func (a *asked) settled(peers Peers) bool {
 	return !newNodesReport("", a.known).Open
 }
 
-// begin notes that a node is asked, unless it is asked already or its answer may not
-// change any more.
-func (a *asked) begin(name string) bool {
+// open tells whether a node is still to be asked.
+func (a *asked) open(name string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before, known := a.known[name]
-	if a.underWay[name] || known && !mayChange(before.State) {
+	return !known || mayChange(before.State)
+}
+
+// begin tells whether a node is still to be asked, and notes that it is there.
+func (a *asked) begin(name string) bool {
+	if !a.open(name) {
 		return false
 	}
-	a.underWay[name] = true
-	if !known {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, known := a.known[name]; !known {
 		a.known[name] = api.NodeReport{Node: name, State: api.NodeUnasked}
 	}
 	return true
 }
 
-// end notes a node's answer, nil if the time was over before it came: then what the node
-// said before says more.
+// end notes a node's answer.
 func (a *asked) end(name string, r *api.NodeReport) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.underWay, name)
-	if _, known := a.known[name]; known && r != nil { // else it has left meanwhile
+	if _, known := a.known[name]; known { // else it has left meanwhile
 		a.known[name] = *r
 	}
-	a.tellIdle()
 }
 
 // onlyThere deals with the nodes that have left since they were asked. One that had
 // applied the event needs nothing. Of one that had not, nobody knows what becomes of it:
 // its gateway may run on without the event.
-func (a *asked) onlyThere(there map[string]bool) {
+func (a *asked) onlyThere(there map[string]node) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for name, r := range a.known {
+		_, is := there[name]
 		switch {
-		case there[name]:
+		case is:
 		case r.State == api.NodeApplied:
 			delete(a.known, name)
 		case mayChange(r.State):

@@ -42,51 +42,65 @@ func (n *nodeAsker) everyone() (all []node) {
 	return all
 }
 
-// one asks one member.
-func (n *nodeAsker) one(ctx context.Context, m node, q question) api.NodeReport {
-	r := api.NodeReport{Node: m.Name}
+// alone is what this node knows of a node without asking it, if that is all there is to
+// know.
+func (n *nodeAsker) alone(m node, q question) (r api.NodeReport, ok bool) {
+	r.Node = m.Name
 	switch {
 	case m.Name == n.self:
 		q.judge(&r, q.here())
-		return r
 	case m.Status == serf.StatusFailed && !m.living:
 		r.State = api.NodeFailed
-		return r
 	case m.Addr == nil && m.Status != serf.StatusAlive:
 		r.State, r.Error = api.NodeUnasked, "it is no member any more, and its address is not known"
-		return r
 	// Of others it is not known who is a peer. Their targets run as long as they live, so
 	// they are asked.
 	case m.Status == serf.StatusAlive && !n.Peers.Knows(m.Name):
 		if r.State = api.NodeUnknown; n.Peers.MayAnswer(m.Name, time.Now()) {
 			r.State = api.NodeUnasked
 		}
-		return r
+	default:
+		return r, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, nodesTime)
-	defer cancel()
-	var answer nodeAnswer
-	raw, err := n.Ask(ctx, m.Member, q.request)
+	return r, true
+}
+
+// one asks one member.
+func (n *nodeAsker) one(ctx context.Context, m serf.Member, q question) api.NodeReport {
+	r := api.NodeReport{Node: m.Name}
+	answer, err := n.ask(ctx, m, q.request)
 	switch {
+	case err == nil:
+		q.judge(&r, answer)
 	case errors.Is(err, link.ErrUnknownKind), errors.Is(err, link.ErrNotPeer):
 		r.State = api.NodeUnknown // a version before this question, or stock serf
-		return r
-	case err == nil && len(raw) > nodesAnswer:
-		err = fmt.Errorf("its answer has %d bytes", len(raw))
-	case err == nil:
-		err = json.Unmarshal(raw, &answer)
+	case m.Status == serf.StatusFailed:
+		r.State, r.Error = api.NodeFailed, askError(err)
+	default:
+		r.State, r.Error = api.NodeUnasked, askError(err)
 	}
-	if err != nil {
-		text := err.Error()
-		if errors.Is(err, context.DeadlineExceeded) {
-			text = "" // the state says it
-		}
-		r.State, r.Error = api.NodeUnasked, strings.ToValidUTF8(text[:min(len(text), nodesError)], "�")
-		if m.Status == serf.StatusFailed {
-			r.State = api.NodeFailed
-		}
-		return r
-	}
-	q.judge(&r, answer)
 	return r
+}
+
+// ask brings a question to a member and reads its answer.
+func (n *nodeAsker) ask(ctx context.Context, m serf.Member, request []byte) (answer nodeAnswer, err error) {
+	ctx, cancel := context.WithTimeout(ctx, nodesTime)
+	defer cancel()
+	raw, err := n.Ask(ctx, m, request)
+	switch {
+	case err != nil:
+		return answer, err
+	case len(raw) > nodesAnswer:
+		return answer, fmt.Errorf("its answer has %d bytes", len(raw))
+	}
+	return answer, json.Unmarshal(raw, &answer)
+}
+
+// askError is an error as the answer tells it.
+func askError(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "" // the state says it
+	}
+	text := err.Error()
+	return strings.ToValidUTF8(text[:min(len(text), nodesError)], "�")
 }

@@ -99,6 +99,8 @@ func New(ln net.Listener, c Config) *Server {
 	s := &Server{cfg: c, ln: ln, history: newHistory(c.Journal, c.Targets), durable: twice(api.MaxDurableWaiting), batches: twice(api.MaxBatches)}
 	if c.Others != nil {
 		s.nodes = newNodeAsker(c.Node, c.Members, *c.Others, s.history.outcomes)
+		s.nodes.targets = s.history.recipients
+		c.Metrics.MustRegister(s.nodes.handled)
 	}
 	if s.cfg.Dial == nil {
 		s.cfg.Dial = (&net.Dialer{}).DialContext
