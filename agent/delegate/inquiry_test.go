@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -94,6 +95,30 @@ func TestOneLiarIsNotBelieved(t *testing.T) {
 			}
 		})
 	}
+}
+
+// It is so, too, while many others have no final answer, so that delegates go on.
+func TestALiarDelaysNothingWhileOthersAreOpen(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		c := newCluster(400)
+		asker := c.nodes[c.names[0]]
+		group := asker.choice.split(c.names[1:], c.names[1:], 0, 1)[0]
+		liar := c.nodes[group.delegates[0]]
+		liar.lie = func(names []string, answers []*Answer) { lies["not final"](nil, names, answers) }
+		var others []string
+		for _, n := range c.nodes {
+			if !slices.Contains(group.names, n.name) {
+				n.truth = func() string { return "open" }
+				others = append(others, n.name)
+			}
+		}
+		said, _ := asker.inquiry(300 * time.Millisecond)
+		asker.want(t, said, append(others, liar.name)...)
+		if liar.passed == 0 {
+			t.Error("the liar was not asked")
+		}
+	})
 }
 
 // What a liar says of itself is its own answer, also as a delegate.
