@@ -25,6 +25,7 @@ func (a *Agent) openDurable() {
 	}
 	if a.opts.PeerLinks {
 		cfg.Members = a.mayHaveDisks
+		cfg.Alive = func() []string { return peers.AliveNames(a.serf.Reachable()) }
 		cfg.Ask = a.askPeer(link.KindDurable)
 	}
 	a.publisher.durable = durable.New(cfg)

@@ -96,8 +96,8 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 			link.KindQuestion: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 				return a.ops.Answer(ctx, from, req)
 			},
-			link.KindDurable: func(ctx context.Context, _ link.Peer, req []byte) ([]byte, error) {
-				return a.publisher.durable.Handle(ctx, req)
+			link.KindDurable: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
+				return a.publisher.durable.Handle(ctx, from.Addr, req)
 			},
 			link.KindMembers: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 				return a.members.views.Answer(ctx, from, req)

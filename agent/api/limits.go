@@ -27,7 +27,7 @@ const (
 	MaxNodesWait, MaxWaiting = 20 * time.Second, 16
 	// MaxDurable is how many nodes a durable publish asks for at most. It waits for
 	// DurableWait by default, and for MaxNodesWait at most.
-	MaxDurable, DurableWait = 64, 10 * time.Second
+	MaxDurable, DurableWait = 10_000, 10 * time.Second
 	// MaxDurableWaiting bounds the durable publishes of one client that wait at a time.
 	MaxDurableWaiting = 32
 	// MaxReplayIDs bounds the IDs that a replay names.

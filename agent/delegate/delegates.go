@@ -3,6 +3,7 @@ package delegate
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"agentctl/agent/admission"
@@ -59,14 +60,18 @@ func New(cfg Config) *Delegates {
 	return &Delegates{cfg: cfg, choice: newChoice(cfg.Self), requests: admission.NewShare(handledAtOnce, handledEach)}
 }
 
-// Handle asks the members that a request names, and replies with what they say. The client
-// is the host from which the request came.
-func (d *Delegates) Handle(ctx context.Context, client string, raw []byte) ([]byte, error) {
+// Handle asks the members that a request names, and replies with what they say. It came
+// from this address, whose host has a share of what this node does for others.
+func (d *Delegates) Handle(ctx context.Context, from string, raw []byte) ([]byte, error) {
 	began := time.Now()
 	r, err := decodeRequest(raw)
 	if err != nil {
 		d.cfg.Handled("refused")
 		return nil, err
+	}
+	client, _, err := net.SplitHostPort(from)
+	if err != nil {
+		client = from
 	}
 	leave, ok := d.requests.Enter(client)
 	if !ok {

@@ -8,11 +8,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"agentctl/agent/delegate"
 	"agentctl/handler/backoff"
 )
 
 // MaxNodes is how many nodes a publish may ask for.
-const MaxNodes = 64
+const MaxNodes = 10_000
 
 const (
 	// askMore is how long the nodes that were asked have to answer, until one more is.
@@ -43,6 +44,9 @@ type Config struct {
 	Failing func() string
 	// Members are the other members; nil if there are no links.
 	Members func() []Member
+	// Alive are the names of the other members that are alive, whether they are known to
+	// be peers or not; nil if there are no links.
+	Alive func() []string
 	// Ask sends a request to a peer, as [link.Links.Request] does.
 	Ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
 	Metrics prometheus.Registerer // nil: nothing is counted
@@ -51,10 +55,11 @@ type Config struct {
 // Durable waits until events are on the disks of several nodes, and tells other nodes
 // of those on this one's. Its methods are safe for concurrent use.
 type Durable struct {
-	cfg      Config
-	metrics  *metrics
-	arrivals arrivals
-	handling chan struct{} // a slot for each request of a peer
+	cfg       Config
+	metrics   *metrics
+	arrivals  arrivals
+	handling  chan struct{} // a slot for each request of a peer
+	delegates *delegate.Delegates
 
 	mu    sync.Mutex
 	peers map[string]*peer // by name
@@ -66,6 +71,9 @@ func New(cfg Config) *Durable {
 	if cfg.Metrics != nil {
 		d.metrics = newMetrics(cfg.Metrics)
 	}
+	d.delegates = delegate.New(delegate.Config{
+		Self: cfg.Self, Version: delegatedVersion, Here: d.forOthers, Others: d.others, Handled: d.metrics.delegated,
+	})
 	return d
 }
 
@@ -113,7 +121,7 @@ func (d *Durable) able(ctx context.Context, n int) (nodes []string, err error) {
 	for asked := map[string]bool{}; ; {
 		names, unsure := d.nodes(e.Why)
 		names = slices.DeleteFunc(names, func(name string) bool { return asked[name] })
-		have, rest := gather(ctx, n-len(e.Able), names, e.Why, d.askAble)
+		have, rest := d.gather(ctx, n-len(e.Able), names, e.Why, "", d.askAble)
 		e.Able = append(e.Able, have...)
 		if len(e.Able) >= n {
 			return append(e.Able, rest...), nil
@@ -184,7 +192,7 @@ func (d *Durable) askAble(ctx context.Context, name string, verdicts chan<- verd
 // confirm asks nodes until n of them have an event on their disks.
 func (d *Durable) confirm(ctx context.Context, id string, n int, nodes []string) Report {
 	r := Report{Wanted: n, Missing: map[string]string{}}
-	r.Have, _ = gather(ctx, n, nodes, r.Missing, func(ctx context.Context, name string, verdicts chan<- verdict) {
+	r.Have, _ = d.gather(ctx, n, nodes, r.Missing, id, func(ctx context.Context, name string, verdicts chan<- verdict) {
 		switch p := d.peer(name); {
 		case name == d.cfg.Self:
 			go func() { verdicts <- verdict{name, d.here(ctx, id)} }()
@@ -198,12 +206,24 @@ func (d *Durable) confirm(ctx context.Context, id string, n int, nodes []string)
 	return r
 }
 
-// gather asks nodes until n of them have said yes: n of them at first, and one more for
-// each that says no, and each time that none has answered for a while. It returns who
-// said yes and who was not asked, and notes the rest in why. A node that has no answer
-// is asked no more when gather returns. The channel that ask gets has room for its
-// verdict.
-func gather(ctx context.Context, n int, nodes []string, why map[string]string, ask func(context.Context, string, chan<- verdict)) (have, rest []string) {
+// asking has a node asked. It does not wait, and gives the verdict to the channel, which
+// has room for it.
+type asking func(ctx context.Context, name string, verdicts chan<- verdict)
+
+// gather asks nodes until n of them have said yes: n of them at first, and others for
+// those that say no or nothing. It returns who said yes and who was not asked, and notes
+// the rest in why. A node that has no answer is asked no more when gather returns. The
+// question is about the event with this ID, or about no event.
+func (d *Durable) gather(ctx context.Context, n int, nodes []string, why map[string]string, id string, ask asking) (have, rest []string) {
+	if n > delegate.Few && d.cfg.Alive != nil {
+		return d.gatherWidely(ctx, n, nodes, why, id, ask)
+	}
+	return gather(ctx, n, nodes, why, ask)
+}
+
+// gather is [Durable.gather] without delegates. It asks one more node for each that says
+// no, and each time that none has answered for a while.
+func gather(ctx context.Context, n int, nodes []string, why map[string]string, ask asking) (have, rest []string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	verdicts := make(chan verdict, len(nodes))

@@ -271,15 +271,15 @@ func TestHandleHasALimit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster("a")
 		for range handledAtOnce {
-			go c.nodes["a"].Handle(t.Context(), encodeRequest([]string{"1-e"}))
+			go c.nodes["a"].Handle(t.Context(), "", encodeRequest([]string{"1-e"}))
 		}
 		synctest.Wait()
-		if _, err := c.nodes["a"].Handle(t.Context(), encodeRequest(nil)); !errors.Is(err, errBusy) {
+		if _, err := c.nodes["a"].Handle(t.Context(), "", encodeRequest(nil)); !errors.Is(err, errBusy) {
 			t.Errorf("%v, want %v", err, errBusy)
 		}
 		time.Sleep(arrivalWait)
 		synctest.Wait()
-		if _, err := c.nodes["a"].Handle(t.Context(), encodeRequest(nil)); err != nil {
+		if _, err := c.nodes["a"].Handle(t.Context(), "", encodeRequest(nil)); err != nil {
 			t.Error(err)
 		}
 	})

@@ -146,8 +146,11 @@ func (d *Durable) here(ctx context.Context, id string) (why string) {
 	return "does not have the event in its journal yet"
 }
 
-// Handle answers a request of a peer.
-func (d *Durable) Handle(ctx context.Context, req []byte) ([]byte, error) {
+// Handle answers a request of a peer, which came from this address.
+func (d *Durable) Handle(ctx context.Context, from string, req []byte) ([]byte, error) {
+	if len(req) > 0 && req[0] == delegatedVersion {
+		return d.delegates.Handle(ctx, from, req)
+	}
 	select {
 	case d.handling <- struct{}{}:
 		defer func() { <-d.handling }()

@@ -29,15 +29,22 @@ type node struct {
 	begun   int             // syncs
 	over    chan struct{}   // closed when the sync under way ends; nil if there is none
 
-	cut      bool // requests do not get through
-	old      bool // it knows no such requests
-	requests int
+	cut       bool // requests do not get through
+	old       bool // it knows no such requests
+	former    bool // it knows no delegates
+	requests  int
+	delegated int // of the requests
+
+	sent int  // requests of this node
+	lies bool // says that all others have all events
+	lied int
 }
 
 // cluster is nodes that ask each other.
 type cluster struct {
-	nodes map[string]*node
-	stock []string
+	nodes  map[string]*node
+	stock  []string
+	oneWay time.Duration // of links
 }
 
 // newCluster makes nodes; those whose name ends with ! have no data directory.
@@ -45,7 +52,20 @@ func newCluster(names ...string) *cluster {
 	c := &cluster{nodes: map[string]*node{}}
 	for _, name := range names {
 		n := &node{name: name, cluster: c, journal: map[string]bool{}, file: map[string]bool{}, took: time.Millisecond}
-		cfg := Config{Self: name, Had: n.had, Sync: n.sync, Failing: func() string { return n.failing }, Members: n.members, Ask: c.ask}
+		cfg := Config{Self: name, Had: n.had, Sync: n.sync, Failing: func() string { return n.failing }, Members: n.members, Alive: n.alive}
+		cfg.Ask = func(ctx context.Context, to string, req []byte) ([]byte, error) {
+			n.mu.Lock()
+			n.sent++
+			lies := n.lies
+			if lies {
+				n.lied++
+			}
+			n.mu.Unlock()
+			if ids, err := decodeRequest(req); lies && err == nil {
+				return encodeReply(reply{synced: slices.Repeat([]bool{true}, len(ids))}), nil
+			}
+			return c.ask(ctx, name, to, req)
+		}
 		if name[len(name)-1] == '!' {
 			cfg.Sync = nil
 		}
@@ -67,22 +87,39 @@ func (n *node) members() (all []Member) {
 	return all
 }
 
+func (n *node) alive() (names []string) {
+	for _, m := range n.members() {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// errFormer is the answer of an agent that knows no delegates.
+var errFormer = errors.New(`link: the peer failed: durable: a message that begins with "\x02", and version 1 is spoken here`)
+
 var errLink = errors.New("the link broke")
 
-func (c *cluster) ask(ctx context.Context, name string, req []byte) ([]byte, error) {
+func (c *cluster) ask(ctx context.Context, from, name string, req []byte) ([]byte, error) {
 	n := c.nodes[name]
+	time.Sleep(c.oneWay)
+	defer time.Sleep(c.oneWay)
 	n.mu.Lock()
 	n.requests++
-	cut, old := n.cut, n.old
+	cut, old, former := n.cut, n.old, n.former
+	if req[0] == delegatedVersion {
+		n.delegated++
+	}
 	n.mu.Unlock()
 	switch {
 	case old:
 		return nil, link.ErrUnknownKind
+	case former && req[0] != version:
+		return nil, errFormer
 	case cut:
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return n.Handle(ctx, req)
+	return n.Handle(ctx, from, req)
 }
 
 // take is an event that comes to the journal.

@@ -13,7 +13,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"result"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "agentctl_durable_requests_total",
-			Help: "Questions of peers whether events are on this node's disk, by result.",
+			Help: "Questions of peers whether events are on this node's disk, or for a delegate on those of others, by result.",
 		}, []string{"result"}),
 	}
 	reg.MustRegister(m.publishes, m.requests)
@@ -21,7 +21,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, result := range []string{"reached", "missed", "refused"} {
 		m.publishes.WithLabelValues(result)
 	}
-	for _, result := range []string{"answered", "busy", "refused", "failed"} {
+	for _, result := range []string{"answered", "delegated", "busy", "refused", "failed"} {
 		m.requests.WithLabelValues(result)
 	}
 	return m
@@ -37,4 +37,12 @@ func (m *metrics) handled(result string) {
 	if m != nil {
 		m.requests.WithLabelValues(result).Inc()
 	}
+}
+
+// delegated counts what came of a request to ask others.
+func (m *metrics) delegated(result string) {
+	if result == "answered" {
+		result = "delegated"
+	}
+	m.handled(result)
 }

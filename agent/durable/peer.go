@@ -48,6 +48,13 @@ func (p *peer) fresh() bool {
 	return time.Since(p.ableAt) < ableFor
 }
 
+// saidAble notes that the peer keeps a journal on a disk.
+func (p *peer) saidAble() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ableAt = time.Now()
+}
+
 // able asks why the peer keeps no journal on a disk; "" if it does.
 func (p *peer) able(ctx context.Context) string {
 	_, why, err := p.ask(ctx, nil)
@@ -147,9 +154,7 @@ func (p *peer) ask(ctx context.Context, ids []string) (synced []bool, why string
 		return nil, "", err
 	}
 	if r.reason == "" {
-		p.mu.Lock()
-		p.ableAt = time.Now()
-		p.mu.Unlock()
+		p.saidAble()
 	}
 	return r.synced, r.reason, nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"time"
 
@@ -26,11 +25,7 @@ var errQuestion = errors.New("a question of another version")
 // answer is [Server.Answer].
 func (n *nodeAsker) answer(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 	if len(req) > 0 && req[0] == delegatedVersion {
-		host, _, err := net.SplitHostPort(from.Addr)
-		if err != nil {
-			host = from.Addr
-		}
-		return n.delegates.Handle(ctx, host, req)
+		return n.delegates.Handle(ctx, from.Addr, req)
 	}
 	a, err := n.own(req)
 	if err != nil {

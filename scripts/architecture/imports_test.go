@@ -33,7 +33,7 @@ rpcclient                rpcclient/wire
 agent/api                -
 agent/link               -
 agent/delegate           -
-agent/durable            agent/link
+agent/durable            agent/delegate agent/link
 agent/large              -
 agent/memnet             -
 agent/packets            -
