@@ -15,14 +15,11 @@ const (
 	// travel is what its reply may take beyond that.
 	travel = 500 * time.Millisecond
 	// handledAtOnce is how many requests a node works for, and handledEach for one host.
-	handledAtOnce, handledEach = 16, 4
+	handledAtOnce, handledEach = 32, 8
 	// heldForName is how long a request keeps its place for each name: that bounds how
 	// many names are asked in a second.
-	heldForName = 250 * time.Microsecond
+	heldForName = time.Millisecond
 )
-
-// errBusy is the answer to a delegate's request too many.
-var errBusy = errors.New("delegate: too many requests at a time: ask again later, or another member")
 
 // Others are the other members at a moment.
 type Others interface {
@@ -76,9 +73,13 @@ func (d *Delegates) Handle(ctx context.Context, from string, raw []byte) ([]byte
 	leave, ok := d.requests.Enter(client)
 	if !ok {
 		d.cfg.Handled("busy")
-		return nil, errBusy
+		return encodeBusy(d.cfg.Version), nil
 	}
-	defer func() { time.AfterFunc(time.Duration(len(r.names))*heldForName-time.Since(began), leave) }()
+	asks := len(r.names)
+	if r.splits() {
+		asks = groupsFor(asks)
+	}
+	defer func() { time.AfterFunc(time.Duration(asks)*heldForName-time.Since(began), leave) }()
 	ctx, cancel := context.WithTimeout(ctx, r.wait)
 	defer cancel()
 	s := sweep{d: d, request: &r, others: d.cfg.Others(), slots: make(chan struct{}, Few), heard: make(chan heard, len(r.names))}
@@ -138,7 +139,7 @@ func (s *sweep) begin(ctx context.Context) {
 		}
 		at[name] = i
 	}
-	if len(r.names) <= Few || r.level == maxLevel {
+	if !r.splits() {
 		for name, i := range at {
 			go s.one(ctx, name, i)
 		}
@@ -193,7 +194,8 @@ func (s *sweep) one(ctx context.Context, name string, i int) {
 var errNobody = errors.New("delegate: none took the request")
 
 // pass has one of the delegates ask, and tells which one it was. The second is tried if
-// the first does not take the request. There are no answers if a delegate is silent.
+// the first does not take the request. The error is [errBusy] if one of them may take it
+// soon. There are no answers if a delegate is silent.
 func (d *Delegates) pass(ctx context.Context, others Others, r *request, delegates []string) (answers []*Answer, by string, err error) {
 	if len(r.names) < worthIt || len(r.names) > maxNames || len(r.question) > maxQuestion {
 		return nil, "", errNobody
@@ -202,6 +204,7 @@ func (d *Delegates) pass(ctx context.Context, others Others, r *request, delegat
 	if len(raw) > maxRequest {
 		return nil, "", errNobody
 	}
+	failed := errNobody
 	for _, by := range delegates {
 		began := time.Now()
 		within, cancel := context.WithTimeout(ctx, r.wait+travel)
@@ -212,6 +215,10 @@ func (d *Delegates) pass(ctx context.Context, others Others, r *request, delegat
 			if answers, err = decodeReply(d.cfg.Version, reply, len(r.names)); err == nil {
 				return answers, by, nil
 			}
+			if errors.Is(err, errBusy) {
+				failed = err
+				continue
+			}
 		}
 		if ctx.Err() == nil || time.Since(began) >= 2*Hedge {
 			d.choice.leave(by)
@@ -220,5 +227,5 @@ func (d *Delegates) pass(ctx context.Context, others Others, r *request, delegat
 			return nil, "", nil
 		}
 	}
-	return nil, "", errNobody
+	return nil, "", failed
 }

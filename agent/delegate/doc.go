@@ -56,9 +56,10 @@
 //
 //   - A request has up to 1,024 names and 96 KiB, and a reply up to 512 KiB. An answer
 //     that does not fit counts as not reached.
-//   - A delegate works for 16 requests at a time, 4 of one host. It refuses more.
-//   - A request keeps its place for 250 µs for each name. So a host has at most 16,000
-//     names a second asked.
+//   - A delegate works for 32 requests at a time, 8 of one host. It says that it is busy to
+//     others. The asker comes back two times, and then asks itself.
+//   - A request keeps its place for 1 ms for each name. So a host has at most 8,000 names a
+//     second asked.
 //   - A delegate asks only members that it knows, 64 at a time for a request.
 //   - A request passes two delegates at most.
 package delegate

@@ -126,12 +126,16 @@ func (q *Inquiry) byDelegateLocked(ctx context.Context, r *Round, path int, g gr
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		for i, v := range voices {
-			if err != nil && !v.settled && !v.busy[itself] {
+			if err == errNobody && !v.settled && !v.busy[itself] {
 				q.itselfLocked(ctx, r, []string{v.name})
 			}
 			q.changeLocked(v, func() {
 				v.busy[path] = false
-				if answers != nil && !v.settled {
+				switch {
+				case err == errBusy:
+					v.busyFor++
+				case answers != nil && !v.settled:
+					v.busyFor = 0
 					q.hearLocked(v, path, answers[i], by)
 				}
 			})

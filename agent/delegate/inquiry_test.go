@@ -199,6 +199,39 @@ func TestDelegatesThatFail(t *testing.T) {
 	}
 }
 
+// Delegates that are busy are asked again soon, and are not left out. If they stay busy,
+// the asker asks itself.
+func TestBusyDelegates(t *testing.T) {
+	t.Parallel()
+	for name, free := range map[string]time.Duration{"for a moment": 5 * time.Millisecond, "for ever": time.Hour} {
+		bubble(t, func(t *testing.T) {
+			c := newCluster(500)
+			asker := c.nodes[c.names[0]]
+			began := time.Now()
+			for _, n := range c.nodes {
+				n.handle = func(ctx context.Context, raw []byte) ([]byte, error) {
+					if time.Since(began) < free {
+						return encodeBusy(version), nil
+					}
+					return n.Handle(ctx, asker.name, raw)
+				}
+			}
+			said, took := asker.inquiry(5 * time.Second)
+			asker.want(t, said)
+			requests := 0
+			for _, n := range c.nodes {
+				requests += n.passed
+			}
+			if took > 100*time.Millisecond || len(asker.choice.leftOut) > 0 || requests > 10*mostGroups {
+				t.Errorf("busy %s: %v, %d requests, %d left out", name, took, requests, len(asker.choice.leftOut))
+			}
+			if least := 2 * 2 * mostGroups; requests < least { // two delegates of each group, twice
+				t.Errorf("busy %s: only %d requests, and not %d", name, requests, least)
+			}
+		})
+	}
+}
+
 // A delegate that everybody uses lies: of a kind that two delegates cannot tell, nothing
 // holds. The test shows the limit, which the package's page states.
 func TestTwoLiarsOnBothPathsAreBelieved(t *testing.T) {

@@ -65,6 +65,15 @@ func decodeRequest(b []byte) (r request, err error) {
 	return r, nil
 }
 
+// splits tells whether the delegate has delegates ask in turn.
+func (r *request) splits() bool { return len(r.names) > Few && r.level < maxLevel }
+
+// encodeBusy is the reply of a delegate that works for enough others. It is not an error,
+// since agents of earlier versions answer with one.
+func encodeBusy(version byte) []byte { return []byte{version} }
+
+var errBusy = errors.New("delegate: it works for enough others: ask again soon, or another one")
+
 // encodeReply has the answers in the order of the names; nil for a name that was not
 // reached. Each Shared is in it once. What does not fit is left out.
 func encodeReply(version byte, answers []*Answer) []byte {
@@ -98,6 +107,9 @@ var errReply = errors.New("delegate: a reply that makes no sense")
 func decodeReply(version byte, b []byte, n int) ([]*Answer, error) {
 	if len(b) == 0 || len(b) > maxReply || b[0] != version {
 		return nil, fmt.Errorf("%w: %d bytes, which begin with %.1q", errReply, len(b), b)
+	}
+	if len(b) == 1 {
+		return nil, errBusy
 	}
 	d := varint.NewDecoder(b[1:])
 	shared := varint.List(&d, n, func() []byte { return bytes.Clone(d.Bytes(maxShared)) })

@@ -8,6 +8,9 @@ const (
 	noWay  = -1
 )
 
+// mostBusy is how often in a row delegates may be busy, before this node asks by itself.
+const mostBusy = 2
+
 // word is what a path has said of a member last.
 type word int
 
@@ -30,6 +33,7 @@ type voice struct {
 	busy    [3]bool      // is asked this way now
 	since   [3]time.Time // it is asked so
 	turn    int          // path
+	busyFor int          // times in a row that delegates were busy
 	doubted bool
 	heard   bool // something that counts
 	settled bool // something final that counts
@@ -37,7 +41,9 @@ type voice struct {
 
 func (v *voice) begin(way int) {
 	v.busy[way], v.since[way] = true, time.Now()
-	if way != itself {
+	if way == itself {
+		v.busyFor = 0
+	} else {
 		v.turn = 1 - way
 	}
 }
@@ -62,7 +68,7 @@ func (v *voice) way(few bool) int {
 			return noWay
 		}
 	}
-	if few || v.doubtful() {
+	if few || v.doubtful() || v.busyFor > mostBusy {
 		return itself
 	}
 	for _, path := range []int{v.next(), 1 - v.next()} {

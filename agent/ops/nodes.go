@@ -59,8 +59,8 @@ type Others struct {
 	Peers Peers
 	// Ask brings a question to a member, where its [Server.Answer] answers it.
 	Ask func(ctx context.Context, m serf.Member, req []byte) ([]byte, error)
-	// Links is how many links there may be at a time. More members than that are
-	// asked more slowly.
+	// Links is how many links there may be at a time. If more members than that are asked
+	// without delegates, they are asked more slowly.
 	Links int
 	// Living are the nodes that live or have a link, whatever serf says of them: one
 	// that was forced to leave while it lives has left for serf, and one that was

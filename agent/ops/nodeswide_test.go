@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -334,6 +335,24 @@ func TestWaitingForManyCostsLittle(t *testing.T) {
 			asker.sent.Load()/10, sent/10, answered/10)
 		if r.Applied || !r.Open || asker.sent.Load() > 150*10 || sent > 150*10 || answered > 20*10 {
 			t.Errorf("in %v the asker sent %d, another %d, and one answered %d", wait, asker.sent.Load(), sent, answered)
+		}
+	})
+}
+
+// As many waits as one client may have take less than a second, too.
+func TestManyWaitsAtATime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWide(150)
+		began := time.Now()
+		var all sync.WaitGroup
+		for range api.MaxWaiting {
+			all.Go(func() { w.wantApplied(t, w.nodes[0].gather(t.Context(), "id", api.MaxNodesWait)) })
+		}
+		all.Wait()
+		took := time.Since(began)
+		t.Logf("%d waits: %v, %d requests of the asker", api.MaxWaiting, took, w.nodes[0].sent.Load())
+		if took >= time.Second {
+			t.Errorf("it took %v", took)
 		}
 	})
 }
