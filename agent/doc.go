@@ -20,6 +20,7 @@
 //   - api: the messages of the HTTP API, which clients import.
 //   - broadcast: events to the other members, over links to each or along trees.
 //   - config: files, environment and flags, compiled into one checked value.
+//   - delegate: many members are asked by others of them.
 //   - durable: publishes that wait until nodes have the event on their disks.
 //   - gossip: the serf node, and all knowledge of serf's insides.
 //   - intake: one stream in, in order, each event once.

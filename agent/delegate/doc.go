@@ -30,9 +30,10 @@
 //   - three quarters have answered, and three times as long and 50 ms have passed since;
 //   - a second has passed.
 //
-// If there is no reply after 200 ms, the asker asks the same members along the other path,
-// and then itself. It begins to ask 64 members at a time, and does not wait for those that
-// hang.
+// If there is no reply after 200 ms, the asker asks the same members along the other path.
+// If a path that is needed has no reply after three times as long as others took, the
+// asker asks itself. It does so after 200 ms at the earliest and 800 ms at the latest. It
+// begins to ask 64 members at a time, and does not wait for those that hang.
 //
 // # Trust
 //

@@ -10,6 +10,9 @@ import (
 // Hedge is how long a member that is asked is not asked another way.
 const Hedge = 200 * time.Millisecond
 
+// mostPatience is how long a delegate is waited for at most, if there is another way.
+const mostPatience = 4 * Hedge
+
 // Inquiry is one question to many members. Its methods are safe for concurrent use.
 type Inquiry struct {
 	delegates *Delegates
@@ -19,12 +22,14 @@ type Inquiry struct {
 	slots     chan struct{} // holds a value for each member that this node began to ask just now
 	asking    sync.WaitGroup
 
-	mu       sync.Mutex
-	voices   map[string]*voice
-	waiting  int           // members that are asked and not settled
-	nothing  chan struct{} // closed once there are none; nil: nobody waits for that
-	byItself int           // members that this node asked since Asked
-	oneSided bool          // the first path has passed on a final answer since OneSided
+	mu        sync.Mutex
+	voices    map[string]*voice
+	waiting   int           // members that are asked and not settled
+	nothing   chan struct{} // closed once there are none; nil: nobody waits for that
+	replies   int           // of delegates
+	replyTime time.Duration // of all replies together
+	byItself  int           // members that this node asked since Asked
+	oneSided  bool          // the first path has passed on a final answer since OneSided
 }
 
 // Inquire begins an inquiry, and asks nobody yet. A final answer is one that does not
@@ -53,9 +58,9 @@ func (q *Inquiry) Round(ctx context.Context, r Round) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var ways [3][]string
-	few := len(r.Names) <= Few
+	few, patience := len(r.Names) <= Few, q.patienceLocked()
 	for _, name := range r.Names {
-		if w := q.voiceLocked(name).way(few); w != noWay {
+		if w := q.voiceLocked(name).way(few, patience); w != noWay {
 			ways[w] = append(ways[w], name)
 		}
 	}
@@ -75,6 +80,16 @@ func (q *Inquiry) Round(ctx context.Context, r Round) {
 			}
 		}
 	}
+}
+
+// patienceLocked is how long a delegate may take before this node asks its members by
+// itself. Others show how far away everybody is.
+func (q *Inquiry) patienceLocked() time.Duration {
+	if q.replies == 0 {
+		return mostPatience
+	}
+	mean := q.replyTime / time.Duration(q.replies)
+	return min(max(Hedge, 3*mean+50*time.Millisecond), mostPatience)
 }
 
 // voiceLocked is what is known of a member's answer. If the member had a final one and is
@@ -122,9 +137,14 @@ func (q *Inquiry) byDelegateLocked(ctx context.Context, r *Round, path int, g gr
 	}
 	q.asking.Go(func() {
 		req := request{path: path, wait: longest, question: q.question, names: g.names}
+		began := time.Now()
 		answers, by, err := q.delegates.pass(ctx, r.Others, &req, g.delegates)
 		q.mu.Lock()
 		defer q.mu.Unlock()
+		if answers != nil {
+			q.replies++
+			q.replyTime += time.Since(began)
+		}
 		for i, v := range voices {
 			if err == errNobody && !v.settled && !v.busy[itself] {
 				q.itselfLocked(ctx, r, []string{v.name})

@@ -130,7 +130,7 @@ func (n *node) Pass(ctx context.Context, name string, raw []byte) ([]byte, error
 }
 
 // inquiry asks all other nodes from one, until all have a final answer or time is over.
-// It returns those answers.
+// It returns those answers, and when the last one came.
 func (n *node) inquiry(within time.Duration) (said map[string]string, took time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -142,7 +142,7 @@ func (n *node) inquiry(within time.Duration) (said map[string]string, took time.
 		mu.Lock()
 		defer mu.Unlock()
 		if final(a) {
-			said[name] = string(a.Shared)
+			said[name], took = string(a.Shared), time.Since(began)
 		}
 	}
 	q := n.Inquire([]byte("question"), final, note)
@@ -154,7 +154,7 @@ func (n *node) inquiry(within time.Duration) (said map[string]string, took time.
 		names := slices.DeleteFunc(slices.Clone(others), func(name string) bool { return said[name] != "" })
 		mu.Unlock()
 		if len(names) == 0 || ctx.Err() != nil {
-			return said, time.Since(began)
+			return said, took
 		}
 		q.Round(ctx, Round{Names: names, Pool: others, Others: n, Ask: func(ctx context.Context, name string) func() bool {
 			a, err := n.Ask(ctx, name, nil)
@@ -170,7 +170,7 @@ func (n *node) inquiry(within time.Duration) (said map[string]string, took time.
 			if !q.OneSided() {
 				time.Sleep(pause)
 			}
-		case <-time.After(pause):
+		case <-time.After(min(pause, Hedge/2)):
 		}
 	}
 }

@@ -61,12 +61,19 @@ func (v *voice) next() int {
 	return v.turn
 }
 
-// way is how to ask the member now; few says that delegates are not worth it.
-func (v *voice) way(few bool) int {
+// way is how to ask the member now. If few are asked, delegates are not worth it. A delegate
+// that has not replied for so long is not waited for.
+func (v *voice) way(few bool, patience time.Duration) int {
+	now, longest := time.Now(), time.Duration(0)
 	for way, busy := range v.busy {
-		if busy && (way == itself || time.Since(v.since[way]) < Hedge) {
+		if !busy {
+			continue
+		}
+		since := now.Sub(v.since[way])
+		if way == itself || since < Hedge {
 			return noWay
 		}
+		longest = max(longest, since)
 	}
 	if few || v.doubtful() || v.busyFor > mostBusy {
 		return itself
@@ -76,7 +83,10 @@ func (v *voice) way(few bool) int {
 			return path
 		}
 	}
-	return itself // a delegate is slow
+	if longest < patience {
+		return noWay
+	}
+	return itself
 }
 
 // doubtful tells whether the paths cannot settle this: one does not reach the member, or

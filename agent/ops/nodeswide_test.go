@@ -27,6 +27,7 @@ type wide struct {
 	nodes   []*wideNode
 	byName  map[string]*wideNode
 	members []serf.Member
+	oneWay  time.Duration // of links
 }
 
 type wideNode struct {
@@ -52,7 +53,7 @@ func (knowingPeers) Again(string) bool                { return false }
 // newWide makes a cluster in which an event comes to all within 30 ms, and a POST takes
 // two.
 func newWide(n int) *wide {
-	w := &wide{byName: map[string]*wideNode{}}
+	w := &wide{byName: map[string]*wideNode{}, oneWay: time.Millisecond}
 	began := time.Now()
 	for i := range n {
 		name := fmt.Sprintf("gateway-%05d", i)
@@ -96,12 +97,11 @@ func (w *wide) ask(ctx context.Context, from *wideNode, peer link.Peer, to *wide
 	if to.handle != nil {
 		handle = to.handle
 	}
-	const oneWay = time.Millisecond
-	time.Sleep(oneWay)
+	time.Sleep(w.oneWay)
 	if resp, err = handle(ctx, peer, req); ctx.Err() != nil {
 		return nil, fmt.Errorf("link: asking: %w", ctx.Err())
 	}
-	time.Sleep(oneWay)
+	time.Sleep(w.oneWay)
 	from.bytes.Add(int64(len(resp)))
 	return resp, err
 }
@@ -151,6 +151,21 @@ func TestAThousandNodesAreAskedByDelegates(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Where all are far away, delegates are waited for, since everybody is slow.
+func TestDelegatesThatAreFarAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWide(1000)
+		w.oneWay = 75 * time.Millisecond
+		began := time.Now()
+		w.wantApplied(t, w.nodes[0].gather(t.Context(), "id", api.MaxNodesWait))
+		took, sent := time.Since(began), w.nodes[0].sent.Load()
+		t.Logf("%v, with %d requests", took, sent)
+		if took > 10*w.oneWay+150*time.Millisecond || sent > 150 {
+			t.Errorf("it took %v, with %d requests", took, sent)
+		}
+	})
 }
 
 var errOld = errors.New("link: the peer failed: a question of another version")
