@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/hashicorp/memberlist"
+	"github.com/hashicorp/serf/serf"
 
 	"agentctl/agent/broadcast"
 	"agentctl/agent/config"
@@ -60,7 +61,7 @@ func (a *Agent) openSerf() error {
 		}
 	}
 	if a.serf, err = gossip.Open(gossip.Config{
-		Serf: conf, Receive: a.intake.Receive, All: a.past.returning, Synced: a.times.Synced, Lost: a.intake.Missed,
+		Serf: conf, Receive: a.receive, All: a.past.returning, Synced: a.times.Synced, Lost: a.intake.Missed,
 		Refused: a.times.far.by("gossip"), Oversized: oversized(a.hooks.Metrics, a.logger), Unwanted: a.intake.Unwanted,
 	}); err != nil {
 		return err
@@ -74,6 +75,14 @@ func (a *Agent) openSerf() error {
 	return nil
 }
 
+// receive takes in a user event that a member sent, or remembers in a full sync.
+func (a *Agent) receive(e serf.UserEvent, synced bool) {
+	a.intake.Receive(e, synced)
+	if !synced && a.publisher.Publisher != nil { // it is made behind serf
+		a.publisher.Rumor(e)
+	}
+}
+
 // openLinks puts the links between memberlist and its ports.
 func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTransport) (err error) {
 	cfg := link.Config{
@@ -83,7 +92,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.publisher.broadcast.Behind(to.Name, notPeer) },
 		Accepted:  a.peers.Heard,
 		Opened:    func(p link.Peer) { a.publisher.broadcast.Opened(p) },
-		Lost:      func(name string) { a.publisher.broadcast.Lost(name) },
+		Lost:      func(name string, notPeer bool) { a.publisher.broadcast.Lost(name, notPeer) },
 		Features:  []string{broadcast.Feature},
 		Member:    a.peers.At,
 		Handlers: map[link.Kind]link.Handler{

@@ -136,17 +136,28 @@ func (a *Agent) shake(ctx context.Context, m link.Peer) (bool, error) {
 // askPeer brings requests of a kind to members.
 func (a *Agent) askPeer(kind link.Kind) func(context.Context, string, []byte) ([]byte, error) {
 	return func(ctx context.Context, name string, req []byte) ([]byte, error) {
-		for _, m := range a.serf.Members() {
-			if m.Name == name {
-				answer, err := a.links.Request(ctx, peers.Of(m), kind, req)
-				if err == nil {
-					a.members.packets.Connected(name)
-				}
-				return answer, err
+		m, ok := a.serf.Alive(name)
+		if !ok {
+			if m, ok = a.member(name); !ok {
+				return nil, fmt.Errorf("%s is not a member any more", name)
 			}
 		}
-		return nil, fmt.Errorf("%s is not a member any more", name)
+		answer, err := a.links.Request(ctx, peers.Of(m), kind, req)
+		if err == nil {
+			a.members.packets.Connected(name)
+		}
+		return answer, err
 	}
+}
+
+// member is a member that serf lists, alive or not.
+func (a *Agent) member(name string) (serf.Member, bool) {
+	for _, m := range a.serf.Members() {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return serf.Member{}, false
 }
 
 // unwanted tells of events of peers that the journal is not to have.

@@ -88,6 +88,7 @@ func (b *Broadcast) Run(ctx context.Context) error {
 	defer running.Wait()
 	if b.tree != nil {
 		running.Go(func() { b.tree.Run(ctx) })
+		running.Go(func() { b.tree.takeDue(ctx) })
 	}
 	if b.direct != nil {
 		return b.direct.Run(ctx)
@@ -158,19 +159,35 @@ func (b *Broadcast) Receive(from link.Peer, msgs [][]byte) {
 	}
 }
 
-// Opened is told of a link that was opened to a peer, and Lost of a kept one that broke.
+// Opened is told of a link that was opened to a peer.
 func (b *Broadcast) Opened(p link.Peer) {
-	b.cfg.Peers.Opened(p.Name, p.Has(Feature))
-	b.tree.opened(p.Name)
+	takesPart := p.Has(Feature)
+	b.cfg.Peers.Opened(p.Name, takesPart)
+	if takesPart {
+		b.tree.opened(p.Name)
+	}
 }
 
-// Lost is told of a kept link that broke.
-func (b *Broadcast) Lost(name string) { b.tree.lost(name) }
+// Lost is told of a kept link that broke, or that could not be opened, and whether the node
+// showed itself to be no peer.
+func (b *Broadcast) Lost(name string, notPeer bool) {
+	b.tree.lost(name)
+	if notPeer {
+		b.cfg.Peers.NoPeer(name)
+	}
+}
 
 // Agents is told of members that take part in trees, see [peers.Config].
 func (b *Broadcast) Agents(names []string, told bool) {
 	if b.tree != nil {
 		b.tree.found(names, told)
+	}
+}
+
+// NoAgent is told of a member that takes no part in trees after all, see [peers.Config].
+func (b *Broadcast) NoAgent(name string) {
+	if b.tree != nil {
+		b.tree.noAgent(name)
 	}
 }
 
@@ -203,8 +220,8 @@ func (b *Broadcast) Waiting() (n int) {
 // any more gets its events straight until it says that it is.
 func (b *Broadcast) Behind(name string, notPeer bool) {
 	if notPeer {
-		b.cfg.Peers.NoPeer(name)
 		b.tree.lost(name)
+		b.cfg.Peers.NoPeer(name)
 		b.cfg.Links.Forget(name)
 		return
 	}

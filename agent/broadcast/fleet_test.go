@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,6 +28,8 @@ type fleet struct {
 	t     *testing.T
 	net   *memnet.Network
 	nodes []*member
+
+	dials atomic.Int64 // of stock members
 
 	mu    sync.Mutex
 	stock map[string][]string // what was sent straight to each
@@ -76,6 +79,7 @@ func newFleet(t *testing.T, agents, former, stock int, know func(m *member, i in
 		m := serf.Member{Name: nameOf(i), Addr: net.IP(addrOf(i).Addr().AsSlice()), Port: 7946, Status: serf.StatusAlive}
 		if i >= n {
 			m.Name = fmt.Sprintf("stock-%03d", i-n)
+			f.refuse(addrOf(i))
 		}
 		all = append(all, m)
 	}
@@ -111,17 +115,20 @@ func newFleet(t *testing.T, agents, former, stock int, know func(m *member, i in
 		if i < agents {
 			features, pc.Ask = []string{Feature}, ask
 			pc.OnAgents = func(names []string, told bool) { m.Agents(names, told) }
+			pc.OnNoAgent = func(name string) { m.NoAgent(name) }
 		}
 		p := peers.New(pc)
+		opened := func(to link.Peer) { p.Found(to.Name) }
 		if i < agents {
 			handlers[link.KindAgents] = p.Answer
+			opened = func(to link.Peer) { m.Opened(to) }
 		}
 		var err error
 		m.links, err = link.New(link.Config{
 			Name: m.name, Transport: m.port, Logger: logger, Features: features,
 			Deliver:  func(from link.Peer, msgs [][]byte) { m.Receive(from, msgs) },
 			Behind:   func(to link.Peer, _ uint64, notPeer bool) { m.Behind(to.Name, notPeer) },
-			Accepted: p.Heard, Opened: func(p link.Peer) { m.Opened(p) }, Lost: func(name string) { m.Lost(name) },
+			Accepted: p.Heard, Opened: opened, Lost: func(name string, notPeer bool) { m.Lost(name, notPeer) },
 			Member:   p.At,
 			Handlers: handlers,
 		})
@@ -150,6 +157,25 @@ func newFleet(t *testing.T, agents, former, stock int, know func(m *member, i in
 		know(m, i)
 	}
 	return f
+}
+
+// refuse closes each stream to an address, as a stock member does with one that it does not
+// understand.
+func (f *fleet) refuse(addr netip.AddrPort) {
+	port := f.net.Add(addr.String())
+	done := make(chan struct{})
+	f.t.Cleanup(func() { close(done) })
+	go func() {
+		for {
+			select {
+			case conn := <-port.StreamCh():
+				f.dials.Add(1)
+				conn.Close()
+			case <-done:
+				return
+			}
+		}
+	}()
 }
 
 // everyone tells each agent of all others.

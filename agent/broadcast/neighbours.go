@@ -34,6 +34,7 @@ func (t *tree) revise() (again time.Duration) {
 	if large {
 		chosen, full = plumtree.Choose(t.cfg.Self, t.withRTT(agents))
 	}
+	names := append(peers.AliveNames(agents), t.cfg.Self)
 	byName := make(map[string]serf.Member, len(agents))
 	for _, m := range agents {
 		byName[m.Name] = m
@@ -59,22 +60,23 @@ func (t *tree) revise() (again time.Duration) {
 		if l, ok := t.up[n.Name]; ok {
 			t.at[l].peer = peer
 			t.core.Update(l, n)
-		} else if t.cfg.Peers.Met(n.Name) {
+		} else if t.cfg.Links.Open(n.Name) {
 			t.addLocked(n, peer)
 		}
 	}
 	t.treeOnly = large && len(former)+len(rest) == 0
 	t.holdLocked()
 	if large {
-		t.tellLocked(agents)
+		t.tellLocked(names)
 	}
-	t.fresh = nil
+	t.fresh = news{}
 	idle := !large && len(t.up) == 0
 	t.mu.Unlock()
 
 	t.cfg.Links.Keep(kept)
 	if large {
-		t.serving.Store(t.serve(agents, former, rest))
+		t.serving.Store(t.serve(names, former, rest))
+		t.verify(names)
 	} else {
 		t.serving.Store(nil)
 	}
@@ -82,6 +84,16 @@ func (t *tree) revise() (again time.Duration) {
 		return never
 	}
 	return reviseEvery
+}
+
+// verify finds out about the agents that this node knows from others alone, if it would serve
+// them otherwise. So two or three nodes have met each agent, beside its neighbours.
+func (t *tree) verify(agents []string) {
+	for _, name := range agents {
+		if name != t.cfg.Self && !t.cfg.Peers.Met(name) && t.wouldServe(agents, name) {
+			t.cfg.Peers.Heard(name)
+		}
+	}
 }
 
 // holdLocked tells core whether the gossip of events is held back: only if every member
@@ -127,6 +139,9 @@ func (t *tree) dropLocked(alive []serf.Member) {
 // addLocked gives core a neighbour. If there are too many, one gives way that this node has
 // not chosen. t.mu is held.
 func (t *tree) addLocked(n plumtree.Neighbour, peer link.Peer) (plumtree.Link, bool) {
+	if t.stuck[n.Name] {
+		return 0, false
+	}
 	l, a, err := t.core.Add(t.now(), n)
 	if errors.Is(err, plumtree.ErrFull) {
 		if _, chosen := t.chosen[n.Name]; !chosen || !t.makeRoomLocked() {
@@ -138,7 +153,7 @@ func (t *tree) addLocked(n plumtree.Neighbour, peer link.Peer) (plumtree.Link, b
 		return l, false
 	}
 	t.up[n.Name], t.at[l] = l, neighbour{peer, time.Now()}
-	t.apply(a)
+	t.applyAlone(a)
 	t.holdLocked()
 	return l, true
 }
@@ -161,7 +176,7 @@ func (t *tree) removeLocked(name string) {
 		return
 	}
 	delete(t.up, name)
-	t.apply(t.core.Remove(t.now(), l))
+	t.applyAlone(t.core.Remove(t.now(), l))
 	t.at[l] = neighbour{}
 	t.holdLocked()
 }

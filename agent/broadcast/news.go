@@ -3,45 +3,48 @@ package broadcast
 import (
 	"slices"
 
-	"agentctl/agent/peers"
 	"agentctl/agent/plumtree"
 	"agentctl/handler/varint"
-
-	"github.com/hashicorp/serf/serf"
 )
 
 const (
-	// newsByte begins a message that goes along the trees and is no event: it names
-	// members that take part in them. Events begin otherwise.
+	// newsByte begins a message that goes along the trees and is no event. Events begin
+	// otherwise.
 	newsByte = 0xA3
-	// maxNews is how many names such a message has. Where more agents are found at once,
+	// maxNews is how many names news has of each kind. Where more agents are found at once,
 	// lists of them are compared anyway.
 	maxNews = 16
 	// maxNodeName is serf's own limit.
 	maxNodeName = 128
 )
 
-// news is a message with names of agents.
-func news(names []string) []byte {
+// news tells of members which of them take part in trees, and which do not although they
+// did, or were said to.
+type news struct{ agents, others []string }
+
+func (n *news) encode() []byte {
 	e := varint.Encoder{newsByte}
-	e.Uint(uint64(len(names)))
-	for _, name := range names {
-		e.Text(name)
+	for _, names := range [][]string{n.agents, n.others} {
+		e.Uint(uint64(len(names)))
+		for _, name := range names {
+			e.Text(name)
+		}
 	}
 	return e
 }
 
-// readNews tells whether a message has names of agents. If it cannot be read, it has none.
-func readNews(b []byte) (names []string, ok bool) {
+// readNews tells whether a message is news. If it cannot be read, it tells nothing.
+func readNews(b []byte) (n news, ok bool) {
 	if len(b) == 0 || b[0] != newsByte {
-		return nil, false
+		return n, false
 	}
 	d := varint.NewDecoder(b[1:])
-	names = varint.List(&d, maxNews, func() string { return d.Text(maxNodeName) })
+	name := func() string { return d.Text(maxNodeName) }
+	n.agents, n.others = varint.List(&d, maxNews, name), varint.List(&d, maxNews, name)
 	if d.End() != nil {
-		names = nil
+		n = news{}
 	}
-	return names, true
+	return n, true
 }
 
 // found is told of members that take part in trees, as this node has found out. told says
@@ -49,28 +52,43 @@ func readNews(b []byte) (names []string, ok bool) {
 func (t *tree) found(names []string, told bool) {
 	if !told {
 		t.mu.Lock()
-		t.fresh = append(t.fresh, names[:min(len(names), maxNews-min(maxNews, len(t.fresh)))]...)
+		t.fresh.agents = appendNews(t.fresh.agents, names...)
 		t.mu.Unlock()
 	}
 	raise(t.changed)
 }
 
+// noAgent is told of a member that was taken for an agent and is none, as this node has
+// found out.
+func (t *tree) noAgent(name string) {
+	t.mu.Lock()
+	t.removeLocked(name)
+	t.fresh.others = appendNews(t.fresh.others, name)
+	t.mu.Unlock()
+	raise(t.changed)
+}
+
+func appendNews(to []string, names ...string) []string {
+	return append(to, names[:min(len(names), maxNews-len(to))]...)
+}
+
 // tellLocked tells all of the agents that this node has found itself, if it would serve
-// them otherwise: so two nodes tell of each. t.mu is held.
-func (t *tree) tellLocked(agents []serf.Member) {
-	if len(t.fresh) == 0 {
+// them otherwise: so two or three nodes tell of each. It tells of those that are no agents in any
+// case, since mostly a neighbour finds that out. t.mu is held.
+func (t *tree) tellLocked(names []string) {
+	n := t.fresh
+	t.fresh = news{}
+	n.agents = slices.DeleteFunc(n.agents, func(name string) bool { return !t.wouldServe(names, name) })
+	if len(n.agents)+len(n.others) == 0 || len(t.up) == 0 {
 		return
 	}
-	names := append(peers.AliveNames(agents), t.cfg.Self)
-	fresh := slices.DeleteFunc(t.fresh, func(name string) bool {
-		others := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
-		return !plumtree.Serves(t.cfg.Self, others, name, servers)
-	})
-	t.fresh = nil
-	if len(fresh) == 0 || len(t.up) == 0 {
-		return
+	if a, err := t.core.Publish(t.now(), n.encode()); err == nil {
+		t.applyAlone(a)
 	}
-	if a, err := t.core.Publish(t.now(), news(fresh)); err == nil {
-		t.apply(a)
-	}
+}
+
+// wouldServe tells whether this node would serve an agent if that were none. One more counts
+// than serve, since the agent itself may be among those with the highest hashes.
+func (t *tree) wouldServe(agents []string, name string) bool {
+	return plumtree.Serves(t.cfg.Self, agents, name, servers+1)
 }

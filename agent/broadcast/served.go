@@ -29,19 +29,18 @@ type Served struct {
 }
 
 // serve finds the members that this node serves, among those that take no part in trees.
-func (t *tree) serve(agents, former, rest []serf.Member) *served {
-	names := append(peers.AliveNames(agents), t.cfg.Self)
+func (t *tree) serve(agents []string, former, rest []serf.Member) *served {
 	s := &served{}
 	var ask []string
 	for _, m := range former {
-		by := plumtree.Servers(names, m.Name, servers)
+		by := plumtree.Servers(agents, m.Name, servers)
 		s.report = append(s.report, Served{m.Name, by})
 		if slices.Contains(by, t.cfg.Self) && len(s.links) < MaxLinked {
 			s.links = append(s.links, peers.Of(m))
 		}
 	}
 	for _, m := range rest {
-		by := plumtree.Servers(names, m.Name, servers)
+		by := plumtree.Servers(agents, m.Name, servers)
 		s.report = append(s.report, Served{m.Name, by})
 		if slices.Contains(by, t.cfg.Self) {
 			ask = append(ask, m.Name)

@@ -25,6 +25,8 @@ const (
 	// stuckLook is how often it is looked which neighbours acknowledge nothing, and
 	// stuckAfter how long that takes.
 	stuckLook, stuckAfter = 500 * time.Millisecond, time.Second
+	// stuckLong is for how long a neighbour acknowledges nothing that is none any more.
+	stuckLong = 3 * time.Second
 	// brokenEvery is how often, at first, a neighbour that breaks the protocol is logged.
 	brokenEvery = time.Second
 )
@@ -41,7 +43,7 @@ type tree struct {
 	sampled logs.Sampled
 	changed chan struct{} // holds a value when neighbours are to be chosen anew
 	wake    chan struct{} // holds a value when something is due before Run wakes
-	taking  chan struct{} // holds a value when Run is to see to what was delivered
+	taking  chan struct{} // holds a value when takeDue is to see to what was delivered
 	serving atomic.Pointer[served]
 	asleep  atomic.Bool // no event goes along trees, and none did lately
 
@@ -55,11 +57,12 @@ type tree struct {
 	since    time.Time
 	carries  bool // events of this node go along the trees
 	last     time.Time
-	alarm    time.Duration // when Run wakes
-	pending  []Message     // delivered, and not taken yet
-	gossip   [][]byte      // to be passed on by gossip
-	fresh    []string      // agents that this node has found lately
-	to       []link.Peer   // memory of apply
+	alarm    time.Duration   // when Run wakes
+	pending  []Message       // delivered, and not taken yet
+	gossip   [][]byte        // to be passed on by gossip
+	stuck    map[string]bool // agents that acknowledge nothing for long
+	fresh    news            // what this node has found out lately
+	to       []link.Peer     // memory of apply
 
 	turn sync.Mutex // of who takes what is pending; taken before mu
 }
@@ -116,7 +119,7 @@ func (t *tree) Run(ctx context.Context) {
 	defer look.Stop()
 	settle := time.NewTimer(never) // after members have changed
 	defer settle.Stop()
-	looking := false
+	looking, soon := false, false
 	raise(t.changed)
 	for {
 		select {
@@ -126,17 +129,17 @@ func (t *tree) Run(ctx context.Context) {
 		case <-due.C:
 			t.mu.Lock()
 			t.alarm = never
-			t.apply(t.core.Due(t.now()))
+			t.applyAlone(t.core.Due(t.now()))
 			t.mu.Unlock()
-		case <-t.taking:
-			t.take()
-			continue
 		case <-t.changed:
-			settle.Reset(reviseWait)
+			if !soon { // many changes must not put it off
+				soon = true
+				settle.Reset(reviseWait)
+			}
 			continue
 		case <-settle.C:
-			again := t.revise()
-			settle.Reset(again)
+			soon = false
+			settle.Reset(t.revise())
 		case <-look.C:
 			t.lookForStuck()
 		}
@@ -144,7 +147,7 @@ func (t *tree) Run(ctx context.Context) {
 		if t.alarm != never {
 			due.Reset(max(0, t.alarm-t.now()))
 		}
-		if busy := len(t.up) > 0; busy != looking {
+		if busy := len(t.up)+len(t.chosen) > 0; busy != looking {
 			if looking = busy; busy {
 				look.Reset(stuckLook)
 			} else {
@@ -152,6 +155,27 @@ func (t *tree) Run(ctx context.Context) {
 			}
 		}
 		t.mu.Unlock()
+	}
+}
+
+// takeDue takes what no neighbour's message has brought: events that have waited long enough
+// for those before them. It may wait for the intake, and Run must not.
+func (t *tree) takeDue(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.taking:
+			t.take()
+		}
+	}
+}
+
+// applyAlone is apply for a caller that does not take what is delivered. t.mu is held.
+func (t *tree) applyAlone(a plumtree.Actions) {
+	t.apply(a)
+	if len(t.pending)+len(t.gossip) > 0 {
+		raise(t.taking)
 	}
 }
 
@@ -174,9 +198,6 @@ func (t *tree) apply(a plumtree.Actions) {
 	}
 	for i := range a.Gossip {
 		t.gossip = append(t.gossip, a.Gossip[i].Payload)
-	}
-	if len(a.Events)+len(a.Gossip) > 0 {
-		raise(t.taking) // whoever takes before finds it done
 	}
 	t.alarmLocked()
 }
@@ -227,8 +248,10 @@ func (t *tree) take() {
 	t.mu.Unlock()
 	events := batch[:0]
 	for _, m := range batch {
-		if names, ok := readNews(m.Bytes); ok {
-			t.cfg.Peers.Told(names)
+		if n, ok := readNews(m.Bytes); ok {
+			t.cfg.Peers.Told(n.agents)
+			t.cfg.Peers.Denied(n.others)
+			raise(t.changed)
 		} else {
 			events = append(events, m)
 		}
@@ -247,7 +270,7 @@ func (t *tree) publish(payload []byte) (held bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a, err := t.core.Publish(t.now(), payload)
-	t.apply(a)
+	t.applyAlone(a)
 	return a.Held, err
 }
 
@@ -279,7 +302,8 @@ func (t *tree) carry() bool {
 	return t.carries
 }
 
-// lookForStuck tells core which neighbours acknowledge nothing.
+// lookForStuck tells core which neighbours acknowledge nothing. One that does not for long is
+// none until it does: it may have died, or pass nothing on.
 func (t *tree) lookForStuck() {
 	stuck := map[string]bool{}
 	for _, name := range t.cfg.Links.Stuck(stuckAfter) {
@@ -289,5 +313,18 @@ func (t *tree) lookForStuck() {
 	defer t.mu.Unlock()
 	for name, l := range t.up {
 		t.core.SetStuck(l, stuck[name])
+	}
+	t.stuck = map[string]bool{}
+	for _, name := range t.cfg.Links.Stuck(stuckLong) {
+		t.stuck[name] = true
+		t.removeLocked(name)
+	}
+	for name, n := range t.chosen {
+		if _, up := t.up[name]; up || stuck[name] || !t.cfg.Links.Open(name) {
+			continue
+		}
+		if peer, ok := t.cfg.Peers.Member(name); ok {
+			t.addLocked(n, peer)
+		}
 	}
 }

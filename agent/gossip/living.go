@@ -33,3 +33,14 @@ func (n *Node) Reachable() []serf.Member {
 	}
 	return members
 }
+
+// Alive is a node that memberlist has alive, as Living has it.
+func (n *Node) Alive(name string) (serf.Member, bool) {
+	n.presence.mu.Lock()
+	defer n.presence.mu.Unlock()
+	l, ok := n.presence.alive[name]
+	if !ok {
+		return serf.Member{}, false
+	}
+	return serf.Member{Name: name, Addr: l.Addr, Port: l.Port, Status: serf.StatusAlive}, true
+}

@@ -94,8 +94,9 @@ type Config struct {
 	Accepted func(name string)
 	Opened   func(p Peer)
 	// Lost is told the name of a peer whose kept link broke, or could not be opened, at each
-	// attempt. It must not block, and may be nil.
-	Lost     func(name string)
+	// attempt, and whether the node showed itself to be no peer. It must not block, and may
+	// be nil.
+	Lost     func(name string, notPeer bool)
 	Features []string // told to each peer, see Peer.Has; at most 14 of 32 bytes
 	Handlers map[Kind]Handler
 	Logger   *slog.Logger          // nil discards

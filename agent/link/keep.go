@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -94,6 +95,7 @@ func (p *peer) lost(err error) {
 		p.links.sampled.Log(slog.LevelInfo, "link: no kept link to a peer at the moment", time.Second, "peer", p.name, "error", err)
 	}
 	if p.links.cfg.Lost != nil {
-		p.links.cfg.Lost(p.name)
+		_, notPeer := errors.AsType[*notPeerError](err)
+		p.links.cfg.Lost(p.name, notPeer)
 	}
 }

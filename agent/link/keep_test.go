@@ -15,7 +15,7 @@ type losses struct {
 }
 
 func (l *losses) config(c *Config) {
-	c.Lost = func(name string) {
+	c.Lost = func(name string, _ bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.of == nil {

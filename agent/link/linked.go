@@ -19,3 +19,11 @@ func (l *Links) Linked() (all []Peer) {
 	}
 	return all
 }
+
+// Open tells whether this node has a link open to a peer.
+func (l *Links) Open(name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.peers[name]
+	return p != nil && p.current().alive()
+}

@@ -85,16 +85,70 @@ func (p *Peers) Told(names []string) {
 	}
 }
 
-// NoPeer notes that a member is none: it was to have a link. If others had said that it is
+// NoPeer notes that a member is none: it was to have a link. If others have said that it is
 // an agent, they are not believed for a while.
 func (p *Peers) NoPeer(name string) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if a := p.known[name]; a != nil && a.told {
+	a := p.known[name]
+	agent := a != nil && (a.tree || a.told)
+	switch {
+	case a == nil:
+	case a.told:
 		a.wasFalse()
-	} else {
+	default:
 		delete(p.known, name)
 	}
+	p.mu.Unlock()
+	if agent {
+		p.noAgent(name)
+	}
+}
+
+func (p *Peers) noAgent(name string) {
+	if p.cfg.OnNoAgent != nil {
+		p.cfg.OnNoAgent(name)
+	}
+}
+
+// Denied notes that others say of members that they are no agents. They are unknown from
+// then on, which does no harm: they are served, and asked. For a while nobody is believed
+// who says otherwise, but a member that this node has met is asked over TCP at once. Denials
+// of a member count ever more seldom.
+func (p *Peers) Denied(names []string) {
+	met := false
+	now := time.Now()
+	p.mu.Lock()
+	for _, name := range names {
+		a := p.known[name]
+		if a == nil || !a.tree && !a.told || now.Before(a.nextDenial) {
+			continue
+		}
+		was := *a
+		*a = acquaintance{denials: was.denials + 1, answers: was.answers}
+		a.nextDenial = now.Add(backoff.Backoff{Min: askAgain, Max: askSeldom}.Ceiling(a.denials))
+		a.nextClaim = a.nextDenial
+		if was.peer && p.cfg.Shake != nil {
+			a.claim, a.asked, met = heard, now, true
+		}
+	}
+	p.mu.Unlock()
+	if met {
+		p.wakeUp()
+	}
+}
+
+// deny are those of some names of which this node knows that they are no agents, from
+// itself or from others.
+func (p *Peers) deny(names []string) (no []string) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range names {
+		if a := p.known[name]; a != nil && (a.peer && !a.tree || a.unknown() && now.Before(a.nextClaim)) {
+			no = append(no, name)
+		}
+	}
+	return no
 }
 
 // grown has this node compare its list soon.
@@ -181,7 +235,18 @@ func (p *Peers) compareOnce(ctx context.Context, grows bool) {
 	e = varint.Encoder{agentsVersion}
 	e.Fixed(0)
 	e = appendNames(e, lacks[:min(len(lacks), mostTold)])
-	if _, err := p.cfg.Ask(ctx, peer, e); err != nil {
+	answer, err := p.cfg.Ask(ctx, peer, e)
+	if err == nil {
+		d := varint.NewDecoder(answer)
+		if d.Byte() != agentsVersion {
+			d.Fail("an answer of another version")
+		}
+		denied := varint.List(&d, mostTold, func() string { return d.Text(maxNodeName) })
+		if err = d.Err(); err == nil {
+			p.Denied(denied)
+		}
+	}
+	if err != nil {
 		p.cfg.Logger.Debug("a peer was not told of agents", "node", peer, "error", err)
 	}
 }
@@ -240,8 +305,9 @@ func (p *Peers) Answer(_ context.Context, from link.Peer, req []byte) ([]byte, e
 		return nil, err
 	}
 	if len(told) > 0 {
+		no := p.deny(told)
 		p.Told(told)
-		return []byte{agentsVersion}, nil
+		return appendNames(varint.Encoder{agentsVersion}, no), nil
 	}
 	ours := p.list()
 	e := varint.Encoder{agentsVersion}

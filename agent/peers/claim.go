@@ -39,6 +39,9 @@ const (
 func (p *Peers) Heard(name string) { p.hear(name, heard) }
 
 func (p *Peers) hear(name string, how claim) {
+	if how == heardAll && !p.mayHear() {
+		return
+	}
 	if !p.cfg.Links || p.cfg.Shake == nil || name == p.cfg.Self {
 		return
 	}
@@ -52,6 +55,24 @@ func (p *Peers) hear(name string, how claim) {
 	if due {
 		p.wakeUp()
 	}
+}
+
+// mayHear tells whether a claim is looked into that all nodes have heard. In a cluster where
+// lists of agents are compared a few nodes do, once they know some agents.
+func (p *Peers) mayHear() bool {
+	size := len(p.cfg.Members())
+	if size < compareFrom {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := 0
+	for _, a := range p.known {
+		if !a.unknown() {
+			known++
+		}
+	}
+	return known < wanted || rand.IntN(size) < wanted
 }
 
 // claimed tells whether it is still to be found out whether a member is the peer that it
@@ -108,10 +129,14 @@ func (p *Peers) check(ctx context.Context, how claim, claims map[string]*acquain
 func (p *Peers) settle(name string, a *acquaintance, peer bool) {
 	p.mu.Lock()
 	same := p.known[name] == a
+	told := same && a.told
 	if same && !peer {
 		a.wasFalse()
 	}
 	p.mu.Unlock()
+	if told && !peer {
+		p.noAgent(name)
+	}
 	if same && peer {
 		p.Found(name)
 	}

@@ -76,6 +76,9 @@ type Config struct {
 	// OnAgents is told of members that take part in broadcast trees, as is known from now
 	// on. told says that others had said so before. It must not block, and may be nil.
 	OnAgents func(names []string, told bool)
+	// OnNoAgent is told of a member that was taken for one, and that showed this node that it
+	// is none. It must not block, and may be nil.
+	OnNoAgent func(name string)
 	// Ask brings a request to a peer and returns its answer, which is one of
 	// [Peers.Answer]. If it is nil, no lists of agents are compared.
 	Ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
@@ -96,6 +99,8 @@ type acquaintance struct {
 	claim       claim // that it is a peer
 	falseClaims int
 	nextClaim   time.Time // no claim counts before
+	denials     int       // that it is an agent of the trees
+	nextDenial  time.Time // no denial counts before
 
 	answers *rate.Limiter // to its questions; nil before the first
 }
@@ -256,18 +261,22 @@ func (p *Peers) Opened(name string, tree bool) { p.found(name, &tree) }
 func (p *Peers) found(name string, tree *bool) {
 	p.mu.Lock()
 	a := p.entry(name, false)
-	found, agent, told := a != nil && !a.peer, false, false
+	found, agent, told, none := a != nil && !a.peer, false, false, false
 	if a != nil {
 		was := *a
-		*a = acquaintance{peer: true, tree: was.tree, answers: was.answers}
+		*a = acquaintance{peer: true, tree: was.tree, denials: was.denials, nextDenial: was.nextDenial, answers: was.answers}
 		if tree != nil {
 			a.tree = *tree
 		}
-		agent, told = a.tree && !(was.peer && was.tree), was.told
+		agent, told = a.tree && !was.tree, was.told
+		none = !a.tree && (was.tree || was.told)
 	}
 	p.mu.Unlock()
 	if found && p.cfg.OnFound != nil {
 		p.cfg.OnFound(name)
+	}
+	if none {
+		p.noAgent(name)
 	}
 	if agent && !told {
 		p.grown()

@@ -12,6 +12,7 @@ import (
 	"agentctl/agent/intake"
 	"agentctl/agent/large"
 	"agentctl/agent/link"
+	"agentctl/agent/plumtree"
 )
 
 // malformedEvery is how often, at first, a message is logged that is no event. A
@@ -49,7 +50,7 @@ func (p *Publisher) TakeTree(msgs []broadcast.Message) {
 		return
 	}
 	for i, raw := range in.raws {
-		if fresh := p.inject(raw, kept[i].Held); !fresh {
+		if fresh := p.inject(raw, kept[i].ID, kept[i].Held); !fresh {
 			p.cfg.Broadcast.Gossiped(kept[i].ID)
 		}
 		p.cfg.Broadcast.Serve(kept[i].Bytes, raw)
@@ -58,17 +59,19 @@ func (p *Publisher) TakeTree(msgs []broadcast.Message) {
 
 // inject hands serf an event, which passes it on unless it is held, and tells whether serf
 // did not know it.
-func (p *Publisher) inject(raw []byte, held bool) (fresh bool) {
-	if held {
-		return p.cfg.Node.Give(raw)
+func (p *Publisher) inject(raw []byte, id plumtree.ID, held bool) (fresh bool) {
+	if !held {
+		return p.cfg.Node.Inject(raw)
 	}
-	return p.cfg.Node.Inject(raw)
+	p.quiet.add(raw, id, time.Now())
+	return p.cfg.Node.Give(raw)
 }
 
 // Gossip has gossip carry events that serf was given before and that were held back.
 func (p *Publisher) Gossip(msgs [][]byte) {
 	for _, msg := range msgs {
 		if _, raw, err := p.unlink(msg); err == nil {
+			p.quiet.takeRaw(raw)
 			p.cfg.Node.PassOn(raw)
 		}
 	}

@@ -79,6 +79,7 @@ type Config struct {
 type Publisher struct {
 	cfg     Config
 	metrics *metrics
+	quiet   quiet
 	sampled logs.Sampled // for lines that a client or a peer can cause
 
 	one   lock  // one publish at a time, in the order in which all get the events
@@ -237,7 +238,7 @@ func (p *Publisher) send(ctx context.Context, name string, payload []byte, coale
 		p.cfg.Large.Published()
 	}
 	held := p.cfg.Broadcast.Send(forLinks, raw)
-	p.inject(raw, held) // as if it had come from a member
+	p.inject(raw, 0, held) // as if it had come from a member
 	return e, nil
 }
 
