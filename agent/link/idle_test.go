@@ -133,7 +133,7 @@ func TestIdleLinkIsQuiet(t *testing.T) {
 
 // An idle link takes little, also after a burst.
 func TestIdleLinksAreSmall(t *testing.T) {
-	const links, most, goroutines = 20, 56 << 10, 9
+	const links, most, goroutines = 20, 72 << 10, 9
 	bubble(t, func(t *testing.T) {
 		mem := newMemNet()
 		hub := memNode(t, mem, 1, nil)

@@ -126,9 +126,9 @@ const (
 const answerBuffer, ackBuffer = 4 << 10, 64
 
 // writePiece is how much is written to a stream at once. Yamux keeps a buffer, up to twice
-// as long as the longest, while a link is open. The piece and its frame's header fit in
+// as long as the longest, while a link is open. The piece and its frame's header fill
 // one record.
-const writePiece = checkedMost/2 - frameHeader
+const writePiece = checkedMost - frameHeader
 
 // maxErrorText bounds the text of a handler's error, in bytes.
 const maxErrorText = 1024
