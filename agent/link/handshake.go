@@ -138,11 +138,10 @@ func (p *party) accept(conn net.Conn, keys []psk) (*greeted, error) {
 	if err == nil && theirs.code > modeNoise {
 		err = fmt.Errorf("%w: mode %d", errProtocol, theirs.code)
 	}
-	if errors.Is(err, errProtocol) {
-		ours.code = verdictMalformed // else it would take this node for no peer, for one bit that was changed
-		conn.Write(ours.encode())    // an error means that nobody is there to be told
-	}
-	if err != nil {
+	if err != nil { // or else it would take this node for no peer, for one bit that was changed
+		ours.code = verdictMalformed
+		conn.SetDeadline(time.Now().Add(refusalTimeout)) // the one before may be over
+		conn.Write(ours.encode())                        // an error means that nobody is there to be told
 		return nil, err
 	}
 	plain := slices.Contains(keys, psk{})
