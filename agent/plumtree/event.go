@@ -40,6 +40,9 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	} else if n := &t.neighbours[from]; p.parent == from && n.unanswered > 0 {
 		n.unanswered-- // it was grafted, and does what was asked of it
 	}
+	if w != nil {
+		t.cross(now, e, w)
+	}
 	if t.far.has(from) {
 		e.landing = t.landing
 		if p.pruned.has(from) {
@@ -59,6 +62,27 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	}
 	t.deliver(e)
 }
+
+// cross grafts a neighbour in another region whose digest was much earlier than the event: its
+// way is the shorter one. In each shortcutWait one node in farShare may do so, and once: else
+// all of them would, for the events of a burst that a loss holds up.
+func (t *Tree) cross(now time.Duration, e *entry, w *want) {
+	p := e.publisher
+	if !t.far.has(w.first) || w.first == e.from || now-w.since < shortcutLead || now-p.shortcut < shortcutWait {
+		return
+	}
+	if place(uint64(now/shortcutWait), t.landing^key(p.name))%farShare != 0 {
+		return
+	}
+	p.shortcut = now
+	p.pruned &^= w.first.bit()
+	t.send(w.first, list(kindGraft, 0, []ID{e.id}))
+}
+
+// shortcutLead is by how much the digest is earlier, at least.
+const shortcutLead = 10 * time.Millisecond
+
+const shortcutWait = 10 * time.Second
 
 // duplicate takes a copy of an event that is here, and has the tree lose the link that
 // the copy came by, or the one that was first.

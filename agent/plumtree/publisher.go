@@ -23,7 +23,9 @@ type publisher struct {
 	// pruned are those that were asked not to send its events whole. They may do so
 	// until they have heard of it.
 	pruned links
-	heard  time.Duration
+	// shortcut is when a neighbour in another region was grafted last for being faster.
+	shortcut time.Duration
+	heard    time.Duration
 
 	inc     uint64 // the last incarnation of which an event was delivered
 	seq     uint64 // of the last event that was delivered; the highest so far
@@ -50,7 +52,7 @@ func (t *Tree) publisher(now time.Duration, name []byte) *publisher {
 		if t.publishers.len() == maxPublishers {
 			t.dropPublisher()
 		}
-		p = &publisher{name: string(name), eager: t.backbone, parent: noLink}
+		p = &publisher{name: string(name), eager: t.backbone, parent: noLink, shortcut: now - shortcutWait}
 		t.publishers.byName[p.name] = p
 	}
 	p.heard = now

@@ -360,6 +360,37 @@ func TestNothingMoreIsAskedOfFar(t *testing.T) {
 	expect(t, "the next", kinds(t, receive(t, tree, 0, 0, eventOf("p", 1, 3))), []string{"digest to 1"})
 }
 
+// Where the digest of a neighbour in another region comes long before the event, its way is
+// shorter. A node grafts it, but few nodes do so, and seldom.
+func TestTheShorterWayFromFarIsGrafted(t *testing.T) {
+	tree := newTree(t, Neighbour{RTT: 100 * ms}, Neighbour{Early: true})
+	grafts, last := 0, -shortcutWait
+	const events = 400
+	for seq := range uint64(events) {
+		now := time.Duration(seq) * 2 * time.Second
+		e := eventOf("p", 1, seq+1)
+		lead := shortcutLead
+		if seq%2 == 0 {
+			lead -= ms
+		}
+		receive(t, tree, now, 0, list(kindDigest, 0, []ID{idIn(e)}))
+		for _, k := range kinds(t, receive(t, tree, now+lead, 1, e)) {
+			if k != "graft to 0" {
+				continue
+			}
+			grafts++
+			if lead < shortcutLead || now+lead-last < shortcutWait {
+				t.Errorf("grafted at %v with a lead of %v, after %v", now, lead, last)
+			}
+			last = now + lead
+		}
+	}
+	// There are 80 times of shortcutWait, and one node in sixteen does so in each.
+	if grafts < 1 || grafts > 20 {
+		t.Errorf("grafted %d times", grafts)
+	}
+}
+
 // Links that were grafted for two events of a time bring one copy too many, until it comes.
 func TestASecondLinkFromFarIsPruned(t *testing.T) {
 	far := Neighbour{RTT: 100 * ms}

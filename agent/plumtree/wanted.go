@@ -26,6 +26,7 @@ type want struct {
 	id      ID
 	since   time.Duration
 	due     time.Duration // for the next pull, or to give up
+	first   Link          // of sources, the first; or noLink
 	sources links         // that have announced it
 	asked   links         // of sources
 	near    Link          // of sources, the near one that named the lowest landing; or noLink
@@ -78,6 +79,9 @@ func (w *wanted) forget(l Link, now time.Duration) {
 		if q.near == l {
 			q.near = noLink
 		}
+		if q.first == l {
+			q.first = noLink
+		}
 		if q.asked.has(l) {
 			q.asked &^= l.bit()
 			q.due = now
@@ -107,7 +111,7 @@ func (t *Tree) digest(now time.Duration, from Link) {
 		n.announced++
 		due := now + t.patience(id, from)
 		if q == nil {
-			q = &want{id: id, since: now, due: due, near: noLink}
+			q = &want{id: id, since: now, due: due, first: from, near: noLink}
 			t.wanted.byID[id] = q
 			heap.Push(&t.wanted.heap, q)
 		} else if q.sources == q.asked || due < q.due && q.asked == 0 {
