@@ -66,8 +66,8 @@ func broadcastTable(results []broadcastResult) string {
 	}
 	for _, r := range results {
 		if n := len(r.StockLast); n > 0 {
-			fmt.Fprintf(&b, "\n%s: the last of them has an event after %.1f ms, and %.1f ms at most. A node serves up to %d. Of %d events %d did not come to a member, and gossip brings these.\n",
-				r.Name, r.StockLast[n/2], r.StockLast[n-1], r.StockMost, n, r.StockMissing)
+			fmt.Fprintf(&b, "\n%s: the last of them has an event after %.1f ms, and %.1f ms at most. A node serves up to %d. %d deliveries of %d events did not happen, since both packets were lost; gossip brings these.\n",
+				r.Name, r.StockLast[n/2], r.StockLast[n-1], r.StockMost, r.StockMissing, n)
 		}
 	}
 	fmt.Fprintf(&b, "\nSeed %d. ", results[0].Seed)
