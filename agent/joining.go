@@ -49,6 +49,7 @@ func (a *Agent) openDiscovery() (err error) {
 		Interface:   cmp.Or(a.opts.MDNS.Interface, a.opts.Interface),
 		DisableIPv4: a.opts.MDNS.DisableIPv4,
 		DisableIPv6: a.opts.MDNS.DisableIPv6,
+		Members:     a.Members,
 		Join:        func(addrs []string) (int, error) { return a.Join(addrs, a.opts.ReplayOnJoin) },
 		Logger:      a.logger,
 		MDNS:        a.hub.StdLogger(),

@@ -6,13 +6,20 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/mdns"
+	"github.com/hashicorp/serf/serf"
+
+	"agentctl/agent/peers"
 )
 
 const (
-	mdnsPoll  = time.Minute            // between looks, as in serf
+	// mdnsPoll is between looks, as in serf. In a cluster of more than mdnsSmall members it
+	// is longer in proportion, since all of them answer each look.
+	mdnsPoll  = time.Minute
+	mdnsSmall = 64
 	mdnsQuiet = 100 * time.Millisecond // answers that come together are joined together
 	// mdnsNew is how many new addresses one look joins at most, and mdnsSeen how
 	// many are remembered. Anyone on the local network can answer with any address.
@@ -29,6 +36,7 @@ type DiscoveryConfig struct {
 	Interface string // of the network to look in; "" for the system's choice
 	// DisableIPv4 and DisableIPv6 leave out a protocol when looking.
 	DisableIPv4, DisableIPv6 bool
+	Members                  func() []serf.Member // all of serf's
 	// Join joins the addresses of others. It may take serf's dial timeout for each.
 	Join   func(addrs []string) (int, error)
 	Logger *slog.Logger
@@ -38,12 +46,13 @@ type DiscoveryConfig struct {
 // Discovery announces this node by mDNS and joins the others of its cluster that it
 // finds. Stock serf agents see it and are seen.
 type Discovery struct {
-	join   func(addrs []string) (int, error)
-	query  mdns.QueryParam
-	server *mdns.Server
-	logger *slog.Logger
-	self   string          // this node's address
-	seen   map[string]bool // addresses of others, which are not joined again
+	join    func(addrs []string) (int, error)
+	members func() []serf.Member
+	query   mdns.QueryParam
+	server  *mdns.Server
+	logger  *slog.Logger
+	self    string          // this node's address
+	seen    map[string]bool // addresses of others, which are not joined again
 }
 
 // NewDiscovery starts to announce this node: the server of the mDNS library runs from
@@ -69,11 +78,12 @@ func NewDiscovery(cfg DiscoveryConfig) (*Discovery, error) {
 		return nil, fmt.Errorf("mdns: %w", err)
 	}
 	return &Discovery{
-		join:   cfg.Join,
-		server: server,
-		logger: cfg.Logger,
-		self:   net.JoinHostPort(cfg.IP.String(), fmt.Sprint(cfg.Port)),
-		seen:   map[string]bool{},
+		join:    cfg.Join,
+		members: cfg.Members,
+		server:  server,
+		logger:  cfg.Logger,
+		self:    net.JoinHostPort(cfg.IP.String(), fmt.Sprint(cfg.Port)),
+		seen:    map[string]bool{},
 		query: mdns.QueryParam{
 			Service:     service,
 			Interface:   iface,
@@ -89,7 +99,13 @@ func (d *Discovery) Close() {
 	d.server.Shutdown() // closing twice is its only error
 }
 
-// Run looks for others now and every minute, until ctx ends.
+// poll is how long after a look the next one comes.
+func (d *Discovery) poll() time.Duration {
+	return mdnsPoll * time.Duration(max(len(d.members()), mdnsSmall)) / mdnsSmall
+}
+
+// Run looks for others now and every minute, or less often if there are many members,
+// until ctx ends.
 func (d *Discovery) Run(ctx context.Context) error {
 	defer d.Close() // the process is ending
 	found := make(chan *mdns.ServiceEntry, 32)
@@ -105,7 +121,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 		}()
 		d.gather(found, looked)
 		select {
-		case <-time.After(mdnsPoll):
+		case <-time.After(d.poll()):
 		case <-ctx.Done():
 			return nil
 		}
@@ -157,19 +173,31 @@ func (d *Discovery) remember(addr string) {
 	d.seen[addr] = true
 }
 
-// joinBatch joins addresses. Those that cannot be joined are tried again once they are
-// found again.
+// joinBatch joins addresses that no member alive has: the first few of them, and then those
+// of the rest that these did not tell of. Those that cannot be joined are tried again once
+// they are found again.
 func (d *Discovery) joinBatch(batch []string) {
-	if len(batch) == 0 {
-		return
-	}
-	n, err := d.join(batch)
-	if n > 0 {
-		d.logger.Info("mdns: joined peers", "contacted", n, "peers", batch)
-		return
-	}
-	d.logger.Warn("mdns: peers could not be joined", "peers", batch, "error", err)
-	for _, addr := range batch {
-		delete(d.seen, addr)
+	for {
+		alive := map[string]bool{}
+		for _, m := range d.members() {
+			if m.Status == serf.StatusAlive {
+				alive[peers.Addr(m)] = true
+			}
+		}
+		batch = slices.DeleteFunc(batch, func(addr string) bool { return alive[addr] })
+		if len(batch) == 0 {
+			return
+		}
+		few := batch[:min(len(batch), joinMost)]
+		batch = batch[len(few):]
+		n, err := d.join(few)
+		if n > 0 {
+			d.logger.Info("mdns: joined peers", "contacted", n, "peers", few)
+			continue
+		}
+		d.logger.Warn("mdns: peers could not be joined", "peers", few, "error", err)
+		for _, addr := range few {
+			delete(d.seen, addr)
+		}
 	}
 }

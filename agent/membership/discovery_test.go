@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"fmt"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -8,7 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/mdns"
+	"github.com/hashicorp/serf/serf"
 
+	"agentctl/agent/peers"
 	"agentctl/scripts/testkit"
 )
 
@@ -16,7 +19,7 @@ func TestDiscoveryJoinsWhatItFindsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		j := &fakeJoiner{succeedAt: 1}
-		d := &Discovery{join: func(addrs []string) (int, error) { return j.Join(addrs, true) }, logger: logger, self: "10.0.0.9:7946", seen: map[string]bool{}}
+		d := &Discovery{members: func() []serf.Member { return nil }, join: func(addrs []string) (int, error) { return j.Join(addrs, true) }, logger: logger, self: "10.0.0.9:7946", seen: map[string]bool{}}
 		found := make(chan *mdns.ServiceEntry, 32)
 		look := func(hosts ...byte) {
 			looked := make(chan struct{})
@@ -50,7 +53,7 @@ func TestDiscoveryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logger, _ := testkit.NewLog()
 		var joined []string
-		d := &Discovery{join: func(addrs []string) (int, error) {
+		d := &Discovery{members: func() []serf.Member { return nil }, join: func(addrs []string) (int, error) {
 			joined = append(joined, addrs...)
 			return len(addrs), nil
 		}, logger: logger, self: "10.0.0.9:7946", seen: map[string]bool{}}
@@ -75,4 +78,29 @@ func TestDiscoveryIsBounded(t *testing.T) {
 			t.Errorf("%d addresses are remembered, among them the last: %v", len(d.seen), d.seen[last])
 		}
 	})
+}
+
+// In a large cluster all answer. A few of them are joined, and tell of the others. The next
+// look comes later.
+func TestDiscoveryOfALargeCluster(t *testing.T) {
+	logger, _ := testkit.NewLog()
+	var batch []string
+	var all, members []serf.Member
+	for i := range 640 {
+		m := member(fmt.Sprint("n", i), fmt.Sprintf("10.0.%d.%d:7946", i/256, i%256), serf.StatusAlive)
+		batch, all = append(batch, peers.Addr(m)), append(all, m)
+	}
+	joined := 0
+	d := &Discovery{members: func() []serf.Member { return members }, logger: logger, join: func(addrs []string) (int, error) {
+		joined += len(addrs)
+		members = all
+		return len(addrs), nil
+	}}
+	if d.poll() != mdnsPoll {
+		t.Errorf("alone it looks each %v", d.poll())
+	}
+	d.joinBatch(batch)
+	if joined != joinMost || d.poll() != 10*mdnsPoll {
+		t.Errorf("%d of %d are joined; the next look comes after %v", joined, len(all), d.poll())
+	}
 }

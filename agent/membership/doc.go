@@ -49,5 +49,6 @@
 // Each join brings all members. So of the addresses that a name of -retry-join stands for,
 // a try joins 8 at most. A round asks three lost members, until it has joined one, and
 // dials three addresses. An mDNS look joins at most 64 new addresses, and remembers 1,024:
-// anyone on the local network can answer with any address.
+// anyone on the local network can answer with any address. Looks come each minute, and
+// in a cluster of more than 64 members as much more seldom as it is larger.
 package membership
