@@ -143,7 +143,9 @@ func (c *record) note(store Store) error {
 func (c *record) begin(from uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.whole = blockAfter(from)
+	if c.whole = blockAfter(from); from <= 1 {
+		c.whole = 0 // clocks begin at 1: there was nothing before
+	}
 	strays := c.strays
 	c.strays = nil
 	for _, e := range strays {
