@@ -46,6 +46,10 @@ const (
 	// warmEvents are published before the first that is measured; by then the
 	// publisher knows who has links.
 	warmEvents = 5
+	// trainEvents are published for their CPU time, one each trainPause: what one event
+	// takes alone is lost in what the cluster takes at rest.
+	trainEvents = 40
+	trainPause  = 250 * time.Millisecond
 )
 
 // Config says what is simulated.
@@ -62,8 +66,8 @@ type Config struct {
 // headers. Serf's full syncs, over TCP and each minute or less often, are not in
 // them: they would hide what a few events cost.
 //
-// CPU is that of the whole process: of the nodes, of the network in memory, and of the
-// collections of garbage.
+// CPU is that of the whole process, the network in memory included. That of a way is
+// without collections of garbage, as far as memory allows.
 type Result struct {
 	Nodes   int     `json:"nodes"`
 	Profile string  `json:"profile"`
@@ -89,7 +93,7 @@ type Way struct {
 	Last      []float64 `json:"last_ms"`   // to the last node, by event
 	Missing   int       `json:"missing"`   // events that were not everywhere within a minute
 	Each      Traffic   `json:"each"`      // for an event and node
-	CPU       float64   `json:"cpu_us"`    // likewise, in microseconds
+	CPU       float64   `json:"cpu_us"`    // likewise, in microseconds, at four events a second
 	Publisher Traffic   `json:"publisher"` // for an event, of the publisher itself
 }
 
@@ -189,8 +193,25 @@ func (c *cluster) measure(from *node) (w Way, err error) {
 	w.Half = median(half)
 	w.Links = int(from.transport.Sent().Streams)
 	w.Publisher = used.own
-	w.Each, w.CPU = used.all.per(float64(c.cfg.Nodes)), micros(used.cpu/float64(c.cfg.Nodes))
-	return w, nil
+	w.Each = used.all.per(float64(c.cfg.Nodes))
+	w.CPU, err = c.eventCPU(from)
+	return w, err
+}
+
+// eventCPU is the CPU time of an event at a node, in microseconds.
+func (c *cluster) eventCPU(from *node) (_ float64, err error) {
+	rest := cpuOf(func() { time.Sleep(trainEvents*trainPause + eventPause) })
+	used := cpuOf(func() {
+		for range trainEvents {
+			c.published++
+			if err = from.publish(payload(c.published)); err != nil {
+				return
+			}
+			time.Sleep(trainPause)
+		}
+		time.Sleep(eventPause)
+	})
+	return micros((used - rest).Seconds() / float64(trainEvents*c.cfg.Nodes)), err
 }
 
 // arrivals is how an event came to the nodes.

@@ -4,6 +4,7 @@ package simulation
 
 import (
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -54,6 +55,16 @@ func cpuTime() time.Duration {
 	var r syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &r) // fails for a wrong address only
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// cpuOf is the CPU time that this process takes while do runs. Garbage is collected before,
+// and after only if memory is at its limit: one collection takes as much as many events.
+func cpuOf(do func()) time.Duration {
+	runtime.GC()
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	before := cpuTime()
+	do()
+	return cpuTime() - before
 }
 
 // memory is what this process uses in MiB, without what nobody needs any more: its
