@@ -18,9 +18,6 @@ const (
 	restPercent = 10
 	// burstPercent is by how much the heap grows in a burst, as in any program in Go.
 	burstPercent = 100
-	// burstRun is from how many collections on, each soon after the one before, there is
-	// a burst. A full sync with a member alone brings some.
-	burstRun = 8
 )
 
 // heapGrowth lets the heap of a process at rest grow by some megabytes before Go collects
@@ -29,7 +26,8 @@ const (
 // seconds.
 //
 // Each collection tells whether the process is at rest: in a burst they come soon after
-// each other. So a burst pays for some more collections as it begins.
+// each other, and each such one doubles the growth, up to Go's own. So a burst pays for two
+// or three collections more as it begins.
 type heapGrowth struct {
 	collected time.Time // when the last collection was
 	run       int       // how many came soon after the one before
@@ -63,8 +61,6 @@ func (g *heapGrowth) next(now time.Time, live uint64) int {
 		g.run = 0
 	}
 	g.collected = now
-	if g.run >= burstRun || live == 0 {
-		return burstPercent
-	}
-	return min(burstPercent, max(restPercent, int(restGrowth*100/live)))
+	growth := uint64(restGrowth) << min(max(g.run-1, 0), 20)
+	return int(min(burstPercent, max(restPercent, growth*100/max(live, 1))))
 }

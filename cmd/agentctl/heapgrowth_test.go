@@ -8,37 +8,42 @@ import (
 	"time"
 )
 
-// At rest a heap grows by some megabytes, whatever its size, and in a burst to twice its
-// size. The collections of a full sync are no burst.
+// At rest a heap grows by some megabytes, whatever its size. In a burst it soon grows to
+// twice its size.
 func TestHeapGrowth(t *testing.T) {
 	const few, many = 3 << 20, 40 << 20
 	g, now := heapGrowth{}, time.Now()
-	collect := func(pause time.Duration, live uint64) int {
-		now = now.Add(pause)
-		return g.next(now, live)
-	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		pause time.Duration
-		times int // that it comes so
 		live  uint64
 		want  int
 	}{
-		{time.Minute, 1, few, burstPercent}, // Go lets no heap stay below 4 MiB
-		{time.Minute, 1, many, 10},
-		{time.Minute, 1, 16 << 20, 25},
-		{time.Second, burstRun - 1, many, 10}, // a full sync
-		{burstPace + 1, 20, many, 10},
-		{time.Millisecond, burstRun - 1, many, 10},
-		{time.Millisecond, 20, many, burstPercent},
-		{burstPace, 1, many, burstPercent},
-		{burstPace + 1, 1, many, 10}, // it is over
-		{0, 1, 0, 10},
+		{time.Minute, 0, burstPercent}, // there was none yet
+		{time.Minute, few, burstPercent},
+		{time.Minute, many, 10},
+		{time.Minute, 10 * many, 10}, // the least
+		{burstPace + 1, 16 << 20, 25},
+		{time.Second, many, 10}, // as a full sync brings one
+		{time.Second, many, 20},
+		{time.Minute, many, 10},
+		{burstPace, many, 10}, // a burst
+		{0, many, 20},
+		{0, many, 40},
+		{time.Second, many, 80},
+		{time.Millisecond, many, burstPercent},
+		{time.Millisecond, many, burstPercent},
+		{burstPace + 1, many, 10}, // it is over
 	} {
-		for range c.times {
-			if got := collect(c.pause, c.live); got != c.want && c.live > 0 {
-				t.Fatalf("%v after the last collection, with %d bytes in use, the heap may grow by %d %%, want %d", c.pause, c.live, got, c.want)
-			}
+		now = now.Add(c.pause)
+		if got := g.next(now, c.live); got != c.want {
+			t.Errorf("case %d: %v after the last collection, with %d bytes in use, the heap may grow by %d %%, want %d", i, c.pause, c.live, got, c.want)
 		}
+	}
+	for range 100 {
+		g.next(now, many)
+	}
+	if got := g.next(now, many); got != burstPercent {
+		t.Errorf("in a long burst the heap may grow by %d %%", got)
 	}
 }
 
