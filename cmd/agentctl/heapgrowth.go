@@ -12,6 +12,9 @@ import (
 const (
 	// burstPace is the longest time between two collections of a burst.
 	burstPace = 2 * time.Second
+	// syncRun is how many collections may come soon after the one before at rest: a full
+	// sync with a member brings some.
+	syncRun = 4
 	// restGrowth is by how many bytes the heap grows at rest before it is collected.
 	restGrowth = 4 << 20
 	// restPercent is the least by which it grows.
@@ -26,8 +29,8 @@ const (
 // seconds.
 //
 // Each collection tells whether the process is at rest: in a burst they come soon after
-// each other, and each such one doubles the growth, up to Go's own. So a burst pays for two
-// or three collections more as it begins.
+// each other. Once they are more than a full sync brings, each doubles the growth, up to
+// Go's own. So a burst pays for some collections more as it begins.
 type heapGrowth struct {
 	collected time.Time // when the last collection was
 	run       int       // how many came soon after the one before
@@ -61,6 +64,6 @@ func (g *heapGrowth) next(now time.Time, live uint64) int {
 		g.run = 0
 	}
 	g.collected = now
-	growth := uint64(restGrowth) << min(max(g.run-1, 0), 20)
+	growth := uint64(restGrowth) << min(max(g.run-syncRun, 0), 20)
 	return int(min(burstPercent, max(restPercent, growth*100/max(live, 1))))
 }

@@ -23,10 +23,15 @@ func TestHeapGrowth(t *testing.T) {
 		{time.Minute, many, 10},
 		{time.Minute, 10 * many, 10}, // the least
 		{burstPace + 1, 16 << 20, 25},
-		{time.Second, many, 10}, // as a full sync brings one
-		{time.Second, many, 20},
+		{time.Second, many, 10}, // a full sync
+		{time.Second, many, 10},
+		{time.Second, many, 10},
+		{time.Second, many, 10},
 		{time.Minute, many, 10},
 		{burstPace, many, 10}, // a burst
+		{0, many, 10},
+		{0, many, 10},
+		{0, many, 10},
 		{0, many, 20},
 		{0, many, 40},
 		{time.Second, many, 80},
