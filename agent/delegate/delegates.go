@@ -112,10 +112,14 @@ func (s *sweep) run(ctx context.Context) []*Answer {
 	names := len(s.request.names)
 	answers := make([]*Answer, names)
 	var late <-chan time.Time
+	size := 0
 	for got := 0; got < names; {
 		select {
 		case h := <-s.heard:
-			answers[h.at] = h.answer
+			if h.answer != nil && size+h.answer.size() <= maxAnswers { // else it would not fit
+				answers[h.at] = h.answer
+				size += h.answer.size()
+			}
 			if got++; late == nil && 4*got >= 3*names {
 				late = time.After(3*time.Since(began) + 50*time.Millisecond)
 			}

@@ -55,8 +55,9 @@
 //
 // # Limits
 //
-//   - A request has up to 1,024 names and 96 KiB, and a reply up to 512 KiB. An answer
-//     that does not fit counts as not reached.
+//   - A request has up to 1,024 names and 96 KiB, and a reply up to 512 KiB. All answers
+//     in it have up to 1 MiB, if each counts with what it has in common with others. An
+//     answer that does not fit counts as not reached.
 //   - A delegate works for 32 requests at a time, 8 of one host. It says that it is busy to
 //     others. The asker comes back two times, and then asks itself.
 //   - A request keeps its place for 1 ms for each name. So a host has at most 8,000 names a

@@ -78,6 +78,28 @@ func TestADelegateDoesNotWaitForLong(t *testing.T) {
 	}
 }
 
+// Members with long answers do not fill a delegate's memory, nor its reply.
+func TestLongAnswersAreLeftOut(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		c := newCluster(61)
+		for _, n := range c.nodes {
+			n.truth = func() string { return n.name + strings.Repeat("x", maxShared-len(n.name)) }
+		}
+		c.nodes[c.names[60]].truth = func() string { return strings.Repeat("x", maxShared+1) }
+		answers, err := c.nodes[c.names[0]].ask(t, "10.0.0.1", c.names[1:]...)
+		size := 0
+		for _, a := range answers {
+			if a != nil {
+				size += len(a.Shared)
+			}
+		}
+		if err != nil || size > maxReply || size < maxReply/2 || answers[59] != nil {
+			t.Errorf("%d bytes, %v", size, err)
+		}
+	})
+}
+
 // A host that asks for much harms only itself.
 func TestRequestsAreLimited(t *testing.T) {
 	t.Parallel()

@@ -18,11 +18,14 @@ const (
 	maxShared   = 64 << 10 // of one answer
 	maxOwn      = 4 << 10
 	maxReply    = 512 << 10
+	maxAnswers  = 1 << 20 // of all answers of a reply, with what they have in common for each
 )
 
 // Answer is what a member says. Shared is that part which many members are likely to
 // have in common, and which two delegates have to pass on alike. Own is the rest.
 type Answer struct{ Shared, Own []byte }
+
+func (a *Answer) size() int { return len(a.Shared) + len(a.Own) }
 
 func (a *Answer) fits() bool { return len(a.Shared) <= maxShared && len(a.Own) <= maxOwn }
 
@@ -79,12 +82,14 @@ var errBusy = errors.New("delegate: it works for enough others: ask again soon, 
 func encodeReply(version byte, answers []*Answer) []byte {
 	var shared, rest varint.Encoder
 	at := map[string]uint64{}
+	all := 0
 	for _, a := range answers {
 		size := len(shared) + len(rest) + 2*len(answers) + 32
-		if a == nil || !a.fits() || size+len(a.Shared)+len(a.Own) > maxReply {
+		if a == nil || !a.fits() || size+len(a.Shared)+len(a.Own) > maxReply || all+a.size() > maxAnswers {
 			rest.Uint(0)
 			continue
 		}
+		all += a.size()
 		n, known := at[string(a.Shared)]
 		if !known {
 			n = uint64(len(at) + 1)
@@ -114,9 +119,14 @@ func decodeReply(version byte, b []byte, n int) ([]*Answer, error) {
 	d := varint.NewDecoder(b[1:])
 	shared := varint.List(&d, n, func() []byte { return bytes.Clone(d.Bytes(maxShared)) })
 	answers := make([]*Answer, n)
+	all := 0
 	for i := range answers {
 		if at := d.UpTo(len(shared)); at > 0 {
 			answers[i] = &Answer{shared[at-1], bytes.Clone(d.Bytes(maxOwn))}
+			if all += answers[i].size(); all > maxAnswers { // the reader may keep each
+				d.Fail("answers of %d bytes or more", all)
+				break
+			}
 		}
 	}
 	if err := d.End(); err != nil {

@@ -53,6 +53,24 @@ func TestRepliesAreBounded(t *testing.T) {
 	}
 }
 
+// A short reply does not stand for many long answers: whoever reads it may keep each.
+func TestAReplyIsNoLongerThanItLooks(t *testing.T) {
+	t.Parallel()
+	long := &Answer{Shared: make([]byte, maxShared)}
+	answers := slices.Repeat([]*Answer{long}, 100)
+	back, err := decodeReply(version, encodeReply(version, answers), len(answers))
+	if err != nil || back[0] == nil || slices.Index(back, nil) != maxAnswers/maxShared {
+		t.Errorf("%v; the first that is left out is %d", err, slices.Index(back, nil))
+	}
+	hostile := encodeReply(version, []*Answer{long})
+	for range 99 {
+		hostile = append(hostile, 1, 0) // the first text, and nothing of its own
+	}
+	if _, err := decodeReply(version, hostile, 100); err == nil {
+		t.Error("a hundred long answers are taken")
+	}
+}
+
 func FuzzRequest(f *testing.F) {
 	r := request{path: 1, wait: longest, question: []byte("q"), names: []string{"a", "b"}}
 	f.Add(r.encode(version))
