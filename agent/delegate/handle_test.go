@@ -87,17 +87,26 @@ func TestLongAnswersAreLeftOut(t *testing.T) {
 			n.truth = func() string { return n.name + strings.Repeat("x", maxShared-len(n.name)) }
 		}
 		c.nodes[c.names[60]].truth = func() string { return strings.Repeat("x", maxShared+1) }
-		answers, err := c.nodes[c.names[0]].ask(t, "10.0.0.1", c.names[1:]...)
-		size := 0
-		for _, a := range answers {
-			if a != nil {
-				size += len(a.Shared)
-			}
-		}
-		if err != nil || size > maxReply || size < maxReply/2 || answers[59] != nil {
+		n := c.nodes[c.names[0]]
+		answers, err := n.ask(t, "10.0.0.1", c.names[1:]...)
+		if size := sizeOf(answers); err != nil || size > maxReply || size < maxReply/2 || answers[59] != nil {
 			t.Errorf("%d bytes, %v", size, err)
 		}
+		r := request{names: c.names}
+		s := sweep{d: n.Delegates, request: &r, others: n, slots: make(chan struct{}, Few), heard: make(chan heard, len(r.names))}
+		if size := sizeOf(s.run(t.Context())); size > maxAnswers || size < maxAnswers/2 {
+			t.Errorf("%d bytes are kept", size)
+		}
 	})
+}
+
+func sizeOf(answers []*Answer) (size int) {
+	for _, a := range answers {
+		if a != nil {
+			size += a.size()
+		}
+	}
+	return size
 }
 
 // A host that asks for much harms only itself.
