@@ -7,10 +7,13 @@ import (
 	"time"
 
 	"agentctl/agent/config"
+	"agentctl/agent/gossip"
 	"agentctl/agent/intake"
 	"agentctl/agent/plumtree"
 	"agentctl/handler"
 	"agentctl/scripts/testkit"
+
+	"github.com/hashicorp/serf/serf"
 )
 
 // In a cluster that is too large for links to all, agents find each other, and the events of
@@ -58,5 +61,36 @@ func TestALargeClusterHasTrees(t *testing.T) {
 				t.Errorf("%s has gossip carry %s events", m.opts.NodeName, queue)
 			}
 		}
+		rumor(t, nodes)
 	})
+}
+
+// rumor has one node let an event go by gossip. Serf at the others would not pass it on,
+// since each has it already, so it would come to eight of them at most.
+func rumor(t *testing.T, nodes []*node) {
+	publishAll(t, nodes[7].Agent, "rumor")
+	var raw []byte
+	for _, m := range nodes {
+		testkit.WaitFor(t, "the event at "+m.opts.NodeName, func() bool {
+			r, ok := m.journal.At(m.journal.Head())
+			if !ok || string(r.Event.Payload) != "rumor" {
+				return false
+			}
+			e := gossip.Message{LTime: serf.LamportTime(r.Event.LTime), Name: r.Event.Name, Payload: r.Event.Payload}
+			var err error
+			raw, err = e.Encode()
+			return err == nil
+		})
+	}
+	copies := func() (n int) {
+		for _, m := range nodes {
+			if testkit.Counter(t, m.Metrics(), "agentctl_events_copies_total", "gossip") > 0 {
+				n++
+			}
+		}
+		return n
+	}
+	before := copies() // by full syncs
+	nodes[3].serf.PassOn(raw)
+	testkit.WaitFor(t, "most nodes to have a copy by gossip", func() bool { return copies() >= before+(len(nodes)-before)*3/4 })
 }

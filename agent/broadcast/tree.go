@@ -42,7 +42,7 @@ type tree struct {
 	began   time.Time
 	sampled logs.Sampled
 	changed chan struct{} // holds a value when neighbours are to be chosen anew
-	wake    chan struct{} // holds a value when something is due before Run wakes
+	due     *time.Timer   // when core has something to do
 	taking  chan struct{} // holds a value when takeDue is to see to what was delivered
 	serving atomic.Pointer[served]
 	asleep  atomic.Bool // no event goes along trees, and none did lately
@@ -91,7 +91,7 @@ func newTree(cfg *Config) *tree {
 	}
 	t := &tree{
 		cfg: cfg, began: now, sampled: logs.Sampled{Logger: cfg.Logger},
-		changed: make(chan struct{}, 1), wake: make(chan struct{}, 1), taking: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), due: time.NewTimer(never), taking: make(chan struct{}, 1),
 		core: core, chosen: map[string]plumtree.Neighbour{}, up: map[string]plumtree.Link{}, alarm: never,
 	}
 	t.asleep.Store(true)
@@ -113,9 +113,9 @@ func raise(c chan struct{}) {
 
 // Run does what is due, and chooses neighbours, until ctx ends.
 func (t *tree) Run(ctx context.Context) {
-	due, look := time.NewTimer(never), time.NewTicker(stuckLook)
+	look := time.NewTicker(stuckLook)
 	look.Stop()
-	defer due.Stop()
+	defer t.due.Stop()
 	defer look.Stop()
 	settle := time.NewTimer(never) // after members have changed
 	defer settle.Stop()
@@ -125,12 +125,12 @@ func (t *tree) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-t.wake:
-		case <-due.C:
+		case <-t.due.C:
 			t.mu.Lock()
 			t.alarm = never
 			t.applyAlone(t.core.Due(t.now()))
 			t.mu.Unlock()
+			continue
 		case <-t.changed:
 			if !soon { // many changes must not put it off
 				soon = true
@@ -144,9 +144,6 @@ func (t *tree) Run(ctx context.Context) {
 			t.lookForStuck()
 		}
 		t.mu.Lock()
-		if t.alarm != never {
-			due.Reset(max(0, t.alarm-t.now()))
-		}
 		if busy := len(t.up)+len(t.chosen) > 0; busy != looking {
 			if looking = busy; busy {
 				look.Reset(stuckLook)
@@ -202,11 +199,12 @@ func (t *tree) apply(a plumtree.Actions) {
 	t.alarmLocked()
 }
 
-// alarmLocked has Run wake when core has something to do. t.mu is held.
+// alarmLocked has Run wake when core has something to do. It may wake sooner, if
+// that is no longer so. t.mu is held.
 func (t *tree) alarmLocked() {
 	if at, none := t.core.Next(); !none && at < t.alarm {
 		t.alarm = at
-		raise(t.wake)
+		t.due.Reset(max(0, at-t.now()))
 	}
 }
 
@@ -226,6 +224,7 @@ func (t *tree) receive(from link.Peer, msgs [][]byte) {
 	t.at[l].heard = time.Now()
 	a, err := t.core.Receive(t.now(), l, msgs...)
 	t.apply(a)
+	delivered := len(a.Events)+len(a.Gossip) > 0
 	if err != nil {
 		t.removeLocked(from.Name)
 	}
@@ -233,7 +232,9 @@ func (t *tree) receive(from link.Peer, msgs [][]byte) {
 	if err != nil {
 		t.sampled.Log(slog.LevelWarn, "a neighbour breaks the protocol of trees", brokenEvery, "peer", from.Name, "error", err)
 	}
-	t.take()
+	if delivered {
+		t.take()
+	}
 }
 
 // take has what was delivered taken in. One caller at a time does, so events keep their

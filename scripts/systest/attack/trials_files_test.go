@@ -84,7 +84,7 @@ var fileTrials = []trial{
 
 // planted are files that an agent makes in its data directory, or replaces by way of a
 // new one.
-var planted = []string{"owner.pid", "serf.snapshot", "serf.snapshot.compact", "repair.state.new", "members.json.new"}
+var planted = []string{"owner.pid", "serf.snapshot", "serf.snapshot.compact", "repair.state.new", "repair.record.new", "members.json.new"}
 
 const (
 	precious = "precious" // what a file has that nobody may write to
