@@ -115,8 +115,9 @@ type times struct {
 type publisher struct {
 	*publish.Publisher
 	broadcast *broadcast.Broadcast
-	durable   *durable.Durable // is there before
-	httpAddr  string           // see Agent.httpAddr
+	rumors    atomic.Pointer[publish.Publisher] // the same; serf begins before it is there
+	durable   *durable.Durable                  // is there before
+	httpAddr  string                            // see Agent.httpAddr
 }
 
 // past is what this node was before this process.

@@ -78,8 +78,8 @@ func (a *Agent) openSerf() error {
 // receive takes in a user event that a member sent, or remembers in a full sync.
 func (a *Agent) receive(e serf.UserEvent, synced bool) {
 	a.intake.Receive(e, synced)
-	if !synced && a.publisher.Publisher != nil { // it is made behind serf
-		a.publisher.Rumor(e)
+	if p := a.publisher.rumors.Load(); !synced && p != nil {
+		p.Rumor(e)
 	}
 }
 

@@ -28,6 +28,7 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 		Publishing: a.hooks.Published, Refused: a.times.far.by("link"),
 		Logger: a.logger, Metrics: a.hooks.Metrics,
 	}), a.httpAddr()
+	a.publisher.rumors.Store(a.publisher.Publisher)
 }
 
 // openBroadcast makes what brings events to the other members.

@@ -115,7 +115,7 @@ func TestFilesTakeTheFormsThatSerfTakes(t *testing.T) {
 			}
 		}
 	})
-	if taken < 100 || refused < 50 {
+	if taken < 50 || refused < 50 { // some half of 200
 		t.Errorf("serf took %d files and refused %d: too few of one kind", taken, refused)
 	}
 }

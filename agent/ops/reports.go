@@ -60,9 +60,11 @@ func (s *Server) status() api.StatusReport {
 		Joined:   s.cfg.Joined(),
 		Members:  map[string]int{},
 		Warnings: s.cfg.Warns(),
-		Trees:    s.cfg.Trees(),
 		Journal:  s.journal(),
 		Targets:  []api.TargetReport{},
+	}
+	if s.cfg.Trees != nil {
+		report.Trees = s.cfg.Trees()
 	}
 	for _, m := range s.cfg.Members() {
 		report.Members[m.Status.String()]++

@@ -46,7 +46,7 @@ type Config struct {
 	// Warns says what is wrong around this node, though the agent does its work.
 	Warns  func() []string
 	Queued func() int // events between serf and the journal
-	// Trees is how the broadcast along trees stands; nil if there are none.
+	// Trees is how the broadcast along trees stands; nil if there are none. It may be nil.
 	Trees func() *api.TreesReport
 
 	// RPCAddr is where RPC clients are taken. Dial connects to it for a health

@@ -48,7 +48,7 @@ agent/membership         agent/link agent/peers
 agent/gossip             agent/config
 agent/intake             agent/large agent/script handler/journal
 agent/broadcast          agent/link agent/peers agent/plumtree
-agent/publish            agent/broadcast agent/gossip agent/intake agent/large agent/link agent/peers
+agent/publish            agent/broadcast agent/gossip agent/intake agent/large agent/link agent/peers agent/plumtree
 agent/ops                agent/api agent/config agent/delegate agent/durable agent/link agent/publish
 agent/ops                handler/delivery handler/journal handler/journal/disk handler/target rpcclient/wire
 

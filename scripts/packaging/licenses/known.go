@@ -57,8 +57,9 @@ var known = []struct {
 var appendix = regexp.MustCompile(`appendix how to apply the apache license to your work (\w+ ){150,170}limitations under the license`)
 
 // rest is the number of words that a file may have beside its licences: titles, whose
-// copyright it is, and where the code is from. Conditions take more.
-const rest = 50
+// copyright it is, and where the code is from. Conditions take more. Each further licence
+// may have restMore, since it says which files it is for.
+const rest, restMore = 50, 10
 
 var marks = regexp.MustCompile(`[^a-z0-9]+`)
 
@@ -80,7 +81,7 @@ func identify(text string) ([]string, error) {
 	if len(ids) == 0 {
 		return nil, errors.New("this licence is not known: if its terms allow a release, add it to scripts/packaging/licenses/known.go")
 	}
-	if n := len(strings.Fields(left)); n > rest {
+	if n := len(strings.Fields(left)); n > rest+restMore*(len(ids)-1) {
 		return nil, fmt.Errorf("%v, and %d words beside: if they allow a release, add them to scripts/packaging/licenses/known.go", ids, n)
 	}
 	slices.Sort(ids)
