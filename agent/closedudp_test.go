@@ -123,7 +123,9 @@ func TestUDPThatIsClosedAtOneNode(t *testing.T) {
 			testkit.WaitFor(t, "the peer to be found", func() bool { return n.peers.Is(other.opts.NodeName) })
 		}
 		awaitRoutes()
-		time.Sleep(30 * time.Millisecond) // a round of gossip at that very moment might be first
+		// Between two rounds of gossip: one at the very moment might be first.
+		const round = 100 * time.Millisecond
+		time.Sleep(round*3/2 - time.Duration(time.Now().Nanosecond())%round)
 		for _, from := range []gatewayNode{a, b} {
 			from.publish(t, "from "+from.opts.NodeName, 20)
 		}
