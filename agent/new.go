@@ -106,7 +106,8 @@ func (a *Agent) openEvents() (err error) {
 	a.members.packets = packets.New(packets.Config{Self: a.opts.NodeName, Members: a.Members, Ping: a.ping, Logger: a.logger})
 	a.peers = peers.New(peers.Config{
 		Self: a.opts.NodeName, Members: a.reachable, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
-		Pass: a.members.packets.Pass, Shake: a.shake, ReplyTo: gossip.ReplyTo, Metrics: a.hooks.Metrics,
+		FullyLinked: fullyLinked,
+		Pass:        a.members.packets.Pass, Shake: a.shake, ReplyTo: gossip.ReplyTo, Metrics: a.hooks.Metrics,
 		OnAgents:  func(names []string, told bool) { a.publisher.broadcast.Agents(names, told) },
 		OnNoAgent: func(name string) { a.publisher.broadcast.NoAgent(name) }, Ask: a.askPeer(link.KindAgents),
 	})

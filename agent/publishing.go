@@ -31,11 +31,14 @@ func (a *Agent) openPublisher(ml *memberlist.Config) {
 	a.publisher.rumors.Store(a.publisher.Publisher)
 }
 
+// fullyLinked is another value of [peers.FullyLinked] in tests.
+var fullyLinked int
+
 // openBroadcast makes what brings events to the other members.
 func (a *Agent) openBroadcast(ml *memberlist.Config) {
 	cfg := broadcast.Config{
 		Self: a.opts.NodeName, Members: a.reachable, Peers: a.peers, Links: a.links, Memberlist: a.serf.Memberlist(),
-		RTT: a.rtt, Take: func(events []broadcast.Message) { a.publisher.TakeTree(events) },
+		FullyLinked: fullyLinked, RTT: a.rtt, Take: func(events []broadcast.Message) { a.publisher.TakeTree(events) },
 		Linked: func(from link.Peer, msgs [][]byte) { a.publisher.TakeLinked(from, msgs) },
 		Gossip: func(events [][]byte) { a.publisher.Gossip(events) }, Sending: a.end.sending,
 		Logger: a.logger, Metrics: a.hooks.Metrics,

@@ -19,6 +19,8 @@ import (
 // In a cluster that is too large for links to all, agents find each other, and the events of
 // a publisher go along trees: to every journal once and in order, and none by gossip.
 func TestALargeClusterHasTrees(t *testing.T) {
+	fullyLinked = 16
+	defer func() { fullyLinked = 0 }()
 	bubble(t, func(t *testing.T) {
 		const n = plumtree.MaxFull + 2
 		nodes := make([]*node, n)

@@ -1,6 +1,7 @@
 package broadcast
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"log/slog"
@@ -31,6 +32,9 @@ type Config struct {
 	// TCP. It must not block, and may be nil.
 	Deaf func(name string) bool
 
+	// FullyLinked is up to how many agents, and how many other members, this node sends to
+	// each itself; 0 means [peers.FullyLinked].
+	FullyLinked int
 	// RTT is how far a member is, as far as is known; 0 counts as near. It may be nil.
 	RTT func(name string) time.Duration
 	// Take takes in events of other nodes that came along the trees, in order, and Linked
@@ -62,6 +66,7 @@ type Broadcast struct {
 
 // New makes a Broadcast.
 func New(cfg Config) *Broadcast {
+	cfg.FullyLinked = cmp.Or(cfg.FullyLinked, peers.FullyLinked)
 	b := &Broadcast{cfg: cfg, routes: &routes{
 		members: cfg.Members, self: cfg.Self, links: cfg.Links != nil, direct: cfg.Packets > 0,
 		peers: cfg.Peers, seed: maphash.MakeSeed(),

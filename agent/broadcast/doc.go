@@ -5,7 +5,7 @@
 //	large cluster   publisher ─► 24 neighbours or fewer ─► theirs ─► …   (package plumtree)
 //	                two agents of all ─► each member that takes no part in trees
 //
-// A cluster is large for a node if it knows more than 31 agents, or more than 31 members
+// A cluster is large for a node if it knows more than 64 agents, or more than 64 members
 // that take no part in trees. Each node decides that for the events that it publishes, and
 // takes those of others by both ways.
 //

@@ -105,7 +105,7 @@ func newFleet(t *testing.T, agents, former, stock int, know func(m *member, i in
 			return m.links.Request(ctx, to, link.KindAgents, req)
 		}
 		pc := peers.Config{
-			Self: m.name, Members: members, Links: true, Logger: logger,
+			Self: m.name, Members: members, Links: true, Logger: logger, FullyLinked: fullyLinked,
 			Query: func(string, []byte, *serf.QueryParam) (*serf.QueryResponse, error) {
 				return nil, errors.New("nobody hears it")
 			},
@@ -137,7 +137,7 @@ func newFleet(t *testing.T, agents, former, stock int, know func(m *member, i in
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		m.Broadcast = New(Config{
-			Self: m.name, Members: members, Peers: p, Links: m.links, Logger: logger, Sending: ctx,
+			Self: m.name, Members: members, Peers: p, Links: m.links, Logger: logger, Sending: ctx, FullyLinked: fullyLinked,
 			Take: m.take, Linked: m.linked, Gossip: m.gossip,
 		})
 		m.direct = newDirect(f, 1400, nil, nil)

@@ -29,7 +29,7 @@ func (t *tree) revise() (again time.Duration) {
 		return m.Status != serf.StatusAlive || m.Name == t.cfg.Self
 	})
 	agents, former, rest := t.cfg.Peers.Sort(all)
-	large := len(agents) >= plumtree.MaxFull || len(former)+len(rest) > plumtree.MaxFull
+	large := len(agents) >= t.cfg.FullyLinked || len(former)+len(rest) > t.cfg.FullyLinked
 	chosen, full := []plumtree.Neighbour(nil), false
 	if large {
 		chosen, full = plumtree.Choose(t.cfg.Self, t.withRTT(agents))

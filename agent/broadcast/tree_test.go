@@ -12,8 +12,9 @@ import (
 	"github.com/hashicorp/serf/serf"
 )
 
-// large is how many agents a fleet has in these tests: a few more than have links to all.
-const large = plumtree.MaxFull + 2
+// fullyLinked is up to how many agents have links to all in these tests, and large is how
+// many a fleet has: a few more, so that trees are no longer of all either.
+const fullyLinked, large = 16, plumtree.MaxFull + 2
 
 // of are the events of a publisher among others.
 func of(events []string, m *member) []string {

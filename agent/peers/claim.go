@@ -61,7 +61,7 @@ func (p *Peers) hear(name string, how claim) {
 // lists of agents are compared a few nodes do, once they know some agents.
 func (p *Peers) mayHear() bool {
 	size := len(p.cfg.Members())
-	if size < compareFrom {
+	if size <= p.cfg.FullyLinked {
 		return true
 	}
 	p.mu.Lock()

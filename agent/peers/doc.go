@@ -32,7 +32,7 @@
 //
 // # Agents of the trees
 //
-// In a cluster of 32 members or more nobody asks all, and some eight nodes look into the
+// In a cluster of more than 64 members nobody asks all, and some eight nodes look into the
 // claim of a member whose question all hear. Agents that take part in broadcast
 // trees compare lists of them instead: every 15 seconds on average, and within a second
 // after a list has grown. A node believes a list ([Peers.Told]) until a link to a member

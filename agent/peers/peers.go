@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -81,9 +82,12 @@ type Config struct {
 	OnNoAgent func(name string)
 	// Ask brings a request to a peer and returns its answer, which is one of
 	// [Peers.Answer]. If it is nil, no lists of agents are compared.
-	Ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
-	Logger  *slog.Logger
-	Metrics prometheus.Registerer // nil counts nothing
+	Ask func(ctx context.Context, name string, req []byte) ([]byte, error)
+	// FullyLinked is up to how many members each node asks all others itself; 0 means the
+	// constant.
+	FullyLinked int
+	Logger      *slog.Logger
+	Metrics     prometheus.Registerer // nil counts nothing
 }
 
 // acquaintance is what is known of a member.
@@ -107,6 +111,7 @@ type acquaintance struct {
 
 // New returns a Peers that knows no peer yet. Only [Peers.Run] asks and answers.
 func New(cfg Config) *Peers {
+	cfg.FullyLinked = cmp.Or(cfg.FullyLinked, FullyLinked)
 	p := &Peers{
 		cfg:   cfg,
 		asked: make(chan *serf.Query, mostAnswers),

@@ -22,7 +22,7 @@ const (
 	// and again to find each other.
 	startLimit = time.Minute
 	// fullyLinked is up to how many agents each sends to all others itself.
-	fullyLinked = 31
+	fullyLinked = 64
 	// warmEvents are published before anything is measured: agents of ours get
 	// to know each other then.
 	warmEvents = 3
