@@ -43,7 +43,7 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 		PublishAll: func(ctx context.Context, events []publish.Event) ([]publish.Sent, error) {
 			return a.publisher.PublishAll(ctx, events)
 		},
-		Trees:    a.trees,
+		Trees:    a.Trees,
 		MaxEvent: a.opts.MaxEvent(), Ceiling: large.MaxEvent,
 	}
 	if a.opts.PeerLinks {
@@ -59,8 +59,8 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 	return ops.New(ln, c)
 }
 
-// trees is how the broadcast along trees stands, for status.
-func (a *Agent) trees() *api.TreesReport {
+// Trees is how the broadcast along trees stands, nil where there are none.
+func (a *Agent) Trees() *api.TreesReport {
 	neighbours, served, there := a.publisher.broadcast.Trees()
 	if !there {
 		return nil

@@ -2,8 +2,10 @@ package http1
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net/http/httputil"
+	"net/textproto"
 )
 
 // chunkReader reads a body in chunks, up to the end of its trailer.
@@ -29,17 +31,29 @@ func (c *chunkReader) Read(p []byte) (int, error) {
 	if err != io.EOF {
 		return n, err
 	}
-	for trailer := (lineReader{r: c.in, left: maxHead}); ; {
-		line, err := trailer.next()
-		if err == io.EOF || err == io.ErrUnexpectedEOF {
-			err = errBrokeOff
-		}
-		if err != nil {
-			return n, err
-		}
-		if len(line) == 0 {
-			c.over = true
-			return n, io.EOF
-		}
+	if err := c.trailer(); err != nil {
+		return n, err
 	}
+	c.over = true
+	return n, io.EOF
+}
+
+// trailer reads what is behind the last chunk, as net/http does: it is empty, or ends with
+// an empty line within the buffer. Other ends of lines than CRLF are none there.
+func (c *chunkReader) trailer() error {
+	end, err := c.in.Peek(2)
+	if string(end) == "\r\n" {
+		_, err = c.in.Discard(2)
+		return err
+	}
+	for size := 4; err == nil && !bytes.HasSuffix(end, []byte("\r\n\r\n")); size++ {
+		end, err = c.in.Peek(size)
+	}
+	if err == nil {
+		_, err = textproto.NewReader(c.in).ReadMIMEHeader()
+	}
+	if err == io.EOF || err == bufio.ErrBufferFull {
+		return errBrokeOff
+	}
+	return err
 }

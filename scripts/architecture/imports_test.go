@@ -64,7 +64,7 @@ cmd/agentctl             handler/delivery handler/journal/disk handler/shim hand
 scripts/architecture     -
 scripts/bench            rpcclient scripts/bench/broadcast scripts/bench/simulation scripts/testkit/stock
 scripts/bench/broadcast  agent/plumtree
-scripts/bench/simulation agent agent/config agent/memnet
+scripts/bench/simulation agent agent/config agent/memnet agent/peers
 scripts/example          agent/api rpcclient
 scripts/packaging/licenses -
 scripts/pages            -

@@ -76,8 +76,7 @@ func newCluster(cfg Config) (_ *cluster, err error) {
 	return c, nil
 }
 
-// newNode makes the i-th node. The first ones are publishers of the ways, the
-// others have links.
+// newNode makes the i-th node.
 func (c *cluster) newNode(network *memnet.Network, i int) (*node, error) {
 	n := &node{transport: network.Add(fmt.Sprintf("10.%d.%d.1:7946", i/250, i%250+1))}
 	name, on, taken := fmt.Sprintf("node-%04d", i), quietTransport{n.transport, &c.starting}, func() { c.rec.note(i) }
@@ -85,11 +84,7 @@ func (c *cluster) newNode(network *memnet.Network, i int) (*node, error) {
 	if c.cfg.Stock {
 		n.program, err = newStock(name, c.cfg.Profile, on, taken)
 	} else {
-		w := way{links: true, direct: true}
-		if i < len(ways) {
-			w = ways[i]
-		}
-		n.program, err = newAgent(name, c.cfg.Profile, w, on, c.hub, taken)
+		n.program, err = newAgent(name, c.cfg.Profile, on, c.hub, taken)
 	}
 	if err != nil {
 		n.transport.Shutdown()
@@ -119,6 +114,19 @@ func (c *cluster) meet() error {
 		for ; met < len(c.nodes); met++ {
 			members := slices.DeleteFunc(c.nodes[met].members(), func(m serf.Member) bool { return m.Status != serf.StatusAlive })
 			if len(members) < len(c.nodes) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// grow waits until all nodes have their part of the trees.
+func (c *cluster) grow() error {
+	grown := 0 // so many have it
+	return c.until("all have neighbours", lookEvery, func() bool {
+		for ; grown < len(c.nodes); grown++ {
+			if !c.nodes[grown].grown(len(c.nodes)) {
 				return false
 			}
 		}

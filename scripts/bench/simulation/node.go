@@ -16,6 +16,7 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/agent/memnet"
+	"agentctl/agent/peers"
 	"agentctl/handler"
 )
 
@@ -27,6 +28,9 @@ type program interface {
 	join(addr string) error
 	publish(payload []byte) error
 	members() []serf.Member
+	// grown tells whether the program has its part of the trees, in a cluster of this size
+	// in which every node has one.
+	grown(nodes int) bool
 	// run works until ctx ends. An error says why it ended by itself.
 	run(ctx context.Context) error
 }
@@ -34,12 +38,10 @@ type program interface {
 // agentctl is an agent of ours.
 type agentctl struct{ *agent.Agent }
 
-// newAgent makes an agent that publishes in the given way.
-func newAgent(name, profile string, w way, on memberlist.NodeAwareTransport, hub *logs.Hub, taken func()) (program, error) {
+func newAgent(name, profile string, on memberlist.NodeAwareTransport, hub *logs.Hub, taken func()) (program, error) {
 	o := config.DefaultOptions()
 	o.NodeName, o.Profile, o.HTTPAddr = name, profile, config.Off
 	o.EventHandlers = []string{"user:of-no-simulation=true"} // else the default gateway gets POSTs
-	o.PeerLinks, o.DirectSend = w.links, w.direct
 	conf, err := config.Compile(config.Input{Defaults: o})
 	if err != nil {
 		return nil, err
@@ -63,6 +65,11 @@ func (a agentctl) publish(payload []byte) error {
 }
 
 func (a agentctl) members() []serf.Member { return a.Members() }
+
+func (a agentctl) grown(nodes int) bool {
+	t := a.Trees()
+	return nodes <= peers.FullyLinked || t != nil && len(t.Served) == 0 && t.Neighbours > 0
+}
 
 func (a agentctl) run(ctx context.Context) error {
 	if err := a.Run(ctx); !errors.Is(err, agent.ErrNoLeave) {
@@ -104,6 +111,8 @@ func (s stock) join(addr string) error {
 func (s stock) publish(payload []byte) error { return s.UserEvent(eventName, payload, false) }
 
 func (s stock) members() []serf.Member { return s.Members() }
+
+func (s stock) grown(int) bool { return true }
 
 func (s stock) run(ctx context.Context) error {
 	for {

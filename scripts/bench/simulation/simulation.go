@@ -97,32 +97,15 @@ type Way struct {
 	Publisher Traffic   `json:"publisher"` // for an event, of the publisher itself
 }
 
-// way is how a publisher sends its events, beside gossip.
-type way struct {
-	name          string
-	links, direct bool
-}
-
-// ways are the publishers that are compared: each is a node of the same cluster,
-// whose other nodes have links.
-var ways = []way{
-	{"gossip alone, as stock serf", false, false},
-	{"straight, as to stock members", false, true},
-	{"links", true, true},
-}
-
-// stockWays are those in a cluster of stock serf.
-var stockWays = []way{{name: "stock serf"}}
-
 // Run simulates a cluster. Progress is told what it is about.
 func Run(cfg Config, progress func(format string, args ...any)) (res Result, err error) {
-	if cfg.Nodes < len(ways)+1 || cfg.Nodes > MaxNodes {
-		return res, fmt.Errorf("%d nodes: want %d to %d", cfg.Nodes, len(ways)+1, MaxNodes)
+	if cfg.Nodes < 2 || cfg.Nodes > MaxNodes {
+		return res, fmt.Errorf("%d nodes: want 2 to %d", cfg.Nodes, MaxNodes)
 	}
 	res.Nodes, res.Profile, res.Stock = cfg.Nodes, cfg.Profile, cfg.Stock
-	what, ways := "agentctl", ways
+	what := "agentctl"
 	if cfg.Stock {
-		what, ways = "stock serf", stockWays
+		what = "stock serf"
 	}
 	began := time.Now()
 	say := func(format string, args ...any) {
@@ -142,6 +125,9 @@ func Run(cfg Config, progress func(format string, args ...any)) (res Result, err
 	say("all know all")
 	time.Sleep(warmTime)
 	c.starting.Store(false)
+	if err := c.grow(); err != nil {
+		return res, err
+	}
 	rest, err := c.settle(say)
 	if err != nil {
 		return res, err
@@ -150,15 +136,13 @@ func Run(cfg Config, progress func(format string, args ...any)) (res Result, err
 	res.Rest, res.RestCPU = rest.all, micros(rest.cpu)
 	res.Memory = memory() / float64(cfg.Nodes)
 	say("at rest %.2f packets, %.0f bytes and %.0f µs of CPU a second and node, %.2f MiB a node", res.Rest.Packets, res.Rest.Bytes, res.RestCPU, res.Memory)
-	for i, w := range ways {
-		way, err := c.measure(c.nodes[i])
-		if err != nil {
-			return res, fmt.Errorf("%s: %w", w.name, err)
-		}
-		way.Name = w.name
-		res.Ways = append(res.Ways, way)
-		say("%s: %d events, half of the nodes after %.1f ms, the last after %.1f, %.1f packets and %.0f µs of CPU a node", w.name, cfg.Events, way.Half, median(way.Last), way.Each.Packets, way.CPU)
+	way, err := c.measure(c.nodes[0])
+	if err != nil {
+		return res, err
 	}
+	way.Name = what
+	res.Ways = append(res.Ways, way)
+	say("%d events, half of the nodes after %.1f ms, the last after %.1f, %.1f packets and %.0f µs of CPU a node", cfg.Events, way.Half, median(way.Last), way.Each.Packets, way.CPU)
 	return res, nil
 }
 
