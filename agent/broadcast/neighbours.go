@@ -91,7 +91,7 @@ func (t *tree) revise() (again time.Duration) {
 func (t *tree) verify(agents []string) {
 	for _, name := range agents {
 		if name != t.cfg.Self && !t.cfg.Peers.Met(name) && t.wouldServe(agents, name) {
-			t.cfg.Peers.Heard(name)
+			t.cfg.Peers.Verify(name)
 		}
 	}
 }

@@ -30,6 +30,8 @@ const (
 	// listsEvery is how many lists a node sends in a second, and mostLists at once. One of
 	// 10,000 names has some 200 KiB.
 	listsEvery, mostLists = rate.Limit(10), 20
+	// fewMet is how many agents a node has met that compares its list with others, too.
+	fewMet = 3
 	// mostAgents is how many names a list has at most, and mostTold how many one that
 	// nobody has asked for: a request has 128 KiB.
 	mostAgents = 1 << 16
@@ -201,13 +203,16 @@ func (p *Peers) compare(ctx context.Context) {
 	}
 }
 
-// compareOnce compares this node's list with that of an agent that this node has met. While
-// lists grow it is any agent, so that they mix.
+// compareOnce compares this node's list with that of an agent that this node has met, since
+// to those links are open mostly. If it has met few, and its list grows, it is any agent.
 func (p *Peers) compareOnce(ctx context.Context, grows bool) {
 	if len(p.cfg.Members()) <= p.cfg.FullyLinked {
 		return
 	}
-	known := p.treeAgents(grows)
+	known := p.treeAgents(false)
+	if grows && len(known) < fewMet {
+		known = p.treeAgents(true)
+	}
 	if len(known) == 0 {
 		return
 	}

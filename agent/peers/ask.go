@@ -46,7 +46,7 @@ func (p *Peers) Take(q *serf.Query) bool {
 	if !p.cfg.Links || q.SourceNode() == p.cfg.Self {
 		return true
 	}
-	p.hear(q.SourceNode(), heardAll)
+	p.hear(q.SourceNode(), heardAll, false)
 	if !p.named(q.Payload) || !p.mayAnswer(q.SourceNode(), q) {
 		return true
 	}

@@ -36,9 +36,16 @@ const (
 // Heard has a member asked over TCP, since somebody said in its name that it is a peer.
 // Whoever can send a packet can say so of any member. Only what a member itself says when
 // a link is opened to it makes it a peer. Until then it counts as none.
-func (p *Peers) Heard(name string) { p.hear(name, heard) }
+//
+// A member of which others say that it takes part in broadcast trees is not asked: see
+// [Peers.Verify].
+func (p *Peers) Heard(name string) { p.hear(name, heard, false) }
 
-func (p *Peers) hear(name string, how claim) {
+// Verify has a member asked over TCP of which others say that it takes part in broadcast
+// trees.
+func (p *Peers) Verify(name string) { p.hear(name, heard, true) }
+
+func (p *Peers) hear(name string, how claim, told bool) {
 	if how == heardAll && !p.mayHear() {
 		return
 	}
@@ -47,7 +54,7 @@ func (p *Peers) hear(name string, how claim) {
 	}
 	p.mu.Lock()
 	a, now := p.entry(name, false), time.Now()
-	due := a != nil && !a.peer && a.claim == noClaim && !now.Before(a.nextClaim)
+	due := a != nil && !a.peer && (told || !a.told) && a.claim == noClaim && !now.Before(a.nextClaim)
 	if due {
 		a.claim, a.asked = how, now
 	}
@@ -60,12 +67,15 @@ func (p *Peers) hear(name string, how claim) {
 // mayHear tells whether a claim is looked into that all nodes have heard. In a cluster where
 // lists of agents are compared a few nodes do, once they know some agents.
 func (p *Peers) mayHear() bool {
-	size := len(p.cfg.Members())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.Sub(p.looked) >= membersAge {
+		p.renew(now)
+	}
+	size := len(p.members)
 	if size <= p.cfg.FullyLinked {
 		return true
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	known := 0
 	for _, a := range p.known {
 		if !a.unknown() {
