@@ -78,7 +78,7 @@ var fullPlan = plan{
 	peerPairs:    5,
 	singles:      50,
 	serfBurst:    300,
-	simNodes:     []int{100, 300, 1000},
+	simNodes:     []int{100, 200},
 	simProfiles:  []string{"lan"},
 	simEvents:    10,
 
