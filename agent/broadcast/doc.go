@@ -12,7 +12,8 @@
 // # Order
 //
 // The events of one publisher come in the order of the calls of [Broadcast.Send]. In a large
-// cluster an event that was held up comes late, marked so. A publisher changes over to trees
+// cluster an event that was held up for a second comes late, behind later ones, and is
+// counted as that. A publisher changes over to trees
 // once its links have nothing on their way, or after five seconds. It changes back when it
 // has published nothing for a second. So no event overtakes another by that.
 //

@@ -52,11 +52,11 @@ type member struct {
 	port  *memnet.Transport
 	links *link.Links
 	stop  func()
+	block atomic.Pointer[chan struct{}] // while it is set, take waits for its end
 
 	mu       sync.Mutex
 	failed   map[string]bool // members that it sees as failed
 	got      []string        // events, in the order in which they came
-	late     int
 	held     int
 	gossiped []string
 }
@@ -195,13 +195,13 @@ func (f *fleet) straight(name string) []string {
 }
 
 func (m *member) take(events []Message) {
+	if block := m.block.Load(); block != nil {
+		<-*block
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range events {
 		m.got = append(m.got, string(e.Bytes))
-		if e.Late {
-			m.late++
-		}
 		if e.Held {
 			m.held++
 		}

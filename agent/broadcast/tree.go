@@ -64,7 +64,7 @@ type tree struct {
 	fresh    news            // what this node has found out lately
 	to       []link.Peer     // memory of apply
 
-	turn sync.Mutex // of who takes what is pending; taken before mu
+	turn chan struct{} // holds a value while somebody takes what is pending; taken before mu
 }
 
 // neighbour is one that core has.
@@ -77,8 +77,6 @@ type neighbour struct {
 type Message struct {
 	Bytes []byte
 	ID    plumtree.ID
-	// Late says that a later event of its publisher came before it.
-	Late bool
 	// Held says that gossip does not carry the event for now: serf is not to pass it on.
 	Held bool
 }
@@ -91,7 +89,7 @@ func newTree(cfg *Config) *tree {
 	}
 	t := &tree{
 		cfg: cfg, began: now, sampled: logs.Sampled{Logger: cfg.Logger},
-		changed: make(chan struct{}, 1), due: time.NewTimer(never), taking: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), due: time.NewTimer(never), taking: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 		core: core, chosen: map[string]plumtree.Neighbour{}, up: map[string]plumtree.Link{}, alarm: never,
 	}
 	t.asleep.Store(true)
@@ -191,7 +189,7 @@ func (t *tree) apply(a plumtree.Actions) {
 	}
 	for i := range a.Events {
 		e := &a.Events[i]
-		t.pending = append(t.pending, Message{Bytes: e.Payload, ID: e.ID, Late: e.Late, Held: e.Held})
+		t.pending = append(t.pending, Message{Bytes: e.Payload, ID: e.ID, Held: e.Held})
 	}
 	for i := range a.Gossip {
 		t.gossip = append(t.gossip, a.Gossip[i].Payload)
@@ -241,8 +239,8 @@ func (t *tree) receive(from link.Peer, msgs [][]byte) {
 // order; the others wait for it. While the intake is full, nothing else does: events go on
 // to neighbours meanwhile.
 func (t *tree) take() {
-	t.turn.Lock()
-	defer t.turn.Unlock()
+	t.turn <- struct{}{}
+	defer func() { <-t.turn }()
 	t.mu.Lock()
 	batch, gossip := t.pending, t.gossip
 	t.pending, t.gossip = nil, nil

@@ -208,3 +208,49 @@ func TestACutHeals(t *testing.T) {
 		}
 	})
 }
+
+// A node whose intake takes nothing acknowledges nothing. Its neighbours do without it after
+// some seconds, and all others get every event in order. Once it is well, it gets all of them
+// in order too, and is everybody's neighbour again.
+func TestANodeThatIsStuck(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, large, 0, 0, everyone)
+		time.Sleep(settled)
+		stuck := f.nodes[5]
+		having := func() (n int) { // nodes that have it for a neighbour
+			for _, m := range f.nodes {
+				m.tree.mu.Lock()
+				if _, up := m.tree.up[stuck.name]; up {
+					n++
+				}
+				m.tree.mu.Unlock()
+			}
+			return n
+		}
+		before := having()
+		block := make(chan struct{})
+		stuck.block.Store(&block)
+		var sent []string
+		for i := range 60 {
+			sent = append(sent, f.nodes[0].publish(i, 1)...)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := having(); n == before {
+			t.Errorf("all of its %d neighbours still have it", n)
+		}
+		for _, m := range f.nodes[1:] {
+			if got := m.events(); m != stuck && !slices.Equal(got, sent) {
+				t.Errorf("%s has %d events of %d", m.name, len(got), len(sent))
+			}
+		}
+		stuck.block.Store(nil)
+		close(block)
+		time.Sleep(settled)
+		if got := stuck.events(); !slices.Equal(got, sent) {
+			t.Errorf("the stuck one has %d events of %d, or in another order", len(got), len(sent))
+		}
+		if n := having(); n != before {
+			t.Errorf("%d nodes have it for a neighbour again, of %d", n, before)
+		}
+	})
+}
