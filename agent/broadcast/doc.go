@@ -2,7 +2,7 @@
 // for gossip: over links to agents of ours, and straight to all others.
 //
 //	small cluster   publisher ─► every agent (a link), every other member (straight)
-//	large cluster   publisher ─► 24 neighbours or fewer ─► theirs ─► …   (package plumtree)
+//	large cluster   publisher ─► 16 neighbours or fewer ─► theirs ─► …   (package plumtree)
 //	                two agents of all ─► each member that takes no part in trees
 //
 // A cluster is large for a node if it knows more than 64 agents, or more than 64 members
@@ -57,7 +57,7 @@
 // # Trust
 //
 // A node believes others that a member is an agent, until a link shows otherwise. A liar can have each
-// of 24 nodes dial a member that is no agent, once in ten seconds and then ever more seldom.
+// of 16 nodes dial a member that is no agent, once in ten seconds and then ever more seldom.
 // It can not make a member lose an event: while nobody has found out, two agents and gossip
 // bring it. A neighbour must send from the address of the member whose name it gives.
 package broadcast

@@ -21,6 +21,9 @@ const (
 	// strangerIdle is how long a neighbour is kept that this node has not chosen, and that
 	// sends nothing.
 	strangerIdle = time.Minute
+	// borderFrom and borderTo are between which round trips a member stays near, or far, as
+	// it was: estimates waver, and each change of links costs gossip.
+	borderFrom, borderTo = plumtree.Near * 3 / 4, plumtree.Near * 3 / 2
 )
 
 // revise chooses neighbours, and who is served. It returns when to do so again.
@@ -109,15 +112,31 @@ func (t *tree) holdLocked() {
 	t.alarmLocked() // what is held may be due now
 }
 
-// withRTT are agents with how far they are.
+// withRTT are agents with how far they are. Only Run calls it.
 func (t *tree) withRTT(agents []serf.Member) []plumtree.Member {
 	all := make([]plumtree.Member, len(agents))
+	border := map[string]bool{}
 	for i, m := range agents {
 		all[i] = plumtree.Member{Name: m.Name}
-		if t.cfg.RTT != nil {
-			all[i].RTT = t.cfg.RTT(m.Name)
+		if t.cfg.RTT == nil {
+			continue
 		}
+		rtt := t.cfg.RTT(m.Name)
+		if rtt >= borderFrom && rtt < borderTo {
+			near, known := t.border[m.Name]
+			if !known {
+				near = rtt < plumtree.Near
+			}
+			border[m.Name] = near
+			if near {
+				rtt = min(rtt, plumtree.Near-1)
+			} else {
+				rtt = max(rtt, plumtree.Near)
+			}
+		}
+		all[i].RTT = rtt
 	}
+	t.border = border
 	return all
 }
 

@@ -45,7 +45,8 @@ type tree struct {
 	due     *time.Timer   // when core has something to do
 	taking  chan struct{} // holds a value when takeDue is to see to what was delivered
 	serving atomic.Pointer[served]
-	asleep  atomic.Bool // no event goes along trees, and none did lately
+	border  map[string]bool // whether members whose round trip is about Near count as near
+	asleep  atomic.Bool     // no event goes along trees, and none did lately
 
 	mu       sync.Mutex
 	core     *plumtree.Tree

@@ -9,14 +9,8 @@ import (
 const (
 	// nearRings and globalRings are how many rings of near members and of all members
 	// there are. A node has two neighbours in each.
-	nearRings   = 10
+	nearRings   = 6
 	globalRings = 2
-	// backboneShare is of how many nodes one does not send on the second of these rings: so
-	// a first event costs 2.5 times its size and no more.
-	backboneShare = 8
-	// earlyRings are the near ones on which digests go at once, from each node to the
-	// one behind it.
-	earlyRings = 6
 )
 
 // Member is an agent that may be a neighbour.
@@ -29,7 +23,7 @@ type Member struct {
 // all of them. Members names every other agent once.
 //
 // The choice is the same for both ends, as far as they agree on who is there and who is
-// near: if a picks b, then b picks a. So each node has 2 × 12 neighbours, or fewer where
+// near: if a picks b, then b picks a. So each node has 2 × 8 neighbours, or fewer where
 // it has two rings with the same one. While they disagree some have more. Beyond
 // [MaxLinks] a node refuses them.
 func Choose(self string, members []Member) (chosen []Neighbour, full bool) {
@@ -63,28 +57,14 @@ func Choose(self string, members []Member) (chosen []Neighbour, full bool) {
 	for ring := range uint64(nearRings + globalRings) {
 		before, behind := beside(ring, me, keys, members, ring < nearRings)
 		// Every node gets the first event of a publisher from those before it on two
-		// rings, and at once digests from those before it on some. The rings of all
-		// members bring both to other regions.
+		// rings, and digests at once from those before it on all near ones. The rings of
+		// all members bring both to other regions.
 		global := ring >= nearRings
 		far := global && behind >= 0 && members[behind].RTT >= Near
 		add(before, false, false)
-		add(behind, backbone(ring, me, far), ring < earlyRings || far)
+		add(behind, ring < 2 || far && ring == nearRings, !global || far)
 	}
 	return chosen, false
-}
-
-// backbone tells whether a node sends the first event of a publisher to the one behind it on
-// a ring.
-func backbone(ring, me uint64, far bool) bool {
-	switch ring {
-	case 0:
-		return true
-	case 1:
-		return me%backboneShare != 0
-	case nearRings:
-		return far
-	}
-	return false
 }
 
 // beside finds the members before and behind a node on a ring, or -1 if there is none.

@@ -81,13 +81,13 @@ func TestTheChoiceConnectsAll(t *testing.T) {
 		if (far > 0) != (tt.regions > 1) || far > 2*globalRings*tt.nodes {
 			t.Errorf("%v: %d links are far", tt, far)
 		}
-		if least := slices.Min(early); tt.nodes == 400 && least < earlyRings-1 {
+		if least := slices.Min(early); tt.nodes == 400 && least < nearRings-1 {
 			t.Errorf("%v: a node is told at once by %d", tt, least)
 		}
 	}
 }
 
-// A first event comes to each node from less than two others in its region.
+// A first event comes to each node from one or two others in its region.
 func TestTheBackboneIsThin(t *testing.T) {
 	chosen, _ := chooseAll(400, 5)
 	near := make([]int, len(chosen))
@@ -105,7 +105,7 @@ func TestTheBackboneIsThin(t *testing.T) {
 			t.Errorf("node %d gets a first event from %d near nodes", i, n)
 		}
 	}
-	if mean := float64(sum) / float64(len(near)); mean < 1.8 || mean > 1.95 {
+	if mean := float64(sum) / float64(len(near)); mean < 1.95 {
 		t.Errorf("a node gets a first event from %.2f near nodes", mean)
 	}
 }
