@@ -40,7 +40,7 @@ type plan struct {
 	contests  []contest // with other programs
 	peerPairs int       // turns of each
 	singles   int       // single events in each
-	serfBurst int       // for stock serf, which takes events no faster than its script runs
+	serfBurst int       // for three nodes of stock serf, which takes events no faster than its script runs
 
 	simNodes    []int    // sizes of the simulated clusters
 	simProfiles []string // of gossip
