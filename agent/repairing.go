@@ -38,6 +38,7 @@ func (a *Agent) openRepair(ctx context.Context) error {
 	cfg := repair.Config{
 		Store:   a.journal,
 		Peers:   a.peers.Find,
+		Near:    a.near,
 		Ask:     a.askPeer(link.KindRepair),
 		Take:    a.takeRepaired,
 		Skip:    a.unwanted,
@@ -61,6 +62,9 @@ func (a *Agent) openRepair(ctx context.Context) error {
 	}
 	return nil
 }
+
+// near are the agents to which this node keeps links in a large cluster.
+func (a *Agent) near() []string { return a.publisher.broadcast.Near() }
 
 // keptByRepair reads a file of the data directory, and returns what writes it: after all
 // that the journal was given before is on the disk.

@@ -18,6 +18,7 @@ import (
 	"agentctl/agent/config"
 	"agentctl/agent/logs"
 	"agentctl/agent/memnet"
+	"agentctl/agent/peers"
 	"agentctl/handler"
 	"agentctl/scripts/testkit"
 )
@@ -125,16 +126,21 @@ func every(all []*wholeAgent, cond func(a *wholeAgent) bool) bool {
 
 // A cluster is cut in two, and one node of each half publishes. Once the heal is
 // noticed anywhere, all have all within five seconds: in a small cluster, and in
-// one where each knows more than enough peers of its own half; after a cut that
+// one where each knows more than enough peers of its own half, or has neighbours in trees; after a cut that
 // is too short for anyone to be found to have failed, and after a long one. Each
 // event has its own Lamport time, and serf remembers 512.
 func TestAllHaveAllSoonAfterAHeal(t *testing.T) {
 	few := testkit.Setting(t, "AGENTCTL_TEST_HEAL_EVENTS", 100, 600) // of many nodes
-	for _, tt := range []struct {
+	type cut struct {
 		size   int
 		cut    time.Duration
 		events int
-	}{{4, 3 * time.Second, 20}, {4, 45 * time.Second, 800}, {18, 45 * time.Second, few}} {
+	}
+	cuts := []cut{{4, 3 * time.Second, 20}, {4, 45 * time.Second, 800}, {18, 45 * time.Second, few}}
+	if testkit.Long() {
+		cuts = append(cuts, cut{peers.FullyLinked + 6, 45 * time.Second, few}) // with near peers
+	}
+	for _, tt := range cuts {
 		t.Run(fmt.Sprintf("%d nodes, %v, %d events a side", tt.size, tt.cut, tt.events), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				network := memnet.New(memnet.Config{MinDelay: 200 * time.Microsecond, MaxDelay: 2 * time.Millisecond})

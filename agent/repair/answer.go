@@ -49,8 +49,8 @@ func (r *Repair) answer(from string, m request) (answer, *origin, error) {
 	switch m := m.(type) {
 	case *compareRequest:
 		a, err := r.answerCompare(m)
-		if n := len(m.known); err == nil && n > 0 && m.known[n-1] != a.digest {
-			r.differs(from, m.known[n-1])
+		if n := len(m.known); err == nil && n > 0 {
+			r.heardFrom(from, m.known[n-1], a.digest)
 		}
 		return a, &a.origin, err
 	case *digestsRequest:

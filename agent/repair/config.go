@@ -39,6 +39,10 @@ type Config struct {
 	// Peers names the other agents of this kind that are alive, without this
 	// one. It must not wait.
 	Peers func() []string
+	// Near names those of Peers to which links are kept anyway. Most comparisons are with
+	// them. If each node has another choice of near peers, events get from node to node in
+	// few rounds. Nil, or no name: all peers are alike. It must not wait.
+	Near func() []string
 	// Ask brings a request to a peer's Handle and returns the answer. It ends
 	// with ctx. Requests have up to 64 KiB, answers mostly 256 KiB, and up to
 	// 2 MiB where one event is as long.
@@ -88,6 +92,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.rand == nil {
 		c.rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	if c.Near == nil {
+		c.Near = func() []string { return nil }
 	}
 	if c.Skip == nil {
 		c.Skip = func(*handler.Event) bool { return false }

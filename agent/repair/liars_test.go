@@ -162,6 +162,7 @@ func TestEveryEventOrAGapAmongLiars(t *testing.T) {
 		c := newCluster(ctx)
 		c.t = rt
 		nodes := rapid.IntRange(3, 6).Draw(rt, "nodes")
+		c.near = rapid.IntRange(0, 2).Draw(rt, "near")
 		for i := range nodes {
 			c.add(limits[i%len(limits)])
 		}

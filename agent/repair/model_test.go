@@ -144,6 +144,7 @@ func TestEveryEventOrAGap(t *testing.T) {
 		limits := rapid.SampledFrom([][]int{{1000}, {3}, {8}, {3, 8, 1000}, {8, 1000}}).Draw(rt, "limits")
 		c := newCluster(ctx)
 		c.t = rt
+		c.near = rapid.IntRange(0, 2).Draw(rt, "near")
 		for i := range rapid.IntRange(3, 6).Draw(rt, "nodes") {
 			c.add(limits[i%len(limits)])
 		}

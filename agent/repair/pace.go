@@ -23,6 +23,7 @@ func (r *Repair) pace(t tally) time.Duration {
 	if r.silent++; !t.waiting {
 		r.silent, r.retry = 0, ""
 	}
+	r.resting = false
 	switch {
 	case hurry:
 		return hurryWait
@@ -31,21 +32,28 @@ func (r *Repair) pace(t tally) time.Duration {
 	case t.waiting && r.silent <= maxSilent:
 		return r.upperHalf(silentWaits.Ceiling(r.silent))
 	}
+	r.resting = true
 	return r.cfg.maxInterval
 }
 
 // draw gives the next peers: those that are to be asked first, one that did not
-// answer, and then those of a shuffled deck, so that each has its turn. At least one
-// is of the deck: peers can have themselves asked first again and again.
+// answer, and then those whose turn it is. At least one has its turn: peers can have
+// themselves asked first again and again.
+//
+// At rest it is one peer instead of two if there are near ones: all nodes together see what
+// differs. It may be none, see spared.
 func (r *Repair) draw() (peers []string) {
 	alive := slices.Clone(r.cfg.Peers())
 	slices.Sort(alive)
 	alive = slices.Compact(alive)
+	near := slices.DeleteFunc(slices.Clone(r.cfg.Near()), func(peer string) bool {
+		_, there := slices.BinarySearch(alive, peer)
+		return !there
+	})
 	now := time.Now()
 	r.mu.Lock()
-	alive = slices.DeleteFunc(alive, func(peer string) bool {
-		return r.underway[peer] || now.Before(r.idled.until(peer))
-	})
+	busy := func(peer string) bool { return r.underway[peer] || now.Before(r.idled.until(peer)) }
+	alive, near = slices.DeleteFunc(alive, busy), slices.DeleteFunc(near, busy)
 	add := func(peer string) bool {
 		if !slices.Contains(alive, peer) || slices.Contains(peers, peer) {
 			return false
@@ -54,22 +62,27 @@ func (r *Repair) draw() (peers []string) {
 		return true
 	}
 	most := min(r.cfg.fanout, len(alive))
+	rests := r.resting && len(r.first) == 0 && len(near) > 0
+	if rests {
+		most = 1
+	}
 	for len(r.first) > 0 && len(peers) < most {
 		add(r.first[0])
 		r.first = r.first[1:]
 	}
+	agreed := r.agreed
+	r.agreed = ""
 	r.mu.Unlock()
+	if rests && slices.Contains(near, agreed) && r.turns.spare() {
+		return nil
+	}
 	if r.silent <= maxSilent && len(peers) < most {
 		add(r.retry)
 	}
 	for turns := 0; len(peers) < most || turns == 0 && len(peers) < len(alive); {
-		if len(r.deck) == 0 {
-			r.deck = r.shuffled(alive)
-		}
-		if add(r.deck[0]) {
+		if add(r.turns.next(alive, near, r.shuffled)) {
 			turns++
 		}
-		r.deck = r.deck[1:]
 	}
 	return peers
 }
@@ -78,6 +91,18 @@ func (r *Repair) shuffled(peers []string) []string {
 	peers = slices.Clone(peers)
 	r.cfg.rand.Shuffle(len(peers), func(i, j int) { peers[i], peers[j] = peers[j], peers[i] })
 	return peers
+}
+
+// heardFrom notes with which digest a peer asked, of events of which this node has another
+// one or the same.
+func (r *Repair) heardFrom(peer string, theirs, ours journal.Digest) {
+	if theirs != ours {
+		r.differs(peer, theirs)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.agreed = peer
 }
 
 // differs has a peer asked which asked here with another digest than that of

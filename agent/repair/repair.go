@@ -43,7 +43,8 @@ type Repair struct {
 	bytes     *rate.Limiter
 	sampled   logs.Sampled
 	gapRate   *rate.Limiter
-	deck      []string        // of Run: peers that are still to be asked
+	turns     turns           // of Run: whose turn it is
+	resting   bool            // of Run: nothing is known to be lacking anywhere
 	underway  map[string]bool // of Run: peers with whom a comparison is under way
 	ended     chan outcome    // of such comparisons; it has room for all
 	comparing sync.WaitGroup
@@ -61,6 +62,7 @@ type Repair struct {
 	heads    map[string]heard          // of other logs, by peer
 	first    []string                  // peers to be asked before those of the deck
 	differed map[string]journal.Digest // of peers that asked, and had not what is here
+	agreed   string                    // who asked last since the last round, and had what is here
 	flushed  strikes                   // of peers whose doubts led to flushes
 	idled    strikes                   // of peers whose comparisons brought nothing in their time
 	pending  pendingGap                // nothing unless state.pending has a reason
@@ -140,6 +142,7 @@ func (r *Repair) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		case <-r.kicked:
+			r.resting = false
 			timer.Reset(r.upTo(min(wait, kickWait)))
 			select {
 			case <-ctx.Done():

@@ -20,6 +20,8 @@ func (r *Repair) round(ctx context.Context) (wait time.Duration) {
 	if err := r.record.note(r.cfg.Store); err != nil {
 		return r.cfg.maxInterval // the journal is closed
 	}
+	t.grown = r.moved()
+	r.resting = r.resting && !t.grown
 	for _, peer := range r.draw() {
 		t.grown = r.moved() || t.grown
 		if ctx.Err() != nil {

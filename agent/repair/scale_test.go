@@ -14,6 +14,7 @@ import (
 // scale is a cluster under load, in which each node compares at its own pace.
 type scale struct {
 	nodes, history int
+	near           int           // neighbours of a node, 0 for none
 	every          time.Duration // between events
 	late           float64       // of all copies, those that only repair brings
 	born           time.Duration // between births of nodes; 0 for none
@@ -34,6 +35,7 @@ func (s scale) run(t *testing.T) (f figures) {
 	synctest.Test(t, func(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		c := newCluster(t.Context())
+		c.near = s.near
 		var asks, bytes int
 		answered := map[string]int{}
 		due := map[*modelNode]time.Time{}
@@ -112,8 +114,12 @@ func TestFlushesDoNotGrowWithTheCluster(t *testing.T) {
 		sizes = []int{10, 50, 200}
 	}
 	for _, nodes := range sizes {
+		near := 0
+		if nodes > 10 { // as among those that are not all linked
+			near = min(nodes/4, 24)
+		}
 		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
-			s := scale{nodes: nodes, history: 100, every: 500 * time.Millisecond, late: 0.02, born: 20 * time.Second, restarts: 10 * time.Second, time: 5 * time.Minute}
+			s := scale{nodes: nodes, near: near, history: 100, every: 500 * time.Millisecond, late: 0.02, born: 20 * time.Second, restarts: 10 * time.Second, time: 5 * time.Minute}
 			f := s.run(t)
 			t.Logf("%+v", f)
 			if f.flushes > 0 || f.flushesOfBorn > f.born {
