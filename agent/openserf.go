@@ -126,7 +126,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 	}
 	conf.Transport = a.links.Transport()
 	a.members.views = membership.NewViews(membership.ViewsConfig{
-		Members: a.Members, Peers: a.peers.Known, Ask: a.askPeer(link.KindMembers), Logger: a.logger, Metrics: a.hooks.Metrics,
+		Members: a.Members, Peers: a.peers.Known, Near: a.near, Ask: a.askPeer(link.KindMembers), Logger: a.logger, Metrics: a.hooks.Metrics,
 	})
 	return nil
 }

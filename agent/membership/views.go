@@ -26,9 +26,12 @@ const (
 	// viewsEvery is how often some peers are asked whom they see alive, on average. It
 	// is longer than gossip takes to bring a change to all.
 	viewsEvery = 30 * time.Second
-	// viewsPeers is how many peers are asked, drawn anew each time. In a small cluster
-	// that is all of them; in a large one some node finds a difference soon.
+	// viewsPeers is how many peers are asked in a small cluster, drawn anew each time. In a
+	// large one it is one: some node finds a difference soon.
 	viewsPeers = 3
+	// viewsPause is how many times longer the pauses are in a large cluster, where one peer
+	// is asked. viewsFar is of how many such questions one goes to a peer that is not near.
+	viewsPause, viewsFar = 3, 4
 	// viewsTime bounds the wait for their answers.
 	viewsTime = 5 * time.Second
 	// viewVersion begins a question and an answer. A later one may append.
@@ -76,6 +79,9 @@ func decodeView(b []byte) (v view, err error) {
 type ViewsConfig struct {
 	Members func() []serf.Member // all of serf's
 	Peers   func() []string      // that are known, in random order
+	// Near are those of them to which links are kept. If there are any, the cluster counts
+	// as large. It may be nil.
+	Near func() []string
 	// Ask brings a request to a member and returns its answer, which is one of
 	// [Views.Answer].
 	Ask     func(ctx context.Context, name string, req []byte) ([]byte, error)
@@ -89,6 +95,7 @@ type ViewsConfig struct {
 type Views struct {
 	cfg     ViewsConfig
 	sampled logs.Sampled
+	rounds  int // of Run, with near peers
 
 	asked, differ prometheus.Gauge
 }
@@ -117,8 +124,12 @@ func (v *Views) Answer(context.Context, link.Peer, []byte) ([]byte, error) {
 // Run asks until ctx ends.
 func (v *Views) Run(ctx context.Context) error {
 	for {
+		every := viewsEvery
+		if len(v.near()) > 0 {
+			every *= viewsPause
+		}
 		select {
-		case <-time.After(viewsEvery/2 + rand.N(viewsEvery)):
+		case <-time.After(every/2 + rand.N(every)):
 			v.round(ctx)
 		case <-ctx.Done():
 			return nil
@@ -126,16 +137,34 @@ func (v *Views) Run(ctx context.Context) error {
 	}
 }
 
+func (v *Views) near() []string {
+	if v.cfg.Near == nil {
+		return nil
+	}
+	return v.cfg.Near()
+}
+
+// draw gives the peers to ask now.
+func (v *Views) draw() []string {
+	all, near := v.cfg.Peers(), v.near()
+	if len(near) == 0 {
+		return all[:min(len(all), viewsPeers)]
+	}
+	if v.rounds++; v.rounds%viewsFar == 0 {
+		return all[:min(len(all), 1)]
+	}
+	return []string{near[rand.IntN(len(near))]}
+}
+
 // round asks some peers, and counts those that see others.
 func (v *Views) round(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, viewsTime)
 	defer cancel()
-	names := v.cfg.Peers()
 	var mu sync.Mutex
 	asked, seen := 0, uint64(0)
 	var differing []string // whom they see, by name
 	var asking errgroup.Group
-	for _, name := range names[:min(len(names), viewsPeers)] {
+	for _, name := range v.draw() {
 		asking.Go(func() error {
 			answer, err := v.cfg.Ask(ctx, name, []byte{viewVersion})
 			if err != nil {

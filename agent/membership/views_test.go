@@ -98,3 +98,33 @@ func TestPeersThatSeeOthersAreLoggedSeldom(t *testing.T) {
 		}
 	})
 }
+
+// In a large cluster one peer is asked, seldom, and mostly one to which there is a link.
+func TestPeersAreAskedSeldomInALargeCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := testkit.NewLog()
+		asked := map[string]int{}
+		v := NewViews(ViewsConfig{
+			Members: func() []serf.Member { return viewMembers("near", "far") },
+			Peers:   func() []string { return []string{"far", "far", "far", "near"} },
+			Near:    func() []string { return []string{"near"} },
+			Ask: func(_ context.Context, name string, _ []byte) ([]byte, error) {
+				asked[name]++
+				return nil, errors.New("away")
+			},
+			Logger: logger,
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Hour)
+		defer cancel()
+		if err := v.Run(ctx); err != nil {
+			t.Error(err)
+		}
+		want := float64(10*time.Hour) / float64(viewsEvery*viewsPause)
+		if all := float64(asked["near"] + asked["far"]); all < want*0.9 || all > want*1.1 {
+			t.Errorf("%v questions in ten hours, want %v", all, want)
+		}
+		if far := asked["far"] * viewsFar; far < asked["near"] || far > 2*asked["near"] {
+			t.Errorf("asked %v", asked)
+		}
+	})
+}
