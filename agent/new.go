@@ -108,6 +108,7 @@ func (a *Agent) openEvents() (err error) {
 		Self: a.opts.NodeName, Members: a.reachable, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
 		FullyLinked: fullyLinked,
 		Pass:        a.members.packets.Pass, Shake: a.shake, ReplyTo: gossip.ReplyTo, Metrics: a.hooks.Metrics,
+		Near:      a.near,
 		OnAgents:  func(names []string, told bool) { a.publisher.broadcast.Agents(names, told) },
 		OnNoAgent: func(name string) { a.publisher.broadcast.NoAgent(name) }, Ask: a.askPeer(link.KindAgents),
 	})

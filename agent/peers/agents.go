@@ -21,10 +21,12 @@ const (
 	// all members itself. Trees cost less at a publisher, and more at all nodes together:
 	// with sixty agents on two cores an event took three times as long along trees.
 	FullyLinked = 64
-	// compareEvery is how often a node compares its list with that of another, on average,
-	// and compareSoon how soon once more agents are known.
-	compareEvery = 15 * time.Second
-	compareSoon  = time.Second
+	// compareEvery is how often a node compares its list with that of another, on average.
+	// With each list that is the same the pause doubles, compareSeldom times at most.
+	// compareSoon is how soon it compares once more agents are known.
+	compareEvery  = 15 * time.Second
+	compareSeldom = 2
+	compareSoon   = time.Second
 	// compareTime bounds the wait for an answer.
 	compareTime = 5 * time.Second
 	// listsEvery is how many lists a node sends in a second, and mostLists at once. One of
@@ -183,7 +185,12 @@ func sum(names []string) (s uint64) {
 // compare compares this node's list of agents with those of others, one after the other,
 // until ctx ends. So lists become the same: who lacks a name gets it, from whoever asks.
 func (p *Peers) compare(ctx context.Context) {
-	timer := time.NewTimer(backoff.Between(compareEvery/2, compareEvery*3/2))
+	same := 0 // so many lists in a row were
+	pause := func() time.Duration {
+		every := compareEvery << min(same, compareSeldom)
+		return backoff.Between(every/2, every*3/2)
+	}
+	timer := time.NewTimer(pause())
 	defer timer.Stop()
 	soon := false
 	for {
@@ -196,29 +203,28 @@ func (p *Peers) compare(ctx context.Context) {
 				timer.Reset(rand.N(compareSoon))
 			}
 		case <-timer.C:
-			p.compareOnce(ctx, soon)
+			if same++; !p.compareOnce(ctx, soon) {
+				same = 0
+			}
 			soon = false
-			timer.Reset(backoff.Between(compareEvery/2, compareEvery*3/2))
+			timer.Reset(pause())
 		}
 	}
 }
 
-// compareOnce compares this node's list with that of an agent that this node has met, since
-// to those links are open mostly. If it has met few, and its list grows, it is any agent.
-func (p *Peers) compareOnce(ctx context.Context, grows bool) {
+// compareOnce compares this node's list with that of an agent that this node has met, a near
+// one if there are any, and tells whether they are the same. If this node has met few, and
+// its list grows, it is any agent.
+func (p *Peers) compareOnce(ctx context.Context, grows bool) (same bool) {
 	if len(p.cfg.Members()) <= p.cfg.FullyLinked {
-		return
+		return false
 	}
-	known := p.treeAgents(false)
-	if grows && len(known) < fewMet {
-		known = p.treeAgents(true)
-	}
-	if len(known) == 0 {
-		return
+	peer, ok := p.partner(grows)
+	if !ok {
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, compareTime)
 	defer cancel()
-	peer := known[rand.IntN(len(known))]
 	ours := p.list()
 	e := varint.Encoder{agentsVersion}
 	e.Fixed(sum(ours))
@@ -226,19 +232,41 @@ func (p *Peers) compareOnce(ctx context.Context, grows bool) {
 	theirs, err := p.askList(ctx, peer, e)
 	if err != nil {
 		p.cfg.Logger.Debug("a peer's list of agents was not had", "node", peer, "error", err)
-		return
+		return false
 	}
 	if theirs == nil {
-		return
+		return true
 	}
 	p.Told(theirs)
 	slices.Sort(theirs)
 	lacks := slices.DeleteFunc(ours, func(name string) bool { _, has := slices.BinarySearch(theirs, name); return has })
-	if len(lacks) == 0 {
-		return
+	if len(lacks) > 0 {
+		p.tell(ctx, peer, lacks)
 	}
+	return false
+}
+
+// partner is whose list is compared next.
+func (p *Peers) partner(grows bool) (name string, ok bool) {
+	known := p.treeAgents(false)
+	if grows && len(known) < fewMet {
+		known = p.treeAgents(true)
+	} else if p.cfg.Near != nil {
+		near := slices.DeleteFunc(p.cfg.Near(), func(name string) bool { return !slices.Contains(known, name) })
+		if len(near) > 0 {
+			known = near
+		}
+	}
+	if len(known) == 0 {
+		return "", false
+	}
+	return known[rand.IntN(len(known))], true
+}
+
+// tell tells a peer of agents that its list lacks, and reads which of them are none.
+func (p *Peers) tell(ctx context.Context, peer string, lacks []string) {
 	rand.Shuffle(len(lacks), func(i, j int) { lacks[i], lacks[j] = lacks[j], lacks[i] })
-	e = varint.Encoder{agentsVersion}
+	e := varint.Encoder{agentsVersion}
 	e.Fixed(0)
 	e = appendNames(e, lacks[:min(len(lacks), mostTold)])
 	answer, err := p.cfg.Ask(ctx, peer, e)

@@ -1,8 +1,10 @@
 package peers
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +117,71 @@ func TestListsAreBounded(t *testing.T) {
 			if answer, err := p.Answer(t.Context(), link.Peer{Name: "a"}, b); err == nil {
 				t.Errorf("%x is answered with %x", b, answer)
 			}
+		}
+	})
+}
+
+// At rest lists are compared ever more seldom, and with agents to which links are kept.
+func TestListsAreComparedSeldomAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, _ := testkit.NewLog()
+		var mu sync.Mutex
+		asked := map[string]int{}
+		differs := false
+		p := New(Config{
+			Self: "self", Members: membersNamed("a", "b", "c", "d", "e", "self"), Links: true, Logger: logger, FullyLinked: 2,
+			Near: func() []string { return []string{"d", "gone"} },
+			Ask: func(_ context.Context, name string, _ []byte) ([]byte, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked[name]++
+				e := varint.Encoder{agentsVersion}
+				if e.Bool(!differs); differs {
+					e = appendNames(e, []string{"a", "b", "c", "d", "self"})
+				}
+				return e, nil
+			},
+		})
+		done := make(chan error, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { done <- p.Run(ctx) }()
+		for _, name := range []string{"a", "b", "c", "d"} {
+			p.Opened(name, true)
+		}
+		within := func(d time.Duration) (all, near int) {
+			synctest.Wait()
+			mu.Lock()
+			clear(asked)
+			mu.Unlock()
+			time.Sleep(d)
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			for _, n := range asked {
+				all += n
+			}
+			return all, asked["d"]
+		}
+		within(5 * time.Minute)
+		most := int(time.Hour/(compareEvery<<compareSeldom)) * 5 / 4
+		if all, near := within(time.Hour); all == 0 || all > most || near != all {
+			t.Errorf("at rest %d lists are compared in an hour, %d of them with a near agent; want %d at most", all, near, most)
+		}
+		p.Told([]string{"e"})
+		if all, _ := within(compareSoon); all != 1 {
+			t.Errorf("within a second after the list has grown %d are compared", all)
+		}
+		mu.Lock()
+		differs = true
+		mu.Unlock()
+		within(2 * (compareEvery << compareSeldom)) // until it knows that they differ
+		least := int(time.Hour/compareEvery) * 3 / 4
+		if all, _ := within(time.Hour); all < least {
+			t.Errorf("while they differ %d lists are compared in an hour, want %d", all, least)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }

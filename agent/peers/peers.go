@@ -83,6 +83,8 @@ type Config struct {
 	// Ask brings a request to a peer and returns its answer, which is one of
 	// [Peers.Answer]. If it is nil, no lists of agents are compared.
 	Ask func(ctx context.Context, name string, req []byte) ([]byte, error)
+	// Near are agents to which links are kept: lists are compared with them. It may be nil.
+	Near func() []string
 	// FullyLinked is up to how many members each node asks all others itself; 0 means the
 	// constant.
 	FullyLinked int
