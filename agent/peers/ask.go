@@ -29,6 +29,8 @@ const (
 	// would name more names nobody, and all answer.
 	mostNamed  = 8
 	namedBytes = 512
+	// listsFirst is how long a question that all would answer waits for a list of agents.
+	listsFirst = 500 * time.Millisecond
 	// nameEnd stands between the names in a query.
 	nameEnd = "\x00"
 	// mostAnswers is how many queries of others wait for their answer.
@@ -81,8 +83,12 @@ func (p *Peers) Run(ctx context.Context) error {
 			}
 		case <-p.wake:
 			if names := p.due(); len(names) > 0 {
-				asking.Go(func() { p.ask(ctx, names) })
-				asking.Go(func() { p.shake(ctx, names) })
+				asking.Go(func() {
+					if names := p.unlisted(ctx, names); len(names) > 0 {
+						asking.Go(func() { p.shake(ctx, names) })
+						p.ask(ctx, names)
+					}
+				})
 			}
 			for _, how := range []claim{heard, heardAll} {
 				if claims := p.claims(how); len(claims) > 0 {
@@ -93,22 +99,41 @@ func (p *Peers) Run(ctx context.Context) error {
 	}
 }
 
-// due are the members to ask now. They are not due again for a while.
+// due are the members to ask now, of those that [Peers.Look] was given. They are not due
+// again for a while.
 func (p *Peers) due() (names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
 	for name, a := range p.known {
-		if a.unknown() && a.claim == noClaim && !now.Before(a.next) {
+		if a.wanted && a.unknown() && a.claim == noClaim && !now.Before(a.next) {
 			names = append(names, name)
 			if a.asked.IsZero() {
 				a.asked = now
 			}
 			a.times++
+			a.wanted = false // or whoever asks about others would ask about it again and again
 			a.next = now.Add(backoff.Backoff{Min: askAgain, Max: askSeldom}.Ceiling(a.times))
 		}
 	}
 	return names
+}
+
+// unlisted compares lists of agents in a large cluster before a question that all would
+// answer, and gives those of some members of which nothing is known then.
+func (p *Peers) unlisted(ctx context.Context, names []string) []string {
+	if len(names) <= mostNamed || len(p.cfg.Members()) <= p.cfg.FullyLinked || p.cfg.Ask == nil {
+		return names
+	}
+	ctx, cancel := context.WithTimeout(ctx, listsFirst)
+	defer cancel()
+	p.compareOnce(ctx, true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(names, func(name string) bool {
+		a := p.known[name]
+		return a == nil || !a.unknown()
+	})
 }
 
 // ask sends one question, and waits for answers until the query or ctx ends.

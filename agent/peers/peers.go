@@ -94,13 +94,14 @@ type Config struct {
 
 // acquaintance is what is known of a member.
 type acquaintance struct {
-	peer  bool
-	tree  bool      // it takes part in broadcast trees
-	told  bool      // it is no peer yet, but others say that it is one, and takes part
-	asked time.Time // for the first time, or first since the last Again or claim; zero before
-	times int       // that it was asked
-	stock int       // that it was asked over TCP, and showed that it is no peer
-	next  time.Time // when to ask again
+	peer   bool
+	tree   bool      // it takes part in broadcast trees
+	told   bool      // it is no peer yet, but others say that it is one, and takes part
+	wanted bool      // somebody here wants to know whether it is a peer
+	asked  time.Time // for the first time, or first since the last Again or claim; zero before
+	times  int       // that it was asked
+	stock  int       // that it was asked over TCP, and showed that it is no peer
+	next   time.Time // when to ask again
 
 	claim       claim // that it is a peer
 	falseClaims int
@@ -200,7 +201,11 @@ func (p *Peers) Look(names []string) {
 	for _, name := range names {
 		// The caller has the name from serf: a list without it is out of date.
 		a := p.entry(name, true)
-		due = due || a != nil && a.unknown() && !now.Before(a.next)
+		if a == nil {
+			continue
+		}
+		a.wanted = true
+		due = due || a.unknown() && !now.Before(a.next)
 	}
 	if due {
 		p.wakeUp()

@@ -46,12 +46,17 @@ func membersNamed(names ...string) func() []serf.Member {
 // askingPeers is a peers whose questions nobody answers, and that runs, among
 // members of these names; asked are its questions so far.
 func askingPeers(t *testing.T, members ...string) (p *Peers, asked func() []asking) {
+	return listingPeers(t, nil, members...)
+}
+
+// listingPeers is askingPeers with lists of agents.
+func listingPeers(t *testing.T, list func(context.Context, string, []byte) ([]byte, error), members ...string) (p *Peers, asked func() []asking) {
 	began := time.Now()
 	var mu sync.Mutex
 	var got []asking
 	logger, _ := testkit.NewLog()
 	says := func(context.Context, link.Peer) (bool, error) { return true, nil }
-	p = New(Config{Self: "self", Members: membersNamed(members...), Links: true, Logger: logger, Shake: says, Query: func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
+	p = New(Config{Self: "self", Members: membersNamed(members...), Links: true, Logger: logger, Shake: says, Ask: list, Query: func(name string, payload []byte, q *serf.QueryParam) (*serf.QueryResponse, error) {
 		if name != QueryName {
 			t.Errorf("asks %q", name)
 		}
@@ -140,12 +145,7 @@ func TestPeersAreAskedByNameWhereThatFits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, asked := askingPeers(t, tt.names...)
-				p.mu.Lock() // all at once
-				for _, n := range tt.names {
-					p.known[n] = &acquaintance{}
-				}
-				p.mu.Unlock()
-				p.Is(tt.names[0])
+				p.Look(tt.names)
 				want := []asking{{}}
 				if tt.byName {
 					want[0].names = tt.names

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/serf/serf"
+
+	"agentctl/handler/varint"
 )
 
 // A member that joins is asked whether it is a peer, also by a node that knows many:
@@ -90,5 +93,58 @@ func TestAPatientNodeWaits(t *testing.T) {
 	}
 	if len(at) < 3 {
 		t.Errorf("ten nodes ask at %v", at)
+	}
+}
+
+// Of many members that a node has heard of, it asks those alone that somebody here wants to
+// know about. So the others of a large cluster need not answer.
+func TestOnlyWhoIsWantedIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := numbered(100)
+		p, asked := askingPeers(t, names...)
+		for _, name := range names[:50] { // they have asked, say
+			p.mu.Lock()
+			p.entry(name, true)
+			p.mu.Unlock()
+		}
+		p.Is(names[70])
+		if got := asked(); len(got) != 1 || !slices.Equal(got[0].names, names[70:71]) {
+			t.Errorf("asked %v", got)
+		}
+		time.Sleep(time.Hour)
+		p.Is(names[71])
+		if got := asked(); len(got) != 2 || !slices.Equal(got[1].names, names[71:72]) {
+			t.Errorf("and then %v", got)
+		}
+	})
+}
+
+// In a large cluster a list of agents comes before a question that all would answer.
+func TestAListComesBeforeAQuestionToAll(t *testing.T) {
+	for what, list := range map[string][]string{"a list": numbered(97), "no answer": nil} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				names := numbered(100)
+				p, asked := listingPeers(t, func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+					if list == nil {
+						<-ctx.Done()
+						return nil, ctx.Err()
+					}
+					e := varint.Encoder{agentsVersion}
+					e.Bool(false)
+					return appendNames(e, list), nil
+				}, names...)
+				p.Opened(names[3], true)
+				p.Look(names)
+				time.Sleep(listsFirst)
+				want := names[97:]
+				if list == nil {
+					want = nil // all are asked
+				}
+				if got := asked(); len(got) != 1 || !slices.Equal(got[0].names, want) {
+					t.Errorf("asked %v", got)
+				}
+			})
+		})
 	}
 }
