@@ -116,12 +116,18 @@ func (a *Agent) openEvents() (err error) {
 	a.openDurable()
 	a.intake = intake.New(intake.Config{
 		Journal: a.journal, Runners: a.sinks.runners(), Fail: a.stop, Large: a.large, Queries: a.peers.Take, Taken: a.taken,
-		Saw:     a.times.Saw,
-		Changed: func() { a.members.rejoiner.Changed() }, // the intake runs when that is there
-		Logger:  a.logger, Metrics: a.hooks.Metrics,
+		Saw: a.times.Saw, Changed: a.membersChanged,
+		Logger: a.logger, Metrics: a.hooks.Metrics,
 	})
 	a.logEvents()
 	return nil
+}
+
+// membersChanged is told of each change of members as it comes. The intake runs once all of
+// this is there.
+func (a *Agent) membersChanged(e serf.MemberEvent) {
+	a.members.rejoiner.Changed()
+	a.publisher.broadcast.Changed(e)
 }
 
 // logEvents logs each event that scripts and streams get, as stock serf does. It is for

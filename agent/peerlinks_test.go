@@ -295,3 +295,22 @@ func TestNothingIsKeptForAMemberThatIsGone(t *testing.T) {
 		testkit.WaitFor(t, "it to be forgotten", func() bool { return !known() && forgotten() == waiting })
 	})
 }
+
+// What is known of a member goes as soon as serf finds that the member has failed. Gateways
+// hear of that later, since changes are gathered for them.
+func TestAFailedMemberIsForgottenAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := start(t), start(t)
+		join(t, a, b)
+		name := b.opts.NodeName
+		testkit.WaitFor(t, "a peer", func() bool { return a.peers.Is(name) && a.links.Open(name) })
+		b.crash(t)
+		for a.countMembers("failed") == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(500 * time.Millisecond) // serf's gathering takes a second at least
+		if a.peers.Knows(name) {
+			t.Error("a member that has failed is still known to be a peer")
+		}
+	})
+}

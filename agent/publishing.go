@@ -51,7 +51,6 @@ func (a *Agent) openBroadcast(ml *memberlist.Config) {
 		cfg.Missed = func(name string) { a.repair.Meet(name, "messages to a peer were dropped") }
 	}
 	a.publisher.broadcast = broadcast.New(cfg)
-	a.intake.SubscribeWhile(func() bool { return false }, a.publisher.broadcast.Watch) // for good
 }
 
 // rtt is how far a member is by serf's coordinates; 0 if that is not known.

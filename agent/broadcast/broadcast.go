@@ -58,10 +58,11 @@ type Config struct {
 // Broadcast brings events to the other members without waiting for gossip. Its methods
 // are safe for concurrent use.
 type Broadcast struct {
-	cfg    Config
-	routes *routes
-	direct *direct // nil: nothing straight
-	tree   *tree   // nil: no links
+	cfg     Config
+	routes  *routes
+	direct  *direct // nil: nothing straight
+	tree    *tree   // nil: no links
+	changes changes
 }
 
 // New makes a Broadcast.
@@ -70,7 +71,7 @@ func New(cfg Config) *Broadcast {
 	b := &Broadcast{cfg: cfg, routes: &routes{
 		members: cfg.Members, self: cfg.Self, links: cfg.Links != nil, direct: cfg.Packets > 0,
 		peers: cfg.Peers, seed: maphash.MakeSeed(),
-	}}
+	}, changes: changes{raised: make(chan struct{}, 1), of: map[string]change{}}}
 	var m *metrics
 	if cfg.Metrics != nil {
 		m = newMetrics(cfg.Metrics)
@@ -91,6 +92,7 @@ func New(cfg Config) *Broadcast {
 func (b *Broadcast) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
+	running.Go(func() { b.seeToChanges(ctx) })
 	if b.tree != nil {
 		running.Go(func() { b.tree.Run(ctx) })
 		running.Go(func() { b.tree.takeDue(ctx) })
@@ -238,27 +240,7 @@ func (b *Broadcast) Behind(name string, notPeer bool) {
 	}
 }
 
-// Watch is told of member events: who comes back may be another program.
-func (b *Broadcast) Watch(e serf.Event) {
-	me, ok := e.(serf.MemberEvent)
-	if !ok {
-		return
-	}
-	if b.tree != nil {
-		raise(b.tree.changed)
-	}
-	switch me.Type {
-	case serf.EventMemberLeave, serf.EventMemberFailed, serf.EventMemberReap:
-		for _, m := range me.Members {
-			b.forget(m.Name)
-		}
-	case serf.EventMemberJoin:
-		if b.cfg.Met != nil {
-			b.cfg.Met(me.Members)
-		}
-	}
-}
-
+// forget drops what is known of a member that is gone: who comes back may be another program.
 func (b *Broadcast) forget(name string) {
 	b.cfg.Peers.Forget(name)
 	if b.cfg.Links != nil {

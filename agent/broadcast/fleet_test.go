@@ -242,7 +242,7 @@ func (m *member) sees(others []*member, typ serf.EventType) {
 		}
 	}
 	m.mu.Unlock()
-	m.Watch(e)
+	m.Changed(e)
 }
 
 // see has some agents see others fail, or be alive again.

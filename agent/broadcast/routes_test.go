@@ -180,11 +180,11 @@ func TestMembersThatAreGoneAreForgotten(t *testing.T) {
 		members := []serf.Member{memberAt("ours", serf.StatusAlive, 1), memberAt("ours-too", serf.StatusAlive, 2), memberAt("stock", serf.StatusAlive, 3)}
 		s := routesOf(&members)
 		s.plan()
-		b := &Broadcast{cfg: Config{Peers: s.peers}, routes: s}
-		b.Watch(serf.MemberEvent{Type: typ, Members: members[:2]})
+		b := New(Config{Peers: s.peers})
+		b.Changed(serf.MemberEvent{Type: typ, Members: members[:2]})
+		b.seeTo(b.changes.take())
 		if s.peers.Knows("ours") == forgotten || s.peers.Knows("ours-too") == forgotten {
 			t.Errorf("after %v: of two members it knows %q", typ, s.peers.Known())
 		}
-		b.Watch(serf.UserEvent{Name: "stock"})
 	}
 }

@@ -79,7 +79,7 @@ type Intake struct {
 	queries func(*serf.Query) bool
 	large   largeEvents
 	taken   func(handler.Event)
-	changed func()
+	changed func(serf.MemberEvent)
 	saw     func(ltime uint64, own bool)
 
 	mu    sync.Mutex
@@ -126,8 +126,8 @@ type Config struct {
 	// nil.
 	Saw func(ltime uint64, own bool)
 	// Changed is told at once of each change of members, before it is gathered. It must
-	// not block. It may be nil.
-	Changed func()
+	// not block, nor take a lock that is held while serf is asked. It may be nil.
+	Changed func(serf.MemberEvent)
 	// Large sees to references to events that are too large for gossip.
 	Large largeEvents
 	// Queries takes the queries that are agentctl's own, and says whether one was;

@@ -50,7 +50,7 @@ func (in *Intake) gather(e serf.Event, g *gatherer, due *time.Timer) {
 		return
 	}
 	if in.changed != nil {
-		in.changed()
+		in.changed(me)
 	}
 	now := time.Now()
 	g.add(me, now)
