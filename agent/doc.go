@@ -22,6 +22,7 @@
 //   - config: files, environment and flags, compiled into one checked value.
 //   - delegate: many members are asked by others of them.
 //   - durable: publishes that wait until nodes have the event on their disks.
+//   - fleet: how all members are, by their own words.
 //   - gossip: the serf node, and all knowledge of serf's insides.
 //   - intake: one stream in, in order, each event once.
 //   - large: events that are too large for gossip, fetched by reference.

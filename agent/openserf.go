@@ -105,6 +105,9 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 			link.KindQuestion: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 				return a.ops.Answer(ctx, from, req)
 			},
+			link.KindStatus: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
+				return a.ops.AnswerStatus(ctx, from, req)
+			},
 			link.KindDurable: func(ctx context.Context, from link.Peer, req []byte) ([]byte, error) {
 				return a.publisher.durable.Handle(ctx, from.Addr, req)
 			},

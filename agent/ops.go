@@ -47,16 +47,28 @@ func (a *Agent) newOps(ln net.Listener) *ops.Server {
 		MaxEvent: a.opts.MaxEvent(), Ceiling: large.MaxEvent,
 	}
 	if a.opts.PeerLinks {
+		c.Links = a.openLinkCount
 		c.Others = &ops.Others{
 			Peers: a.peers,
 			Ask: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
 				return a.links.Request(ctx, peers.Of(m), link.KindQuestion, req)
+			},
+			AskStatus: func(ctx context.Context, m serf.Member, req []byte) ([]byte, error) {
+				return a.links.Request(ctx, peers.Of(m), link.KindStatus, req)
 			},
 			Links:  broadcast.MaxLinked,
 			Living: a.living,
 		}
 	}
 	return ops.New(ln, c)
+}
+
+// openLinkCount is how many peer links are open; 0 before there are any.
+func (a *Agent) openLinkCount() int {
+	if a.links == nil {
+		return 0
+	}
+	return len(a.links.Linked())
 }
 
 // Trees is how the broadcast along trees stands, nil where there are none.

@@ -80,7 +80,7 @@ func TestOperationsEndpoint(t *testing.T) {
 			t.Fatalf("%v: %s", err, body)
 		}
 		want := api.StatusReport{
-			Node: n.opts.NodeName, Version: version.Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2},
+			Node: n.opts.NodeName, Version: version.Version, State: "alive", Joined: true, Members: map[string]int{"alive": 2}, Links: 1,
 			Targets: []api.TargetReport{{Target: strings.Replace(secret, "u:hidden@", "", 1) + "#user:kong", State: api.TargetOK, Delivered: 1}},
 		}
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(api.TargetReport{}, "Since", "LastDelivered", "Latency", "AttemptLatency"),

@@ -190,3 +190,55 @@ func TestWhoWouldGetAnEvent(t *testing.T) {
 		}
 	})
 }
+
+// How each member of a cluster is, by what it says over links, or why it says nothing.
+func TestHowAllMembersAre(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n, r := opsNode(t, named("asked"))
+		down := startWithGateway(t, named("gateway-down"))
+		unlinked := start(t, named("unlinked"), func(o *config.Options) { o.PeerLinks = false })
+		gone := start(t, named("gone"))
+		join(t, n.node, down.node, unlinked, gone)
+		r.awaitCluster(t, map[string]string{
+			"asked": "answered", "gateway-down": "answered", "unlinked": "stock", "gone": "answered",
+		})
+		down.gw.Down.Store(true)
+		r.publishFor(t, "one")
+		gone.crash(t)
+		report := r.awaitCluster(t, map[string]string{
+			"asked": "answered", "gateway-down": "answered, retrying: answered 503 Service Unavailable", "unlinked": "stock",
+			"gone": "failed, serf takes it for failed",
+		})
+		for _, m := range report.Members {
+			if m.Says != nil && (m.Says.Members["alive"] != 3 || m.Says.Links == 0 || m.Says.Version == "" || len(m.Says.Targets) != 1) {
+				t.Errorf("%s: %+v", m.Node, m.Says)
+			}
+		}
+	})
+}
+
+// awaitCluster asks until this is said of the members: what came of asking each, and the
+// first thing that is not well.
+func (r *opsRig) awaitCluster(t *testing.T, want map[string]string) (report api.ClusterReport) {
+	t.Helper()
+	defer func() {
+		if t.Failed() {
+			t.Logf("the cluster was: %+v", report)
+		}
+	}()
+	testkit.WaitFor(t, fmt.Sprintf("the cluster to be %v", want), func() bool {
+		report = api.ClusterReport{}
+		if status, text := r.ask(t, "GET", "/v1/cluster", "", &report); status != http.StatusOK {
+			t.Fatalf("%d %s", status, text)
+		}
+		got := map[string]string{}
+		for _, m := range report.Members {
+			got[m.Node] = string(m.Answer)
+			if len(m.Problems) > 0 {
+				got[m.Node] += ", " + m.Problems[0].Text
+			}
+		}
+		return maps.Equal(got, want)
+	})
+	return report
+}

@@ -27,6 +27,7 @@
 //	GET  /healthz                 HealthReport
 //	GET  /readyz                  HealthReport
 //	GET  /v1/status               StatusReport
+//	GET  /v1/cluster              ClusterReport
 //	GET  /v1/events               EventPage; with follow=1 lines of FollowedEvent
 //	POST /v1/events               PublishRequest → PublishReport
 //	                              or lines of PublishRequest → BatchReport

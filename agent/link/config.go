@@ -60,6 +60,7 @@ const (
 	KindMembers  Kind = 5
 	KindDurable  Kind = 6 // whether events are on a disk
 	KindAgents   Kind = 7 // which members are agents
+	KindStatus   Kind = 9 // how a node is
 )
 
 // Handler answers one request. It must return soon after ctx has ended, which

@@ -38,6 +38,8 @@
 // pass on what it says. Then two of them must have passed on the same, along paths that
 // have no node in common: package delegate says what that is worth.
 //
+// Each member says itself how it is in /v1/cluster: see package fleet.
+//
 // # Changes
 //
 // Two requests change something: publishing an event, and a replay. Both need the

@@ -49,6 +49,8 @@ type Others struct {
 	Peers Peers
 	// Ask brings a question to a member, where its [Server.Answer] answers it.
 	Ask func(ctx context.Context, m serf.Member, req []byte) ([]byte, error)
+	// AskStatus brings a question to a member, where its [Server.AnswerStatus] answers it.
+	AskStatus func(ctx context.Context, m serf.Member, req []byte) ([]byte, error)
 	// Links is how many links there may be at a time. If more members than that are asked
 	// without delegates, they are asked more slowly.
 	Links int

@@ -66,6 +66,9 @@ func (s *Server) status() api.StatusReport {
 	if s.cfg.Trees != nil {
 		report.Trees = s.cfg.Trees()
 	}
+	if s.cfg.Links != nil {
+		report.Links = s.cfg.Links()
+	}
 	for _, m := range s.cfg.Members() {
 		report.Members[m.Status.String()]++
 	}

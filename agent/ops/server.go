@@ -17,6 +17,7 @@ import (
 	"agentctl/agent/admission"
 	"agentctl/agent/api"
 	"agentctl/agent/durable"
+	"agentctl/agent/fleet"
 	"agentctl/agent/publish"
 	"agentctl/handler/delivery"
 	"agentctl/handler/journal"
@@ -48,6 +49,8 @@ type Config struct {
 	Queued func() int // events between serf and the journal
 	// Trees is how the broadcast along trees stands; nil if there are none. It may be nil.
 	Trees func() *api.TreesReport
+	// Links counts the open peer links; nil if there are none.
+	Links func() int
 
 	// RPCAddr is where RPC clients are taken. Dial connects to it for a health
 	// check; it is [net.Dialer.DialContext] if it is nil.
@@ -87,7 +90,8 @@ type Server struct {
 	http    *http.Server
 	door    *door
 	history *history
-	nodes   *nodeAsker // nil if there are no links
+	nodes   *nodeAsker   // nil if there are no links
+	fleet   *fleet.Fleet // likewise
 	probes  probes
 	durable *admission.Share // durable publishes
 	batches *admission.Share
@@ -101,6 +105,10 @@ func New(ln net.Listener, c Config) *Server {
 		s.nodes = newNodeAsker(c.Node, c.Members, *c.Others, s.history.outcomes)
 		s.nodes.targets = s.history.recipients
 		c.Metrics.MustRegister(s.nodes.handled)
+		s.fleet = fleet.New(fleet.Config{
+			Self: c.Node, Members: c.Members, Living: c.Others.Living, Peers: c.Others.Peers,
+			Ask: c.Others.AskStatus, Status: s.status, Metrics: c.Metrics,
+		})
 	}
 	if s.cfg.Dial == nil {
 		s.cfg.Dial = (&net.Dialer{}).DialContext
@@ -166,6 +174,7 @@ func (s *Server) routes() http.Handler {
 	handle("GET", "/v1/status", own(answer(func(*http.Request) (int, any, error) {
 		return http.StatusOK, s.status(), nil
 	})))
+	handle("GET", "/v1/cluster", own(answer(s.cluster)))
 	handle("GET", "/v1/events", own(s.history.list))
 	handle("GET", "/v1/events/{id}", own(answer(s.history.show)))
 	handle("GET", "/v1/recipients", own(answer(s.recipients)))

@@ -34,6 +34,7 @@ agent/api                -
 agent/link               -
 agent/delegate           -
 agent/durable            agent/delegate agent/link
+agent/fleet              agent/api agent/delegate agent/link
 agent/large              -
 agent/memnet             -
 agent/packets            -
@@ -49,7 +50,7 @@ agent/gossip             agent/config
 agent/intake             agent/large agent/script handler/journal
 agent/broadcast          agent/link agent/peers agent/plumtree
 agent/publish            agent/broadcast agent/gossip agent/intake agent/large agent/link agent/peers agent/plumtree
-agent/ops                agent/api agent/config agent/delegate agent/durable agent/link agent/publish
+agent/ops                agent/api agent/config agent/delegate agent/durable agent/fleet agent/link agent/publish
 agent/ops                handler/delivery handler/journal handler/journal/disk handler/target rpcclient/wire
 
 agent                    agent/api agent/broadcast agent/config agent/durable agent/gossip agent/intake agent/large agent/link agent/membership

@@ -27,12 +27,12 @@ var importers = map[string][]string{
 		"agent", "agent/broadcast", "agent/gossip", "agent/link", "agent/memnet", "scripts/bench/simulation", "scripts/testkit/serfnode",
 	},
 	"github.com/hashicorp/serf": {
-		"agent", "agent/broadcast", "agent/gossip", "agent/intake", "agent/membership", "agent/ops", "agent/packets", "agent/peers", "agent/publish", "agent/rpc",
+		"agent", "agent/broadcast", "agent/fleet", "agent/gossip", "agent/intake", "agent/membership", "agent/ops", "agent/packets", "agent/peers", "agent/publish", "agent/rpc",
 		"agent/script", "cmd/agentctl", "scripts/bench/simulation", "scripts/testkit/serfnode",
 	},
 	// Who counts. Whoever counts takes a registry, and works without one.
 	"github.com/prometheus": {
-		"agent", "agent/broadcast", "agent/dropped", "agent/durable", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/peers", "agent/publish",
+		"agent", "agent/broadcast", "agent/dropped", "agent/durable", "agent/fleet", "agent/intake", "agent/large", "agent/link", "agent/membership", "agent/ops", "agent/peers", "agent/publish",
 		"agent/repair", "agent/rpc", "agent/script", "agent/suspicion", "cmd/agentctl", "handler/delivery", "handler/journal/disk", "handler/probe",
 		"scripts/testkit",
 	},

@@ -30,6 +30,7 @@ var stateTypes = map[string]string{
 	"agent/api.OutcomeState":       "An event at a target of this node",
 	"handler/journal.OutcomeState": "An event at a target of this node",
 	"agent/api.NodeState":          "An event at every node",
+	"agent/api.AnswerState":        "How a member is",
 }
 
 // otherWords are our other types of constant texts, with what they are.
