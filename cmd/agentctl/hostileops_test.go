@@ -94,6 +94,7 @@ func TestNothingOfAnAnswerActsOnATerminal(t *testing.T) {
 	ofMember := api.EventReport{Type: hostile, Targets: map[string]api.OutcomeReport{"a": outcome(hostile), "b": outcome("b" + hostile)}}
 	answers := map[string]func() any{
 		"GET /v1/status":                  hostileAnswer[api.StatusReport](nil),
+		"GET /v1/cluster":                 hostileAnswer[api.ClusterReport](nil),
 		"GET /readyz":                     hostileAnswer[api.HealthReport](nil),
 		"GET /healthz":                    hostileAnswer[api.HealthReport](nil),
 		"GET /v1/events":                  hostileAnswer(func(p *api.EventPage) { p.Events = append(p.Events, ofMember) }),
@@ -107,7 +108,7 @@ func TestNothingOfAnAnswerActsOnATerminal(t *testing.T) {
 		"with an error":                   hostileAnswer[api.ErrorReport](nil),
 	}
 	commands := []string{
-		"status", "status -check", "health", "health -live", "health -targets",
+		"status", "status -check", "status -cluster -all", "health", "health -live", "health -targets",
 		"events", "events -limit=1", "events show " + id, "events show -nodes " + id, "events dismiss -target=a -all",
 		"event -dry-run x", "event -durable=1 x", "event -http-addr=ADDR x y", "event -durable=1 -wait=300ms x", "event -http-addr=ADDR -wait=300ms x",
 		"replay -target=a -buried", "replay -target=a -flush", "replay -target=a -now", "replay -target=a -accept-gap", "replay -target=a -since=1h -dry-run", "replay -target=a -buried -detach",

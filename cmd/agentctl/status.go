@@ -23,7 +23,9 @@ const exitNotWell = 2
 
 type statusCommand struct{}
 
-func (*statusCommand) Synopsis() string { return "Shows an agent, its journal and its targets" }
+func (*statusCommand) Synopsis() string {
+	return "Shows an agent and its targets, or the whole cluster"
+}
 
 func (*statusCommand) Help() string {
 	return `Usage: agentctl status [options]
@@ -61,14 +63,39 @@ func (*statusCommand) Help() string {
   within 45 s), or a flush of all targets waits. Buried events count only as
   long as the target has taken none since.
 
+  With -cluster it shows all members of the cluster. The agent asks each of them
+  how it is, and waits for 2.5 s at most. A row has the member's targets together:
+
+    VERSION         of the agent; serf/N is stock serf, or an agent without peer
+                    links, with version N of serf's protocol
+    STATE ITSELF    the member as this agent's serf sees it, and as it sees
+                    itself; or why it says nothing: silent, failed, left, or
+                    former, an agent of a version that cannot be asked
+    MEMBERS LINKS   how many alive members it counts, and its open peer links:
+                    if the counts differ, the cluster is split
+    TARGETS         how many targets are in each state, the worst first
+    WAITING LOST FLUSHED
+                    events that wait or were lost, and flushes, of all targets
+    OLDEST LAST     how long the oldest event waits, and the last delivery
+    P99             of the slowest target
+
+  Behind the table each cause has a line, with the command that mends it or shows
+  more. With -check the exit status is 2 if there is any: the member's own status
+  is not well, it does not answer or has failed, or it counts other members.
+  Stock members and former versions cannot be asked, and do not count.
+
 Options:
 
   -check                    Let the exit status tell whether all is well.
+  -cluster                  Show all members of the cluster.
+  -all                      With -cluster, list all members: of more than 20, only
+                            those that are not well are listed otherwise.
 ` + opsHelp + `
 Examples:
 
   agentctl status
   agentctl status -check >/dev/null || echo look here
+  agentctl status -cluster
   agentctl status -format=json | jq '.targets[].waiting'`
 }
 
@@ -80,40 +107,55 @@ func (c *statusCommand) show(ctx context.Context, args []string, out io.Writer) 
 	fs := newFlags("status")
 	ops := addOpsFlags(fs)
 	check := fs.Bool("check", false, "")
+	cluster := fs.Bool("cluster", false, "")
+	all := fs.Bool("all", false, "")
 	if err := parseFlags(fs, args); err != nil {
 		return err
 	}
 	if fs.NArg() > 0 {
 		return unexpected(fs)
 	}
+	if *all && !*cluster {
+		return &usageError{"-all is for -cluster: a single node is shown whole"}
+	}
 	client, err := ops.client()
 	if err != nil {
 		return err
 	}
-	// What the agent says goes out whole, with what this version does not know.
-	var raw json.RawMessage
-	if err := client.get(ctx, "/v1/status", &raw); err != nil {
-		return err
-	}
-	var s api.StatusReport
-	if err := client.decoded(json.Unmarshal(raw, &s)); err != nil {
-		return err
-	}
-	if ops.json() {
-		_, err = fmt.Fprintln(out, logs.EscapeJSON(string(raw)))
+	well := true
+	if *cluster {
+		var r api.ClusterReport
+		err = showReport(ctx, client, "/v1/cluster", ops.json(), out, &r, func() error { return printCluster(out, &r, *all) })
+		well = r.NotWell == 0
 	} else {
-		err = printStatus(out, &s, time.Now())
+		var s api.StatusReport
+		err = showReport(ctx, client, "/v1/status", ops.json(), out, &s, func() error { return printStatus(out, &s, time.Now()) })
+		well = allWell(&s)
 	}
-	if err == nil && *check && !allWell(&s) {
+	if err == nil && *check && !well {
 		err = exitCode(exitNotWell)
 	}
 	return err
 }
 
-func allWell(s *api.StatusReport) bool {
-	return s.Joined && s.State == "alive" && len(s.Warnings) == 0 && (s.Journal.Disk == nil || !s.Journal.Disk.Degraded) &&
-		!slices.ContainsFunc(s.Targets, func(t api.TargetReport) bool { return t.State != api.TargetOK })
+// showReport asks for a report, and shows it as text or JSON. As JSON, it goes out whole, with
+// what this version does not know.
+func showReport(ctx context.Context, client *opsClient, path string, asJSON bool, out io.Writer, report any, text func() error) error {
+	var raw json.RawMessage
+	if err := client.get(ctx, path, &raw); err != nil {
+		return err
+	}
+	if err := client.decoded(json.Unmarshal(raw, report)); err != nil {
+		return err
+	}
+	if asJSON {
+		_, err := fmt.Fprintln(out, logs.EscapeJSON(string(raw)))
+		return err
+	}
+	return text()
 }
+
+func allWell(s *api.StatusReport) bool { return len(s.Check()) == 0 }
 
 func printStatus(out io.Writer, s *api.StatusReport, now time.Time) error {
 	var notes []string
