@@ -71,5 +71,24 @@ func TestAgentsAskForEachOther(t *testing.T) {
 		if delegated < 4 {
 			t.Errorf("only %v requests to delegates", delegated)
 		}
+
+		// How all are is asked by delegates, too.
+		down.Down.Store(true)
+		r.publishFor(t, "three")
+		how := map[string]string{}
+		for _, n := range agents {
+			how[n.opts.NodeName] = "answered"
+		}
+		how["gateway-50"] = "answered, retrying: answered 503 Service Unavailable"
+		r.awaitCluster(t, how)
+		began = time.Now()
+		r.awaitCluster(t, how)
+		delegated = 0
+		for _, registry := range registries {
+			delegated += testkit.CounterWith(t, registry, "agentctl_status_delegated_total", map[string]string{"result": "answered"})
+		}
+		if took := time.Since(began); took > time.Second || delegated < 4 {
+			t.Errorf("how all are was told after %v, with %v requests to delegates", took, delegated)
+		}
 	})
 }

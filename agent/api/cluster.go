@@ -24,7 +24,7 @@ type MemberReport struct {
 	Addr   string `json:"addr,omitempty"`
 	Status string `json:"status"` // serf's word, as the node that was asked sees the member
 	// Protocol is the highest version of serf's protocol that the member says it speaks.
-	Protocol uint8       `json:"protocol,omitempty"`
+	Protocol int         `json:"protocol,omitempty"`
 	Answer   AnswerState `json:"answer"`
 	Error    string      `json:"error,omitempty"` // why it did not answer
 	// ServedBy are the agents that bring events to a stock member, as the node that was
@@ -45,7 +45,7 @@ const (
 	AnswerNone   AnswerState = "silent" // it did not answer: Error says why
 	AnswerStock  AnswerState = "stock"  // it is no agent, or one without peer links: nobody can ask it
 	AnswerFormer AnswerState = "former" // an agent of a version that does not know the question
-	AnswerFailed AnswerState = "failed" // serf takes it for failed, so it was not asked
+	AnswerFailed AnswerState = "failed" // serf takes it for failed, and it has not answered
 	AnswerLeft   AnswerState = "left"   // it has left, so it was not asked
 )
 

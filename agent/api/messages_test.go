@@ -26,6 +26,7 @@ func TestMessagesStayAsTheyAre(t *testing.T) {
 		&TargetReport{}, &JournalReport{}, &OutcomeReport{}, &NodeReport{}, &DiskReport{},
 		&RecipientsReport{}, &RecipientReport{},
 		&DismissRequest{}, &DismissReport{}, &DurableReport{}, &BatchReport{},
+		&ClusterReport{},
 	} {
 		for _, full := range []bool{false, true} {
 			v := reflect.ValueOf(m).Elem()

@@ -19,6 +19,9 @@ const (
 	// askTime bounds the wait for one answer, and patience that for all. A member that was
 	// never asked whether it is an agent has two seconds to say so.
 	askTime, patience = 2 * time.Second, 2500 * time.Millisecond
+	// If some were waited for so long, the others are asked once more, since what they said
+	// is old by then. They have freshTime for that.
+	old, freshTime = 500 * time.Millisecond, 400 * time.Millisecond
 	// pause is the least time between two rounds, and late the time after which one begins
 	// though some have not answered: a delegate may hang, and is not needed.
 	pause, late = 10 * time.Millisecond, delegate.Hedge / 2
@@ -41,8 +44,21 @@ type gathering struct {
 
 // gather asks all members how they are, until each has answered or the time is over.
 func (f *Fleet) gather(ctx context.Context) map[string]said {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	g := &gathering{fleet: f, known: map[string]said{}}
+	began := time.Now()
+	known := f.ask(ctx, patience, map[string]said{})
+	if time.Since(began) < old {
+		return known
+	}
+	others := maps.Clone(known)
+	maps.DeleteFunc(others, func(_ string, s said) bool { return s.state == api.AnswerGiven })
+	maps.Copy(known, f.ask(ctx, freshTime, others))
+	return known
+}
+
+// ask asks all members of which nothing is known, and returns what is known then.
+func (f *Fleet) ask(ctx context.Context, within time.Duration, known map[string]said) map[string]said {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	g := &gathering{fleet: f, known: known}
 	final := func(delegate.Answer) bool { return true } // also one that makes no sense
 	q := f.delegates.Inquire([]byte{ownVersion}, final, g.hear)
 	defer q.Wait()
@@ -107,6 +123,9 @@ func (g *gathering) round() (r delegate.Round, open bool) {
 	r.Others = to
 	r.Ask = func(ctx context.Context, name string) func() bool {
 		s := to.one(ctx, name)
+		if ctx.Err() != nil { // the time is over: that says nothing about the member
+			return func() bool { return true }
+		}
 		return func() bool { g.note(name, s); return true }
 	}
 	for _, m := range all {
@@ -198,7 +217,7 @@ func (g *gathering) knows(name string) bool {
 	return known
 }
 
-// all is what is known of each member.
+// all is what is known of each member. Asking has not ended yet, and may note more.
 func (g *gathering) all() map[string]said {
 	g.mu.Lock()
 	defer g.mu.Unlock()

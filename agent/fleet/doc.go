@@ -23,8 +23,11 @@
 //
 // # Blocking and limits
 //
-// [Fleet.Report] takes 2.5 seconds at most, and a member has two seconds to answer. An answer
-// has up to 48 KiB of words and 4 KiB of numbers. It has 32 targets, the worst ones, and 16
+// A member has two seconds to answer. If some take longer than half a second, all others are
+// asked once more, so that no answer is older than that, unless the member has fallen silent since. [Fleet.Report] takes 2.9 seconds at
+// most.
+//
+// An answer has up to 48 KiB of words and 4 KiB of numbers. It has 32 targets, the worst ones, and 16
 // problems, with texts of 300 bytes. The asker cuts what is longer.
 //
 // # Trust

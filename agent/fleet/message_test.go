@@ -126,7 +126,7 @@ func TestAHostileAnswerIsBounded(t *testing.T) {
 			t.Errorf("a command: %q", p.Do)
 		}
 	}
-	if _, err := unpack(delegate.Answer{Shared: make([]byte, maxWords+1)}, time.Now()); err == nil {
+	if _, err := unpack(delegate.Answer{Shared: []byte("{}" + strings.Repeat(" ", maxWords)), Own: []byte{0}}, time.Now()); err == nil {
 		t.Error("a long answer is taken")
 	}
 }

@@ -14,13 +14,17 @@ import (
 	"agentctl/agent/api"
 )
 
-// Report asks all members how they are. It takes some milliseconds if all answer, and 2.5
+// Report asks all members how they are. It takes some milliseconds if all answer, and 2.9
 // seconds at most.
 func (f *Fleet) Report(ctx context.Context) api.ClusterReport {
 	known := f.gather(ctx)
 	all, living := f.everyone()
 	r := api.ClusterReport{Node: f.cfg.Self, Time: time.Now(), Members: []api.MemberReport{}}
 	status := f.cfg.Status()
+	alive := status.Members["alive"]
+	if here := known[f.cfg.Self].answer; here != nil { // of the moment at which the others answered
+		alive = here.Members["alive"]
+	}
 	served := map[string][]string{}
 	if status.Trees != nil {
 		for _, s := range status.Trees.Served {
@@ -35,8 +39,11 @@ func (f *Fleet) Report(ctx context.Context) api.ClusterReport {
 				s.err = "it has not said yet whether it is an agent"
 			}
 		}
+		if s.state == api.AnswerNone && m.Status == serf.StatusFailed {
+			s.state = api.AnswerFailed
+		}
 		of := api.MemberReport{
-			Node: m.Name, Status: m.Status.String(), Protocol: m.DelegateMax,
+			Node: m.Name, Status: m.Status.String(), Protocol: int(m.DelegateMax),
 			Answer: s.state, Error: s.err, ServedBy: served[m.Name],
 		}
 		if m.Addr != nil {
@@ -45,7 +52,7 @@ func (f *Fleet) Report(ctx context.Context) api.ClusterReport {
 		if s.answer != nil {
 			of.Says, of.Problems = &s.answer.OwnStatus, s.answer.problems
 		}
-		of.Problems = append(of.Problems, f.seen(m, s, living[m.Name], status.Members["alive"])...)
+		of.Problems = append(of.Problems, f.seen(m, s, living[m.Name], alive)...)
 		r.Members = append(r.Members, of)
 		countIn(&r, &of)
 	}

@@ -64,7 +64,7 @@ func (*statusCommand) Help() string {
   long as the target has taken none since.
 
   With -cluster it shows all members of the cluster. The agent asks each of them
-  how it is, and waits for 2.5 s at most. A row has the member's targets together:
+  how it is, and waits for 3 s at most. A row has the member's targets together:
 
     VERSION         of the agent; serf/N is stock serf, or an agent without peer
                     links, with version N of serf's protocol
