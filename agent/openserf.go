@@ -88,7 +88,7 @@ func (a *Agent) openLinks(conf *memberlist.Config, ports memberlist.NodeAwareTra
 	cfg := link.Config{
 		Name:      a.opts.NodeName,
 		Transport: ports,
-		Deliver:   func(from link.Peer, msgs [][]byte) { a.publisher.broadcast.Receive(from, msgs) },
+		Deliver:   func(from link.Peer, msgs [][]byte) link.Ack { return a.publisher.broadcast.Receive(from, msgs) },
 		Behind:    func(to link.Peer, _ uint64, notPeer bool) { a.publisher.broadcast.Behind(to.Name, notPeer) },
 		Accepted:  a.peers.Heard,
 		Opened:    func(p link.Peer) { a.publisher.broadcast.Opened(p) },

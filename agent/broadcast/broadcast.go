@@ -146,8 +146,10 @@ func (b *Broadcast) send(linked []link.Peer, others []*memberlist.Node, forLinks
 	}
 }
 
-// Receive takes messages of a peer, as [link.Config.Deliver] gets them.
-func (b *Broadcast) Receive(from link.Peer, msgs [][]byte) {
+// Receive takes messages of a peer, as [link.Config.Deliver] gets them. Events are acknowledged
+// once they are taken in.
+func (b *Broadcast) Receive(from link.Peer, msgs [][]byte) link.Ack {
+	var r receipt
 	for len(msgs) > 0 {
 		along := msgs[0][0] == treeByte
 		n := 1
@@ -158,12 +160,14 @@ func (b *Broadcast) Receive(from link.Peer, msgs [][]byte) {
 			for i := range some {
 				some[i] = some[i][1:]
 			}
-			b.tree.receive(from, some)
+			b.tree.receive(from, some, &r)
 		} else {
+			r.events = true
 			b.cfg.Linked(from, some)
 		}
 		msgs = msgs[n:]
 	}
+	return b.tree.acknowledge(&r)
 }
 
 // Opened is told of a link that was opened to a peer.

@@ -126,7 +126,7 @@ func newFleet(t *testing.T, agents, former, stock int, know func(m *member, i in
 		var err error
 		m.links, err = link.New(link.Config{
 			Name: m.name, Transport: m.port, Logger: logger, Features: features,
-			Deliver:  func(from link.Peer, msgs [][]byte) { m.Receive(from, msgs) },
+			Deliver:  func(from link.Peer, msgs [][]byte) link.Ack { return m.Receive(from, msgs) },
 			Behind:   func(to link.Peer, _ uint64, notPeer bool) { m.Behind(to.Name, notPeer) },
 			Accepted: p.Heard, Opened: opened, Lost: func(name string, notPeer bool) { m.Lost(name, notPeer) },
 			Member:   p.At,

@@ -22,11 +22,8 @@ const (
 	// switchTime is how long at most the first event along the trees waits for those that
 	// went over links to all, so that it does not overtake them.
 	switchTime = 5 * time.Second
-	// stuckLook is how often it is looked which neighbours acknowledge nothing, and
-	// stuckAfter how long that takes.
-	stuckLook, stuckAfter = 500 * time.Millisecond, time.Second
 	// stuckLong is for how long a neighbour acknowledges nothing that is none any more.
-	stuckLong = 3 * time.Second
+	stuckLong = plumtree.StuckAfter + 2*time.Second
 	// brokenEvery is how often, at first, a neighbour that breaks the protocol is logged.
 	brokenEvery = time.Second
 )
@@ -58,12 +55,13 @@ type tree struct {
 	since    time.Time
 	carries  bool // events of this node go along the trees
 	last     time.Time
-	alarm    time.Duration   // when Run wakes
-	pending  []Message       // delivered, and not taken yet
-	gossip   [][]byte        // to be passed on by gossip
-	stuck    map[string]bool // agents that acknowledge nothing for long
-	fresh    news            // what this node has found out lately
-	to       []link.Peer     // memory of apply
+	alarm    time.Duration              // when Run wakes
+	pending  []Message                  // delivered, and not taken yet
+	waiting  map[plumtree.ID][]*receipt // of events that came, wait for their order, and are not taken
+	gossip   [][]byte                   // to be passed on by gossip
+	stuck    map[string]bool            // agents that acknowledge nothing for long
+	fresh    news                       // what this node has found out lately
+	to       []link.Peer                // memory of apply
 
 	turn chan struct{} // holds a value while somebody takes what is pending; taken before mu
 }
@@ -92,6 +90,7 @@ func newTree(cfg *Config) *tree {
 		cfg: cfg, began: now, sampled: logs.Sampled{Logger: cfg.Logger},
 		changed: make(chan struct{}, 1), due: time.NewTimer(never), taking: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 		core: core, chosen: map[string]plumtree.Neighbour{}, up: map[string]plumtree.Link{}, alarm: never,
+		waiting: map[plumtree.ID][]*receipt{},
 	}
 	t.asleep.Store(true)
 	return t
@@ -112,7 +111,7 @@ func raise(c chan struct{}) {
 
 // Run does what is due, and chooses neighbours, until ctx ends.
 func (t *tree) Run(ctx context.Context) {
-	look := time.NewTicker(stuckLook)
+	look := time.NewTicker(plumtree.StuckLook)
 	look.Stop()
 	defer t.due.Stop()
 	defer look.Stop()
@@ -145,7 +144,7 @@ func (t *tree) Run(ctx context.Context) {
 		t.mu.Lock()
 		if busy := len(t.up)+len(t.chosen) > 0; busy != looking {
 			if looking = busy; busy {
-				look.Reset(stuckLook)
+				look.Reset(plumtree.StuckLook)
 			} else {
 				look.Stop()
 			}
@@ -184,7 +183,11 @@ func (t *tree) apply(a plumtree.Actions) {
 		for ; i < len(a.Sends) && same(a.Sends[i].Message, msg); i++ {
 			t.to = append(t.to, t.at[a.Sends[i].To].peer)
 		}
-		if err := t.cfg.Links.Send(t.to, treeHead, msg); err != nil {
+		send := t.cfg.Links.Tell
+		if plumtree.IsEvent(msg) {
+			send = t.cfg.Links.Send
+		}
+		if err := send(t.to, treeHead, msg); err != nil {
 			t.cfg.Logger.Debug("a message to neighbours was not sent", "error", err)
 		}
 	}
@@ -210,9 +213,11 @@ func (t *tree) alarmLocked() {
 // same tells whether two messages are the same bytes in memory.
 func same(a, b []byte) bool { return len(a) == len(b) && &a[0] == &b[0] }
 
-// receive takes messages of a neighbour. When it returns, those that were delivered are
-// taken.
-func (t *tree) receive(from link.Peer, msgs [][]byte) {
+// receive takes messages of a neighbour. When it returns, their events are taken, and copies
+// of events as well, but for those that wait for their order: of these it tells r.
+func (t *tree) receive(from link.Peer, msgs [][]byte, r *receipt) {
+	events := slices.ContainsFunc(msgs, plumtree.IsEvent)
+	r.events = r.events || events
 	t.mu.Lock()
 	l, ok := t.linkOf(from)
 	if !ok {
@@ -223,7 +228,8 @@ func (t *tree) receive(from link.Peer, msgs [][]byte) {
 	t.at[l].heard = time.Now()
 	a, err := t.core.Receive(t.now(), l, msgs...)
 	t.apply(a)
-	delivered := len(a.Events)+len(a.Gossip) > 0
+	t.waitLocked(r, a.Waits)
+	events = events || len(a.Events)+len(a.Gossip) > 0
 	if err != nil {
 		t.removeLocked(from.Name)
 	}
@@ -231,8 +237,8 @@ func (t *tree) receive(from link.Peer, msgs [][]byte) {
 	if err != nil {
 		t.sampled.Log(slog.LevelWarn, "a neighbour breaks the protocol of trees", brokenEvery, "peer", from.Name, "error", err)
 	}
-	if delivered {
-		t.take()
+	if events {
+		t.take() // also for a copy of one that somebody else is just taking
 	}
 }
 
@@ -245,6 +251,7 @@ func (t *tree) take() {
 	t.mu.Lock()
 	batch, gossip := t.pending, t.gossip
 	t.pending, t.gossip = nil, nil
+	waited := t.waitedLocked(batch)
 	t.mu.Unlock()
 	events := batch[:0]
 	for _, m := range batch {
@@ -258,6 +265,9 @@ func (t *tree) take() {
 	}
 	if len(events) > 0 {
 		t.cfg.Take(events)
+	}
+	if len(waited) > 0 {
+		t.takenIn(waited...)
 	}
 	gossip = slices.DeleteFunc(gossip, func(b []byte) bool { _, ok := readNews(b); return ok })
 	if len(gossip) > 0 {
@@ -306,7 +316,7 @@ func (t *tree) carry() bool {
 // none until it does: it may have died, or pass nothing on.
 func (t *tree) lookForStuck() {
 	stuck := map[string]bool{}
-	for _, name := range t.cfg.Links.Stuck(stuckAfter) {
+	for _, name := range t.cfg.Links.Stuck(plumtree.StuckAfter) {
 		stuck[name] = true
 	}
 	t.mu.Lock()

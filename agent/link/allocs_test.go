@@ -13,7 +13,7 @@ func TestAMessageAllocates(t *testing.T) {
 		mem := newMemNet()
 		delivered := 0
 		a := memNode(t, mem, 1, nil)
-		b := memNode(t, mem, 2, func(c *Config) { c.Deliver = func(_ Peer, msgs [][]byte) { delivered += len(msgs) } })
+		b := memNode(t, mem, 2, func(c *Config) { c.Deliver = func(_ Peer, msgs [][]byte) Ack { delivered += len(msgs); return Ack{} } })
 		to, msg := []Peer{b.peer}, make([]byte, 300)
 		send := func() {
 			if err := a.Broadcast(to, msg); err != nil {

@@ -17,10 +17,11 @@ func BenchmarkLatency(b *testing.B) {
 				if keys != nil {
 					keys(c)
 				}
-				c.Deliver = func(_ Peer, msgs [][]byte) {
+				c.Deliver = func(_ Peer, msgs [][]byte) Ack {
 					for range msgs {
 						arrived <- struct{}{}
 					}
+					return Ack{}
 				}
 			})
 			msg := make([]byte, 300)
@@ -51,7 +52,7 @@ func BenchmarkBurst(b *testing.B) {
 				if keys != nil {
 					keys(c)
 				}
-				c.Deliver = func(_ Peer, msgs [][]byte) { all.Add(-len(msgs)) }
+				c.Deliver = func(_ Peer, msgs [][]byte) Ack { all.Add(-len(msgs)); return Ack{} }
 			})
 			msg := make([]byte, 300)
 			for b.Loop() {
@@ -82,7 +83,7 @@ func BenchmarkNewLink(b *testing.B) {
 	from := netNode(b, "from", withKeys("one"))
 	to := netNode(b, "to", func(c *Config) {
 		withKeys("one")(c)
-		c.Deliver = func(Peer, [][]byte) { arrived <- struct{}{} }
+		c.Deliver = func(Peer, [][]byte) Ack { arrived <- struct{}{}; return Ack{} }
 	})
 	for b.Loop() {
 		from.Broadcast([]Peer{to.peer}, []byte("hello"))

@@ -73,11 +73,11 @@ func TestLinksAreBoundedInABurst(t *testing.T) {
 		for i := range 20 {
 			n := memNode(t, mem, i, func(c *Config) {
 				take := c.Deliver
-				c.Deliver = func(from Peer, msgs [][]byte) {
+				c.Deliver = func(from Peer, msgs [][]byte) Ack {
 					if n := a.metric("agentctl_link_open", "out"); n > 5 {
 						t.Errorf("%v links are open", n)
 					}
-					take(from, msgs)
+					return take(from, msgs)
 				}
 			})
 			nodes, to = append(nodes, n), append(to, n.peer)

@@ -139,9 +139,9 @@ func TestSlowPeerFillsItsOwnQueueOnly(t *testing.T) {
 				var slow, quick *node
 				slow = memNode(t, mem, 2, func(c *Config) {
 					take := c.Deliver
-					c.Deliver = func(from Peer, msgs [][]byte) {
+					c.Deliver = func(from Peer, msgs [][]byte) Ack {
 						<-release
-						take(from, msgs)
+						return take(from, msgs)
 					}
 				})
 				quick = memNode(t, mem, 3, nil)

@@ -78,10 +78,10 @@ type Config struct {
 	// second, and while it returns none there are no links. A nil Keys means
 	// links without encryption.
 	Keys func() [][]byte
-	// Deliver takes messages of one peer, in order; it may keep them. What it
-	// was given counts as received once it returns. It is called for several
+	// Deliver takes messages of one peer, in order; it may keep them. It returns when they
+	// are acknowledged: at once, with [Soon] or with [Held]. It is called for several
 	// peers at a time, and while it runs its peer's next messages wait.
-	Deliver func(from Peer, msgs [][]byte)
+	Deliver func(from Peer, msgs [][]byte) Ack
 	// Behind is told that messages to a peer were dropped, because too many
 	// waited or because it was found to be no peer, from one goroutine and at
 	// most ten times a second for each peer. It may be nil.
@@ -123,6 +123,7 @@ type Config struct {
 	notPeerRetry     time.Duration // until a node that is no peer is tried again; 5 min
 
 	streamTimeout time.Duration // for a peer to close a stream after us; 10 s
+	ackDelay      time.Duration // of an acknowledgement that is to come soon; AckDelay
 
 	noChecksums bool // as earlier versions, which do not have that feature
 }
@@ -155,7 +156,7 @@ func (c Config) withDefaults() Config {
 		{&c.idleTimeout, 5 * time.Minute}, {&c.askedTimeout, time.Minute},
 		{&c.pingAfter, 3 * time.Minute}, {&c.handshakeTimeout, 3 * time.Second},
 		{&c.requestTimeout, 10 * time.Second}, {&c.notPeerRetry, 5 * time.Minute},
-		{&c.streamTimeout, 10 * time.Second},
+		{&c.streamTimeout, 10 * time.Second}, {&c.ackDelay, AckDelay},
 	} {
 		*d.field = cmp.Or(*d.field, d.value)
 	}

@@ -48,7 +48,7 @@ func TestFeaturesAreBounded(t *testing.T) {
 		"33 bytes":    {strings.Repeat("f", 33)},
 		"0 bytes":     {""},
 	} {
-		_, err := New(Config{Name: "a", Transport: inner, Deliver: func(Peer, [][]byte) {}, Features: features})
+		_, err := New(Config{Name: "a", Transport: inner, Deliver: func(Peer, [][]byte) Ack { return Ack{} }, Features: features})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error for %q is %v", features, err)
 		}

@@ -142,17 +142,20 @@ func FuzzEvents(f *testing.F) {
 		had %= maxNumber
 		l := &Links{cfg: Config{MaxMessage: 100}, metrics: newMetrics(nil, nil, nil)}
 		run := func(r io.Reader) (got []string, acks []uint64, src *source) {
-			src = &source{turn: make(chan struct{}, 1), had: had}
+			src = &source{turn: make(chan struct{}, 1), had: had, acks: settling{settled: had}}
 			var out bytes.Buffer
 			br := bufio.NewReaderSize(r, 64)
 			await := func() (*bufio.Reader, error) { return br, nil }
-			err := l.receiveFrom(t.Context(), src, false, br, await, &out, func() {}, func() {}, func(msgs [][]byte) {
+			a := newAcker(src, &out, 0)
+			defer a.end()
+			err := l.receiveFrom(t.Context(), a, false, br, await, func() {}, func() {}, func(msgs [][]byte) Ack {
 				for _, m := range msgs {
 					if len(m) == 0 || len(m) > 100 {
 						t.Errorf("a message of %d bytes was delivered", len(m))
 					}
 					got = append(got, string(m))
 				}
+				return Ack{}
 			})
 			if err == nil && len(data) == 0 {
 				t.Error("an empty stream is no error")

@@ -139,7 +139,7 @@ func TestIdleLinksAreSmall(t *testing.T) {
 		hub := memNode(t, mem, 1, nil)
 		peers := make([]Peer, links)
 		for i := range peers {
-			peers[i] = memNode(t, mem, i+2, func(c *Config) { c.Deliver = func(Peer, [][]byte) {} }).peer
+			peers[i] = memNode(t, mem, i+2, func(c *Config) { c.Deliver = func(Peer, [][]byte) Ack { return Ack{} } }).peer
 		}
 		synctest.Wait()
 		heap, running := heapHeld(), runtime.NumGoroutine()
@@ -182,7 +182,7 @@ func BenchmarkIdleLinks(b *testing.B) {
 						if keys != nil {
 							keys(c)
 						}
-						c.Deliver = func(Peer, [][]byte) {}
+						c.Deliver = func(Peer, [][]byte) Ack { return Ack{} }
 					})
 					peers[i] = nodes[i].peer
 				}

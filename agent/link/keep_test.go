@@ -157,7 +157,7 @@ func TestStuck(t *testing.T) {
 		mem := newMemNet()
 		a := memNode(t, mem, 1, nil)
 		next := make(chan bool)
-		slow := memNode(t, mem, 2, func(c *Config) { c.Deliver = func(Peer, [][]byte) { <-next } })
+		slow := memNode(t, mem, 2, func(c *Config) { c.Deliver = func(Peer, [][]byte) Ack { <-next; return Ack{} } })
 		quick := memNode(t, mem, 3, nil)
 		away := Peer{Name: "away", Addr: "10.0.0.9:7946"}
 		want := func(when string, age time.Duration, names ...string) {

@@ -41,13 +41,14 @@ func startNode(t testing.TB, name, addr string, inner memberlist.NodeAwareTransp
 	cfg := Config{
 		Name: name, Transport: inner, Metrics: n.reg,
 		Logger: slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Deliver: func(from Peer, msgs [][]byte) {
+		Deliver: func(from Peer, msgs [][]byte) Ack {
 			n.mu.Lock()
 			defer n.mu.Unlock()
 			for _, m := range msgs {
 				n.got = append(n.got, string(m))
 				n.from = append(n.from, from)
 			}
+			return Ack{}
 		},
 		Behind: func(to Peer, dropped uint64, notPeer bool) {
 			n.mu.Lock()

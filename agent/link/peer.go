@@ -36,6 +36,7 @@ type peer struct {
 	link    *link    // nil or dead where there is none
 	queue   queue.Queue[[]byte]
 	first   uint64    // sequence number of the first in queue
+	awaited uint64    // of the last message that Waiting counts, acknowledged or not
 	sent    int       // how many of queue were written to the current stream
 	dropped uint64    // since Behind was last told
 	since   time.Time // when the queue got its first message, or an acknowledgement came last
@@ -101,8 +102,8 @@ func (p *peer) renewID(used senderID) {
 	}
 }
 
-// push queues a record, or drops it.
-func (p *peer) push(record []byte) {
+// push queues a record, or drops it. awaited says that Waiting counts it.
+func (p *peer) push(record []byte, awaited bool) {
 	l := p.links
 	p.mu.Lock()
 	reason := ""
@@ -114,6 +115,9 @@ func (p *peer) push(record []byte) {
 		reason = dropFull
 	case first:
 		p.since = now
+	}
+	if awaited && reason == "" {
+		p.awaited = p.first + uint64(p.queue.Len()) - 1
 	}
 	if reason != "" {
 		p.mu.Unlock()
@@ -168,6 +172,16 @@ func (p *peer) acknowledged() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.first
+}
+
+// waiting is how many messages are not acknowledged, up to the last one that is awaited.
+func (p *peer) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.awaited < p.first {
+		return 0
+	}
+	return int(p.awaited - p.first + 1)
 }
 
 func (p *peer) pending() bool {

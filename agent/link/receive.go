@@ -35,9 +35,12 @@ func (l *Links) receive(ctx context.Context, lk *link, st *stream) error {
 	defer l.sources.close(src)
 	lk.events.Store(st)
 	defer lk.events.Store(nil)
-	return l.receiveFrom(ctx, src, strict, st.r, st.await, st, func() { st.SetReadDeadline(time.Time{}) }, st.settle, func(msgs [][]byte) {
+	acks := newAcker(src, st, l.cfg.ackDelay)
+	defer acks.end()
+	defer st.SetWriteDeadline(time.Unix(1, 0)) // a peer may read no acknowledgements
+	return l.receiveFrom(ctx, acks, strict, st.r, st.await, func() { st.SetReadDeadline(time.Time{}) }, st.settle, func(msgs [][]byte) Ack {
 		lk.touch()
-		l.cfg.Deliver(lk.peer, msgs)
+		return l.cfg.Deliver(lk.peer, msgs)
 	})
 }
 
@@ -45,7 +48,8 @@ func (l *Links) receive(ctx context.Context, lk *link, st *stream) error {
 // the first sequence number is known, await for the reader that has the next message, and
 // taken after each batch. A strict
 // source leaves no number out.
-func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bufio.Reader, await func() (*bufio.Reader, error), w io.Writer, begun, taken func(), deliver func([][]byte)) error {
+func (l *Links) receiveFrom(ctx context.Context, acks *acker, strict bool, r *bufio.Reader, await func() (*bufio.Reader, error), begun, taken func(), deliver func([][]byte) Ack) error {
+	src := acks.src
 	next, err := readNumber(r)
 	if err != nil {
 		return err
@@ -54,10 +58,10 @@ func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bu
 		return fmt.Errorf("%w: the first message has the number %d", errProtocol, next)
 	}
 	begun()
-	if _, err := w.Write(varint.AppendBytes([]byte{statusOK}, "")); err != nil {
+	acks.begin(next)
+	if _, err := acks.w.Write(varint.AppendBytes([]byte{statusOK}, "")); err != nil {
 		return err
 	}
-	var ack []byte
 	for {
 		var msgs [][]byte
 		r, err := await()
@@ -75,17 +79,21 @@ func (l *Links) receiveFrom(ctx context.Context, src *source, strict bool, r *bu
 				return fmt.Errorf("%w: message %d comes after message %d, and those between cannot be left out", errProtocol, next, had)
 			}
 			fresh, duplicates := src.fresh(next, msgs)
+			var ack Ack
 			if len(fresh) > 0 {
-				deliver(fresh)
+				ack = deliver(fresh)
 			}
 			next += uint64(len(msgs))
-			src.begun, src.had = true, max(src.had, next-1)
+			if last := next - 1; last > src.had {
+				src.had = last
+				src.delivered(last, ack)
+			}
+			src.begun = true
 			<-src.turn
 			taken()
 			l.metrics.delivered.Add(float64(len(fresh)))
 			l.metrics.duplicates.Add(float64(duplicates))
-			ack = binary.AppendUvarint(ack[:0], next-1)
-			if _, err := w.Write(ack); err != nil {
+			if err := acks.came(next-1, ack.soon); err != nil {
 				return err
 			}
 		}

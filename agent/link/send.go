@@ -21,7 +21,13 @@ func (l *Links) Broadcast(to []Peer, msg []byte) error { return l.Send(to, msg) 
 // gets the message: the links do not run, or it is empty or longer than MaxMessage. If a
 // peer's queue is full, the message to that peer is dropped, counted and reported to
 // Behind.
-func (l *Links) Send(to []Peer, parts ...[]byte) error {
+func (l *Links) Send(to []Peer, parts ...[]byte) error { return l.send(to, true, parts) }
+
+// Tell is Send for a message that is not worth waiting for: [Links.Waiting] does not count
+// it. The peer may acknowledge it late, see [Soon].
+func (l *Links) Tell(to []Peer, parts ...[]byte) error { return l.send(to, false, parts) }
+
+func (l *Links) send(to []Peer, awaited bool, parts [][]byte) error {
 	size := 0
 	for _, part := range parts {
 		size += len(part)
@@ -41,19 +47,18 @@ func (l *Links) Send(to []Peer, parts ...[]byte) error {
 		return errNotRunning
 	}
 	for _, t := range to {
-		l.peerLocked(t).push(record)
+		l.peerLocked(t).push(record, awaited)
 	}
 	return nil
 }
 
-// Waiting is how many messages to all peers are not acknowledged yet.
+// Waiting is how many messages to all peers are not acknowledged yet. Of those that Tell
+// sent, it counts only the ones with another message behind them.
 func (l *Links) Waiting() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, p := range l.peers {
-		p.mu.Lock()
-		n += p.queue.Len()
-		p.mu.Unlock()
+		n += p.waiting()
 	}
 	return n
 }

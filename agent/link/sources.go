@@ -34,6 +34,9 @@ type source struct {
 	had  uint64 // the last sequence number delivered; belongs to who has the turn
 	// begun says that there is one; likewise.
 	begun bool
+	// acks is how far messages may be acknowledged. One that was delivered over a link that
+	// broke, and came again, is still held.
+	acks settling
 
 	streams int       // open ones; guarded by sources.mu
 	left    time.Time // when the last one ended; likewise

@@ -12,6 +12,7 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 	id := m.id()
 	if e := t.recent.get(id); e != nil {
 		t.duplicate(now, e, from, m.landing)
+		t.tellWaits(e)
 		return
 	}
 	t.stats.Received++
@@ -61,6 +62,14 @@ func (t *Tree) event(now time.Duration, from Link, b []byte) {
 		t.nearer(now, e, w.near, w.landing)
 	}
 	t.deliver(e)
+	t.tellWaits(e)
+}
+
+// tellWaits tells the caller of an event that came and is not delivered yet.
+func (t *Tree) tellWaits(e *entry) {
+	if e.waits {
+		t.out.Waits = append(t.out.Waits, e.id)
+	}
 }
 
 // cross grafts a neighbour in another region whose digest was much earlier than the event: its

@@ -10,11 +10,16 @@ const (
 	// HoldTime is how long the gossip of an event is held back. Then it is dropped if each
 	// neighbour has the event or was told of it, and else let go. A second of it is for the
 	// digests, and the rest for their acknowledgement.
-	HoldTime = announceWait + 2*time.Second
+	HoldTime = announceWait + 3*time.Second
+	// StuckAfter is how long a link has acknowledged nothing of what was sent when it counts
+	// as stuck. An event that waits for those before it is not acknowledged meanwhile, nor
+	// anything behind it. The rest is for the way and a busy machine.
+	StuckAfter = OrderWait + time.Second
+	// StuckLook is how often the caller looks which links are stuck, at least.
+	StuckLook = 500 * time.Millisecond
 	// acknowledged is how long ago a message was sent that has been acknowledged, unless
-	// its link is stuck: a second until it counts as that, and half of one between two
-	// looks of the caller.
-	acknowledged = 1500 * time.Millisecond
+	// its link is stuck.
+	acknowledged = StuckAfter + StuckLook
 	// Watched is for how long the loss of a link still lets an event go, after the last
 	// message about it. The neighbour may have died before it passed the event on, and that
 	// may go unnoticed for 10 seconds and more.
@@ -27,9 +32,9 @@ const (
 // by the next Due.
 func (t *Tree) SetHold(hold bool) { t.hold = hold }
 
-// SetStuck tells whether a link has messages that have not been acknowledged for a second.
-// The caller looks about each half second. An event that was sent over a stuck link may
-// not have come.
+// SetStuck tells whether a link has messages to acknowledge and has acknowledged none for
+// [StuckAfter]. The caller looks each [StuckLook]. An event that was sent over a stuck link
+// may not have come.
 func (t *Tree) SetStuck(l Link, stuck bool) {
 	if t.used.has(l) {
 		t.stuck.set(l, stuck)

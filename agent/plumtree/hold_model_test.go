@@ -15,6 +15,7 @@ type heldNode struct {
 	tree    *Tree
 	pipes   map[int]*heldPipe // to others, by index
 	got     map[string]bool
+	waits   map[ID]bool // that came and are not delivered
 	joined  time.Duration
 	died    time.Duration // forever while it lives
 	noticed bool          // that it died
@@ -28,6 +29,21 @@ type heldPipe struct {
 	to      Link // what the receiver calls the link
 	queue   []heldMessage
 	unacked []time.Duration // when these were sent
+	since   time.Duration   // when the first of them was sent, or an acknowledgement came
+	owed    []heldAck       // of what came on the other direction
+}
+
+// heldAck is an acknowledgement that waits: for a time, and for events to be delivered.
+type heldAck struct {
+	at    time.Duration
+	waits []ID
+}
+
+func (p *heldPipe) send(msg heldMessage) {
+	if len(p.unacked) == 0 {
+		p.since = msg.at
+	}
+	p.queue, p.unacked = append(p.queue, msg), append(p.unacked, msg.at)
 }
 
 type heldMessage struct {
@@ -40,6 +56,7 @@ type heldMessage struct {
 type heldModel struct {
 	t      *rapid.T
 	now    time.Duration
+	prompt time.Duration // since then messages come at once; forever if they do not
 	looked time.Duration // at which links are stuck
 	nodes  []*heldNode
 	events []string
@@ -56,6 +73,8 @@ const (
 	heldUp    = 3 * time.Second
 	// known is how much later than the node before it a node hears of a stock member.
 	known = 200 * time.Millisecond
+	// soon is how long the acknowledgement of digests and the like waits at most.
+	soon = 500 * time.Millisecond
 )
 
 func (m *heldModel) join() {
@@ -63,7 +82,7 @@ func (m *heldModel) join() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.nodes = append(m.nodes, &heldNode{tree: tree, pipes: map[int]*heldPipe{}, got: map[string]bool{}, joined: m.now, died: forever})
+	m.nodes = append(m.nodes, &heldNode{tree: tree, pipes: map[int]*heldPipe{}, got: map[string]bool{}, waits: map[ID]bool{}, joined: m.now, died: forever})
 	m.look()
 }
 
@@ -84,7 +103,7 @@ func (m *heldModel) wanted(i int) (all []int) {
 // look tells the nodes what they are to know: whether to hold, and each half second which
 // links are stuck.
 func (m *heldModel) look() {
-	stuck := m.now >= m.looked+500*time.Millisecond
+	stuck := m.now >= m.looked+StuckLook
 	if stuck {
 		m.looked = m.now
 	}
@@ -92,8 +111,13 @@ func (m *heldModel) look() {
 		alone := slices.ContainsFunc(m.wanted(i), func(j int) bool { return n.pipes[j] == nil })
 		n.tree.SetHold(!alone && m.now-time.Duration(i)*known < m.stock)
 		for j, p := range n.pipes {
-			if stuck {
-				n.tree.SetStuck(m.nodes[j].pipes[i].to, len(p.unacked) > 0 && p.unacked[0]+time.Second <= m.now)
+			if !stuck {
+				continue
+			}
+			is := len(p.unacked) > 0 && p.since+StuckAfter <= m.now
+			n.tree.SetStuck(m.nodes[j].pipes[i].to, is)
+			if is && p.unacked[0] >= m.prompt && n.alive() && m.nodes[j].alive() {
+				m.t.Errorf("n%d counts as stuck at n%d, and only has acknowledgements that wait", j, i)
 			}
 		}
 	}
@@ -142,6 +166,7 @@ func (m *heldModel) act(i int, a Actions) {
 	for _, e := range a.Events {
 		key := eventKey(e)
 		n.got[key] = true
+		delete(n.waits, e.ID)
 		if !e.Held {
 			m.spread(i, key)
 		}
@@ -155,8 +180,7 @@ func (m *heldModel) act(i int, a Actions) {
 	for _, s := range a.Sends {
 		for j, p := range n.pipes {
 			if m.nodes[j].pipes[i].to == s.To {
-				p.queue = append(p.queue, heldMessage{s.Message, m.now})
-				p.unacked = append(p.unacked, m.now)
+				p.send(heldMessage{s.Message, m.now})
 			}
 		}
 	}
@@ -209,15 +233,35 @@ func (m *heldModel) deliver(i, j, count int) {
 		p.queue = p.queue[1:]
 		back := m.nodes[j].pipes[i]
 		if msg.text == nil {
-			back.unacked = back.unacked[1:]
+			back.unacked, back.since = back.unacked[1:], m.now
 			continue
 		}
-		back.queue = append(back.queue, heldMessage{nil, m.now})
 		out, err := m.nodes[j].tree.Receive(m.now, p.to, msg.text)
 		if err != nil {
 			m.t.Fatal(err)
 		}
+		ack := heldAck{at: m.now, waits: slices.Clone(out.Waits)}
+		if !IsEvent(msg.text) {
+			ack.at += time.Duration(rapid.IntRange(0, 1).Draw(m.t, "soon")) * soon
+		}
+		for _, id := range ack.waits {
+			m.nodes[j].waits[id] = true
+		}
+		back.owed = append(back.owed, ack)
 		m.act(j, out)
+		m.acknowledge(j)
+	}
+}
+
+// acknowledge has a node acknowledge what it may, in order.
+func (m *heldModel) acknowledge(i int) {
+	n := m.nodes[i]
+	for _, p := range n.pipes {
+		for len(p.owed) > 0 && p.owed[0].at <= m.now &&
+			!slices.ContainsFunc(p.owed[0].waits, func(id ID) bool { return n.waits[id] }) {
+			p.owed = p.owed[1:]
+			p.queue = append(p.queue, heldMessage{nil, m.now})
+		}
 	}
 }
 
@@ -274,7 +318,7 @@ func (m *heldModel) lie(t *rapid.T) {
 		}
 		for _, p := range n.pipes {
 			if rapid.Bool().Draw(t, "to") {
-				p.queue, p.unacked = append(p.queue, msg), append(p.unacked, m.now)
+				p.send(msg)
 			}
 		}
 	}
@@ -282,6 +326,11 @@ func (m *heldModel) lie(t *rapid.T) {
 
 // pass lets time pass, with what it brings about. If prompt, messages come at once.
 func (m *heldModel) pass(d time.Duration, prompt bool) {
+	if !prompt {
+		m.prompt = forever
+	} else if m.prompt == forever {
+		m.prompt = m.now
+	}
 	for end := m.now + d; m.now < end; {
 		m.now += 20 * time.Millisecond
 		if prompt {
@@ -304,6 +353,9 @@ func (m *heldModel) pass(d time.Duration, prompt bool) {
 		for i, n := range m.nodes {
 			if at, never := n.tree.Next(); n.alive() && !never && at <= m.now {
 				m.act(i, n.tree.Due(m.now))
+			}
+			if n.alive() {
+				m.acknowledge(i)
 			}
 		}
 	}

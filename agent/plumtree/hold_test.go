@@ -89,7 +89,7 @@ func TestWhatLetsGossipGo(t *testing.T) {
 		want []string
 	}{
 		{"nothing", func(*Tree) {}, nil},
-		{"a stuck link", func(tree *Tree) { tree.SetStuck(1, true) }, []string{"1 at 3s"}},
+		{"a stuck link", func(tree *Tree) { tree.SetStuck(1, true) }, []string{"1 at 4s"}},
 		{"one that was stuck", func(tree *Tree) { tree.SetStuck(1, true); tree.SetStuck(1, false) }, nil},
 		{"a stuck link to one that has it", func(tree *Tree) {
 			receive(t, tree, ms, 1, digest)
@@ -99,15 +99,15 @@ func TestWhatLetsGossipGo(t *testing.T) {
 		{"a neighbour that came just now", func(tree *Tree) {
 			until(tree, end-time.Second)
 			add(tree, end-time.Second)
-		}, []string{"1 at 3s"}},
+		}, []string{"1 at 4s"}},
 		{"one that has been there for a while", func(tree *Tree) {
-			until(tree, end-2*time.Second)
-			add(tree, end-2*time.Second)
+			until(tree, end-acknowledged)
+			add(tree, end-acknowledged)
 		}, nil},
 		{"a pull just now", func(tree *Tree) {
 			until(tree, end-time.Second)
 			receive(t, tree, end-time.Second, 1, list(kindPull, 0, []ID{idIn(e)}))
-		}, []string{"1 at 3s"}},
+		}, []string{"1 at 4s"}},
 		{"the caller", func(tree *Tree) { tree.SetHold(false) }, []string{"1 at 0s"}},
 		{"the caller, too late", func(tree *Tree) {
 			until(tree, end)
@@ -223,9 +223,9 @@ func TestGossipOfEventsToAll(t *testing.T) {
 		stuck Link
 		want  []string
 	}{
-		{"one that is told", direct, 0, []string{"1 at 3s"}},
+		{"one that is told", direct, 0, []string{"1 at 4s"}},
 		{"one that is not", direct, 2, nil},
-		{"one that it was sent to", publish, 2, []string{"1 at 3s"}},
+		{"one that it was sent to", publish, 2, []string{"1 at 4s"}},
 	} {
 		tree := holding(t, neighbours...)
 		c.event(tree)

@@ -159,7 +159,7 @@ func list(k kind, landing uint64, ids []ID) []byte {
 	return e
 }
 
-// IsEvent tells whether a message is an event. It is for simulations that count these.
+// IsEvent tells whether a message is an event, and no digest or request.
 func IsEvent(message []byte) bool { return len(message) > 0 && kind(message[0]) == kindEvent }
 
 // Digest is the message of a node that says that it has these events, 256 at most. It is

@@ -46,6 +46,10 @@ type Actions struct {
 	// Gossip are events that this node has delivered or published, and that its serf passes
 	// on now. Those that came to it by gossip as well need no second time.
 	Gossip []Event
+	// Waits is for Receive: the events among its messages that wait for those before them,
+	// copies of such events too. Each is in Events of this call or a later one, after
+	// [OrderWait] at most.
+	Waits []ID
 	// Held is for Publish, and says the same as in [Event].
 	Held bool
 }
@@ -284,7 +288,7 @@ func (t *Tree) begin() {
 	clear(t.out.Sends)
 	clear(t.out.Events)
 	clear(t.out.Gossip)
-	t.out = Actions{Sends: t.out.Sends[:0], Events: t.out.Events[:0], Gossip: t.out.Gossip[:0]}
+	t.out = Actions{Sends: t.out.Sends[:0], Events: t.out.Events[:0], Gossip: t.out.Gossip[:0], Waits: t.out.Waits[:0]}
 	t.digests = t.digests[:0]
 }
 

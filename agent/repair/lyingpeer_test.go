@@ -21,7 +21,7 @@ import (
 func lyingPeer(t *testing.T, transport *memnet.Transport, victims []*wholeAgent, lie string) {
 	t.Helper()
 	links, err := link.New(link.Config{
-		Name: "liar", Transport: transport, Deliver: func(link.Peer, [][]byte) {},
+		Name: "liar", Transport: transport, Deliver: func(link.Peer, [][]byte) link.Ack { return link.Ack{} },
 		Handlers: map[link.Kind]link.Handler{
 			link.KindRepair: func(_ context.Context, _ link.Peer, req []byte) ([]byte, error) { return repair.LyingAnswer(lie, req) },
 		},

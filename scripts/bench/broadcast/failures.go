@@ -44,7 +44,7 @@ func (c *cluster) stop(n *node) {
 }
 
 // stuckAfter is when a node knows that what it sends to a stopped one is not acknowledged.
-const stuckAfter = 1500 * time.Millisecond
+const stuckAfter = plumtree.StuckAfter + plumtree.StuckLook
 
 func (c *cluster) setStuck(n, other *node) {
 	if p := c.pipe(n, other); p != nil {

@@ -58,7 +58,7 @@ func (s *stand) newLiar(answer lie) (*liar, error) {
 	}
 	l := &liar{answer: answer, asked: map[string]int{}}
 	cfg := link.Config{
-		Name: "liar", Transport: inner, Deliver: func(link.Peer, [][]byte) {},
+		Name: "liar", Transport: inner, Deliver: func(link.Peer, [][]byte) link.Ack { return link.Ack{} },
 		Handlers: map[link.Kind]link.Handler{link.KindRepair: l.handle},
 	}
 	if key := s.key(); key != nil {
