@@ -43,6 +43,13 @@
 // that waits, for a journal say, messages of other neighbours wait as well, but each was
 // passed on before.
 //
+// # Acknowledgement
+//
+// An event is acknowledged once the intake has it, whichever way it came. One that waits for
+// those before it is not acknowledged meanwhile, nor is a copy of it from another neighbour.
+// Digests and the like are acknowledged within half a second, many at once. A neighbour that
+// has acknowledged nothing for two seconds counts as stuck, and after four it is none.
+//
 // # Loss
 //
 // If a link or a member has no room for a message, the message is counted and left to

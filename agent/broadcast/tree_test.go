@@ -27,6 +27,21 @@ func TestEventsGoAlongTrees(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFleet(t, large, 0, 0, everyone)
 		time.Sleep(settled)
+		f.nodes[20].publish(0, 1)
+		time.Sleep(50 * time.Millisecond)
+		late := 0 // digests are acknowledged late, and nobody waits for that
+		for _, m := range f.nodes {
+			if n := m.Waiting(); n > 0 {
+				t.Errorf("%s waits for %d messages", m.name, n)
+			}
+			late += len(m.links.Stuck(0))
+			m.mu.Lock()
+			m.got, m.held = nil, 0
+			m.mu.Unlock()
+		}
+		if late < large {
+			t.Errorf("digests over %d links are not acknowledged", late)
+		}
 		publishers := []*member{f.nodes[7], f.nodes[31]}
 		sent := [][]string{publishers[0].publish(0, 100), publishers[1].publish(0, 100)}
 		time.Sleep(settled)

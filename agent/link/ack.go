@@ -119,7 +119,6 @@ type acker struct {
 	writing bool   // a goroutine is, and looks again behind that
 	buf     [binary.MaxVarintLen64]byte
 	err     error // of a write
-	ended   bool
 	timer   *time.Timer
 	armed   bool           // timer is to call fire
 	firing  sync.WaitGroup // such calls
@@ -144,7 +143,6 @@ func (a *acker) begin(first uint64) {
 func (a *acker) end() {
 	s := &a.src.acks
 	s.mu.Lock()
-	a.ended = true
 	a.disarmLocked()
 	s.streams = slices.DeleteFunc(s.streams, func(b *acker) bool { return a == b })
 	s.mu.Unlock()
@@ -185,7 +183,7 @@ func (a *acker) writeLocked() error {
 // armLocked has fire called after a time, or sooner if that is due already.
 func (a *acker) armLocked(after time.Duration) {
 	switch {
-	case a.ended || a.armed && after > 0:
+	case a.armed && after > 0:
 		return
 	case a.armed && !a.timer.Stop():
 		return // it is just being called

@@ -84,17 +84,20 @@ func TestWhenMessagesAreAcknowledged(t *testing.T) {
 		want("at once", 0)
 		send("soon", "soon")
 		want("soon", 2)
-		time.Sleep(AckDelay - 1)
+		time.Sleep(AckDelay - time.Nanosecond)
 		send("soon")
 		want("just before the delay has passed", 3)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		want("after it", 0)
-		time.Sleep(AckDelay - 2)
 		send("soon")
-		time.Sleep(AckDelay - 1)
-		want("with a new delay", 1)
+		time.Sleep(AckDelay / 2)
 		send("now")
 		want("with a message that is acknowledged at once", 0)
+		send("soon")
+		time.Sleep(AckDelay - time.Nanosecond)
+		want("with a new delay", 1)
+		time.Sleep(time.Nanosecond)
+		want("after that", 0)
 
 		send("held 1", "now", "soon", "held 2", "soon")
 		want("behind one that is held", 5)
@@ -200,13 +203,17 @@ func TestAcknowledgementsEndWithTheLinks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mem := newMemNet()
 		a, b := memNode(t, mem, 1, nil), ackNode(t, mem, 2)
-		for _, m := range []string{"soon", "held"} {
+		for _, m := range []string{"held", "soon"} {
 			a.send(b.peer, m)
 			synctest.Wait()
 		}
+		begin := time.Now()
 		b.stop()
+		if took := time.Since(begin); took >= AckDelay {
+			t.Errorf("they end after %v", took)
+		}
 		b.settle("held")
 		time.Sleep(time.Minute)
-		wantMessages(t, b.received(), "soon", "held")
+		wantMessages(t, b.received(), "held", "soon")
 	})
 }

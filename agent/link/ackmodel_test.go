@@ -61,11 +61,15 @@ func acknowledgements(t *rapid.T) {
 			s, ack, m := current(), Ack{}, &ackedMessage{due: time.Now()}
 			s.came++
 			if s.came > uint64(len(all)) {
-				switch rapid.IntRange(0, 2).Draw(t, "ack") {
+				switch rapid.IntRange(0, 3).Draw(t, "ack") {
 				case 0:
 					ack, m.settle = Held()
 				case 1:
 					ack, m.due = Soon(), m.due.Add(AckDelay)
+				case 2:
+					var settle func()
+					ack, settle = Held()
+					settle() // before Deliver has returned
 				}
 				all = append(all, m)
 				src.delivered(s.came, ack)

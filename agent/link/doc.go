@@ -30,11 +30,13 @@
 //
 // # Loss
 //
-// A sender keeps a message until the peer's Deliver has returned. If a link
-// breaks, it sends the message again over a new one. The receiver knows each
-// sender by a random ID and by its host. By sequence number it drops messages that it
-// has had. So Deliver gets each message once while both processes run, with one
-// exception.
+// A sender keeps a message until the peer acknowledges it. The peer's Deliver says when
+// that is: at once, half a second later along with others, or once its caller says so.
+//
+// If a link breaks, the sender sends what was not acknowledged again over a new one. The
+// receiver knows each sender by a random ID and by its host. By sequence number it drops
+// messages that it has had. So Deliver gets each message once while both processes run, with
+// one exception.
 //
 // The last messages can come twice if the receiver has heard 1,024 other
 // senders since, or if the sender's or the receiver's address changes.

@@ -134,6 +134,7 @@ func FuzzEvents(f *testing.F) {
 		return b
 	}
 	f.Add(stream(1, "one", "two", "three"), uint64(0))
+	f.Add(stream(1, "one", "two", "three"), uint64(2))
 	f.Add(stream(5, "five", "", "seven"), uint64(5))
 	f.Add(stream(1, "short", string(make([]byte, 101))), uint64(0))
 	f.Add(stream(maxNumber+1, "x"), uint64(7))

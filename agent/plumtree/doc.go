@@ -40,7 +40,7 @@
 // # Gossip
 //
 // Serf's gossip of an event that the tree has carried is waste. So [Tree.SetHold] has it
-// held back. After three seconds it is dropped for good, unless a neighbour may lack the
+// held back. After four seconds it is dropped for good, unless a neighbour may lack the
 // event. Then it is let go: the event is in Gossip, and serf passes it on. The loss of a
 // link lets go the gossip of the last 20 seconds, and the caller can do so at any time.
 //

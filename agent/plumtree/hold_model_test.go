@@ -68,9 +68,9 @@ type heldModel struct {
 const (
 	spreads = 500 * time.Millisecond
 	// unnoticed is for how long a node's death is unnoticed at most, and heldUp for how long
-	// a link holds up a message before it breaks.
+	// a link holds up a message before it breaks, or the caller removes it.
 	unnoticed = 10 * time.Second
-	heldUp    = 3 * time.Second
+	heldUp    = 4500 * time.Millisecond
 	// known is how much later than the node before it a node hears of a stock member.
 	known = 200 * time.Millisecond
 	// soon is how long the acknowledgement of digests and the like waits at most.
