@@ -3,6 +3,7 @@ package link
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -20,15 +21,15 @@ const (
 	// dataCost is how many times a byte of data is counted: the buffer that yamux has for a
 	// frame doubles once the frame is in it.
 	dataCost = 2
-	// peerMemory is for all links that come from a host with members. A peer that behaves
+	// peerMemory is for the streams that a host with members opens. A peer that behaves
 	// holds the longest message, a window, its requests and some answers, together less
 	// than 10 MiB.
 	peerMemory = 12 << 20
-	// openedMemory is for all links to a host: answers that are read at a time.
+	// openedMemory is for the answers of a host that are read at a time.
 	openedMemory = 16 << 20
-	// linksMemory is for all links in a direction.
+	// linksMemory is for all streams of others, and as much for all that this node opens.
 	linksMemory = 48 << 20
-	// strangerMemory is for the links of all strangers together: room for maxLinks links
+	// strangerMemory is for the streams of all strangers together: room for maxLinks links
 	// with a stream of events each.
 	strangerMemory = 16 << 20
 )
@@ -36,25 +37,28 @@ const (
 // errHeld ends a link that holds too much.
 var errHeld = errors.New("it holds more memory than its limit")
 
-// budget counts what the links of a direction hold, and closes links of who holds too
-// much. Of accepted links the owner is their host, if they have the name of a member with
-// that host: a host may have many names. All others are those of strangers. Of strangers
-// the host that holds most loses a link, so that one host cannot push out another. The
-// owner of a link that was opened here is the host that it leads to. What a closed link holds counts until the link is gone, and others
-// wait for that before they hold more. It is safe for concurrent use.
+// budget counts what links hold for the streams that one side opens, and closes links of
+// who holds too much. For the streams of others the owner is the host of the link, if the
+// link has the name of a member with that host: a host may have many names. All others are
+// those of strangers. Of strangers the host that holds most loses a link, so that one host
+// cannot push out another. For the streams that this node opens, the owner is the host
+// that answers. A link that goes both ways is in both budgets. What a closed link holds
+// counts until the link is gone, and others wait for that before they hold more. It is
+// safe for concurrent use.
 type budget struct {
-	owner func(lk *link) string // "": strangers
-	each  int64                 // bytes that an owner may hold
-	over  func(lk *link)        // told of a link that is closed; must not wait
+	part  func(lk *link) *holding // what it holds of this budget
+	owner func(lk *link) string   // "": strangers
+	each  int64                   // bytes that an owner may hold
+	over  func(lk *link)          // told of a link that is closed; must not wait
 
 	mu     sync.Mutex // guards also what links have of it
 	freed  sync.Cond  // of mu: something is held no more
 	owners map[string]*owned
-	links  int
+	links  int // those that entered
 }
 
-func (b *budget) init(each int64, owner func(*link) string, over func(*link)) {
-	b.each, b.owner, b.over = each, owner, over
+func (b *budget) init(each int64, part func(*link) *holding, owner func(*link) string, over func(*link)) {
+	b.each, b.part, b.owner, b.over = each, part, owner, over
 	b.owners = map[string]*owned{}
 	b.freed.L = &b.mu
 }
@@ -71,6 +75,7 @@ type owned struct {
 // holding is a link's part in a budget.
 type holding struct {
 	owner    string // "": strangers
+	entered  bool   // it is one of the links whose number is bounded
 	bytes    int64
 	requests int
 	closed   bool // to be closed, and no link any more that counts
@@ -98,20 +103,20 @@ func (b *budget) roomLocked(owner string, n int64) bool {
 	return b.owners[owner].total()+n <= b.limitOf(owner) && all+n <= linksMemory
 }
 
-// enter counts a link from now on. If there are more than most, it returns the least used
-// one of who has most links, which is not counted any more.
+// enter counts a link from now on. If more than most have entered, it returns the least
+// used one of who has most of them, which is not counted any more.
 func (b *budget) enter(lk *link, most int) (extra *link) {
 	name := b.owner(lk)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.addLocked(lk, name)
+	b.addLocked(lk, name, true)
 	if b.links <= most {
 		return nil
 	}
 	// Several owners or hosts may have equally many: all of their links are compared.
 	var widest []*link
-	for _, o := range mostOf(b.owners, func(o *owned) int64 { return int64(len(o.links)) }) {
-		for _, links := range mostOf(byHost(o.links), func(l []*link) int64 { return int64(len(l)) }) {
+	for _, o := range mostOf(b.owners, func(o *owned) int64 { return int64(len(b.enteredOf(o))) }) {
+		for _, links := range mostOf(byHost(b.enteredOf(o)), func(l []*link) int64 { return int64(len(l)) }) {
 			widest = append(widest, links...)
 		}
 	}
@@ -120,14 +125,21 @@ func (b *budget) enter(lk *link, most int) (extra *link) {
 	return extra
 }
 
+// enteredOf are an owner's links that have entered.
+func (b *budget) enteredOf(o *owned) map[*link]struct{} {
+	links := maps.Clone(o.links)
+	maps.DeleteFunc(links, func(lk *link, _ struct{}) bool { return !b.part(lk).entered })
+	return links
+}
+
 // leave is called once a link has ended, and everything that it held is free.
 func (b *budget) leave(lk *link) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.removeLocked(lk)
-	if !lk.held.gone {
-		lk.held.gone = true
-		b.endedLocked(lk.held)
+	if held := b.part(lk); !held.gone {
+		held.gone = true
+		b.endedLocked(*held)
 	}
 	b.freed.Broadcast()
 }
@@ -138,12 +150,13 @@ func (b *budget) leave(lk *link) {
 func (b *budget) hold(lk *link, n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !lk.held.closed {
-		lk.held.bytes += n
-		b.owners[lk.held.owner].bytes += n
+	held := b.part(lk)
+	if !held.closed {
+		held.bytes += n
+		b.owners[held.owner].bytes += n
 	}
-	for !lk.held.closed {
-		closed := b.shrinkLocked(lk.held.owner)
+	for !held.closed {
+		closed := b.shrinkLocked(held.owner)
 		switch {
 		case len(closed) > 0:
 			b.mu.Unlock()
@@ -152,7 +165,7 @@ func (b *budget) hold(lk *link, n int64) error {
 				other.conn.Close() // its session ends by that; an error says that it has
 			}
 			b.mu.Lock()
-		case b.roomLocked(lk.held.owner, 0):
+		case b.roomLocked(held.owner, 0):
 			return nil
 		default:
 			b.freed.Wait()
@@ -167,11 +180,12 @@ func (o *owned) total() int64 { return o.bytes + o.ending }
 func (b *budget) mayHold(lk *link, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if lk.held.closed || !b.roomLocked(lk.held.owner, n) {
+	held := b.part(lk)
+	if held.closed || !b.roomLocked(held.owner, n) {
 		return false
 	}
-	lk.held.bytes += n
-	b.owners[lk.held.owner].bytes += n
+	held.bytes += n
+	b.owners[held.owner].bytes += n
 	return true
 }
 
@@ -181,14 +195,15 @@ func (b *budget) begin(lk *link, most int) bool {
 	share := most / 4
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if lk.held.owner == "" {
+	held := b.part(lk)
+	if held.owner == "" {
 		share = most / 2
 	}
-	if lk.held.closed || b.owners[lk.held.owner].requests >= share {
+	if held.closed || b.owners[held.owner].requests >= share {
 		return false
 	}
-	lk.held.requests++
-	b.owners[lk.held.owner].requests++
+	held.requests++
+	b.owners[held.owner].requests++
 	return true
 }
 
@@ -196,9 +211,9 @@ func (b *budget) begin(lk *link, most int) bool {
 func (b *budget) end(lk *link) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !lk.held.closed {
-		lk.held.requests--
-		b.owners[lk.held.owner].requests--
+	if held := b.part(lk); !held.closed {
+		held.requests--
+		b.owners[held.owner].requests--
 	}
 }
 
@@ -206,11 +221,12 @@ func (b *budget) end(lk *link) {
 func (b *budget) release(lk *link, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if lk.held.gone {
+	held := b.part(lk)
+	if held.gone {
 		return
 	}
-	lk.held.bytes -= n
-	if o := b.owners[lk.held.owner]; lk.held.closed {
+	held.bytes -= n
+	if o := b.owners[held.owner]; held.closed {
 		o.ending -= n
 	} else {
 		o.bytes -= n
@@ -239,11 +255,11 @@ func (b *budget) shrinkLocked(name string) (closed []*link) {
 func (b *budget) closeLocked(o *owned) *link {
 	heavy := mostOf(byHost(o.links), func(links []*link) (sum int64) {
 		for _, lk := range links {
-			sum += lk.held.bytes
+			sum += b.part(lk).bytes
 		}
 		return sum
 	})[0]
-	lk := slices.MaxFunc(heavy, func(a, b *link) int { return cmp.Compare(a.held.bytes, b.held.bytes) })
+	lk := slices.MaxFunc(heavy, func(x, y *link) int { return cmp.Compare(b.part(x).bytes, b.part(y).bytes) })
 	b.removeLocked(lk)
 	return lk
 }
@@ -252,46 +268,52 @@ func (b *budget) closeLocked(o *owned) *link {
 func (b *budget) reclaimLocked() {
 	for lk := range b.owners[""].links {
 		if name := b.owner(lk); name != "" {
-			held := lk.held
+			held := *b.part(lk)
 			b.removeLocked(lk)
 			b.endedLocked(held) // though it goes on
-			b.addLocked(lk, name)
-			lk.held.bytes, lk.held.requests = held.bytes, held.requests
+			b.addLocked(lk, name, held.entered)
+			b.part(lk).bytes, b.part(lk).requests = held.bytes, held.requests
 			b.owners[name].bytes += held.bytes
 			b.owners[name].requests += held.requests
 		}
 	}
 }
 
-// add counts a link from now on, however many there are.
+// add counts what a link holds from now on, however many there are.
 func (b *budget) add(lk *link) {
+	name := b.owner(lk)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.addLocked(lk, b.owner(lk))
+	b.addLocked(lk, name, false)
 }
 
-func (b *budget) addLocked(lk *link, name string) {
+func (b *budget) addLocked(lk *link, name string, entered bool) {
 	if b.owners[name] == nil {
 		b.owners[name] = &owned{links: map[*link]struct{}{}}
 	}
-	lk.held = holding{owner: name}
+	*b.part(lk) = holding{owner: name, entered: entered}
 	b.owners[name].links[lk] = struct{}{}
-	b.links++
+	if entered {
+		b.links++
+	}
 }
 
 // removeLocked takes a link off that ends. What it holds is its owner's until it is gone.
 func (b *budget) removeLocked(lk *link) {
-	if lk.held.closed {
+	held := b.part(lk)
+	if held.closed {
 		return
 	}
-	o := b.owners[lk.held.owner]
-	o.bytes -= lk.held.bytes
-	o.ending += lk.held.bytes
+	o := b.owners[held.owner]
+	o.bytes -= held.bytes
+	o.ending += held.bytes
 	o.closed++
-	o.requests -= lk.held.requests
+	o.requests -= held.requests
 	delete(o.links, lk)
-	b.links--
-	lk.held.closed = true
+	if held.entered {
+		b.links--
+	}
+	held.closed = true
 	b.freed.Broadcast() // it may wait itself
 }
 

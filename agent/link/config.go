@@ -53,14 +53,15 @@ type Kind uint64
 // The kinds of streams. Handlers answer those from KindRepair on; a kind
 // without a handler is refused politely.
 const (
-	kindEvents   Kind = 1
-	KindRepair   Kind = 2
-	KindBody     Kind = 3
-	KindQuestion Kind = 4 // what became of an event
-	KindMembers  Kind = 5
-	KindDurable  Kind = 6 // whether events are on a disk
-	KindAgents   Kind = 7 // which members are agents
-	KindStatus   Kind = 9 // how a node is
+	kindEvents     Kind = 1 // from the opener of a link
+	KindRepair     Kind = 2
+	KindBody       Kind = 3
+	KindQuestion   Kind = 4 // what became of an event
+	KindMembers    Kind = 5
+	KindDurable    Kind = 6 // whether events are on a disk
+	KindAgents     Kind = 7 // which members are agents
+	kindEventsBack Kind = 8 // from the acceptor of a link
+	KindStatus     Kind = 9 // how a node is
 )
 
 // Handler answers one request. It must return soon after ctx has ended, which
@@ -98,7 +99,7 @@ type Config struct {
 	// attempt, and whether the node showed itself to be no peer. It must not block, and may
 	// be nil.
 	Lost     func(name string, notPeer bool)
-	Features []string // told to each peer, see Peer.Has; at most 14 of 32 bytes
+	Features []string // told to each peer, see Peer.Has; at most 13 of 32 bytes
 	Handlers map[Kind]Handler
 	Logger   *slog.Logger          // nil discards
 	Metrics  prometheus.Registerer // nil counts nothing
@@ -125,12 +126,12 @@ type Config struct {
 	streamTimeout time.Duration // for a peer to close a stream after us; 10 s
 	ackDelay      time.Duration // of an acknowledgement that is to come soon; AckDelay
 
-	noChecksums bool // as earlier versions, which do not have that feature
+	noChecksums, noBothWays bool // as earlier versions, which do not have those features
 }
 
 const (
 	maxFeatures = 16  // in a hello
-	ownFeatures = 2   // of those, this package's own
+	ownFeatures = 3   // of those, this package's own
 	maxFeature  = 32  // bytes
 	maxName     = 256 // bytes; memberlist and serf have shorter ones
 )
@@ -175,7 +176,7 @@ func (c Config) validate() error {
 	check(c.Transport != nil, "Transport is nil; give memberlist's")
 	check(c.Deliver != nil, "Deliver is nil; give a function that takes the messages")
 	for k, h := range c.Handlers {
-		check(k >= KindRepair && h != nil, "a handler of kind %d; kinds of requests begin at %d, and handlers are not nil", k, KindRepair)
+		check(k >= KindRepair && k != kindEventsBack && h != nil, "a handler of kind %d; kinds of requests begin at %d without %d, and handlers are not nil", k, KindRepair, kindEventsBack)
 	}
 	check(len(c.Features) <= maxFeatures-ownFeatures, "%d Features; give at most %d", len(c.Features), maxFeatures-ownFeatures)
 	for _, f := range c.Features {

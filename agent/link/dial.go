@@ -11,51 +11,63 @@ import (
 	"github.com/hashicorp/memberlist"
 )
 
-// connect returns the link to the peer, and opens it where there is none. One
-// caller at a time opens it, the others wait for that or for ctx.
-func (p *peer) connect(ctx context.Context) (*link, error) {
+// connect returns the link to the peer, and the ID under which messages go over it. It
+// opens a link where there is none. One caller at a time opens it, the others wait for that
+// or for ctx.
+func (p *peer) connect(ctx context.Context) (lk *link, id senderID, err error) {
 	select {
 	case p.dialing <- struct{}{}:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, id, context.Cause(ctx)
 	}
 	defer func() { <-p.dialing }()
 
+	l := p.links
+	if lk := p.current(); !lk.alive() || !lk.opened && !l.usable(lk) {
+		l.offerAll(p.name)
+	}
 	p.mu.Lock()
-	lk, addr, id, until := p.link, p.addr, p.id, p.notPeerUntil
+	lk, id = p.link, p.id
+	addr, until := p.addr, p.notPeerUntil
 	p.mu.Unlock()
-	if lk.alive() {
-		return lk, nil
+	if lk.alive() && (lk.opened || l.usable(lk)) {
+		return lk, id, nil
 	}
 	if time.Now().Before(until) {
-		return nil, &notPeerError{p.name, addr}
+		return nil, id, &notPeerError{p.name, addr}
 	}
-	if err := p.links.makeRoom(p); err != nil {
-		return nil, err
+	if err := l.makeRoom(p); err != nil {
+		return nil, id, err
 	}
-	lk, err := p.dial(ctx, addr, id)
+	lk, err = p.dial(ctx, addr, id)
 	p.links.metrics.dials.WithLabelValues(dialResult(err)).Inc()
 	if err != nil {
 		if _, ok := errors.AsType[*wrongNodeError](err); ok {
 			p.renewID(id)
 		}
-		return nil, err
+		return nil, id, err
 	}
 	p.mu.Lock()
-	stale := p.id != id || p.ctx.Err() != nil
-	if !stale {
-		p.link = lk
+	stale, theirs := p.id != id || p.ctx.Err() != nil, p.link
+	crossed := theirs.alive() && p.name < l.cfg.Name && l.usable(theirs)
+	if !stale && !crossed {
+		p.link, p.alone = lk, !lk.both
 	}
 	p.mu.Unlock()
-	if stale {
+	switch {
+	case stale:
 		lk.close()
-		return nil, errors.New("link: the peer moved or was forgotten while a link to it was opened")
+		return nil, id, errors.New("link: the peer moved or was forgotten while a link to it was opened")
+	case crossed:
+		l.retire(lk)
+		return theirs, id, nil
 	}
-	if p.links.cfg.Opened != nil {
-		p.links.cfg.Opened(Peer{Name: p.name, Addr: addr, version: lk.peer.version, features: lk.peer.features})
+	p.rouse() // a stream of events may go on over a link of the peer
+	if l.cfg.Opened != nil {
+		l.cfg.Opened(Peer{Name: p.name, Addr: addr, version: lk.peer.version, features: lk.peer.features})
 	}
-	p.links.cfg.Logger.Debug("link: opened", "peer", p.name, "addr", addr, "version", lk.peer.version)
-	return lk, nil
+	l.cfg.Logger.Debug("link: opened", "peer", p.name, "addr", addr, "version", lk.peer.version)
+	return lk, id, nil
 }
 
 // dial opens a link with one of the keys. A peer in the middle of a rotation
@@ -95,27 +107,46 @@ func (p *peer) dialWith(ctx context.Context, addr string, key psk, id senderID) 
 		conn.Close()
 		return nil, err
 	}
-	lk := newLink(g, true, func(lk *link) func(int64) error {
-		l.opened.add(lk)
-		return func(n int64) error { return l.opened.hold(lk, n) }
-	})
-	if !l.whileRunning(func() {
-		<-lk.session.CloseChan()
-		lk.close() // once it returns, nothing is read any more
-		l.opened.leave(lk)
-		l.ended(lk)
-	}) {
+	lk := newLink(g, true, l.count)
+	if !lk.both {
+		// Nothing here takes streams that the accepting side opens: refuse them
+		// before they take memory.
+		if err := lk.session.GoAway(); err != nil {
+			lk.close()
+			l.uncount(lk)
+			return nil, err
+		}
+	}
+	if !l.tend(lk) {
 		lk.close()
-		l.opened.leave(lk)
+		l.uncount(lk)
 		return nil, errNotRunning
 	}
-	// Nothing here takes streams that the accepting side opens: refuse them
-	// before they take memory.
-	if err := lk.session.GoAway(); err != nil {
-		lk.close()
-		return nil, err
-	}
 	return lk, nil
+}
+
+// tend has a link that was opened here among the others until it ends, and reports
+// whether Run goes on.
+func (l *Links) tend(lk *link) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.running {
+		return false
+	}
+	l.dialed[lk] = struct{}{}
+	l.wg.Go(func() {
+		if lk.both {
+			l.acceptStreams(l.ctx, lk)
+		}
+		<-lk.session.CloseChan()
+		lk.close() // once it returns, nothing is read any more
+		l.uncount(lk)
+		l.mu.Lock()
+		delete(l.dialed, lk)
+		l.mu.Unlock()
+		l.ended(lk)
+	})
+	return true
 }
 
 // keyring returns the keys of the moment, primary first.
@@ -132,6 +163,11 @@ func (l *Links) keyring() []psk {
 func (l *Links) makeRoom(p *peer) error {
 	l.mu.Lock()
 	n := 1 // p
+	for lk := range l.dialed {
+		if lk.retired.Load() && lk.alive() {
+			n++
+		}
+	}
 	var idle []*link
 	for _, other := range l.peers {
 		lk, busy := other.state()
@@ -155,16 +191,18 @@ func (l *Links) makeRoom(p *peer) error {
 	return nil
 }
 
-// state returns the link, if it is alive, and whether the peer is busy: a link
+// state returns the link, if it was opened here and is alive, and whether it is busy: it
 // is being opened, has something under way, or is kept.
 func (p *peer) state() (lk *link, busy bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.link.alive() {
+	if p.link.alive() && p.link.opened {
 		lk = p.link
 	}
-	return lk, len(p.dialing) > 0 || lk != nil && (p.queue.Len() > 0 || p.users > 0 || p.kept)
+	return lk, len(p.dialing) > 0 || lk != nil && p.busyLocked()
 }
+
+func (p *peer) busyLocked() bool { return p.queue.Len() > 0 || p.users > 0 || p.kept }
 
 // leastUsed orders links by when they were last used.
 func leastUsed(a, b *link) int { return cmp.Compare(a.used.Load(), b.used.Load()) }

@@ -43,8 +43,9 @@ func (g *gate) enter(conn net.Conn) (leave func()) {
 
 // hostOf is the remote address of conn without the port; whatever has no port
 // is a host of its own.
-func hostOf(conn net.Conn) string {
-	addr := addrOf(conn)
+func hostOf(conn net.Conn) string { return hostOfAddr(addrOf(conn)) }
+
+func hostOfAddr(addr string) string {
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		return host
 	}

@@ -70,6 +70,7 @@ type greeted struct {
 	remote   hello
 	version  byte
 	key      psk
+	both     bool // both sides may open streams
 }
 
 // open opens a link on a new connection. The zero key means a plain one. The ID is told
@@ -212,6 +213,7 @@ func (p *party) meet(g *greeted, theirs preamble) (err error) {
 	if g.version == 0 {
 		return fmt.Errorf("%w: it accepted a version that it does not speak", errProtocol)
 	}
+	g.both = p.self.has(featureBothWays) && g.remote.has(featureBothWays)
 	if c, ok := g.Conn.(*recordLayer); ok {
 		c.limit = maxRecord
 	}

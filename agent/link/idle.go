@@ -15,16 +15,16 @@ func (l *Links) tendIdle() {
 	var silent, mute []*link
 	l.mu.Lock()
 	for _, lk := range l.openLinksLocked() {
-		_, accepted := l.accepted[lk]
 		lk.shrink()
 		switch quiet := time.Since(time.Unix(0, lk.heard.Load())); {
-		case !accepted && quiet >= l.cfg.pingAfter:
+		case lk.opened && quiet >= l.cfg.pingAfter:
 			silent = append(silent, lk)
-		case accepted && quiet >= 2*l.cfg.pingAfter+idleInterval+pingTimeout:
+		case !lk.opened && quiet >= 2*l.cfg.pingAfter+idleInterval+pingTimeout:
 			mute = append(mute, lk)
 		}
 	}
 	l.mu.Unlock()
+	l.offerAll("") // a member may have been unknown when its link came
 	for _, lk := range silent {
 		l.whileRunning(lk.ping)
 	}

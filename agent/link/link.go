@@ -32,11 +32,14 @@ const pingTimeout = 10 * time.Second
 const linkRequests = 8
 
 // link is a connection after its handshake, split into streams. Streams are
-// opened by the side that opened the link.
+// opened by the side that opened the link, or by both sides if both can.
 type link struct {
 	conn       net.Conn // of the session
 	session    *yamux.Session
-	held       holding // guarded by the budget
+	opened     bool    // by this node
+	both       bool    // both sides may open streams
+	held       holding // for streams of the other side; guarded by Links.budget
+	asked      holding // for streams of this side; guarded by Links.opened
 	peer       Peer
 	host       string // where its stream came from
 	key        psk
@@ -46,12 +49,17 @@ type link struct {
 	damaged    atomic.Bool            // what came does not have its checksum
 	pinging    atomic.Bool            // the other side is being asked for a sign of life
 	events     atomic.Pointer[stream] // on which events come, if any
+	back       senderID               // of who sends events on a link that was opened here; owned by their stream
+	sends      atomic.Bool            // this node has a stream of events on it
+	retired    atomic.Bool            // another link is used in place of it
+	forgotten  atomic.Int64           // when Forget named the peer last, in Unix nanoseconds
+	begun      time.Time
 }
 
 // newLink puts a session on a connection. It owns the connection from now on. Before
 // anything is read, hold is told of the link; what it returns is told of all data that
-// comes, and its error ends the link.
-func newLink(g *greeted, opened bool, hold func(*link) func(int64) error) *link {
+// comes, and whether it is for a stream of this side. Its error ends the link.
+func newLink(g *greeted, opened bool, hold func(*link) func(ours bool, n int64) error) *link {
 	g.SetDeadline(time.Time{})
 	conf := &yamux.Config{
 		AcceptBacklog:          linkStreams,
@@ -68,7 +76,7 @@ func newLink(g *greeted, opened bool, hold func(*link) func(int64) error) *link 
 		start = yamux.Client
 	}
 	lk := &link{
-		conn: g.Conn,
+		conn: g.Conn, opened: opened, both: g.both, begun: time.Now(),
 		peer: Peer{
 			Name: g.remote.name, Addr: addrOf(g.Conn), sender: g.remote.sender,
 			version: g.version, features: g.remote.features,
@@ -81,7 +89,7 @@ func newLink(g *greeted, opened bool, hold func(*link) func(int64) error) *link 
 	lk.heard.Store(lk.used.Load())
 	counts := hold(lk)
 	var err error
-	if lk.session, err = start(&frameConn{Conn: newMeter(g.Conn, counts, lk.readDone)}, conf); err != nil {
+	if lk.session, err = start(&frameConn{Conn: newMeter(g.Conn, opened, counts, lk.readDone)}, conf); err != nil {
 		panic(err) // a configuration that is not valid
 	}
 	return lk

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -25,8 +26,8 @@ type Links struct {
 	metrics   *metrics
 	sampled   logs.Sampled
 	sources   sources
-	budget    budget        // of accepted links
-	opened    budget        // of those that this node opened
+	budget    budget        // of the streams of others
+	opened    budget        // of those that this node opens
 	handling  chan struct{} // a slot for each request that is handled here
 	behind    chan struct{} // wakes the reporter of drops
 
@@ -38,6 +39,7 @@ type Links struct {
 	wg       sync.WaitGroup  // what Run waits for; added to only while running
 	peers    map[string]*peer
 	accepted map[*link]struct{}
+	dialed   map[*link]struct{}
 }
 
 // New returns links and starts their Transport, which is then to be given to
@@ -48,10 +50,10 @@ func New(cfg Config) (*Links, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	features := append([]string{featureOwnID, featureChecksum}, cfg.Features...)
-	if cfg.noChecksums {
-		features = slices.Delete(features, 1, 2)
-	}
+	features := append([]string{featureOwnID, featureChecksum, featureBothWays}, cfg.Features...)
+	features = slices.DeleteFunc(features, func(f string) bool {
+		return f == featureChecksum && cfg.noChecksums || f == featureBothWays && cfg.noBothWays
+	})
 	l := &Links{
 		cfg: cfg,
 		party: party{
@@ -66,15 +68,16 @@ func New(cfg Config) (*Links, error) {
 		behind:   make(chan struct{}, 1),
 		peers:    make(map[string]*peer),
 		accepted: make(map[*link]struct{}),
+		dialed:   make(map[*link]struct{}),
 	}
 	l.sources.limit = sourcesLimit
-	l.budget.init(peerMemory, func(lk *link) string {
-		if cfg.Member != nil && cfg.Member(lk.peer.Name, lk.host) {
+	l.budget.init(peerMemory, func(lk *link) *holding { return &lk.held }, func(lk *link) string {
+		if l.isMember(lk.peer.Name, lk.host) {
 			return lk.host
 		}
 		return ""
 	}, l.tooHeavy)
-	l.opened.init(openedMemory, func(lk *link) string { return lk.host }, l.tooHeavy)
+	l.opened.init(openedMemory, func(lk *link) *holding { return &lk.asked }, func(lk *link) string { return lk.host }, l.tooHeavy)
 	l.metrics = newMetrics(cfg.Metrics, l.countOpened, l.countAccepted)
 	l.transport = &Transport{
 		NodeAwareTransport: cfg.Transport,
@@ -177,15 +180,10 @@ func (l *Links) whileRunning(f func()) bool {
 
 // openLinksLocked returns all links that are alive, in both directions.
 func (l *Links) openLinksLocked() (all []*link) {
-	for _, p := range l.peers {
-		if lk := p.current(); lk.alive() {
-			all = append(all, lk)
-		}
+	for _, links := range []map[*link]struct{}{l.dialed, l.accepted} {
+		all = slices.AppendSeq(all, maps.Keys(links))
 	}
-	for lk := range l.accepted {
-		all = append(all, lk)
-	}
-	return all
+	return slices.DeleteFunc(all, func(lk *link) bool { return !lk.alive() })
 }
 
 // reject counts and logs a stream that did not become a link.
@@ -203,5 +201,11 @@ func (l *Links) countAccepted() float64 {
 func (l *Links) countOpened() float64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return float64(len(l.openLinksLocked()) - len(l.accepted))
+	n := 0
+	for lk := range l.dialed {
+		if lk.alive() {
+			n++
+		}
+	}
+	return float64(n)
 }

@@ -22,16 +22,22 @@ const pingEvery, pingBurst = rate.Limit(1), 16
 // goroutine reads.
 type meter struct {
 	net.Conn
-	hold  func(n int64) error // told of data before it is read
-	done  func(error)         // told of each Read
+	hold  func(ours bool, n int64) error // told of data before it is read, see link.count
+	done  func(error)                    // told of each Read
+	first uint32                         // odd or even, as the IDs of the streams that this side opens
 	pings *rate.Limiter
 
 	head []byte // of a frame of which not all has come
 	body int64  // bytes of data that are still to come
 }
 
-func newMeter(conn net.Conn, hold func(int64) error, done func(error)) *meter {
-	return &meter{Conn: conn, hold: hold, done: done, pings: rate.NewLimiter(pingEvery, pingBurst)}
+// newMeter is for the side that opened the link, or for the other one.
+func newMeter(conn net.Conn, opened bool, hold func(bool, int64) error, done func(error)) *meter {
+	m := &meter{Conn: conn, hold: hold, done: done, pings: rate.NewLimiter(pingEvery, pingBurst)}
+	if opened {
+		m.first = 1
+	}
+	return m
 }
 
 func (m *meter) Read(b []byte) (int, error) {
@@ -55,7 +61,8 @@ func (m *meter) look(b []byte) error {
 		if len(m.head) < frameHeader {
 			return nil
 		}
-		err := m.frame(m.head[1], binary.BigEndian.Uint16(m.head[2:]), binary.BigEndian.Uint32(m.head[8:]))
+		ours := binary.BigEndian.Uint32(m.head[4:])%2 == m.first
+		err := m.frame(m.head[1], binary.BigEndian.Uint16(m.head[2:]), ours, binary.BigEndian.Uint32(m.head[8:]))
 		if err != nil {
 			return err
 		}
@@ -64,13 +71,13 @@ func (m *meter) look(b []byte) error {
 	return nil
 }
 
-func (m *meter) frame(kind byte, flags uint16, length uint32) error {
+func (m *meter) frame(kind byte, flags uint16, ours bool, length uint32) error {
 	switch {
 	case kind == frameTypePing && flags&frameFlagSYN != 0 && !m.pings.Allow():
 		return fmt.Errorf("%w: it pings too often", errProtocol)
 	case kind == frameTypeData:
 		m.body = int64(length)
-		return m.hold(m.body * dataCost)
+		return m.hold(ours, m.body*dataCost)
 	}
 	return nil
 }

@@ -27,13 +27,15 @@ type peer struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	wake    chan struct{} // something may be sent
+	linked  chan struct{} // a link of the peer was adopted
 	dialing chan struct{} // held by who opens a link
 	asking  chan struct{} // a slot for each request
 
 	mu      sync.Mutex // taken after that of Links
 	addr    string
 	id      senderID // of this node to the peer; another one where numbers are left out
-	link    *link    // nil or dead where there is none
+	link    *link    // nil or dead where there is none; the peer may have opened it
+	alone   bool     // the peer opens no streams on links from here, as it has told last
 	queue   queue.Queue[[]byte]
 	first   uint64    // sequence number of the first in queue
 	awaited uint64    // of the last message that Waiting counts, acknowledged or not
@@ -53,6 +55,7 @@ func newPeer(l *Links, to Peer) *peer {
 		links:   l,
 		name:    to.Name,
 		wake:    make(chan struct{}, 1),
+		linked:  make(chan struct{}, 1),
 		dialing: make(chan struct{}, 1),
 		asking:  make(chan struct{}, linkRequests),
 		addr:    to.Addr,
@@ -80,7 +83,7 @@ func (p *peer) current() *link {
 	return p.link
 }
 
-// moveTo notes a new address, and returns the link to the old one.
+// moveTo notes a new address, and returns the link that was opened to the old one.
 func (p *peer) moveTo(addr string) (stale *link) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,8 +92,12 @@ func (p *peer) moveTo(addr string) (stale *link) {
 	}
 	p.addr, p.id = addr, newSenderID() // the old address has no use for it, and may be another node's
 	p.notPeerUntil = time.Time{}
-	p.rouse() // it may be kept
-	return p.link
+	if p.link != nil && p.link.opened {
+		stale = p.link
+	}
+	p.link = nil
+	p.rouse() // it may be kept, and its stream of events ends
+	return stale
 }
 
 // renewID draws another ID, as the one that was used came to another node.
@@ -199,13 +206,17 @@ func (p *peer) restart() (first uint64) {
 }
 
 // next appends records that are to be sent to buf, and reports how many of
-// them the peer does not take, being longer than limit.
-func (p *peer) next(buf []byte, limit int) (_ []byte, tooLong int) {
+// them the peer does not take, being longer than the link's limit. The error says that
+// another link is used by now.
+func (p *peer) next(buf []byte, lk *link) (_ []byte, tooLong int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.link != lk {
+		return nil, 0, errMoved
+	}
 	for ; p.sent < p.queue.Len(); p.sent++ {
 		record := p.queue.At(p.sent)
-		if d := varint.NewDecoder(record); d.Uint() > uint64(limit) {
+		if d := varint.NewDecoder(record); d.Uint() > uint64(lk.maxMessage) {
 			tooLong++
 			record = missing
 			p.queue.Set(p.sent, record, len(record))
@@ -215,7 +226,7 @@ func (p *peer) next(buf []byte, limit int) (_ []byte, tooLong int) {
 		}
 		buf = append(buf, record...)
 	}
-	return buf, tooLong
+	return buf, tooLong, nil
 }
 
 // acknowledge takes what the peer has, up to and with last, off the queue. It

@@ -29,16 +29,16 @@ const maxBatch = 1024
 
 // receive delivers the messages of a stream of events, and acknowledges them,
 // until the stream ends.
-func (l *Links) receive(ctx context.Context, lk *link, st *stream) error {
-	strict := lk.peer.Has(featureOwnID)
-	src := l.sources.open(sourceKey{lk.peer.sender, lk.host, strict})
+func (l *Links) receive(ctx context.Context, lk *link, st *stream, id senderID) error {
+	key := lk.sourceKey(id)
+	src := l.sources.open(key)
 	defer l.sources.close(src)
 	lk.events.Store(st)
 	defer lk.events.Store(nil)
 	acks := newAcker(src, st, l.cfg.ackDelay)
 	defer acks.end()
 	defer st.SetWriteDeadline(time.Unix(1, 0)) // a peer may read no acknowledgements
-	return l.receiveFrom(ctx, acks, strict, st.r, st.await, func() { st.SetReadDeadline(time.Time{}) }, st.settle, func(msgs [][]byte) Ack {
+	return l.receiveFrom(ctx, acks, key.strict, st.r, st.await, func() { st.SetReadDeadline(time.Time{}) }, st.settle, func(msgs [][]byte) Ack {
 		lk.touch()
 		return l.cfg.Deliver(lk.peer, msgs)
 	})

@@ -32,7 +32,7 @@ func (l *Links) Request(ctx context.Context, to Peer, kind Kind, req []byte) ([]
 // node is there.
 func (l *Links) IsPeer(ctx context.Context, to Peer) (bool, error) {
 	err := l.use(ctx, to, func(ctx context.Context, p *peer) error {
-		_, err := p.connect(ctx)
+		_, _, err := p.connect(ctx)
 		return err
 	})
 	if _, ok := errors.AsType[*notPeerError](err); ok {
@@ -85,7 +85,7 @@ func (p *peer) ask(ctx context.Context, kind Kind, req []byte) ([]byte, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	lk, err := p.connect(ctx)
+	lk, _, err := p.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func (p *peer) ask(ctx context.Context, kind Kind, req []byte) ([]byte, error) {
 	return resp, err
 }
 
-// freed returns what is told of bytes that a link which was opened here holds no more.
+// freed returns what is told of bytes that a link holds no more for streams of this side.
 func (l *Links) freed(lk *link) func(int64) {
 	return func(n int64) { l.opened.release(lk, n) }
 }

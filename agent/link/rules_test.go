@@ -81,11 +81,12 @@ func TestStreamWithoutAKind(t *testing.T) {
 	})
 }
 
-// Streams are opened by who opened the link: the other side takes none.
+// Streams are opened by who opened the link if one side is of a former version: the other
+// side takes none.
 func TestAcceptingSideOpensNoStreams(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		mem := newMemNet()
-		a, b := memNode(t, mem, 1, nil), memNode(t, mem, 2, nil)
+		a, b := memNode(t, mem, 1, nil), memNode(t, mem, 2, func(c *Config) { c.noBothWays = true })
 		a.send(b.peer, "hello")
 		synctest.Wait()
 		b.Links.mu.Lock()
@@ -135,4 +136,4 @@ func TestAcknowledgementOfWhatWasNotSent(t *testing.T) {
 }
 
 // uncounted is for links of tests that nobody bounds.
-func uncounted(*link) func(int64) error { return func(int64) error { return nil } }
+func uncounted(*link) func(bool, int64) error { return func(bool, int64) error { return nil } }

@@ -72,6 +72,11 @@ func (l *Links) Forget(name string) {
 	if p != nil {
 		l.removeLocked(p)
 	}
+	for lk := range l.accepted {
+		if lk.peer.Name == name {
+			lk.forgotten.Store(time.Now().UnixNano())
+		}
+	}
 	l.mu.Unlock()
 	if p != nil {
 		l.metrics.dropped.WithLabelValues(dropForgotten).Add(float64(p.clear()))

@@ -2,9 +2,11 @@ package link
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"agentctl/handler/backoff"
@@ -21,7 +23,11 @@ const minWait, maxWait = 50 * time.Millisecond, 5 * time.Second
 //	   ▲  └──idle──► gone              │ idle, or no peer
 //	   └───────────────────────────────┘
 func (p *peer) run() {
-	defer func() { p.current().close() }()
+	defer func() {
+		if lk := p.current(); lk != nil && lk.opened { // else it is the peer's
+			lk.close()
+		}
+	}()
 	for attempt := 0; p.ctx.Err() == nil; {
 		if !p.wanted() {
 			if !p.rest() {
@@ -29,11 +35,18 @@ func (p *peer) run() {
 			}
 			continue
 		}
+		if p.yields() {
+			if p.yield(); !p.wanted() {
+				continue
+			}
+		}
 		from, begun := p.acknowledged(), time.Now()
 		err := p.stream()
 		switch {
 		case p.ctx.Err() != nil:
 			return
+		case err == errMoved:
+			continue
 		case err == nil || !p.wanted(): // idle; nothing is lost by a link that breaks then
 			attempt = 0
 			continue
@@ -49,7 +62,7 @@ func (p *peer) run() {
 			continue
 		}
 		attempt++
-		backoff.Sleep(p.ctx, retryWait(attempt)) // the loop looks at the context
+		p.pause(retryWait(attempt), nil) // the loop looks at the context
 	}
 }
 
@@ -95,7 +108,9 @@ func (p *peer) retire() (again time.Duration) {
 		again = l.cfg.askedTimeout
 	case now.Before(p.notPeerUntil):
 		again = p.notPeerUntil.Sub(now)
-	case p.link.alive():
+	case p.link.alive() && p.link.opened && p.link.events.Load() != nil: // the peer uses it
+		again = l.cfg.askedTimeout
+	case p.link.alive() && p.link.opened:
 		again = max(0, l.cfg.askedTimeout-p.link.unusedFor())
 	}
 	p.mu.Unlock()
@@ -115,29 +130,55 @@ func (p *peer) giveUp() {
 	}
 }
 
-// stream sends the queue over the link until the link breaks, or has been idle
-// for long and is closed. It leaves no goroutine behind.
+// stream sends the queue over the link until the link breaks, another one is used, or it
+// has been idle for long. A link that was opened here is closed then, unless another one is
+// used. It leaves no goroutine behind that reads acknowledgements.
 func (p *peer) stream() error {
-	lk, err := p.connect(p.ctx)
+	lk, id, err := p.connect(p.ctx)
 	if err != nil {
 		return err
 	}
-	defer lk.close()
-	head := binary.AppendUvarint(appendKind(nil, kindEvents), p.restart())
+	head := appendKind(nil, kindEvents)
+	if !lk.opened {
+		head = append(appendKind(nil, kindEventsBack), id[:]...)
+	}
+	head = binary.AppendUvarint(head, p.restart())
+	lk.sends.Store(true)
+	defer lk.sends.Store(false)
 	st, err := lk.openStream(p.ctx, head, ackBuffer, p.links.freed(lk))
 	if err != nil {
+		lk.close()
 		return err
 	}
-	defer st.Close()
+	var parting atomic.Bool
 	acks := make(chan error, 1)
-	go func() { acks <- p.readAcks(lk, st) }()
-	err = p.writeRecords(lk, st, acks)
-	lk.close() // so that readAcks ends, if it has not
-	if err == errAcks {
-		return <-acks
+	go func() { acks <- p.readAcks(lk, st, &parting) }()
+	err = p.writeRecords(lk, st)
+	if err == errMoved || !lk.opened && (err == nil || p.ctx.Err() != nil) {
+		parting.Store(true)
+		p.part(lk, st, acks)
+		return err
 	}
-	<-acks
+	st.Close()
+	lk.close() // so that readAcks ends, if it has not
+	if broken := <-acks; err == errAcks {
+		return broken
+	}
 	return err
+}
+
+// part ends the stream of events on a link that others use further. What the peer has is
+// acknowledged before it ends its side, and so is not sent again over another link.
+func (p *peer) part(lk *link, st *stream, acks <-chan error) {
+	st.Close()
+	st.SetReadDeadline(time.Now().Add(partTime))
+	<-acks
+	l := p.links
+	l.whileRunning(func() {
+		if !st.drain(l.cfg.requestTimeout + l.cfg.streamTimeout) {
+			lk.close()
+		}
+	})
 }
 
 // keptBuffer is how large a buffer of an idle link is, at most, in bytes: room for an event
@@ -147,14 +188,25 @@ const keptBuffer = 1 << 10
 // errAcks stands for the error that ended the reading of acknowledgements.
 var errAcks = errors.New("no more acknowledgements")
 
+// partTime is how long a stream of events waits for its last acknowledgements when it ends
+// on a link that goes on.
+const partTime = time.Second
+
+// errMoved ends a stream of events since another link is used.
+var errMoved = errors.New("another link is used")
+
 // writeRecords writes what is queued until an error, or the link has been idle.
-func (p *peer) writeRecords(lk *link, st *stream, acks <-chan error) error {
+func (p *peer) writeRecords(lk *link, st *stream) error {
 	idle := time.NewTimer(p.links.cfg.idleTimeout)
 	defer idle.Stop()
 	var buf []byte
 	for {
 		var tooLong int
-		if buf, tooLong = p.next(buf[:0], lk.maxMessage); tooLong > 0 {
+		var err error
+		if buf, tooLong, err = p.next(buf[:0], lk); err != nil {
+			return err
+		}
+		if tooLong > 0 {
 			p.drop(tooLong, dropTooLong)
 		}
 		if len(buf) > 0 {
@@ -169,12 +221,14 @@ func (p *peer) writeRecords(lk *link, st *stream, acks <-chan error) error {
 		}
 		select {
 		case <-p.wake:
+		case <-p.ctx.Done():
+			return context.Cause(p.ctx)
 		case <-lk.session.CloseChan():
 			return errAcks
 		case <-idle.C:
 			left := p.links.cfg.idleTimeout - lk.unusedFor()
 			if left <= 0 {
-				if _, busy := p.state(); !busy {
+				if !p.needs(lk) {
 					return nil
 				}
 				left = p.links.cfg.idleTimeout
@@ -184,10 +238,22 @@ func (p *peer) writeRecords(lk *link, st *stream, acks <-chan error) error {
 	}
 }
 
+// needs tells whether an idle link is to stay: this node keeps it, or the peer uses it.
+func (p *peer) needs(lk *link) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.busyLocked() || lk.opened && lk.events.Load() != nil
+}
+
 // readAcks takes what the peer acknowledges off the queue until an error. It
-// closes the link, since nothing sent later would be known to arrive.
-func (p *peer) readAcks(lk *link, st *stream) error {
-	defer lk.close()
+// closes the link, since nothing sent later would be known to arrive, unless this node
+// ends the stream.
+func (p *peer) readAcks(lk *link, st *stream, parting *atomic.Bool) error {
+	defer func() {
+		if !parting.Load() && (lk.opened || p.ctx.Err() == nil) {
+			lk.close()
+		}
+	}()
 	if _, err := st.readReply(0); err != nil {
 		return fmt.Errorf("opening the stream of events: %w", err)
 	}

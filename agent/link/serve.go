@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ func (l *Links) serve(ctx context.Context, s stranger) {
 	defer lk.close()
 	l.register(lk)
 	defer l.unregister(lk)
+	l.offer(lk)
 	l.cfg.Logger.Debug("link: accepted", "peer", lk.peer.Name, "addr", lk.peer.Addr, "version", lk.peer.version)
 	if l.cfg.Accepted != nil {
 		l.cfg.Accepted(lk.peer.Name)
@@ -50,14 +52,14 @@ func (l *Links) ended(lk *link) {
 
 // admit counts what a link holds from now on. Where it is one link too many, it closes
 // another one.
-func (l *Links) admit(lk *link) func(int64) error {
+func (l *Links) admit(lk *link) func(bool, int64) error {
 	if extra := l.budget.enter(lk, l.cfg.maxLinks); extra != nil {
 		l.metrics.closed.WithLabelValues(closeCount).Inc()
 		l.sampled.Log(slog.LevelInfo, "link: closed for a newer one, there are too many", time.Minute,
 			"peer", extra.peer.Name, "from", extra.host)
 		extra.conn.Close() // its session ends by that
 	}
-	return func(n int64) error { return l.budget.hold(lk, n) }
+	return l.count(lk)
 }
 
 // tooManyStreams counts, logs and closes a link with too many streams, or with one that
@@ -86,7 +88,7 @@ func (l *Links) register(lk *link) {
 }
 
 func (l *Links) unregister(lk *link) {
-	l.budget.leave(lk)
+	l.uncount(lk)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.accepted, lk)
@@ -143,13 +145,17 @@ func (l *Links) serveStream(ctx context.Context, lk *link, st *stream, events *a
 	lk.touch()
 	handler := l.cfg.Handlers[Kind(kind)]
 	switch {
-	case Kind(kind) == kindEvents:
+	case lk.eventsKind() == Kind(kind):
 		if !events.CompareAndSwap(false, true) {
 			st.writeReply(statusBusy, nil)
 			return
 		}
 		defer events.Store(false)
-		if err := l.receive(ctx, lk, st); err != nil && ctx.Err() == nil && lk.alive() {
+		id, err := l.senderOf(lk, st)
+		if err == nil {
+			err = l.receive(ctx, lk, st, id)
+		}
+		if err != nil && ctx.Err() == nil && lk.alive() {
 			l.metrics.closed.WithLabelValues(closeBroken).Inc()
 			l.sampled.Log(slog.LevelWarn, "link: closed, its stream of events is broken", time.Second,
 				"peer", lk.peer.Name, "error", err)
@@ -161,6 +167,33 @@ func (l *Links) serveStream(ctx context.Context, lk *link, st *stream, events *a
 	default:
 		l.metrics.requests.WithLabelValues(l.answer(ctx, lk, st, handler)).Inc()
 	}
+}
+
+// eventsKind is the kind of the streams of events that come on a link, or 0.
+func (lk *link) eventsKind() Kind {
+	switch {
+	case !lk.opened:
+		return kindEvents
+	case lk.both:
+		return kindEventsBack
+	}
+	return 0
+}
+
+// senderOf returns the ID of who sends events on a stream: that of the hello, or the one at
+// the head of the stream. A link with another one than before takes up no more room by it.
+func (l *Links) senderOf(lk *link, st *stream) (id senderID, err error) {
+	if !lk.opened {
+		return lk.peer.sender, nil
+	}
+	if _, err := io.ReadFull(st.r, id[:]); err != nil {
+		return id, noEOF(err)
+	}
+	if id != lk.back {
+		l.sources.forget(lk.sourceKey(lk.back))
+		lk.back = id
+	}
+	return id, nil
 }
 
 // answer reads one request, has it handled, and sends what comes of it.

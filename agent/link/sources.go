@@ -25,6 +25,10 @@ type sourceKey struct {
 	strict bool
 }
 
+func (lk *link) sourceKey(id senderID) sourceKey {
+	return sourceKey{id, lk.host, lk.peer.Has(featureOwnID)}
+}
+
 // source is one sender.
 type source struct {
 	// turn is held while messages are delivered: a stream that broke may still
@@ -64,6 +68,15 @@ func (s *sources) close(src *source) {
 	defer s.mu.Unlock()
 	src.streams--
 	src.left = time.Now()
+}
+
+// forget drops a sender that has no stream and will not come back.
+func (s *sources) forget(id sourceKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if src := s.known[id]; src != nil && src.streams == 0 {
+		delete(s.known, id)
+	}
 }
 
 // forgetOldest makes room for one more, where it can.
