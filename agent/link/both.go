@@ -17,7 +17,8 @@ const retireLook = 250 * time.Millisecond
 // comes from the member that it names. Between two links to a peer, these rules choose, and
 // need no word between the two sides:
 //
-//   - the link that the node of the smaller name opened is used by both;
+//   - the link that the node of the smaller name opened is used by both, unless it was idle
+//     for so long that the other node opened one;
 //   - of links that the peer opened, the last one is used;
 //   - the opener retires its link once it uses another one.
 
@@ -54,17 +55,24 @@ func (l *Links) uncount(lk *link) {
 }
 
 // usable tells whether this node may open streams on an accepted link. After Forget that
-// is so once something has come on it. Its opener may be about to close it if it has been
-// idle for long.
+// is so once something has come on it.
 func (l *Links) usable(lk *link) bool {
-	if !lk.both || !lk.alive() || lk.heard.Load() <= lk.forgotten.Load() {
-		return false
+	return lk.both && lk.alive() && lk.heard.Load() > lk.forgotten.Load() && l.fresh(lk)
+}
+
+// fresh tells whether the acceptor of a link may rely on it. After some time without a
+// message or a request its opener may be about to close it, unless the acceptor has a
+// stream of events on it. Both sides see about the same.
+func (l *Links) fresh(lk *link) bool {
+	opener, acceptor := lk.events.Load() != nil, lk.sends.Load()
+	if lk.opened {
+		opener, acceptor = acceptor, opener
 	}
 	limit := l.cfg.askedTimeout
-	if lk.events.Load() != nil {
+	if opener {
 		limit = l.cfg.idleTimeout
 	}
-	return lk.sends.Load() || lk.unusedFor() < limit-limit/8
+	return acceptor || lk.unusedFor() < limit-limit/8
 }
 
 // offer gives an accepted link to the entry of the peer, if it comes from that member.
@@ -102,7 +110,7 @@ func (p *peer) adopt(lk *link) {
 		old, lk = nil, nil
 	case !old.alive():
 		old = nil
-	case old.opened && p.name > l.cfg.Name, !old.opened && !lk.begun.After(old.begun):
+	case old.opened && p.name > l.cfg.Name && l.fresh(old), !old.opened && !lk.begun.After(old.begun):
 		old, lk = nil, nil
 	}
 	if lk == nil {
@@ -118,7 +126,7 @@ func (p *peer) adopt(lk *link) {
 	default:
 	}
 	if old != nil && old.opened {
-		l.retire(old)
+		p.retireLink(old)
 	}
 	if l.cfg.Opened != nil {
 		l.cfg.Opened(found)
@@ -126,14 +134,19 @@ func (p *peer) adopt(lk *link) {
 	l.cfg.Logger.Debug("link: used both ways", "peer", p.name, "from", lk.peer.Addr)
 }
 
-// retire closes a link that was opened here once its streams have ended, or their time is
-// over.
-func (l *Links) retire(lk *link) {
-	if !lk.retired.CompareAndSwap(false, true) {
-		return
-	}
+// retireLink closes a link that was opened here once its streams have ended, or their time
+// is over. A peer has one such link at most.
+func (p *peer) retireLink(lk *link) {
+	p.mu.Lock()
+	before := p.retired
+	p.retired = lk
+	p.mu.Unlock()
+	l := p.links
 	l.whileRunning(func() {
 		defer lk.close()
+		if before != lk {
+			before.close()
+		}
 		look := time.NewTicker(retireLook)
 		defer look.Stop()
 		limit := time.After(2 * (l.cfg.requestTimeout + l.cfg.streamTimeout))

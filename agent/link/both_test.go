@@ -285,6 +285,25 @@ func (n *node) mustHaveOneLink(mem *memNet, dialed int) {
 	}
 }
 
+// A link that its opener needed for a request only stays while the other side keeps it.
+func TestTheAcceptorKeepsALink(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		var lost losses
+		a, b := memNode(t, mem, 1, both(members, lost.config)), memNode(t, mem, 2, both(members, lost.config, answering))
+		a.ask(b, "one")
+		b.Keep([]Peer{a.peer})
+		time.Sleep(time.Hour)
+		a.mustHaveOneLink(mem, 1)
+		b.Keep(nil)
+		time.Sleep(20 * time.Minute)
+		wantLinks(t, "with nobody who keeps it", a, 0, 0)
+		if len(lost.of) > 0 {
+			t.Errorf("these were lost: %v", lost.of)
+		}
+	})
+}
+
 // A peer that breaks its link over and over is not dialed more by those who wait for it to
 // open one; and a kept link that both lost is one link again.
 func TestBothOpenABrokenLinkAgain(t *testing.T) {

@@ -47,6 +47,35 @@ func TestAStrangerIsNotAdopted(t *testing.T) {
 	}
 }
 
+// A peer that is at another address by now is not spoken to over the link from its former
+// one, and under another ID; nor is one whose link comes from another address than it has.
+func TestAPeerThatMovedIsNotAdopted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		a := memNode(t, mem, 1, both(members, func(c *Config) {
+			c.Member = func(name, host string) bool { return name == "node2" && host != "10.0.0.4" } // at several hosts
+		}))
+		streams := openBoth(t, dialedFrom(t, mem, "10.0.0.2", a), "node2")
+		synctest.Wait()
+		a.send(Peer{Name: "node2", Addr: "10.0.0.2:7946"}, "one")
+		synctest.Wait()
+		first, head := <-streams, make([]byte, 18)
+		io.ReadFull(first.r, head)
+		first.writeReply(statusOK, nil)
+		inner := mem.add(4)
+		moved := startNode(t, "node2", inner.Addr().String(), inner, nil)
+		a.send(moved.peer, "two")
+		time.Sleep(10 * time.Second)
+		wantMessages(t, moved.received(), "one", "two")
+		if from := moved.from[0]; bytes.Equal(from.sender[:], head[1:17]) {
+			t.Error("the ID is still the same")
+		}
+		if n := len(streams); n > 0 {
+			t.Errorf("%d more streams were opened on the link from the former address", n)
+		}
+	})
+}
+
 // openBoth opens a link that takes streams, which come on what it returns.
 func openBoth(t *testing.T, conn net.Conn, name string) <-chan *stream {
 	t.Helper()
@@ -245,6 +274,65 @@ func TestBothDirectionsShareMemory(t *testing.T) {
 		defer a.opened.mu.Unlock()
 		if o := a.opened.owners["10.0.0.2"]; o != nil && o.bytes > 1<<20 {
 			t.Errorf("%d bytes count as answers", o.bytes)
+		}
+	})
+}
+
+// Answers that come on a link of the peer count as those on links that were opened here.
+func TestAnswersOnALinkOfThePeer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		long := make([]byte, 3<<20)
+		a := memNode(t, mem, 1, both(members, func(c *Config) {
+			c.Handlers = map[Kind]Handler{KindBody: func(context.Context, Peer, []byte) ([]byte, error) { return long, nil }}
+		}))
+		b := memNode(t, mem, 2, members)
+		a.send(b.peer, "open")
+		synctest.Wait()
+		results := make(chan error)
+		for range 2 { // together 12 MiB, with the bytes of their streams more than a member may send
+			go func() {
+				got, err := b.Request(t.Context(), a.peer, KindBody, nil)
+				if err == nil && len(got) != len(long) {
+					err = errors.New("a part of it")
+				}
+				results <- err
+			}()
+		}
+		for range 2 {
+			if err := <-results; err != nil {
+				t.Errorf("an answer: %v", err)
+			}
+		}
+		synctest.Wait()
+		b.opened.mu.Lock()
+		if o := b.opened.owners["10.0.0.1"]; o.total() != 0 {
+			t.Errorf("%d bytes are held in the end", o.total())
+		}
+		b.opened.mu.Unlock()
+		if mem.dialed() != 1 {
+			t.Errorf("%d links were opened", mem.dialed())
+		}
+	})
+}
+
+// Links that a node opens are not among those that it accepts, though others send on them.
+func TestNumbersOfLinksOfBothDirections(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		var lost losses
+		few := func(c *Config) { c.maxLinks = 3 }
+		hub := memNode(t, mem, 5, both(members, few, lost.config))
+		var others []Peer
+		for i := range 4 {
+			n := memNode(t, mem, i+1, both(members, lost.config))
+			n.Keep([]Peer{hub.peer})
+			others = append(others, memNode(t, mem, i+6, members).peer)
+		}
+		hub.Keep(others[:3])
+		time.Sleep(time.Second)
+		if out, in := hub.links(); out != 3 || in != 3 || lost.told("node6") > 0 {
+			t.Errorf("%v and %v links are open where 3 are allowed in each direction", out, in)
 		}
 	})
 }

@@ -147,7 +147,7 @@ func (m *linksModel) settle(t *rapid.T) {
 	for i := range m.nodes {
 		m.keep(i, all)
 	}
-	time.Sleep(time.Minute)
+	time.Sleep(5 * time.Minute) // a link that was forgotten has to bring something first
 	synctest.Wait()
 	for i, from := range m.nodes {
 		for j, to := range m.nodes {

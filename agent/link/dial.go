@@ -59,7 +59,7 @@ func (p *peer) connect(ctx context.Context) (lk *link, id senderID, err error) {
 		lk.close()
 		return nil, id, errors.New("link: the peer moved or was forgotten while a link to it was opened")
 	case crossed:
-		l.retire(lk)
+		p.retireLink(lk)
 		return theirs, id, nil
 	}
 	p.rouse() // a stream of events may go on over a link of the peer
@@ -163,11 +163,6 @@ func (l *Links) keyring() []psk {
 func (l *Links) makeRoom(p *peer) error {
 	l.mu.Lock()
 	n := 1 // p
-	for lk := range l.dialed {
-		if lk.retired.Load() && lk.alive() {
-			n++
-		}
-	}
 	var idle []*link
 	for _, other := range l.peers {
 		lk, busy := other.state()

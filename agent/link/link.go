@@ -51,7 +51,6 @@ type link struct {
 	events     atomic.Pointer[stream] // on which events come, if any
 	back       senderID               // of who sends events on a link that was opened here; owned by their stream
 	sends      atomic.Bool            // this node has a stream of events on it
-	retired    atomic.Bool            // another link is used in place of it
 	forgotten  atomic.Int64           // when Forget named the peer last, in Unix nanoseconds
 	begun      time.Time
 }

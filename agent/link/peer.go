@@ -35,6 +35,7 @@ type peer struct {
 	addr    string
 	id      senderID // of this node to the peer; another one where numbers are left out
 	link    *link    // nil or dead where there is none; the peer may have opened it
+	retired *link    // the last link that was opened here and that another one replaced
 	alone   bool     // the peer opens no streams on links from here, as it has told last
 	queue   queue.Queue[[]byte]
 	first   uint64    // sequence number of the first in queue
