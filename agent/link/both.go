@@ -90,7 +90,7 @@ func (l *Links) offerAll(name string) {
 	var all []*link
 	l.mu.Lock()
 	for lk := range l.accepted {
-		if lk.both && (name == "" || lk.peer.Name == name) {
+		if name == "" || lk.peer.Name == name {
 			all = append(all, lk)
 		}
 	}

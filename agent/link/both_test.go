@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,11 +39,6 @@ func both(changes ...func(*Config)) func(*Config) {
 			change(c)
 		}
 	}
-}
-
-// links is how many links are open at a node, in each direction.
-func (n *node) links() (out, in float64) {
-	return n.metric("agentctl_link_open", "out"), n.metric("agentctl_link_open", "in")
 }
 
 // wantLinks fails unless so many are open.
@@ -267,7 +263,10 @@ func TestBothKeepOneLink(t *testing.T) {
 		}
 
 		begin := time.Now()
+		a.Keep(nil)
 		b.Forget("node1")
+		b.Keep([]Peer{a.peer})
+		synctest.Wait()
 		b.send(a.peer, "now") // a message does not wait
 		synctest.Wait()
 		if len(a.received()) != 1 || time.Since(begin) > 0 {
@@ -301,6 +300,65 @@ func TestTheAcceptorKeepsALink(t *testing.T) {
 		if len(lost.of) > 0 {
 			t.Errorf("these were lost: %v", lost.of)
 		}
+	})
+}
+
+// A kept link that is idle for long is not relied on by the other side. The one that the
+// other side opens replaces it.
+func TestAnIdleLinkIsReplaced(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		var lost losses
+		a, b := memNode(t, mem, 1, both(members, lost.config)), memNode(t, mem, 2, both(members, lost.config))
+		a.Keep([]Peer{b.peer})
+		time.Sleep(10 * time.Minute)
+		b.send(a.peer, "one")
+		time.Sleep(5 * time.Second)
+		a.send(b.peer, "two")
+		time.Sleep(5 * time.Second)
+		wantMessages(t, a.received(), "one")
+		wantMessages(t, b.received(), "two")
+		b.mustHaveOneLink(mem, 2)
+		if len(lost.of) > 0 {
+			t.Errorf("these were lost: %v", lost.of)
+		}
+	})
+}
+
+// Of the links that a peer opened the last one is used, as the peer has given up the others.
+func TestTheLastLinkOfThePeerIsUsed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		a := memNode(t, mem, 1, members)
+		to := Peer{Name: "node2", Addr: "10.0.0.2:7946"}
+		for i := range 3 {
+			streams := openBoth(t, dialedFrom(t, mem, "10.0.0.2", a), "node2")
+			time.Sleep(time.Second)
+			a.send(to, fmt.Sprint(i))
+			select {
+			case st := <-streams:
+				st.writeReply(statusOK, nil)
+			case <-time.After(2 * time.Second):
+				t.Errorf("link %d is not used", i)
+			}
+		}
+	})
+}
+
+// A member that was not known when its link came has one link later on.
+func TestALaterMemberHasOneLink(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		var known atomic.Bool
+		a := memNode(t, mem, 1, members)
+		b := memNode(t, mem, 2, func(c *Config) { c.Member = func(_, host string) bool { return known.Load() && host == "10.0.0.1" } })
+		a.Keep([]Peer{b.peer})
+		b.Keep([]Peer{a.peer})
+		time.Sleep(time.Minute)
+		wantLinks(t, "before the member is known", b, 1, 1)
+		known.Store(true)
+		time.Sleep(time.Minute)
+		wantLinks(t, "after it is known", b, 0, 1)
 	})
 }
 

@@ -88,11 +88,12 @@ type Config struct {
 	// most ten times a second for each peer. It may be nil.
 	Behind func(to Peer, dropped uint64, notPeer bool)
 	// Member tells whether a member of this name has this host as its address. Links of
-	// others share one limit of memory. It must not block, and nil has no members.
+	// others share one limit of memory, and are not used to send to the peer that they
+	// name. It must not block, and nil has no members.
 	Member func(name, host string) bool
 	// Accepted is told the name that each peer gives that has opened a link to here, and
-	// Opened each peer to which this node has opened one, with the features that it told.
-	// Neither may block, and both may be nil.
+	// Opened each peer to which this node has opened one, or whose link it uses to send,
+	// with the features that it told. Neither may block, and both may be nil.
 	Accepted func(name string)
 	Opened   func(p Peer)
 	// Lost is told the name of a peer whose kept link broke, or could not be opened, at each

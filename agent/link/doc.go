@@ -21,12 +21,14 @@
 // # Kept links
 //
 // A link is opened when there is something to say, and closed when it was idle for five
-// minutes. Links to the peers that Keep names are there all the time, so that the first
+// minutes. It carries both directions, unless the peer is of an earlier version or its link
+// does not come from its address. Of two links that were opened at once, one is closed. Links to the peers that Keep names are there all the time, so that the first
 // message needs no handshake. Lost tells of each that broke or could not be opened.
 //
-// If a peer is gone without a word, and nothing is sent to it, its link stays for up to
-// 3 minutes and 20 seconds. A failure detector is to call Forget before. In return an idle
-// link costs a ping in three minutes, from its opener, and about 35 KiB at each end.
+// If a peer is gone without a word, and nothing is sent to it, a link that this node opened
+// stays for up to 3 minutes and 20 seconds, and one that the peer opened for up to 6 minutes
+// and 30 seconds. A failure detector is to call Forget before. In return an idle link costs
+// a ping in three minutes, from its opener, and about IDLE KiB at each end.
 //
 // # Loss
 //
@@ -39,7 +41,8 @@
 // one exception.
 //
 // The last messages can come twice if the receiver has heard 1,024 other
-// senders since, or if the sender's or the receiver's address changes.
+// senders since, or if the sender's or the receiver's address changes. The address that a
+// sender dials from counts too, if a link that the receiver opened takes over.
 //
 // Five kinds of messages are lost. The first four are counted, and the first three
 // are reported to Behind:
@@ -59,10 +62,10 @@
 //
 // Links that exceed a limit of memory are closed. Their bytes count until they are free:
 //
-//   - 12 MiB for the links that come from a host with a member;
+//   - 12 MiB for the streams of a host with a member;
 //   - 16 MiB for those of all other hosts together;
-//   - 16 MiB for the links that this node opened to a host;
-//   - 48 MiB for all links of a direction;
+//   - 16 MiB for the answers of a host;
+//   - 48 MiB for all streams of others, and as much for all answers;
 //   - 48 streams for a link.
 //
 // # Trust
@@ -71,7 +74,8 @@
 // its keys. Everything after it is encrypted and authenticated. Without a
 // keyring anyone is trusted, as with gossip, and a peer is who it says it is.
 // All limits hold in both cases. A sender's ID for a peer is told to that peer
-// alone, so others cannot make the peer drop what the sender sends.
+// alone, so others cannot make the peer drop what the sender sends. A link that a peer
+// opened is used to send to it only if it comes from the member of that name.
 //
 // A link without encryption has checksums, unless the peer is of an earlier version. A bit
 // that was flipped on the way closes such a link, and the messages come over a new one.

@@ -206,6 +206,53 @@ func BenchmarkIdleLinks(b *testing.B) {
 	}
 }
 
+// BenchmarkIdlePairs tells what two nodes take that keep a link to each other and have sent
+// a message in each direction: in one link for both directions, and in a link for each.
+func BenchmarkIdlePairs(b *testing.B) {
+	const pairs = 100
+	for name, alone := range map[string]bool{"one link": false, "two links": true} {
+		b.Run(name, func(b *testing.B) {
+			change := func(c *Config) {
+				c.noBothWays = alone
+				c.Member = func(string, string) bool { return true }
+				c.Deliver = func(Peer, [][]byte) {}
+			}
+			hub := netNode(b, "hub", change)
+			nodes := make([]*node, pairs)
+			peers := make([]Peer, pairs)
+			for i := range nodes {
+				nodes[i] = netNode(b, fmt.Sprint("node", i), change)
+				peers[i] = nodes[i].peer
+			}
+			before, goroutines := held(), runtime.NumGoroutine()
+			hub.Keep(peers)
+			for b.Loop() {
+				hub.Broadcast(peers, make([]byte, 300))
+				for _, n := range nodes {
+					n.Keep([]Peer{hub.peer})
+					n.Broadcast([]Peer{hub.peer}, make([]byte, 300))
+				}
+				waitFor(b, "acknowledgements", func() bool {
+					waiting := hub.Waiting()
+					for _, n := range nodes {
+						waiting += n.Waiting()
+					}
+					return waiting == 0
+				})
+			}
+			time.Sleep(2*idleInterval + time.Second)
+			b.ReportMetric(float64(held()-before)/pairs, "B/pair")
+			b.ReportMetric(float64(runtime.NumGoroutine()-goroutines)/pairs, "goroutines/pair")
+			out, in := hub.links()
+			b.ReportMetric((out+in)/pairs, "links/pair")
+			hub.stop()
+			for _, n := range nodes {
+				n.stop()
+			}
+		})
+	}
+}
+
 // held is what the heap and the stacks take.
 func held() int64 {
 	emptyPools()

@@ -8,10 +8,12 @@ import (
 )
 
 // Keep sets the peers whose links are kept. This node opens a link to each at once where
-// there is none, and again after it broke, first after 50 to 100 ms and at most 5 s later.
-// It closes none of them because it is idle, or to make room for another link. A peer that
-// is no longer in the set is like any other. So is one that Forget took off, until Keep
-// names it again. Keep does not wait, and does nothing while the links do not run.
+// there is none, or a second later if the peer is a member with a smaller name, which may
+// open it itself. It does so again after the link broke, first after 50 to 100 ms and at
+// most 5 s later. It closes none of them because it is idle, or to make room for another
+// link. A peer that is no longer in the set is like any other. So is one that Forget took
+// off, until Keep names it again. Keep does not wait, and does nothing while the links do
+// not run.
 func (l *Links) Keep(peers []Peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -119,6 +119,11 @@ func netNode(t testing.TB, name string, change func(*Config)) *node {
 	})
 }
 
+// links is how many links are open, in each direction.
+func (n *node) links() (out, in float64) {
+	return n.metric("agentctl_link_open", "out"), n.metric("agentctl_link_open", "in")
+}
+
 // known is how many peers the sending side has an entry of.
 func (n *node) known() int {
 	n.Links.mu.Lock()

@@ -7,9 +7,9 @@
 // one. And a peer opens a link to it.
 //
 // Each of them is a claim ([Peers.Heard]): whoever can send a packet can say such a
-// thing in the name of any member. So the node opens a link to the member. Only if the
-// member answers that in our protocol, it is a peer ([Peers.Found]). Until then it counts
-// as a stock member.
+// thing in the name of any member. So the node opens a link to the member, or uses one that
+// came from the member's address. Only if the member speaks our protocol there, it is a peer
+// ([Peers.Found]). Until then it counts as a stock member.
 //
 // # Who is asked, and when
 //
