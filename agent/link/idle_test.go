@@ -215,7 +215,7 @@ func BenchmarkIdlePairs(b *testing.B) {
 			change := func(c *Config) {
 				c.noBothWays = alone
 				c.Member = func(string, string) bool { return true }
-				c.Deliver = func(Peer, [][]byte) {}
+				c.Deliver = func(Peer, [][]byte) Ack { return Ack{} }
 			}
 			hub := netNode(b, "hub", change)
 			nodes := make([]*node, pairs)
