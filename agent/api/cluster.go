@@ -28,8 +28,9 @@ type MemberReport struct {
 	Answer   AnswerState `json:"answer"`
 	Error    string      `json:"error,omitempty"` // why it did not answer
 	// ServedBy are the agents that bring events to a stock member, as the node that was
-	// asked knows. If it is absent, each publisher does.
+	// asked knows. If it is absent, each publisher does, or, with ByGossip, gossip alone.
 	ServedBy []string `json:"served_by,omitempty"`
+	ByGossip bool     `json:"by_gossip,omitempty"`
 	// Problems are all that is not well: what the member says itself, and what the node
 	// that was asked sees.
 	Problems []Problem `json:"problems,omitempty"`

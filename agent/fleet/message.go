@@ -81,7 +81,7 @@ func rank(s api.TargetState) int {
 
 // command is what a node may name as a command that helps. A user may copy it into a shell,
 // and a hostile node has chosen it.
-var command = text.LazyRegexp(`^agentctl (status|health|events|replay)( -[a-z-]+(=[A-Za-z0-9._:/-]+)?)*$`)
+var command = text.LazyRegexp(`^agentctl (status|health|events|replay)( -[a-z-]+(=[A-Za-z0-9._:/#,+@%-]+)?)*$`)
 
 // bound cuts what is longer than an answer may be. An answer of another node is bounded, too.
 func (a *answer) bound() {

@@ -91,7 +91,7 @@ func TestAHostileAnswerIsBounded(t *testing.T) {
 	var problems []api.Problem
 	for _, do := range []string{
 		"rm -rf /", "agentctl leave", "agentctl status; rm -rf /", "agentctl replay -target=$(id)", "agentctl status\nreboot", "agentctl keys -remove=a",
-		"agentctl status -http-addr=`id`", "agentctl replay -target=" + strings.Repeat("a", 1000), "agentctl replay -now -target=kong",
+		"agentctl status -http-addr=`id`", "agentctl replay -target=" + strings.Repeat("a", 1000), "agentctl replay -target=a b", "agentctl replay -target=a&b", "agentctl replay -now -target=http://127.0.0.1:8001/a#user:kong",
 	} {
 		problems = append(problems, api.Problem{Text: long, Do: do, Target: long, Here: true})
 	}
@@ -122,7 +122,7 @@ func TestAHostileAnswerIsBounded(t *testing.T) {
 	}
 	wantBounded(t, &a)
 	for i, p := range a.problems {
-		if i < len(a.problems)-1 && p.Do != "agentctl status" || i == len(a.problems)-1 && p.Do != "agentctl replay -now -target=kong" {
+		if i < len(a.problems)-1 && p.Do != "agentctl status" || i == len(a.problems)-1 && p.Do != "agentctl replay -now -target=http://127.0.0.1:8001/a#user:kong" {
 			t.Errorf("a command: %q", p.Do)
 		}
 	}
@@ -163,7 +163,7 @@ func wantBounded(t *testing.T, a *answer) {
 }
 
 func FuzzAnswer(f *testing.F) {
-	now := time.Now()
+	now := time.Unix(1_800_000_000, 0)
 	s := sample(now)
 	a := own(&s)
 	packed, err := a.pack(now)

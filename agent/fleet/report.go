@@ -46,6 +46,7 @@ func (f *Fleet) Report(ctx context.Context) api.ClusterReport {
 			Node: m.Name, Status: m.Status.String(), Protocol: int(m.DelegateMax),
 			Answer: s.state, Error: s.err, ServedBy: served[m.Name],
 		}
+		of.ByGossip = s.state == api.AnswerStock && status.Trees != nil && len(of.ServedBy) == 0
 		if m.Addr != nil {
 			of.Addr = net.JoinHostPort(m.Addr.String(), strconv.Itoa(int(m.Port)))
 		}

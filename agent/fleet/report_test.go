@@ -73,6 +73,11 @@ func TestEachMemberIsNamedRightly(t *testing.T) {
 			if by := row(t, &r, c.members[5].Name).ServedBy; !slices.Equal(by, []string{"gateway-00009"}) {
 				t.Errorf("the stock member is served by %q", by)
 			}
+			c.nodes[0].status.Trees = &api.TreesReport{}
+			alone := c.nodes[0].Report(t.Context())
+			if !row(t, &alone, c.members[5].Name).ByGossip || row(t, &r, c.members[5].Name).ByGossip {
+				t.Error("it is not told that gossip alone serves the stock member, or always")
+			}
 			of := row(t, &r, c.members[9].Name).Says
 			if of.Version != "1.2.3" || of.Links == 0 || len(of.Targets) != 1 || of.Targets[0].Delivered != 9 || of.Targets[0].P99 != 0.0025 {
 				t.Errorf("%+v", of)

@@ -68,7 +68,9 @@ func memberRow(m *api.MemberReport, now time.Time) string {
 	switch {
 	case m.Answer == api.AnswerStock:
 		cells[2], cells[4], cells[7] = fmt.Sprintf("serf/%d", m.Protocol), "-", "served by each publisher"
-		if len(m.ServedBy) > 0 {
+		if m.ByGossip {
+			cells[7] = "served by gossip alone"
+		} else if len(m.ServedBy) > 0 {
 			cells[7] = "served by " + names(m.ServedBy)
 		}
 	case m.Says != nil:

@@ -20,7 +20,7 @@ func someCluster(now time.Time) *api.ClusterReport {
 	ok := api.OwnTarget{Target: "kong", State: api.TargetOK, LastDelivered: now.Add(-2 * time.Second), Delivered: 9, P99: 0.0021, Flushes: 1}
 	failing := api.OwnTarget{Target: "cache", State: api.TargetRetrying, Waiting: 3, OldestWaiting: now.Add(-90 * time.Second), Lost: 2}
 	closed := api.Problem{Text: "UDP port 7946 of web6 seems closed", Do: "agentctl status"}
-	return &api.ClusterReport{Node: "web1", Time: now, Well: 1, NotWell: 4, Stock: 2, Former: 1, Left: 1, Members: []api.MemberReport{
+	return &api.ClusterReport{Node: "web1", Time: now, Well: 1, NotWell: 4, Stock: 3, Former: 1, Left: 1, Members: []api.MemberReport{
 		{Node: "web1", Addr: "10.0.0.1:7946", Status: "alive", Answer: api.AnswerGiven, Says: own(ok)},
 		{Node: "web 2\x1b", Addr: "10.0.0.2:7946", Status: "alive", Answer: api.AnswerGiven, Says: own(failing, ok, ok), Problems: []api.Problem{
 			{Target: "cache", Text: "retrying: answered 500", Do: "agentctl replay -now -target=cache"}, closed,
@@ -34,6 +34,7 @@ func someCluster(now time.Time) *api.ClusterReport {
 		}},
 		{Node: "stock1", Addr: "10.0.0.6:7946", Status: "alive", Protocol: 5, Answer: api.AnswerStock, ServedBy: []string{"web1", "web3"}},
 		{Node: "stock2", Addr: "10.0.0.7:7946", Status: "alive", Protocol: 4, Answer: api.AnswerStock},
+		{Node: "stock3", Addr: "10.0.0.9:7946", Status: "alive", Protocol: 5, Answer: api.AnswerStock, ByGossip: true},
 		{Node: "old", Addr: "10.0.0.8:7946", Status: "alive", Protocol: 5, Answer: api.AnswerFormer},
 		{Node: "gone", Status: "left", Answer: api.AnswerLeft},
 	}}
@@ -45,7 +46,7 @@ func TestClusterTable(t *testing.T) {
 	if err := printCluster(&out, someCluster(longAgo()), false); err != nil {
 		t.Fatal(err)
 	}
-	want := `cluster  9 members as web1 sees it: 1 well, 4 NOT WELL, 2 stock serf, 1 of former versions, 1 left
+	want := `cluster  10 members as web1 sees it: 1 well, 4 NOT WELL, 3 stock serf, 1 of former versions, 1 left
 
 NODE         ADDRESS        VERSION  STATE   ITSELF  MEMBERS  LINKS  TARGETS                   WAITING  OLDEST  LAST    P99    LOST  FLUSHED
 web1         10.0.0.1:7946  1.2.3    alive   alive   6        5      1 ok                      0        -       2s ago  2.1ms  0     1
@@ -55,6 +56,7 @@ web4         10.0.0.4:7946  -        alive   silent  -        -      -          
 web5         10.0.0.5:7946  -        failed  failed  -        -      -                         -        -       -       -      -     -
 stock1       10.0.0.6:7946  serf/5   alive   -       -        -      served by web1 and web3   -        -       -       -      -     -
 stock2       10.0.0.7:7946  serf/4   alive   -       -        -      served by each publisher  -        -       -       -      -     -
+stock3       10.0.0.9:7946  serf/5   alive   -       -        -      served by gossip alone    -        -       -       -      -     -
 old          10.0.0.8:7946  -        alive   former  -        -      -                         -        -       -       -      -     -
 gone         -              -        left    left    -        -      -                         -        -       -       -      -     -
 

@@ -108,7 +108,7 @@ func TestTerminals(t *testing.T) {
 		"reachability": {{"-verbose"}},
 		"replay":       {{"-target=" + gateway.URL + "#user", "-buried"}, {"-target=" + hostile, "-buried"}},
 		"rtt":          {{hostile}, {hostile + "x"}},
-		"status":       {{}, {"-format=json"}, {"-check"}},
+		"status":       {{}, {"-format=json"}, {"-check"}, {"-cluster"}, {"-cluster", "-format=json"}},
 		"tags":         {{"-set", "x=" + hostile}},
 		"version":      {{}},
 		"leave":        {{}}, // below, as it ends the agent
