@@ -209,7 +209,7 @@ func TestHowAllMembersAre(t *testing.T) {
 			"asked": "answered", "gateway-down": "answered, retrying: answered 503 Service Unavailable", "unlinked": "stock",
 			"gone": "failed, serf takes it for failed",
 		}
-		r.awaitCluster(t, want) // while somebody hangs, what others said may be half a second old
+		r.awaitCluster(t, want) // while somebody hangs, what others said may be a second old
 		for _, m := range r.awaitCluster(t, want).Members {
 			if m.Says != nil && (m.Says.Members["alive"] != 3 || m.Says.Links == 0 || m.Says.Version == "" || len(m.Says.Targets) != 1) {
 				t.Errorf("%s: %+v", m.Node, m.Says)

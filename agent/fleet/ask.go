@@ -21,7 +21,7 @@ const (
 	askTime, patience = 2 * time.Second, 2500 * time.Millisecond
 	// If some were waited for so long, the others are asked once more, since what they said
 	// is old by then. They have freshTime for that.
-	old, freshTime = 500 * time.Millisecond, 400 * time.Millisecond
+	old, freshTime = time.Second, 400 * time.Millisecond
 	// pause is the least time between two rounds, and late the time after which one begins
 	// though some have not answered: a delegate may hang, and is not needed.
 	pause, late = 10 * time.Millisecond, delegate.Hedge / 2

@@ -23,8 +23,9 @@
 //
 // # Blocking and limits
 //
-// A member has two seconds to answer. If some take longer than half a second, all others are
-// asked once more, so that no answer is older than that, unless the member has fallen silent since. [Fleet.Report] takes 2.9 seconds at
+// A member has two seconds to answer. If some take longer than a second, all others are
+// asked once more and have 400 ms. So no answer is older than a second, unless the member has
+// fallen silent since or is far away. [Fleet.Report] takes 2.9 seconds at
 // most.
 //
 // An answer has up to 48 KiB of words and 4 KiB of numbers. It has 32 targets, the worst ones, and 16

@@ -24,6 +24,7 @@ type cluster struct {
 	byName  map[string]*node
 	members []serf.Member
 	stock   map[string]bool
+	oneWay  time.Duration // of links
 }
 
 type node struct {
@@ -37,7 +38,7 @@ type node struct {
 }
 
 func newCluster(n int) *cluster {
-	c := &cluster{byName: map[string]*node{}, stock: map[string]bool{}}
+	c := &cluster{byName: map[string]*node{}, stock: map[string]bool{}, oneWay: time.Millisecond}
 	for i := range n {
 		name := fmt.Sprintf("gateway-%05d", i)
 		ip := net.IPv4(10, byte(i>>16), byte(i>>8), byte(i))
@@ -69,11 +70,11 @@ func (c *cluster) ask(ctx context.Context, from *node, peer link.Peer, to *node,
 	if to.handle != nil {
 		handle = to.handle
 	}
-	time.Sleep(time.Millisecond)
+	time.Sleep(c.oneWay)
 	if resp, err = handle(ctx, peer, req); ctx.Err() != nil {
 		return nil, fmt.Errorf("link: asking: %w", ctx.Err())
 	}
-	time.Sleep(time.Millisecond)
+	time.Sleep(c.oneWay)
 	from.bytes.Add(int64(len(resp)))
 	return resp, err
 }
