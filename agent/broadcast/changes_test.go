@@ -54,8 +54,18 @@ func TestChangesOfMembers(t *testing.T) {
 				if s.peers.Knows("ours") == tt.forgot || slices.Contains(met, "ours") != tt.met || len(met) > 1 {
 					t.Errorf("known is %q, met %q", s.peers.Known(), met)
 				}
-				if all, _ := b.changes.take(); len(all) > 0 {
-					t.Errorf("%v is left", all)
+				s.peers.Found("ours")
+				b.Changed(serf.MemberEvent{Type: update, Members: members[:1]})
+				time.Sleep(changesWait)
+				synctest.Wait()
+				if !s.peers.Knows("ours") || len(met) > 1 {
+					t.Error("a change is seen to twice")
+				}
+				b.Changed(serf.MemberEvent{Type: failed, Members: members[:1]})
+				time.Sleep(changesWait)
+				synctest.Wait()
+				if s.peers.Knows("ours") {
+					t.Error("a later change is not seen to")
 				}
 				cancel()
 				<-done
