@@ -31,6 +31,11 @@
 // other of the events of the last ten seconds. A member that chooses this node is a neighbour
 // here, too, while there is room.
 //
+// # Changes of members
+//
+// [Broadcast.Changed] is told of each change as serf finds it. A tenth of a second later the
+// links to members that are gone are closed, and what was known of them is forgotten.
+//
 // # Gossip
 //
 // Serf gets every event at once, but gossip of an event of the trees is held back, while

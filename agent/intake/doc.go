@@ -57,6 +57,8 @@
 // runners and the subscribers get the same events. Each change is told once, with
 // the tags and the address of that moment.
 //
+// [Config.Changed] is told of each change at once.
+//
 // The changes of one member keep their order. Members that changed alike share an
 // event, so the changes of different members may come in another order. Where each
 // member changed once, there is one event of each type.

@@ -19,7 +19,10 @@
 // for a random time first. So a cluster that starts at once does not flood its own
 // gossip.
 //
-// A node asks a silent member again, ever less often: it may have become a peer.
+// A node asks a silent member again, ever less often: it may have become a peer. It asks
+// only members that a caller wants to know about, eight at most by name. A question about
+// more is one to all. In a large cluster the node compares a list of agents before it, for
+// half a second at most.
 //
 // Where only TCP is open between two nodes, neither the question nor the answer gets
 // through. So with each question a node pings the asked members by packets. It asks
@@ -35,7 +38,8 @@
 // In a cluster of more than 64 members nobody asks all, and some eight nodes look into the
 // claim of a member whose question all hear. Agents that take part in broadcast
 // trees compare lists of them instead: every 15 seconds on average, and within a second
-// after a list has grown. A node believes a list ([Peers.Told]) until a link to a member
+// after a list has grown. While lists are the same that becomes a minute. A node compares
+// with agents to which links are kept, if it has any. A node believes a list ([Peers.Told]) until a link to a member
 // shows that it is no agent ([Peers.NoPeer]).
 //
 // # Order and truth

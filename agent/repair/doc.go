@@ -1,6 +1,6 @@
 // Package repair brings an agent the events that gossip and links lost. At
-// random times it compares its journal with those of a few other agents, by
-// digests of ranges of Lamport times. It fetches the events that it lacks.
+// random times it compares its journal with those of a few other agents, mostly near ones
+// (see [Config]), by digests of ranges of Lamport times. It fetches the events that it lacks.
 // DESIGN.md beside this file has the protocol, and the reasons why it is enough.
 //
 //	Run ─► round ─► a peer: same? ─ no ─► digests ─► IDs ─► events ─► Take
