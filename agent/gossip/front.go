@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/memberlist"
@@ -41,7 +42,8 @@ type frontDelegate struct {
 	*horizons
 	crowd     *crowd
 	oversized func(what string, err error)
-	leaving   func() bool // this node has begun to leave
+	leaving   func() bool                // this node has begun to leave
+	local     atomic.Pointer[localState] // nil until Create has returned
 	// turn is of who has a message that is looked at. Decoded, such a message takes some
 	// times as much.
 	turn sync.Mutex
@@ -89,6 +91,11 @@ func (d *frontDelegate) NotifyMsg(raw []byte) {
 func (d *frontDelegate) LocalState(join bool) []byte {
 	if d.leaving() {
 		return nil
+	}
+	if l := d.local.Load(); l != nil {
+		if b, err := l.encode(); err == nil { // always: it is encoded into memory
+			return b
+		}
 	}
 	return d.Delegate.LocalState(join)
 }

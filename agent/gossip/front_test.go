@@ -239,7 +239,7 @@ func TestFullSyncIsSerfs(t *testing.T) {
 // No full sync of a member panics or blocks.
 func FuzzFullSync(f *testing.F) {
 	var raw []byte
-	err := codec.NewEncoderBytes(&raw, &userMessageFormat).Encode(syncState{EventLTime: 7, Events: []*syncEvents{nil, {LTime: 3}}})
+	err := codec.NewEncoderBytes(&raw, &userMessageFormat).Encode(syncState{EventLTime: 7, Events: []*recentEvents{nil, {LTime: 3}}})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package gossip
 
 import (
-	"bytes"
 	"sync"
 	"time"
 
@@ -146,11 +145,4 @@ func (h *horizons) cut(s *syncState) (changed bool) {
 		}
 	}
 	return changed
-}
-
-// encode is the full sync as serf sends it.
-func (s *syncState) encode() ([]byte, error) {
-	buf := bytes.NewBuffer([]byte{syncStateType})
-	err := codec.NewEncoder(buf, &userMessageFormat).Encode(s)
-	return buf.Bytes(), err
 }

@@ -117,7 +117,7 @@ func TestFullSyncsBeyondTheHorizon(t *testing.T) {
 				const far = handler.MaxLTime + 1<<20
 				sync := func(clock serf.LamportTime) {
 					s := syncState{LTime: clock, EventLTime: clock, QueryLTime: clock,
-						StatusLTimes: map[string]serf.LamportTime{"b": clock - 1}, Events: []*syncEvents{nil, {LTime: 7}, {LTime: clock - 1}}}
+						StatusLTimes: map[string]serf.LamportTime{"b": clock - 1}, Events: []*recentEvents{nil, {LTime: 7}, {LTime: clock - 1}}}
 					for _, e := range s.Events {
 						if e != nil {
 							e.Events = append(e.Events, struct {

@@ -95,7 +95,7 @@ func TestMessagesWithManyValuesAreRefused(t *testing.T) {
 	var s syncState
 	s.StatusLTimes = map[string]serf.LamportTime{}
 	for i := range 512 {
-		e := &syncEvents{LTime: serf.LamportTime(i)}
+		e := &recentEvents{LTime: serf.LamportTime(i)}
 		for range 50 {
 			e.Events = append(e.Events, struct {
 				Name    string

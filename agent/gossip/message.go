@@ -55,17 +55,8 @@ type syncState struct {
 	StatusLTimes map[string]serf.LamportTime // of its last word of each member
 	LeftMembers  []string
 	EventLTime   serf.LamportTime // its event clock
-	Events       []*syncEvents    // some are nil
+	Events       []*recentEvents  // some are nil
 	QueryLTime   serf.LamportTime // its clock of queries
-}
-
-// syncEvents are the events of one Lamport time.
-type syncEvents struct {
-	LTime  serf.LamportTime
-	Events []struct {
-		Name    string
-		Payload []byte
-	}
 }
 
 // syncStateType is serf's messagePushPullType.

@@ -87,6 +87,7 @@ func Open(c Config) (_ *Node, err error) {
 		},
 		packets: make(chan *memberlist.Packet), conns: make(chan net.Conn), closed: make(chan struct{}),
 	}
+	var delegate *frontDelegate
 	front.install = func() {
 		n.delegate, n.presence = ml.Delegate, newPresence(ml.Events)
 		var s *serf.Serf
@@ -103,10 +104,11 @@ func Open(c Config) (_ *Node, err error) {
 		n.crowd = &crowd{self: n.name, most: cmp.Or(c.mostMembers, mostMembers), members: s.Members, names: map[string]struct{}{}}
 		ml.Alive = n.crowd
 		leaving := func() bool { return s.State() != serf.SerfAlive }
-		ml.Delegate, ml.Events = &frontDelegate{
+		delegate = &frontDelegate{
 			Delegate: n.delegate, receive: c.Receive, synced: c.Synced, past: n.past, denier: n.denier, horizons: n.horizons,
 			crowd: n.crowd, oversized: c.Oversized, leaving: leaving,
-		}, n.presence
+		}
+		ml.Delegate, ml.Events = delegate, n.presence
 		if n.began = n.EventClock(); !c.All {
 			n.past.from = n.began // serf's own limit for what it passes on
 		}
@@ -133,9 +135,14 @@ func Open(c Config) (_ *Node, err error) {
 	if err == nil {
 		n.recent, err = recentOf(n.Serf, c.Serf.MetricLabels)
 	}
+	var local *localState
+	if err == nil {
+		local, err = localStateOf(n.Serf, n.recent)
+	}
 	if err != nil {
 		return nil, errors.Join(err, n.Shutdown())
 	}
+	delegate.local.Store(local)
 	// Once and for all: memberlist writes the node anew when its tags change.
 	n.addr = n.Memberlist().LocalNode().Address()
 	front.open()

@@ -23,7 +23,8 @@ type recent struct {
 	counts *tally.Tally      // of serf's own figures, by name
 }
 
-// recentEvents and recentEvent are laid out as serf's types.
+// recentEvents are the events of one Lamport time, in a full sync as well. They and
+// recentEvent are laid out as serf's types.
 type recentEvents struct {
 	LTime  serf.LamportTime
 	Events []recentEvent

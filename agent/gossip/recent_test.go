@@ -13,7 +13,7 @@ import (
 )
 
 // remembered is what a node tells of its events in a full sync, in order.
-func (n *Node) remembered(t *testing.T) (all []*syncEvents) {
+func (n *Node) remembered(t *testing.T) (all []*recentEvents) {
 	t.Helper()
 	var state syncState
 	if err := state.decode(n.delegate.LocalState(false)); err != nil {
@@ -38,7 +38,7 @@ func FuzzUnwantedEventsAreSerfs(f *testing.F) {
 				Fresh  []bool
 				Clock  uint64
 				Rumors [][]byte
-				Events []*syncEvents
+				Events []*recentEvents
 			}
 			run := func(unwanted bool) (got outcome) {
 				channel := make(chan serf.Event, 4096)

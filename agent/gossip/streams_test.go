@@ -100,7 +100,7 @@ func largeSync(t *testing.T) []byte {
 		s.StatusLTimes[fmt.Sprint("node-", i)] = serf.LamportTime(i)
 	}
 	for i := range 512 {
-		e := &syncEvents{LTime: serf.LamportTime(i)}
+		e := &recentEvents{LTime: serf.LamportTime(i)}
 		for range 50 {
 			e.Events = append(e.Events, struct {
 				Name    string
