@@ -23,7 +23,8 @@ type Receive func(e serf.UserEvent, synced bool)
 // send before serf does: single messages by NotifyMsg, full syncs by
 // MergeRemoteState. It hands the user events to a [Receive], also those that serf
 // drops as too old. It passes on everything untouched but for Lamport times that cannot
-// be, see horizon, and for more unknown names than a cluster has, see crowd. What [Node.Inject] gives to
+// be, see horizon, for more unknown names than a cluster has, see crowd, and for events that
+// serf has already and that come again with a full sync. What [Node.Inject] gives to
 // serf does not come by here.
 //
 // Both methods are called by several goroutines at a time. For what comes in packets
@@ -131,6 +132,14 @@ func (d *frontDelegate) MergeRemoteState(raw []byte, isJoin bool) {
 	}
 	if known && d.synced != nil {
 		d.synced(uint64(state.EventLTime))
+	}
+	if l := d.local.Load(); l != nil && known {
+		if rest, fewer := l.recent.unknown(state.Events); fewer {
+			state.Events = rest
+			if encoded, err := state.encode(); err == nil { // always, as above
+				raw = encoded
+			}
+		}
 	}
 	d.Delegate.MergeRemoteState(raw, isJoin)
 	if known {

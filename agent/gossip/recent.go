@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/go-metrics"
@@ -127,4 +128,40 @@ func (of *recentEvents) pack() {
 		events[i] = e
 	}
 	of.Events = events
+}
+
+// unknown are the events of a full sync that serf does not have. Serf would decode the others
+// once more, only to drop them: after a batch each sync brings up to 25,600 of them.
+func (r *recent) unknown(all []*recentEvents) (rest []*recentEvents, fewer bool) {
+	for _, of := range all {
+		if of == nil {
+			continue
+		}
+		if left := r.lacking(of); len(left) > 0 {
+			rest = append(rest, &recentEvents{of.LTime, left})
+			fewer = fewer || len(left) < len(of.Events)
+		} else {
+			fewer = fewer || len(of.Events) > 0
+		}
+	}
+	return rest, fewer
+}
+
+// lacking are those of the events of a Lamport time that serf does not have.
+func (r *recent) lacking(of *recentEvents) (left []recentEvent) {
+	r.lock.RLock()
+	defer r.lock.RUnlock()
+	here := (*r.buffer)[of.LTime%serf.LamportTime(len(*r.buffer))]
+	if here == nil || here.LTime != of.LTime {
+		return of.Events
+	}
+	for i, e := range of.Events {
+		same := func(h recentEvent) bool { return h.Name == e.Name && bytes.Equal(h.Payload, e.Payload) }
+		// Mostly both have them in the same order.
+		if i < len(here.Events) && same(here.Events[i]) || slices.ContainsFunc(here.Events, same) {
+			continue
+		}
+		left = append(left, e)
+	}
+	return left
 }
