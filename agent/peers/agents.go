@@ -25,7 +25,7 @@ const (
 	// With each list that is the same the pause doubles, compareSeldom times at most.
 	// compareSoon is how soon it compares once more agents are known.
 	compareEvery  = 15 * time.Second
-	compareSeldom = 2
+	compareSeldom = 3
 	compareSoon   = time.Second
 	// compareTime bounds the wait for an answer.
 	compareTime = 5 * time.Second

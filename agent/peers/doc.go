@@ -38,7 +38,7 @@
 // In a cluster of more than 64 members nobody asks all, and some eight nodes look into the
 // claim of a member whose question all hear. Agents that take part in broadcast
 // trees compare lists of them instead: every 15 seconds on average, and within a second
-// after a list has grown. While lists are the same that becomes a minute. A node compares
+// after a list has grown. While lists are the same that becomes two minutes. A node compares
 // with agents to which links are kept, if it has any. A node believes a list ([Peers.Told]) until a link to a member
 // shows that it is no agent ([Peers.NoPeer]).
 //
