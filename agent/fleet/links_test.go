@@ -40,7 +40,7 @@ func TestMembersOverLinks(t *testing.T) {
 			if i == 2 {
 				handlers = nil
 			}
-			links, err := link.New(link.Config{Name: c.members[i].Name, Transport: port, Deliver: func(link.Peer, [][]byte) {}, Handlers: handlers})
+			links, err := link.New(link.Config{Name: c.members[i].Name, Transport: port, Deliver: func(link.Peer, [][]byte) link.Ack { return link.Ack{} }, Handlers: handlers})
 			if err != nil {
 				t.Fatal(err)
 			}
