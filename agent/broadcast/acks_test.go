@@ -81,6 +81,15 @@ func TestAnEventThatWaitsIsNotAcknowledged(t *testing.T) {
 		a.want("after it", 0)
 		b.want("after it", 0)
 
+		for range 20 { // agents of an earlier version count a second
+			a.send(aDigest)
+			time.Sleep(100 * time.Millisecond)
+			if s := a.m.links.Stuck(time.Second); len(s) > 0 {
+				t.Errorf("%q counts as stuck, with digests alone", s)
+			}
+		}
+		time.Sleep(link.AckDelay)
+
 		a.send(eventOf(6))
 		time.Sleep(100 * time.Millisecond)
 		a.want("with another gap", 1)
