@@ -450,6 +450,35 @@ func TestForgetOfOneLinkForBoth(t *testing.T) {
 	})
 }
 
+// A link of a peer that was forgotten is not used again before the former stream of events on
+// it has ended, as there is one at a time.
+func TestForgottenLinkThatIsInUse(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		var lost losses
+		next := make(chan bool)
+		a := memNode(t, mem, 1, both(members, lost.config, func(c *Config) { c.Deliver = func(Peer, [][]byte) { <-next } }))
+		b := memNode(t, mem, 2, members)
+		defer close(next)
+		a.Keep([]Peer{b.peer})
+		synctest.Wait()
+		b.send(a.peer, "one")
+		synctest.Wait()
+		b.Forget("node1")
+		time.Sleep(10 * time.Millisecond)
+		a.send(b.peer, "still here")
+		time.Sleep(10 * time.Millisecond)
+		b.send(a.peer, "two")
+		time.Sleep(10 * time.Millisecond)
+		if mem.dialed() != 2 {
+			t.Errorf("%d links were opened at once", mem.dialed())
+		}
+		if len(lost.of) > 0 {
+			t.Errorf("these were lost: %v", lost.of)
+		}
+	})
+}
+
 // A peer that was forgotten, and from whose link nothing comes, is not spoken to over it.
 func TestForgottenLinkOfASilentPeer(t *testing.T) {
 	bubble(t, func(t *testing.T) {

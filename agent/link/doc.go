@@ -25,10 +25,10 @@
 // does not come from its address. Of two links that were opened at once, one is closed. Links to the peers that Keep names are there all the time, so that the first
 // message needs no handshake. Lost tells of each that broke or could not be opened.
 //
-// If a peer is gone without a word, and nothing is sent to it, a link that this node opened
-// stays for up to 3 minutes and 20 seconds, and one that the peer opened for up to 6 minutes
-// and 30 seconds. A failure detector is to call Forget before. In return an idle link costs
-// a ping in three minutes, from its opener, and about IDLE KiB at each end.
+// A peer may be gone without a word. If nothing is sent to it, a link to it stays for up to
+// 3 minutes and 20 seconds. A link from it stays for up to 6 minutes and 30 seconds. A failure
+// detector is to call Forget before. In return an idle link costs a ping in three minutes,
+// from its opener, and about 50 KiB at each end if both send on it.
 //
 // # Loss
 //
@@ -41,8 +41,8 @@
 // one exception.
 //
 // The last messages can come twice if the receiver has heard 1,024 other
-// senders since, or if the sender's or the receiver's address changes. The address that a
-// sender dials from counts too, if a link that the receiver opened takes over.
+// senders since, or if the sender's or the receiver's address changes. It counts as such a
+// change if a node dials from another host than its address has.
 //
 // Five kinds of messages are lost. The first four are counted, and the first three
 // are reported to Behind:
@@ -74,8 +74,10 @@
 // its keys. Everything after it is encrypted and authenticated. Without a
 // keyring anyone is trusted, as with gossip, and a peer is who it says it is.
 // All limits hold in both cases. A sender's ID for a peer is told to that peer
-// alone, so others cannot make the peer drop what the sender sends. A link that a peer
-// opened is used to send to it only if it comes from the member of that name.
+// alone, so others cannot make the peer drop what the sender sends.
+//
+// A node sends over a link from a peer only if it comes from the member of that name. In a
+// cluster without a keyring a program on the member's host could pose as the member.
 //
 // A link without encryption has checksums, unless the peer is of an earlier version. A bit
 // that was flipped on the way closes such a link, and the messages come over a new one.

@@ -50,7 +50,7 @@ type link struct {
 	pinging    atomic.Bool            // the other side is being asked for a sign of life
 	events     atomic.Pointer[stream] // on which events come, if any
 	back       senderID               // of who sends events on a link that was opened here; owned by their stream
-	sends      atomic.Bool            // this node has a stream of events on it
+	sends      atomic.Bool            // this node has a stream of events on it, which may be ending
 	forgotten  atomic.Int64           // when Forget named the peer last, in Unix nanoseconds
 	begun      time.Time
 }

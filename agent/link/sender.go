@@ -143,8 +143,9 @@ func (p *peer) stream() error {
 		head = append(appendKind(nil, kindEventsBack), id[:]...)
 	}
 	head = binary.AppendUvarint(head, p.restart())
-	lk.sends.Store(true)
-	defer lk.sends.Store(false)
+	if !lk.sends.CompareAndSwap(false, true) {
+		return errors.New("the last stream of events on the link has not ended")
+	}
 	st, err := lk.openStream(p.ctx, head, ackBuffer, p.links.freed(lk))
 	if err != nil {
 		lk.close()
@@ -178,6 +179,7 @@ func (p *peer) part(lk *link, st *stream, acks <-chan error) {
 		if !st.drain(l.cfg.requestTimeout + l.cfg.streamTimeout) {
 			lk.close()
 		}
+		lk.sends.Store(false)
 	})
 }
 
