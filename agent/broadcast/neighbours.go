@@ -38,10 +38,8 @@ func (t *tree) revise() (again time.Duration) {
 		chosen, full = plumtree.Choose(t.cfg.Self, t.withRTT(agents))
 	}
 	names := append(peers.AliveNames(agents), t.cfg.Self)
-	byName := make(map[string]serf.Member, len(agents))
-	for _, m := range agents {
-		byName[m.Name] = m
-	}
+	hashed := plumtree.AgentsOf(names)
+	at := peersOf(agents, chosen)
 
 	t.mu.Lock()
 	if large != t.large {
@@ -58,7 +56,7 @@ func (t *tree) revise() (again time.Duration) {
 	t.dropLocked(all)
 	kept := make([]link.Peer, 0, len(chosen))
 	for _, n := range chosen {
-		peer := peers.Of(byName[n.Name])
+		peer := at[n.Name]
 		kept = append(kept, peer)
 		if l, ok := t.up[n.Name]; ok {
 			t.at[l].peer = peer
@@ -70,7 +68,7 @@ func (t *tree) revise() (again time.Duration) {
 	t.treeOnly = large && len(former)+len(rest) == 0
 	t.holdLocked()
 	if large {
-		t.tellLocked(names)
+		t.tellLocked(hashed)
 	}
 	t.fresh = news{}
 	idle := !large && len(t.up) == 0
@@ -78,8 +76,8 @@ func (t *tree) revise() (again time.Duration) {
 
 	t.cfg.Links.Keep(kept)
 	if large {
-		t.serving.Store(t.serve(names, former, rest))
-		t.verify(names)
+		t.serving.Store(t.serve(hashed, former, rest))
+		t.verify(hashed, names)
 	} else {
 		t.serving.Store(nil)
 	}
@@ -91,8 +89,8 @@ func (t *tree) revise() (again time.Duration) {
 
 // verify finds out about the agents that this node knows from others alone, if it would serve
 // them otherwise. So two or three nodes have met each agent, beside its neighbours.
-func (t *tree) verify(agents []string) {
-	for _, name := range agents {
+func (t *tree) verify(agents *plumtree.Agents, names []string) {
+	for _, name := range names {
 		if name != t.cfg.Self && !t.cfg.Peers.Met(name) && t.wouldServe(agents, name) {
 			t.cfg.Peers.Verify(name)
 		}
@@ -110,6 +108,20 @@ func (t *tree) holdLocked() {
 	}
 	t.core.SetHold(hold)
 	t.alarmLocked() // what is held may be due now
+}
+
+// peersOf are the chosen ones among agents as the links know them, by name.
+func peersOf(agents []serf.Member, chosen []plumtree.Neighbour) map[string]link.Peer {
+	of := make(map[string]link.Peer, len(chosen))
+	for _, n := range chosen {
+		of[n.Name] = link.Peer{}
+	}
+	for _, m := range agents {
+		if _, is := of[m.Name]; is {
+			of[m.Name] = peers.Of(m)
+		}
+	}
+	return of
 }
 
 // withRTT are agents with how far they are. Only Run calls it.
@@ -143,9 +155,11 @@ func (t *tree) withRTT(agents []serf.Member) []plumtree.Member {
 // dropLocked removes neighbours that are gone, and those that this node has not chosen and
 // that have sent nothing for long. t.mu is held.
 func (t *tree) dropLocked(alive []serf.Member) {
-	there := make(map[string]bool, len(alive))
+	there := make(map[string]bool, len(t.up))
 	for _, m := range alive {
-		there[m.Name] = true
+		if _, up := t.up[m.Name]; up {
+			there[m.Name] = true
+		}
 	}
 	for name, l := range t.up {
 		_, chosen := t.chosen[name]
@@ -206,6 +220,10 @@ func (t *tree) linkOf(from link.Peer) (plumtree.Link, bool) {
 	if l, ok := t.up[from.Name]; ok {
 		return l, true
 	}
+	n, chosen := t.chosen[from.Name]
+	if !chosen && len(t.up) >= plumtree.MaxLinks {
+		return 0, false // at once: it may send much
+	}
 	host, _, err := net.SplitHostPort(from.Addr)
 	if err != nil || !t.cfg.Peers.At(from.Name, host) {
 		return 0, false
@@ -214,7 +232,6 @@ func (t *tree) linkOf(from link.Peer) (plumtree.Link, bool) {
 	if !ok {
 		return 0, false
 	}
-	n, chosen := t.chosen[from.Name]
 	if !chosen {
 		n = plumtree.Neighbour{Name: from.Name}
 		if t.cfg.RTT != nil {

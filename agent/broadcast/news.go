@@ -2,6 +2,7 @@ package broadcast
 
 import (
 	"slices"
+	"time"
 
 	"agentctl/agent/plumtree"
 	"agentctl/handler/varint"
@@ -11,9 +12,11 @@ const (
 	// newsByte begins a message that goes along the trees and is no event. Events begin
 	// otherwise.
 	newsByte = 0xA3
-	// maxNews is how many names news has of each kind. Where more agents are found at once,
-	// lists of them are compared anyway.
-	maxNews = 16
+	// maxNews is how many names news has of each kind, and of how many agents a node tells
+	// that it hears of within newsTime. Where more are found at once, as when a cluster
+	// starts, lists of them are compared anyway: news of each to all costs the square.
+	maxNews  = 16
+	newsTime = 10 * time.Second
 	// maxNodeName is serf's own limit.
 	maxNodeName = 128
 )
@@ -50,11 +53,15 @@ func readNews(b []byte) (n news, ok bool) {
 // found is told of members that take part in trees, as this node has found out. told says
 // that others had said so before.
 func (t *tree) found(names []string, told bool) {
-	if !told {
-		t.mu.Lock()
-		t.fresh.agents = appendNews(t.fresh.agents, names...)
-		t.mu.Unlock()
+	t.mu.Lock()
+	if now := t.now(); now-t.latelyFrom >= newsTime {
+		t.latelyFrom, t.lately = now, 0
 	}
+	t.lately += len(names)
+	if !told {
+		t.fresh.agents = appendNews(t.fresh.agents, names...)
+	}
+	t.mu.Unlock()
 	raise(t.changed)
 }
 
@@ -72,13 +79,19 @@ func appendNews(to []string, names ...string) []string {
 	return append(to, names[:min(len(names), maxNews-len(to))]...)
 }
 
+// crowdedLocked tells whether this node has heard of many agents in a short time. t.mu is held.
+func (t *tree) crowdedLocked() bool { return t.lately > maxNews && t.now()-t.latelyFrom < newsTime }
+
 // tellLocked tells all of the agents that this node has found itself, if it would serve
 // them otherwise: so two or three nodes tell of each. It tells of those that are no agents in any
 // case, since mostly a neighbour finds that out. t.mu is held.
-func (t *tree) tellLocked(names []string) {
+func (t *tree) tellLocked(agents *plumtree.Agents) {
 	n := t.fresh
 	t.fresh = news{}
-	n.agents = slices.DeleteFunc(n.agents, func(name string) bool { return !t.wouldServe(names, name) })
+	if t.crowdedLocked() {
+		n.agents = nil
+	}
+	n.agents = slices.DeleteFunc(n.agents, func(name string) bool { return !t.wouldServe(agents, name) })
 	if len(n.agents)+len(n.others) == 0 || len(t.up) == 0 {
 		return
 	}
@@ -89,6 +102,6 @@ func (t *tree) tellLocked(names []string) {
 
 // wouldServe tells whether this node would serve an agent if that were none. One more counts
 // than serve, since the agent itself may be among those with the highest hashes.
-func (t *tree) wouldServe(agents []string, name string) bool {
-	return plumtree.Serves(t.cfg.Self, agents, name, servers+1)
+func (t *tree) wouldServe(agents *plumtree.Agents, name string) bool {
+	return agents.Serves(t.cfg.Self, name, servers+1)
 }

@@ -29,18 +29,18 @@ type Served struct {
 }
 
 // serve finds the members that this node serves, among those that take no part in trees.
-func (t *tree) serve(agents []string, former, rest []serf.Member) *served {
+func (t *tree) serve(agents *plumtree.Agents, former, rest []serf.Member) *served {
 	s := &served{}
 	var ask []string
 	for _, m := range former {
-		by := plumtree.Servers(agents, m.Name, servers)
+		by := agents.Servers(m.Name, servers)
 		s.report = append(s.report, Served{m.Name, by})
 		if slices.Contains(by, t.cfg.Self) && len(s.links) < MaxLinked {
 			s.links = append(s.links, peers.Of(m))
 		}
 	}
 	for _, m := range rest {
-		by := plumtree.Servers(agents, m.Name, servers)
+		by := agents.Servers(m.Name, servers)
 		s.report = append(s.report, Served{m.Name, by})
 		if slices.Contains(by, t.cfg.Self) {
 			ask = append(ask, m.Name)

@@ -59,9 +59,13 @@ type tree struct {
 	pending  []Message                  // delivered, and not taken yet
 	waiting  map[plumtree.ID][]*receipt // of events that came, wait for their order, and are not taken
 	gossip   [][]byte                   // to be passed on by gossip
-	stuck    map[string]bool            // agents that acknowledge nothing for long
+	slow     []string                   // agents that acknowledged nothing when last looked
+	stuck    map[string]bool            // those that do not for long
 	fresh    news                       // what this node has found out lately
+	lately   int                        // agents heard of since latelyFrom, from others or not
 	to       []link.Peer                // memory of apply
+
+	latelyFrom time.Duration
 
 	turn chan struct{} // holds a value while somebody takes what is pending; taken before mu
 }
@@ -315,22 +319,22 @@ func (t *tree) carry() bool {
 // lookForStuck tells core which neighbours acknowledge nothing. One that does not for long is
 // none until it does: it may have died, or pass nothing on.
 func (t *tree) lookForStuck() {
-	stuck := map[string]bool{}
-	for _, name := range t.cfg.Links.Stuck(plumtree.StuckAfter) {
-		stuck[name] = true
-	}
+	stuck := t.cfg.Links.Stuck(plumtree.StuckAfter)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for name, l := range t.up {
-		t.core.SetStuck(l, stuck[name])
-	}
-	t.stuck = map[string]bool{}
-	for _, name := range t.cfg.Links.Stuck(stuckLong) {
-		t.stuck[name] = true
-		t.removeLocked(name)
+	if len(stuck)+len(t.slow)+len(t.stuck) > 0 { // mostly there are none
+		for name, l := range t.up {
+			t.core.SetStuck(l, slices.Contains(stuck, name))
+		}
+		t.slow = stuck
+		t.stuck = map[string]bool{}
+		for _, name := range t.cfg.Links.Stuck(stuckLong) {
+			t.stuck[name] = true
+			t.removeLocked(name)
+		}
 	}
 	for name, n := range t.chosen {
-		if _, up := t.up[name]; up || stuck[name] || !t.cfg.Links.Open(name) {
+		if _, up := t.up[name]; up || slices.Contains(stuck, name) || !t.cfg.Links.Open(name) {
 			continue
 		}
 		if peer, ok := t.cfg.Peers.Member(name); ok {

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -48,8 +49,17 @@ type knownMember struct {
 	Addr string    `json:"addr"`          // host:port
 	Lost time.Time `json:"lost,omitzero"` // when it was alive last; zero while it is
 
-	seen   time.Time // alive, by this process
-	listed bool      // by serf, when it was looked at last
+	at     netip.AddrPort // Addr, once it is needed
+	seen   time.Time      // alive, by this process
+	listed bool           // by serf, when it was looked at last
+}
+
+// addrPort is Addr, or nothing where that is none.
+func (m *knownMember) addrPort() netip.AddrPort {
+	if !m.at.IsValid() {
+		m.at, _ = netip.ParseAddrPort(m.Addr)
+	}
+	return m.at
 }
 
 // openKnown reads the members that the last process kept. An error says that the
@@ -80,21 +90,25 @@ func openKnown(path string, reconnect time.Duration) (*knownMembers, error) {
 
 // look notes how serf's members stand now, but for self.
 func (k *knownMembers) look(members []serf.Member, self string, now time.Time) {
-	taken := map[string]string{} // the name of the member that is alive at an address
-	listed := map[string]bool{}
+	taken := make(map[netip.AddrPort]string, len(members)) // the name of the member that is alive at an address
+	listed := make(map[string]bool, len(members))
 	for _, m := range members {
 		if m.Name == self {
 			continue
 		}
-		addr := peers.Addr(m)
+		ip, _ := netip.AddrFromSlice(m.Addr)
+		at := netip.AddrPortFrom(ip.Unmap(), m.Port)
 		listed[m.Name] = true
 		switch m.Status {
 		case serf.StatusAlive:
-			taken[addr] = m.Name
-			k.byName[m.Name] = &knownMember{Name: m.Name, Addr: addr, seen: now, listed: true}
+			taken[at] = m.Name
+			if known := k.byName[m.Name]; known == nil || known.addrPort() != at || !known.Lost.IsZero() {
+				k.byName[m.Name] = &knownMember{Name: m.Name, Addr: peers.Addr(m), at: at}
+			}
+			k.byName[m.Name].seen, k.byName[m.Name].listed = now, true
 		case serf.StatusFailed:
 			if k.byName[m.Name] == nil {
-				k.byName[m.Name] = &knownMember{Name: m.Name, Addr: addr}
+				k.byName[m.Name] = &knownMember{Name: m.Name, Addr: peers.Addr(m), at: at}
 			}
 		default: // it has left, or is about to
 			delete(k.byName, m.Name)
@@ -102,7 +116,7 @@ func (k *knownMembers) look(members []serf.Member, self string, now time.Time) {
 	}
 	for name, known := range k.byName {
 		wasListed := known.listed
-		if known.listed = listed[name]; known.listed && taken[known.Addr] == name {
+		if known.listed = listed[name]; known.listed && taken[known.addrPort()] == name {
 			continue
 		}
 		if known.Lost.IsZero() {
@@ -114,7 +128,7 @@ func (k *knownMembers) look(members []serf.Member, self string, now time.Time) {
 		lost := now.Sub(known.Lost)
 		// Serf has forgotten it before its time: an operator removed it.
 		removed := wasListed && !known.listed && lost < k.reconnect
-		if removed || taken[known.Addr] != "" || !known.listed && lost > lostAge || name == self {
+		if removed || taken[known.addrPort()] != "" || !known.listed && lost > lostAge || name == self {
 			delete(k.byName, name)
 		}
 	}

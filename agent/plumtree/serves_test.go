@@ -19,7 +19,7 @@ func servedBy(agents, members []string, n int) map[string]map[string]bool {
 	for _, m := range members {
 		all[m] = map[string]bool{}
 		for _, a := range agents {
-			if Serves(a, agents, m, n) {
+			if AgentsOf(agents).Serves(a, m, n) {
 				all[m][a] = true
 			}
 		}
@@ -77,24 +77,24 @@ func TestServesIsTheSameEverywhere(t *testing.T) {
 	for i, a := range agents {
 		others := append([]string{}, agents[i+1:]...)
 		others = append(others, agents[:i]...)
-		if Serves(a, others, "stock", 2) != Serves(a, agents, "stock", 2) {
+		if AgentsOf(others).Serves(a, "stock", 2) != AgentsOf(agents).Serves(a, "stock", 2) {
 			t.Errorf("%s by itself computes something else", a)
 		}
-		if Serves(a, agents, "stock", 2) {
+		if AgentsOf(agents).Serves(a, "stock", 2) {
 			chosen = append(chosen, a)
 		}
 	}
 	expect(t, "chosen", chosen, []string{"agent-1", "agent-3"})
-	if !Serves("alone", nil, "stock", 1) {
+	if !AgentsOf(nil).Serves("alone", "stock", 1) {
 		t.Error("the only agent does not serve")
 	}
 }
 
 func BenchmarkServes(b *testing.B) {
-	agents := names("agent", 1000)
+	agents := AgentsOf(names("agent", 1000))
 	b.ReportAllocs()
 	for b.Loop() {
-		Serves("agent-0", agents, "stock-0", 1000)
+		agents.Serves("agent-0", "stock-0", 1000)
 	}
 }
 
@@ -102,12 +102,12 @@ func TestServersAreThoseThatServe(t *testing.T) {
 	agents := names("agent", 20)
 	for _, m := range names("stock", 200) {
 		for _, n := range []int{0, 1, 2, 20, 25} {
-			by := Servers(agents, m, n)
+			by := AgentsOf(agents).Servers(m, n)
 			if len(by) != min(n, len(agents)) {
 				t.Fatalf("%s has %d servers, want %d", m, len(by), n)
 			}
 			for _, a := range agents {
-				if slices.Contains(by, a) != Serves(a, agents, m, n) {
+				if slices.Contains(by, a) != AgentsOf(agents).Serves(a, m, n) {
 					t.Fatalf("%s, of %d: %s is said to serve by one alone", m, n, a)
 				}
 			}

@@ -37,9 +37,10 @@ func (c *cluster) chooseStock(n *node) {
 	for _, o := range n.view {
 		agents = append(agents, o.name)
 	}
+	hashed := plumtree.AgentsOf(agents)
 	var mine []int
 	for i, name := range c.stock.names {
-		if plumtree.Serves(n.name, agents, name, servedBy) {
+		if hashed.Serves(n.name, name, servedBy) {
 			mine = append(mine, i)
 		}
 	}
