@@ -52,10 +52,9 @@ type cluster struct {
 func newCluster(cfg Config) (_ *cluster, err error) {
 	c := &cluster{cfg: cfg, rec: newRecorder(), hub: logs.New(logs.Config{Out: io.Discard, Level: slog.LevelError})}
 	c.starting.Store(true)
-	ctx, cancel := context.WithCancelCause(context.Background())
-	c.cancel = cancel
 	defer func() {
 		if err != nil {
+			c.start() // what does not run cannot be ended
 			c.close()
 		}
 	}()
@@ -67,13 +66,22 @@ func newCluster(cfg Config) (_ *cluster, err error) {
 			return nil, err
 		}
 		c.nodes = append(c.nodes, n)
+	}
+	return c, nil
+}
+
+// start has all programs run. Those that have joined by then know how large the cluster is,
+// as one that joins a cluster does.
+func (c *cluster) start() {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c.cancel = cancel
+	for i, n := range c.nodes {
 		c.wg.Go(func() {
 			if err := n.run(ctx); err != nil {
 				c.fail(fmt.Errorf("node %d: %w", i, err))
 			}
 		})
 	}
-	return c, nil
 }
 
 // newNode makes the i-th node.
@@ -82,7 +90,7 @@ func (c *cluster) newNode(network *memnet.Network, i int) (*node, error) {
 	name, on, taken := fmt.Sprintf("node-%04d", i), quietTransport{n.transport, &c.starting}, func() { c.rec.note(i) }
 	var err error
 	if c.cfg.Stock {
-		n.program, err = newStock(name, c.cfg.Profile, on, taken)
+		n.program, err = newStock(name, c.cfg, on, taken)
 	} else {
 		n.program, err = newAgent(name, c.cfg.Profile, on, c.hub, taken)
 	}

@@ -86,10 +86,10 @@ type stock struct {
 	taken  func()
 }
 
-func newStock(name, profile string, on memberlist.NodeAwareTransport, taken func()) (program, error) {
-	s := stock{events: make(chan serf.Event, 64), taken: taken}
+func newStock(name string, cfg Config, on memberlist.NodeAwareTransport, taken func()) (program, error) {
+	s := stock{events: make(chan serf.Event, cfg.Nodes+64), taken: taken} // the nodes join before it runs
 	conf := serf.DefaultConfig()
-	if profile == "wan" {
+	if cfg.Profile == "wan" {
 		conf.MemberlistConfig = memberlist.DefaultWANConfig()
 	}
 	conf.NodeName, conf.EventCh = name, s.events

@@ -59,6 +59,9 @@ type Config struct {
 	Stock   bool   // the nodes run stock serf
 	Events  int    // of each way
 	Network memnet.Config
+	// Measured gets the result before the programs are told to end, which takes as much CPU
+	// as all before. So a process may end there. It may be nil.
+	Measured func(Result)
 }
 
 // Result is what a simulation has found. Counts of packets are those of UDP
@@ -116,7 +119,9 @@ func Run(cfg Config, progress func(format string, args ...any)) (res Result, err
 		return res, err
 	}
 	defer c.close()
-	if err := c.join(); err != nil {
+	err = c.join()
+	c.start()
+	if err != nil {
 		return res, err
 	}
 	if err := c.meet(); err != nil {
@@ -143,6 +148,9 @@ func Run(cfg Config, progress func(format string, args ...any)) (res Result, err
 	way.Name = what
 	res.Ways = append(res.Ways, way)
 	say("%d events, half of the nodes after %.1f ms, the last after %.1f, %.1f packets and %.0f µs of CPU a node", cfg.Events, way.Half, median(way.Last), way.Each.Packets, way.CPU)
+	if cfg.Measured != nil {
+		cfg.Measured(res)
+	}
 	return res, nil
 }
 
