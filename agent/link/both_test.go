@@ -457,7 +457,7 @@ func TestForgottenLinkThatIsInUse(t *testing.T) {
 		mem := newMemNet()
 		var lost losses
 		next := make(chan bool)
-		a := memNode(t, mem, 1, both(members, lost.config, func(c *Config) { c.Deliver = func(Peer, [][]byte) { <-next } }))
+		a := memNode(t, mem, 1, both(members, lost.config, func(c *Config) { c.Deliver = func(Peer, [][]byte) Ack { <-next; return Ack{} } }))
 		b := memNode(t, mem, 2, members)
 		defer close(next)
 		a.Keep([]Peer{b.peer})
