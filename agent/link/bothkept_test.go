@@ -170,7 +170,9 @@ func TestBothOpenABrokenLinkAgain(t *testing.T) {
 		if len(a.received()) != 20 || len(b.received()) != 20 {
 			t.Errorf("%d and %d messages came", len(a.received()), len(b.received()))
 		}
-		wantLinks(t, "in the end", a, 1, 0)
+		if out, in := a.links(); out+in != 1 { // whoever was first
+			t.Errorf("in the end, there are %v links out and %v in, not one", out, in)
+		}
 	})
 }
 
