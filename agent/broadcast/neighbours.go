@@ -18,6 +18,11 @@ const (
 	// together. reviseEvery is how often that is done anyway, since round trips change.
 	reviseWait  = 100 * time.Millisecond
 	reviseEvery = 10 * time.Second
+	// While many more agents may become known, neighbours are chosen growWait after the last
+	// one, and growLimit after the first at the latest. Neighbours among the first few are
+	// none among all, and a link that brought messages stays open for minutes.
+	growWait  = time.Second
+	growLimit = 5 * time.Second
 	// strangerIdle is how long a neighbour is kept that this node has not chosen, and that
 	// sends nothing.
 	strangerIdle = time.Minute
@@ -42,6 +47,7 @@ func (t *tree) revise() (again time.Duration) {
 	at := peersOf(agents, chosen)
 
 	t.mu.Lock()
+	t.few = len(agents) < len(former)+len(rest)
 	if large != t.large {
 		t.large, t.since = large, time.Now()
 	}

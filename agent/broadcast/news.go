@@ -62,7 +62,7 @@ func (t *tree) found(names []string, told bool) {
 		t.fresh.agents = appendNews(t.fresh.agents, names...)
 	}
 	t.mu.Unlock()
-	raise(t.changed)
+	raise(t.grew)
 }
 
 // noAgent is told of a member that was taken for an agent and is none, as this node has
@@ -81,6 +81,13 @@ func appendNews(to []string, names ...string) []string {
 
 // crowdedLocked tells whether this node has heard of many agents in a short time. t.mu is held.
 func (t *tree) crowdedLocked() bool { return t.lately > maxNews && t.now()-t.latelyFrom < newsTime }
+
+// growing tells whether many more agents may become known soon.
+func (t *tree) growing() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.few || t.crowdedLocked()
+}
 
 // tellLocked tells all of the agents that this node has found itself, if it would serve
 // them otherwise: so two or three nodes tell of each. It tells of those that are no agents in any

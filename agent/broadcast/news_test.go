@@ -20,7 +20,7 @@ func TestManyAgentsAtOnceAreNoNews(t *testing.T) {
 			for _, m := range f.nodes {
 				m.Agents([]string{name}, false)
 			}
-			time.Sleep(time.Second)
+			time.Sleep(2 * growWait)
 		}
 		before := told()
 		found("another")
@@ -44,6 +44,27 @@ func TestManyAgentsAtOnceAreNoNews(t *testing.T) {
 		found("a-later-one")
 		if n := told() - before; n < 1 {
 			t.Error("nobody tells of an agent after many")
+		}
+	})
+}
+
+// Neighbours are not chosen among the first agents that become known, but among all.
+func TestNeighboursAreChosenOnceMostAreKnown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, large, 0, 0, func(*member, int) {})
+		m := f.nodes[0]
+		time.Sleep(time.Second)
+		for _, other := range f.nodes[1:] {
+			m.cfg.Peers.Told([]string{other.name})
+			time.Sleep(reviseWait)
+		}
+		time.Sleep(growWait)
+		m.tree.mu.Lock()
+		chosen := len(m.tree.chosen)
+		m.tree.mu.Unlock()
+		// A few are opened to agents that have come to know this one meanwhile.
+		if links := m.port.Sent().Streams; chosen < 10 || links > int64(chosen+chosen/4) {
+			t.Errorf("%d links were opened for %d neighbours", links, chosen)
 		}
 	})
 }

@@ -39,6 +39,7 @@ type tree struct {
 	began   time.Time
 	sampled logs.Sampled
 	changed chan struct{} // holds a value when neighbours are to be chosen anew
+	grew    chan struct{} // likewise, since more agents are known
 	due     *time.Timer   // when core has something to do
 	taking  chan struct{} // holds a value when takeDue is to see to what was delivered
 	serving atomic.Pointer[served]
@@ -63,6 +64,7 @@ type tree struct {
 	stuck    map[string]bool            // those that do not for long
 	fresh    news                       // what this node has found out lately
 	lately   int                        // agents heard of since latelyFrom, from others or not
+	few      bool                       // most members were not known to be agents when last looked
 	to       []link.Peer                // memory of apply
 
 	latelyFrom time.Duration
@@ -92,7 +94,7 @@ func newTree(cfg *Config) *tree {
 	}
 	t := &tree{
 		cfg: cfg, began: now, sampled: logs.Sampled{Logger: cfg.Logger},
-		changed: make(chan struct{}, 1), due: time.NewTimer(never), taking: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), grew: make(chan struct{}, 1), due: time.NewTimer(never), taking: make(chan struct{}, 1), turn: make(chan struct{}, 1),
 		core: core, chosen: map[string]plumtree.Neighbour{}, up: map[string]plumtree.Link{}, alarm: never,
 		waiting: map[plumtree.ID][]*receipt{},
 	}
@@ -122,6 +124,7 @@ func (t *tree) Run(ctx context.Context) {
 	settle := time.NewTimer(never) // after members have changed
 	defer settle.Stop()
 	looking, soon := false, false
+	var grown time.Time // by when neighbours are chosen, while more agents become known
 	raise(t.changed)
 	for {
 		select {
@@ -139,8 +142,21 @@ func (t *tree) Run(ctx context.Context) {
 				settle.Reset(reviseWait)
 			}
 			continue
+		case <-t.grew:
+			switch now := time.Now(); {
+			case soon:
+			case !t.growing():
+				soon = true
+				settle.Reset(reviseWait)
+			case grown.IsZero():
+				grown = now.Add(growLimit)
+				settle.Reset(growWait)
+			default:
+				settle.Reset(min(growWait, grown.Sub(now)))
+			}
+			continue
 		case <-settle.C:
-			soon = false
+			soon, grown = false, time.Time{}
 			settle.Reset(t.revise())
 		case <-look.C:
 			t.lookForStuck()
