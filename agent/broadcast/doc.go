@@ -26,8 +26,12 @@
 // two ways. Agents compare lists (package peers). And news goes along the trees: two agents
 // serve each member that nobody knows. They ask it, and tell all if it is an agent.
 //
+// A node that hears of more than 16 agents within ten seconds sends no news of agents. If a
+// cluster starts at once, the lists alone tell of them.
+//
 // A node chooses its neighbours from all agents that it knows of, and has the links to them
-// kept. If a link breaks, the neighbour is none until there is a new one. Then both tell each
+// kept. While most members are unknown to it, or it hears of many agents, it waits until it
+// has heard of none for a second, for five seconds at most. If a link breaks, the neighbour is none until there is a new one. Then both tell each
 // other of the events of the last ten seconds. A member that chooses this node is a neighbour
 // here, too, while there is room.
 //
