@@ -31,9 +31,11 @@
 //
 // A node chooses its neighbours from all agents that it knows of, and has the links to them
 // kept. While most members are unknown to it, or it hears of many agents, it waits until it
-// has heard of none for a second, for five seconds at most. If a link breaks, the neighbour is none until there is a new one. Then both tell each
-// other of the events of the last ten seconds. A member that chooses this node is a neighbour
-// here, too, while there is room.
+// has heard of none for a second, for five seconds at most.
+//
+// If a link breaks, the neighbour is none until there is a new one. Then both tell each other
+// of the events of the last ten seconds. A member that chooses this node is a neighbour here,
+// too, while there is room.
 //
 // # Changes of members
 //
