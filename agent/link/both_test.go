@@ -139,7 +139,7 @@ func TestLinksThatGoOneWay(t *testing.T) {
 // without a loss, a copy or a word of it.
 func TestLinksThatCross(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		mem := newMemNet()
+		mem := slowMemNet(time.Millisecond) // so that neither is there before the other one is dialed
 		var lost losses
 		a, b := memNode(t, mem, 1, both(members, answering, lost.config)), memNode(t, mem, 2, both(members, answering, lost.config))
 		a.Keep([]Peer{b.peer})

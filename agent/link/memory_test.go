@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"agentctl/agent/memnet"
 )
@@ -17,9 +18,12 @@ type memNet struct {
 	wrap  func(net.Conn) net.Conn // of the dialing side, where set
 }
 
-func newMemNet() *memNet {
+func newMemNet() *memNet { return slowMemNet(0) }
+
+// slowMemNet delays all that is sent.
+func slowMemNet(delay time.Duration) *memNet {
 	n := &memNet{}
-	n.Network = memnet.New(memnet.Config{Dialed: n.onDialed})
+	n.Network = memnet.New(memnet.Config{Dialed: n.onDialed, MinDelay: delay, MaxDelay: delay})
 	return n
 }
 
