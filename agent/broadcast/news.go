@@ -69,7 +69,10 @@ func (t *tree) found(names []string, told bool) {
 // found out.
 func (t *tree) noAgent(name string) {
 	t.mu.Lock()
+	delete(t.chosen, name) // or an open link makes it a neighbour again
+	t.treeOnly = false     // until neighbours are chosen anew
 	t.removeLocked(name)
+	t.holdLocked()
 	t.fresh.others = appendNews(t.fresh.others, name)
 	t.mu.Unlock()
 	raise(t.changed)

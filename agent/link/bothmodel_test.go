@@ -193,8 +193,8 @@ func (m *linksModel) settle(t *rapid.T) {
 		}
 		for what, b := range map[string]*budget{"others": &n.budget, "its own": &n.Links.opened} {
 			b.mu.Lock()
-			if len(b.owners) > 0 || b.links > 0 {
-				t.Errorf("%s counts %d owners and %d links for streams of %s", n.peer.Name, len(b.owners), b.links, what)
+			if len(b.owners) > 0 || b.links > 0 || b.open != 0 || b.all != 0 {
+				t.Errorf("%s counts %d owners, %d links and %d bytes for streams of %s", n.peer.Name, len(b.owners), b.links, b.all, what)
 			}
 			b.mu.Unlock()
 		}

@@ -54,7 +54,9 @@ type budget struct {
 	mu     sync.Mutex // guards also what links have of it
 	freed  sync.Cond  // of mu: something is held no more
 	owners map[string]*owned
-	links  int // those that entered
+	open   int64 // bytes of all owners
+	all    int64 // likewise, with those of links that are not gone yet
+	links  int   // those that entered
 }
 
 func (b *budget) init(each int64, part func(*link) *holding, owner func(*link) string, over func(*link)) {
@@ -89,18 +91,15 @@ func (b *budget) limitOf(owner string) int64 {
 	return b.each
 }
 
-// sumLocked is what all owners hold, with and without links that end.
-func (b *budget) sumLocked() (open, all int64) {
-	for _, o := range b.owners {
-		open, all = open+o.bytes, all+o.total()
-	}
-	return open, all
+// countLocked counts bytes of an owner, and of its links that are not gone yet.
+func (b *budget) countLocked(o *owned, bytes, ending int64) {
+	o.bytes, o.ending = o.bytes+bytes, o.ending+ending
+	b.open, b.all = b.open+bytes, b.all+bytes+ending
 }
 
 // roomLocked tells whether an owner can hold n more bytes.
 func (b *budget) roomLocked(owner string, n int64) bool {
-	_, all := b.sumLocked()
-	return b.owners[owner].total()+n <= b.limitOf(owner) && all+n <= linksMemory
+	return b.owners[owner].total()+n <= b.limitOf(owner) && b.all+n <= linksMemory
 }
 
 // enter counts a link from now on. If more than most have entered, it returns the least
@@ -153,7 +152,7 @@ func (b *budget) hold(lk *link, n int64) error {
 	held := b.part(lk)
 	if !held.closed {
 		held.bytes += n
-		b.owners[held.owner].bytes += n
+		b.countLocked(b.owners[held.owner], n, 0)
 	}
 	for !held.closed {
 		closed := b.shrinkLocked(held.owner)
@@ -185,7 +184,7 @@ func (b *budget) mayHold(lk *link, n int64) bool {
 		return false
 	}
 	held.bytes += n
-	b.owners[held.owner].bytes += n
+	b.countLocked(b.owners[held.owner], n, 0)
 	return true
 }
 
@@ -227,9 +226,9 @@ func (b *budget) release(lk *link, n int64) {
 	}
 	held.bytes -= n
 	if o := b.owners[held.owner]; held.closed {
-		o.ending -= n
+		b.countLocked(o, 0, -n)
 	} else {
-		o.bytes -= n
+		b.countLocked(o, -n, 0)
 	}
 	b.freed.Broadcast()
 }
@@ -243,12 +242,10 @@ func (b *budget) shrinkLocked(name string) (closed []*link) {
 	for o := b.owners[name]; o != nil && o.bytes > b.limitOf(name); {
 		closed = append(closed, b.closeLocked(o))
 	}
-	for {
-		if open, _ := b.sumLocked(); open <= linksMemory {
-			return closed
-		}
+	for b.open > linksMemory {
 		closed = append(closed, b.closeLocked(mostOf(b.owners, func(o *owned) int64 { return o.bytes })[0]))
 	}
+	return closed
 }
 
 // closeLocked takes off the heaviest link of the heaviest host of an owner.
@@ -273,7 +270,7 @@ func (b *budget) reclaimLocked() {
 			b.endedLocked(held) // though it goes on
 			b.addLocked(lk, name, held.entered)
 			b.part(lk).bytes, b.part(lk).requests = held.bytes, held.requests
-			b.owners[name].bytes += held.bytes
+			b.countLocked(b.owners[name], held.bytes, 0)
 			b.owners[name].requests += held.requests
 		}
 	}
@@ -305,8 +302,7 @@ func (b *budget) removeLocked(lk *link) {
 		return
 	}
 	o := b.owners[held.owner]
-	o.bytes -= held.bytes
-	o.ending += held.bytes
+	b.countLocked(o, -held.bytes, held.bytes)
 	o.closed++
 	o.requests -= held.requests
 	delete(o.links, lk)
@@ -320,7 +316,7 @@ func (b *budget) removeLocked(lk *link) {
 // endedLocked gives back what a link has held that was taken off.
 func (b *budget) endedLocked(held holding) {
 	o := b.owners[held.owner]
-	o.ending -= held.bytes
+	b.countLocked(o, 0, -held.bytes)
 	if o.closed--; o.closed == 0 && len(o.links) == 0 {
 		delete(b.owners, held.owner)
 	}
