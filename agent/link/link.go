@@ -115,7 +115,10 @@ func (lk *link) alive() bool { return lk != nil && !lk.session.IsClosed() }
 // close ends the link and all its streams. It may be called on nil, and again.
 func (lk *link) close() {
 	if lk != nil {
-		lk.session.Close() // an error says no more than that it is closed
+		// The session ends by that. From a call of its own Close on, all that wait for a
+		// stream would spin until its reader has noticed.
+		lk.conn.Close()
+		<-lk.session.CloseChan()
 	}
 }
 
