@@ -105,7 +105,7 @@ func (a *Agent) openEvents() (err error) {
 	a.members.out.grace = max(outGrace, 3*a.opts.BroadcastTimeout)
 	a.members.packets = packets.New(packets.Config{Self: a.opts.NodeName, Members: a.Members, Ping: a.ping, Logger: a.logger})
 	a.peers = peers.New(peers.Config{
-		Self: a.opts.NodeName, Members: a.reachable, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
+		Self: a.opts.NodeName, Members: a.reachable, Alive: a.alive, Query: a.ask, Links: a.opts.PeerLinks, OnFound: a.foundPeer, Logger: a.logger,
 		FullyLinked: fullyLinked,
 		Pass:        a.members.packets.Pass, Shake: a.shake, ReplyTo: gossip.ReplyTo, Metrics: a.hooks.Metrics,
 		Near:      a.near,

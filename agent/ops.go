@@ -104,6 +104,9 @@ func (a *Agent) living() []serf.Member {
 // there.
 func (a *Agent) reachable() []serf.Member { return a.serf.Reachable() }
 
+// alive is a member that is alive. It is for callers from before serf runs.
+func (a *Agent) alive(name string) (serf.Member, bool) { return a.serf.Alive(name) }
+
 // membersIfAny are the members; none before serf is there, as metrics may be read
 // by then.
 func (a *Agent) membersIfAny() []serf.Member {

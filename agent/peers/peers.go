@@ -55,6 +55,8 @@ type Peers struct {
 type Config struct {
 	Self    string               // this node's name
 	Members func() []serf.Member // all of serf's, also those that are gone
+	// Alive is one of them if it is alive: Members copies all. Nil: it is looked for there.
+	Alive func(name string) (serf.Member, bool)
 	// Query sends a query to the cluster, as serf does.
 	Query func(name string, payload []byte, p *serf.QueryParam) (*serf.QueryResponse, error)
 	// Links says that this node has peer links. A node without them is no peer,

@@ -69,6 +69,10 @@ func (p *Peers) isStock(name string) {
 
 // Member is a member that is alive, as the links know it.
 func (p *Peers) Member(name string) (link.Peer, bool) {
+	if p.cfg.Alive != nil {
+		m, ok := p.cfg.Alive(name)
+		return Of(m), ok
+	}
 	for _, m := range p.cfg.Members() {
 		if m.Name == name && m.Status == serf.StatusAlive {
 			return Of(m), true
