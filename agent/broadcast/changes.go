@@ -58,7 +58,7 @@ func (c *changes) take() (all []change, names []string) {
 		all = append(all, c.of[name])
 	}
 	names, c.order = c.order, nil
-	clear(c.of)
+	c.of = map[string]change{} // a map that was cleared keeps its memory
 	return all, names
 }
 

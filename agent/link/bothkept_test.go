@@ -201,3 +201,38 @@ func TestRequestOnALinkThatIsAboutToEnd(t *testing.T) {
 		})
 	}
 }
+
+// A link that is kept no more is closed a minute or two after its last use, and not after
+// five. Until then requests and messages go over it.
+func TestALinkThatIsKeptNoMore(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mem := newMemNet()
+		var lost losses
+		a, b := memNode(t, mem, 1, both(members, answering, lost.config)), memNode(t, mem, 2, both(members, answering, lost.config))
+		a.Keep([]Peer{b.peer})
+		synctest.Wait()
+		b.Keep([]Peer{a.peer})
+		a.send(b.peer, "one")
+		b.send(a.peer, "two")
+		time.Sleep(10 * time.Minute)
+		wantLinks(t, "while it is kept", a, 1, 0)
+		a.Keep(nil)
+		time.Sleep(10 * time.Minute)
+		wantLinks(t, "while the other one keeps it", a, 1, 0)
+		b.Keep(nil)
+		time.Sleep(10 * time.Second)
+		a.ask(b, "soon after")
+		b.ask(a, "soon after")
+		a.send(b.peer, "three")
+		b.send(a.peer, "four")
+		time.Sleep(30 * time.Second)
+		wantLinks(t, "soon after its last use", a, 1, 0)
+		time.Sleep(3 * time.Minute)
+		wantLinks(t, "in the end", a, 0, 0)
+		wantMessages(t, b.received(), "one", "three")
+		wantMessages(t, a.received(), "two", "four")
+		if n := mem.dialed(); n != 1 || len(lost.of) > 0 {
+			t.Errorf("%d links were opened, and these lost: %v", n, lost.of)
+		}
+	})
+}

@@ -11,8 +11,8 @@ import (
 // there is none, or a second later if the peer is a member with a smaller name, which may
 // open it itself. It does so again after the link broke, first after 50 to 100 ms and at
 // most 5 s later. It closes none of them because it is idle, or to make room for another
-// link. A peer that is no longer in the set is like any other. So is one that Forget took
-// off, until Keep names it again. Keep does not wait, and does nothing while the links do
+// link. The link to a peer that is no longer in the set is closed once it is idle for about
+// a minute. One that Forget took off is like any other until Keep names it again. Keep does not wait, and does nothing while the links do
 // not run.
 func (l *Links) Keep(peers []Peer) {
 	l.mu.Lock()
@@ -49,6 +49,7 @@ func (l *Links) Stuck(age time.Duration) (names []string) {
 func (p *peer) keep(kept bool) {
 	p.mu.Lock()
 	changed := p.kept != kept
+	p.unkept = !kept && (p.kept || p.unkept)
 	p.kept = kept
 	p.mu.Unlock()
 	if changed {

@@ -45,6 +45,7 @@ type peer struct {
 	since   time.Time // when the queue got its first message, or an acknowledgement came last
 	users   int       // requests that use this entry
 	kept    bool      // the link is to be there, see Keep
+	unkept  bool      // it was to be there before
 	// notPeerUntil is when a node that is no peer is asked again; what is sent
 	// to it before is dropped.
 	notPeerUntil time.Time

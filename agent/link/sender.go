@@ -155,7 +155,7 @@ func (p *peer) stream() error {
 	acks := make(chan error, 1)
 	go func() { acks <- p.readAcks(lk, st, &parting) }()
 	err = p.writeRecords(lk, st)
-	if err == errMoved || !lk.opened && (err == nil || p.ctx.Err() != nil) {
+	if err == errMoved || err == errUnkept || !lk.opened && (err == nil || p.ctx.Err() != nil) {
 		parting.Store(true)
 		p.part(lk, st, acks)
 		return err
@@ -194,12 +194,14 @@ var errAcks = errors.New("no more acknowledgements")
 // on a link that goes on.
 const partTime = time.Second
 
-// errMoved ends a stream of events since another link is used.
-var errMoved = errors.New("another link is used")
+// errMoved ends a stream of events since another link is used, and errUnkept one that was
+// there for a link that is kept no more. That is a link for requests then.
+var errMoved, errUnkept = errors.New("another link is used"), errors.New("the link is kept no more")
 
 // writeRecords writes what is queued until an error, or the link has been idle.
 func (p *peer) writeRecords(lk *link, st *stream) error {
-	idle := time.NewTimer(p.links.cfg.idleTimeout)
+	limit, unkept := p.idleLimit()
+	idle := time.NewTimer(limit)
 	defer idle.Stop()
 	var buf []byte
 	for {
@@ -223,21 +225,40 @@ func (p *peer) writeRecords(lk *link, st *stream) error {
 		}
 		select {
 		case <-p.wake:
+			if now, un := p.idleLimit(); un != unkept {
+				limit, unkept = now, un
+				idle.Reset(limit)
+			}
 		case <-p.ctx.Done():
 			return context.Cause(p.ctx)
 		case <-lk.session.CloseChan():
 			return errAcks
 		case <-idle.C:
-			left := p.links.cfg.idleTimeout - lk.unusedFor()
+			left := limit - lk.unusedFor()
 			if left <= 0 {
-				if !p.needs(lk) {
+				switch {
+				case p.needs(lk):
+					left = limit
+				case unkept:
+					return errUnkept
+				default:
 					return nil
 				}
-				left = p.links.cfg.idleTimeout
 			}
 			idle.Reset(left)
 		}
 	}
+}
+
+// idleLimit is for how long a stream of events may be idle. It is shorter for a link that
+// was kept: the node that keeps others now may have many of these.
+func (p *peer) idleLimit() (limit time.Duration, unkept bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.unkept {
+		return p.links.cfg.askedTimeout, true
+	}
+	return p.links.cfg.idleTimeout, false
 }
 
 // needs tells whether an idle link is to stay: this node keeps it, or the peer uses it.
