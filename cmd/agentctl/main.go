@@ -79,7 +79,7 @@ func suggest(name string, cs map[string]cli.CommandFactory) string {
 }
 
 // own are the commands that serf does not have, or that do more than serf's.
-var own = []string{"agent", "check", "completion", "dev", "dev-gateway", "event", "events", "handler", "health", "man", "replay", "status", "version"}
+var own = []string{"agent", "check", "completion", "dev", "dev-gateway", "event", "events", "handler", "health", "man", "replay", "status", "top", "version"}
 
 func commands() map[string]cli.CommandFactory {
 	cs := map[string]cli.CommandFactory{}
@@ -98,6 +98,7 @@ func commands() map[string]cli.CommandFactory {
 	cs["man"] = func() (cli.Command, error) { return &manCommand{}, nil }
 	cs["replay"] = func() (cli.Command, error) { return &replayCommand{}, nil }
 	cs["status"] = func() (cli.Command, error) { return &statusCommand{}, nil }
+	cs["top"] = func() (cli.Command, error) { return &topCommand{}, nil }
 	cs["version"] = func() (cli.Command, error) { return &versionCommand{}, nil }
 	return cs
 }

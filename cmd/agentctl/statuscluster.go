@@ -15,6 +15,9 @@ import (
 // allListed is up to how many members all are listed. Of more, only those that are not well.
 const allListed = 20
 
+// memberColumns are the columns of memberRow.
+const memberColumns = "NODE\tADDRESS\tVERSION\tSTATE\tITSELF\tMEMBERS\tLINKS\tTARGETS\tWAITING\tOLDEST\tLAST\tP99\tLOST\tFLUSHED"
+
 // printCluster shows how all members are, by a node's report.
 func printCluster(out io.Writer, r *api.ClusterReport, all bool) error {
 	fmt.Fprintf(out, "cluster  %s\n\n", clusterSummary(r))
@@ -24,7 +27,7 @@ func printCluster(out io.Writer, r *api.ClusterReport, all bool) error {
 	}
 	if len(listed) > 0 {
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "NODE\tADDRESS\tVERSION\tSTATE\tITSELF\tMEMBERS\tLINKS\tTARGETS\tWAITING\tOLDEST\tLAST\tP99\tLOST\tFLUSHED")
+		fmt.Fprintln(w, memberColumns)
 		for i := range listed {
 			fmt.Fprintln(w, memberRow(&listed[i], r.Time))
 		}
@@ -88,19 +91,12 @@ func memberRow(m *api.MemberReport, now time.Time) string {
 func targetCells(s *api.OwnStatus, now time.Time) []string {
 	var states []string
 	counted := map[api.TargetState]int{}
-	var all api.OwnTarget
 	for _, t := range s.Targets {
 		if counted[t.State]++; counted[t.State] == 1 {
 			states = append(states, string(t.State))
 		}
-		all.Waiting, all.Lost, all.Flushes, all.P99 = all.Waiting+t.Waiting, all.Lost+t.Lost, all.Flushes+t.Flushes, max(all.P99, t.P99)
-		if all.OldestWaiting.IsZero() || !t.OldestWaiting.IsZero() && t.OldestWaiting.Before(all.OldestWaiting) {
-			all.OldestWaiting = t.OldestWaiting
-		}
-		if t.LastDelivered.After(all.LastDelivered) {
-			all.LastDelivered = t.LastDelivered
-		}
 	}
+	all := together(s)
 	for i, state := range states {
 		states[i] = fmt.Sprintf("%d %s", counted[api.TargetState(state)], word(state))
 	}
@@ -113,6 +109,20 @@ func targetCells(s *api.OwnStatus, now time.Time) []string {
 	}
 	return []string{strings.Join(states, ", "), strconv.Itoa(all.Waiting), age(all.OldestWaiting, now), ago(all.LastDelivered, now),
 		seconds(&quantiles, all.P99), strconv.FormatUint(all.Lost, 10), strconv.FormatUint(all.Flushes, 10)}
+}
+
+// together are the numbers of a member's targets, the worst or the sum of each.
+func together(s *api.OwnStatus) (all api.OwnTarget) {
+	for _, t := range s.Targets {
+		all.Waiting, all.Lost, all.Flushes, all.P99 = all.Waiting+t.Waiting, all.Lost+t.Lost, all.Flushes+t.Flushes, max(all.P99, t.P99)
+		if all.OldestWaiting.IsZero() || !t.OldestWaiting.IsZero() && t.OldestWaiting.Before(all.OldestWaiting) {
+			all.OldestWaiting = t.OldestWaiting
+		}
+		if t.LastDelivered.After(all.LastDelivered) {
+			all.LastDelivered = t.LastDelivered
+		}
+	}
+	return all
 }
 
 // mostNames is how many names are told one by one.

@@ -58,8 +58,9 @@ agent                    agent/ops agent/packets agent/peers agent/publish agent
 agent                    handler/delivery handler/journal handler/journal/disk handler/target
 
 cmd/agentctl/quick       -
+cmd/agentctl/screen      -
 cmd/agentctl             agent agent/api agent/config agent/gossip agent/large
-cmd/agentctl             cmd/agentctl/quick rpcclient rpcclient/wire
+cmd/agentctl             cmd/agentctl/quick cmd/agentctl/screen rpcclient rpcclient/wire
 cmd/agentctl             handler/delivery handler/journal/disk handler/shim handler/target
 
 scripts/architecture     -

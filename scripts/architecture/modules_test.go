@@ -15,6 +15,7 @@ var importers = map[string][]string{
 	"github.com/hashicorp/go-sockaddr":   {"agent/gossip"},
 	"github.com/hashicorp/go-syslog":     {"cmd/agentctl"},
 	"github.com/coreos/go-systemd/v22":   {"cmd/agentctl"},
+	"golang.org/x/term":                  {"cmd/agentctl/screen"},
 	"github.com/hashicorp/logutils":      {"agent/rpc"},
 	"github.com/hashicorp/mdns":          {"agent/membership"},
 	"github.com/flynn/noise":             {"agent/link"},
