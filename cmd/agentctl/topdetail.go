@@ -48,12 +48,13 @@ func (t *top) members() []api.MemberReport {
 	return t.report.Members
 }
 
-// all is all of a row: what is wrong, its columns below each other, long bars, and a node's
-// targets.
+// all is all of a row: what is wrong, a node's targets, its columns below each other, and long
+// bars.
 func (t *top) all(f *frame, row *topRow) {
 	for _, problem := range t.problems(row) {
 		f.add(screen.Red, wrapped(problem, f.width)...)
 	}
+	t.targetsOf(f, row)
 	names := nodeNames()
 	if row.target != nil {
 		names = targetNames()
@@ -74,6 +75,10 @@ func (t *top) all(f *frame, row *topRow) {
 			f.add(0, fmt.Sprintf("%-10s %s", name, line))
 		}
 	}
+}
+
+// targetsOf is the table of the targets of a node.
+func (t *top) targetsOf(f *frame, row *topRow) {
 	if row.target != nil || row.member.Says == nil || len(row.member.Says.Targets) == 0 {
 		return
 	}
@@ -84,7 +89,6 @@ func (t *top) all(f *frame, row *topRow) {
 		cells[i] = rows[i].cells[1:] // without the node
 	}
 	shown, widths := layout(columns, cells, -1, f.width)
-	f.add(0, "")
 	f.add(screen.Bold, headerRow(columns, shown, widths, -1, false))
 	for i, row := range rows {
 		style := screen.Style(0)
@@ -93,4 +97,5 @@ func (t *top) all(f *frame, row *topRow) {
 		}
 		f.add(style, tableRow(cells[i], shown, widths))
 	}
+	f.add(0, "")
 }

@@ -62,7 +62,7 @@ func (t *top) head(f *frame, now time.Time) {
 			f.add(screen.Red, wrapped(counts, f.width)...)
 		}
 		all := t.past.of(rowKey{})
-		n := barWidthOf(f.width) * 2
+		n := barWidthOf(f.width)
 		f.add(0, fmt.Sprintf("delivered %s %s   slowest P99 %s %s   events here %s %s",
 			bars(all.rates, n), perSecond(last(all.rates)), bars(all.p99, n), latency(last(all.p99)), bars(t.eventRates, n), perSecond(last(t.eventRates))))
 	}
@@ -98,7 +98,11 @@ func split(r *api.ClusterReport) string {
 	}
 	var parts []string
 	for _, n := range slices.Backward(slices.Sorted(maps.Keys(nodes))) {
-		parts = append(parts, fmt.Sprintf("%d of them count %s", nodes[n], count(n, "member")))
+		counted := " count "
+		if nodes[n] == 1 {
+			counted = " counts "
+		}
+		parts = append(parts, count(nodes[n], "node")+counted+count(n, "member"))
 	}
 	return "split, or a change is on its way: " + strings.Join(parts, ", ")
 }
