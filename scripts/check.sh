@@ -117,6 +117,7 @@ prepare() {
 	debian zsh zsh || return 1
 	debian fish fish || return 1
 	debian mandoc mandoc || return 1
+	debian tmux tmux || return 1 # the terminal of "agentctl top"
 	echo "installing into a temporary folder: staticcheck $STATICCHECK"
 	GOBIN="$TMP" go install "honnef.co/go/tools/cmd/staticcheck@$STATICCHECK" || return 1
 }

@@ -17,6 +17,7 @@
 //
 // # Why no larger library
 //
-// tcell and bubbletea do more. But both build tables as they are initialised, which took every
-// command some 0.3 ms: a tenth of a short command's time.
+// tcell and bubbletea do more. But they build tables as they are initialised. Of the CPU time of
+// "agentctl version", and so of each short command, tcell v3 took 17% more and bubbletea v2
+// 15%. This package initialises nothing.
 package screen

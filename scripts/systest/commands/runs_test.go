@@ -69,6 +69,9 @@ var pageRuns = map[string]pageRun{
 	`agentctl status`: {
 		page: opsPage, at: 100, want: `cache: 2 events refused for good: see "agentctl events -target=cache -state=buried"`, before: (*pageWorld).startGateway1,
 	},
+	`agentctl top`: { // its output is no terminal
+		page: opsPage, at: 105, want: `^cluster  1 member as gateway-1 sees it`,
+	},
 	`agentctl events`: {
 		page: opsPage, at: 110, want: `user:purge +12  buried +/products/17`,
 	},
