@@ -52,7 +52,7 @@ func (c *topCommand) Run(args []string) int {
 	return runOps("top", func(ctx context.Context) error { return c.show(ctx, args) })
 }
 
-func (c *topCommand) show(ctx context.Context, args []string) error {
+func (c *topCommand) show(ctx context.Context, args []string) (err error) {
 	fs := newFlags("top")
 	ops := addOpsFlags(fs)
 	if err := parseFlags(fs, args); err != nil {
@@ -76,6 +76,6 @@ func (c *topCommand) show(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = newTop(client.addr, time.Local).run(ctx, term, opsSource{client})
-	return errors.Join(err, term.Close())
+	defer func() { err = errors.Join(err, term.Close()) }() // a panic is not to stay behind the screen either
+	return newTop(client.addr, time.Local).run(ctx, term, opsSource{client})
 }

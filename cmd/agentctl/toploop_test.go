@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,62 +14,105 @@ import (
 	"agentctl/cmd/agentctl/screen"
 )
 
-// fakeTerminal keeps the last frame. Only one bubble uses it, and only while all wait.
+// fakeTerminal keeps the last frame.
 type fakeTerminal struct {
-	keys          chan screen.Key
+	keys chan screen.Key
+
+	mu            sync.Mutex
 	width, height int
 	shown         string
 	drawn         int
 }
 
 func (f *fakeTerminal) Keys() <-chan screen.Key { return f.keys }
-func (f *fakeTerminal) Size() (int, int)        { return f.width, f.height }
+
+func (f *fakeTerminal) Size() (int, int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.width, f.height
+}
+
+func (f *fakeTerminal) resize(width, height int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.width, f.height = width, height
+}
+
+// frame is the last one, and how many there were.
+func (f *fakeTerminal) frame() (shown string, drawn int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.shown, f.drawn
+}
 
 func (f *fakeTerminal) Draw(lines []screen.Line, width, height int) error {
 	var b strings.Builder
 	for _, line := range lines {
 		b.WriteString(line.Text + "\n")
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.shown, f.drawn = b.String(), f.drawn+1
 	return nil
 }
 
 // fakeSource is an agent that does as the test says.
 type fakeSource struct {
+	stream chan api.FollowedEvent // an event of nothing ends it
+
+	mu         sync.Mutex
 	fail, hang bool
 	asked      int
-	states     map[string]api.OutcomeState // of events, by ID
-	stream     chan api.FollowedEvent      // closed: it ends
-	after      []uint64                    // that were asked for
+	state      api.OutcomeState // of each event
+	after      []uint64         // that were asked for
+}
+
+func (f *fakeSource) set(fail, hang bool, state api.OutcomeState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail, f.hang, f.state = fail, hang, state
+}
+
+// was is how often it was asked, and for what behind which events.
+func (f *fakeSource) was() (asked int, after []uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.asked, slices.Clone(f.after)
 }
 
 func (f *fakeSource) cluster(ctx context.Context) (*api.ClusterReport, error) {
+	f.mu.Lock()
 	f.asked++
-	if f.hang {
+	fail, hang := f.fail, f.hang
+	f.mu.Unlock()
+	if hang {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	if f.fail {
+	if fail {
 		return nil, errors.New("no agent answers")
 	}
 	return someCluster(time.Now()), nil
 }
 
 func (f *fakeSource) event(_ context.Context, id string) (*api.EventReport, error) {
-	if f.states[id] == "" {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.state == "" {
 		return nil, errors.New("no such event")
 	}
-	return topEventReport(0, id, f.states[id]), nil
+	return topEventReport(0, id, f.state), nil
 }
 
 func (f *fakeSource) follow(ctx context.Context, after uint64, each func(api.FollowedEvent)) error {
+	f.mu.Lock()
 	f.after = append(f.after, after)
+	f.mu.Unlock()
 	each(api.FollowedEvent{})
 	for {
 		select {
-		case e, open := <-f.stream:
-			if !open {
-				f.stream = make(chan api.FollowedEvent)
+		case e := <-f.stream:
+			if e.EventReport == nil {
 				return errors.New("the agent has ended the stream")
 			}
 			each(e)
@@ -85,9 +130,7 @@ func topEventReport(seq uint64, id string, state api.OutcomeState) *api.EventRep
 func topBubble(t *testing.T, source *fakeSource, do func(term *fakeTerminal, pass func(time.Duration))) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		if source.stream == nil {
-			source.stream = make(chan api.FollowedEvent)
-		}
+		source.stream = make(chan api.FollowedEvent)
 		term := &fakeTerminal{keys: make(chan screen.Key), width: 80, height: 24}
 		ended := make(chan error)
 		go func() { ended <- newTop("127.0.0.1:7374", time.Local).run(t.Context(), term, source) }()
@@ -103,8 +146,8 @@ func topBubble(t *testing.T, source *fakeSource, do func(term *fakeTerminal, pas
 
 func shows(t *testing.T, term *fakeTerminal, want string) {
 	t.Helper()
-	if !strings.Contains(term.shown, want) {
-		t.Errorf("no %q in\n%s", want, term.shown)
+	if shown, _ := term.frame(); !strings.Contains(shown, want) {
+		t.Errorf("no %q in\n%s", want, shown)
 	}
 }
 
@@ -114,10 +157,10 @@ func TestTopOutlivesItsAgent(t *testing.T) {
 	source := &fakeSource{fail: true}
 	topBubble(t, source, func(term *fakeTerminal, pass func(time.Duration)) {
 		shows(t, term, "cannot ask how the cluster is: no agent answers")
-		source.fail = false
+		source.set(false, false, "")
 		pass(topPause)
 		shows(t, term, "9 members as web1 sees it")
-		source.hang = true
+		source.set(false, true, "")
 		pass(topPause + lateAnswer + time.Second)
 		shows(t, term, "the agent has not answered for 5s; what is shown is of ")
 		term.keys <- 't'
@@ -125,10 +168,10 @@ func TestTopOutlivesItsAgent(t *testing.T) {
 		shows(t, term, "t nodes")
 		pass(topTimeout - lateAnswer)
 		shows(t, term, "cannot ask how the cluster is: context deadline exceeded")
-		source.hang = false
+		source.set(false, false, "")
 		pass(topPause + time.Second)
-		if strings.Contains(term.shown, "cannot ask") || strings.Contains(term.shown, "not answered") {
-			t.Errorf("what is over still shows:\n%s", term.shown)
+		if shown, _ := term.frame(); strings.Contains(shown, "cannot ask") || strings.Contains(shown, "not answered") {
+			t.Errorf("what is over still shows:\n%s", shown)
 		}
 	})
 }
@@ -137,20 +180,21 @@ func TestTopOutlivesItsAgent(t *testing.T) {
 // followed again from where it ended.
 func TestTopFollowsEvents(t *testing.T) {
 	t.Parallel()
-	source := &fakeSource{states: map[string]api.OutcomeState{}}
+	source := &fakeSource{}
 	topBubble(t, source, func(term *fakeTerminal, pass func(time.Duration)) {
 		source.stream <- api.FollowedEvent{EventReport: topEventReport(7, "7-0f4b3224a0bfdf43", api.OutcomeWaiting)}
 		pass(topEvery)
 		shows(t, term, "user:kong  0 bytes  waiting")
-		source.states["7-0f4b3224a0bfdf43"] = api.OutcomeDelivered
+		source.set(false, false, api.OutcomeDelivered)
 		pass(topPause + topEvery)
 		shows(t, term, "user:kong  0 bytes  delivered")
-		close(source.stream)
+		source.stream <- api.FollowedEvent{}
 		pass(topEvery)
 		shows(t, term, "events are missing: the agent has ended the stream")
 		pass(topPause)
-		if strings.Contains(term.shown, "events are missing") || len(source.after) != 2 || source.after[1] != 7 {
-			t.Errorf("asked for what is after %v:\n%s", source.after, term.shown)
+		shown, _ := term.frame()
+		if _, after := source.was(); strings.Contains(shown, "events are missing") || !slices.Equal(after, []uint64{0, 7}) {
+			t.Errorf("asked for what is after %v:\n%s", after, shown)
 		}
 	})
 }
@@ -161,18 +205,19 @@ func TestTopTakesANewSize(t *testing.T) {
 	t.Parallel()
 	source := &fakeSource{}
 	topBubble(t, source, func(term *fakeTerminal, pass func(time.Duration)) {
-		term.width, term.height = 200, 50
+		term.resize(200, 50)
 		pass(topEvery)
-		if !strings.Contains(term.shown, "FLUSHED") || strings.Count(term.shown, "\n") != 50 {
-			t.Errorf("on a large screen\n%s", term.shown)
+		shown, before := term.frame()
+		if !strings.Contains(shown, "FLUSHED") || strings.Count(shown, "\n") != 50 {
+			t.Errorf("on a large screen\n%s", shown)
 		}
-		before, asked := term.drawn, source.asked
+		asked, _ := source.was()
 		pass(time.Minute)
-		if n := term.drawn - before; n > 60+2*30 {
-			t.Errorf("drawn %d times in a minute in which nothing happened", n)
+		if _, now := term.frame(); now-before > 60+2*30 {
+			t.Errorf("drawn %d times in a minute in which nothing happened", now-before)
 		}
-		if n := source.asked - asked; n < 29 || n > 31 {
-			t.Errorf("asked %d times in a minute", n)
+		if now, _ := source.was(); now-asked < 29 || now-asked > 31 {
+			t.Errorf("asked %d times in a minute", now-asked)
 		}
 	})
 }
