@@ -156,7 +156,7 @@ func TestTopKeys(t *testing.T) {
 	expect("closed", top.opened == nil)
 	do(screen.Tab, screen.Enter)
 	expect("a node opened", *top.opened == rowKey{node: "web1"})
-	top.report.Members = nil
+	top.report = &api.ClusterReport{Node: "web1", Time: longAgo()}
 	expect("gone", strings.Contains(shown(t, top, width, 24), "web1: it is no member any more"))
 	top.key(screen.Esc, width)
 	top.key(screen.Down, width)

@@ -51,6 +51,9 @@ type top struct {
 	help     bool
 	quit     bool
 
+	made     rowsOf // what these are made of:
+	madeRows []topRow
+
 	// Of the last frame:
 	page  int   // rows that it had room for
 	shown []int // columns
@@ -106,8 +109,26 @@ func (t *top) waiting(most int) (ids []string) {
 	return ids
 }
 
-// rows are the rows of the table, in their order.
-func (t *top) rows(width int) (rows []topRow) {
+// rowsOf is all that the rows of a table depend on.
+type rowsOf struct {
+	report  *api.ClusterReport
+	width   int
+	targets bool
+	by      int
+	reverse bool
+	find    string
+}
+
+// rows are the rows of the table, in their order. They are made once for many frames: events
+// come ten times a second, and other reports every two.
+func (t *top) rows(width int) []topRow {
+	if of := (rowsOf{t.report, width, t.targets, t.by, t.reverse, t.find}); of != t.made {
+		t.made, t.madeRows = of, t.makeRows(width)
+	}
+	return t.madeRows
+}
+
+func (t *top) makeRows(width int) (rows []topRow) {
 	if t.report == nil {
 		return nil
 	}

@@ -253,7 +253,8 @@ func TestTopWithoutColour(t *testing.T) {
 	}
 }
 
-// TestTopWithoutATerminal: it prints the table once, and so it does for a dumb terminal.
+// TestTopWithoutATerminal: it prints the table once if input or output is no terminal, or a
+// dumb one.
 func TestTopWithoutATerminal(t *testing.T) {
 	t.Parallel()
 	agent := newTopAgent(t)
@@ -262,10 +263,12 @@ func TestTopWithoutATerminal(t *testing.T) {
 		t.Errorf("top prints\n%s\nstatus -cluster\n%s", out, want)
 	}
 	needTmux(t)
-	p := newPane(t, 200, "TERM=dumb", "agentctl top "+addr)
-	p.await(`(?s)cluster  3 members as web1.*exit status 0`)
-	if out := p.file("output"); strings.Contains(out, "\x1b") {
-		t.Errorf("a dumb terminal gets %q", out)
+	for env, redirected := range map[string]string{"TERM=dumb": "", "A=input": "</dev/null", "A=output": "| cat"} {
+		p := newPane(t, 200, env, "agentctl top "+addr+redirected)
+		p.await(`(?s)cluster  3 members as web1.*exit status 0`)
+		if out := p.file("output"); strings.Contains(out, "\x1b") {
+			t.Errorf("with %s %s the terminal gets %q", env, redirected, out)
+		}
 	}
 }
 
