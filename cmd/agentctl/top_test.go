@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,11 +20,21 @@ import (
 // clearing is a name that would clear a terminal, were it printed.
 const clearing = "\x1b[2Jx\r\n\u202e"
 
-// someTop has seen a cluster with a member of each kind for some seconds.
+// topCluster is a cluster of nine members, of which four are not well.
+func topCluster(now time.Time) *api.ClusterReport {
+	r := someCluster(now)
+	r.Stock = 2
+	r.Members = slices.DeleteFunc(r.Members, func(m api.MemberReport) bool {
+		return !slices.Contains([]string{"web1", "web 2\x1b", "web3", "web4", "web5", "stock1", "stock2", "old", "gone"}, m.Node)
+	})
+	return r
+}
+
+// someTop has seen it for some seconds.
 func someTop() *top {
 	t := newTop("127.0.0.1:7374", time.Local)
 	for i := range 4 {
-		r := someCluster(longAgo().Add(time.Duration(2*i) * time.Second))
+		r := topCluster(longAgo().Add(time.Duration(2*i) * time.Second))
 		r.Members[0].Says.Targets[0].Delivered = uint64(100 * i * i)
 		r.Members[0].Says.Targets[0].P99 = 0.001 * float64(i)
 		r.Members[1].Says.Targets[0].LastError = "answered 500 " + clearing
@@ -212,7 +223,7 @@ func TestTopTellsOfFailures(t *testing.T) {
 	expect(top, "the agent at 127.0.0.1:7374 is asked how the cluster is")
 	top.take(nil, errors.New("no agent answers\x1b"))
 	expect(top, `cannot ask how the cluster is: "no agent answers\x1b"; it is asked again`)
-	top.take(someCluster(now), nil)
+	top.take(topCluster(now), nil)
 	if strings.Contains(view(top), "cannot ask") {
 		t.Error("a failure that is over still shows")
 	}

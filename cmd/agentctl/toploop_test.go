@@ -92,7 +92,7 @@ func (f *fakeSource) cluster(ctx context.Context) (*api.ClusterReport, error) {
 	if fail {
 		return nil, errors.New("no agent answers")
 	}
-	return someCluster(time.Now()), nil
+	return topCluster(time.Now()), nil
 }
 
 func (f *fakeSource) event(_ context.Context, id string) (*api.EventReport, error) {
