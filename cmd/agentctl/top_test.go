@@ -232,6 +232,10 @@ func TestTopTellsOfFailures(t *testing.T) {
 	top.take(nil, errors.New("no agent"))
 	expect(top, "no agent; it is asked again; what is shown is of 12:00:00")
 	top.eventFailed = "the agent has ended the stream"
+	if strings.Contains(view(top), "events are missing") {
+		t.Error("two failures of one agent show")
+	}
+	top.take(topCluster(now), nil)
 	expect(top, "events are missing: the agent has ended the stream")
 }
 

@@ -79,7 +79,7 @@ func (t *top) head(f *frame, now time.Time) {
 	if notice != "" {
 		f.add(screen.Yellow, wrapped(notice, f.width)...)
 	}
-	if t.eventFailed != "" {
+	if t.eventFailed != "" && t.failed == "" { // one is enough
 		f.add(screen.Yellow, wrapped("events are missing: "+printable([]byte(t.eventFailed), 1000), f.width)...)
 	}
 	f.add(0, "")

@@ -69,6 +69,9 @@ var pageRuns = map[string]pageRun{
 	`agentctl status`: {
 		page: opsPage, at: 100, want: `cache: 2 events refused for good: see "agentctl events -target=cache -state=buried"`, before: (*pageWorld).startGateway1,
 	},
+	`agentctl status -cluster`: {
+		page: opsPage, at: 104, want: `^cluster  1 member as gateway-1 sees it: 0 well, 1 NOT WELL`,
+	},
 	`agentctl top`: { // its output is no terminal
 		page: opsPage, at: 105, want: `^cluster  1 member as gateway-1 sees it`,
 	},

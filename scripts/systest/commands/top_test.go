@@ -262,6 +262,9 @@ func TestTopWithoutATerminal(t *testing.T) {
 	if out, want := proc.Output(t, "agentctl", "top", addr), proc.Output(t, "agentctl", "status", "-cluster", addr); out != want || !strings.HasPrefix(out, "cluster  3 members as web1") {
 		t.Errorf("top prints\n%s\nstatus -cluster\n%s", out, want)
 	}
+	if out := proc.Output(t, "agentctl", "top", "-format=json", addr); !json.Valid([]byte(out)) || !strings.Contains(out, `"node":"web1"`) {
+		t.Errorf("as JSON it prints\n%s", out)
+	}
 	needTmux(t)
 	for env, redirected := range map[string]string{"TERM=dumb": "", "A=input": "</dev/null", "A=output": "| cat"} {
 		p := newPane(t, 200, env, "agentctl top "+addr+redirected)
