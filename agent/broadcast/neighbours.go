@@ -66,9 +66,16 @@ func (t *tree) revise() (again time.Duration) {
 		kept = append(kept, peer)
 		if l, ok := t.up[n.Name]; ok {
 			t.at[l].peer = peer
-			t.core.Update(l, n)
+			t.applyAlone(t.core.Update(t.now(), l, n))
 		} else if t.cfg.Links.Open(n.Name) {
 			t.addLocked(n, peer)
+		}
+	}
+	if large {
+		for name, l := range t.up {
+			if _, is := t.chosen[name]; !is {
+				t.applyAlone(t.core.Update(t.now(), l, t.strangerLocked(name)))
+			}
 		}
 	}
 	t.treeOnly = large && len(former)+len(rest) == 0
@@ -239,12 +246,20 @@ func (t *tree) linkOf(from link.Peer) (plumtree.Link, bool) {
 		return 0, false
 	}
 	if !chosen {
-		n = plumtree.Neighbour{Name: from.Name}
-		if t.cfg.RTT != nil {
-			n.RTT = t.cfg.RTT(from.Name)
-		}
+		n = t.strangerLocked(from.Name)
 	}
 	return t.addLocked(n, peer)
+}
+
+// strangerLocked is a neighbour that this node has not chosen. It is passive, or it would have
+// its link for as long as it is told of events. In a small cluster none is chosen. t.mu is
+// held.
+func (t *tree) strangerLocked(name string) plumtree.Neighbour {
+	n := plumtree.Neighbour{Name: name, Passive: t.large}
+	if t.cfg.RTT != nil {
+		n.RTT = t.cfg.RTT(name)
+	}
+	return n
 }
 
 // opened is told of a link that was opened to a peer.
@@ -274,8 +289,11 @@ func (t *tree) behind(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l, up := t.up[name]; up {
-		n, peer := t.chosen[name], t.at[l].peer
-		n.Name = name
+		peer := t.at[l].peer
+		n, chosen := t.chosen[name]
+		if !chosen {
+			n = t.strangerLocked(name)
+		}
 		t.removeLocked(name)
 		t.addLocked(n, peer)
 	}

@@ -269,3 +269,42 @@ func TestANodeThatIsStuck(t *testing.T) {
 		}
 	})
 }
+
+// Two that were neighbours before members changed are none any more after a while, though
+// events go on.
+func TestFormerNeighboursAreForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFleet(t, large, 0, 0, everyone)
+		time.Sleep(settled)
+		a, b := f.nodes[0], f.nodes[1]
+		a.tree.mu.Lock()
+		for _, other := range f.nodes[1:] {
+			if _, is := a.tree.chosen[other.name]; !is {
+				b = other
+			}
+		}
+		a.tree.mu.Unlock()
+		for _, pair := range [][2]*member{{a, b}, {b, a}} {
+			one, other := pair[0].tree, pair[1].name
+			one.mu.Lock()
+			peer, _ := one.cfg.Peers.Member(other)
+			if _, ok := one.addLocked(plumtree.Neighbour{Name: other, Early: true}, peer); !ok {
+				t.Errorf("%s is no neighbour", other)
+			}
+			one.mu.Unlock()
+		}
+		before := a.neighbours()
+		for i := range 30 {
+			f.nodes[i].publish(0, 1)
+			time.Sleep(6 * time.Second)
+		}
+		if n := a.neighbours(); n != before-1 {
+			t.Errorf("%d neighbours are left of %d, one of them not chosen", n, before)
+		}
+		for _, m := range f.nodes {
+			if len(m.gossiped) > 0 {
+				t.Errorf("%s has gossip carry %d events", m.name, len(m.gossiped))
+			}
+		}
+	})
+}

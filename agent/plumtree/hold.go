@@ -53,7 +53,7 @@ func (t *Tree) Gossiped(id ID) {
 // or publishes it. A node without neighbours does not, nor one that has let go of the
 // event's bytes.
 func (t *Tree) holdBack(e *entry) bool {
-	if !t.hold || t.used == 0 || e.msg == nil {
+	if !t.hold || t.used&^t.passive == 0 || e.msg == nil {
 		return false
 	}
 	t.stats.Held++
@@ -101,16 +101,17 @@ func (t *Tree) holdDue(now time.Duration) {
 func (t *Tree) carried(now time.Duration, e *entry) bool {
 	need := t.toTell(e)
 	if e.own {
-		need = t.used
+		need = t.used &^ t.passive
 	}
 	return now-e.passed >= acknowledged && need&^e.said&^((e.sent|e.told)&^t.stuck) == 0
 }
 
-// lost lets go what a lost neighbour was to pass on: it may have died before it did.
-func (t *Tree) lost(now time.Duration) {
+// lost lets go what a lost neighbour was to pass on: it may have died before it did. A
+// passive one was to pass on only what it was told of.
+func (t *Tree) lost(now time.Duration, l Link) {
 	for i := range t.recent.len() {
 		e := t.recent.order.At(i)
-		if now-max(e.arrived, e.passed) < Watched {
+		if now-max(e.arrived, e.passed) < Watched && (!t.passive.has(l) || (e.sent | e.told).has(l)) {
 			t.letGo(e)
 		}
 	}

@@ -3,6 +3,7 @@ package plumtree
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,7 +27,8 @@ func (n *heldNode) alive() bool { return n.died == forever }
 
 // heldPipe is one direction of a link. What came is acknowledged on the other one.
 type heldPipe struct {
-	to      Link // what the receiver calls the link
+	to      Link      // what the receiver calls the link
+	as      Neighbour // what the sender takes the receiver for
 	queue   []heldMessage
 	unacked []time.Duration // when these were sent
 	since   time.Duration   // when the first of them was sent, or an acknowledgement came
@@ -100,6 +102,12 @@ func (m *heldModel) wanted(i int) (all []int) {
 	return all
 }
 
+// passive tells whether one has another for a neighbour that it has not chosen. All have
+// chosen the liar.
+func (m *heldModel) passive(i, j int) bool {
+	return !m.nodes[j].liar && !slices.Contains(m.wanted(i), j)
+}
+
 // look tells the nodes what they are to know: whether to hold, and each half second which
 // links are stuck.
 func (m *heldModel) look() {
@@ -110,6 +118,12 @@ func (m *heldModel) look() {
 	for i, n := range m.nodes {
 		alone := slices.ContainsFunc(m.wanted(i), func(j int) bool { return n.pipes[j] == nil })
 		n.tree.SetHold(!alone && m.now-time.Duration(i)*known < m.stock)
+		for _, j := range slices.Sorted(maps.Keys(n.pipes)) {
+			if p := n.pipes[j]; p.as.Passive != m.passive(i, j) {
+				p.as.Passive = !p.as.Passive
+				m.act(i, n.tree.Update(m.now, m.nodes[j].pipes[i].to, p.as))
+			}
+		}
 		for j, p := range n.pipes {
 			if !stuck {
 				continue
@@ -128,15 +142,16 @@ func (m *heldModel) link(i, j int) {
 	if i == j || !a.alive() || !b.alive() || a.pipes[j] != nil {
 		return
 	}
-	neighbour := func(of int) Neighbour {
-		return Neighbour{Name: fmt.Sprint("n", of), Early: rapid.Bool().Draw(m.t, "early"), Backbone: rapid.Bool().Draw(m.t, "backbone")}
+	neighbour := func(i, of int) Neighbour {
+		return Neighbour{Name: fmt.Sprint("n", of), Early: rapid.Bool().Draw(m.t, "early"), Backbone: rapid.Bool().Draw(m.t, "backbone"), Passive: m.passive(i, of)}
 	}
-	la, outA, errA := a.tree.Add(m.now, neighbour(j))
-	lb, outB, errB := b.tree.Add(m.now, neighbour(i))
+	asJ, asI := neighbour(i, j), neighbour(j, i)
+	la, outA, errA := a.tree.Add(m.now, asJ)
+	lb, outB, errB := b.tree.Add(m.now, asI)
 	if errA != nil || errB != nil {
 		m.t.Fatal(errA, errB)
 	}
-	a.pipes[j], b.pipes[i] = &heldPipe{to: lb}, &heldPipe{to: la}
+	a.pipes[j], b.pipes[i] = &heldPipe{to: lb, as: asJ}, &heldPipe{to: la, as: asI}
 	m.act(i, outA)
 	m.act(j, outB)
 	m.look()

@@ -49,4 +49,8 @@ type Neighbour struct {
 	// Early says that the neighbour gets digests at once. The others get them within a
 	// second; of events that their publisher sends to all, they get none.
 	Early bool
+	// Passive says that this node has not chosen the neighbour, although that may have
+	// chosen this node. It gets events for which it asks, and is told of none but those of
+	// the last ten seconds when it comes.
+	Passive bool
 }

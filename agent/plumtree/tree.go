@@ -86,12 +86,12 @@ type Tree struct {
 	cfg     Config
 	landing uint64 // of the events that land here
 
-	used, backbone, early, far links
-	neighbours                 [MaxLinks]neighbour
-	stuck                      links // see SetStuck
-	full                       bool
-	hold                       bool   // see SetHold
-	seq                        uint64 // of the last event that was published here
+	used, backbone, early, far, passive links
+	neighbours                          [MaxLinks]neighbour
+	stuck                               links // see SetStuck
+	full                                bool
+	hold                                bool   // see SetHold
+	seq                                 uint64 // of the last event that was published here
 
 	publishers publishers
 	recent     recent
@@ -160,25 +160,44 @@ func (t *Tree) Add(now time.Duration, n Neighbour) (Link, Actions, error) {
 	l := free.first()
 	t.used |= l.bit()
 	t.neighbours[l] = neighbour{Neighbour: n}
-	t.Update(l, n)
+	t.update(l, n)
+	t.introduce(now, l)
+	return l, t.end(), nil
+}
+
+// Update takes what is known of a neighbour now. Its name stays. One that is passive no
+// more is told of the events that it may lack.
+func (t *Tree) Update(now time.Duration, l Link, n Neighbour) Actions {
+	t.begin()
+	if t.used.has(l) {
+		was := t.passive.has(l)
+		t.update(l, n)
+		if was && !n.Passive {
+			t.introduce(now, l)
+		}
+	}
+	return t.end()
+}
+
+func (t *Tree) update(l Link, n Neighbour) {
+	t.neighbours[l].RTT = n.RTT
+	t.backbone.set(l, n.Backbone && !n.Passive)
+	t.early.set(l, n.Early && !n.Passive)
+	t.far.set(l, n.RTT >= Near)
+	if n.Passive && !t.passive.has(l) {
+		t.publishers.forget(l)
+	}
+	t.passive.set(l, n.Passive)
+}
+
+// introduce tells a neighbour of the events that are not older than [Announced].
+func (t *Tree) introduce(now time.Duration, l Link) {
 	t.recent.expire(t, now)
 	t.recent.last(maxAnnounced, func(e *entry) {
 		if now-e.began < Announced {
 			t.tell(now, e, l.bit())
 		}
 	})
-	return l, t.end(), nil
-}
-
-// Update takes what is known of a neighbour now. Its name stays.
-func (t *Tree) Update(l Link, n Neighbour) {
-	if !t.used.has(l) {
-		return
-	}
-	t.neighbours[l].RTT = n.RTT
-	t.backbone.set(l, n.Backbone)
-	t.early.set(l, n.Early)
-	t.far.set(l, n.RTT >= Near)
 }
 
 // Remove forgets a neighbour. What it was to bring comes from others.
@@ -187,13 +206,11 @@ func (t *Tree) Remove(now time.Duration, l Link) Actions {
 	if !t.used.has(l) {
 		return t.end()
 	}
-	t.used &^= l.bit()
-	t.backbone &^= l.bit()
-	t.early &^= l.bit()
-	t.far &^= l.bit()
+	t.lost(now, l)
+	for _, s := range []*links{&t.used, &t.backbone, &t.early, &t.far, &t.passive, &t.stuck} {
+		s.set(l, false)
+	}
 	t.neighbours[l] = neighbour{}
-	t.stuck &^= l.bit()
-	t.lost(now)
 	t.publishers.forget(l)
 	t.recent.forget(l)
 	t.wanted.forget(l, now)
@@ -292,43 +309,12 @@ func (t *Tree) begin() {
 	t.digests = t.digests[:0]
 }
 
-// end adds the digests: one message for a neighbour, as far as they fit into one and
-// landed at the same place.
+// end adds the digests.
 func (t *Tree) end() Actions {
 	if len(t.digests) > 0 {
 		t.sendDigests()
 	}
 	return t.out
-}
-
-func (t *Tree) sendDigests() {
-	// Mostly one event is announced, to many: they share the message.
-	if d := t.digests[0]; len(t.digests) == 1 {
-		msg := list(kindDigest, d.landing, []ID{d.id})
-		for d.to != 0 {
-			t.send(d.to.first(), msg)
-		}
-		return
-	}
-	var ids []ID
-	for s := t.used; s != 0; {
-		l := s.first()
-		landing := uint64(0)
-		for _, d := range t.digests {
-			if !d.to.has(l) {
-				continue
-			}
-			if len(ids) > 0 && (d.landing != landing || len(ids) == maxIDs) {
-				t.send(l, list(kindDigest, landing, ids))
-				ids = ids[:0]
-			}
-			landing, ids = d.landing, append(ids, d.id)
-		}
-		if len(ids) > 0 {
-			t.send(l, list(kindDigest, landing, ids))
-			ids = ids[:0]
-		}
-	}
 }
 
 func (t *Tree) send(to Link, msg []byte) { t.out.Sends = append(t.out.Sends, Send{to, msg}) }
@@ -356,44 +342,6 @@ func (t *Tree) pass(now time.Duration, e *entry, to links) {
 	for to != 0 {
 		t.send(to.first(), msg)
 	}
-}
-
-// announce tells those of the neighbours that do not have an event of it that are to know
-// at once. The others hear of it within announceWait: by then most have said themselves
-// that they have it, and one message serves all events of that time.
-func (t *Tree) announce(now time.Duration, e *entry) { t.tell(now, e, t.early) }
-
-// tell sends a digest of an event to the neighbours of a set that do not have it and were
-// not told of it.
-func (t *Tree) tell(now time.Duration, e *entry, to links) {
-	if to &= t.used &^ e.have() &^ e.told; to == 0 {
-		return
-	}
-	e.told |= to
-	e.passed = now
-	t.digests = append(t.digests, announcement{to, e.landing, e.id})
-}
-
-// announceWait is how long a digest waits at most that does not go at once.
-const announceWait = time.Second
-
-// announceDue tells the neighbours of all events that they have not been told of.
-func (t *Tree) announceDue(now time.Duration) {
-	if t.recent.nextUntold() > now {
-		return
-	}
-	t.recent.tell(func(e *entry) {
-		t.tell(now, e, t.toTell(e))
-	})
-}
-
-// toTell are the neighbours that are to be told of an event. Of one that its publisher sends
-// to all mostly all have it.
-func (t *Tree) toTell(e *entry) links {
-	if e.direct {
-		return t.early
-	}
-	return t.used
 }
 
 // serve sends a neighbour the events that it asks for. An event goes over a link once: if

@@ -131,8 +131,11 @@ func (c *cluster) choose(n *node) {
 	for _, o := range sorted(before) {
 		_, mine := n.chosen[o]
 		_, its := o.chosen[n]
-		if !mine && !its {
+		switch {
+		case !mine && !its:
 			c.close(n, o)
+		case !mine && o.alive:
+			c.open(n, o) // which is passive now
 		}
 	}
 }
@@ -159,14 +162,14 @@ func (c *cluster) neighbour(n, other *node) plumtree.Neighbour {
 	if nb, ok := n.chosen[other]; ok {
 		return nb
 	}
-	return plumtree.Neighbour{Name: other.name, RTT: c.rtt(n, other)}
+	return plumtree.Neighbour{Name: other.name, RTT: c.rtt(n, other), Passive: true}
 }
 
 // open opens a link. If there is one, the first end may take the other for something else
 // now.
 func (c *cluster) open(a, b *node) {
 	if p := c.pipe(a, b); p != nil {
-		a.tree.Update(plumtree.Link(slices.Index(a.pipes[:], p)), c.neighbour(a, b))
+		c.act(a, a.tree.Update(c.now, plumtree.Link(slices.Index(a.pipes[:], p)), c.neighbour(a, b)))
 		return
 	}
 	if a.links == plumtree.MaxLinks || b.links == plumtree.MaxLinks {
