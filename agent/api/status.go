@@ -11,7 +11,7 @@ type StatusReport struct {
 	Members map[string]int `json:"members"` // by status
 	// Warnings say what is wrong around the node, such as a closed port.
 	Warnings []string `json:"warnings,omitempty"`
-	Links    int      `json:"links"` // open peer links
+	Links    int      `json:"links"` // agents with an open link to this one
 	// Trees is absent in a small cluster, where each publisher sends to all members itself.
 	Trees   *TreesReport   `json:"trees,omitempty"`
 	Journal JournalReport  `json:"journal"`

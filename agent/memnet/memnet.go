@@ -141,7 +141,7 @@ func (a Addr) String() string  { return string(a) }
 type Traffic struct {
 	Packets, PacketBytes   int64
 	Segments, SegmentBytes int64 // of streams
-	Streams                int64 // that it dialed and has not closed
+	Streams, Accepted      int64 // that it dialed, or took, and has not closed
 }
 
 // Transport is one node's memberlist transport. Its methods are safe for
@@ -154,7 +154,7 @@ type Transport struct {
 	done    chan struct{}
 	once    sync.Once
 
-	packetsSent, packetBytes, segments, segmentBytes, open atomic.Int64
+	packetsSent, packetBytes, segments, segmentBytes, open, accepted atomic.Int64
 }
 
 var _ memberlist.NodeAwareTransport = (*Transport)(nil)
@@ -166,7 +166,7 @@ func (t *Transport) Addr() Addr { return t.addr }
 func (t *Transport) Sent() Traffic {
 	return Traffic{
 		Packets: t.packetsSent.Load(), PacketBytes: t.packetBytes.Load(),
-		Segments: t.segments.Load(), SegmentBytes: t.segmentBytes.Load(), Streams: t.open.Load(),
+		Segments: t.segments.Load(), SegmentBytes: t.segmentBytes.Load(), Streams: t.open.Load(), Accepted: t.accepted.Load(),
 	}
 }
 
@@ -230,6 +230,7 @@ func (t *Transport) dial(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, fmt.Errorf("%s does not accept: %w", addr, ctx.Err())
 	}
 	t.open.Add(1)
+	to.accepted.Add(1)
 	if t.net.cfg.Dialed != nil {
 		return t.net.cfg.Dialed(ours), nil
 	}

@@ -146,6 +146,8 @@ func (c *conn) Close() error {
 		c.in.leave()
 		if c.dialed {
 			c.from.open.Add(-1)
+		} else {
+			c.from.accepted.Add(-1)
 		}
 	})
 	return nil

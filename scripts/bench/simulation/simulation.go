@@ -183,7 +183,7 @@ func (c *cluster) measure(from *node) (w Way, err error) {
 	}
 	used = used.minus(rest.per(restTime.Seconds() / time.Since(began).Seconds())).per(float64(c.cfg.Events))
 	w.Half = median(half)
-	w.Links = int(from.transport.Sent().Streams)
+	w.Links = int(from.transport.Sent().Streams + from.transport.Sent().Accepted)
 	w.Publisher = used.own
 	w.Each = used.all.per(float64(c.cfg.Nodes))
 	w.CPU, err = c.eventCPU(from)

@@ -110,6 +110,7 @@ func TestTerminals(t *testing.T) {
 		"rtt":          {{hostile}, {hostile + "x"}},
 		"status":       {{}, {"-format=json"}, {"-check"}, {"-cluster"}, {"-cluster", "-format=json"}},
 		"tags":         {{"-set", "x=" + hostile}},
+		"top":          {{}, {"-format=json"}},
 		"version":      {{}},
 		"leave":        {{}}, // below, as it ends the agent
 	}

@@ -40,7 +40,7 @@ func TestBurst(t *testing.T) {
 	// which a burst takes its time.
 	testkit.WaitFor(t, "the others are linked", func() bool {
 		event()
-		return proc.Metric(t, here, `agentctl_link_open{direction="out"}`) == 2
+		return proc.Linked(t, here) == 2
 	})
 	for range events {
 		event()

@@ -112,6 +112,11 @@ func (c *comesBack) comeBack(t *testing.T) {
 	c.has(t, "new")
 }
 
+// gossiped is for how long gossip carries an event at least: four times 200 ms. A node that
+// is back by then may hear of the event before it joins, and runs its script: chance decides
+// that, for stock serf too.
+const gossiped = 800 * time.Millisecond
+
 // What a script gets of old events is the same with this program called as serf as with
 // stock serf, beside stock members and beside peers with links alike: for a new node,
 // and for one that comes back.
@@ -147,7 +152,11 @@ func TestOldEventsForScripts(t *testing.T) {
 		if c.snapshot {
 			want = []string{"first", "missed", "new"}
 		}
-		if diff := cmp.Diff(want, c.got()); diff != "" {
+		got := c.got()
+		if !c.snapshot && c.away < gossiped {
+			got = slices.DeleteFunc(got, func(payload string) bool { return payload == "missed" })
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 		t.Logf("SUMMARY %s: the script got %q", c.name, c.got())

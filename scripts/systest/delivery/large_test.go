@@ -72,7 +72,7 @@ func TestLargeEvents(t *testing.T) {
 				testkit.WaitFor(t, "the others are linked, so known not to be stock", func() bool {
 					want = append(want, fmt.Sprint("small ", len(want)))
 					small(want[len(want)-1])
-					return proc.Metric(t, nodes[0].Node, `agentctl_link_open{direction="out"}`) == 2
+					return proc.Linked(t, nodes[0].Node) == 2
 				})
 			}
 			linked()
@@ -177,7 +177,7 @@ func TestLargeEventsBesideStock(t *testing.T) {
 	testkit.WaitFor(t, "there is linked", func() bool {
 		first = append(first, fmt.Sprint("first ", len(first)))
 		publish(first[len(first)-1])
-		return proc.Metric(t, here, `agentctl_link_open{direction="out"}`) == 1
+		return proc.Linked(t, here) == 1
 	})
 	file, large := noise(t, 60_000)
 	if warning := publishFile(t, here, file); !strings.HasPrefix(warning, "Warning: 1 of the cluster's members get no event of over 512 bytes") || !strings.Contains(warning, "stock11") || strings.Contains(warning, "there") {

@@ -59,7 +59,7 @@ func closedUDP(t *testing.T, args []string) {
 	}
 	everywhere(t, hosts, "three members", func(h *netHost) bool { return h.sees(t, "alive") == 3 })
 	members := time.Since(began)
-	everywhere(t, hosts, "links to be open", func(h *netHost) bool { return h.linked(t) == "2" })
+	everywhere(t, hosts, "links to be open", func(h *netHost) bool { return h.linked(t) == 2 })
 	links := time.Since(began)
 
 	const events = 20

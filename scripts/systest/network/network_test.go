@@ -193,10 +193,16 @@ func (h *netHost) report(t *testing.T) (r api.TargetReport) {
 	return s.Targets[0]
 }
 
-// linked is how many links a host has opened.
-func (h *netHost) linked(t *testing.T) string {
+// linked is how many others a host has an open link to, whoever opened it.
+func (h *netHost) linked(t *testing.T) int {
 	t.Helper()
-	return h.metric(t, `agentctl_link_open{direction="out"}`)
+	res := h.get(t, "/v1/status")
+	defer res.Body.Close()
+	var s api.StatusReport
+	if err := json.NewDecoder(res.Body).Decode(&s); err != nil {
+		t.Fatalf("status: %v", err)
+	}
+	return s.Links
 }
 
 // metric is the value of a metric of a host's agent, "0" if there is none.

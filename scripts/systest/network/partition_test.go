@@ -30,7 +30,7 @@ func TestPartition(t *testing.T) {
 			want = append(want, fmt.Sprintf("before %d %d", side, len(want)))
 			publish(want[len(want)-1])
 		}
-		return hosts[0].linked(t) == "3" && hosts[2].linked(t) == "3"
+		return hosts[0].linked(t) == 3 && hosts[2].linked(t) == 3
 	})
 	everywhere(t, hosts, "the events from before", func(h *netHost) bool { return len(h.gw.Taken()) == len(want) })
 

@@ -140,6 +140,17 @@ func NewPublisher(t *testing.T, n *Node) func(payload string) {
 	}
 }
 
+// Linked is how many others an agent of ours has an open link to, whoever opened it.
+func Linked(t testing.TB, n *Node) int {
+	t.Helper()
+	_, body := Get(t, n, "/v1/status")
+	var report api.StatusReport
+	if err := json.Unmarshal([]byte(body), &report); err != nil {
+		t.Fatalf("status: %s, %v", body, err)
+	}
+	return report.Links
+}
+
 // StatusOf asks an agent how its one target stands.
 func StatusOf(t testing.TB, n *Node) api.TargetReport {
 	t.Helper()
