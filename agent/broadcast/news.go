@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"agentctl/agent/peers"
 	"agentctl/agent/plumtree"
 	"agentctl/handler/varint"
 )
@@ -17,8 +18,6 @@ const (
 	// starts, lists of them are compared anyway: news of each to all costs the square.
 	maxNews  = 16
 	newsTime = 10 * time.Second
-	// maxNodeName is serf's own limit.
-	maxNodeName = 128
 )
 
 // news tells of members which of them take part in trees, and which do not although they
@@ -42,7 +41,7 @@ func readNews(b []byte) (n news, ok bool) {
 		return n, false
 	}
 	d := varint.NewDecoder(b[1:])
-	name := func() string { return d.Text(maxNodeName) }
+	name := func() string { return d.Text(peers.MaxNodeName) }
 	n.agents, n.others = varint.List(&d, maxNews, name), varint.List(&d, maxNews, name)
 	if d.End() != nil {
 		n = news{}

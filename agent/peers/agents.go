@@ -38,8 +38,8 @@ const (
 	// nobody has asked for: a request has 128 KiB.
 	mostAgents = 1 << 16
 	mostTold   = 1 << 10
-	// maxNodeName is serf's own limit.
-	maxNodeName = 128
+	// MaxNodeName is how many bytes a name has at most: serf's own limit.
+	MaxNodeName = 128
 	// agentsVersion begins a question and an answer. A later one may append.
 	agentsVersion = 1
 )
@@ -275,7 +275,7 @@ func (p *Peers) tell(ctx context.Context, peer string, lacks []string) {
 		if d.Byte() != agentsVersion {
 			d.Fail("an answer of another version")
 		}
-		denied := varint.List(&d, mostTold, func() string { return d.Text(maxNodeName) })
+		denied := varint.List(&d, mostTold, func() string { return d.Text(MaxNodeName) })
 		if err = d.Err(); err == nil {
 			p.Denied(denied)
 		}
@@ -311,7 +311,7 @@ func (p *Peers) askList(ctx context.Context, peer string, req []byte) ([]string,
 	if d.Bool() {
 		return nil, d.Err()
 	}
-	names := varint.List(&d, mostAgents, func() string { return d.Text(maxNodeName) })
+	names := varint.List(&d, mostAgents, func() string { return d.Text(MaxNodeName) })
 	return names, d.Err()
 }
 
@@ -334,7 +334,7 @@ func (p *Peers) Answer(_ context.Context, from link.Peer, req []byte) ([]byte, e
 		return nil, errors.New("a question of another version")
 	}
 	theirs := d.Fixed()
-	told := varint.List(&d, mostTold, func() string { return d.Text(maxNodeName) })
+	told := varint.List(&d, mostTold, func() string { return d.Text(MaxNodeName) })
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
